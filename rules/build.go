@@ -1,0 +1,305 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"hither/cache/digest"
+)
+
+// builder makes a rule of the tables of a file, and notes all that is wrong with them.
+type builder struct {
+	*faults
+	rule *Rule
+}
+
+// build returns a rule that may only be used if f has no faults.
+func build(tables []table, f *faults) *Rule {
+	b := builder{f, &Rule{File: f.file}}
+	if len(tables) == 0 {
+		return b.rule
+	}
+	b.head(tables[0])
+	each := func(kind string, do func(table)) {
+		for _, t := range tables {
+			if t.kind == kind {
+				do(t)
+			}
+		}
+	}
+	each("host", b.host)
+	each("mirror", b.mirror)
+	each("probe", b.probe)
+	each("path", b.path) // after the hosts, which they name
+	b.join()
+	return b.rule
+}
+
+func (b builder) head(t table) {
+	r := b.rule
+	r.Name, r.Home, r.Gateway, r.Auth = t.text("name"), t.text("home"), t.text("gateway"), t.text("auth")
+	r.line = t.lineOf("name")
+	if !isName(r.Name) {
+		b.add(r.line, "name = %q does not name the rule; write one of lower-case letters, digits and dashes, such as name = \"go\"", r.Name)
+	}
+	if r.Home != "" && !strings.HasPrefix(r.Home, "https://") && !strings.HasPrefix(r.Home, "http://") {
+		b.add(t.lineOf("home"), "home = %q is not a web address; write https://…, or remove it", r.Home)
+	}
+	if r.Gateway != "" && !isPrefix(r.Gateway) {
+		b.add(t.lineOf("gateway"), "gateway = %q is not a path to put before others; write one such as \"/go\", without a slash at the end", r.Gateway)
+	}
+	if r.Auth != "" && r.Auth != "bearer" {
+		b.add(t.lineOf("auth"), "auth = %q is not known; write \"bearer\", or remove it", r.Auth)
+	}
+	for _, item := range t.keys["ns"].items {
+		key := hostKey(item.text)
+		if !isHost(key) {
+			b.add(item.line, "ns holds %q, which is no host; write what containerd sends, such as \"docker.io\"", item.text)
+		} else if slices.Contains(r.NS, key) {
+			b.add(item.line, "ns holds %q twice; remove one", item.text)
+		}
+		r.NS = append(r.NS, key)
+	}
+}
+
+func (b builder) host(t table) {
+	h := Host{Name: hostKey(t.text("name")), Prefix: t.text("prefix"), Key: t.text("key"), line: t.lineOf("name")}
+	if !isHost(h.Name) {
+		b.add(h.line, "name = %q is no host; write a name or address in ASCII (punycode), with :PORT if it has one of its own", t.text("name"))
+	} else if i := slices.IndexFunc(b.rule.Hosts, func(o Host) bool { return o.Name == h.Name }); i >= 0 {
+		b.add(h.line, "the host %s is on line %d already; remove one", h.Name, b.rule.Hosts[i].line)
+	}
+	if h.Prefix != "" && !isPrefix(h.Prefix) {
+		b.add(t.lineOf("prefix"), "prefix = %q is not a path to put before others; write one such as \"/sumdb/sum.golang.org\", without a slash at the end", h.Prefix)
+	}
+	if h.Prefix != "" && len(b.rule.Hosts) == 0 {
+		b.add(t.lineOf("prefix"), "the first host is the registry itself and has no prefix; move it behind the host that serves it, or remove the prefix")
+	}
+	for _, item := range t.keys["origin"].items {
+		base, err := parseBase(item.text)
+		if err != nil {
+			b.add(item.line, "origin holds %q: %v", item.text, err)
+		}
+		h.Origin = append(h.Origin, base)
+	}
+	if len(h.Origin) == 0 {
+		h.Origin = []string{"https://" + urlHost(h.Name)}
+	}
+	if h.Key != "" {
+		if _, err := note.NewVerifier(h.Key); err != nil {
+			b.add(t.lineOf("key"), "key is no verifier key (%v); copy it whole, NAME+HASH+KEY, as in GOSUMDB", err)
+		}
+	}
+	b.rule.Hosts = append(b.rule.Hosts, h)
+}
+
+func (b builder) mirror(t table) {
+	base, err := parseBase(t.text("url"))
+	if err != nil {
+		b.add(t.lineOf("url"), "url = %q: %v", t.text("url"), err)
+	} else if slices.ContainsFunc(b.rule.Mirrors, func(o Mirror) bool { return o.URL == base }) {
+		b.add(t.lineOf("url"), "the mirror %s is there already; remove one", base)
+	}
+	off := strings.TrimSpace(t.text("off"))
+	if _, there := t.keys["off"]; there && off == "" {
+		b.add(t.lineOf("off"), "off is empty; write why the mirror is not used, or remove the line to use it")
+	}
+	b.rule.Mirrors = append(b.rule.Mirrors, Mirror{URL: base, Off: off})
+}
+
+func (b builder) probe(t table) {
+	path, ok := clean(t.text("path"))
+	if !ok {
+		b.add(t.lineOf("path"), "path = %q is no escaped path without a query; write what every mirror has below its url, such as \"/x/@v/v1.0.0.mod\"", t.text("path"))
+	}
+	d, err := digest.Parse(t.text("digest"))
+	if err != nil {
+		b.add(t.lineOf("digest"), "%v", err)
+	} else if !d.Pins() {
+		b.add(t.lineOf("digest"), "digest = %q does not fix every byte; write sha256:HEX or sha512:HEX", d)
+	}
+	send := escape(path)
+	if strings.Contains(t.text("path"), "%") {
+		send = t.text("path") // npm mirrors want the slash of a scope escaped
+	}
+	b.rule.Probe = Probe{Path: send, Digest: d}
+}
+
+func (b builder) path(t table) {
+	p := Path{
+		Pattern: t.text("match"), Host: t.text("host"), From: From(t.text("from")), Notary: t.text("notary"), Why: strings.TrimSpace(t.text("why")),
+		Subject: t.text("subject"), Send: t.text("send"), Accept: t.texts("accept"), Variants: t.texts("variants"), Answer: t.texts("answer"),
+		Type: strings.ToLower(t.text("type")), Line: t.line,
+	}
+	var err error
+	if p.pattern, err = parsePattern(p.Pattern); err != nil {
+		b.add(t.lineOf("match"), "match = %q: %v", p.Pattern, err)
+	}
+	p.Keep = b.keep(t)
+	b.trust(t, &p)
+	b.templates(t, &p)
+	b.types(t, &p)
+	b.place(t, &p)
+	b.rule.Paths = append(b.rule.Paths, p)
+}
+
+func (b builder) keep(t table) Keep {
+	switch text := t.text("keep"); text {
+	case "", "never":
+		return Never
+	case "forever":
+		return Forever
+	default:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			b.add(t.lineOf("keep"), "keep = %q is no duration; write \"forever\", \"never\" or one such as \"5m\"", text)
+		} else if d <= 0 {
+			b.add(t.lineOf("keep"), "keep = %q is no time at all; write \"never\", or a duration above zero", text)
+		}
+		return Keep(d)
+	}
+}
+
+// trust checks what an auditor greps for: who may send the bytes, and who says that they are the right ones.
+func (b builder) trust(t table, p *Path) {
+	switch p.From {
+	case "":
+		p.From = FromOrigin
+	case FromOrigin:
+	case FromAny:
+		if p.Notary == "" && p.Why == "" {
+			b.add(t.lineOf("from"), "from = \"any\" needs a notary, or a why that says in words why nobody needs to vouch; add one, or write from = \"origin\"")
+		}
+		if p.Keep == Never {
+			b.add(t.lineOf("from"), "from = \"any\" has no meaning with keep = \"never\", which goes to the origin; write a duration, or remove from")
+		}
+	default:
+		b.add(t.lineOf("from"), "from = %q is not known; write \"origin\" or \"any\"", p.From)
+	}
+	if p.Notary == "" {
+		return
+	}
+	needs, known := notaryNeeds(p.Notary)
+	if !known {
+		b.add(t.lineOf("notary"), "notary = %q is not known; the notaries are gosum, path, npm and tag", p.Notary)
+	}
+	for _, name := range needs {
+		if p.pattern != nil && !slices.Contains(p.pattern.names(), name) {
+			b.add(t.lineOf("notary"), "the notary %s asks for {%s}, which the pattern has not; name it there", p.Notary, name)
+		}
+	}
+}
+
+// notaryNeeds tells by which variables a notary knows what it is asked for.
+func notaryNeeds(name string) (vars []string, known bool) {
+	switch name {
+	case "gosum":
+		return []string{"module", "version"}, true
+	case "path":
+		return []string{"digest"}, true
+	case "npm":
+		return []string{"name", "file"}, true
+	case "tag":
+		return []string{"repo"}, true
+	}
+	return nil, false
+}
+
+func (b builder) templates(t table, p *Path) {
+	names := p.pattern.names()
+	var err error
+	if p.subject, err = parseTemplate(p.Subject, names); err != nil {
+		b.add(t.lineOf("subject"), "subject = %q: %v", p.Subject, err)
+	}
+	if p.send, err = parseTemplate(p.Send, names); err != nil {
+		b.add(t.lineOf("send"), "send = %q: %v", p.Send, err)
+		return
+	}
+	sample := p.send.expand(nil, func(string) string { return "x" })
+	if _, ok := clean(sample); p.Send != "" && !ok {
+		b.add(t.lineOf("send"), "send = %q is no escaped path without a query; write one such as \"/@{scope}%%2f{name}\"", p.Send)
+	}
+}
+
+func (b builder) types(t table, p *Path) {
+	for _, item := range t.keys["accept"].items {
+		if _, ok := parseRange(item.text); !ok {
+			b.add(item.line, "accept holds %q, which is no media type; write type/subtype", item.text)
+		}
+	}
+	seen := map[string]bool{}
+	for _, item := range t.keys["variants"].items {
+		r, ok := parseRange(item.text)
+		if !ok || len(r.params) > 0 || r.kind+"/"+r.sub != item.text || strings.Contains(item.text, "*") {
+			b.add(item.line, "variants holds %q, which is no plain media type; write type/subtype in lower case", item.text)
+		} else if seen[item.text] {
+			b.add(item.line, "variants holds %q twice; remove one", item.text)
+		}
+		seen[item.text] = true
+	}
+	for _, item := range t.keys["answer"].items {
+		if !slices.Contains([]string{"always", "gateway", "offline"}, item.text) {
+			b.add(item.line, "answer holds %q, which is not known; write \"always\", \"gateway\" or \"offline\"", item.text)
+		}
+	}
+	if p.Type != "" && (!strings.Contains(p.Type, "/") || strings.ContainsAny(p.Type, " *;,")) {
+		b.add(t.lineOf("type"), "type = %q is no beginning of a media type; write one such as \"application/\"", p.Type)
+	}
+}
+
+// place finds the host of a path, and a path that an equal one before it makes useless.
+func (b builder) place(t table, p *Path) {
+	if p.Host != "" {
+		key := hostKey(p.Host)
+		p.on = slices.IndexFunc(b.rule.Hosts, func(h Host) bool { return h.Name == key })
+		if p.on < 0 {
+			b.add(t.lineOf("host"), "host = %q is no [[host]] of this file; add it, or name one that is", p.Host)
+			return
+		}
+	}
+	for _, o := range b.rule.Paths {
+		if o.on == p.on && o.Pattern == p.Pattern && p.Pattern != "" {
+			b.add(t.lineOf("match"), "match = %q is on line %d already and decides there; remove one", p.Pattern, o.Line)
+		}
+	}
+}
+
+// join checks what no table can know alone.
+func (b builder) join() {
+	r := b.rule
+	if len(r.Hosts) == 0 {
+		b.add(1, "there is no [[host]]; add the registry's own with its name")
+	}
+	if len(r.Paths) == 0 {
+		b.add(1, "there is no [[path]]; add one for each kind of thing that the registry serves")
+	}
+	for i := range r.Hosts {
+		b.alias(i)
+	}
+	r.kept = r.Gateway != "" && len(r.Paths) > 0
+	for _, p := range r.Paths {
+		if _, ok := below(p.Pattern, r.Gateway); !ok {
+			r.kept = false
+		}
+	}
+}
+
+// alias makes a later host without prefix and paths another name of the first.
+func (b builder) alias(i int) {
+	h := &b.rule.Hosts[i]
+	h.same = i
+	if i == 0 || slices.ContainsFunc(b.rule.Paths, func(p Path) bool { return p.on == i }) {
+		return
+	}
+	first := b.rule.Hosts[0].Name
+	switch {
+	case h.Prefix != "":
+		b.add(h.line, "no [[path]] is for the host %s; add some with host = %q, or remove its prefix to make it another name of %s", h.Name, h.Name, first)
+	case h.Key != "" || h.Origin[0] != "https://"+urlHost(h.Name):
+		b.add(h.line, "without paths of its own the host %s is another name of %s, which decides its origin and key; add paths, or remove them", h.Name, first)
+	}
+	h.same = 0
+}
