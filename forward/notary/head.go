@@ -1,0 +1,105 @@
+package notary
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb"
+	"golang.org/x/mod/sumdb/note"
+
+	"hither/cache"
+)
+
+// storeWait is how long the store may take for a head. It is a few bytes on the disk.
+const storeWait = 10 * time.Second
+
+// head is the newest tree head a database signed, as far as we know. It is pinned in the store: who forgets it can be shown
+// another history. If the disk fails, memory has to do until the restart.
+type head struct {
+	gosum     *GoSum
+	name      cache.Name // holds the key's hash, so that a new key begins anew
+	verifiers note.Verifiers
+
+	mu     sync.Mutex
+	last   []byte // as last read or written
+	memory bool   // the store could not be read the last time, or there is none
+}
+
+func (h *head) init(g *GoSum, v note.Verifier) {
+	h.gosum = g
+	h.name = cache.Name(fmt.Sprintf("gosum/%s+%08x/latest", v.Name(), v.KeyHash()))
+	h.verifiers = note.VerifierList(v)
+	h.memory = g.Store == nil
+}
+
+// read returns the head, empty if there is none yet.
+func (h *head) read() ([]byte, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gosum.Store == nil {
+		return h.last, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	entry, err := h.gosum.Store.Lookup(ctx, h.name)
+	h.memory = err != nil && !errors.Is(err, cache.ErrNotFound)
+	switch {
+	case h.memory:
+		h.gosum.log().Warn("cannot read the signed tree head; going on with the one in memory", "name", h.name, "error", err)
+		return h.last, nil
+	case err != nil:
+		return nil, nil
+	}
+	if _, err := note.Open(entry.Value, h.verifiers); err != nil {
+		return nil, fmt.Errorf("the signed tree head in the cache is damaged (%w); if you know why, remove it with `hither cache rm %s`", err, h.name)
+	}
+	h.last = entry.Value
+	return h.last, nil
+}
+
+// write replaces old by new, or returns sumdb.ErrWriteConflict if old is not the head any more.
+func (h *head) write(old, new []byte) error {
+	new, err := h.clean(new)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.memory && !bytes.Equal(old, h.last) {
+		return sumdb.ErrWriteConflict
+	}
+	if !h.memory {
+		err = h.swap(old, new)
+	}
+	if errors.Is(err, cache.ErrConflict) {
+		return sumdb.ErrWriteConflict
+	}
+	if err != nil {
+		h.gosum.log().Warn("cannot keep the signed tree head; after a restart an older one counts", "name", h.name, "error", err)
+	}
+	h.last = new
+	return nil
+}
+
+func (h *head) swap(old, new []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	now := h.gosum.now()
+	return h.gosum.Store.Swap(ctx, h.name,
+		cache.Entry{Value: old},
+		cache.Entry{Value: new, Stored: now, Checked: now, Pinned: true, Vouched: "gosum"})
+}
+
+// clean drops signatures of others. Who carries a head may add a hundred, and make it too long to be kept.
+func (h *head) clean(msg []byte) ([]byte, error) {
+	n, err := note.Open(msg, h.verifiers)
+	if err != nil {
+		return nil, err
+	}
+	n.UnverifiedSigs = nil
+	return note.Sign(n)
+}

@@ -1,0 +1,48 @@
+// Package notary answers "which bytes?" for objects whose registry has a way of telling: the digest in the URL (path), the
+// checksum database (gosum), the packument (npm), the registry's word on a tag (tag). It never says who sends them.
+//
+// A notary asks authorities through functions it is handed, so that its questions take the same way as everybody's: the
+// cache, merged requests, the origin's TLS.
+package notary
+
+import (
+	"context"
+	"errors"
+
+	"hither/cache/digest"
+	"hither/rules"
+)
+
+var (
+	// ErrUnknown says that no authority speaks of this object (a module that is in no checksum database, a registry
+	// that sends no digest). Without a digest there is no mirror: the origin alone sends it.
+	ErrUnknown = errors.New("no authority names these bytes")
+	// ErrGone says that the authority answered and the object does not exist there.
+	ErrGone = errors.New("the origin does not have it")
+	// ErrSecurity says that an authority contradicts itself or what it said before. Nothing is served on its word.
+	ErrSecurity = errors.New("the checksum database contradicts itself")
+)
+
+// Attestation is a notary's answer.
+type Attestation struct {
+	Digest digest.Digest
+	// Path is where the bytes are better asked for upstream, escaped; empty: at the path of the request. A tag's
+	// manifest is fetched by its digest, which registries do not count as a pull of their own.
+	Path string
+	// Header holds response headers that the authority gave and the client should see (Docker-Content-Digest, Content-Type).
+	Header map[string]string
+}
+
+// Notary tells which bytes a match means. Attest may be called from many goroutines; it obeys ctx. Its errors wrap one of
+// the sentinels above, or tell that the authority could not be asked now: then only what is cached can be served.
+type Notary interface {
+	Attest(ctx context.Context, m rules.Match) (Attestation, error)
+}
+
+// Besider is what a notary may be too: one whose answer is not needed to choose where to ask. The bytes are then fetched
+// while it is thinking, and checked when both are here.
+type Besider interface{ Beside() bool }
+
+// Fetch gets a small document of an authority (a packument, a checksum record), from the cache if that is fresh. With
+// fresh set, the authority is asked even then. It returns an error wrapping ErrGone for the origin's 404 and 410.
+type Fetch func(ctx context.Context, m rules.Match, fresh bool) ([]byte, error)
