@@ -1,0 +1,77 @@
+package fetch
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"hither/forward/measure"
+	"hither/forward/notary"
+)
+
+// Failure tells that no source gave the bytes, and what each of them did.
+type Failure struct {
+	Name  string
+	Tries []Try
+	Cause error // why it ended if not by the tries alone: an authority that contradicts itself, a deadline; may be nil
+}
+
+// Error names every source, so that the reader sees each.
+func (f *Failure) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "nobody gave us %s", f.Name)
+	sep := ": "
+	if f.Cause != nil {
+		b.WriteString(sep + f.Cause.Error())
+		sep = "; "
+	}
+	for _, t := range f.Tries {
+		b.WriteString(sep + t.Base + " " + t.words())
+		sep = "; "
+	}
+	b.WriteString(". Look with `hither status` which upstreams are reachable, and try again.")
+	return b.String()
+}
+
+func (f *Failure) Unwrap() error { return f.Cause }
+
+// Status is what a gateway answers: the refusal of an origin if it refused (401, 403, 429, 451), 504 if the last one was
+// too slow, 502 for everything else. Never 404: that word is the origin's.
+func (f *Failure) Status() int {
+	late := false
+	for _, t := range f.Tries {
+		switch t.Status {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusUnavailableForLegalReasons:
+			if t.Origin {
+				return t.Status
+			}
+		}
+		late = t.late
+	}
+	if errors.Is(f.Cause, notary.ErrSecurity) || !late {
+		return http.StatusBadGateway
+	}
+	return http.StatusGatewayTimeout
+}
+
+// words says what the upstream did, for a person.
+func (t Try) words() string {
+	if t.Err != "" {
+		return t.Err
+	}
+	return fmt.Sprintf("answered %d", t.Status)
+}
+
+func (t Try) sample() measure.Sample {
+	return measure.Sample{Base: t.Base, When: t.began, Outcome: t.Outcome, Wait: t.Wait, Took: t.Took, Bytes: t.Bytes}
+}
+
+// errLate is the cause of a canceled request that waited too long.
+type errLate struct {
+	what string
+	wait time.Duration
+}
+
+func (e errLate) Error() string { return fmt.Sprintf("%s for %s", e.what, e.wait) }

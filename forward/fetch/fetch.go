@@ -1,0 +1,228 @@
+// Package fetch brings what a [rules.Match] means: from the cache while it is fresh, else from the source that is likely
+// to be fastest and whose bytes an authority vouches for, else, when nobody answers, the last good copy.
+//
+//	answer, err := fetcher.Fetch(ctx, fetch.Request{Match: m})
+//	defer answer.Body.Close()
+//
+// Equal requests are merged into one fill, which outlives the client that began it; every waiter reads from the same
+// spool, at its own pace, and gets the same bytes or the same error. No waiter sees the end of a body before
+// cache.Writer.Commit has checked the digest.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"hither/cache"
+	"hither/cache/digest"
+	"hither/forward/measure"
+	"hither/forward/notary"
+	"hither/rules"
+)
+
+// ErrPass says that this request is not for a cache: send it to the origin as it came.
+var ErrPass = errors.New("not for the cache")
+
+// Request is one client's wish.
+type Request struct {
+	rules.Match
+	// Claim is the digest the client expects (npm's Pacote-Integrity); zero: it did not say.
+	Claim digest.Digest
+	// Doubtful says that the client showed credentials, so that the object may be private: the origin must have given
+	// it to us, who have none, within the last hour before the cache or a mirror may. Otherwise ErrPass.
+	Doubtful bool
+	// Fresh asks the origin even if the copy is fresh; for what never changes it has no effect.
+	Fresh bool
+	// Head says that the client wants no body. What is large and not kept is then not fetched for it.
+	Head bool
+	// KeptOnly asks for what is in the cache and nothing else; ErrPass if it is not there.
+	KeptOnly bool
+	// Offset is the first byte the client wants. If that is far behind what has arrived, the answer is ErrPass: a client
+	// that waits for it in silence would give up. The fill goes on.
+	Offset int64
+	// Accepts says whether the client can read a media type; nil: any. ErrPass if it cannot read what is kept.
+	Accepts func(mediaType string) bool
+}
+
+// Answer is what a client gets. Its Body must be closed.
+type Answer struct {
+	Status int         // 200, or 404 or 410 if the origin said so
+	Header http.Header // Content-Type, validators, and what else the origin sent that a client may need; the caller owns it
+	Size   int64       // of Body; -1 while it is not known
+	ETag   string      // quoted; ours if a digest pins the bytes, else the origin's; may be empty
+	Body   io.ReadSeekCloser
+	Report Report
+}
+
+// State tells how the cache took part, in the words of RFC 9211.
+type State string
+
+const (
+	Hit         State = "hit"         // from the cache, without asking anybody
+	Revalidated State = "revalidated" // from the cache, after the origin said it is still right
+	Miss        State = "miss"        // fetched for this request
+	Merged      State = "merged"      // fetched for an equal request that was under way
+	Stale       State = "stale"       // from the cache although too old, because nobody answered
+	Negative    State = "negative"    // the origin does not have it
+	Local       State = "local"       // Hither's own answer
+)
+
+// Report is the reasons behind an answer: what Cache-Status, the log and `hither why` tell.
+type Report struct {
+	Name    cache.Name    `json:"name"`
+	Rule    string        `json:"rule"`
+	State   State         `json:"state"`
+	Source  string        `json:"source,omitempty"`  // base URL that sent the bytes, now or when they were stored
+	Vouched string        `json:"vouched,omitempty"` // who named the bytes; empty: the origin's TLS alone
+	Digest  digest.Digest `json:"digest,omitempty"`
+	Age     time.Duration `json:"age"`             // since the origin last confirmed them
+	Saved   time.Duration `json:"saved,omitempty"` // what the transfer took that this hit did not need
+	Bytes   int64         `json:"bytes"`           // of body; -1 if not known yet
+	Tries   []Try         `json:"tries,omitempty"` // the upstreams asked for this answer, in order
+	When    time.Time     `json:"when"`
+	Err     string        `json:"error,omitempty"`
+}
+
+// Try is one upstream that was asked.
+type Try struct {
+	Base    string          `json:"base"`
+	URL     string          `json:"url"`
+	Outcome measure.Outcome `json:"outcome"`
+	Status  int             `json:"status,omitempty"`
+	Wait    time.Duration   `json:"wait"` // to the first byte
+	Took    time.Duration   `json:"took"`
+	Bytes   int64           `json:"bytes"`
+	Err     string          `json:"error,omitempty"`
+	Origin  bool            `json:"origin,omitempty"`
+
+	began time.Time
+	late  bool // it was us who ended it, for want of bytes
+}
+
+// Trace watches. Nil functions are not called; they must not block.
+type Trace struct {
+	Answered func(Report) // a client got its answer, perhaps not yet its last byte
+	Filled   func(Report) // a fill ended: committed, or failed for all its readers (Err)
+}
+
+// Board says whom to ask first; measure.Board is one.
+type Board interface {
+	Add(measure.Sample)
+	Order(bases []string) []string
+}
+
+// Fetcher is set up once and then used from many goroutines. Close ends the fills that are under way.
+type Fetcher struct {
+	Store     cache.Store
+	Board     Board
+	Notaries  map[string]notary.Notary // by the name that rule files use
+	Transport http.RoundTripper        // follows redirects inside
+	Bearer    http.RoundTripper        // the same, with anonymous tokens, for rules with auth = "bearer"; nil: Transport
+	Private   []string                 // patterns of subjects that never reach a mirror
+	Trace     Trace
+	Now       func() time.Time // nil: time.Now
+
+	flights flights
+	gone    memory[negative] // what the origin said it does not have
+	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
+	slots   slots
+}
+
+// Fetch answers a request, or returns ErrPass, a *Failure, or ctx's error.
+func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
+	if req.Path.Keep == rules.Never || req.Private(f.Private) {
+		return nil, ErrPass
+	}
+	if req.Doubtful {
+		var err error
+		if req, err = f.prove(ctx, req); err != nil {
+			return nil, err
+		}
+	}
+	kept, err := f.lookup(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case kept.fresh:
+		return f.finish(req, kept.answer(Hit))
+	case req.KeptOnly && kept.blob != nil:
+		return f.finish(req, kept.answer(Stale))
+	case req.KeptOnly:
+		return nil, ErrPass
+	}
+	if req.Head && req.Path.Keep == rules.Forever {
+		if answer := f.headOnly(ctx, req); answer != nil {
+			kept.close()
+			return f.finish(req, answer)
+		}
+	}
+	answer, err := f.wait(ctx, req, kept)
+	if err != nil {
+		return nil, err
+	}
+	return f.finish(req, answer)
+}
+
+// finish is the last look at every answer.
+func (f *Fetcher) finish(req Request, a *Answer) (*Answer, error) {
+	mediaType := a.Header.Get("Content-Type")
+	if a.Status == http.StatusOK && req.Accepts != nil && mediaType != "" && !req.Accepts(mediaType) {
+		a.Body.Close()
+		return nil, ErrPass
+	}
+	a.Report.Name = cache.Name(req.Name)
+	a.Report.Rule = req.Rule.Name
+	a.Report.When = f.now()
+	a.Report.Bytes = a.Size
+	if f.Trace.Answered != nil {
+		f.Trace.Answered(a.Report)
+	}
+	return a, nil
+}
+
+// Document reads a small thing whole; it is what notaries ask with (notary.Fetch). With fresh, the origin is asked even for
+// what cannot change: a notary that found a kept record damaged has no other way to a right one.
+func (f *Fetcher) Document(ctx context.Context, m rules.Match, fresh bool) ([]byte, error) {
+	if fresh && m.Path.Keep == rules.Forever {
+		if err := f.Store.Forget(ctx, cache.Name(m.Name)); err != nil {
+			return nil, err
+		}
+	}
+	a, err := f.Fetch(ctx, Request{Match: m, Fresh: fresh})
+	if err != nil {
+		return nil, err
+	}
+	defer a.Body.Close()
+	if a.Status != http.StatusOK {
+		return nil, notary.ErrGone
+	}
+	body, err := io.ReadAll(io.LimitReader(a.Body, maxDocument+1))
+	if err == nil && len(body) > maxDocument {
+		err = errors.New("the document is larger than 256 MiB, which none of this kind is")
+	}
+	return body, err
+}
+
+// Close ends all fills and waits for them. Readers of unfinished bodies get an error.
+func (f *Fetcher) Close() { f.flights.close() }
+
+func (f *Fetcher) now() time.Time {
+	if f.Now != nil {
+		return f.Now()
+	}
+	return time.Now()
+}
+
+func (f *Fetcher) carrier(r *rules.Rule) http.RoundTripper {
+	if r.Auth == "bearer" && f.Bearer != nil {
+		return f.Bearer
+	}
+	return f.Transport
+}
+
+// maxDocument bounds what is read into memory for a notary. The largest npm packuments have 100 MB.
+const maxDocument = 256 << 20

@@ -1,0 +1,221 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"hither/cache"
+	"hither/cache/digest"
+)
+
+// flights merges equal requests: one flight a key. The zero value works.
+type flights struct {
+	mu   sync.Mutex
+	open map[string]*flight
+	wg   sync.WaitGroup
+	stop context.CancelFunc
+	ctx  context.Context // of all fills; ends with close
+	shut bool
+}
+
+// flight is one fill and those who wait for it. It outlives the client that began it.
+type flight struct {
+	f     *Fetcher
+	req   Request
+	kept  cache.Entry // what the cache had, if anything: validators, or the digest of a blob that is gone
+	whole bool        // the kept blob is there too, so that a 304 is an answer
+
+	waiters sync.WaitGroup // clients between join and their answer: the spool stays for them
+	ready   chan struct{}  // closed when out is set
+	out     outcome
+	once    sync.Once
+	tries   []Try
+	want    digest.Digest // which bytes; may become known while they arrive
+}
+
+// outcome is what a flight has to say to those who wait. One of spool, entry, gone, err is set.
+type outcome struct {
+	spool  *spool
+	entry  *cache.Entry // the cache has it after all: revalidated, or the same bytes under another name
+	state  State        // of entry
+	gone   *negative
+	err    error
+	header map[string]string
+	report Report
+}
+
+// negative is the origin's word that it does not have a thing.
+type negative struct {
+	status int
+	header map[string]string
+	body   []byte
+	source string
+}
+
+// errClosed ends the fills of a Fetcher that was closed.
+var errClosed = errors.New("Hither is stopping")
+
+// staleAfter is how long a client waits for a source if an old copy lies ready. The fill goes on, for the next one.
+const staleAfter = 4 * time.Second
+
+// wait joins the flight for a request, or begins it, and waits for what it has to say.
+func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error) {
+	if gone, ok := f.gone.get(req.Name, f.now()); ok && k.blob == nil && !req.Fresh {
+		return gone.answer(nil, f.now()), nil
+	}
+	fl, joined, err := f.flights.join(f, req, k)
+	if err != nil {
+		return nil, err
+	}
+	defer fl.waiters.Done()
+	var late <-chan time.Time
+	if k.blob != nil {
+		timer := time.NewTimer(staleAfter)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-fl.ready:
+		return f.settle(ctx, fl, k, joined)
+	case <-late:
+		return k.answer(Stale), nil
+	case <-ctx.Done():
+		k.close()
+		return nil, ctx.Err()
+	}
+}
+
+// settle turns what a flight says into this client's answer.
+func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (*Answer, error) {
+	out := fl.out
+	switch {
+	case out.err != nil:
+		if k.blob != nil && !errors.Is(out.err, ErrPass) {
+			a := k.answer(Stale)
+			a.Report.Tries, a.Report.Err = out.report.Tries, out.err.Error()
+			return a, nil
+		}
+		k.close()
+		return nil, out.err
+	case out.gone != nil:
+		k.close()
+		return out.gone.answer(out.report.Tries, f.now()), nil
+	case out.entry != nil:
+		k.close()
+		return f.reopen(ctx, fl, k)
+	}
+	k.close()
+	return f.spooled(fl, joined)
+}
+
+// reopen answers from the cache after the flight found that what is kept is right.
+func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, error) {
+	blob, err := f.Store.Open(ctx, fl.out.entry.Digest)
+	if err != nil {
+		return nil, &Failure{Name: fl.req.Name, Cause: err}
+	}
+	k.entry, k.blob = *fl.out.entry, f.healing(fl.req, fl.out.entry.Digest, blob)
+	a := k.answer(fl.out.state)
+	a.Report.Age, a.Report.Tries = 0, fl.out.report.Tries
+	return a, nil
+}
+
+// spooled answers from the bytes that are arriving.
+func (f *Fetcher) spooled(fl *flight, joined bool) (*Answer, error) {
+	r := fl.out.spool.reader()
+	if fl.out.spool.far(fl.req.Offset) {
+		r.Close()
+		return nil, ErrPass
+	}
+	a := &Answer{
+		Status: http.StatusOK, Header: make(http.Header), Size: fl.out.spool.known(),
+		ETag: etag(fl.out.report.Digest), Body: r, Report: fl.out.report,
+	}
+	a.Report.State = Miss
+	if joined {
+		a.Report.State = Merged
+	}
+	for key, value := range fl.out.header {
+		if key != "Etag" {
+			a.Header.Set(key, value)
+		}
+	}
+	return a, nil
+}
+
+func (n *negative) answer(tries []Try, now time.Time) *Answer {
+	a := &Answer{
+		Status: n.status, Header: make(http.Header), Size: int64(len(n.body)),
+		Body:   nopCloser{bytes.NewReader(n.body)},
+		Report: Report{State: Negative, Source: n.source, Tries: tries, When: now},
+	}
+	for key, value := range n.header {
+		a.Header.Set(key, value)
+	}
+	return a
+}
+
+type nopCloser struct{ io.ReadSeeker }
+
+func (nopCloser) Close() error { return nil }
+
+// join finds the flight for a request or begins one. Clients that expect different bytes fly apart. The caller must say
+// fl.waiters.Done once it has its answer.
+func (fs *flights) join(f *Fetcher, req Request, k kept) (fl *flight, joined bool, err error) {
+	key := req.Name + "\n" + string(req.Claim)
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.shut {
+		k.close()
+		return nil, false, &Failure{Name: req.Name, Cause: errClosed}
+	}
+	fl, joined = fs.open[key]
+	if !joined {
+		fl = &flight{f: f, req: req, kept: k.entry, whole: k.blob != nil, ready: make(chan struct{})}
+		fs.launchLocked(key, fl)
+	}
+	fl.waiters.Add(1)
+	return fl, joined, nil
+}
+
+func (fs *flights) launchLocked(key string, fl *flight) {
+	if fs.open == nil {
+		fs.open = make(map[string]*flight)
+		fs.ctx, fs.stop = context.WithCancel(context.Background()) //nolint:forbidigo // fills outlive the clients that began them
+	}
+	fs.open[key] = fl
+	fs.wg.Go(func() {
+		fl.run(fs.ctx)
+		fs.mu.Lock()
+		delete(fs.open, key)
+		fs.mu.Unlock()
+		fl.waiters.Wait()
+		if fl.out.spool != nil {
+			fl.out.spool.release()
+		}
+	})
+}
+
+func (fs *flights) close() {
+	fs.mu.Lock()
+	fs.shut = true
+	if fs.stop != nil {
+		fs.stop()
+	}
+	fs.mu.Unlock()
+	fs.wg.Wait()
+}
+
+// tell sets the outcome and wakes those who wait. Only the first call counts.
+func (fl *flight) tell(out outcome) {
+	fl.once.Do(func() {
+		out.report.Tries = append([]Try(nil), fl.tries...)
+		fl.out = out
+		close(fl.ready)
+	})
+}

@@ -1,0 +1,66 @@
+package fetch
+
+import (
+	"context"
+	"io"
+
+	"hither/cache"
+	"hither/cache/digest"
+)
+
+// healing reads a kept blob and, when the disk turns out to have damaged it, goes on from where it was with bytes fetched
+// anew. The digest pins them, so that the two halves fit.
+type healing struct {
+	io.ReadSeekCloser
+	f      *Fetcher
+	req    Request
+	digest digest.Digest
+	size   int64
+	pos    int64
+	healed bool
+}
+
+func (f *Fetcher) healing(req Request, d digest.Digest, blob cache.Blob) io.ReadSeekCloser {
+	return &healing{ReadSeekCloser: blob, f: f, req: req, digest: d, size: blob.Size()}
+}
+
+func (h *healing) Read(p []byte) (int, error) {
+	n, err := h.ReadSeekCloser.Read(p)
+	h.pos += int64(n)
+	if err != nil && err != io.EOF && !h.healed && h.digest.Pins() && h.heal() {
+		return n, nil
+	}
+	return n, err
+}
+
+func (h *healing) Seek(offset int64, whence int) (int64, error) {
+	pos, err := h.ReadSeekCloser.Seek(offset, whence)
+	if err == nil {
+		h.pos = pos
+	}
+	return pos, err
+}
+
+// heal swaps the damaged blob for a fill of the same digest.
+func (h *healing) heal() bool {
+	h.healed = true
+	ctx := context.Background() //nolint:forbidigo // a reader has no context; the fill has its own deadlines
+	if h.f.Store.Remove(ctx, h.digest) != nil {
+		return false
+	}
+	answer, err := h.f.wait(ctx, h.req, kept{now: h.f.now()})
+	if err != nil {
+		return false
+	}
+	if answer.Report.Digest != h.digest {
+		answer.Body.Close()
+		return false
+	}
+	if _, err := answer.Body.Seek(h.pos, io.SeekStart); err != nil {
+		answer.Body.Close()
+		return false
+	}
+	h.ReadSeekCloser.Close()
+	h.ReadSeekCloser = answer.Body
+	return true
+}

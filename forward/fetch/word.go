@@ -1,0 +1,108 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"hither/cache"
+	"hither/cache/digest"
+	"hither/forward/notary"
+	"hither/rules"
+)
+
+// word is what an authority says about the bytes of one fill. It is asked once, in its own goroutine.
+type word struct {
+	beside bool          // the bytes may be fetched while it is still thinking
+	heard  chan struct{} // closed when the fields below are set
+	digest digest.Digest // zero: nobody vouches
+	by     string        // who
+	path   string        // where the bytes are better asked for
+	header map[string]string
+	err    error
+}
+
+// ask begins to find out which bytes are meant.
+func (fl *flight) ask(ctx context.Context) *word {
+	w := &word{heard: make(chan struct{})}
+	n := fl.f.Notaries[fl.req.Path.Notary]
+	switch {
+	case fl.req.Claim != "" && !fl.req.Claim.Weak():
+		w.digest, w.by = fl.req.Claim, byClient
+	case fl.kept.Digest.Pins() && !fl.whole && fl.kept.Vouched != "" && fl.kept.Vouched != byClient && fl.req.Path.Keep == rules.Forever:
+		w.digest, w.by = fl.kept.Digest, fl.kept.Vouched // evicted or damaged; its name does not change
+	case n != nil:
+		if b, ok := n.(notary.Besider); ok {
+			w.beside = b.Beside()
+		}
+		fl.f.flights.wg.Go(func() { w.listen(ctx, n, fl.req) })
+		return w
+	}
+	close(w.heard)
+	return w
+}
+
+func (w *word) listen(ctx context.Context, n notary.Notary, req Request) {
+	defer close(w.heard)
+	said, err := n.Attest(ctx, req.Match)
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.digest, w.by, w.path, w.header = said.Digest, req.Path.Notary, said.Path, said.Header
+}
+
+// wait hears the word out. An error other than ErrSecurity only means that nobody vouches.
+func (w *word) wait(ctx context.Context) error {
+	select {
+	case <-w.heard:
+		return w.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pending says that the authority is still thinking.
+func (w *word) pending() bool {
+	select {
+	case <-w.heard:
+		return false
+	default:
+		return true
+	}
+}
+
+// trouble is why the authority could not be asked; nil if it could, or if it only knows nothing.
+func (w *word) trouble() error {
+	if w.pending() || errors.Is(w.err, notary.ErrUnknown) || errors.Is(w.err, notary.ErrGone) {
+		return nil
+	}
+	return w.err
+}
+
+// redirect is where to ask for the bytes.
+func (w *word) redirect(m rules.Match) rules.Match {
+	if w.pending() || w.path == "" {
+		return m
+	}
+	if at, ok := m.Rule.Match(m.Host.Name, w.path); ok {
+		return at
+	}
+	return m
+}
+
+// dress adds the authority's headers to an entry.
+func (w *word) dress(e *cache.Entry) { e.Header = w.headers(e.Header) }
+
+func (w *word) headers(h map[string]string) map[string]string {
+	if w.pending() || len(w.header) == 0 {
+		return h
+	}
+	out := maps.Clone(w.header)
+	for key, value := range h {
+		if _, ok := out[key]; !ok {
+			out[key] = value
+		}
+	}
+	return out
+}

@@ -1,0 +1,345 @@
+package fetch_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"hither/cache"
+	"hither/cache/digest"
+	"hither/cache/mem"
+	"hither/forward/fetch"
+	"hither/forward/measure"
+	"hither/forward/notary"
+	"hither/rules"
+)
+
+// The false world: one registry (reg), two mirrors (near, far), and wires to pull.
+
+const ruleFile = `
+name = "reg"
+[[host]]
+name = "reg"
+[[mirror]]
+url = "https://near"
+[[mirror]]
+url = "https://far"
+
+[[path]]
+match   = "/blob/{digest:digest}"
+keep    = "forever"
+from    = "any"
+notary  = "path"
+subject = "blobs"
+[[path]]
+match   = "/zip/{module}@{version}"
+keep    = "forever"
+from    = "any"
+notary  = "gosum"
+subject = "{module}"
+[[path]]
+match   = "/tar/{name}/{file}"
+keep    = "forever"
+from    = "any"
+notary  = "npm"
+subject = "{file}"
+[[path]]
+match   = "/tag/{repo}"
+keep    = "30s"
+from    = "any"
+notary  = "tag"
+subject = "{repo}"
+[[path]]
+match   = "/list/{name}"
+keep    = "1m"
+from    = "any"
+why     = "a test"
+subject = "{name}"
+[[path]]
+match = "/doc/{name}"
+keep  = "1m"
+`
+
+type world struct {
+	*fetch.Fetcher
+	t       *testing.T
+	set     *rules.Set
+	hosts   map[string]*host
+	notary  map[string]*scribe
+	mu      sync.Mutex
+	asked   []string // "near /blob/…" in order
+	reports []fetch.Report
+	board   board
+}
+
+// host is an upstream and its wires.
+type host struct {
+	files  map[string][]byte
+	header http.Header
+	status int           // instead of 200
+	lag    time.Duration // before the answer
+	dead   bool          // no connection
+	hang   int           // after so many bytes nothing comes any more; 0: does not
+	cut    int           // after so many bytes the connection breaks
+	flip   int           // this byte (from 1) is wrong
+	etag   string
+	gate   chan struct{} // bytes after the first 9 MiB wait for it
+	heads  int
+}
+
+// board asks in the order it is told, and remembers what it heard.
+type board struct {
+	mu    sync.Mutex
+	first []string
+	heard []measure.Sample
+}
+
+func (b *board) Add(s measure.Sample) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard = append(b.heard, s)
+}
+
+func (b *board) Order(bases []string) []string {
+	out := slices.Clone(bases)
+	slices.SortStableFunc(out, func(x, y string) int { return b.rank(x) - b.rank(y) })
+	return out
+}
+
+func (b *board) rank(base string) int {
+	if i := slices.Index(b.first, strings.TrimPrefix(base, "https://")); i >= 0 {
+		return i
+	}
+	return len(b.first)
+}
+
+func (b *board) outcomes(base string) (out []measure.Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.heard {
+		if s.Base == "https://"+base {
+			out = append(out, s.Outcome)
+		}
+	}
+	return out
+}
+
+// scribe is a notary with wires.
+type scribe struct {
+	digest digest.Digest
+	path   string
+	err    error
+	lag    time.Duration
+	beside bool
+}
+
+func (s *scribe) Attest(ctx context.Context, _ rules.Match) (notary.Attestation, error) {
+	select {
+	case <-time.After(s.lag):
+	case <-ctx.Done():
+		return notary.Attestation{}, ctx.Err()
+	}
+	return notary.Attestation{Digest: s.digest, Path: s.path}, s.err
+}
+
+func (s *scribe) Beside() bool { return s.beside }
+
+func newWorld(t *testing.T) *world {
+	set, err := rules.Load(fstest.MapFS{"reg.toml": {Data: []byte(ruleFile)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, set: set, board: board{first: []string{"near", "reg", "far"}},
+		hosts:  map[string]*host{"reg": {}, "near": {}, "far": {}},
+		notary: map[string]*scribe{"gosum": {beside: true, err: notary.ErrUnknown}, "npm": {}, "tag": {}},
+	}
+	for _, h := range w.hosts {
+		h.files = make(map[string][]byte)
+	}
+	w.Fetcher = &fetch.Fetcher{
+		Store: &mem.Store{}, Board: &w.board, Transport: w, Private: []string{"secret"},
+		Notaries: map[string]notary.Notary{"path": notary.Path{}, "gosum": w.notary["gosum"], "npm": w.notary["npm"], "tag": w.notary["tag"]},
+		Trace: fetch.Trace{Filled: func(r fetch.Report) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.reports = append(w.reports, r)
+		}},
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+// put gives a file to every host.
+func (w *world) put(path string, body []byte) {
+	for _, h := range w.hosts {
+		h.files[path] = body
+	}
+}
+
+// blob gives every host a blob and returns its path.
+func (w *world) blob(body []byte) string {
+	path := "/blob/" + string(sum(body))
+	w.put(path, body)
+	return path
+}
+
+func (w *world) request(path string) fetch.Request {
+	m, ok := w.set.Match("reg", query(path))
+	if !ok {
+		w.t.Fatalf("no rule speaks of %s", path)
+	}
+	return fetch.Request{Match: m}
+}
+
+// open fetches, without reading the body.
+func (w *world) open(req fetch.Request) (*fetch.Answer, error) {
+	return w.Fetch(w.t.Context(), req)
+}
+
+// get fetches and reads; it says "BODY from SOURCE after [ASKED]".
+func (w *world) get(path string) string {
+	before := len(w.seen())
+	a, err := w.open(w.request(path))
+	if err != nil {
+		return fmt.Sprintf("%s after %v", kind(err), w.seen()[before:])
+	}
+	defer a.Body.Close()
+	body, err := io.ReadAll(a.Body)
+	if err != nil {
+		return fmt.Sprintf("broken body after %v", w.seen()[before:])
+	}
+	text := string(body)
+	if len(text) > 40 {
+		text = fmt.Sprintf("%d bytes %s", len(body), sum(body)[7:15])
+	}
+	if a.Status != http.StatusOK {
+		text = strconv.Itoa(a.Status) + " " + text
+	}
+	return fmt.Sprintf("%s from %s (%s) after %v", text, strings.TrimPrefix(a.Report.Source, "https://"), a.Report.State, w.seen()[before:])
+}
+
+func kind(err error) string {
+	var f *fetch.Failure
+	switch {
+	case errors.Is(err, fetch.ErrPass):
+		return "pass"
+	case errors.As(err, &f):
+		return "failure " + strconv.Itoa(f.Status())
+	}
+	return err.Error()
+}
+
+func (w *world) seen() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.asked)
+}
+
+// RoundTrip is every upstream.
+func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
+	h := w.hosts[req.URL.Host]
+	what := req.URL.Host
+	if r := req.Header.Get("Range"); r != "" {
+		what += " " + r
+	}
+	w.mu.Lock()
+	if req.Method == http.MethodHead {
+		what = "HEAD " + what
+	}
+	w.asked = append(w.asked, what)
+	w.mu.Unlock()
+	select {
+	case <-time.After(h.lag):
+	case <-req.Context().Done():
+		return nil, context.Cause(req.Context())
+	}
+	if h.dead {
+		return nil, errors.New("connection refused")
+	}
+	return h.answer(req), nil
+}
+
+func (h *host) answer(req *http.Request) *http.Response {
+	body, ok := h.files[req.URL.Path]
+	resp := &http.Response{StatusCode: http.StatusOK, Header: h.header.Clone(), Request: req, ContentLength: int64(len(body))}
+	if resp.Header == nil {
+		resp.Header = http.Header{}
+	}
+	if h.etag != "" {
+		resp.Header.Set("Etag", h.etag)
+	}
+	switch {
+	case h.status != 0:
+		resp.StatusCode, body, resp.ContentLength = h.status, []byte("because"), 7
+	case !ok:
+		resp.StatusCode, body, resp.ContentLength = http.StatusNotFound, []byte("not here"), 8
+	case h.etag != "" && req.Header.Get("If-None-Match") == h.etag:
+		resp.StatusCode, body, resp.ContentLength = http.StatusNotModified, nil, 0
+	}
+	at := 0
+	if r, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes="); ok && resp.StatusCode == http.StatusOK {
+		at, _ = strconv.Atoi(strings.TrimSuffix(r, "-"))
+		resp.StatusCode, resp.ContentLength = http.StatusPartialContent, int64(len(body)-at)
+		resp.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", at, len(body)-1, len(body)))
+	}
+	if h.flip > 0 && h.flip <= len(body) {
+		body = bytes.Clone(body)
+		body[h.flip-1] ^= 1
+	}
+	if req.Method == http.MethodHead {
+		body = nil
+	}
+	resp.Body = &wire{h: h, ctx: req.Context(), body: body, at: at}
+	return resp
+}
+
+// wire is a body on its way.
+type wire struct {
+	h    *host
+	ctx  context.Context
+	body []byte
+	at   int
+	sent int
+}
+
+const gateAt = 9 << 20
+
+func (w *wire) Read(p []byte) (int, error) {
+	if w.h.hang > 0 && w.sent >= w.h.hang {
+		<-w.ctx.Done()
+		return 0, w.ctx.Err()
+	}
+	if w.h.cut > 0 && w.sent >= w.h.cut {
+		return 0, io.ErrUnexpectedEOF
+	}
+	if w.h.gate != nil && w.at >= gateAt {
+		<-w.h.gate
+	}
+	if w.at >= len(w.body) {
+		return 0, io.EOF
+	}
+	n := copy(p, w.body[w.at:])
+	for _, stop := range []int{w.h.hang, w.h.cut} {
+		if stop > 0 {
+			n = min(n, stop-w.sent)
+		}
+	}
+	w.at += n
+	w.sent += n
+	return n, nil
+}
+
+func (w *wire) Close() error { return nil }
+
+var _ cache.Store = &mem.Store{}
