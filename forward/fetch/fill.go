@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -30,7 +31,8 @@ type fill struct {
 	from    []string // the sources of the bytes in the current generation
 	refused bool     // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
-	last    response // the head of the response whose body fills the spool
+	last    response      // the head of the response whose body fills the spool
+	stored  digest.Digest // the name the bytes were published under; zero before, and if they are not kept
 }
 
 // response is what a fill keeps of an upstream's answer.
@@ -274,6 +276,7 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	if err != nil {
 		return err
 	}
+	w.stored = got
 	entry := cache.Entry{
 		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: src.Base, Vouched: w.word.by,
 		Stored: w.f.now(), Checked: w.f.now(), Took: w.f.now().Sub(w.began),
@@ -326,7 +329,7 @@ func (w *fill) tellHead() {
 
 func (w *fill) report() Report {
 	r := Report{
-		Name: cache.Name(w.req.Name), Rule: w.req.Rule.Name, State: Miss, Vouched: w.word.by, Digest: w.want,
+		Name: cache.Name(w.req.Name), Rule: w.req.Rule.Name, State: Miss, Vouched: w.word.by, Digest: cmp.Or(w.stored, w.want),
 		Tries: slices.Clone(w.tries), When: w.f.now(), Bytes: -1,
 	}
 	if len(w.from) > 0 {

@@ -110,7 +110,7 @@ func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (
 		return f.reopen(ctx, fl, k)
 	}
 	k.close()
-	return f.spooled(fl, joined)
+	return f.spooled(ctx, fl, joined)
 }
 
 // reopen answers from the cache after the flight found that what is kept is right.
@@ -126,8 +126,8 @@ func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, erro
 }
 
 // spooled answers from the bytes that are arriving.
-func (f *Fetcher) spooled(fl *flight, joined bool) (*Answer, error) {
-	r := fl.out.spool.reader()
+func (f *Fetcher) spooled(ctx context.Context, fl *flight, joined bool) (*Answer, error) {
+	r := fl.out.spool.reader(ctx)
 	if fl.out.spool.far(fl.req.Offset) {
 		r.Close()
 		return nil, ErrPass

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -178,20 +179,22 @@ func (s *spool) openLocked(high int64, gen int) (limit int64, err error) {
 	}
 }
 
-// reader returns a new reader at the beginning. It must be called before the filler's release.
-func (s *spool) reader() *spoolReader {
+// reader returns a new reader at the beginning, whose waits end with ctx too. It must be called before the filler's
+// release.
+func (s *spool) reader(ctx context.Context) *spoolReader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readers++
-	return &spoolReader{s: s, gone: make(chan struct{})}
+	return &spoolReader{s: s, left: ctx.Done(), gone: make(chan struct{})}
 }
 
 // spoolReader is one client's view. Read waits for bytes; Close, from any goroutine, ends the waiting.
 type spoolReader struct {
 	s    *spool
 	pos  int64
-	high int64 // how far the client was ever given bytes
-	gen  int   // in which generation the last of them
+	high int64           // how far the client was ever given bytes
+	gen  int             // in which generation the last of them
+	left <-chan struct{} // closed when the client is gone
 	once sync.Once
 	gone chan struct{}
 }
@@ -207,6 +210,8 @@ func (r *spoolReader) Read(p []byte) (int, error) {
 		}
 		select {
 		case <-wait:
+		case <-r.left:
+			return 0, context.Canceled
 		case <-r.gone:
 			return 0, io.ErrClosedPipe
 		}
@@ -269,6 +274,8 @@ func (r *spoolReader) size() (int64, error) {
 		}
 		select {
 		case <-moved:
+		case <-r.left:
+			return 0, context.Canceled
 		case <-r.gone:
 			return 0, io.ErrClosedPipe
 		}

@@ -87,7 +87,7 @@ func TestSpoolGenerations(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSpool(&page{}, -1, false)
-			r := s.reader()
+			r := s.reader(t.Context())
 			write(t, s, c.first)
 			got, err := readLetters(r, len(c.first)-1)
 			if err != nil {
@@ -128,7 +128,7 @@ func (s *spool) sweptForTest() bool {
 
 func TestSpoolCloseEndsAWait(t *testing.T) {
 	s := newSpool(&page{}, -1, true)
-	r := s.reader()
+	r := s.reader(t.Context())
 	done := make(chan error)
 	go func() {
 		_, err := r.Read(make([]byte, 1))
@@ -145,7 +145,7 @@ func TestSpoolManyReadersAndRestarts(t *testing.T) {
 	want := "abcdefgh"
 	var wg sync.WaitGroup
 	for range 16 {
-		r := s.reader()
+		r := s.reader(t.Context())
 		wg.Go(func() {
 			defer r.Close()
 			got, err := readLetters(r, len(want))
@@ -169,7 +169,7 @@ func FuzzSpool(f *testing.F) {
 	f.Add([]byte("abc"), []byte("xbcd"), uint8(9))
 	f.Fuzz(func(t *testing.T, first, second []byte, read uint8) {
 		s := newSpool(&page{}, int64(len(first)+holdBack), false)
-		r := s.reader()
+		r := s.reader(t.Context())
 		s.Write(first)
 		head := make([]byte, min(int(read), len(first)))
 		if _, err := io.ReadFull(r, head); err != nil {

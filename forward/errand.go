@@ -1,0 +1,186 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hither/cache/digest"
+	"hither/forward/fetch"
+	"hither/forward/notary"
+	"hither/rules"
+)
+
+// errand is a request whose meaning is known.
+type errand struct {
+	rule    *rules.Rule // nil: a host in no rule
+	match   rules.Match // what a rule says of it
+	matched bool        // match is set
+	up      *url.URL    // where it goes as it came
+}
+
+// decide answers an errand from here, from the cache, or from the origin.
+func (s *Server) decide(w *reply, r *http.Request, e errand) {
+	w.rule = e.rule.Name
+	shown := credentials(r)
+	switch {
+	case shown == none && e.answered(r, "always", "gateway"):
+		s.local(w, r, e.match)
+	case !e.cacheable(r, shown) || s.Fetch == nil:
+		s.pass(w, r, e)
+	default:
+		s.fetch(w, r, e, shown == token)
+	}
+}
+
+// answered says whether the rule has us answer by ourselves on one of these occasions.
+func (e errand) answered(r *http.Request, occasions ...string) bool {
+	if !e.matched || !reads(r) {
+		return false
+	}
+	for _, o := range occasions {
+		if slices.Contains(e.match.Path.Answer, o) && (o != "gateway" || e.match.Gateway) {
+			return true
+		}
+	}
+	return false
+}
+
+// cacheable says whether the cache may answer at all. Uploads, upgrades, what the rule does not keep, and what the
+// client's own credentials ask for go to the origin.
+func (e errand) cacheable(r *http.Request, shown credential) bool {
+	return e.matched && reads(r) && r.ContentLength == 0 && r.Header.Get("Upgrade") == "" &&
+		e.match.Path.Keep != rules.Never &&
+		(shown == none || shown == token && e.rule.Auth == "bearer")
+}
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// credential is what a client showed of itself.
+type credential int
+
+const (
+	none    credential = iota
+	token              // a bearer token, which registries hand to strangers too
+	private            // a password or a cookie
+)
+
+func credentials(r *http.Request) credential {
+	lines := r.Header["Authorization"]
+	switch {
+	case len(r.Header["Cookie"]) > 0 || len(lines) > 1:
+		return private
+	case len(lines) == 0:
+		return none
+	}
+	if scheme, _, _ := strings.Cut(lines[0], " "); strings.EqualFold(scheme, "Bearer") {
+		return token
+	}
+	return private
+}
+
+// fetch answers from the cache, or has it filled. With a token the client may know more than we: whatever we cannot give,
+// the origin may give it.
+func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
+	request := wish(r, e.match)
+	request.Doubtful = doubtful
+	answer, err := s.Fetch(r.Context(), request)
+	switch {
+	case err == nil && doubtful && answer.Status != http.StatusOK:
+		answer.Body.Close()
+		s.pass(w, r, e)
+	case err == nil:
+		defer answer.Body.Close()
+		s.respond(w, r, answer)
+	case request.KeptOnly && errors.Is(err, fetch.ErrPass) && !moduleFetchDisabled(r.Header):
+		s.fail(w, r, http.StatusGatewayTimeout, "It is not in the cache, and the client asked for nothing else (only-if-cached).")
+	case passes(r.Context(), err, doubtful):
+		s.pass(w, r, e)
+	default:
+		s.failWith(w, r, err)
+	}
+}
+
+// passes says whether the origin should be asked as the client would have done it. A refusal is better heard in the
+// origin's own words: its 401 tells where tokens are had.
+func passes(ctx context.Context, err error, doubtful bool) bool {
+	var failure *fetch.Failure
+	switch {
+	case ctx.Err() != nil || errors.Is(err, notary.ErrSecurity):
+		return false
+	case errors.Is(err, fetch.ErrPass):
+		return true
+	case errors.As(err, &failure):
+		status := failure.Status()
+		return doubtful || status == http.StatusUnauthorized || status == http.StatusForbidden
+	}
+	return doubtful
+}
+
+// wish reads what the client said of what it wants.
+func wish(r *http.Request, m rules.Match) fetch.Request {
+	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Offset: firstByte(r), Accepts: acceptance(r.Header["Accept"])}
+	// npm sends what its lock file says. A claim that cannot be read is as good as none.
+	request.Claim, _ = digest.ParseSRI(r.Header.Get("Pacote-Integrity"))
+	control := directives(r.Header)
+	_, request.KeptOnly = control["only-if-cached"]
+	request.KeptOnly = request.KeptOnly || moduleFetchDisabled(r.Header)
+	if m.Path.Keep != rules.Forever {
+		_, request.Fresh = control["no-cache"]
+		request.Fresh = request.Fresh || control["max-age"] == "0"
+	}
+	return request
+}
+
+// moduleFetchDisabled says that a Go module proxy shall answer only what it has at hand (pkg.go.dev asks so). What we have
+// not, the origin may have; a no of this kind says nothing about other requests and is not remembered.
+func moduleFetchDisabled(h http.Header) bool { return h.Get("Disable-Module-Fetch") == "true" }
+
+// directives reads Cache-Control (RFC 9111, 5.2). Pragma counts only where there is none (5.4).
+func directives(h http.Header) map[string]string {
+	lines := h["Cache-Control"]
+	if len(lines) == 0 {
+		lines = h["Pragma"]
+	}
+	found := make(map[string]string)
+	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		found[strings.ToLower(name)] = strings.Trim(value, `"`)
+	}
+	return found
+}
+
+// firstByte is the offset of the first byte that the client wants; of several ranges the last to begin, and of one that
+// counts from the end, the end.
+func firstByte(r *http.Request) int64 {
+	if !ranged(r) {
+		return 0
+	}
+	first := int64(0)
+	for part := range strings.SplitSeq(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), ",") {
+		from, _, _ := strings.Cut(strings.TrimSpace(part), "-")
+		n, err := strconv.ParseInt(from, 10, 64)
+		if from == "" {
+			n, err = math.MaxInt64, nil
+		}
+		if err == nil {
+			first = max(first, n)
+		}
+	}
+	return first
+}
+
+// ranged says whether we look at the Range of r: GET alone has ranges (RFC 9110, 14.2), other units than bytes are not
+// known here, and nobody needs dozens of parts.
+func ranged(r *http.Request) bool {
+	text := r.Header.Get("Range")
+	return r.Method == http.MethodGet && strings.HasPrefix(text, "bytes=") && strings.Count(text, ",") < maxRanges
+}
+
+// maxRanges is how many parts one answer may have. More are an attack (RFC 9110, 17.15); they get the whole.
+const maxRanges = 32

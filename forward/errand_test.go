@@ -1,0 +1,238 @@
+package forward_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hither/cache/digest"
+	"hither/forward/fetch"
+	"hither/forward/notary"
+)
+
+const blob = "/v2/library/alpine/blobs/sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+
+// What the origin and what the cache is asked is the whole promise about credentials, uploads and rules.
+func TestWhoAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(content("cache", nil))
+	bearer, basic, cookie := []string{"Authorization", "Bearer t"}, []string{"Authorization", "Basic dTpw"}, []string{"Cookie", "s=1"}
+	for _, c := range []struct {
+		what, method, host, path string
+		header                   []string
+		want                     string
+	}{
+		{"what the rule keeps", "GET", host, "/forever/a", nil, "cache"},
+		{"its head", "HEAD", host, "/forever/a", nil, "cache"},
+		{"an upload", "PUT", host, "/forever/a", nil, "origin"},
+		{"a deletion", "DELETE", host, "/forever/a", nil, "origin"},
+		{"what the rule never keeps", "GET", host, "/never/a", nil, "origin"},
+		{"what no path of the rule speaks of", "GET", host, "/unknown", nil, "origin"},
+		{"a query that no path speaks of", "GET", host, "/forever/a?write=true", nil, "origin"},
+		{"an upgrade", "GET", host, "/forever/a", []string{"Upgrade", "websocket", "Connection", "Upgrade"}, "origin"},
+		{"a password", "GET", host, "/forever/a", basic, "origin"},
+		{"a cookie", "GET", host, "/forever/a", cookie, "origin"},
+		{"a token where the rule knows no tokens", "GET", host, "/forever/a", bearer, "origin"},
+		{"a token where strangers get some too", "GET", oci, blob, bearer, "cache, doubtful"},
+		{"the same in capitals", "GET", oci, blob, []string{"Authorization", "BEARER t"}, "cache, doubtful"},
+		{"a token and a cookie", "GET", oci, blob, append(cookie, bearer...), "origin"},
+		{"two credentials", "GET", oci, blob, append([]string{"Authorization", "Basic dTpw"}, bearer...), "origin"},
+		{"a password at a registry", "GET", oci, blob, basic, "origin"},
+		{"a stranger", "GET", alien, "/forever/a", nil, "origin"},
+		{"a question that we answer always", "GET", host, "/ping", nil, "here"},
+		{"the same with a password", "GET", host, "/ping", basic, "origin"},
+		{"the same as an upload", "POST", host, "/ping", nil, "origin"},
+		{"a question that we answer only by our address", "GET", oci, "/v2/", nil, "origin"},
+	} {
+		w.mu.Lock()
+		w.wishes, w.seen = nil, nil
+		w.mu.Unlock()
+		scheme := "https://"
+		if c.host == alien {
+			scheme = "http://"
+		}
+		do(t, w.client(false), c.method, scheme+c.host+c.path, "", c.header...)
+		if got := w.who(); got != c.want {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+// who tells who was asked since the last look.
+func (w *world) who() string {
+	wish, ok := w.lastWish()
+	switch {
+	case w.asked() > 0 && ok:
+		return "cache, then origin"
+	case w.asked() > 0:
+		return "origin"
+	case ok && wish.Doubtful:
+		return "cache, doubtful"
+	case ok:
+		return "cache"
+	}
+	return "here"
+}
+
+func TestWhatTheCacheCannotGiveIsAskedOfTheOrigin(t *testing.T) {
+	w := newWorld(t)
+	refusal := func(status int) error {
+		return &fetch.Failure{Tries: []fetch.Try{{Origin: true, Status: status}}}
+	}
+	bearer := []string{"Authorization", "Bearer t"}
+	for _, c := range []struct {
+		what   string
+		script func(fetch.Request) (*fetch.Answer, error)
+		header []string
+		want   string
+	}{
+		{"it is not for the cache", fails(fetch.ErrPass), nil, "200 origin"},
+		{"the origin refuses us: its words tell where tokens are had", fails(refusal(401)), nil, "200 origin"},
+		{"the origin forbids it to us", fails(refusal(403)), nil, "200 origin"},
+		{"the origin has had enough of us", fails(refusal(429)), nil, "429 nobody"},
+		{"nobody answers", fails(refusal(500)), nil, "502 nobody"},
+		{"something else is wrong", fails(errors.New("a broken disk")), nil, "502 nobody"},
+		{"a token: not for the cache", fails(fetch.ErrPass), bearer, "200 origin"},
+		{"a token: the origin forbids it to us", fails(refusal(403)), bearer, "200 origin"},
+		{"a token: nobody answers us", fails(refusal(500)), bearer, "200 origin"},
+		{"a token: the origin does not show it to us", content("", func(a *fetch.Answer) { a.Status = 404 }), bearer, "200 origin"},
+		{"no token: it is not there", content("", func(a *fetch.Answer) { a.Status = 404 }), nil, "404 nobody"},
+		{"the database contradicts itself", fails(notary.ErrSecurity), nil, "502 nobody"},
+		{"a token does not heal that", fails(notary.ErrSecurity), bearer, "502 nobody"},
+	} {
+		w.mu.Lock()
+		w.seen = nil
+		w.mu.Unlock()
+		w.setFetch(c.script)
+		res, _ := get(t, w.client(false), "https://"+oci+blob, c.header...)
+		got := fmt.Sprint(res.StatusCode, " nobody")
+		if w.asked() > 0 {
+			got = fmt.Sprint(res.StatusCode, " origin")
+			if sent := w.lastSeen().Header["Authorization"]; len(sent) != len(c.header)/2 {
+				t.Errorf("%s: credentials at the origin\ngot:  %q\nwant: what the client sent", c.what, sent)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+func fails(err error) func(fetch.Request) (*fetch.Answer, error) {
+	return func(fetch.Request) (*fetch.Answer, error) { return nil, err }
+}
+
+func TestWhatAClientSaysOfItsWish(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(content(text, nil))
+	sri := "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="
+	claim, err := digest.ParseSRI(sri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what, path string
+		header     []string
+		want       string // claim, fresh, kept only, offset
+	}{
+		{"nothing", "/minute/a", nil, " false false 0"},
+		{"npm knows the digest", "/minute/a", []string{"Pacote-Integrity", sri}, string(claim) + " false false 0"},
+		{"a claim that cannot be read", "/minute/a", []string{"Pacote-Integrity", "sha512-!!"}, " false false 0"},
+		{"no-cache", "/minute/a", []string{"Cache-Control", "no-transform, No-Cache"}, " true false 0"},
+		{"max-age=0", "/minute/a", []string{"Cache-Control", `max-age="0"`}, " true false 0"},
+		{"max-age=60", "/minute/a", []string{"Cache-Control", "max-age=60"}, " false false 0"},
+		{"Pragma", "/minute/a", []string{"Pragma", "no-cache"}, " true false 0"},
+		{"Pragma beside Cache-Control", "/minute/a", []string{"Pragma", "no-cache", "Cache-Control", "max-stale"}, " false false 0"},
+		{"no-cache of what cannot change", "/forever/a", []string{"Cache-Control", "no-cache"}, " false false 0"},
+		{"only-if-cached", "/minute/a", []string{"Cache-Control", "only-if-cached"}, " false true 0"},
+		{"a range", "/forever/a", []string{"Range", "bytes=5-"}, " false false 5"},
+		{"the last of several ranges", "/forever/a", []string{"Range", "bytes=5-6, 8-9,1-2"}, " false false 8"},
+		{"a range from the end", "/forever/a", []string{"Range", "bytes=-1"}, fmt.Sprint(" false false ", int64(math.MaxInt64))},
+	} {
+		get(t, w.client(false), "https://"+host+c.path, c.header...)
+		wish, _ := w.lastWish()
+		if got := fmt.Sprint(wish.Claim, " ", wish.Fresh, " ", wish.KeptOnly, " ", wish.Offset); got != c.want {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+func TestOnlyIfCachedAsksNobody(t *testing.T) {
+	w := newWorld(t)
+	res, body := get(t, w.client(false), "https://"+host+"/minute/a", "Cache-Control", "only-if-cached")
+	if res.StatusCode != http.StatusGatewayTimeout || w.asked() != 0 || !strings.Contains(body, "not in the cache") {
+		t.Errorf("got:  %d %s, origin asked %d times\nwant: 504 and a sentence, never", res.StatusCode, body, w.asked())
+	}
+}
+
+func TestWhatTheClientCanRead(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(content(text, nil))
+	const corgi = "application/vnd.npm.install-v1+json"
+	for _, c := range []struct {
+		accept []string
+		kind   string
+		want   bool
+	}{
+		{nil, "text/html", true},
+		{[]string{"*/*"}, "text/html", true},
+		{[]string{"application/json"}, "application/json; charset=utf-8", true},
+		{[]string{"Application/JSON"}, "application/json", true},
+		{[]string{"application/json"}, corgi, false},
+		{[]string{corgi + "; q=1.0, application/json; q=0.8, */*"}, "text/html", true},
+		{[]string{corgi, "application/json;q=0.8"}, "application/json", true},
+		{[]string{"text/*"}, "text/html", true},
+		{[]string{"text/*"}, "application/json", false},
+		{[]string{"*/*, text/html;q=0"}, "text/html", false},
+		{[]string{"text/*;q=0, text/html"}, "text/html", true},
+		{[]string{"text/*;q=0, text/html"}, "text/plain", false},
+		{[]string{"application/json"}, "", true},
+		{[]string{"not a media range"}, "text/html", true},
+	} {
+		var header []string
+		for _, a := range c.accept {
+			header = append(header, "Accept", a)
+		}
+		get(t, w.client(false), "https://"+host+"/minute/a", header...)
+		wish, _ := w.lastWish()
+		if got := wish.Accepts == nil || wish.Accepts(c.kind); got != c.want {
+			t.Errorf("Accept %q, %s\ngot:  %v\nwant: %v", c.accept, c.kind, got, c.want)
+		}
+	}
+}
+
+func TestGatewayPaths(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ what, path, want string }{
+		{"below the gateway", "/reg/never/a", "200 origin GET /never/a"},
+		{"what no path speaks of", "/reg/unknown/a%2Fb?x=%20y", "200 origin GET /unknown/a%2Fb?x=%20y"},
+		{"the gateway itself", "/reg", "200 origin GET /"},
+		{"a name that begins like it", "/regx", "200 console GET /regx"},
+		{"a registry whose paths begin with it", "/v2/library/alpine/tags/list?n=5&ns=docker.io&last=a", "200 origin GET /v2/library/alpine/tags/list?n=5&last=a"},
+		{"is a registry there?", "/v2/", "200 {}"},
+		{"a registry that no rule knows must not be Docker Hub", "/v2/library/alpine/tags/list?ns=quay.io", `421 {"errors":[{"code":"UNAVAILABLE","message":"No rule`},
+		{"a path that climbs", "/reg/../secret", "400 A path that climbs"},
+	} {
+		res, body := get(t, w.direct(), "http://"+w.addr+c.path)
+		if got := fmt.Sprint(res.StatusCode, " ", body); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+func TestTheRegistryPingOffline(t *testing.T) {
+	w := newWorld(t)
+	res, _ := get(t, w.client(false), "https://"+oci+"/v2/")
+	if got := w.asked(); got != 1 || res.StatusCode != http.StatusOK {
+		t.Errorf("while the origin answers\ngot:  %d, origin asked %d times\nwant: 200, once", res.StatusCode, got)
+	}
+	w.unreachable()
+	w.server.Pass.(*http.Transport).CloseIdleConnections()
+	res, body := get(t, w.client(false), "https://"+oci+"/v2/")
+	if got := fmt.Sprint(res.StatusCode, body, res.Header.Get("Docker-Distribution-Api-Version")); got != "200{}registry/2.0" {
+		t.Errorf("offline\ngot:  %s\nwant: 200{}registry/2.0", got)
+	}
+}

@@ -1,0 +1,33 @@
+package forward
+
+import (
+	"fmt"
+	"log"
+	"strings"
+)
+
+// serverLog is what net/http complains to. Most of it is noise; a client that does not trust us is not.
+func (s *Server) serverLog() *log.Logger { return log.New(serverLog{s}, "", 0) }
+
+type serverLog struct{ s *Server }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	text := strings.TrimSpace(string(p))
+	switch {
+	case strings.Contains(text, "panic serving"):
+		l.s.log().Error("a bug ended a request; please report it", "error", text)
+	case strings.Contains(text, "unknown certificate authority"), strings.Contains(text, "bad certificate"):
+		l.s.log().Warn("a client does not trust Hither's certificates: start it by `hither run`, or see `hither env`", "error", text)
+	default:
+		l.s.log().Debug(text)
+	}
+	return len(p), nil
+}
+
+// proxyLog is what goproxy complains to: tunnels that were cut, for the most part.
+type proxyLog struct{ s *Server }
+
+// Printf is goproxy.Logger.
+func (l proxyLog) Printf(format string, v ...any) {
+	l.s.log().Debug(strings.TrimSpace(fmt.Sprintf(format, v...)))
+}

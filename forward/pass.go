@@ -1,0 +1,97 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"time"
+)
+
+// stallWait is for the next byte of a registry's answer. Clients wait five minutes at most (npm).
+const stallWait = 5 * time.Minute
+
+var errStalled = errors.New("the origin sent nothing for five minutes")
+
+// pass sends a request to its origin as it came, and the answer back as it came: methods, uploads, interim answers,
+// trailers, upgrades. The client's credentials go where the client addressed them, and redirects are the client's to follow.
+func (s *Server) pass(w *reply, r *http.Request, e errand) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	w.state, w.source = "pass", e.up.Scheme+"://"+e.up.Host
+	proxy := &httputil.ReverseProxy{
+		Transport:      s.Pass,
+		BufferPool:     &s.buffers,
+		ErrorLog:       slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
+		Rewrite:        func(p *httputil.ProxyRequest) { s.address(p, e) },
+		ModifyResponse: func(res *http.Response) error { return s.relay(res, e, cancel) },
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, err) },
+	}
+	proxy.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// address writes the envelope anew. ReverseProxy has dropped what belongs to the client's connection, and also some
+// headers that it distrusts: those are the client's, and go on as they came.
+func (s *Server) address(p *httputil.ProxyRequest, e errand) {
+	p.Out.URL = e.up
+	p.Out.Host = e.up.Host
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if lines, ok := p.In.Header[name]; ok {
+			p.Out.Header[name] = lines
+		}
+	}
+	p.Out.Header.Add("Via", "1.1 "+s.token())
+}
+
+// relay drops what would lead the client past us, and watches over the body of a registry.
+func (s *Server) relay(res *http.Response, e errand, cancel context.CancelCauseFunc) error {
+	res.Header.Del("Alt-Svc")
+	if len(res.Trailer) > 0 && res.Request.Method != http.MethodHead {
+		res.Header.Del("Content-Length") // HTTP/1.1 has trailers only behind chunks
+	}
+	if e.rule == nil || res.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	res.Header.Set("Hither-Rule", e.rule.Name)
+	res.Header.Add("Cache-Status", "Hither; fwd=bypass")
+	res.Body = &watched{
+		ReadCloser: res.Body,
+		clock:      time.AfterFunc(stallWait, func() { cancel(errStalled) }),
+	}
+	return nil
+}
+
+// watched is a body that is broken off if nothing comes for stallWait.
+type watched struct {
+	io.ReadCloser
+	clock *time.Timer
+}
+
+func (b *watched) Read(p []byte) (int, error) {
+	b.clock.Reset(stallWait)
+	n, err := b.ReadCloser.Read(p)
+	b.clock.Stop() // while the client takes its time
+	return n, err
+}
+
+func (b *watched) Close() error {
+	b.clock.Stop()
+	return b.ReadCloser.Close()
+}
+
+// passFailed answers when no answer came. A client that has left gets nothing.
+func (s *Server) passFailed(w *reply, r *http.Request, e errand, err error) {
+	switch {
+	case r.Context().Err() != nil:
+		w.problem = r.Context().Err()
+		panic(http.ErrAbortHandler)
+	case e.answered(r, "offline"):
+		s.local(w, r, e.match)
+	default:
+		status, sentence := describe(e.up.Host, err)
+		w.problem = err
+		s.fail(w, r, status, sentence)
+	}
+}

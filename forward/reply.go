@@ -1,0 +1,139 @@
+package forward
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// patience is for a client that takes nothing. Without it, one that went to sleep holds its goroutine for ever.
+	patience = 2 * time.Minute
+	// narrowWrite fills one TLS record: a DATA frame of 16 KiB and its head of 9 bytes would need two.
+	narrowWrite = 16<<10 - 9
+	// bufferSize is for bodies, in bytes; larger ones were measured to gain nothing.
+	bufferSize = 256 << 10
+	// trickle is a read so short that its sender is slow: the client gets it at once.
+	trickle = 4 << 10
+)
+
+// reply is a ResponseWriter that gives up on a dead client, and remembers what the log wants to know.
+type reply struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	buffers *buffers
+	narrow  bool // HTTP/2
+	given   bool // the connection belongs to somebody else now, and so do its deadlines
+
+	status  int   // 0: no answer yet
+	sent    int64 // of body, in bytes
+	rule    string
+	state   string
+	source  string
+	problem error
+}
+
+// Unwrap is for http.ResponseController.
+func (w *reply) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Hijack is for tunnels and upgrades.
+func (w *reply) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := w.control.Hijack()
+	w.given = err == nil
+	return conn, rw, err
+}
+
+// extend gives the client a while from now to take what is written.
+func (w *reply) extend() { w.deadline(time.Now().Add(patience)) }
+
+// rest stops that clock while nothing is written: an HTTP/2 stream would be reset when it runs out.
+func (w *reply) rest() { w.deadline(time.Time{}) }
+
+func (w *reply) deadline(t time.Time) {
+	if !w.given {
+		w.control.SetWriteDeadline(t)
+	}
+}
+
+// WriteHeader may be called with several 1xx before the status.
+func (w *reply) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.status = status
+	}
+	w.extend()
+	w.ResponseWriter.WriteHeader(status)
+	w.rest()
+}
+
+// Write sends p within patience.
+func (w *reply) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.extend()
+	defer w.rest()
+	step, sent := len(p), 0
+	if w.narrow {
+		step = min(step, narrowWrite)
+	}
+	for {
+		n, err := w.ResponseWriter.Write(p[sent:min(sent+step, len(p))])
+		sent += n
+		w.sent += int64(n)
+		if err != nil || sent == len(p) {
+			return sent, err
+		}
+	}
+}
+
+// FlushError is for http.ResponseController.
+func (w *reply) FlushError() error {
+	w.extend()
+	defer w.rest()
+	return w.control.Flush()
+}
+
+// ReadFrom is for io.Copy. The wait for src is not the client's fault and has no deadline here.
+func (w *reply) ReadFrom(src io.Reader) (sent int64, err error) {
+	buf := w.buffers.Get()
+	defer w.buffers.Put(buf)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			m, werr := w.Write(buf[:n])
+			sent += int64(m)
+			if werr != nil {
+				return sent, werr
+			}
+			if n < trickle {
+				if err := w.FlushError(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+					return sent, err
+				}
+			}
+		}
+		if err == io.EOF {
+			return sent, nil
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+}
+
+// buffers are shared by all answers; it is also httputil.BufferPool.
+type buffers struct{ pool sync.Pool }
+
+// Get returns a buffer of bufferSize.
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put takes it back.
+func (b *buffers) Put(p []byte) { b.pool.Put(&p) }

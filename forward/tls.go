@@ -1,0 +1,69 @@
+package forward
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// tlsConfig is the CA's, with certificates by SNI or, for clients that send none, by the CONNECT target.
+func (s *Server) tlsConfig() *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CA != nil {
+		config = s.CA.TLSConfig().Clone()
+	}
+	// A resumed session asks for no certificate, but for a config it asks always: the check belongs there.
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		return nil, s.checkName(hello)
+	}
+	config.GetCertificate = s.certificate
+	return config
+}
+
+// checkName refuses a client that says one host in its CONNECT and a stranger in its ClientHello: we cannot be the
+// stranger, and what it asks us there is not meant for the host that it named first.
+func (s *Server) checkName(hello *tls.ClientHelloInfo) error {
+	target := helloTarget(hello)
+	switch name := hello.ServerName; {
+	case s.CA == nil:
+		return errors.New("there is no certificate authority to answer with")
+	case name == "" && target == "":
+		return errors.New("the client names no host, neither by CONNECT nor by SNI")
+	case name == "" || target != "" && sameName(name, target):
+		return nil
+	case s.vouches(withPortOf(name, target)):
+		return nil
+	default:
+		return fmt.Errorf("the client asks for %q inside a connection to %q: only hosts in the rules are answered here", name, target)
+	}
+}
+
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if hello.ServerName == "" {
+		name, _ := splitHost(helloTarget(hello))
+		return s.CA.CertificateFor(name)
+	}
+	return s.CA.Certificate(hello)
+}
+
+// vouches says whether TLS for host[:port] is ours to end.
+func (s *Server) vouches(host string) bool {
+	_, ok := s.Rules().Host(host)
+	return ok && s.CA != nil
+}
+
+func helloTarget(hello *tls.ClientHelloInfo) string {
+	if g, ok := hello.Conn.(*guest); ok {
+		return g.target
+	}
+	return ""
+}
+
+// withPortOf gives name the port of hostport, if that has one.
+func withPortOf(name, hostport string) string {
+	if _, port := splitHost(hostport); port != "" {
+		return net.JoinHostPort(name, port)
+	}
+	return name
+}

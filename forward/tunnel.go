@@ -1,0 +1,126 @@
+package forward
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+)
+
+// tlsHandshake is the first byte of every TLS connection (RFC 8446, 5.1).
+const tlsHandshake = 0x16
+
+// admit finds out by its first byte which server a connection is for. It returns at once.
+func (s *Server) admit(g *guest) {
+	s.conns.start(g, func() {
+		first, err := g.peek()
+		switch {
+		case err != nil:
+			g.Close()
+		case first == tlsHandshake:
+			s.admitTLS(g)
+		case g.target == "" || s.isSelf(g.target) || 'A' <= first && first <= 'Z':
+			s.open.offer(g)
+		default: // neither TLS nor HTTP: nothing that we could answer
+			s.tunnel(g, g.target)
+		}
+	})
+}
+
+// admitTLS ends the TLS of hosts in the rules. A bare connection for another host is tunnelled to it.
+func (s *Server) admitTLS(g *guest) {
+	if g.target == "" {
+		if name := g.serverName(); name != "" && !s.vouches(name) {
+			s.tunnel(g, net.JoinHostPort(name, "443"))
+			return
+		}
+	}
+	s.closed.offer(g)
+}
+
+// tunnel copies bytes both ways, unseen, until both sides have ended.
+func (s *Server) tunnel(client net.Conn, addr string) {
+	defer client.Close()
+	far, err := s.reach(s.ctx, addr)
+	if err != nil {
+		s.log().Warn("a tunnel could not be opened", "to", addr, "error", err)
+		return
+	}
+	defer far.Close()
+	var out sync.WaitGroup
+	out.Go(func() { carry(far, client) })
+	carry(client, far)
+	out.Wait()
+}
+
+// carry copies one way. A clean end is passed on as a half-close; git and rsync still listen then.
+func carry(dst, src net.Conn) {
+	if _, err := io.Copy(dst, src); err != nil {
+		dst.Close()
+		src.Close()
+		return
+	}
+	_ = closeWrite(dst)
+	_ = closeRead(src)
+}
+
+// reach opens the far end of a tunnel. Shutdown closes it.
+func (s *Server) reach(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	conn, err := s.Dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	end := &farEnd{Conn: conn, conns: &s.conns}
+	if !s.conns.add(end) {
+		return nil, net.ErrClosed
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return &spliced{TCPConn: tcp, end: end}, nil
+	}
+	return end, nil
+}
+
+// farEnd is a connection that Shutdown closes. It can be closed by halves, because goproxy keeps tunnels half open only
+// between two that can.
+type farEnd struct {
+	net.Conn
+	conns *held
+}
+
+// Close may be called more than once.
+func (e *farEnd) Close() error {
+	err := e.Conn.Close()
+	e.conns.remove(e)
+	return err
+}
+
+// CloseWrite closes the whole if the connection cannot do it by halves: the other side must see an end.
+func (e *farEnd) CloseWrite() error { return closeWrite(e.Conn) }
+
+// CloseRead does nothing if the connection cannot do it by halves.
+func (e *farEnd) CloseRead() error { return closeRead(e.Conn) }
+
+// spliced is a farEnd that shows io.Copy its TCP connection, so that the kernel moves the bytes (splice(2)).
+type spliced struct {
+	*net.TCPConn
+	end *farEnd
+}
+
+// Close may be called more than once.
+func (c *spliced) Close() error { return c.end.Close() }
+
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
+func closeRead(c net.Conn) error {
+	if half, ok := c.(interface{ CloseRead() error }); ok {
+		return half.CloseRead()
+	}
+	return nil
+}
