@@ -1,0 +1,41 @@
+//go:build !windows
+
+package authority
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// tryLock takes the lock if it is free. The kernel keeps it until the file is closed.
+func tryLock(file *os.File) (bool, error) {
+	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK || err == unix.EINTR {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// guard closes the key to others, and tells so if it was open.
+func guard(path string) (repaired string, err error) {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return "", err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s was open to others on this machine (mode %04o) and is now readable by its owner only; "+
+		"if somebody may have copied it, remove it and ca.pem: then a new authority is made, which must be trusted anew", path, info.Mode().Perm()), nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

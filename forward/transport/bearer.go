@@ -1,0 +1,258 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// maxTokens and maxSpaces bound the memory: about 4 MiB with tokens of usual size.
+	maxTokens, maxSpaces = 1024, 4096
+)
+
+// Bearer fetches anonymous tokens where a registry asks for them (distribution-spec, docs/spec/auth/token.md), keeps
+// them while they live and shows them at once the next time. A request that has an Authorization of its own is none of
+// its business, nor is a 401 that no anonymous token helps: it comes back as it is. Tokens appear in no error and in no
+// Response.Request. Fields are set before first use; then it may be used from many goroutines.
+//
+// It stands under [Follow], so that each hop answers only its own host's challenge.
+type Bearer struct {
+	Next http.RoundTripper
+	Now  func() time.Time // nil: time.Now
+
+	mu     sync.Mutex
+	tokens map[grant]token
+	spaces map[space]grant
+	asking singleflight.Group
+}
+
+// grant is what a token is good for.
+type grant struct {
+	realm   string
+	service string
+	scopes  string // sorted, parted by blanks
+	public  bool   // the realm was named by a stranger
+}
+
+// space is what one grant is likely to cover: a repository of a registry.
+type space struct{ origin, repository string }
+
+type token struct {
+	text  string
+	until time.Time
+}
+
+// RoundTrip implements http.RoundTripper. It asks a second time at most.
+func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
+	if _, own := req.Header["Authorization"]; own {
+		return b.Next.RoundTrip(req)
+	}
+	shown := b.guess(req)
+	resp, err := b.send(req, shown)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	want, err := wanted(req, resp)
+	if err == nil && (want == grant{} || !repeatable(req)) {
+		return resp, nil
+	}
+	text := ""
+	if err == nil {
+		text, err = b.token(req.Context(), want, shown)
+	}
+	if errors.Is(err, errDenied) {
+		return resp, nil
+	}
+	discard(resp)
+	if err != nil {
+		return nil, fmt.Errorf("%s wants a token: %w", req.URL.Host, err)
+	}
+	b.remember(req, want)
+	again, err := repeat(req)
+	if err != nil {
+		return nil, err
+	}
+	return b.send(again, text)
+}
+
+// send shows a token, if there is one. The answer does not show it again.
+func (b *Bearer) send(req *http.Request, text string) (*http.Response, error) {
+	if text == "" {
+		return b.Next.RoundTrip(req)
+	}
+	showing := req.Clone(req.Context())
+	showing.Header.Set("Authorization", "Bearer "+text)
+	resp, err := b.Next.RoundTrip(showing)
+	if err != nil {
+		return nil, err
+	}
+	seen := *req
+	if resp.Request != nil {
+		seen.URL = resp.Request.URL
+	}
+	resp.Request = &seen
+	return resp, nil
+}
+
+// repeatable says whether the body, if there is one, can be had again.
+func repeatable(req *http.Request) bool {
+	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
+}
+
+// repeat makes the request to send a second time.
+func repeat(req *http.Request) (*http.Request, error) {
+	again := req.Clone(req.Context())
+	if req.GetBody == nil {
+		return again, nil
+	}
+	body, err := req.GetBody()
+	again.Body = body
+	return again, err
+}
+
+// wanted reads from a 401 which token the registry wants; zero if none that we can get. A challenge that came from
+// another host, behind a redirect, is not for us.
+func wanted(req *http.Request, resp *http.Response) (grant, error) {
+	if resp.Request != nil && !sameOrigin(resp.Request.URL, req.URL) {
+		return grant{}, nil
+	}
+	c, ok := bearerChallenge(resp.Header)
+	if !ok {
+		return grant{}, nil
+	}
+	realm, err := url.Parse(c.params["realm"])
+	if err != nil || realm.Host == "" || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
+		return grant{}, errors.New("but the address where to ask for it is no URL")
+	}
+	if realm.Scheme == "http" && req.URL.Scheme != "http" {
+		return grant{}, fmt.Errorf("but to ask for it at %s would be without TLS", realm.Host)
+	}
+	stranger := !strings.EqualFold(realm.Hostname(), req.URL.Hostname()) && !ownNetwork(req.URL.Hostname())
+	return grant{
+		realm:   realm.String(),
+		service: c.params["service"],
+		scopes:  strings.Join(c.scopes(), " "),
+		public:  stranger || isPublic(req.Context()),
+	}, nil
+}
+
+// guess is the token that was good for the same repository, if it still lives.
+func (b *Bearer) guess(req *http.Request) string {
+	where, ok := spaceOf(req)
+	if !ok {
+		return ""
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	g, ok := b.spaces[where]
+	if !ok {
+		return ""
+	}
+	return b.liveLocked(g)
+}
+
+func (b *Bearer) remember(req *http.Request, g grant) {
+	where, ok := spaceOf(req)
+	if !ok {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.spaces == nil {
+		b.spaces = map[space]grant{}
+	}
+	b.spaces[where] = g
+	shrink(b.spaces, maxSpaces, func(g grant) bool { return b.liveLocked(g) == "" })
+}
+
+// spaceOf finds the repository that a reading request is for: what stands before /manifests/REFERENCE, /blobs/DIGEST,
+// /tags/list or /referrers/DIGEST. Writing wants other scopes.
+func spaceOf(req *http.Request) (space, bool) {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		return space{}, false
+	}
+	parts := strings.Split(req.URL.Path, "/")
+	kind := len(parts) - 2
+	if kind < 1 || !slices.Contains(parts[:kind], "v2") || !slices.Contains([]string{"manifests", "blobs", "tags", "referrers"}, parts[kind]) {
+		return space{}, false
+	}
+	return space{origin: req.URL.Scheme + "://" + strings.ToLower(req.URL.Host), repository: strings.Join(parts[:kind], "/")}, true
+}
+
+// token returns a token for g: one that lives, other than the rejected one, or a new one. Equal questions are merged and
+// outlive who leaves.
+func (b *Bearer) token(ctx context.Context, g grant, rejected string) (string, error) {
+	b.mu.Lock()
+	text := b.liveLocked(g)
+	b.mu.Unlock()
+	if text != "" && text != rejected {
+		return text, nil
+	}
+	key := fmt.Sprintf("%q %q %q %t", g.realm, g.service, g.scopes, g.public)
+	answers := b.asking.DoChan(key, func() (any, error) { return b.renew(context.WithoutCancel(ctx), g) })
+	select {
+	case a := <-answers:
+		text, _ := a.Val.(string)
+		return text, a.Err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// renew asks for a token and keeps it.
+func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
+	asked := b.now()
+	t, err := askToken(ctx, &Follow{Next: b.Next}, g)
+	if err != nil {
+		return "", err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens == nil {
+		b.tokens = map[grant]token{}
+	}
+	b.tokens[g] = token{text: t.text, until: asked.Add(t.life - early)}
+	shrink(b.tokens, maxTokens, func(t token) bool { return !b.now().Before(t.until) })
+	return t.text, nil
+}
+
+func (b *Bearer) liveLocked(g grant) string {
+	if t, ok := b.tokens[g]; ok && b.now().Before(t.until) {
+		return t.text
+	}
+	return ""
+}
+
+func (b *Bearer) now() time.Time {
+	if b.Now != nil {
+		return b.Now()
+	}
+	return time.Now()
+}
+
+// shrink drops what is dead if a map is over its limit, and then anything.
+func shrink[K comparable, V any](m map[K]V, limit int, dead func(V) bool) {
+	if len(m) <= limit {
+		return
+	}
+	for k, v := range m {
+		if dead(v) {
+			delete(m, k)
+		}
+	}
+	for k := range m {
+		if len(m) <= limit {
+			return
+		}
+		delete(m, k)
+	}
+}

@@ -1,0 +1,179 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// dialPatience is for a whole dial: the look-up, the connection, the upstream proxy's consent.
+	dialPatience = 10 * time.Second
+	// keepAlive is when a silent connection is probed, so that one that a router forgot is noticed in about a minute.
+	keepAlive = 15 * time.Second
+	// maxCandidates bounds how many addresses of one name are tried.
+	maxCandidates = 16
+)
+
+var (
+	// ErrSelf reports an address that is our own listener: the request would come back to us for ever.
+	ErrSelf = errors.New("that is Hither itself")
+	// ErrPrivate reports an address that may not be reached in this way: a public name that leads to this machine, or a
+	// stranger's redirect into the private network.
+	ErrPrivate = errors.New("that address is not a public one")
+)
+
+// Resolver finds the addresses of names. exchange.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Dialer makes connections past ourselves. Fields are set before first use; then it may be used from many goroutines.
+// The zero value reaches addresses and localhost.
+type Dialer struct {
+	// Resolver finds names. The system's resolver is never asked: it may be us. nil: names are an error.
+	Resolver Resolver
+	// Self says which addresses are our own listeners. nil: none.
+	Self func(netip.AddrPort) bool
+	// Proxy is an upstream proxy: http, https (CONNECT), socks5 or socks5h, with a user and password if it wants them.
+	// It resolves the names. nil: none.
+	Proxy *url.URL
+	// Bypass says which hosts are reached without Proxy, beside this machine and private ones. nil: no others.
+	Bypass func(host string) bool
+	// RootCAs vouch for an https proxy; nil: the system's.
+	RootCAs *x509.CertPool
+	// Timeout is for a whole dial; 0: 10 s.
+	Timeout time.Duration
+	// Connect opens one connection to an address; nil: TCP with keep-alive.
+	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// DialContext connects to addr, which is HOST:PORT, over "tcp", "tcp4" or "tcp6". The caller closes the connection.
+// Errors wrap [ErrSelf] or [ErrPrivate] if it was refused.
+func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Timeout, dialPatience))
+	defer cancel()
+	host, port, err := split(addr)
+	if err != nil {
+		return nil, err
+	}
+	if d.Proxy != nil && addr == hostport(d.Proxy) { // on behalf of PlainProxy
+		return d.toProxy(ctx)
+	}
+	if !d.proxied(host) {
+		return d.dialDirect(ctx, network, host, port)
+	}
+	if isPublic(ctx) && ownNetwork(host) {
+		return nil, fmt.Errorf("connect to %s: %w", addr, ErrPrivate)
+	}
+	return d.dialProxy(ctx, addr)
+}
+
+func split(addr string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || host == "" || n == 0 {
+		return "", 0, fmt.Errorf("%q is not HOST:PORT", addr)
+	}
+	return host, uint16(n), nil
+}
+
+func (d *Dialer) dialDirect(ctx context.Context, network, host string, port uint16) (net.Conn, error) {
+	addr := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	candidates, err := d.candidates(ctx, network, host, port)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	conn, err := race(ctx, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		return d.connect(ctx, network, to.String())
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	return conn, nil
+}
+
+// candidates are the addresses that host may be reached at, or why there are none.
+func (d *Dialer) candidates(ctx context.Context, network, host string, port uint16) ([]netip.AddrPort, error) {
+	addrs, named, err := d.lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var good []netip.AddrPort
+	var refused error
+	for _, addr := range addrs {
+		if network == "tcp4" && !addr.Is4() || network == "tcp6" && !addr.Is6() {
+			continue
+		}
+		to := netip.AddrPortFrom(addr, port)
+		if err := d.permit(ctx, to, named); err != nil {
+			refused = errors.Join(refused, err)
+		} else {
+			good = append(good, to)
+		}
+	}
+	if len(good) == 0 {
+		return nil, cmp.Or(refused, errors.New("the host has no address of that kind"))
+	}
+	good = interleave(good)
+	return good[:min(len(good), maxCandidates)], nil
+}
+
+// lookup finds the addresses of host. named says that somebody else chose them.
+func (d *Dialer) lookup(ctx context.Context, host string) (addrs []netip.Addr, named bool, err error) {
+	loopback4 := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if addr, err := netip.ParseAddr(host); err == nil {
+		switch addr = addr.Unmap(); addr { // the systems take "unspecified" for loopback
+		case netip.IPv4Unspecified():
+			addr = loopback4
+		case netip.IPv6Unspecified():
+			addr = netip.IPv6Loopback()
+		}
+		return []netip.Addr{addr}, false, nil
+	}
+	if isLocalhost(host) {
+		return []netip.Addr{netip.IPv6Loopback(), loopback4}, false, nil
+	}
+	if d.Resolver == nil {
+		return nil, true, errors.New("there is no resolver for names")
+	}
+	addrs, err = d.Resolver.LookupNetIP(ctx, host)
+	addrs = slices.Clone(addrs)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs, true, err
+}
+
+// permit says whether to may be connected to, and why not.
+func (d *Dialer) permit(ctx context.Context, to netip.AddrPort, named bool) error {
+	addr := embedded(to.Addr())
+	switch {
+	case d.Self != nil && d.Self(to):
+		return fmt.Errorf("%s: %w; its name is answered by us where the real address was wanted", to, ErrSelf)
+	case named && (addr.IsLoopback() || addr.IsUnspecified() || addr.IsLinkLocalUnicast()):
+		return fmt.Errorf("the name leads to %s: %w; look at the hosts file and the name servers", to.Addr(), ErrPrivate)
+	case isPublic(ctx) && !reachable(addr):
+		return fmt.Errorf("an upstream sends us to %s: %w", to.Addr(), ErrPrivate)
+	}
+	return nil
+}
+
+func (d *Dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.Connect != nil {
+		return d.Connect(ctx, network, addr)
+	}
+	plain := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 4}}
+	return plain.DialContext(ctx, network, addr)
+}

@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	// streamWindow is how much of one HTTP/2 response may be under way, in bytes. Go's 4 MiB make 40 MB/s at 100 ms.
+	// The documentation allows no more than those, the code does; a test guards it. It is also what a stream whose
+	// reader sleeps can hold in memory.
+	streamWindow = 32 << 20
+	// connWindow is the same for all streams of a connection.
+	connWindow = 256 << 20
+	// frameSize halves the CPU a large HTTP/2 download takes, against 16 KiB.
+	frameSize = 1 << 20
+	// pingAfter and pingPatience find an HTTP/2 connection that died in silence (sleep, another network) in 20 s.
+	pingAfter, pingPatience = 15 * time.Second, 5 * time.Second
+	// writePatience ends an upload of which the upstream takes no byte.
+	writePatience = 30 * time.Second
+	// headerPatience is for the first byte of an answer: GO-ORIGIN takes up to 60 s to say 404.
+	headerPatience = 75 * time.Second
+	// handshakePatience is for TLS.
+	handshakePatience = 10 * time.Second
+	// perHost bounds the connections to one host, idle ones included. HTTP/1.1 needs one for each request under way.
+	perHost = 64
+	// idleConns and idleTime bound the warm connections to all hosts.
+	idleConns, idleTime = 256, 90 * time.Second
+	// buffer is for each direction of a connection, in bytes.
+	buffer = 64 << 10
+	// maxHeader bounds the header of an answer, in bytes.
+	maxHeader = 1 << 20
+	// sessions is how many TLS sessions can be resumed.
+	sessions = 256
+)
+
+// Config is what a Pool is made of. The zero Config reaches addresses and localhost.
+type Config struct {
+	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: that of the zero Dialer
+	Proxy         func(*http.Request) (*url.URL, error)                             // Dialer.PlainProxy; nil: none
+	RootCAs       *x509.CertPool                                                    // nil: the system's
+	UserAgent     string                                                            // who we are, for requests that do not say; empty: "hither"
+	HeaderTimeout time.Duration                                                     // for the first byte of an answer; 0: 75 s
+}
+
+// Pool sends requests over warm connections, HTTP/2 where the upstream speaks it. It follows no redirects and opens no
+// compression. A request without a User-Agent field is ours and gets our name; one that has the field, even empty (as
+// httputil.ReverseProxy makes it), is a client's and goes as it is. It may be used from many goroutines.
+type Pool struct {
+	chosen    *http.Transport // where the user sent us
+	strangers *http.Transport // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
+	agent     string
+}
+
+// New makes a Pool. CloseIdleConnections frees what it holds.
+func New(c Config) *Pool {
+	if c.Dial == nil {
+		c.Dial = new(Dialer).DialContext
+	}
+	resume := tls.NewLRUClientSessionCache(sessions)
+	return &Pool{chosen: newTransport(c, resume), strangers: newTransport(c, resume), agent: cmp.Or(c.UserAgent, "hither")}
+}
+
+func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		DialContext:            c.Dial,
+		Proxy:                  c.Proxy,
+		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12, ClientSessionCache: resume},
+		TLSHandshakeTimeout:    handshakePatience,
+		ResponseHeaderTimeout:  cmp.Or(c.HeaderTimeout, headerPatience),
+		ExpectContinueTimeout:  time.Second,
+		DisableCompression:     true, // digests are of the bytes as they are
+		MaxIdleConns:           idleConns,
+		MaxIdleConnsPerHost:    perHost,
+		MaxConnsPerHost:        perHost,
+		IdleConnTimeout:        idleTime,
+		ReadBufferSize:         buffer,
+		WriteBufferSize:        buffer,
+		MaxResponseHeaderBytes: maxHeader,
+		Protocols:              protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxReadFrameSize:              frameSize,
+			MaxReceiveBufferPerStream:     streamWindow,
+			MaxReceiveBufferPerConnection: connWindow,
+			SendPingTimeout:               pingAfter,
+			PingTimeout:                   pingPatience,
+			WriteByteTimeout:              writePatience,
+		},
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	if _, said := req.Header["User-Agent"]; !said {
+		named := *req
+		named.Header = req.Header.Clone()
+		if named.Header == nil {
+			named.Header = http.Header{}
+		}
+		named.Header.Set("User-Agent", p.agent)
+		req = &named
+	}
+	way := p.chosen
+	if isPublic(req.Context()) {
+		way = p.strangers
+	}
+	resp, err := way.RoundTrip(req)
+	return resp, explain(req, err)
+}
+
+// explain adds the next step to an error that has one.
+func explain(req *http.Request, err error) error {
+	if unknown := new(tls.CertificateVerificationError); errors.As(err, &unknown) {
+		return fmt.Errorf("%s shows a certificate that is not vouched for (%w); if your network re-signs TLS, name its root certificate in the configuration", req.URL.Host, err)
+	}
+	return err
+}
+
+// CloseIdleConnections closes the connections that carry nothing now.
+func (p *Pool) CloseIdleConnections() {
+	p.chosen.CloseIdleConnections()
+	p.strangers.CloseIdleConnections()
+}

@@ -1,0 +1,272 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// upstream starts a TLS server and a Pool that knows its root.
+func upstream(t *testing.T, h2 bool, handler http.HandlerFunc) (*httptest.Server, *Pool) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.EnableHTTP2 = h2
+	s.Config.ErrorLog = discardLog
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	pool := New(Config{RootCAs: rootsOf(s)})
+	t.Cleanup(pool.CloseIdleConnections)
+	return s, pool
+}
+
+func rootsOf(s *httptest.Server) *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return roots
+}
+
+func TestHTTP2IsUsedWhereItIsSpoken(t *testing.T) {
+	proto := func(w http.ResponseWriter, req *http.Request) { io.WriteString(w, req.Proto) }
+	s, pool := upstream(t, true, proto)
+	want(t, get(t, pool, s.URL), "200 HTTP/2.0")
+	s, pool = upstream(t, false, proto)
+	want(t, get(t, pool, s.URL), "200 HTTP/1.1")
+}
+
+// The window is larger than the documentation of http.HTTP2Config allows. If a Go release enforces it, one stream falls
+// back to 4 MiB a round trip and this test says so.
+func TestOneHTTP2StreamMayHave32MiBUnderWay(t *testing.T) {
+	var sent atomic.Int64
+	chunk := make([]byte, 256<<10)
+	s, pool := upstream(t, true, func(w http.ResponseWriter, req *http.Request) {
+		for req.Context().Err() == nil {
+			n, err := w.Write(chunk)
+			if err != nil {
+				return
+			}
+			sent.Add(int64(n))
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "GET", s.URL, nil)
+	resp, err := pool.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	// Nobody reads. What the server could send is the window, and a little that stands in its own buffers.
+	const least = streamWindow - 1<<20
+	for deadline := time.Now().Add(20 * time.Second); sent.Load() < least; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got  %d MiB under way\nwant %d MiB", sent.Load()>>20, streamWindow>>20)
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	if got := sent.Load(); got > streamWindow+4<<20 {
+		t.Errorf("got  %d MiB under way\nwant no more than %d MiB: the window is the bound on memory", got>>20, streamWindow>>20)
+	}
+}
+
+func TestManyRequestsAtOnce(t *testing.T) {
+	for _, h2 := range []bool{true, false} {
+		s, pool := upstream(t, h2, func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(2 * time.Millisecond)
+			io.WriteString(w, "ok")
+		})
+		var open, most peak
+		pool.chosen.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(Dialer).DialContext(ctx, network, addr)
+			most.atLeast(open.add(1))
+			return &counted{Conn: conn, open: &open}, err
+		}
+		var all sync.WaitGroup
+		for range 400 {
+			all.Go(func() {
+				if got := get(t, pool, s.URL); got != "200 ok" {
+					t.Errorf("got  %s\nwant 200 ok", got)
+				}
+			})
+		}
+		all.Wait()
+		if most.n > perHost+perHost/4 { // http.Transport frees the place an instant before it closes the connection
+			t.Errorf("h2 %t\ngot  %d connections at once\nwant about %d at most", h2, most.n, perHost)
+		}
+	}
+}
+
+// peak is a number under a lock.
+type peak struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (p *peak) add(d int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n += d
+	return p.n
+}
+
+func (p *peak) atLeast(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n = max(p.n, n)
+}
+
+type counted struct {
+	net.Conn
+	open *peak
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.add(-1) })
+	return c.Conn.Close()
+}
+
+func TestNothingIsUnpacked(t *testing.T) {
+	packed := []byte{0x1f, 0x8b, 1, 2, 3}
+	s, pool := upstream(t, false, func(w http.ResponseWriter, req *http.Request) {
+		if enc := req.Header.Get("Accept-Encoding"); enc != "" {
+			t.Errorf("Accept-Encoding: %s", enc)
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Write(packed)
+	})
+	want(t, get(t, pool, s.URL), "200 "+string(packed))
+}
+
+func TestUserAgent(t *testing.T) {
+	var said []string
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { said = req.Header["User-Agent"] }))
+	defer s.Close()
+	pool := New(Config{UserAgent: "hither/1.2 (+https://hither.example)"})
+	defer pool.CloseIdleConnections()
+	check := func(who, agent string) {
+		t.Helper()
+		if got := strings.Join(said, "|"); got != agent {
+			t.Errorf("%s\ngot  %q\nwant %q", who, got, agent)
+		}
+	}
+	get(t, pool, s.URL)
+	check("our own request", "hither/1.2 (+https://hither.example)")
+	get(t, pool, s.URL, "User-Agent", "npm/11")
+	check("a request that says", "npm/11")
+	target, _ := url.Parse(s.URL)
+	passed := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: pool}
+	pass := func(agent string) {
+		req := httptest.NewRequest("GET", "/", nil)
+		if agent != "" {
+			req.Header.Set("User-Agent", agent)
+		}
+		passed.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	pass("pip/25")
+	check("a client's request, passed on", "pip/25")
+	pass("")
+	check("a client that does not say", "")
+}
+
+// What the user chose is in one pool, what strangers chose in another: a warm connection is no way around the dial's rules.
+func TestStrangersDoNotUseTheConnectionsOfTheUser(t *testing.T) {
+	s, pool := upstream(t, false, says("inside"))
+	want(t, get(t, pool, s.URL), "200 inside")
+	req, _ := http.NewRequestWithContext(Public(t.Context()), "GET", s.URL, nil)
+	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
+		t.Errorf("got  %s\nwant a refusal", got)
+	}
+	want(t, get(t, pool, s.URL), "200 inside")
+}
+
+func TestUpstreamThatNeverAnswersIsGivenUp(t *testing.T) {
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer s.Close()
+	defer close(release)
+	pool := New(Config{HeaderTimeout: 50 * time.Millisecond})
+	defer pool.CloseIdleConnections()
+	want(t, get(t, pool, s.URL), "net/http: timeout awaiting response headers")
+}
+
+func TestTLSIsNotWeakened(t *testing.T) {
+	s := httptest.NewUnstartedServer(says("old"))
+	s.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
+	s.Config.ErrorLog = discardLog
+	s.StartTLS()
+	defer s.Close()
+	pool := New(Config{RootCAs: rootsOf(s)})
+	if got := get(t, pool, s.URL); !strings.Contains(got, "protocol version") {
+		t.Errorf("TLS 1.1\ngot  %s\nwant a refusal", got)
+	}
+	s = httptest.NewUnstartedServer(says("unknown"))
+	s.Config.ErrorLog = discardLog
+	s.StartTLS()
+	defer s.Close()
+	pool = New(Config{RootCAs: x509.NewCertPool()})
+	if got := get(t, pool, s.URL); !strings.Contains(got, "not vouched for") || !strings.Contains(got, "name its root certificate") {
+		t.Errorf("an unknown root\ngot  %s\nwant a refusal with the next step", got)
+	}
+}
+
+func TestRoots(t *testing.T) {
+	s := httptest.NewTLSServer(says("vouched for"))
+	defer s.Close()
+	dir := t.TempDir()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	good, empty, missing := filepath.Join(dir, "good.pem"), filepath.Join(dir, "empty.pem"), filepath.Join(dir, "missing.pem")
+	os.WriteFile(good, text, 0o600)
+	os.WriteFile(empty, []byte("-----BEGIN PRIVATE KEY-----\n"), 0o600)
+	t.Setenv("SSL_CERT_FILE", "")
+	t.Setenv("SSL_CERT_DIR", "")
+	reach := func(how string, files ...string) {
+		t.Helper()
+		roots, err := Roots(files...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := New(Config{RootCAs: roots})
+		defer pool.CloseIdleConnections()
+		if got := get(t, pool, s.URL); got != "200 vouched for" {
+			t.Errorf("%s\ngot  %s\nwant 200", how, got)
+		}
+	}
+	reach("a file of the configuration", good)
+	t.Setenv("SSL_CERT_FILE", good)
+	reach("SSL_CERT_FILE")
+	t.Setenv("SSL_CERT_FILE", missing)
+	t.Setenv("SSL_CERT_DIR", t.TempDir()+string(filepath.ListSeparator)+dir)
+	reach("SSL_CERT_DIR")
+	for file, words := range map[string]string{missing: "cannot be read", empty: "holds no certificate"} {
+		if _, err := Roots(good, file); err == nil || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), file) {
+			t.Errorf("got  %v\nwant %s and %s", err, file, words)
+		}
+	}
+}
+
+func TestBodyOfARequestArrivesWhole(t *testing.T) {
+	sent := bytes.Repeat([]byte("hither"), 1<<20)
+	for _, h2 := range []bool{true, false} {
+		s, pool := upstream(t, h2, func(w http.ResponseWriter, req *http.Request) {
+			got, _ := io.ReadAll(req.Body)
+			io.WriteString(w, map[bool]string{true: "same", false: "other"}[bytes.Equal(got, sent)])
+		})
+		req, _ := http.NewRequestWithContext(t.Context(), "PUT", s.URL, bytes.NewReader(sent))
+		want(t, send(pool, req), "200 same")
+	}
+}

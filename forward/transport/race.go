@@ -1,0 +1,86 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// stagger is the head start of each address over the next (RFC 8305, 8: Connection Attempt Delay).
+const stagger = 250 * time.Millisecond
+
+// interleave orders addresses IPv6, IPv4, IPv6 … and keeps the order within each family, so that a broken family costs
+// one stagger and not many.
+func interleave(addrs []netip.AddrPort) []netip.AddrPort {
+	var families [2][]netip.AddrPort
+	for _, a := range addrs {
+		f := 0
+		if a.Addr().Is4() {
+			f = 1
+		}
+		families[f] = append(families[f], a)
+	}
+	mixed := make([]netip.AddrPort, 0, len(addrs))
+	for i := range addrs {
+		for _, family := range families {
+			if i < len(family) {
+				mixed = append(mixed, family[i])
+			}
+		}
+	}
+	return mixed
+}
+
+type attempt struct {
+	conn net.Conn
+	err  error
+}
+
+// race connects to the first address that answers. The next one is tried when one failed or stagger has gone by. It
+// returns after all attempts have ended, and the connections that came too late are closed.
+func race(ctx context.Context, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan attempt, len(addrs))
+	running := 0
+	start := func() {
+		to := addrs[0]
+		addrs = addrs[1:]
+		running++
+		go func() {
+			conn, err := connect(ctx, to)
+			results <- attempt{conn, err}
+		}()
+	}
+	defer func() { cancel(); closeRest(results, running) }()
+	start()
+	timer := time.NewTimer(stagger)
+	defer timer.Stop()
+	var failed error
+	for running > 0 {
+		select {
+		case <-timer.C:
+		case a := <-results:
+			running--
+			if a.err == nil {
+				return a.conn, nil
+			}
+			failed = errors.Join(failed, a.err)
+		}
+		if len(addrs) > 0 && ctx.Err() == nil {
+			start()
+			timer.Reset(stagger)
+		}
+	}
+	return nil, failed
+}
+
+// closeRest receives the attempts that were under way when the race was over.
+func closeRest(results <-chan attempt, running int) {
+	for range running {
+		if a := <-results; a.conn != nil {
+			a.conn.Close()
+		}
+	}
+}

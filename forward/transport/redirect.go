@@ -1,0 +1,123 @@
+package transport
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// maxHops is as many as the go command and most clients follow.
+	maxHops = 10
+	// drainBytes and drainPatience are what a redirect's body may cost, so that its connection can be used again.
+	drainBytes    = 16 << 10
+	drainPatience = 200 * time.Millisecond
+)
+
+// Follow follows the redirects of GET and HEAD requests; others come back as they are. The answer's Request tells the
+// last URL. It never goes from https to http, drops credentials when the scheme, host or port changes, and marks such
+// hops [Public], unless the first host is itself written as a private address or localhost: then its neighbours are
+// nothing to protect. A redirect to a page is followed; whoever asked judges what came.
+type Follow struct {
+	Next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		return f.Next.RoundTrip(req)
+	}
+	first := req.URL
+	seen := []string{first.String()}
+	for {
+		resp, err := f.Next.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		resp.Request = req
+		target, err := location(resp)
+		if err != nil {
+			discard(resp)
+			return nil, err
+		}
+		if target == nil {
+			return resp, nil
+		}
+		discard(resp)
+		if slices.Contains(seen, target.String()) {
+			return nil, fmt.Errorf("%s redirects in a circle", first.Host+first.Path)
+		}
+		if seen = append(seen, target.String()); len(seen) > maxHops+1 {
+			return nil, fmt.Errorf("%s redirects more than %d times", first.Host+first.Path, maxHops)
+		}
+		req = hop(req, first, target)
+	}
+}
+
+// location is where the answer sends us; nil if it does not.
+func location(resp *http.Response) (*url.URL, error) {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil, nil
+	}
+	to, from := resp.Header.Get("Location"), resp.Request.URL
+	if to == "" {
+		return nil, nil
+	}
+	target, err := from.Parse(to)
+	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
+		return nil, fmt.Errorf("%s redirects to something that is no URL", from.Host)
+	}
+	if from.Scheme == "https" && target.Scheme == "http" {
+		return nil, fmt.Errorf("%s redirects from https to http at %s; that is not followed", from.Host, target.Host)
+	}
+	target.Fragment, target.RawFragment, target.User = "", "", nil
+	return target, nil
+}
+
+// hop is the next request. Range, Accept and the like are kept; the body of a GET is not.
+func hop(req *http.Request, first, target *url.URL) *http.Request {
+	ctx := req.Context()
+	if !sameOrigin(first, target) && !ownNetwork(first.Hostname()) {
+		ctx = Public(ctx)
+	}
+	next := req.Clone(ctx)
+	next.Body, next.GetBody, next.ContentLength, next.TransferEncoding = nil, nil, 0, nil
+	if !sameOrigin(req.URL, target) {
+		next.Host = ""
+		for _, secret := range []string{"Authorization", "Proxy-Authorization", "Cookie", "Cookie2"} {
+			next.Header.Del(secret)
+		}
+	}
+	next.URL = target
+	return next
+}
+
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	if u.Port() == "" && u.Scheme == "https" {
+		return "443"
+	}
+	if u.Port() == "" {
+		return "80"
+	}
+	return u.Port()
+}
+
+// discard ends an answer whose body nobody wants. A short one is read to the end, but not waited for.
+func discard(resp *http.Response) {
+	if resp.ContentLength <= drainBytes {
+		timer := time.AfterFunc(drainPatience, func() { resp.Body.Close() })
+		io.CopyN(io.Discard, resp.Body, drainBytes)
+		timer.Stop()
+	}
+	resp.Body.Close()
+}

@@ -1,0 +1,121 @@
+package exchange
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// settingsAge is how long the machine's settings are believed. They change when it joins another network; reading
+	// them is cheap.
+	settingsAge = 5 * time.Second
+	// maxServers bounds how many are asked. resolv.conf(5) stops at 3.
+	maxServers = 8
+	// maxSettings bounds what is read of resolv.conf, in bytes.
+	maxSettings = 64 << 10
+)
+
+// Machine asks the name servers this machine is set up with, and sees when they change. 127.0.0.53 is systemd-resolved
+// and a server like others; where it sends our own names back to us, Path names what it asks itself:
+// /run/systemd/resolve/resolv.conf. The zero value works. Fields are set before first use.
+type Machine struct {
+	Path string                    // a file like resolv.conf; empty: the machine's own settings
+	Self func(netip.AddrPort) bool // which servers are we, and so not asked; nil: none
+	Now  func() time.Time          // nil: time.Now
+
+	mu      sync.Mutex
+	servers []netip.AddrPort
+	read    time.Time
+}
+
+// System returns the servers of this machine without those that self says are we (nil: none are). The error tells that
+// there are none now. The Machine is good even then: it looks again with each question.
+func System(self func(netip.AddrPort) bool) (*Machine, error) {
+	m := &Machine{Self: self}
+	_, err := m.Servers()
+	return m, err
+}
+
+// Exchange implements [Exchanger].
+func (m *Machine) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	servers, err := m.Servers()
+	if err != nil {
+		return nil, err
+	}
+	all := make(Fallback, len(servers))
+	for i, s := range servers {
+		all[i] = Plain{Server: s}
+	}
+	return all.Exchange(ctx, q)
+}
+
+// Servers lists whom Exchange asks, in order. If the settings cannot be read any more, the last ones stay.
+func (m *Machine) Servers() ([]netip.AddrPort, error) {
+	now := time.Now
+	if m.Now != nil {
+		now = m.Now
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.servers) > 0 && now().Sub(m.read).Abs() < settingsAge {
+		return m.servers, nil
+	}
+	servers, err := m.look()
+	if err == nil {
+		m.servers = servers
+	}
+	m.read = now()
+	if len(m.servers) > 0 {
+		return m.servers, nil
+	}
+	return nil, err
+}
+
+func (m *Machine) look() ([]netip.AddrPort, error) {
+	found, err := settings(m.Path)
+	if err != nil {
+		return nil, fmt.Errorf("this machine's name servers cannot be read (%w); name some in the configuration", err)
+	}
+	all := len(found)
+	if m.Self != nil {
+		found = slices.DeleteFunc(found, m.Self)
+	}
+	if len(found) > 0 {
+		return found[:min(len(found), maxServers)], nil
+	}
+	if all > 0 {
+		return nil, errors.New("this machine's only name server is Hither itself; name another in the configuration")
+	}
+	return nil, errors.New("this machine has no name servers; connect it to a network or name some in the configuration")
+}
+
+// parseServers reads the nameserver lines of resolv.conf(5). What it does not understand it passes over, as the C
+// library does.
+func parseServers(r io.Reader) ([]netip.AddrPort, error) {
+	var found []netip.AddrPort
+	lines := bufio.NewScanner(io.LimitReader(r, maxSettings))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		addr, err := netip.ParseAddr(fields[1])
+		if err != nil {
+			continue
+		}
+		if s := netip.AddrPortFrom(addr.Unmap(), 53); !slices.Contains(found, s) {
+			found = append(found, s)
+		}
+	}
+	return found, lines.Err()
+}

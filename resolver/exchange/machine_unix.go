@@ -1,0 +1,23 @@
+//go:build !windows
+
+package exchange
+
+import (
+	"cmp"
+	"net/netip"
+	"os"
+)
+
+// hostsPath is where the C library looks.
+const hostsPath = "/etc/hosts"
+
+// settings reads resolv.conf. On macOS the system writes the primary network's servers there; servers for single
+// domains (/etc/resolver) are not in it.
+func settings(path string) ([]netip.AddrPort, error) {
+	file, err := os.Open(cmp.Or(path, "/etc/resolv.conf"))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return parseServers(file)
+}

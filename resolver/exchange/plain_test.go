@@ -1,0 +1,181 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const right = "reg.example. 60 IN A 192.0.2.1"
+
+func ask() *dns.Msg { return new(dns.Msg).SetQuestion("reg.example.", dns.TypeA) }
+
+func TestWrongRepliesArePassedOverUntilTheRightOneComes(t *testing.T) {
+	wrong := map[string]func(*dns.Msg){
+		"another id":              func(m *dns.Msg) { m.Id++ },
+		"another name":            func(m *dns.Msg) { m.Question[0].Name = "evil.example." },
+		"another letter case":     func(m *dns.Msg) { m.Question[0].Name = "REG.example." },
+		"another type":            func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAAAA },
+		"another class":           func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS },
+		"another opcode":          func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify },
+		"no question":             func(m *dns.Msg) { m.Question = nil },
+		"the question sent back":  func(m *dns.Msg) { m.Response = false },
+		"a failure under that id": func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeServerFailure },
+	}
+	for name, spoil := range wrong {
+		t.Run(name, func(t *testing.T) {
+			server := &liar{udp: func(q *dns.Msg) [][]byte {
+				forged := answered(t, q, "reg.example. 60 IN A 203.0.113.66")
+				spoil(forged)
+				return [][]byte{{1, 2, 3}, wire(t, forged), wire(t, answered(t, q, right))}
+			}}
+			got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := got.Answer[0].(*dns.A).A.String(); text != "192.0.2.1" {
+				t.Errorf("got  %s\nwant 192.0.2.1", text)
+			}
+		})
+	}
+}
+
+func TestOnlyWrongRepliesAreSilence(t *testing.T) {
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		forged := answered(t, q, right)
+		forged.Id++
+		return [][]byte{wire(t, forged)}
+	}}
+	_, err := Plain{Server: server.start(t), Timeout: 100 * time.Millisecond}.Exchange(t.Context(), ask())
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got  %v\nwant a deadline", err)
+	}
+}
+
+func TestEachQuestionHasItsOwnPortAndIdAndSaysHowMuchFits(t *testing.T) {
+	server := &liar{udp: func(q *dns.Msg) [][]byte { return [][]byte{wire(t, answered(t, q, right))} }}
+	plain := Plain{Server: server.start(t)}
+	const times = 20
+	for range times {
+		q := ask()
+		q.Id = 7
+		got, err := plain.Exchange(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Id != 7 || q.Id != 7 || len(q.Extra) != 0 || got.IsEdns0() != nil {
+			t.Fatalf("the question was changed or the reply is not its own:\n%v\n%v", q, got)
+		}
+	}
+	ports, ids := map[uint16]bool{}, map[uint16]bool{}
+	for _, s := range server.questions() {
+		ports[s.from.Port()], ids[s.msg.Id] = true, true
+		if opt := s.msg.IsEdns0(); opt == nil || opt.UDPSize() != 1232 {
+			t.Errorf("got  %v\nwant EDNS with 1232", opt)
+		}
+	}
+	if len(ids) < times-2 || len(ports) < times/2 {
+		t.Errorf("got  %d ids from %d ports for %d questions\nwant fresh ones", len(ids), len(ports), times)
+	}
+}
+
+func TestOneLostPacketIsAskedAgain(t *testing.T) {
+	asked := 0
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		if asked++; asked == 1 {
+			return nil
+		}
+		return [][]byte{wire(t, answered(t, q, right))}
+	}}
+	got, err := Plain{Server: server.start(t), Timeout: 10 * time.Second}.Exchange(t.Context(), ask())
+	if err != nil || len(got.Answer) != 1 {
+		t.Errorf("got  %v, %v\nwant the answer", got, err)
+	}
+}
+
+func TestWhatDoesNotFitIsAskedOverTCP(t *testing.T) {
+	cut := func(q *dns.Msg) [][]byte {
+		reply := answered(t, q)
+		reply.Truncated = true
+		return [][]byte{wire(t, reply)}
+	}
+	server := &liar{udp: cut, tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }}
+	got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
+	if err != nil || got.Truncated || len(got.Answer) != 1 {
+		t.Errorf("got  %v, %v\nwant the whole answer", got, err)
+	}
+	deaf := &liar{udp: cut}
+	got, err = Plain{Server: deaf.start(t)}.Exchange(t.Context(), ask())
+	if err != nil || !got.Truncated {
+		t.Errorf("got  %v, %v\nwant the short answer, marked", got, err)
+	}
+}
+
+func TestServerFromBeforeEDNSIsAskedWithout(t *testing.T) {
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		reply := answered(t, q, right)
+		if q.IsEdns0() != nil {
+			reply = new(dns.Msg).SetRcode(q, dns.RcodeFormatError)
+		}
+		return [][]byte{wire(t, reply)}
+	}}
+	got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
+	if err != nil || got.Rcode != dns.RcodeSuccess {
+		t.Errorf("got  %v, %v\nwant the answer", got, err)
+	}
+}
+
+func TestCancelEndsTheWait(t *testing.T) {
+	server := &liar{udp: func(*dns.Msg) [][]byte { return nil }}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := Plain{Server: server.start(t), Timeout: time.Hour}.Exchange(ctx, ask())
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got  %v\nwant canceled", err)
+	}
+}
+
+func TestPlainRefusesWhatIsNoQuestion(t *testing.T) {
+	for name, q := range map[string]*dns.Msg{"none": {}, "a name that is too long": new(dns.Msg).SetQuestion(string(make([]byte, 300))+".", dns.TypeA)} {
+		if _, err := (Plain{Server: netip.MustParseAddrPort("127.0.0.1:9")}).Exchange(t.Context(), q); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := (Plain{}).Exchange(t.Context(), ask()); err == nil {
+		t.Error("a Plain without a server: no error")
+	}
+}
+
+// FuzzAnswered: a packet is believed only if it repeats the id and the question, and reading it never panics.
+func FuzzAnswered(f *testing.F) {
+	l, err := write(ask(), true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	sent := new(dns.Msg)
+	if err := sent.Unpack(l.wire); err != nil {
+		f.Fatal(err)
+	}
+	good := wire(f, answered(f, sent, right, "reg.example. 5 IN CNAME a.example.", "a.example. 1 IN A 192.0.2.9"))
+	f.Add(good)
+	f.Add(l.wire)
+	f.Add(good[:len(good)-3])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		reply, ok := l.answered(packet)
+		if !ok {
+			return
+		}
+		if reply.Id != sent.Id || reply.Question[0] != sent.Question[0] || !reply.Response {
+			t.Errorf("believed %v", reply)
+		}
+		got := read(reply, "reg.example.", dns.TypeA)
+		if (len(got.addrs) == 0) == (got.err == nil) || len(got.addrs) > maxAddrs || got.ttl < 0 || got.ttl > maxFresh {
+			t.Errorf("read %+v", got)
+		}
+	})
+}
