@@ -1,0 +1,70 @@
+package badger
+
+import (
+	"container/heap"
+	"errors"
+)
+
+// evictBlobs unlinks the blobs used longest ago, until they hold need bytes together. The caller holds s.evict.
+//
+// No order is kept in memory: with a million blobs it would be a hundred megabytes. Instead the headers are read through,
+// which takes some tenths of a second for that many, once for each twentieth of the cache that is filled.
+func (s *Store) evictBlobs(need int64) error {
+	if err := s.spare(reserve); err != nil {
+		return err
+	}
+	s.writeUsed()
+	victims, err := s.oldest(headerPrefix, need, func(_ string, value []byte) (int64, bool) {
+		h, err := decodeHeader(value)
+		return h.size, err == nil
+	})
+	for _, group := range s.byStripe(victims) {
+		err = errors.Join(err, s.unlink(group, func(header) bool { return true }))
+	}
+	return err
+}
+
+// victim is a record that may have to go.
+type victim struct {
+	key  string
+	size int64
+	used int64
+}
+
+// victims is a heap with the last used on top.
+type victims []victim
+
+func (v victims) Len() int           { return len(v) }
+func (v victims) Less(i, j int) bool { return v[i].used > v[j].used }
+func (v victims) Swap(i, j int)      { v[i], v[j] = v[j], v[i] }
+func (v *victims) Push(x any)        { *v = append(*v, x.(victim)) }
+
+func (v *victims) Pop() any {
+	last := len(*v) - 1
+	x := (*v)[last]
+	*v = (*v)[:last]
+	return x
+}
+
+// oldest returns the keys of the records used longest ago, as many as hold need bytes together. Weigh tells what a
+// record holds, and whether it may go. Only that many are in memory at a time.
+func (s *Store) oldest(prefix string, need int64, weigh func(key string, value []byte) (int64, bool)) ([]string, error) {
+	var all victims
+	sum := int64(0)
+	err := s.scan(prefix, func(key string, value []byte) {
+		size, may := weigh(key, value)
+		_, used, _ := readStamp(value)
+		if !may || sum >= need && used >= all[0].used {
+			return
+		}
+		heap.Push(&all, victim{key, size, used})
+		for sum += size; len(all) > 0 && sum-all[0].size >= need; {
+			sum -= heap.Pop(&all).(victim).size
+		}
+	})
+	keys := make([]string, len(all))
+	for i, v := range all {
+		keys[i] = v.key
+	}
+	return keys, err
+}

@@ -1,0 +1,218 @@
+package badger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/ristretto/v2/z"
+	"golang.org/x/sync/semaphore"
+
+	"hither/cache"
+)
+
+// Open opens the cache in a directory, or begins one there. It fails, and says what to do, if another process uses the
+// directory, if it cannot be written, if it holds something else, or if too little of its file system is free (the error
+// then wraps cache.ErrFull); the caller goes on without a disk. The store must be closed.
+func Open(opt Options) (*Store, error) {
+	opt = opt.withDefaults()
+	if err := prepare(opt.Dir); err != nil {
+		return nil, err
+	}
+	if opt.Floor == 0 {
+		opt.Floor = defaultFloor(opt.Dir)
+	}
+	opt.Floor = max(opt.Floor, leastFloor)
+	s := &Store{
+		opt: opt, seed: maphash.MakeSeed(), flight: semaphore.NewWeighted(maxFlight),
+		tidying: make(chan struct{}, 1), kick: make(chan struct{}, 1), held: make(map[uint64]*hold),
+	}
+	// Before Badger writes its first byte, as that may be its last. A cache that has filled its disk down to the floor
+	// must open again, to be read and to make room: so half of the floor is enough.
+	if err := s.spare(opt.Floor / 2); err != nil {
+		return nil, fmt.Errorf("cache in %s: %w", opt.Dir, err)
+	}
+	db, err := badger.Open(engine(opt))
+	for tries := 0; tries < 3 && err != nil && strings.Contains(err.Error(), z.NewFile.Error()); tries++ {
+		// A process that was killed after it made a file and before it gave it a size leaves an empty one. Badger gives
+		// it a size, and then takes it for an error; the next time it is right.
+		db, err = badger.Open(engine(opt))
+	}
+	if err != nil {
+		return nil, explain(opt.Dir, err)
+	}
+	s.db = db
+	if err := s.sayHello(); err != nil {
+		return nil, errors.Join(fmt.Errorf("cache in %s: %w", opt.Dir, err), db.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.running.Add(1)
+	go s.keep(ctx)
+	s.wake()
+	return s, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Limit <= 0 {
+		o.Limit = defaultLimit
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Free == nil {
+		o.Free = freeBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// prepare makes the directory, or sees that it is ours and private.
+func prepare(dir string) error {
+	if dir == "" {
+		return errors.New("the cache has no directory: name one")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("the directory for the cache cannot be made: %w; choose one that you may write to", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("the directory of the cache cannot be read: %w; change its owner, or choose another", err)
+	}
+	if name := foreign(entries); name != "" {
+		return fmt.Errorf("%s is not a cache, it holds %s: choose an empty directory", dir, name)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("the directory of the cache cannot be made private: %w; change its owner, or choose another", err)
+	}
+	probe, err := os.CreateTemp(dir, "MANIFEST-probe")
+	if err != nil {
+		return fmt.Errorf("the directory of the cache cannot be written: %w; choose another", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// foreign names a file that is not Badger's in a directory that has no database; to make such a directory private, or to
+// fill it with files, would be a bad surprise.
+func foreign(entries []os.DirEntry) string {
+	other := ""
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == "MANIFEST":
+			return ""
+		case name == "LOCK", name == "lost+found", strings.HasPrefix(name, "MANIFEST-"): // the last of a start that was killed
+		default:
+			other = name
+		}
+	}
+	return other
+}
+
+// explain makes sentences of Badger's errors, which do not wrap what caused them.
+func explain(dir string, err error) error {
+	if strings.Contains(err.Error(), "Another process is using this Badger database") {
+		owner := "another process"
+		if pid, err := os.ReadFile(filepath.Join(dir, "LOCK")); err == nil && len(pid) > 0 {
+			owner = "another Hither, process " + strings.TrimSpace(string(pid))
+		}
+		return fmt.Errorf("the cache in %s is in use by %s: stop that one, or give this one a directory of its own", dir, owner)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("the cache in %s holds files of somebody else: %w; change their owner, or choose another directory", dir, err)
+	}
+	return fmt.Errorf("the cache in %s cannot be opened: %w; if it does not mend, delete the directory: everything in it can be fetched again", dir, err)
+}
+
+// state is the record that tells one run what the last one left.
+type state struct {
+	Version int    `json:"version"` // of all records
+	Run     uint32 `json:"run"`
+	Epoch   uint32 `json:"epoch"`
+	Clean   bool   `json:"clean"` // the run has ended as it should; the tallies are right
+	Names   tally  `json:"names"`
+	Blobs   tally  `json:"blobs"`
+}
+
+// sayHello begins a run. The disk must know that it has begun before anything else is written: were that lost in a power
+// cut, the next start would believe what the last clean end said.
+func (s *Store) sayHello() error {
+	last, err := s.lastState()
+	if err != nil {
+		return err
+	}
+	s.run, s.epoch, s.names, s.blobs = last.Run+1, last.Epoch, last.Names, last.Blobs
+	if !last.Clean {
+		s.epoch = s.run
+		if err := s.recount(); err != nil {
+			return err
+		}
+	}
+	if err := s.loadJournal(); err != nil {
+		return err
+	}
+	if err := s.saveState(false); err != nil {
+		return err
+	}
+	return s.db.Sync()
+}
+
+// sayGoodbye ends a run. All else must be on the disk before the word that it is.
+func (s *Store) sayGoodbye() error {
+	if err := s.db.Sync(); err != nil {
+		return err
+	}
+	return s.saveState(true)
+}
+
+func (s *Store) lastState() (state, error) {
+	last := state{Version: recordVersion, Clean: true}
+	value, err := s.get(stateKey)
+	if errors.Is(err, cache.ErrNotFound) {
+		return last, nil // a new directory
+	}
+	if err == nil {
+		err = json.Unmarshal(value, &last)
+	}
+	if err == nil && last.Version != recordVersion {
+		err = fmt.Errorf("it was written by another version of Hither (format %d, not %d): delete it, or run that version", last.Version, recordVersion)
+	}
+	return last, err
+}
+
+func (s *Store) saveState(clean bool) error {
+	s.mu.Lock()
+	now := state{Version: recordVersion, Run: s.run, Epoch: s.epoch, Clean: clean, Names: s.names, Blobs: s.blobs}
+	s.mu.Unlock()
+	value, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return s.update(func(txn *badger.Txn) error { return txn.Set([]byte(stateKey), value) })
+}
+
+// recount takes the tallies from the records, which a killed run did not save.
+func (s *Store) recount() error {
+	s.names, s.blobs = tally{}, tally{}
+	err := s.scan(namePrefix, func(key string, value []byte) {
+		s.names.add(tally{1, int64(len(key) + len(value))})
+	})
+	if err != nil {
+		return err
+	}
+	return s.scan(headerPrefix, func(_ string, value []byte) {
+		if h, err := decodeHeader(value); err == nil {
+			s.blobs.add(tally{1, h.size})
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package badger
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"hither/cache"
+)
+
+const (
+	// leastFloor is what must stay free however small a floor was asked for, in bytes. Badger writes through memory
+	// maps, so a full disk is a SIGBUS in one of its goroutines: nothing can catch it, and the process dies.
+	leastFloor = 256 << 20
+	// reserve must be free before anything at all is written: names, evictions, what Close has to write. It is the room
+	// for a memtable, the tables it becomes, and the flights of fills that were begun above the floor.
+	reserve = 64 << 20
+	// ordinaryFloor and a twentieth of the file system are kept free by default.
+	ordinaryFloor = 2 << 30
+)
+
+// BUG: a stranger who writes 192 MiB between two of our looks at the free space can still kill us, and so can a quota,
+// which does not show in it.
+
+// spare says whether at least n bytes are free, as an error wrapping cache.ErrFull if not.
+func (s *Store) spare(n int64) error {
+	free, err := s.opt.Free(s.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("%w: its file system does not tell how much is free: %w", cache.ErrFull, err)
+	}
+	if free < n {
+		return fmt.Errorf("%w: %d MiB are free on its file system, and %d MiB must stay free; make room, or set a lower floor", cache.ErrFull, free>>20, n>>20)
+	}
+	return nil
+}
+
+// yield evicts a tenth of the blobs if too little is free: whoever took the room, the cache can do without, and one that
+// has filled its disk would otherwise keep what is old for ever.
+func (s *Store) yield() {
+	s.evict.Lock()
+	defer s.evict.Unlock()
+	s.mu.Lock()
+	tenth := s.blobs.Bytes / 10
+	s.mu.Unlock()
+	if tenth == 0 || s.spare(s.opt.Floor) == nil {
+		return
+	}
+	if err := s.evictBlobs(tenth); err != nil {
+		s.opt.Log.Warn("the cache could not make room on its disk", "dir", s.opt.Dir, "err", err)
+	}
+}
+
+func defaultFloor(dir string) int64 {
+	total, err := totalBytes(dir)
+	if err != nil {
+		return ordinaryFloor
+	}
+	return max(ordinaryFloor, total/20)
+}
+
+// diskUse is what the file system gave for the files of dir.
+func diskUse(dir string) (int64, error) {
+	sum := int64(0)
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil // deleted under us
+		}
+		if info, err := entry.Info(); err == nil {
+			sum += allocated(info)
+		}
+		return nil
+	})
+	return sum, err
+}
+
+// take counts n more bytes for a fill that holds size already, and makes room for them.
+func (s *Store) take(size, n int64) error {
+	if err := s.spare(s.opt.Floor); err != nil {
+		return err
+	}
+	if size+n > s.opt.Limit/2 {
+		return fmt.Errorf("%w: a blob of more than half of its %d MiB would drive out everything else", cache.ErrFull, s.opt.Limit>>20)
+	}
+	if s.count(n) <= 0 {
+		return nil
+	}
+	s.evict.Lock()
+	defer s.evict.Unlock()
+	over := s.count(0)
+	if over > 0 {
+		if err := s.evictBlobs(over + s.opt.Limit/20); err != nil {
+			s.opt.Log.Warn("the cache could not evict", "dir", s.opt.Dir, "err", err)
+		}
+		over = s.count(0)
+	}
+	if over > 0 {
+		s.count(-n)
+		return fmt.Errorf("%w: fills under way take all of its %d MiB", cache.ErrFull, s.opt.Limit>>20)
+	}
+	return nil
+}
+
+// count adds n bytes to the fills under way and returns by how much the cache is now above its limit.
+func (s *Store) count(n int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filling += n
+	return s.blobs.Bytes + s.filling - s.opt.Limit
+}
