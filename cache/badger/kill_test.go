@@ -101,7 +101,7 @@ func TestNothingIsLostOrTornByKill9(t *testing.T) {
 func checkAll(t *testing.T, s *Store, committed []digest.Digest) {
 	t.Helper()
 	there, bytes := int64(0), int64(0)
-	err := s.Verify(t.Context(), func(d digest.Digest, err error) {
+	err := s.Verify(t.Context(), func(d digest.Digest, _ int64, err error) {
 		if err != nil {
 			t.Errorf("blob %s: %v", d, err)
 		}

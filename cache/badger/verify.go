@@ -11,10 +11,10 @@ import (
 	"hither/cache/digest"
 )
 
-// Verify reads every blob and checks it against its digest, in no particular order, and calls yield for each, with nil
-// or with what is wrong: a wrong blob is dropped, so that it will be fetched again. Blobs that come or go meanwhile may be
+// Verify reads every blob and checks it against its digest, in no particular order, and calls yield for each, with its
+// size in bytes, and with nil or what is wrong: a wrong blob is dropped, so that it will be fetched again. Blobs that come or go meanwhile may be
 // left out. It ends early with ctx's error.
-func (s *Store) Verify(ctx context.Context, yield func(digest.Digest, error)) error {
+func (s *Store) Verify(ctx context.Context, yield func(d digest.Digest, size int64, err error)) error {
 	for from := headerPrefix; ; {
 		if err := s.begin(ctx); err != nil {
 			return err
@@ -26,36 +26,36 @@ func (s *Store) Verify(ctx context.Context, yield func(digest.Digest, error)) er
 		}
 		for _, key := range keys {
 			d := digest.Digest(key[len(headerPrefix):])
-			err := s.verify(ctx, d)
+			size, err := s.verify(ctx, d)
 			if ctx.Err() != nil || errors.Is(err, cache.ErrClosed) {
 				return errors.Join(ctx.Err(), err)
 			}
 			if !errors.Is(err, cache.ErrNotFound) {
-				yield(d, err)
+				yield(d, size, err)
 			}
 		}
 		from = keys[len(keys)-1] + "\x00"
 	}
 }
 
-// verify checks one blob; cache.ErrNotFound if it is gone.
-func (s *Store) verify(ctx context.Context, d digest.Digest) error {
+// verify checks one blob and tells its size; cache.ErrNotFound if it is gone.
+func (s *Store) verify(ctx context.Context, d digest.Digest) (int64, error) {
 	if err := s.begin(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	defer s.running.Done()
 	h, err := s.pin(d)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer s.unpin(h.id)
-	return s.check(d, h)
+	return h.size, s.check(d, h)
 }
 
 // prove checks a blob once, however many want to open it. A wrong one is not found. The check goes on when ctx ends, for
 // the next who asks.
 func (s *Store) prove(ctx context.Context, d digest.Digest) error {
-	result := s.checks.DoChan(string(d), func() (any, error) { return nil, s.verify(context.Background(), d) })
+	result := s.checks.DoChan(string(d), func() (any, error) { return s.verify(context.Background(), d) })
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// bundleAge is how long a bundle that nobody asked for again is kept. A shell may live long; its tools keep the path.
+const bundleAge = 30 * 24 * time.Hour
+
+// bundle is a file of every root that a tool behind Hither must know. Most tools read one file only, so ours alone would
+// take all others from them.
+type bundle struct {
+	Path     string
+	Complete bool     // the system's roots are in it
+	Warnings []string // about files that are left out
+}
+
+// bundler makes bundles. Different environments have different roots, so each set gets a file of its own.
+type bundler struct {
+	Env    environment      // the user's, before Hither changed it
+	Npm    npmConfig        // of the project and the user
+	CA     string           // file of our own root
+	Extra  []string         // the setting ca-files
+	Dir    string           // where bundles are kept
+	System func(r *roots)   // adds the system's roots
+	Now    func() time.Time // nil: time.Now
+}
+
+// rootVariables are what users set to make their tools know further roots.
+func rootVariables() []string {
+	return []string{
+		"NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO",
+		"CARGO_HTTP_CAINFO", "DENO_CERT", "YARN_HTTPS_CA_FILE_PATH",
+	}
+}
+
+// write collects the roots and writes them, if they are not there already.
+func (b bundler) write() (bundle, error) {
+	var r roots
+	b.System(&r)
+	complete := len(r.ders) > 0
+	b.addUser(&r)
+	if n, err := r.addPath(b.CA); err != nil || n == 0 {
+		return bundle{}, fmt.Errorf("our own certificate is not in %s (%v): stop Hither and start it again", b.CA, err)
+	}
+	if !complete {
+		r.warnings = append(r.warnings, "this system has no root certificates, so only tools with roots of their own can go "+
+			"through Hither: install the package ca-certificates, or name a file with SSL_CERT_FILE")
+	}
+	path, err := b.save(r.encode())
+	return bundle{Path: path, Complete: complete, Warnings: r.warnings}, err
+}
+
+// addUser takes what the user gave to single tools. All tools get all of it: the bundle is one.
+func (b bundler) addUser(r *roots) {
+	for _, name := range rootVariables() {
+		if path := b.Env.Get(name); path != "" {
+			r.addNamed(name, path)
+		}
+	}
+	for _, path := range b.Npm.CAFiles {
+		r.addNamed("npm's cafile", path)
+	}
+	for _, text := range b.Npm.CA {
+		r.addPEM([]byte(text))
+	}
+	for _, path := range b.Extra {
+		r.addNamed("ca-files", path)
+	}
+}
+
+// save names the file by its content, so that a shell which was set up before keeps its own.
+func (b bundler) save(data []byte) (string, error) {
+	if err := makePrivate(b.Dir); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	path := filepath.Join(b.Dir, "ca-"+hex.EncodeToString(sum[:8])+".pem")
+	now := time.Now()
+	if b.Now != nil {
+		now = b.Now()
+	}
+	if old, err := os.ReadFile(path); err != nil || string(old) != string(data) {
+		if err := writeFile(path, data); err != nil {
+			return "", fmt.Errorf("keep the certificates: %w; name another directory with --state", err)
+		}
+	}
+	_ = os.Chtimes(path, now, now) // what is lost is only a file that is made again
+	b.prune(now)
+	return path, nil
+}
+
+// prune removes bundles that nobody asked for in a long time.
+func (b bundler) prune(now time.Time) {
+	files, _ := filepath.Glob(filepath.Join(b.Dir, "ca-*.pem"))
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && now.Sub(info.ModTime()) > bundleAge {
+			_ = os.Remove(file)
+		}
+	}
+}

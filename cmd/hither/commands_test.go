@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStatusIsForPeopleAndPrograms(t *testing.T) {
+	w := newWorld(t)
+	ready, _ := w.up()
+	same(t, "status", w.hither("status"), 0)
+	contains(t, w.out.String(), "is up on "+ready.Proxy[0], "40 hit, 2 miss, 3 tunnels", "5 MiB sent, 4 MiB of them saved", "1m30s", "1 MiB in 2 blobs under 2 names, of 20 GiB",
+		"https://registry.npmjs.org (origin)", "48ms", "3 MiB/s", "Upstreams not asked yet: 1.", "1m0s ago  https://registry.npmjs.org/x  no source answered")
+	same(t, "status --json", w.hither("status", "--json"), 0)
+	var status Status
+	if err := json.Unmarshal(w.out.Bytes(), &status); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "pid", status.Ready.PID, os.Getpid())
+	same(t, "hits", status.Requests["hit"], 40)
+}
+
+func TestWhyGivesEveryReason(t *testing.T) {
+	w := newWorld(t)
+	w.up()
+	same(t, "why", w.hither("why", "registry.npmjs.org/a/-/a-1.0.0.tgz"), 0)
+	contains(t, w.out.String(), "rule npm (npm.toml:31)", "cannot change", "npm names the bytes, so whoever is fastest", "2 KiB sent by https://mirror.example and vouched for by npm, confirmed 1h0m ago, so it is served at once; fetching it took 310ms.",
+		"1m0s ago, hit, 2 KiB, 310ms saved.", "https://slow.example: broke, 1s to the first byte, 1s in all, 0 B: it stalled.", "Source 1: https://mirror.example/a: fastest lately.", "Source 2: https://registry.npmjs.org/a (the origin).")
+	same(t, "why --json", w.hither("why", "--json", "https://registry.npmjs.org/a"), 0)
+	var e Explanation
+	if err := json.Unmarshal(w.out.Bytes(), &e); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "url", e.URL, "https://registry.npmjs.org/a")
+	same(t, "lines", len(e.Lines) > 5, true)
+	same(t, "no URL", w.hither("why", "ftp://x"), exitUsage)
+}
+
+func TestExplanationsOfOtherKinds(t *testing.T) {
+	now := time.Now()
+	private := explained(now)
+	private.Private, private.Rule.Subject = "@corp/*", "@corp/x"
+	evicted := explained(now)
+	evicted.Present = false
+	origin := explained(now)
+	origin.Rule.From, origin.Rule.Keep, origin.Cached, origin.Last = "origin", 5*time.Minute, nil, nil
+	claimed := explained(now)
+	claimed.Rule.Notary, claimed.Rule.Why, claimed.Rule.Keep = "", "a wrong list can only hide a version", 0
+	for _, row := range []struct {
+		says string
+		e    Explanation
+		want string
+	}{
+		{"in no rule", Explanation{URL: "https://x"}, "No rule speaks of https://x, so it is tunnelled unseen"},
+		{"private", private, "@corp/x is private by your pattern @corp/*, so only the origin is asked."},
+		{"evicted", evicted, "it was kept and has been evicted"},
+		{"only the origin", origin, "Authority: only the origin may send it."},
+		{"kept for a time", origin, "Keep: for 5m0s, then the origin is asked"},
+		{"not kept yet", origin, "Cache: nothing is kept."},
+		{"never kept", claimed, "Keep: never; each request"},
+		{"a reason in words", claimed, "any source may send them, because a wrong list can only hide a version."},
+	} {
+		if text := strings.Join(row.e.sentences(now), "\n"); !strings.Contains(text, row.want) {
+			t.Errorf("%s\n got %s\nwant in it %s", row.says, text, row.want)
+		}
+	}
+}
+
+func TestTheCacheIsLookedAfter(t *testing.T) {
+	w := newWorld(t)
+	w.up()
+	same(t, "du", w.hither("cache", "du"), 0)
+	contains(t, w.out.String(), "1 MiB in 1 blobs under 2 names")
+	same(t, "verify", w.hither("cache", "verify"), 0)
+	contains(t, w.out.String(), "2 blobs with 2 MiB were read; 0 were damaged")
+	w.fake.lost = 1
+	same(t, "verify with damage", w.hither("cache", "verify"), exitFailed)
+	same(t, "rm", w.hither("cache", "rm", "registry.npmjs.org/x"), 0)
+	same(t, "removed", w.fake.removed.Load().(string), "https://registry.npmjs.org/x false")
+	same(t, "rm --all", w.hither("cache", "rm", "--all"), 0)
+	same(t, "removed", w.fake.removed.Load().(string), " true")
+	same(t, "rm nothing", w.hither("cache", "rm"), exitUsage)
+	same(t, "rm both", w.hither("cache", "rm", "--all", "x"), exitUsage)
+}
+
+func TestConfigShowsWhereEachValueComesFrom(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	file := filepath.Join(w.home, "my.toml")
+	write(t, file, []byte("cache = \"off\"\n"))
+	w.env = append(w.env, "HTTPS_PROXY=http://me:hush@proxy.corp:3128")
+	same(t, "config", w.hither("config", "--config", file, "--cache-limit", "1GiB"), 0)
+	contains(t, w.out.String(), "# From: ", "From: "+file+":1.\ncache = \"off\"", "From: --cache-limit.\ncache-limit = \"1 GiB\"", "From: HTTPS_PROXY.\nupstream-proxy = \"http://…@proxy.corp:3128\"")
+	shown := filepath.Join(w.home, "shown.toml")
+	write(t, shown, []byte(strings.ReplaceAll(w.out.String(), "…@", "")))
+	same(t, "what it prints is a configuration", w.hither("config", "--json", "--config", shown), 0)
+	var list []setting
+	if err := json.Unmarshal(w.out.Bytes(), &list); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "keys", len(list), len(keys()))
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	w := newWorld(t)
+	for _, row := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"upp"}, exitUsage},
+		{[]string{"up", "--no-such-flag"}, exitUsage},
+		{[]string{"up", "x"}, exitUsage},
+		{[]string{"run"}, exitUsage},
+		{[]string{"why"}, exitUsage},
+		{[]string{"env", "--shell", "tcsh"}, exitUsage},
+		{[]string{"up", "--listen", "0.0.0.0:1"}, exitFailed},
+		{[]string{"run", "--listen", "0.0.0.0:1", "--", "true"}, exitHither},
+		{[]string{}, 0},
+		{[]string{"version"}, 0},
+		{[]string{"completion", "fish"}, 0},
+	} {
+		same(t, strings.Join(row.args, " "), w.hither(row.args...), row.want)
+	}
+}
+
+func TestABrokenConfigurationDoesNotHideTheVersion(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	write(t, filepath.Join(w.home, ".config/hither/config.toml"), []byte("nonsense = 1"))
+	same(t, "status", w.hither("status"), exitFailed)
+	contains(t, w.err.String(), "config.toml:1: nonsense")
+	same(t, "version", w.hither("version", "--json"), 0)
+	contains(t, w.out.String(), `"version": `, `"go": "go`)
+}

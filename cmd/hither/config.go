@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// setting is one line of `hither config --json`. Passwords are left out.
+type setting struct {
+	Name     string `json:"name"`
+	Value    string `json:"value"` // lists with commas
+	From     string `json:"from"`
+	Default  string `json:"default"`
+	Variable string `json:"variable"`
+	Doc      string `json:"doc"`
+}
+
+func (a *app) config() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Show every setting, its value, and where that came from",
+		Long: "Show every setting. The key NAME is NAME in config.toml, HITHER_NAME in the environment (with _ for -), and\n" +
+			"--NAME on the command line; the later of these goes before the earlier.",
+		Args: usage(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				return a.printJSON(listSettings(a.settings))
+			}
+			a.printSettings()
+			return nil
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	addFlags(c.Flags(), func(k key) bool { return !k.wide })
+	return c
+}
+
+func listSettings(s Settings) []setting {
+	var out []setting
+	for _, k := range keys() {
+		out = append(out, setting{k.name, k.value(s), s.From[k.name], k.def, k.variable(), k.doc})
+	}
+	return out
+}
+
+// printSettings prints what can be pasted into the file.
+func (a *app) printSettings() {
+	fmt.Fprintf(a.out, "# %s\n", a.settings.Config)
+	for _, s := range listSettings(a.settings) {
+		fmt.Fprintf(a.out, "\n# %s.\n", s.Doc)
+		if s.Default != "" {
+			fmt.Fprintf(a.out, "# Default: %s. ", s.Default)
+		} else {
+			fmt.Fprint(a.out, "# ")
+		}
+		fmt.Fprintf(a.out, "From: %s.\n%s = %q\n", s.From, s.Name, s.Value)
+	}
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"hither/cache"
+)
+
+// daemon is what the control socket shows of a running Hither. Its methods may be called at the same time.
+type daemon interface {
+	Status(ctx context.Context) (Status, error)                        // Ready and Now may be left zero
+	Why(ctx context.Context, url string) (Explanation, error)          // Lines may be left empty
+	Usage(ctx context.Context) (cache.Usage, error)                    //
+	Verify(ctx context.Context, progress func(Verification)) error     // calls progress at least every 10 s, the last time with Done
+	Remove(ctx context.Context, url string, all bool) (Removal, error) // what url means, or everything
+}
+
+// Bounds of the control socket. Its clients are our own commands.
+const (
+	controlHeader = 5 * time.Second       // to send a request
+	controlAnswer = 30 * time.Second      // to answer one, except where an answer is a stream
+	controlStop   = time.Second           // for answers under way when Hither ends
+	controlPace   = 50 * time.Millisecond // between two looks whether the state directory is free
+)
+
+// runningError says that another Hither has this state directory.
+type runningError struct {
+	State string
+	PID   int // 0: not known
+}
+
+// Error ends with what to do.
+func (e *runningError) Error() string {
+	who := ""
+	if e.PID != 0 {
+		who = fmt.Sprintf(" as process %d", e.PID)
+	}
+	return fmt.Sprintf("Hither already runs%s with the state directory %s: use it (hither status), end it, or name another directory with --state", who, e.State)
+}
+
+// control is the daemon's side of the control socket: HTTP and JSON, for the user's own processes only. It is also the
+// lock of the state directory.
+//
+//	GET /ready                → Ready
+//	GET /status               → Status
+//	GET /why?url=URL          → Explanation
+//	GET /cache                → cache.Usage
+//	DELETE /cache?url=URL     → Removal; ?all=1 for everything
+//	POST /cache/verify        → lines of Verification
+//	GET /lease                → one line of Ready, then silence while either side lives
+//	POST /drain               → nothing, when the last lease is given back; no new ones are given
+//
+// An error is a status of 400 or more and {"error": "a sentence"}.
+type control struct {
+	state    string
+	path     string
+	listener net.Listener
+	unlock   func()
+	leases   leases
+}
+
+// takeControl takes the state directory. It waits a little for a Hither that has it but is not to be reached: that one is
+// just ending, or just starting.
+func takeControl(ctx context.Context, state string) (*control, error) {
+	for deadline := time.Now().Add(stopWait + time.Second); ; {
+		c, err := openControl(state)
+		if taken := (*runningError)(nil); !errors.As(err, &taken) || taken.PID != 0 || time.Now().After(deadline) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(controlPace):
+		}
+	}
+}
+
+// openControl takes the state directory, or returns a *runningError. Clients that come before Serve wait. Close it when
+// all that stands in the directory is closed.
+func openControl(state string) (*control, error) {
+	if err := makePrivate(state); err != nil {
+		return nil, err
+	}
+	listener, path, unlock, err := listenControl(state)
+	if errors.Is(err, errTaken) {
+		return nil, &runningError{State: state, PID: readPID(state)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the control socket: %w", err)
+	}
+	return &control{state: state, path: path, listener: listener, unlock: unlock}, nil
+}
+
+// errTaken is listenControl's word for a lock that another process holds.
+var errTaken = errors.New("taken")
+
+// readPID believes the file of the other Hither, for a message only.
+func readPID(state string) int {
+	var ready Ready
+	data, err := os.ReadFile(filepath.Join(state, readyName))
+	if err != nil || json.Unmarshal(data, &ready) != nil {
+		return 0
+	}
+	return ready.PID
+}
+
+// Path is the socket's path, or the pipe's name.
+func (c *control) Path() string { return c.path }
+
+// Serve answers until ctx ends. It publishes r in STATE/hither.json, with Control and State filled in, calls ready, and
+// removes the file in the end.
+func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready)) error {
+	defer c.listener.Close()
+	r.Control, r.State, r.Upstream = c.path, c.state, redact(r.Upstream)
+	file := filepath.Join(c.state, readyName)
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeFile(file, append(data, '\n')); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	ready(r)
+	server := &http.Server{
+		Handler:           c.handler(d, r),
+		ReadHeaderTimeout: controlHeader,
+		IdleTimeout:       controlAnswer,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(c.listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the control socket broke: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), controlStop)
+	defer cancel()
+	_ = server.Shutdown(stop)
+	_ = server.Close()
+	<-ended
+	return nil
+}
+
+// Close gives the state directory back. It may be called twice.
+func (c *control) Close() error {
+	if c.unlock == nil {
+		return nil
+	}
+	err := c.listener.Close()
+	c.unlock()
+	c.unlock = nil
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (c *control) handler(d daemon, ready Ready) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", answer(func(*http.Request) (any, error) { return ready, nil }))
+	mux.HandleFunc("GET /status", answer(func(r *http.Request) (any, error) {
+		status, err := d.Status(r.Context())
+		status.Ready, status.Now = ready, time.Now()
+		return status, err
+	}))
+	mux.HandleFunc("GET /why", answer(func(r *http.Request) (any, error) {
+		e, err := d.Why(r.Context(), r.FormValue("url"))
+		e.URL = redact(r.FormValue("url"))
+		e.Lines = e.sentences(time.Now())
+		return e, err
+	}))
+	mux.HandleFunc("GET /cache", answer(func(r *http.Request) (any, error) { return d.Usage(r.Context()) }))
+	mux.HandleFunc("DELETE /cache", answer(func(r *http.Request) (any, error) {
+		url, all := r.FormValue("url"), r.FormValue("all") != ""
+		if (url == "") != all {
+			return nil, errors.New("name one URL, or all")
+		}
+		return d.Remove(r.Context(), url, all)
+	}))
+	mux.HandleFunc("POST /cache/verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, d) })
+	mux.HandleFunc("GET /lease", func(w http.ResponseWriter, r *http.Request) { c.lease(w, r, ready) })
+	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { c.drain(w, r) })
+	return mux
+}
+
+// answer makes a handler of a question with one answer.
+func answer(ask func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), controlAnswer)
+		defer cancel()
+		value, err := ask(r.WithContext(ctx))
+		if err != nil {
+			refuse(w, http.StatusUnprocessableEntity, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(value) // the client went away; there is nobody to tell
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": redact(err.Error())})
+}
+
+// verify streams, because reading all that is kept takes minutes.
+func verify(w http.ResponseWriter, r *http.Request, d daemon) {
+	lines := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	err := d.Verify(r.Context(), func(v Verification) {
+		_ = lines.Encode(v)
+		_ = flush.Flush()
+	})
+	if err != nil {
+		_ = lines.Encode(Verification{Err: redact(err.Error()), Done: true})
+	}
+}
+
+// lease keeps a Hither alive that was started for one command, while another command uses it too.
+func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
+	if !c.leases.take() {
+		refuse(w, http.StatusServiceUnavailable, errors.New("this Hither is about to end"))
+		return
+	}
+	defer c.leases.giveBack()
+	_ = json.NewEncoder(w).Encode(ready)
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+func (c *control) drain(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-c.leases.drain():
+		w.WriteHeader(http.StatusNoContent)
+	case <-r.Context().Done():
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+func TestTheControlSocketIsForTheUserAlone(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	ready, _ := w.up()
+	for path, want := range map[string]fs.FileMode{w.state(): 0o700, ready.Control: 0o600, filepath.Join(w.state(), readyName): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, path, info.Mode().Perm(), want)
+	}
+}
+
+func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
+	skipElsewhere(t)
+	runtime, err := os.MkdirTemp("/tmp", "hither-test-") // t.TempDir is too long itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(runtime) })
+	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	long := filepath.Join(t.TempDir(), strings.Repeat("long/", 30))
+	c, err := openControl(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	same(t, "directory", filepath.Dir(c.Path()), runtime)
+	conn, err := dialControl(t.Context(), long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if err := os.Chmod(runtime, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dialControl(t.Context(), long); err == nil || !strings.Contains(err.Error(), "not a directory of yours alone") {
+		t.Errorf("a directory that others may enter\n got %v\nwant a refusal", err)
+	}
+}
+
+func TestOneStateDirectoryHasOneHither(t *testing.T) {
+	w := newWorld(t)
+	ready, stop := w.up()
+	_, err := openControl(w.state())
+	var other *runningError
+	if !errors.As(err, &other) {
+		t.Fatalf("\n got %v\nwant a runningError", err)
+	}
+	same(t, "pid", other.PID, ready.PID)
+	contains(t, err.Error(), "already runs as process", w.state(), "--state")
+	stop()
+	c, err := openControl(w.state())
+	if err != nil {
+		t.Fatal("after the first has ended:", err)
+	}
+	same(t, "closed", c.Close(), nil)
+	same(t, "closed again", c.Close(), nil)
+}
+
+// TestASocketLeftByAKilledHitherIsReplaced guards the start after kill -9.
+func TestASocketLeftByAKilledHitherIsReplaced(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	if err := os.MkdirAll(w.state(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left, err := net.Listen("unix", filepath.Join(w.state(), socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.(*net.UnixListener).SetUnlinkOnClose(false)
+	left.Close()
+	same(t, "before", w.hither("status"), exitNotRunning)
+	w.up()
+	same(t, "after", w.hither("status"), 0)
+}
+
+func TestTheReadyFileGoesWithHither(t *testing.T) {
+	w := newWorld(t)
+	_, stop := w.up()
+	if _, err := newClient(w.state()).Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, err := os.Stat(filepath.Join(w.state(), readyName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("\n got %v\nwant no file", err)
+	}
+}
+
+func TestRefusalsAreSentencesWithoutSecrets(t *testing.T) {
+	w := newWorld(t)
+	w.up()
+	_, err := newClient(w.state()).Why(t.Context(), "https://broken.example/")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	same(t, "error", err.Error(), "the store cannot be read; see https://…@host/?token=…")
+	if _, err := newClient(w.state()).Remove(t.Context(), "https://x"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "removed", w.fake.removed.Load().(string), "https://x false")
+}
+
+func TestALeaseEndsWithEitherSide(t *testing.T) {
+	w := newWorld(t)
+	_, stop := w.up()
+	c := newClient(w.state())
+	_, gone, giveBack, err := c.Lease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+		t.Fatal("gone while both live")
+	default:
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(context.Background()) }()
+	giveBack()
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := c.Lease(t.Context()); !errors.Is(err, errEnding) {
+		t.Errorf("a lease after the last\n got %v\nwant %v", err, errEnding)
+	}
+	stop()
+	if _, _, _, err := c.Lease(t.Context()); !errors.Is(err, errNotRunning) {
+		t.Errorf("a lease after the end\n got %v\nwant %v", err, errNotRunning)
+	}
+}
+
+func TestALeaseTellsWhenHitherEnds(t *testing.T) {
+	w := newWorld(t)
+	_, stop := w.up()
+	_, gone, giveBack, err := newClient(w.state()).Lease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer giveBack()
+	stop()
+	<-gone
+}
+
+func TestDrainWaitsForTheLastLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l leases
+		same(t, "the first", l.take(), true)
+		same(t, "the second", l.take(), true)
+		done := l.drain()
+		same(t, "after drain", l.take(), false)
+		l.giveBack()
+		select {
+		case <-done:
+			t.Error("drained with one lease out")
+		default:
+		}
+		l.giveBack()
+		<-done
+		<-l.drain()
+	})
+}
+
+func TestNobodyRunsIsTold(t *testing.T) {
+	w := newWorld(t)
+	for _, args := range [][]string{{"status"}, {"why", "example.com"}, {"cache", "du"}, {"env"}} {
+		same(t, strings.Join(args, " "), w.hither(args...), exitNotRunning)
+		contains(t, w.err.String(), "Hither does not run", "hither up", "hither run --")
+	}
+}

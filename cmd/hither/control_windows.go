@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/Microsoft/go-winio"
+	"golang.org/x/sys/windows"
+)
+
+// controlPath names a pipe after the state directory. Windows folds case in paths, and so does the name.
+func controlPath(state string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(state)))
+	return `\\.\pipe\hither-` + hex.EncodeToString(sum[:8])
+}
+
+// listenControl makes the first instance of the pipe, which is the lock as well: it ends with its process.
+func listenControl(state string) (net.Listener, string, func(), error) {
+	sid, err := ownSID()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	path := controlPath(state)
+	// A protected list with one entry: everything for the user, nothing for anybody else.
+	listener, err := winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "O:" + sid + "D:P(A;;GA;;;" + sid + ")"})
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) {
+		err = errTaken
+	}
+	return listener, path, func() {}, err
+}
+
+func dialControl(ctx context.Context, state string) (net.Conn, error) {
+	return winio.DialPipeContext(ctx, controlPath(state))
+}
+
+func ownSID() (string, error) {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return "", err
+	}
+	return user.User.Sid.String(), nil
+}

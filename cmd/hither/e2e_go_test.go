@@ -1,0 +1,102 @@
+package main_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// goGateway is the environment of a go command that knows Hither as its module proxy, and nothing else.
+func (h *hither) goGateway(o *goOrigin, name string) []string {
+	return h.w.clientEnv(name, "GOPROXY=http://"+h.addr+"/go", "GOSUMDB="+o.key)
+}
+
+// goProxied is the environment of a go command that believes it speaks to proxy.golang.org.
+func (h *hither) goProxied(o *goOrigin, name string) []string {
+	return h.w.clientEnv(name, append(proxied(h.addr, h.Trust()), "GOPROXY=https://proxy.golang.org", "GOSUMDB="+o.key)...)
+}
+
+// Done when 1, 2: go through Hither, then from Hither's cache alone, and go.sum as if Hither were not there.
+func TestGoModulesComeThroughAndStay(t *testing.T) {
+	w := newWorld(t)
+	o := w.goWorld()
+	w.goRule(o)
+	direct := w.goProject(o, "direct")
+	w.shell(direct, w.goDirect(o, "direct"), "go", "mod", "tidy")
+	h := w.hither()
+	doors := map[string]func(*goOrigin, string) []string{"gateway": h.goGateway, "proxy": h.goProxied}
+	for _, door := range sortedKeys(doors) {
+		dir := w.goProject(o, "cold-"+door)
+		asked := o.Asked(nil)
+		w.shell(dir, doors[door](o, "cold-"+door), "go", "mod", "tidy")
+		same(t, "go.sum by the "+door, w.read(dir, "go.sum"), w.read(direct, "go.sum"))
+		same(t, "go.mod by the "+door, w.read(dir, "go.mod"), w.read(direct, "go.mod"))
+		if door == "proxy" && o.Asked(nil) > asked+len(o.modules) {
+			t.Errorf("what one door brought was fetched again for the other: %d requests", o.Asked(nil)-asked)
+		}
+	}
+	w.Dark()
+	for _, door := range sortedKeys(doors) {
+		dir, env := w.goProject(o, "warm-"+door), doors[door](o, "warm-"+door)
+		w.shell(dir, env, "go", "mod", "tidy")
+		same(t, "go.sum by the "+door+", upstreams off", w.read(dir, "go.sum"), w.read(direct, "go.sum"))
+		w.shell(dir, env, "go", "mod", "verify")
+		if got, want := w.count(filepath.Join(w.dir, "home", "warm-"+door), ".zip"), len(o.modules); got != want {
+			t.Errorf("zips by the %s, upstreams off\n got %d\nwant %d", door, got, want)
+		}
+	}
+}
+
+// The checksum database check stays on: what contradicts it does not pass, even if it is the origin that sends it.
+func TestTheChecksumDatabaseDecides(t *testing.T) {
+	w := newWorld(t)
+	o := w.goWorld()
+	w.goRule(o)
+	o.Bend(only(gets("m001/@v/v1.2.3.zip"), flips))
+	h := w.hither()
+	out, err := w.try(w.goProject(o, "project"), h.goGateway(o, "client"), "go", "mod", "download")
+	if err == nil {
+		t.Fatalf("a zip that the database does not know was taken:\n%s", out)
+	}
+	if strings.Contains(out, "SECURITY ERROR") {
+		t.Errorf("the wrong zip reached the client, which had to find it itself:\n%s", out)
+	}
+	has(t, "go's error", out, "world.test/m001@v1.2.3")
+}
+
+// Trap 1: our own failure is never a 404, which would send the go command to version control.
+func TestTrap1OurOwnFailureIsNot404(t *testing.T) {
+	w := newWorld(t)
+	o := w.goWorld()
+	w.goRule(o)
+	h := w.hither()
+	w.Dark()
+	env := append(h.goGateway(o, "client"), "GOPROXY=http://"+h.addr+"/go,direct")
+	out, err := w.try(w.goProject(o, "project"), env, "go", "mod", "download")
+	if err == nil {
+		t.Fatalf("modules came from nowhere:\n%s", out)
+	}
+	has(t, "go's error", out, "50")
+	for _, wrong := range []string{"404", "410", "unrecognized import path"} {
+		if strings.Contains(out, wrong) {
+			t.Errorf("go fell through to direct:\n%s", out)
+		}
+	}
+}
+
+// Trap 11: a version that was just pushed is found as soon as the short memory of its absence is over; another version of
+// the same module is not hidden by it.
+func TestTrap11AMissingVersionHidesNoOther(t *testing.T) {
+	w := newWorld(t)
+	o := w.goWorld()
+	w.goRule(o)
+	h := w.hither()
+	env := h.goGateway(o, "client")
+	dir := w.mkdir("anywhere")
+	if out, err := w.try(dir, env, "go", "mod", "download", "world.test/m000@v9.9.9"); err == nil {
+		t.Fatalf("a version that does not exist was found:\n%s", out)
+	} else {
+		has(t, "go's error", out, "404")
+	}
+	w.shell(dir, env, "go", "mod", "download", "world.test/m000@v1.2.3")
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// environmentChange is what `hither env --json` prints.
+type environmentChange struct {
+	Set   map[string]string `json:"set"`
+	Unset []string          `json:"unset,omitempty"`
+}
+
+func (a *app) envCommand() *cobra.Command {
+	var named string
+	var undo, asJSON bool
+	c := &cobra.Command{
+		Use:   "env",
+		Short: "Print the variables that put this shell behind the Hither that is up",
+		Long: "Print the variables that put this shell behind the Hither that is up, in the words of the shell. --unset prints what\n" +
+			"brings back the values of before.",
+		Example: "  eval \"$(hither env)\"\n  eval \"$(hither env --unset)\"\n  hither env | source                                 # fish\n" +
+			"  hither env | Out-String | Invoke-Expression         # PowerShell",
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			sh, err := findShell(named, parentShell(), a.env)
+			if err != nil {
+				return usageError(c, err)
+			}
+			changes, err := a.shellChanges(c, undo)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(listChanges(changes))
+			}
+			return a.printChanges(sh, changes)
+		},
+	}
+	c.Flags().StringVar(&named, "shell", "", "bash, zsh, sh, fish, powershell or cmd; empty: the one that calls")
+	c.Flags().BoolVar(&undo, "unset", false, "print what brings back the environment of before")
+	addJSONFlag(c, &asJSON)
+	_ = c.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions(shells(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
+	return c
+}
+
+func (a *app) shellChanges(c *cobra.Command, undo bool) (map[string]*string, error) {
+	if !undo {
+		return a.enter(c)
+	}
+	_, back, err := a.env.Original()
+	if err == nil && back == nil {
+		fmt.Fprintln(a.err, "hither: this shell is not behind Hither; there is nothing to undo")
+	}
+	return back, err
+}
+
+// enter changes a shell; one that was changed before is changed from its first state, so that nothing doubles.
+func (a *app) enter(c *cobra.Command) (map[string]*string, error) {
+	ready, err := newClient(a.settings.State).Ready(c.Context())
+	if err != nil {
+		if _, back, _ := a.env.Original(); back != nil {
+			return nil, fmt.Errorf("%w; to take this shell back meanwhile, use env --unset", err)
+		}
+		return nil, err
+	}
+	p, err := a.plan(ready)
+	if err != nil {
+		return nil, err
+	}
+	changes := a.before.Saving(p.changes())
+	a.restoreOlder(changes)
+	return changes, nil
+}
+
+// restoreOlder adds what an earlier `hither env` set and this one does not.
+func (a *app) restoreOlder(changes map[string]*string) {
+	_, back, _ := a.env.Original() // load has read it without an error
+	for name, value := range back {
+		if !hasVariable(changes, name) {
+			changes[name] = value
+		}
+	}
+}
+
+// plan finds out what the tools of this environment need, makes the bundle for them, and warns on stderr.
+func (a *app) plan(ready Ready) (plan, error) {
+	home, err := findPlaces(a.before)
+	if err != nil {
+		return plan{}, err
+	}
+	if len(ready.Proxy) == 0 {
+		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
+	}
+	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: readNpmrc(a.before, home.home, a.dir, os.ReadFile)}
+	p.GoProxy = goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
+	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
+	b.System = func(r *roots) { r.addSystem(a.before) }
+	if p.Bundle, err = b.write(); err != nil {
+		return plan{}, err
+	}
+	for _, warning := range append(p.warnings(), a.upstreamWarning(ready)...) {
+		fmt.Fprintln(a.err, "hither:", redact(warning))
+	}
+	return p, nil
+}
+
+// upstreamWarning finds a proxy that we are about to replace and that the running Hither does not know of.
+func (a *app) upstreamWarning(ready Ready) []string {
+	name := a.settings.From["upstream-proxy"]
+	u, err := url.Parse(a.settings.UpstreamProxy)
+	if ready.Upstream != "" || err != nil || !slices.Contains(proxyVariables(), name) || slices.Contains(ready.Proxy, u.Host) {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s names a proxy, but the running Hither (pid %d) goes out without one: start it again from this shell if it must use it", name, ready.PID)}
+}
+
+func (a *app) printChanges(sh shell, changes map[string]*string) error {
+	var lines []string
+	for _, name := range sortedNames(changes) {
+		if changes[name] == nil {
+			lines = append(lines, sh.unset(name))
+			continue
+		}
+		line, err := sh.set(name, *changes[name])
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
+	}
+	for _, line := range lines {
+		fmt.Fprintln(a.out, line)
+	}
+	if out, ok := a.out.(*os.File); ok && isTerminal(out) {
+		fmt.Fprintf(a.err, "\nhither: these lines have no effect yet; use: %s\n", sh.use(a.command(sh, "env")))
+	}
+	return nil
+}
+
+func listChanges(changes map[string]*string) environmentChange {
+	out := environmentChange{Set: map[string]string{}}
+	for _, name := range sortedNames(changes) {
+		if value := changes[name]; value != nil {
+			out.Set[name] = *value
+		} else {
+			out.Unset = append(out.Unset, name)
+		}
+	}
+	return out
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+}

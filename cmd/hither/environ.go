@@ -1,0 +1,96 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// plan is what is known when an environment is made.
+type plan struct {
+	Env     environment // the user's, before Hither changed it
+	Proxy   string      // HOST:PORT of the running Hither
+	Bundle  bundle
+	Npm     npmConfig
+	GoProxy string // GOPROXY as the go command sees it; empty: its default
+}
+
+// changes are the variables that send the tools of a shell through Hither. Nothing is ever unset.
+//
+// Left out on purpose: JAVA_TOOL_OPTIONS, because a JVM reads no PEM file, a trust store made for it would replace the
+// user's own, and each JVM would print a line about it; AWS_CA_BUNDLE and the like, because hosts in no rule are
+// tunnelled unseen and keep their own certificates; everything that weakens TLS.
+func (p plan) changes() map[string]*string {
+	set := map[string]*string{}
+	p.addProxy(set)
+	p.addRoots(set)
+	if list, ok := throughGateway(p.GoProxy, "http://"+p.Proxy+"/go"); ok {
+		put(set, "GOPROXY", list)
+	}
+	return set
+}
+
+// addProxy sets both spellings: curl reads http_proxy in small letters only, others the large ones.
+func (p plan) addProxy(set map[string]*string) {
+	address, direct := "http://"+p.Proxy, p.noProxy()
+	for name, value := range map[string]string{"HTTP_PROXY": address, "HTTPS_PROXY": address, "NO_PROXY": direct} {
+		put(set, name, value)
+		if !foldsVariables {
+			put(set, strings.ToLower(name), value)
+		}
+	}
+	put(set, "NODE_USE_ENV_PROXY", "1") // Node's own http and fetch, from 22.21 and 24.5
+	// Yarn from version 2 on looks at these alone. YARN_NO_PROXY must not be set: Yarn stops at settings it does not know.
+	put(set, "YARN_HTTP_PROXY", address)
+	put(set, "YARN_HTTPS_PROXY", address)
+	if p.Npm.Proxy {
+		put(set, "npm_config_proxy", address)
+		put(set, "npm_config_https_proxy", address)
+	}
+}
+
+// noProxy keeps the user's list. Where Go programs do not read our roots from a file, the two hosts that the go command
+// asks are added: it reaches them by the gateway or by itself, and never meets a certificate it cannot check.
+func (p plan) noProxy() string {
+	list := splitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")})
+	list = append(list, "localhost", "127.0.0.1", "::1")
+	if !goReadsBundle {
+		list = append(list, "proxy.golang.org", "sum.golang.org")
+	}
+	var out []string
+	for _, item := range list {
+		if !slices.Contains(out, item) {
+			out = append(out, item)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// addRoots points tools at the bundle. Where it is not complete, only those get it that add it to roots of their own,
+// and those whose roots the user had replaced by a file that is in the bundle.
+func (p plan) addRoots(set map[string]*string) {
+	for _, name := range []string{"NODE_EXTRA_CA_CERTS", "DENO_CERT"} {
+		put(set, name, p.Bundle.Path)
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"} {
+		if p.Bundle.Complete || p.Env.Get(name) != "" {
+			put(set, name, p.Bundle.Path)
+		}
+	}
+	if p.Env.Get("YARN_HTTPS_CA_FILE_PATH") != "" {
+		put(set, "YARN_HTTPS_CA_FILE_PATH", p.Bundle.Path)
+	}
+	if p.Npm.replacesRoots() {
+		put(set, "npm_config_cafile", p.Bundle.Path)
+	}
+}
+
+// warnings are what the user should know about this environment.
+func (p plan) warnings() []string {
+	out := p.Bundle.Warnings
+	if slices.Contains(splitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")}), "*") {
+		out = append(out, "NO_PROXY is *, so most tools will go past Hither: unset it, or name single hosts in it")
+	}
+	return out
+}
+
+func put(set map[string]*string, name, value string) { set[name] = &value }

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newPlan(env environment) plan {
+	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: bundle{Path: "/s/ca.pem", Complete: true}}
+}
+
+func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
+	skipElsewhere(t)
+	incomplete := newPlan(nil)
+	incomplete.Bundle.Complete = false
+	incompleteOwn := newPlan(environment{"REQUESTS_CA_BUNDLE=/corp.pem"})
+	incompleteOwn.Bundle.Complete = false
+	npm := newPlan(nil)
+	npm.Npm = npmConfig{CAFiles: []string{"/corp.pem"}, Proxy: true}
+	for _, row := range []struct {
+		says string
+		plan plan
+		name string
+		want string // "-": left alone
+	}{
+		{"both spellings are set", newPlan(nil), "HTTPS_PROXY", "http://127.0.0.1:7890"},
+		{"curl reads the small one", newPlan(nil), "http_proxy", "http://127.0.0.1:7890"},
+		{"loopback goes past us", newPlan(nil), "NO_PROXY", "localhost,127.0.0.1,::1"},
+		{"the user's list is kept", newPlan(environment{"NO_PROXY=.corp, localhost", "no_proxy=x"}), "no_proxy", ".corp,localhost,x,127.0.0.1,::1"},
+		{"Yarn 2 reads names of its own", newPlan(nil), "YARN_HTTPS_PROXY", "http://127.0.0.1:7890"},
+		{"Yarn stops at a list it does not know", newPlan(nil), "YARN_NO_PROXY", "-"},
+		{"Node's fetch needs to be told", newPlan(nil), "NODE_USE_ENV_PROXY", "1"},
+		{"Python reads the bundle", newPlan(nil), "REQUESTS_CA_BUNDLE", "/s/ca.pem"},
+		{"an incomplete bundle replaces nobody's roots", incomplete, "SSL_CERT_FILE", "-"},
+		{"an incomplete bundle is added to roots", incomplete, "NODE_EXTRA_CA_CERTS", "/s/ca.pem"},
+		{"roots that the user replaced are in it", incompleteOwn, "REQUESTS_CA_BUNDLE", "/s/ca.pem"},
+		{"npm's own roots are replaced only if npm has any", newPlan(nil), "npm_config_cafile", "-"},
+		{"a cafile makes NODE_EXTRA_CA_CERTS dead (trap 14)", npm, "npm_config_cafile", "/s/ca.pem"},
+		{"a proxy in npmrc would go before HTTPS_PROXY", npm, "npm_config_https_proxy", "http://127.0.0.1:7890"},
+		{"Java is left alone", newPlan(nil), "JAVA_TOOL_OPTIONS", "-"},
+		{"Go asks the gateway", newPlan(nil), "GOPROXY", "http://127.0.0.1:7890/go|https://proxy.golang.org,direct"},
+	} {
+		got := "-"
+		if value := row.plan.changes()[row.name]; value != nil {
+			got = *value
+		}
+		same(t, row.says, got, row.want)
+	}
+}
+
+func TestNothingWeakensTLS(t *testing.T) {
+	for name, value := range newPlan(nil).changes() {
+		for _, bad := range []string{"REJECT_UNAUTHORIZED", "STRICT_SSL", "INSECURE", "NO_VERIFY", "TRUSTED_HOST", "GONOSUM", "GOFLAGS"} {
+			if strings.Contains(strings.ToUpper(name), bad) {
+				t.Errorf("%s=%s", name, *value)
+			}
+		}
+	}
+}
+
+func TestGOPROXYIsChangedOnlyIfItBeginsWithThePublicProxy(t *testing.T) {
+	for _, row := range []struct{ says, list, want string }{
+		{"nothing is set", "", "http://h/go|https://proxy.golang.org,direct"},
+		{"the default is set", "https://proxy.golang.org,direct", "http://h/go|https://proxy.golang.org,direct"},
+		{"with a bar and a slash", "https://proxy.golang.org/|direct", "http://h/go|https://proxy.golang.org/|direct"},
+		{"another mirror comes first", "https://goproxy.cn,https://proxy.golang.org,direct", ""},
+		{"a private proxy comes first", "https://athens.corp|https://proxy.golang.org", ""},
+		{"direct", "direct", ""},
+		{"off", "off", ""},
+		{"a name that only looks like it", "https://proxy.golang.org.evil.example,direct", ""},
+	} {
+		got, ok := throughGateway(row.list, "http://h/go")
+		same(t, row.says, got, row.want)
+		same(t, row.says, ok, row.want != "")
+	}
+}
+
+func TestGoSettingsAreReadWhereGoReadsThem(t *testing.T) {
+	skipElsewhere(t)
+	files := map[string]string{
+		"/home/u/.config/go/env": "# x\nGOPROXY=https://own,direct\n",
+		"/else":                  "GOPROXY=https://else\n",
+		"/go/go.env":             "GOPROXY=direct\nGOTOOLCHAIN=auto\n",
+	}
+	read := func(path string) ([]byte, error) {
+		if text, ok := files[path]; ok {
+			return []byte(text), nil
+		}
+		return nil, os.ErrNotExist
+	}
+	for _, row := range []struct {
+		says string
+		env  environment
+		want string
+	}{
+		{"the environment goes first", environment{"HOME=/home/u", "GOPROXY=off"}, "off"},
+		{"then the file of go env -w", environment{"HOME=/home/u"}, "https://own,direct"},
+		{"which may be another", environment{"HOME=/home/u", "GOENV=/else"}, "https://else"},
+		{"or none; then the distribution's", environment{"HOME=/home/u", "GOENV=off"}, "direct"},
+	} {
+		same(t, row.says, goEnv{Env: row.env, ReadFile: read, Root: "/go"}.Get("GOPROXY"), row.want)
+	}
+}
+
+func TestNpmFilesAreReadUpToTheRoot(t *testing.T) {
+	skipElsewhere(t)
+	files := map[string]string{
+		"/work/.npmrc":   "; comment\ncafile = \"${CORP}/ca.pem\"\nregistry=https://x\n",
+		"/home/u/.npmrc": "https-proxy=http://p\nca[]=\"-----BEGIN\\nX\"\nca=null\n",
+	}
+	read := func(path string) ([]byte, error) {
+		if text, ok := files[path]; ok {
+			return []byte(text), nil
+		}
+		return nil, os.ErrNotExist
+	}
+	got := readNpmrc(environment{"CORP=/corp", "npm_config_cafile=/env.pem"}, "/home/u", "/work/a/b", read)
+	same(t, "cafile", strings.Join(got.CAFiles, ","), "/env.pem,/corp/ca.pem")
+	same(t, "ca", strings.Join(got.CA, "|"), "-----BEGIN\nX")
+	same(t, "proxy", got.Proxy, true)
+}
+
+func TestTheBundleHasEveryRoot(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"system", "directory/a", "directory/b", "node", "npm", "corp"} {
+		write(t, path(name), newRoot(t, name))
+	}
+	write(t, path("requests/one"), newRoot(t, "requests"))
+	write(t, path("ours"), newRoot(t, "ours"))
+	write(t, path("broken"), []byte("no certificate"))
+	inline := newRoot(t, "inline")
+	system, err := os.ReadFile(path("system"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path("again"), system)
+	env := environment{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
+		"REQUESTS_CA_BUNDLE=" + path("requests"), "CURL_CA_BUNDLE=" + path("again"), "GIT_SSL_CAINFO=" + path("missing"), "PIP_CERT=" + path("broken")}
+	b := bundler{Env: env, Npm: npmConfig{CAFiles: []string{path("npm")}, CA: []string{string(inline)}}, Extra: []string{path("corp")}, CA: path("ours"),
+		Dir: path("bundle"), System: func(r *roots) { r.addListed(env, []string{path("node")}, nil) }}
+	got, err := b.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "roots, each once", rootNames(t, got.Path), "system, directory/a, directory/b, node, requests, npm, inline, corp, ours")
+	same(t, "complete", got.Complete, true)
+	contains(t, strings.Join(got.Warnings, "\n"), "GIT_SSL_CAINFO: ", "PIP_CERT: "+path("broken")+" has no PEM certificate")
+}
+
+func TestABundleWithoutSystemRootsSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
+	got, err := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*roots) {}}.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "complete", got.Complete, false)
+	contains(t, strings.Join(got.Warnings, "\n"), "install the package ca-certificates")
+}
+
+func TestABundleWithoutOurRootIsAnError(t *testing.T) {
+	_, err := bundler{CA: filepath.Join(t.TempDir(), "none"), Dir: t.TempDir(), System: func(*roots) {}}.write()
+	if err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestBundlesOfOtherShellsStayForAMonth(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
+	now := time.Now()
+	b := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*roots) {}, Now: func() time.Time { return now }}
+	first, err := b.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "ours"), newRoot(t, "new"))
+	now = now.Add(bundleAge)
+	second, err := b.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(first.Path); err != nil {
+		t.Error("gone after a month:", err)
+	}
+	now = now.Add(time.Hour)
+	if _, err := b.write(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(first.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("kept for longer than a month:", err)
+	}
+	if _, err := os.Stat(second.Path); err != nil {
+		t.Error("the one in use is gone:", err)
+	}
+}
+
+func TestTheSystemsRootsAreFound(t *testing.T) {
+	if _, err := os.Stat("/etc/ssl/certs/ca-certificates.crt"); err != nil {
+		t.Skip("this system keeps them elsewhere")
+	}
+	var r roots
+	r.addSystem(nil)
+	if len(r.ders) < 50 {
+		t.Errorf("\n got %d\nwant at least 50", len(r.ders))
+	}
+}
+
+func TestAChangedEnvironmentRemembersTheOldOne(t *testing.T) {
+	was := environment{"A=1", "HTTP_PROXY=http://old", "EMPTY="}
+	value := "http://new"
+	now := was.With(was.Saving(map[string]*string{"HTTP_PROXY": &value, "HTTPS_PROXY": &value, "EMPTY": &value}))
+	same(t, "changed", now.Get("HTTP_PROXY"), "http://new")
+	back, undo, err := now.Original()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "back", strings.Join(back, " "), "A=1 EMPTY= HTTP_PROXY=http://old")
+	same(t, "undone", strings.Join(sortedNames(undo), " "), "EMPTY HITHER_ENV HTTPS_PROXY HTTP_PROXY")
+	if undo["HTTPS_PROXY"] != nil || *undo["EMPTY"] != "" {
+		t.Error("what was unset and what was empty are not told apart")
+	}
+}
+
+// FuzzSaved guards the shell that evaluates what we print: a variable's name is never quoted.
+func FuzzSaved(f *testing.F) {
+	old := "x"
+	f.Add(formatSaved(map[string]*string{"A": &old, "B": nil}))
+	f.Add(formatSaved(map[string]*string{"A; rm -rf /": nil}))
+	f.Add("null")
+	f.Add("bnVsbA")
+	f.Fuzz(func(t *testing.T, text string) {
+		values, err := parseSaved(text)
+		if err != nil {
+			return
+		}
+		if values == nil {
+			t.Error("no map and no error")
+		}
+		for name := range values {
+			if strings.ContainsAny(name, " ;&|$`\"'\n()") || name == "" {
+				t.Errorf("the name %q was taken", name)
+			}
+		}
+	})
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"hither/cache"
+	"hither/forward/fetch"
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+// newRulePart tells which part of a rule file spoke.
+func newRulePart(m rules.Match) *RulePart {
+	return &RulePart{
+		Rule: m.Rule.Name, File: m.Rule.File, Line: m.Path.Line, Pattern: m.Path.Pattern,
+		Keep: time.Duration(m.Path.Keep), From: string(m.Path.From), Notary: m.Path.Notary, Why: m.Path.Why,
+		Subject: m.Subject, Name: m.Name,
+	}
+}
+
+// sentences says the explanation to a person, one thought a line.
+func (e Explanation) sentences(now time.Time) []string {
+	if e.Rule == nil {
+		return []string{"No rule speaks of " + e.URL + ", so it is tunnelled unseen: nothing of it is kept, and nothing is changed."}
+	}
+	lines := []string{
+		fmt.Sprintf("Rule: %s of the rule %s (%s:%d); the cache calls it %s.", e.Rule.Pattern, e.Rule.Rule, e.Rule.File, e.Rule.Line, e.Rule.Name),
+		"Keep: " + e.Rule.keepSentence(),
+		"Authority: " + e.authoritySentence(),
+		"Cache: " + e.cacheSentence(now),
+	}
+	if e.Last != nil {
+		lines = append(lines, "Last answer: "+lastSentence(*e.Last, now))
+		for _, try := range e.Last.Tries {
+			lines = append(lines, "  asked "+trySentence(try))
+		}
+	}
+	for i, source := range e.Sources {
+		lines = append(lines, fmt.Sprintf("Source %d: %s", i+1, source.sentence()))
+	}
+	return lines
+}
+
+func (r RulePart) keepSentence() string {
+	switch rules.Keep(r.Keep) {
+	case rules.Never:
+		return "never; each request goes to the origin as it came."
+	case rules.Forever:
+		return "it cannot change, so it stays until the room is needed."
+	}
+	return fmt.Sprintf("for %s, then the origin is asked whether it is still right.", rough(r.Keep))
+}
+
+// authoritySentence says who may name the bytes, and who may therefore send them.
+func (e Explanation) authoritySentence() string {
+	switch {
+	case e.Private != "":
+		return fmt.Sprintf("%s is private by your pattern %s, so only the origin is asked.", e.Rule.Subject, e.Private)
+	case e.Rule.From != string(rules.FromAny):
+		return "only the origin may send it."
+	case e.Rule.Notary != "":
+		return fmt.Sprintf("%s names the bytes, so whoever is fastest may send them.", e.Rule.Notary)
+	}
+	return fmt.Sprintf("nobody names the bytes; any source may send them, because %s.", e.Rule.Why)
+}
+
+func (e Explanation) cacheSentence(now time.Time) string {
+	c := e.Cached
+	if c == nil {
+		return "nothing is kept."
+	}
+	if !e.Present && c.Digest != "" {
+		return "it was kept and has been evicted; the next request fetches it."
+	}
+	text := fmt.Sprintf("%s%s, confirmed %s ago", Bytes(c.Size), sentBy(c.Source, c.Vouched), rough(now.Sub(c.Checked)))
+	if e.Fresh {
+		text += ", so it is served at once"
+	} else {
+		text += ", so the origin is asked first"
+	}
+	return text + savedSentence(*c)
+}
+
+func savedSentence(c cache.Entry) string {
+	if c.Took == 0 {
+		return "."
+	}
+	return fmt.Sprintf("; fetching it took %s.", rough(c.Took))
+}
+
+func sentBy(source, vouched string) string {
+	text := ""
+	if source != "" {
+		text += " sent by " + source
+	}
+	if vouched == "" {
+		return text + " and vouched for by its TLS alone"
+	}
+	return text + " and vouched for by " + vouched
+}
+
+func lastSentence(r fetch.Report, now time.Time) string {
+	text := fmt.Sprintf("%s ago, %s", rough(now.Sub(r.When)), r.State)
+	if r.Bytes >= 0 {
+		text += fmt.Sprintf(", %s", Bytes(r.Bytes))
+	}
+	if r.Saved > 0 {
+		text += fmt.Sprintf(", %s saved", rough(r.Saved))
+	}
+	if r.Err != "" {
+		text += ": " + r.Err
+	}
+	return text + "."
+}
+
+func trySentence(t fetch.Try) string {
+	text := fmt.Sprintf("%s: %s", t.Base, outcomeWord(t.Outcome))
+	if t.Status != 0 {
+		text += fmt.Sprintf(" (%d)", t.Status)
+	}
+	text += fmt.Sprintf(", %s to the first byte, %s in all, %s", rough(t.Wait), rough(t.Took), Bytes(t.Bytes))
+	if t.Err != "" {
+		text += ": " + t.Err
+	}
+	return text + "."
+}
+
+func outcomeWord(o measure.Outcome) string {
+	switch o {
+	case measure.OK:
+		return "good"
+	case measure.Missing:
+		return "does not have it"
+	case measure.Refused:
+		return "refused"
+	case measure.Broken:
+		return "broke"
+	case measure.WrongBytes:
+		return "sent wrong bytes"
+	case measure.Canceled:
+		return "was not waited for"
+	}
+	return fmt.Sprintf("ended as %d", int(o))
+}
+
+func (s ExplanationSource) sentence() string {
+	text := s.URL
+	if s.Origin {
+		text += " (the origin)"
+	}
+	if s.Why != "" {
+		text += ": " + s.Why
+	}
+	return text + "."
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// floors is DESIGN section 2. A package imports only packages of lower floors, so that each can be read, tested and
+// replaced without the ones above it.
+func floors() map[string]int {
+	return map[string]int{
+		"rules.d": 0, "cache/digest": 0, "resolver/exchange": 0, "forward/measure": 0, "forward/transport": 0, "forward/authority": 0, "install": 0,
+		"rules": 1, "cache": 1,
+		"cache/badger": 2, "cache/mem": 2, "cache/s3": 2, "cache/cachetest": 2, "forward/notary": 2,
+		"resolver": 3, "forward/fetch": 3,
+		"forward": 4, "forward/prefetch": 4,
+		"cmd/hither/console": 5, "cmd/hither/metrics": 5,
+		"cmd/hither": 6,
+	}
+}
+
+// source is one package of ours as it stands in its files, for every system; tests are left out.
+type source struct {
+	path    string // below the module
+	files   map[string]*ast.File
+	imports map[string]string // of ours, by path; the value is the file
+	doc     bool
+}
+
+func TestAPackageImportsOnlyLowerFloors(t *testing.T) {
+	known := floors()
+	for _, p := range readModule(t) {
+		floor, ok := known[p.path]
+		if !ok {
+			t.Errorf("%s has no floor: decide what it may import, and add it to the table above and to DESIGN section 2", p.path)
+			continue
+		}
+		for imported, file := range p.imports {
+			if below, ok := known[imported]; ok && below >= floor {
+				t.Errorf("%s: %s (floor %d) imports %s (floor %d)\nwant imports to go down: let the caller hand in what is needed, as a field or a function", file, p.path, floor, imported, below)
+			}
+		}
+	}
+}
+
+// TestResolverAndForwardMeetOnlyInMain keeps DNS and HTTP apart: each must work, and be understood, without the other.
+func TestResolverAndForwardMeetOnlyInMain(t *testing.T) {
+	for _, p := range readModule(t) {
+		for imported, file := range p.imports {
+			if isBelow(p.path, "resolver") && isBelow(imported, "forward") || isBelow(p.path, "forward") && isBelow(imported, "resolver") {
+				t.Errorf("%s imports %s\nwant the two to meet in cmd/hither alone, which hands one's functions to the other", file, imported)
+			}
+		}
+	}
+}
+
+// TestNamesAreLookedUpInOnePlace guards trap 13: while Hither answers the machine's DNS, the system's resolver leads our
+// own look-ups back to us.
+func TestNamesAreLookedUpInOnePlace(t *testing.T) {
+	for _, p := range readModule(t) {
+		if isBelow(p.path, "resolver/exchange") {
+			continue
+		}
+		for name, file := range p.files {
+			for _, use := range systemLookups(file) {
+				t.Errorf("%s uses %s\nwant a resolver that is handed in: this one may be ourselves", name, use)
+			}
+		}
+	}
+}
+
+func TestPrometheusHasOneImporter(t *testing.T) {
+	for _, p := range readModule(t) {
+		for name, file := range p.files {
+			for _, spec := range file.Imports {
+				if strings.Contains(spec.Path.Value, "prometheus/") && !isBelow(p.path, "cmd/hither/metrics") {
+					t.Errorf("%s imports %s\nwant it in cmd/hither/metrics alone, which listens to fetch.Trace", name, spec.Path.Value)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, p := range readModule(t) {
+		if !p.doc {
+			t.Errorf("%s has no package comment\nwant one that says what it is for, then how it is used", p.path)
+		}
+	}
+}
+
+// TestTheFloorsAreWatched breaks the rules on purpose: a check that cannot fail is none.
+func TestTheFloorsAreWatched(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", `package x
+import wires "net"
+var r = wires.DefaultResolver
+func f() { wires.LookupHost("x"); wires.Dial("tcp", "x"); (&wires.Resolver{}).LookupHost(nil, "x") }`, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "look-ups", strings.Join(systemLookups(file), " "), "net.DefaultResolver net.LookupHost")
+	same(t, "below itself", isBelow("forward", "forward"), true)
+	same(t, "below", isBelow("forward/fetch", "forward"), true)
+	same(t, "beside", isBelow("forwarder", "forward"), false)
+}
+
+// readModule parses every package of the module.
+func readModule(t *testing.T) []source {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	packages := map[string]*source{}
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		switch base := entry.Name(); {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")):
+			return fs.SkipDir
+		case entry.IsDir() || !strings.HasSuffix(base, ".go") || strings.HasSuffix(base, "_test.go"):
+			return nil
+		}
+		return readSource(packages, root, name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []source
+	for _, p := range packages {
+		out = append(out, *p)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].path < out[j].path })
+	if len(out) < 5 {
+		t.Fatalf("only %d packages were found: is the module elsewhere?", len(out))
+	}
+	return out
+}
+
+func readSource(packages map[string]*source, root, name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments)
+	if err != nil {
+		return fmt.Errorf("parse: %w", err)
+	}
+	dir, err := filepath.Rel(root, filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	dir = filepath.ToSlash(dir)
+	p := packages[dir]
+	if p == nil {
+		p = &source{path: dir, files: map[string]*ast.File{}, imports: map[string]string{}}
+		packages[dir] = p
+	}
+	p.files[name] = file
+	p.doc = p.doc || file.Doc != nil
+	for _, spec := range file.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if ours, ok := strings.CutPrefix(imported, "hither/"); ok && err == nil {
+			p.imports[ours] = name
+		}
+	}
+	return nil
+}
+
+// systemLookups finds uses of the system's resolver by name. A Resolver of one's own is not one of them.
+func systemLookups(file *ast.File) []string {
+	local := ""
+	for _, spec := range file.Imports {
+		if spec.Path.Value == `"net"` {
+			local = "net"
+			if spec.Name != nil {
+				local = spec.Name.Name
+			}
+		}
+	}
+	var found []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		of, ok := selector.X.(*ast.Ident)
+		name := selector.Sel.Name
+		forbidden := name == "DefaultResolver" || strings.HasPrefix(name, "Lookup") && name != "LookupPort"
+		if ok && local != "" && of.Name == local && forbidden {
+			found = append(found, "net."+name)
+		}
+		return true
+	})
+	return found
+}
+
+func isBelow(p, parent string) bool { return p == parent || strings.HasPrefix(p, parent+"/") }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// publicGoProxy is what Go asks if nobody says otherwise, and the one host that our /go gateway stands for.
+const publicGoProxy = "https://proxy.golang.org"
+
+// goEnv reads settings of the go command without running it: in a module that wants a newer Go, even `go env` downloads
+// a toolchain first.
+type goEnv struct {
+	Env      environment
+	ReadFile func(string) ([]byte, error)
+	Root     string // GOROOT, whose go.env distributions change; empty: not known
+}
+
+// Get looks in the environment, then in the file of `go env -w`, then in GOROOT/go.env (cmd/go/internal/cfg).
+func (g goEnv) Get(name string) string {
+	if value := g.Env.Get(name); value != "" {
+		return value
+	}
+	for _, file := range g.files() {
+		data, err := g.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if n, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && n == name && value != "" {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+func (g goEnv) files() []string {
+	var files []string
+	own := g.Env.Get("GOENV")
+	if home, err := findPlaces(g.Env); own == "" && err == nil {
+		own = filepath.Join(filepath.Dir(home.config), "go", "env")
+	}
+	if own != "" && own != "off" {
+		files = append(files, own)
+	}
+	if g.Root != "" {
+		files = append(files, filepath.Join(g.Root, "go.env"))
+	}
+	return files
+}
+
+// findGoRoot follows the go command on the path; empty if there is none.
+func findGoRoot(env environment) string {
+	if root := env.Get("GOROOT"); root != "" {
+		return root
+	}
+	return programRoot("go")
+}
+
+// programRoot is the directory above bin/NAME, where programs keep their own settings; empty if there is no such program.
+func programRoot(name string) string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return ""
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return ""
+	}
+	return filepath.Dir(filepath.Dir(path))
+}
+
+// throughGateway puts our gateway in front of a GOPROXY list that begins with the public proxy, which is the only one we
+// stand for: a user who chose another, direct or off, keeps it, and false is returned. The gateway spares Go the second
+// request behind each 404, and needs no certificate where Go reads none from files. The bar lets Go pass on to the
+// user's own list whatever happens to us; a comma would stop at a refused connection.
+func throughGateway(list, gateway string) (string, bool) {
+	if list == "" {
+		list = publicGoProxy + ",direct"
+	}
+	first := list
+	if i := strings.IndexAny(list, ",|"); i >= 0 {
+		first = list[:i]
+	}
+	if strings.TrimRight(strings.TrimSpace(first), "/") != publicGoProxy {
+		return "", false
+	}
+	return gateway + "|" + list, true
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// key is one thing a user may set: NAME in config.toml, HITHER_NAME in the environment, --NAME on the command line.
+type key struct {
+	name string
+	def  string // as text; lists are separated by commas
+	doc  string // one sentence without a full stop
+	wide bool   // a flag of every command, not only of those that may start Hither
+
+	field func(*Settings) any                           // *string, *bool, *Bytes or *[]string
+	paths func(*Settings, func(relative string) string) // makes the paths absolute; nil: there are none
+}
+
+// keys is the one table of settings.
+func keys() []key {
+	return []key{
+		{name: "listen", def: defaultListen, doc: "addresses of the proxy, on loopback; port 0 takes any free one",
+			field: func(s *Settings) any { return &s.Listen }},
+		{name: "state", doc: "directory of the cache, the certificate authority and the control socket", wide: true,
+			field: func(s *Settings) any { return &s.State }, paths: onePath(func(s *Settings) *string { return &s.State })},
+		{name: "rules", doc: "directory of your own rule files; a file replaces the built-in one of the same name",
+			field: func(s *Settings) any { return &s.Rules }, paths: onePath(func(s *Settings) *string { return &s.Rules })},
+		{name: "upstream-proxy", doc: "proxy on the way out: http, https, socks5 or socks5h URL; empty: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, else none",
+			field: func(s *Settings) any { return &s.UpstreamProxy }},
+		{name: "log", def: "warn", doc: "what to log and where: debug, info, warn or error, a file, or both with a comma", wide: true,
+			field: func(s *Settings) any { return &s.Log }, paths: logPath},
+		{name: "verbose", def: "false", doc: "log one line a request", wide: true,
+			field: func(s *Settings) any { return &s.Verbose }},
+		{name: "cache", def: "disk", doc: "where to keep what came: disk, or off to keep it in memory until Hither ends",
+			field: func(s *Settings) any { return &s.Cache }},
+		{name: "cache-limit", def: "20GiB", doc: "how much to keep; 0: no cap",
+			field: func(s *Settings) any { return &s.CacheLimit }},
+		{name: "cache-free", def: "2GiB", doc: "how much of the disk stays free; below it nothing new is kept",
+			field: func(s *Settings) any { return &s.CacheFree }},
+		{name: "ca-files", doc: "PEM files of further roots to trust, such as your company's",
+			field: func(s *Settings) any { return &s.CAFiles }, paths: manyPaths},
+		{name: "private", doc: "patterns of names that never reach a mirror, beside GOPRIVATE and GONOPROXY: corp.example/*, @corp/*",
+			field: func(s *Settings) any { return &s.Private }},
+		{name: "dns", doc: "DNS servers for our own look-ups; empty: the system's",
+			field: func(s *Settings) any { return &s.DNS }},
+	}
+}
+
+// findKey returns the key of that name.
+func findKey(name string) (key, bool) {
+	for _, k := range keys() {
+		if k.name == name {
+			return k, true
+		}
+	}
+	return key{}, false
+}
+
+// variable is the key's name in the environment.
+func (k key) variable() string {
+	return "HITHER_" + strings.ToUpper(strings.ReplaceAll(k.name, "-", "_"))
+}
+
+// isList tells whether the key takes several values.
+func (k key) isList() bool {
+	_, ok := k.field(&Settings{}).(*[]string)
+	return ok
+}
+
+// isBool tells whether the key is a switch.
+func (k key) isBool() bool {
+	_, ok := k.field(&Settings{}).(*bool)
+	return ok
+}
+
+// set takes the values of one source, which replace those of the sources before.
+func (k key) set(s *Settings, values []string) error {
+	if !k.isList() && len(values) != 1 {
+		return fmt.Errorf("want one value, got %d", len(values))
+	}
+	switch field := k.field(s).(type) {
+	case *[]string:
+		*field = splitList(values)
+	case *string:
+		*field = values[0]
+	case *Bytes:
+		n, err := parseBytes(values[0])
+		if err != nil {
+			return err
+		}
+		*field = n
+	case *bool:
+		on, err := strconv.ParseBool(values[0])
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", values[0])
+		}
+		*field = on
+	}
+	return nil
+}
+
+// value is what a person may see: passwords in URLs are left out.
+func (k key) value(s Settings) string {
+	switch field := k.field(&s).(type) {
+	case *[]string:
+		return redact(strings.Join(*field, ","))
+	case *string:
+		return redact(*field)
+	case *Bytes:
+		return field.String()
+	case *bool:
+		return strconv.FormatBool(*field)
+	}
+	return ""
+}
+
+// splitList takes lists as they are written in flags and variables: with commas, with blanks around them, repeated.
+func splitList(values []string) []string {
+	var out []string
+	for _, value := range values {
+		for _, item := range strings.Split(value, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				out = append(out, item)
+			}
+		}
+	}
+	return out
+}
+
+func onePath(field func(*Settings) *string) func(*Settings, func(string) string) {
+	return func(s *Settings, abs func(string) string) { *field(s) = abs(*field(s)) }
+}
+
+func manyPaths(s *Settings, abs func(string) string) {
+	for i, path := range s.CAFiles {
+		s.CAFiles[i] = abs(path)
+	}
+}
+
+func logPath(s *Settings, abs func(string) string) {
+	words := splitList([]string{s.Log})
+	for i, word := range words {
+		if _, ok := parseLevel(word); !ok {
+			words[i] = abs(word)
+		}
+	}
+	s.Log = strings.Join(words, ",")
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"testing"
+)
+
+func TestATakenPortIsToldWithItsOwner(t *testing.T) {
+	for _, row := range []struct {
+		says string
+		err  portTaken
+		want string
+	}{
+		{"a web server", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "node"}},
+			"127.0.0.1:7890 is taken by node (pid 5): take another port with `hither up --listen 127.0.0.1:7891`, or any free one with `--listen 127.0.0.1:0`"},
+		{"a proxy", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "node"}, Proxy: true},
+			"127.0.0.1:7890 is taken by node (pid 5), which is a proxy: listen beside it and go out through it with `hither up --listen 127.0.0.1:7891 --upstream-proxy http://127.0.0.1:7890`"},
+		{"Clash, which does not answer", portTaken{Address: "[::1]:7890", Owner: process{5, "verge-mihomo"}},
+			"[::1]:7890 is taken by verge-mihomo (pid 5), which is a proxy: listen beside it and go out through it with `hither up --listen [::1]:7891 --upstream-proxy http://[::1]:7890`"},
+		{"another Hither", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "hither"}, Proxy: true},
+			"127.0.0.1:7890 is taken by hither (pid 5), another Hither with a state directory of its own: use that one, end it, or start this one with `hither up --listen 127.0.0.1:7891`"},
+		{"somebody unseen, at the last port", portTaken{Address: "127.0.0.1:65535"},
+			"127.0.0.1:65535 is taken by another program: take another port with `hither up --listen 127.0.0.1:0`, or any free one with `--listen 127.0.0.1:0`"},
+	} {
+		same(t, row.says, row.err.Error(), row.want)
+	}
+}
+
+// occupy answers on a port of its own as a server would.
+func occupy(t *testing.T, handler http.HandlerFunc) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	return l.Addr().String()
+}
+
+func TestTheOwnerOfAPortIsAsked(t *testing.T) {
+	for _, row := range []struct {
+		says    string
+		answers http.HandlerFunc
+		proxy   bool
+	}{
+		{"a proxy that agrees at once", func(w http.ResponseWriter, _ *http.Request) {}, true},
+		{"a proxy that cannot reach the name", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, true},
+		{"a proxy that wants a password", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) }, true},
+		{"a web server", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 405) }, false},
+		{"a server that says nothing", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			address := occupy(t, row.answers)
+			_, err := listenAll(t.Context(), []string{"127.0.0.1:0", address})
+			var taken *portTaken
+			if !errors.As(err, &taken) {
+				t.Fatalf("\n got %v\nwant a taken port", err)
+			}
+			same(t, "proxy", taken.Proxy, row.proxy)
+			if runtime.GOOS == "linux" {
+				same(t, "pid", taken.Owner.PID, os.Getpid())
+			}
+		})
+	}
+}
+
+func TestAFailureLeavesNoListener(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	if _, err := listenAll(t.Context(), []string{address, occupy(t, http.NotFound)}); err == nil {
+		t.Fatal("no error")
+	}
+	again, err := listenAll(t.Context(), []string{address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again[0].Close()
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+)
+
+// logSize is where a log file is put aside as FILE.1, replacing the one before: two files are the most there ever is.
+const logSize = 10 << 20
+
+// openLog makes the logger that the settings ask for: to stderr, or to a file. Close it in the end.
+func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
+	level, file := slog.LevelWarn, ""
+	for _, word := range splitList([]string{s.Log}) {
+		if l, ok := parseLevel(word); ok {
+			level = l
+		} else if file != "" {
+			return nil, nil, fmt.Errorf("%s: log: %s and %s: there can be one file only", s.From["log"], file, word)
+		} else {
+			file = word
+		}
+	}
+	if s.Verbose {
+		level = min(level, slog.LevelInfo)
+	}
+	out, closer := stderr, io.Closer(io.NopCloser(nil))
+	if file != "" {
+		f := &logFile{path: file, limit: logSize}
+		if err := f.open(); err != nil {
+			return nil, nil, fmt.Errorf("%s: log: %w; name a file that can be written, or one of the levels debug, info, warn, error", s.From["log"], err)
+		}
+		out, closer = f, f
+	}
+	return slog.New(redactor{slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})}), closer, nil
+}
+
+func parseLevel(word string) (slog.Level, bool) {
+	switch strings.ToLower(word) {
+	case "debug":
+		return slog.LevelDebug, true
+	case "info":
+		return slog.LevelInfo, true
+	case "warn", "warning":
+		return slog.LevelWarn, true
+	case "error":
+		return slog.LevelError, true
+	}
+	return 0, false
+}
+
+// logFile is a file that does not grow for ever.
+type logFile struct {
+	path  string
+	limit int64
+
+	mu   sync.Mutex
+	file *os.File // nil after a failed turn: the next Write tries again
+	size int64
+}
+
+func (f *logFile) open() error {
+	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return err
+	}
+	f.file, f.size = file, info.Size()
+	return nil
+}
+
+// Write never splits a record between two files.
+func (f *logFile) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil && f.size > 0 && f.size+int64(len(p)) > f.limit {
+		f.file.Close()
+		f.file = nil
+		if err := os.Rename(f.path, f.path+".1"); err != nil {
+			return 0, err
+		}
+	}
+	if f.file == nil {
+		if err := f.open(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := f.file.Write(p)
+	f.size += int64(n)
+	return n, err
+}
+
+// Close closes the file.
+func (f *logFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
+}

@@ -1,0 +1,187 @@
+// Hither brings what a build asks for from the nearest place that has it, and proves that it is the right thing.
+//
+//	hither run -- npm ci     one command behind Hither, without any change to the machine
+//	hither up                Hither for all, until Ctrl-C
+//	eval "$(hither env)"     this shell behind the Hither that is up
+//
+// This package is the command line. One file holds one command; serve.go puts the parts of Hither together. The commands
+// speak with a running Hither through the control socket in the state directory (control.go, client.go).
+//
+// Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run. `hither run` has its command's:
+// 128+N if a signal N ended it, and 125 if Hither failed, 126 if the command could not be run, 127 if there is none, as
+// env(1) and docker have it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit statuses; see the package comment.
+const (
+	exitFailed     = 1
+	exitUsage      = 2
+	exitNotRunning = 3
+)
+
+func main() {
+	dir, _ := os.Getwd() // empty only if it was deleted; then relative paths fail where they are used
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), dir: dir, serve: serve}
+	os.Exit(a.run(context.Background(), os.Args[1:]))
+}
+
+// app is one call of the program, with the world it sees.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      environment // as the process was started
+	dir      string      // the working directory
+	serve    func(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error
+
+	before   environment // env without what Hither itself put there
+	settings Settings
+}
+
+// exitError carries a status that is not 1. Without Err there is nothing to say.
+type exitError struct {
+	Status int
+	Err    error
+}
+
+// Error is empty if the status says all.
+func (e *exitError) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+// Unwrap is for errors.Is.
+func (e *exitError) Unwrap() error { return e.Err }
+
+// run does what the arguments say and returns the exit status.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if text := redact(err.Error()); text != "" {
+		fmt.Fprintln(a.err, "hither:", text)
+	}
+	return exitStatus(err)
+}
+
+func exitStatus(err error) int {
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		return exit.Status
+	case errors.Is(err, errNotRunning):
+		return exitNotRunning
+	}
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hither",
+		Short: "Bring what a build asks for from the nearest place that has it, and prove that it is the right thing",
+		Long: "Hither is a proxy on this machine for package registries. It answers from a verified cache, or fetches from the\n" +
+			"fastest mirror, and lets nothing through that the registry itself has not named.\n\n" +
+			"  hither run -- npm ci     one command behind Hither, without any change to the machine\n" +
+			"  hither up                Hither for all, until Ctrl-C\n" +
+			"  eval \"$(hither env)\"     this shell behind the Hither that is up\n\n" +
+			"Exit status: 0 done, 1 failed, 2 wrong command line, 3 Hither does not run; run has its command's.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              usage(cobra.NoArgs),
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.load(c.Flags()) },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+	root.PersistentFlags().String("config", "", "configuration file, instead of HITHER_CONFIG or your own config.toml")
+	addFlags(root.PersistentFlags(), func(k key) bool { return k.wide })
+	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.cache(), a.config(), a.version())
+	return root
+}
+
+// usageError is what the user typed wrong.
+func usageError(c *cobra.Command, err error) error {
+	return &exitError{Status: exitUsage, Err: fmt.Errorf("%w: see `%s --help`", err, c.CommandPath())}
+}
+
+// usage makes a wrong number of arguments a usage error.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError(c, err)
+		}
+		return nil
+	}
+}
+
+// load reads the settings before any command begins.
+func (a *app) load(flags *pflag.FlagSet) error {
+	before, _, err := a.env.Original()
+	if err != nil {
+		return err
+	}
+	a.before = before
+	config, _ := flags.GetString("config")
+	a.settings, err = loadSettings(sources{
+		Flags: givenFlags(flags), Config: config, Env: before, Dir: a.dir, ReadFile: os.ReadFile,
+	})
+	return err
+}
+
+// addFlags adds the keys that want says.
+func addFlags(flags *pflag.FlagSet, want func(key) bool) {
+	for _, k := range keys() {
+		switch {
+		case !want(k):
+		case k.isList():
+			flags.StringArray(k.name, nil, k.doc+k.defaultDoc())
+		case k.name == "verbose":
+			flags.BoolP(k.name, "v", false, k.doc)
+		case k.isBool():
+			flags.Bool(k.name, false, k.doc)
+		default:
+			flags.String(k.name, "", k.doc+k.defaultDoc())
+		}
+	}
+}
+
+func (k key) defaultDoc() string {
+	if k.def == "" {
+		return ""
+	}
+	return " (default " + k.def + ")"
+}
+
+// givenFlags returns the keys that stand on the command line.
+func givenFlags(flags *pflag.FlagSet) map[string][]string {
+	given := map[string][]string{}
+	flags.Visit(func(f *pflag.Flag) {
+		if _, ok := findKey(f.Name); !ok {
+			return
+		}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			given[f.Name] = list.GetSlice()
+		} else {
+			given[f.Name] = []string{f.Value.String()}
+		}
+	})
+	return given
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Where things are, below the state directory. Nothing else there may be relied upon by other programs.
+const (
+	readyName  = "hither.json"  // who runs here; see Ready
+	bundleName = "bundle"       // complete CA bundles, one for each set of roots
+	socketName = "control.sock" // where the system has no pipes
+)
+
+// places are the directories of one user.
+type places struct {
+	home   string // for ~/ and npm's own file
+	state  string // default of the setting state
+	config string // holds config.toml and rules.d
+}
+
+// findPlaces asks the environment, then the system.
+func findPlaces(env environment) (places, error) {
+	home := env.Get("HOME", "USERPROFILE")
+	if home == "" {
+		home, _ = os.UserHomeDir()
+	}
+	p := places{
+		home:   home,
+		state:  filepath.Join(stateHome(env, home), "hither"),
+		config: filepath.Join(configHome(env, home), "hither"),
+	}
+	if !filepath.IsAbs(p.state) || !filepath.IsAbs(p.config) {
+		return places{}, errors.New("there is no home directory to keep things in: set HOME, or name places with --state and --config")
+	}
+	return p, nil
+}
+
+// expand makes a path absolute: ~/ is the home directory, all else is below dir.
+func (p places) expand(path, dir string) string {
+	if rest, ok := strings.CutPrefix(filepath.ToSlash(path), "~/"); ok && p.home != "" {
+		return filepath.Join(p.home, rest)
+	}
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// makePrivate makes a directory that only the user may enter.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory %s: %w; name another with --state", dir, err)
+	}
+	if err := keepOthersOut(dir); err != nil {
+		return fmt.Errorf("keep others out of %s: %w; name another directory with --state", dir, err)
+	}
+	return nil
+}
+
+// writeFile replaces a file at once, so that a reader sees the old or the new one and never a part. The permissions
+// are 0600.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err2 := f.Close(); err == nil {
+		err = err2
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,20 @@
+//go:build !windows && !darwin
+
+package main
+
+import "path/filepath"
+
+// stateHome follows the XDG base directory specification 0.8.
+func stateHome(env environment, home string) string {
+	if dir := env.Get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(home, ".local", "state")
+}
+
+func configHome(env environment, home string) string {
+	if dir := env.Get("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(home, ".config")
+}

@@ -1,0 +1,18 @@
+package main
+
+import "path/filepath"
+
+// stateHome is the local folder: a cache has no business in a roaming profile.
+func stateHome(env environment, home string) string {
+	if dir := env.Get("LocalAppData"); dir != "" {
+		return dir
+	}
+	return filepath.Join(home, "AppData", "Local")
+}
+
+func configHome(env environment, home string) string {
+	if dir := env.Get("AppData"); dir != "" {
+		return dir
+	}
+	return filepath.Join(home, "AppData", "Roaming")
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// addressInUse is the error of a taken port.
+const addressInUse = syscall.EADDRINUSE
+
+// portOwner finds who listens: /proc/net/tcp tells the socket's inode, /proc/PID/fd whose it is (proc_net_tcp.txt,
+// proc(5)). Other users' processes cannot be seen without root; then it is the zero process.
+func portOwner(_ context.Context, at netip.AddrPort) process {
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		if inode := findInode(string(data), at); inode != "" {
+			return socketOwner(inode)
+		}
+	}
+	return process{}
+}
+
+// findInode reads the table's lines: "sl local_address rem_address st …", with the inode in the tenth field.
+func findInode(table string, at netip.AddrPort) string {
+	const listening, state, inode = "0A", 3, 9
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		if len(fields) <= inode || fields[state] != listening {
+			continue
+		}
+		local, ok := parseProcAddress(fields[1])
+		if ok && local.Port() == at.Port() && (local.Addr() == at.Addr() || local.Addr().IsUnspecified()) {
+			return fields[inode]
+		}
+	}
+	return ""
+}
+
+// parseProcAddress reads ADDRESS:PORT in hex. The kernel prints the address as words of its own byte order, which is
+// little-endian wherever Hither is built for.
+func parseProcAddress(text string) (netip.AddrPort, bool) {
+	host, portText, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(host)
+	port, err2 := strconv.ParseUint(portText, 16, 16)
+	if err != nil || err2 != nil || len(raw)%4 != 0 {
+		return netip.AddrPort{}, false
+	}
+	for word := range slices.Chunk(raw, 4) {
+		slices.Reverse(word)
+	}
+	addr, ok := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok
+}
+
+func socketOwner(inode string) process {
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, file := range files {
+		if target, err := os.Readlink(file); err != nil || target != "socket:["+inode+"]" {
+			continue
+		}
+		pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+		name, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+		return process{PID: pid, Name: strings.TrimSpace(string(name))}
+	}
+	return process{}
+}

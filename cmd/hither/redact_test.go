@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSecretsAreLeftOut(t *testing.T) {
+	for _, row := range []struct{ says, text, want string }{
+		{"a password", "http://me:pw@proxy.corp:3128/x", "http://…@proxy.corp:3128/x"},
+		{"a name that is a token", "https://ghp_abc@github.com/x", "https://…@github.com/x"},
+		{"a signed URL", "https://s3/x?X-Amz-Signature=abc&X-Amz-Date=2024", "https://s3/x?X-Amz-Signature=…&X-Amz-Date=…"},
+		{"what a registry asks", "/v2/x?ns=docker.io&token=abc", "/v2/x?ns=docker.io&token=…"},
+		{"within a sentence", `Get "https://h/p?sig=a%2Fb": refused`, `Get "https://h/p?sig=…": refused`},
+		{"a header", "Authorization: Bearer abcdefgh.ijkl", "Authorization: Bearer …"},
+		{"a challenge is none", `Bearer realm="https://auth.docker.io/token",service="x"`, `Bearer realm="https://auth.docker.io/token",service="x"`},
+		{"an npm scope is no password", "https://registry.npmjs.org/@corp/pkg", "https://registry.npmjs.org/@corp/pkg"},
+		{"a module version is none", "go get example.com/m@v1.2.3", "go get example.com/m@v1.2.3"},
+		{"two URLs", "http://a:b@c http://d:e@f", "http://…@c http://…@f"},
+	} {
+		same(t, row.says, redact(row.text), row.want)
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	f.Add("http://me:", "@h/?a=b")
+	f.Add("x?token=", "&y=z")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		once := redact(before + after)
+		same(t, "twice", redact(once), once)
+	})
+}
+
+func TestTheLogHasNoSecrets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	log, closer, err := openLog(Settings{Log: "debug," + file, From: map[string]string{}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _ := url.Parse("https://u:hush@h/?t=hush")
+	log.With("with", "https://hush@h").WithGroup("g").Info("to https://hush@h", "text", "?t=hush", "url", secret, "error", errors.New("?t=hush"),
+		slog.Group("inner", "deep", "?t=hush"), "n", 3)
+	if err := closer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := os.ReadFile(file)
+	if strings.Contains(string(data), "hush") {
+		t.Errorf("a secret is in the log:\n%s", data)
+	}
+	contains(t, string(data), "g.n=3", "g.inner.deep")
+}
+
+func TestTheLogSaysWhatIsWanted(t *testing.T) {
+	for _, row := range []struct {
+		says, log string
+		verbose   bool
+		want      string
+	}{
+		{"warnings by default", "warn", false, "WARN ERROR"},
+		{"requests with -v", "warn", true, "INFO WARN ERROR"},
+		{"a finer level stays with -v", "debug", true, "DEBUG INFO WARN ERROR"},
+		{"errors alone", "error", false, "ERROR"},
+	} {
+		var out strings.Builder
+		log, _, err := openLog(Settings{Log: row.log, Verbose: row.verbose}, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Debug("x")
+		log.Info("x")
+		log.Warn("x")
+		log.Error("x")
+		var levels []string
+		for _, word := range strings.Fields(out.String()) {
+			if level, ok := strings.CutPrefix(word, "level="); ok {
+				levels = append(levels, level)
+			}
+		}
+		same(t, row.says, strings.Join(levels, " "), row.want)
+	}
+	if _, _, err := openLog(Settings{Log: "/a,/b", From: map[string]string{}}, nil); err == nil {
+		t.Error("two files were taken")
+	}
+}
+
+func TestTheLogFileStaysSmall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f := &logFile{path: path, limit: 100}
+	for range 50 {
+		if _, err := f.Write([]byte(strings.Repeat("x", 29) + "\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Close()
+	for _, name := range []string{path, path + ".1"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > 100 || info.Size()%30 != 0 {
+			t.Errorf("%s has %d bytes, want whole records and at most 100", name, info.Size())
+		}
+	}
+}

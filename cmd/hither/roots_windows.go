@@ -1,0 +1,34 @@
+package main
+
+import (
+	"bytes"
+	"syscall"
+	"unsafe"
+)
+
+// goReadsBundle tells whether Go programs look at SSL_CERT_FILE: on Windows they ask CryptoAPI instead.
+const goReadsBundle = false
+
+// addSystem takes the ROOT store of the user and the machine.
+//
+// BUG: Windows downloads a root of Microsoft's programme when it first meets it, so that the store of a fresh machine is
+// not complete. Open one site of that root in a browser, or name its file with --ca-file.
+func (r *roots) addSystem(env environment) {
+	name, err := syscall.UTF16PtrFromString("ROOT")
+	if err != nil {
+		return
+	}
+	store, err := syscall.CertOpenSystemStore(0, name)
+	if err != nil {
+		return
+	}
+	defer syscall.CertCloseStore(store, 0)
+	var cert *syscall.CertContext
+	for {
+		if cert, err = syscall.CertEnumCertificatesInStore(store, cert); err != nil || cert == nil {
+			break
+		}
+		r.add(bytes.Clone(unsafe.Slice(cert.EncodedCert, cert.Length)))
+	}
+	r.addListed(env, nil, nil)
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses of `hither run` when the command has none, as env(1) has them.
+const (
+	exitHither    = 125
+	exitCannotRun = 126
+	exitNoCommand = 127
+)
+
+const (
+	// joinWait bounds the wait for a Hither that is about to end or is just starting.
+	joinWait = 20 * time.Second
+	// startWait bounds our own start: after a crash the cache is repaired first.
+	startWait = time.Minute
+	// drainQuiet is how long we wait for other commands without a word.
+	drainQuiet = time.Second
+)
+
+func (a *app) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run [flags] -- COMMAND [ARGUMENT…]",
+		Short: "Run one command behind Hither, without any change to the machine",
+		Long: "Run one command with the environment that sends it through Hither: the one that is up, else one that is started for\n" +
+			"it and ends with it. The exit status is the command's; 128+N if a signal N ended it; 125 if Hither failed, 126 if\n" +
+			"the command could not be run, 127 if there is none.",
+		Example: "  hither run -- npm ci\n  hither run -- go test ./...\n  hither run -- sh -c 'pip install -r requirements.txt'",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return orStatus(exitHither, a.load(c.Flags()))
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.runBehind(c.Context(), args) },
+	}
+	c.Flags().SetInterspersed(false) // the command's flags are its own, with and without the two dashes
+	addFlags(c.Flags(), func(k key) bool { return !k.wide })
+	return c
+}
+
+// orStatus gives an error an exit status.
+func orStatus(status int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{Status: status, Err: err}
+}
+
+// runBehind runs the command between a session's begin and end. Signals are caught from the first moment, so that none
+// ends us while the command lives.
+func (a *app) runBehind(ctx context.Context, args []string) error {
+	log, file, err := openLog(a.settings, a.err)
+	if err != nil {
+		return orStatus(exitHither, err)
+	}
+	defer file.Close()
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, passedSignals()...)
+	defer signal.Stop(signals)
+	s, err := a.join(ctx, log, signals)
+	if err != nil {
+		return orStatus(exitHither, err)
+	}
+	err = a.runIn(s, args, signals)
+	if err2 := s.end(signals); err2 != nil {
+		log.Warn(err2.Error()) // the command's status is what the caller waits for
+	}
+	return err
+}
+
+// session is a Hither that stays while a command needs it.
+type session struct {
+	Ready
+	gone <-chan struct{}              // closed when it ended too early
+	end  func(<-chan os.Signal) error // gives it back; a signal ends the wait for others that use it
+}
+
+// join uses the Hither of the state directory, else starts one. Between two commands that run at the same time either
+// may come first, and either may end first.
+func (a *app) join(ctx context.Context, log *slog.Logger, signals <-chan os.Signal) (session, error) {
+	deadline := time.Now().Add(joinWait)
+	for {
+		ready, gone, stop, err := newClient(a.settings.State).Lease(ctx)
+		if err == nil {
+			return session{ready, gone, func(<-chan os.Signal) error { stop(); return nil }}, nil
+		}
+		if errors.Is(err, errNotRunning) {
+			var s session
+			var other *runningError
+			if s, err = a.startOwn(ctx, log, signals); !errors.As(err, &other) {
+				return s, err
+			}
+		} else if !errors.Is(err, errEnding) {
+			return session{}, err
+		}
+		if time.Now().After(deadline) {
+			return session{}, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case sig := <-signals:
+			return session{}, fmt.Errorf("stopped by a signal (%v) before the command began", sig)
+		}
+	}
+}
+
+// startOwn starts a Hither in this process. If the usual port has an owner, any free one will do: only the command
+// will know it.
+func (a *app) startOwn(ctx context.Context, log *slog.Logger, signals <-chan os.Signal) (session, error) {
+	s, err := a.startWith(ctx, a.settings, log, signals)
+	var taken *portTaken
+	if !errors.As(err, &taken) || a.settings.From["listen"] != "default" {
+		return s, err
+	}
+	log.Info("the usual port is taken, using any other", "by", taken.owner())
+	own := a.settings
+	own.Listen = []string{"127.0.0.1:0"}
+	return a.startWith(ctx, own, log, signals)
+}
+
+func (a *app) startWith(ctx context.Context, s Settings, log *slog.Logger, signals <-chan os.Signal) (session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ready := make(chan Ready, 1)
+	own := a.start(ctx, s, log, func(r Ready) { ready <- r })
+	stop := func() error {
+		cancel()
+		return own.wait(stopWait)
+	}
+	late := time.NewTimer(startWait)
+	defer late.Stop()
+	select {
+	case r := <-ready:
+		return session{r, own.done, func(signals <-chan os.Signal) error {
+			a.drain(ctx, s.State, signals)
+			return stop()
+		}}, nil
+	case <-own.done:
+		return session{}, errors.Join(own.err, stop())
+	case sig := <-signals:
+		return session{}, errors.Join(fmt.Errorf("stopped by a signal (%v) before the command began", sig), stop())
+	case <-late.C:
+		return session{}, errors.Join(fmt.Errorf("Hither was not ready within %v: see why with --log debug", startWait), stop())
+	}
+}
+
+// drain waits for other commands that use our Hither; a signal ends the wait.
+func (a *app) drain(ctx context.Context, state string, signals <-chan os.Signal) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- newClient(state).Drain(ctx) }()
+	quiet := time.NewTimer(drainQuiet)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-signals:
+			return
+		case <-quiet.C:
+			fmt.Fprintln(a.err, "hither: the command has ended, but another `hither run` uses this Hither: waiting for it (Ctrl-C ends both)")
+		}
+	}
+}
+
+// runIn runs the command and returns its status as an error.
+func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
+	environ, err := a.environBehind(s.Ready)
+	if err != nil {
+		return orStatus(exitHither, err)
+	}
+	command := exec.Command(args[0], args[1:]...)
+	command.Stdin, command.Stdout, command.Stderr, command.Env = a.in, a.out, a.err, environ
+	if err := command.Start(); err != nil {
+		return cannotRun(args[0], err)
+	}
+	ended := make(chan struct{})
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		a.accompany(command.Process, s.gone, signals, ended)
+	}()
+	err = command.Wait()
+	close(ended)
+	<-passed
+	if command.ProcessState == nil {
+		return orStatus(exitHither, err)
+	}
+	if status := commandStatus(command.ProcessState); status != 0 {
+		return &exitError{Status: status}
+	}
+	return nil
+}
+
+// accompany passes signals on, and tells if Hither goes away, until the command has ended.
+func (a *app) accompany(p *os.Process, gone <-chan struct{}, signals <-chan os.Signal, ended <-chan struct{}) {
+	for {
+		select {
+		case sig := <-signals:
+			if !fromKeyboard(sig) {
+				_ = p.Signal(sig) // it has just ended, then
+			}
+		case <-gone:
+			fmt.Fprintln(a.err, "hither: Hither ended while the command runs, so its downloads may fail now: run it again")
+			gone = nil
+		case <-ended:
+			return
+		}
+	}
+}
+
+// cannotRun tells a command that is not there from one that cannot be run.
+func cannotRun(name string, err error) error {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return orStatus(exitNoCommand, fmt.Errorf("%s: there is no such command: is it installed, and in PATH?", name))
+	}
+	return orStatus(exitCannotRun, err)
+}
+
+// environBehind is the environment of the command.
+func (a *app) environBehind(ready Ready) (environment, error) {
+	p, err := a.plan(ready)
+	if err != nil {
+		return nil, err
+	}
+	return a.before.With(a.before.Saving(p.changes())), nil
+}

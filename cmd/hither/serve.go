@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hither/cache"
+	"hither/forward"
+	"hither/forward/fetch"
+	"hither/forward/measure"
+	"hither/forward/notary"
+)
+
+// stopping is how long requests under way may take to end when Hither stops; it leaves the rest of stopWait to the cache.
+const stopping = 3 * time.Second
+
+// serve puts the parts of Hither together and runs them until ctx ends. It calls ready once, when clients may come.
+// Everything is made from the lowest floor up and closed in the opposite order.
+func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
+	control, err := takeControl(ctx, s.State)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	listeners, err := listenAll(ctx, s.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+	self := newSelf(listeners)
+	book, err := openRulebook(s, log)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(s, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	out, err := newNetwork(s, self, log)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	trust, err := openTrust(s.State, book.now(), log)
+	if err != nil {
+		return err
+	}
+
+	ledger := newLedger()
+	board := new(measure.Board)
+	fetcher := newFetcher(s, store, board, out, ledger, log)
+	defer fetcher.Close()
+	doors := &forward.Server{
+		Rules: book.now, Fetch: fetcher.Fetch, Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
+		Console: welcome(self, trust), Log: log, Done: ledger.served, ID: instance(),
+	}
+	here := Ready{
+		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: self.addresses(), CA: trust.File(), Upstream: s.UpstreamProxy,
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	openDoors(ctx, work, doors, listeners)
+	work.Go(func() error { return book.watch(ctx, trust.extend) })
+	work.Go(func() error {
+		return control.Serve(ctx, &house{settings: s, book: book, store: store, board: board, ledger: ledger}, here, ready)
+	})
+	return work.Wait()
+}
+
+// newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
+func newFetcher(s Settings, store cache.Store, board *measure.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
+	f := &fetch.Fetcher{
+		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private,
+		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
+	}
+	f.Notaries = map[string]notary.Notary{
+		"path":  notary.Path{},
+		"gosum": &notary.GoSum{Fetch: f.Document, Store: store, Log: log},
+		"npm":   &notary.NPM{Fetch: f.Document},
+		"tag":   notary.Tag{Head: f.Head},
+	}
+	return f
+}
+
+// openDoors lets clients in until ctx ends, and then lets those who are in leave.
+func openDoors(ctx context.Context, work *errgroup.Group, doors *forward.Server, listeners []net.Listener) {
+	for _, l := range listeners {
+		work.Go(func() error { return ignoreClosed(doors.Serve(l)) })
+	}
+	work.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
+		defer cancel()
+		_ = doors.Shutdown(stop) // what did not end in time was cut off, which the client sees
+		return nil
+	})
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// instance tells this Hither from others in Via.
+func instance() string {
+	return strconv.FormatInt(int64(os.Getpid()), 36) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// defaultListen is Clash's usual port too, because people know it; up says so if the two meet.
+const defaultListen = "127.0.0.1:7890"
+
+// Settings is everything a user may choose. Paths are absolute. What a key means and what its empty value means stands
+// in [keys], which `hither config` prints.
+type Settings struct {
+	Listen        []string // HOST:PORT with a loopback address; port 0 takes any
+	State         string
+	Rules         string // directory of the user's rule files; it need not exist
+	UpstreamProxy string // http, https, socks5 or socks5h URL, perhaps with userinfo; empty: none
+	Log           string // LEVEL, FILE or LEVEL,FILE
+	Verbose       bool
+	Cache         string // "disk" or "off"
+	CacheLimit    Bytes  // 0: no cap
+	CacheFree     Bytes
+	CAFiles       []string
+	Private       []string
+	DNS           []string // upstreams of our own look-ups, in the words of resolver/exchange; empty: the system's resolver
+
+	Config string            // the file that was read; it need not exist
+	From   map[string]string // where each key's value comes from: "default", "FILE:LINE", "HITHER_LISTEN", "--listen"
+}
+
+// sources is where settings come from, the later beating the earlier: defaults, file, environment, flags.
+type sources struct {
+	Flags    map[string][]string // by key, only those that were given
+	Config   string              // --config; empty: HITHER_CONFIG, else the user's own file
+	Env      environment
+	Dir      string // for relative paths in flags and environment
+	ReadFile func(string) ([]byte, error)
+}
+
+// loadSettings reads all sources. Its errors name the place of the mistake.
+func loadSettings(in sources) (Settings, error) {
+	home, err := findPlaces(in.Env)
+	if err != nil {
+		return Settings{}, err
+	}
+	s := defaults(home, in)
+	if err := s.readFile(home, in); err != nil {
+		return Settings{}, err
+	}
+	if err := s.readEnvironment(home, in); err != nil {
+		return Settings{}, err
+	}
+	if err := s.readFlags(home, in); err != nil {
+		return Settings{}, err
+	}
+	s.addPrivate(in)
+	if err := s.check(); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+// defaults takes over what other tools were told: without the user's proxy the outside may be out of reach.
+func defaults(home places, in sources) Settings {
+	s := Settings{From: map[string]string{}}
+	for _, k := range keys() {
+		s.From[k.name] = "default"
+		if err := k.set(&s, []string{k.def}); err != nil {
+			panic(fmt.Sprintf("the default of %s: %v", k.name, err)) // a bug; the tests load the defaults
+		}
+	}
+	s.State, s.Rules = home.state, filepath.Join(home.config, "rules.d")
+	for _, name := range proxyVariables() {
+		if value := in.Env.Get(name); value != "" {
+			s.UpstreamProxy, s.From["upstream-proxy"] = withScheme(value), name
+			break
+		}
+	}
+	return s
+}
+
+// proxyVariables are where other tools look for a proxy; what is fetched is https mostly.
+func proxyVariables() []string {
+	return []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}
+}
+
+// withScheme completes PROXY:PORT, which curl and Go accept in HTTPS_PROXY.
+func withScheme(proxy string) string {
+	if strings.Contains(proxy, "://") {
+		return proxy
+	}
+	return "http://" + proxy
+}
+
+// readFile reads the configuration. The user's own file may be missing, a file that was named may not.
+func (s *Settings) readFile(home places, in sources) error {
+	s.Config = in.Config
+	if s.Config == "" {
+		s.Config = in.Env.Get("HITHER_CONFIG")
+	}
+	named := s.Config != ""
+	if !named {
+		s.Config = filepath.Join(home.config, "config.toml")
+	}
+	s.Config = home.expand(s.Config, in.Dir)
+	data, err := in.ReadFile(s.Config)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	lines, err := parseConfig(s.Config, data)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if err := s.take(line.key, line.values, line.at, home, filepath.Dir(s.Config)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readEnvironment looks only for the names it knows: in a Kubernetes pod beside a service called hither, others with our
+// prefix appear by themselves.
+func (s *Settings) readEnvironment(home places, in sources) error {
+	for _, k := range keys() {
+		value, ok := in.Env.Lookup(k.variable())
+		if !ok || value == "" {
+			continue
+		}
+		if err := s.take(k, []string{value}, k.variable(), home, in.Dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Settings) readFlags(home places, in sources) error {
+	for _, k := range keys() {
+		values, ok := in.Flags[k.name]
+		if !ok {
+			continue
+		}
+		if err := s.take(k, values, "--"+k.name, home, in.Dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take sets one key and notes where it came from; dir is where its relative paths begin.
+func (s *Settings) take(k key, values []string, from string, home places, dir string) error {
+	if err := k.set(s, values); err != nil {
+		return fmt.Errorf("%s: %s: %w", from, k.name, err)
+	}
+	if k.paths != nil {
+		k.paths(s, func(path string) string { return home.expand(path, dir) })
+	}
+	s.From[k.name] = from
+	return nil
+}
+
+// addPrivate adds what the go command was told, whatever else is private: a forgotten name must not leak to a mirror.
+func (s *Settings) addPrivate(in sources) {
+	reader := goEnv{Env: in.Env, ReadFile: in.ReadFile}
+	for _, name := range []string{"GOPRIVATE", "GONOPROXY"} {
+		more := splitList([]string{reader.Get(name)})
+		if len(more) == 0 {
+			continue
+		}
+		s.Private = append(s.Private, more...)
+		if s.From["private"] == "default" {
+			s.From["private"] = name
+		} else {
+			s.From["private"] += " and " + name
+		}
+	}
+}
+
+// check finds what no part of Hither could work with.
+func (s *Settings) check() error {
+	for i, address := range s.Listen {
+		fixed, err := checkListen(address)
+		if err != nil {
+			return fmt.Errorf("%s: listen: %w", s.From["listen"], err)
+		}
+		s.Listen[i] = fixed
+	}
+	if len(s.Listen) == 0 {
+		return fmt.Errorf("%s: listen: there is no address: name one, such as %s", s.From["listen"], defaultListen)
+	}
+	if s.Cache != "disk" && s.Cache != "off" {
+		return fmt.Errorf("%s: cache: %q is neither disk nor off", s.From["cache"], s.Cache)
+	}
+	s.dropOwnUpstream()
+	if err := s.checkUpstream(); err != nil {
+		return fmt.Errorf("%s: upstream-proxy: %w", s.From["upstream-proxy"], err)
+	}
+	return nil
+}
+
+// checkListen refuses what would make an open proxy.
+func checkListen(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("%q is not HOST:PORT: write it as %s", address, defaultListen)
+	}
+	if strings.EqualFold(host, "localhost") {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil && host != "" {
+		return "", fmt.Errorf("%q is no IP address: write it as %s", host, defaultListen)
+	}
+	if host == "" || !ip.IsLoopback() {
+		return "", fmt.Errorf("%s is open to other machines, and whoever can reach it could use your network: "+
+			"Hither has no allow-list yet, so it listens on loopback addresses only, such as %s", address, defaultListen)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// dropOwnUpstream forgets an HTTPS_PROXY that names Hither: people put it into their profile.
+func (s *Settings) dropOwnUpstream() {
+	u, err := url.Parse(s.UpstreamProxy)
+	if err != nil || !slices.Contains(proxyVariables(), s.From["upstream-proxy"]) {
+		return
+	}
+	host, err := checkListen(u.Host)
+	if err == nil && slices.Contains(s.Listen, host) {
+		s.UpstreamProxy, s.From["upstream-proxy"] = "", "default"
+	}
+}
+
+// checkUpstream also finds the shortest loop: an upstream proxy that is Hither itself.
+func (s *Settings) checkUpstream() error {
+	if s.UpstreamProxy == "" {
+		return nil
+	}
+	u, err := url.Parse(s.UpstreamProxy)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("this is no URL: write it as http://HOST:PORT or socks5://HOST:PORT")
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+	default:
+		return fmt.Errorf("%s: is no kind of proxy that is known here: use http, https, socks5 or socks5h", u.Scheme)
+	}
+	if host, err := checkListen(u.Host); err == nil && slices.Contains(s.Listen, host) {
+		return fmt.Errorf("%s is the address Hither listens on, so it would ask itself for ever: choose another --listen", u.Host)
+	}
+	return nil
+}

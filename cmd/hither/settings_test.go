@@ -1,0 +1,191 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// load reads settings in a home whose config.toml is file.
+func loadWith(t *testing.T, file string, env environment, flags map[string][]string) (Settings, error) {
+	t.Helper()
+	read := func(path string) ([]byte, error) {
+		if path == "/home/u/.config/hither/config.toml" && file != "" {
+			return []byte(file), nil
+		}
+		return nil, fs.ErrNotExist
+	}
+	return loadSettings(sources{Flags: flags, Env: append(environment{"HOME=/home/u"}, env...), Dir: "/work", ReadFile: read})
+}
+
+func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
+	skipElsewhere(t)
+	for _, row := range []struct {
+		says  string
+		file  string
+		env   environment
+		flags map[string][]string
+		key   string
+		want  string
+		from  string
+	}{
+		{"nobody spoke", "", nil, nil, "listen", "127.0.0.1:7890", "default"},
+		{"the file speaks", "\nlisten = \"127.0.0.1:1\"", nil, nil, "listen", "127.0.0.1:1", "/home/u/.config/hither/config.toml:2"},
+		{"the environment beats the file", `listen = "127.0.0.1:1"`, environment{"HITHER_LISTEN=127.0.0.1:2"}, nil, "listen", "127.0.0.1:2", "HITHER_LISTEN"},
+		{"a flag beats both", `listen = "127.0.0.1:1"`, environment{"HITHER_LISTEN=127.0.0.1:2"}, map[string][]string{"listen": {"127.0.0.1:3"}}, "listen", "127.0.0.1:3", "--listen"},
+		{"an empty variable says nothing", `cache = "off"`, environment{"HITHER_CACHE="}, nil, "cache", "off", "/home/u/.config/hither/config.toml:1"},
+		{"a list replaces a list", `private = ["a", "b"]`, nil, map[string][]string{"private": {"c,d", "e"}}, "private", "c,d,e", "--private"},
+		{"an amount is read", "", environment{"HITHER_CACHE_LIMIT=1.5 GiB"}, nil, "cache-limit", "1.5 GiB", "HITHER_CACHE_LIMIT"},
+		{"a number is bytes", "cache-free = 4096", nil, nil, "cache-free", "4 KiB", "/home/u/.config/hither/config.toml:1"},
+		{"a switch is read", "verbose = true", nil, nil, "verbose", "true", "/home/u/.config/hither/config.toml:1"},
+		{"XDG names the state", "", environment{"XDG_STATE_HOME=/s"}, nil, "state", "/s/hither", "default"},
+		{"a relative path in a flag begins at the working directory", "", nil, map[string][]string{"rules": {"r"}}, "rules", "/work/r", "--rules"},
+		{"a relative path in the file begins beside it", `ca-files = ["corp.pem", "~/own.pem"]`, nil, nil, "ca-files", "/home/u/.config/hither/corp.pem,/home/u/own.pem", "/home/u/.config/hither/config.toml:1"},
+		{"a log level is no path", `log = "debug,h.log"`, nil, nil, "log", "debug,/home/u/.config/hither/h.log", "/home/u/.config/hither/config.toml:1"},
+		{"the user's proxy is kept behind us", "", environment{"https_proxy=http://proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "https_proxy"},
+		{"a proxy without a scheme is HTTP's", "", environment{"HTTPS_PROXY=proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "HTTPS_PROXY"},
+		{"an HTTPS_PROXY that is Hither is no upstream", "", environment{"HTTPS_PROXY=http://localhost:7890"}, nil, "upstream-proxy", "", "default"},
+		{"a password is not shown", "", environment{"HTTPS_PROXY=http://me:pw@proxy.corp:3128"}, nil, "upstream-proxy", "http://…@proxy.corp:3128", "HTTPS_PROXY"},
+		{"what Go holds private is private", `private = "@corp/*"`, environment{"GOPRIVATE=corp.example/*", "GONOPROXY=x.example"}, nil, "private", "@corp/*,corp.example/*,x.example", "/home/u/.config/hither/config.toml:1 and GOPRIVATE and GONOPROXY"},
+		{"localhost is 127.0.0.1", "", nil, map[string][]string{"listen": {"localhost:9"}}, "listen", "127.0.0.1:9", "--listen"},
+		{"Kubernetes' variables of a service called hither are not ours", "", environment{"HITHER_PORT=tcp://10.0.0.1:80", "HITHER_SERVICE_HOST=10.0.0.1"}, nil, "cache", "disk", "default"},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			s, err := loadWith(t, row.file, row.env, row.flags)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, _ := findKey(row.key)
+			same(t, row.key, k.value(s), row.want)
+			same(t, "from", s.From[row.key], row.from)
+		})
+	}
+}
+
+func TestMistakesAreToldWithTheirPlace(t *testing.T) {
+	skipElsewhere(t)
+	const file = "/home/u/.config/hither/config.toml"
+	for _, row := range []struct {
+		says  string
+		file  string
+		env   environment
+		flags map[string][]string
+		want  []string
+	}{
+		{"an unknown key", "# x\ncache = \"off\"\nlisen = \"127.0.0.1:1\"\n", nil, nil, []string{file + ":3: lisen: there is no such setting", "listen"}},
+		{"no TOML", "listen = [\n  \"a\"\n  \"b\"]", nil, nil, []string{file + ":3:"}},
+		{"a key set twice", "cache = \"off\"\ncache = \"disk\"", nil, nil, []string{file, "cache"}},
+		{"a table", "\n[cache]\nlimit = 3", nil, nil, []string{file + ":2: [cache]: there are no tables"}},
+		{"a dotted key", "cache.limit = 3", nil, nil, []string{file + ":1: cache.limit: there is no such setting"}},
+		{"a list for a word", "cache = [\"off\"]", nil, nil, []string{file + ":1: cache: want one value"}},
+		{"a date for a word", "cache = 2024-01-01", nil, nil, []string{file + ":1: cache: want text"}},
+		{"a bad amount", "\n\ncache-limit = \"many\"", nil, nil, []string{file + ":3: cache-limit: \"many\" is no amount"}},
+		{"a bad switch", "", environment{"HITHER_VERBOSE=perhaps"}, nil, []string{"HITHER_VERBOSE: verbose: \"perhaps\" is neither"}},
+		{"a cache of neither kind", "cache = \"tape\"", nil, nil, []string{file + ":1: cache: \"tape\" is neither disk nor off"}},
+		{"an address for everybody", "", nil, map[string][]string{"listen": {"0.0.0.0:7890"}}, []string{"--listen: listen: 0.0.0.0:7890 is open to other machines", "allow-list"}},
+		{"an address without a host", "", nil, map[string][]string{"listen": {":7890"}}, []string{"open to other machines"}},
+		{"a name for an address", "", nil, map[string][]string{"listen": {"example.com:1"}}, []string{"is no IP address"}},
+		{"no port", "", nil, map[string][]string{"listen": {"127.0.0.1"}}, []string{"is not HOST:PORT"}},
+		{"an upstream of another kind", "", nil, map[string][]string{"upstream-proxy": {"ftp://x:1"}}, []string{"no kind of proxy", "socks5"}},
+		{"an upstream that is ourselves", "", nil, map[string][]string{"upstream-proxy": {"http://127.0.0.1:7890"}}, []string{"would ask itself for ever"}},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			_, err := loadWith(t, row.file, row.env, row.flags)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			contains(t, err.Error(), row.want...)
+		})
+	}
+}
+
+func TestAFileThatWasNamedMustExist(t *testing.T) {
+	_, err := loadSettings(sources{Config: "/none.toml", Env: environment{"HOME=/home/u"}, ReadFile: os.ReadFile})
+	if err == nil || !strings.Contains(err.Error(), "none.toml") {
+		t.Errorf("\n got %v\nwant an error that names the file", err)
+	}
+}
+
+// TestTheStateIsNotPutIntoASharedDirectory guards against `--state /tmp`, which would close /tmp for everybody.
+func TestTheStateIsNotPutIntoASharedDirectory(t *testing.T) {
+	skipElsewhere(t)
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "of-somebody"), nil)
+	if err := makePrivate(dir); err == nil {
+		t.Error("no error")
+	}
+	info, _ := os.Stat(dir)
+	same(t, "permissions", info.Mode().Perm(), fs.FileMode(0o777))
+}
+
+func TestEveryKeyIsDocumented(t *testing.T) {
+	for _, k := range keys() {
+		if k.doc == "" || strings.HasSuffix(k.doc, ".") {
+			t.Errorf("%s: the doc %q should be a sentence without a full stop", k.name, k.doc)
+		}
+		if k.field(&Settings{}) == nil {
+			t.Errorf("%s has no field", k.name)
+		}
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		want Bytes
+		back string
+	}{
+		{"0", 0, "0 B"}, {"4096", 4096, "4 KiB"}, {"20GiB", 20 << 30, "20 GiB"}, {"1.5 gib", 3 << 29, "1.5 GiB"},
+		{"500MB", 500e6, "477 MiB"}, {"1TiB", 1 << 40, "1 TiB"}, {"1023 B", 1023, "0.999 KiB"},
+	} {
+		got, err := parseBytes(row.text)
+		if err != nil {
+			t.Error(err)
+		}
+		same(t, row.text, got, row.want)
+		same(t, row.text+" again", got.String(), row.back)
+	}
+	for _, text := range []string{"", "GiB", "-1", "1 PB", "nan", "inf", "99999999TiB", "9223372036854775807"} {
+		if got, err := parseBytes(text); err == nil {
+			t.Errorf("%q\n got %d\nwant an error", text, got)
+		}
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	for _, seed := range []string{"", "listen = [\"127.0.0.1:1\", 'x']", "cache-limit = 1_000", "[a]", "a.b = {}", "private = [[1]]", "log = \"\"\"\nx\"\"\""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		lines, err := parseConfig("f", data)
+		for _, line := range lines {
+			if err == nil && (line.key.name == "" || !strings.HasPrefix(line.at, "f:")) {
+				t.Errorf("a line without a key or a place: %v", line)
+			}
+		}
+	})
+}
+
+func FuzzParseBytes(f *testing.F) {
+	f.Add("20GiB")
+	f.Add("1e3kb")
+	f.Fuzz(func(t *testing.T, text string) {
+		if n, err := parseBytes(text); err == nil && n < 0 {
+			t.Errorf("%q is %d bytes", text, n)
+		}
+	})
+}
+
+// skipElsewhere leaves out what speaks of paths and permissions as Linux has them.
+func skipElsewhere(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the expectations are those of Linux")
+	}
+}

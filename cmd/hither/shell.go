@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// shell is a language in which variables are set.
+type shell string
+
+// The shells that are known. Bash, zsh, dash and sh differ in nothing that matters here.
+const (
+	bash       shell = "bash"
+	zsh        shell = "zsh"
+	posix      shell = "sh"
+	fish       shell = "fish"
+	powerShell shell = "powershell"
+	cmdExe     shell = "cmd"
+)
+
+func shells() []string {
+	return []string{string(bash), string(zsh), string(posix), string(fish), string(powerShell), string(cmdExe)}
+}
+
+// findShell takes the name a user gave, else the parent process, else SHELL, else what the system comes with.
+func findShell(named, parent string, env environment) (shell, error) {
+	if named != "" {
+		if known, ok := parseShell(named); ok {
+			return known, nil
+		}
+		return "", fmt.Errorf("the shell %q is not known here: name one of %s", named, strings.Join(shells(), ", "))
+	}
+	for _, name := range []string{parent, env.Get("SHELL")} {
+		if known, ok := parseShell(name); ok {
+			return known, nil
+		}
+	}
+	return systemShell, nil
+}
+
+// parseShell takes a program's name: /usr/bin/zsh, -bash (as login shells call themselves), pwsh.exe.
+func parseShell(program string) (shell, bool) {
+	name := strings.TrimPrefix(filepath.Base(strings.ReplaceAll(strings.TrimSpace(program), `\`, "/")), "-")
+	name = strings.TrimSuffix(strings.ToLower(name), ".exe")
+	switch name {
+	case "bash", "zsh", "sh", "fish", "powershell", "cmd":
+		return shell(name), true
+	case "dash", "ash", "busybox", "ksh", "mksh":
+		return posix, true
+	case "pwsh":
+		return powerShell, true
+	}
+	return "", false
+}
+
+// set is the line that gives a variable to the shell and its children.
+func (s shell) set(name, value string) (string, error) {
+	if strings.ContainsRune(value, 0) {
+		return "", fmt.Errorf("the value of %s has a zero byte, which no environment holds", name)
+	}
+	switch s {
+	case fish:
+		return "set -gx " + name + " '" + quoteFish(value) + "'", nil
+	case powerShell:
+		return "$env:" + name + " = '" + quotePowerShell(value) + "'", nil
+	case cmdExe:
+		// There is no way to write a quote or a new line that every use of the line would survive.
+		if strings.ContainsAny(value, "\"\r\n") {
+			return "", fmt.Errorf("the value of %s has a quote or a new line, which cmd cannot be told: use --shell powershell", name)
+		}
+		return `set "` + name + "=" + value + `"`, nil
+	}
+	return "export " + name + "='" + quotePosix(value) + "'", nil
+}
+
+// unset is the line that takes a variable away.
+func (s shell) unset(name string) string {
+	switch s {
+	case fish:
+		return "set -e " + name
+	case powerShell:
+		return "Remove-Item Env:" + name + " -ErrorAction SilentlyContinue"
+	case cmdExe:
+		return `set "` + name + `="`
+	}
+	return "unset " + name
+}
+
+// use is what a person types to run the lines of a command in the shell that is open.
+func (s shell) use(command string) string {
+	switch s {
+	case fish:
+		return command + " | source"
+	case powerShell:
+		return command + " | Out-String | Invoke-Expression"
+	case cmdExe:
+		return `for /f "delims=" %i in ('` + command + `') do @%i`
+	}
+	return `eval "$(` + command + `)"`
+}
+
+// quotePowerShell doubles every sign that PowerShell takes for a single quote, the typographical ones too.
+func quotePowerShell(value string) string {
+	return strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(value)
+}
+
+// quote makes a word of a text that is to be typed.
+func (s shell) quote(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:+@", r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
+	}
+	switch s {
+	case fish:
+		return "'" + quoteFish(text) + "'"
+	case powerShell:
+		return "'" + quotePowerShell(text) + "'"
+	case cmdExe:
+		return `"` + text + `"`
+	}
+	return "'" + quotePosix(text) + "'"
+}
+
+func quotePosix(text string) string { return strings.ReplaceAll(text, "'", `'\''`) }
+
+func quoteFish(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text)
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// nasty values are what shells stumble over.
+func nasty() map[string]string {
+	return map[string]string{
+		"PLAIN": "http://127.0.0.1:7890", "EMPTY": "", "BLANKS": "  two  words ", "QUOTES": `it's "quoted" 'twice'`, "DOLLAR": "$HOME ${x} $(id) `id`",
+		"SLASHES": `C:\new\dir\`, "SLASHQUOTE": `a\'b\\'c`, "NEWLINES": "one\ntwo\n", "SIGNS": "!#%&*()[]{}<>?|;^~=+,", "UNICODE": "é’‘“漢…",
+	}
+}
+
+// TestShellsReadBackWhatWasQuoted asks the real shells.
+func TestShellsReadBackWhatWasQuoted(t *testing.T) {
+	for _, name := range []string{"bash", "sh", "dash", "zsh", "fish"} {
+		t.Run(name, func(t *testing.T) {
+			program, err := exec.LookPath(name)
+			if err != nil {
+				t.Skip("there is no " + name + " here")
+			}
+			sh, _ := parseShell(name)
+			for variable, value := range nasty() {
+				line, err := sh.set(variable, value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out, err := exec.Command(program, "-c", line+"\nprintenv "+variable+"\n"+sh.unset(variable)+"\nprintenv "+variable+" || echo gone").Output()
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, line, string(out), value+"\ngone\n")
+			}
+		})
+	}
+}
+
+func TestOtherShellsAreQuotedByTheirManual(t *testing.T) {
+	for _, row := range []struct {
+		sh          shell
+		value, want string
+	}{
+		{powerShell, `it's $HOME "x"`, `$env:A = 'it''s $HOME "x"'`},
+		{powerShell, "it’s", "$env:A = 'it’’s'"}, // about_Quoting_Rules: typographical quotes are quotes
+		{powerShell, "one\ntwo", "$env:A = 'one\ntwo'"},
+		{cmdExe, `C:\a b&c^d`, `set "A=C:\a b&c^d"`},
+		{fish, `a\b'c`, `set -gx A 'a\\b\'c'`},
+		{bash, `it's`, `export A='it'\''s'`},
+	} {
+		got, err := row.sh.set("A", row.value)
+		if err != nil {
+			t.Error(err)
+		}
+		same(t, string(row.sh), got, row.want)
+	}
+	for _, value := range []string{`say "x"`, "one\ntwo"} {
+		if line, err := cmdExe.set("A", value); err == nil || !strings.Contains(err.Error(), "--shell powershell") {
+			t.Errorf("cmd\n got %s, %v\nwant an error that names PowerShell", line, err)
+		}
+	}
+	if _, err := bash.set("A", "a\x00b"); err == nil {
+		t.Error("a zero byte was taken")
+	}
+	same(t, "unset in PowerShell", powerShell.unset("A"), "Remove-Item Env:A -ErrorAction SilentlyContinue")
+	same(t, "unset in cmd", cmdExe.unset("A"), `set "A="`)
+}
+
+func TestTheShellIsFound(t *testing.T) {
+	for _, row := range []struct {
+		says, named, parent, env string
+		want                     shell
+	}{
+		{"the user names one", "fish", "bash", "/bin/zsh", fish},
+		{"the parent is one", "", "zsh\n", "/bin/bash", zsh},
+		{"a login shell has a dash", "", "-bash", "", bash},
+		{"the parent is make", "", "make", "/usr/bin/fish", fish},
+		{"PowerShell on Windows", "", `pwsh.exe`, "", powerShell},
+		{"a path of Windows", `C:\Windows\System32\cmd.exe`, "", "", cmdExe},
+		{"nothing is known", "", "make", "/bin/tcsh", systemShell},
+	} {
+		got, err := findShell(row.named, row.parent, environment{"SHELL=" + row.env})
+		if err != nil {
+			t.Error(err)
+		}
+		same(t, row.says, got, row.want)
+	}
+	if _, err := findShell("tcsh", "", nil); err == nil || !strings.Contains(err.Error(), "bash, zsh") {
+		t.Errorf("tcsh\n got %v\nwant an error that lists the shells", err)
+	}
+}

@@ -1,0 +1,58 @@
+//go:build !windows
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// stopSignals end `hither up`. A signal that we were told to ignore (nohup, a shell's background job) stays ignored.
+func stopSignals() []os.Signal {
+	return notIgnored(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+}
+
+// passedSignals go on to the command of `hither run`. What the system sends for its own reasons (SIGCHLD, SIGURG,
+// SIGPIPE) and the stops of job control are not among them.
+func passedSignals() []os.Signal {
+	return notIgnored(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+}
+
+func notIgnored(all ...os.Signal) []os.Signal {
+	var out []os.Signal
+	for _, sig := range all {
+		if !signal.Ignored(sig) {
+			out = append(out, sig)
+		}
+	}
+	return out
+}
+
+// fromKeyboard tells that the terminal sent sig to our whole process group, so that the command has it already. Twice
+// Ctrl-C means "at once" to npm and others.
+//
+// BUG: a SIGINT that another process sends to us alone, while we are the terminal's foreground job, looks the same and
+// is not passed on. Send SIGTERM, or send it to the group.
+func fromKeyboard(sig os.Signal) bool {
+	if sig != syscall.SIGINT && sig != syscall.SIGQUIT {
+		return false
+	}
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	foreground, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && foreground == unix.Getpgrp()
+}
+
+// commandStatus is the shell's: the command's own, or 128 and the signal.
+func commandStatus(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}

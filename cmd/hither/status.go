@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"hither/forward/fetch"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) status() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Say how the running Hither stands",
+		Long:  "Say how the running Hither stands. The exit status is 3 if none runs.",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			status, err := newClient(a.settings.State).Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(status)
+			}
+			a.printStatus(status)
+			return nil
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	return c
+}
+
+func (a *app) printStatus(s Status) {
+	fmt.Fprintf(a.out, "Hither %s is up on %s, pid %d, for %s.\n", s.Ready.Version, join(s.Ready.Proxy), s.Ready.PID, rough(s.Now.Sub(s.Ready.Since)))
+	if s.Ready.Upstream != "" {
+		fmt.Fprintf(a.out, "It goes out through %s.\n", s.Ready.Upstream)
+	}
+	if s.Rules != "" {
+		fmt.Fprintf(a.out, "The rule files have a mistake, and the last good ones are in force: %s\n", s.Rules)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nRequests\t%s\n", countStates(s))
+	fmt.Fprintf(w, "Bytes\t%s sent, %s of them saved\n", Bytes(s.Served), Bytes(s.Saved))
+	fmt.Fprintf(w, "Time saved\t%s\n", rough(s.TimeSaved))
+	fmt.Fprintf(w, "Cache\t%s\n", describeUsage(s.Cache))
+	w.Flush()
+	a.printUpstreams(s.Upstreams)
+	for i, failure := range s.Errors {
+		if i == 0 {
+			fmt.Fprintln(a.out, "\nLast errors")
+		}
+		fmt.Fprintf(a.out, "  %s ago  %s  %s\n", rough(s.Now.Sub(failure.When)), failure.URL, failure.Err)
+	}
+}
+
+// countStates lists only what happened.
+func countStates(s Status) string {
+	var parts []string
+	for state, n := range s.Requests {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	sort.Slice(parts, func(i, j int) bool { return stateOrder(parts[i]) < stateOrder(parts[j]) })
+	for _, more := range []struct {
+		n    int64
+		name string
+	}{{s.Passed, "passed on"}, {s.Tunnels, "tunnels"}, {s.Failures, "failed"}} {
+		if more.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", more.n, more.name))
+		}
+	}
+	if len(parts) == 0 {
+		return "none yet"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// stateOrder has the best first; states of a newer Hither come last.
+func stateOrder(part string) int {
+	order := []fetch.State{fetch.Hit, fetch.Revalidated, fetch.Merged, fetch.Miss, fetch.Stale, fetch.Negative, fetch.Local}
+	for i, state := range order {
+		if strings.HasSuffix(part, " "+string(state)) {
+			return i
+		}
+	}
+	return len(order)
+}
+
+// printUpstreams leaves out those that were never asked; --json has them.
+func (a *app) printUpstreams(all []Upstream) {
+	idle := 0
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nRule\tUpstream\tRequests\tFailed\tWait\tSpeed\t")
+	for _, u := range all {
+		if u.Requests == 0 && u.Failures == 0 {
+			idle++
+			continue
+		}
+		fmt.Fprintln(w, u.row())
+	}
+	if idle < len(all) {
+		w.Flush()
+	}
+	if idle > 0 {
+		fmt.Fprintf(a.out, "\nUpstreams not asked yet: %d.\n", idle)
+	}
+}
+
+func (u Upstream) row() string {
+	base, wait, speed := u.Base, "–", "–"
+	if u.Origin {
+		base += " (origin)"
+	}
+	if u.Wait > 0 {
+		wait = u.Wait.Round(time.Millisecond).String()
+	}
+	if u.Speed > 0 {
+		speed = Bytes(u.Speed).String() + "/s"
+	}
+	return fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s\t%s", u.Rule, base, u.Requests, u.Failures, wait, speed, u.Note)
+}
+
+// rough is a duration for people: 3 days, 2h5m, 41s, 120ms.
+func rough(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	case d >= time.Second:
+		return d.Round(time.Second).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+func join(list []string) string { return strings.Join(list, ", ") }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"time"
+
+	"hither/cache"
+	"hither/forward/fetch"
+)
+
+// Ready tells others where a running Hither is. It is what STATE/hither.json holds while it runs, what `hither up --json`
+// prints, and the answer to GET /ready on the control socket.
+type Ready struct {
+	PID      int       `json:"pid"`
+	Version  string    `json:"version"`
+	Since    time.Time `json:"since"`
+	Proxy    []string  `json:"proxy"`              // HOST:PORT as bound, at least one
+	Control  string    `json:"control"`            // the control socket's path, or the pipe's name
+	State    string    `json:"state"`              // the state directory
+	CA       string    `json:"ca"`                 // PEM file with our root, and nothing else
+	Upstream string    `json:"upstream,omitempty"` // proxy on the way out, without userinfo; empty: none
+}
+
+// Status is what `hither status --json` prints. Times are RFC 3339, durations nanoseconds, amounts bytes; all counts
+// begin when Hither was started.
+type Status struct {
+	Ready     Ready                 `json:"ready"`
+	Now       time.Time             `json:"now"`
+	Requests  map[fetch.State]int64 `json:"requests"`   // answered, by the part the cache took
+	Passed    int64                 `json:"passed"`     // requests to hosts in a rule that were sent to the origin as they came
+	Tunnels   int64                 `json:"tunnels"`    // connections to hosts in no rule
+	Failures  int64                 `json:"failures"`   // requests that ended with our own 502, 503 or 504, or broke
+	Served    int64                 `json:"served"`     // bytes sent to clients
+	Saved     int64                 `json:"saved"`      // of these, bytes that did not have to be fetched
+	TimeSaved time.Duration         `json:"time_saved"` // what fetching those had taken before
+	Cache     cache.Usage           `json:"cache"`
+	Upstreams []Upstream            `json:"upstreams,omitempty"` // by rule, then the one asked first
+	Errors    []Failure             `json:"errors,omitempty"`    // the last ones, newest first; at most 20
+	Rules     string                `json:"rules,omitempty"`     // what is wrong with the rule files now; empty: nothing
+}
+
+// Upstream is how one origin or mirror stands.
+type Upstream struct {
+	Rule     string        `json:"rule"`
+	Base     string        `json:"base"`
+	Origin   bool          `json:"origin"`
+	Requests int64         `json:"requests"`
+	Failures int64         `json:"failures"`
+	Wait     time.Duration `json:"wait,omitempty"`  // usual time to the first byte; 0: not known
+	Speed    int64         `json:"speed,omitempty"` // usual bytes a second of larger bodies; 0: not known
+	Note     string        `json:"note,omitempty"`  // why it stands where it stands: "resting until 10:04, wrong bytes"; empty: nothing to say
+}
+
+// Failure is an error that a client met.
+type Failure struct {
+	When time.Time `json:"when"`
+	URL  string    `json:"url"` // redacted
+	Err  string    `json:"error"`
+}
+
+// Explanation is the answer to `hither why URL`: what a request for it means, what is kept for it, and where the bytes
+// came from when it was last asked for.
+type Explanation struct {
+	URL     string              `json:"url"`               // as it was asked, redacted
+	Rule    *RulePart           `json:"rule,omitempty"`    // nil: in no rule, so it is tunnelled unseen
+	Private string              `json:"private,omitempty"` // the pattern that keeps it from mirrors; empty: none
+	Cached  *cache.Entry        `json:"cached,omitempty"`  // nil: nothing is kept
+	Present bool                `json:"present"`           // the blob of Cached is here
+	Fresh   bool                `json:"fresh"`             // Cached may be served without asking anybody
+	Last    *fetch.Report       `json:"last,omitempty"`    // the last answer while this Hither runs; nil: not asked for
+	Sources []ExplanationSource `json:"sources,omitempty"` // who would be asked now, in this order
+	Lines   []string            `json:"lines"`             // the same as sentences; filled in by the control socket
+}
+
+// RulePart is the part of a rule file that decides.
+type RulePart struct {
+	Rule    string        `json:"rule"`
+	File    string        `json:"file"`
+	Line    int           `json:"line"` // of the path in File
+	Pattern string        `json:"pattern"`
+	Keep    time.Duration `json:"keep"`             // 0: never, -1: for ever (rules.Keep)
+	From    string        `json:"from"`             // "origin" or "any"
+	Notary  string        `json:"notary,omitempty"` // empty: the origin's TLS alone
+	Why     string        `json:"why,omitempty"`    // the rule's reason for From without a notary
+	Subject string        `json:"subject,omitempty"`
+	Name    string        `json:"name"` // the cache's name for it
+}
+
+// ExplanationSource is a URL that would be asked.
+type ExplanationSource struct {
+	URL    string `json:"url"`
+	Origin bool   `json:"origin"`
+	Why    string `json:"why"` // why it stands at this place: "fastest lately: 48 ms to the first byte"
+}
+
+// Verification is how far a check of every kept blob has come. Lines of it are streamed until Done.
+type Verification struct {
+	Blobs   int64    `json:"blobs"`             // looked at so far
+	Bytes   int64    `json:"bytes"`             // read so far
+	Damaged []string `json:"damaged,omitempty"` // digests that did not hold and were removed, the first 100
+	Lost    int64    `json:"lost"`              // how many did not hold
+	Done    bool     `json:"done"`
+	Err     string   `json:"error,omitempty"` // why it ended early; empty: it did not
+}
+
+// Removal is what was taken out of the cache. Bytes return to the disk a little later.
+type Removal struct {
+	Names int64 `json:"names"`
+	Bytes int64 `json:"bytes"`
+}

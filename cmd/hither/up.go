@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// stopWait is how long a stop may take. Then the process ends with what is under way; the cache survives that.
+const stopWait = 5 * time.Second
+
+func (a *app) up() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Run Hither until Ctrl-C",
+		Long:  "Run Hither until Ctrl-C. A second Ctrl-C ends it at once. It listens on loopback only, and changes nothing on the machine.",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			show := a.printReady
+			if asJSON {
+				show = func(r Ready) { _ = a.printJSON(r) } // nobody reads it: that is no reason to stop
+			}
+			return a.keepUp(c.Context(), show)
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	addFlags(c.Flags(), func(k key) bool { return !k.wide })
+	return c
+}
+
+// keepUp serves until a signal, or until serve fails.
+func (a *app) keepUp(ctx context.Context, ready func(Ready)) error {
+	log, file, err := openLog(a.settings, a.err)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	ctx, stop := signal.NotifyContext(ctx, stopSignals()...)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal meets the system's own handling, which ends the process at once
+	running := a.start(ctx, a.settings, log, ready)
+	select {
+	case <-running.done:
+	case <-ctx.Done():
+		log.Info("stopping")
+	}
+	return running.wait(stopWait)
+}
+
+// running is a serve under way.
+type running struct {
+	done chan struct{} // closed when serve returned
+	err  error         // what it returned; set before done is closed
+}
+
+func (a *app) start(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) *running {
+	r := &running{done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = a.serve(ctx, s, log, ready)
+		if errors.Is(r.err, context.Canceled) && ctx.Err() != nil {
+			r.err = nil
+		}
+	}()
+	return r
+}
+
+// wait returns what serve returned.
+func (r *running) wait(limit time.Duration) error {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-r.done:
+		return r.err
+	case <-late.C:
+		return fmt.Errorf("Hither did not stop within %v, so it was cut off; what was not yet verified is lost", limit)
+	}
+}
+
+// printReady tells where Hither is, and how to use it.
+func (a *app) printReady(r Ready) {
+	fmt.Fprintf(a.out, "Hither is up on %s (pid %d).\n", join(r.Proxy), r.PID)
+	fmt.Fprintf(a.out, "  certificate     %s\n  state           %s\n", r.CA, r.State)
+	if r.Upstream != "" {
+		fmt.Fprintf(a.out, "  upstream proxy  %s\n", r.Upstream)
+	}
+	sh, _ := findShell("", parentShell(), a.env) // fails only for a name
+	fmt.Fprintf(a.out, "\nOne command:  %s -- npm ci\n", a.command(sh, "run"))
+	fmt.Fprintf(a.out, "This shell:   %s\n", sh.use(a.command(sh, "env")))
+	list, ok := throughGateway(goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY"), "http://"+r.Proxy[0]+"/go")
+	if line, err := sh.set("GOPROXY", list); ok && err == nil {
+		fmt.Fprintf(a.out, "Go alone:     %s\n", line)
+	}
+}
+
+// command is a call of this program that finds the same state directory.
+func (a *app) command(sh shell, name string) string {
+	text := "hither " + name
+	if home, err := findPlaces(a.before); err != nil || filepath.Clean(a.settings.State) != home.state {
+		text += " --state " + sh.quote(a.settings.State)
+	}
+	return text
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) why() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "why URL",
+		Short: "Say what Hither would do with a URL, what it keeps for it, and where that came from",
+		Example: "  hither why https://registry.npmjs.org/express\n" +
+			"  hither why registry-1.docker.io/v2/library/alpine/manifests/3.20",
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			target, err := completeURL(args[0])
+			if err != nil {
+				return usageError(c, err)
+			}
+			e, err := newClient(a.settings.State).Why(c.Context(), target)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(e)
+			}
+			fmt.Fprintln(a.out, strings.Join(e.Lines, "\n"))
+			return nil
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	return c
+}
+
+// completeURL adds the https:// that people leave out.
+func completeURL(text string) (string, error) {
+	full := text
+	if !strings.Contains(full, "://") {
+		full = "https://" + full
+	}
+	u, err := url.Parse(full)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return "", fmt.Errorf("%q is no URL that Hither could be asked for: write it as https://HOST/PATH", text)
+	}
+	return full, nil
+}

@@ -1,0 +1,192 @@
+package main_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha1"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// npmHost is the name of the public registry, which the world's certificate and rule file are for.
+const npmHost = "registry.npmjs.org"
+
+// npmOrigin is a registry with generated packages.
+type npmOrigin struct {
+	*wire
+	packages []npmPackage
+	full     map[string][]byte // by path: packuments with everything
+	short    map[string][]byte // by path: what an installer needs
+	tarballs map[string][]byte
+}
+
+type npmPackage struct{ name, version string }
+
+// The two documents under one URL (npm/registry docs/responses/package-metadata.md).
+const (
+	npmFull  = "application/json"
+	npmShort = "application/vnd.npm.install-v1+json"
+)
+
+// npmWorld starts a registry with 220 packages, every fifth scoped. Each depends on a few of those behind it.
+func (w *world) npmWorld() *npmOrigin {
+	w.t.Helper()
+	o := &npmOrigin{full: map[string][]byte{}, short: map[string][]byte{}, tarballs: map[string][]byte{}}
+	for i := range 220 {
+		o.add(w.t, i)
+	}
+	o.wire = w.serveTLS(npmHost, http.HandlerFunc(o.answer))
+	return o
+}
+
+// npmRule writes the world's npm.toml.
+func (w *world) npmRule(o *npmOrigin, mirrors ...*wire) {
+	w.t.Helper()
+	w.rule("npm", []map[string]any{{"name": npmHost, "origin": []string{o.URL}}}, mirrors...)
+}
+
+// npmProject makes a project that wants every package, and has no lock file yet.
+func (w *world) npmProject(o *npmOrigin, name string) string {
+	w.t.Helper()
+	wants := map[string]string{}
+	for _, p := range o.packages {
+		wants[p.name] = "^1.0.0"
+	}
+	file := map[string]any{"name": "project", "version": "1.0.0", "private": true, "dependencies": wants}
+	return filepath.Dir(w.write(filepath.Join(name, "package.json"), asJSON(w.t, file)))
+}
+
+func npmName(i int) string {
+	if i%5 == 0 {
+		return fmt.Sprintf("@world/pkg-%03d", i)
+	}
+	return fmt.Sprintf("pkg-%03d", i)
+}
+
+// add makes package i with two versions; the newer is the one that is wanted.
+func (o *npmOrigin) add(t *testing.T, i int) {
+	t.Helper()
+	name := npmName(i)
+	full := map[string]any{
+		"_id": name, "name": name, "description": "package of the false world", "readme": strings.Repeat("Read me. ", 200),
+		"dist-tags": map[string]string{"latest": "1.1.0"},
+		"time":      map[string]string{"created": "2024-01-01T00:00:00.000Z", "1.0.0": "2024-01-01T00:00:00.000Z", "1.1.0": "2024-02-01T00:00:00.000Z"},
+	}
+	versions := map[string]any{"1.0.0": o.version(t, i, "1.0.0"), "1.1.0": o.version(t, i, "1.1.0")}
+	full["versions"] = versions
+	short := map[string]any{"name": name, "modified": "2024-02-01T00:00:00.000Z", "dist-tags": full["dist-tags"], "versions": versions}
+	o.full["/"+name], o.short["/"+name] = asJSON(t, full), asJSON(t, short)
+	o.packages = append(o.packages, npmPackage{name, "1.1.0"})
+}
+
+// version makes one tarball and what the packument says of it.
+func (o *npmOrigin) version(t *testing.T, i int, version string) map[string]any {
+	t.Helper()
+	name := npmName(i)
+	needs := map[string]string{}
+	for _, j := range []int{i + 1, 2*i + 1} {
+		if j < 220 {
+			needs[npmName(j)] = "^1.0.0"
+		}
+	}
+	manifest := map[string]any{"name": name, "version": version, "main": "index.js", "dependencies": needs}
+	files := map[string][]byte{
+		"package/package.json": asJSON(t, manifest),
+		"package/index.js":     fmt.Appendf(nil, "module.exports = %d\n", i),
+	}
+	if i%50 == 7 {
+		files["package/data.bin"] = noise(uint64(1000+i), 1<<20)
+	}
+	data := tarball(t, files)
+	path := npmTarball(npmPackage{name, version})
+	o.tarballs[path] = data
+	manifest["_id"] = name + "@" + version
+	manifest["dist"] = npmDist(path, data)
+	return manifest
+}
+
+// npmTarball is the path of a package's bytes; a scope is not in the file's name.
+func npmTarball(p npmPackage) string {
+	return fmt.Sprintf("/%s/-/%s-%s.tgz", p.name, p.name[strings.LastIndex(p.name, "/")+1:], p.version)
+}
+
+func npmDist(path string, data []byte) map[string]any {
+	strong, weak := sha512.Sum512(data), sha1.Sum(data)
+	return map[string]any{
+		"tarball":   "https://" + npmHost + path,
+		"integrity": "sha512-" + base64.StdEncoding.EncodeToString(strong[:]),
+		"shasum":    hex.EncodeToString(weak[:]),
+	}
+}
+
+// answer serves packuments in both forms and tarballs, with the validators and lifetimes of the real registry.
+func (o *npmOrigin) answer(w http.ResponseWriter, r *http.Request) {
+	if data, ok := o.tarballs[r.URL.Path]; ok {
+		w.Header().Set("Cache-Control", "public, immutable, max-age=31557600")
+		w.Header().Set("Content-Type", "application/octet-stream")
+		sendNPM(w, r, data)
+		return
+	}
+	documents, kind := o.full, npmFull
+	if strings.Contains(strings.Join(r.Header.Values("Accept"), ","), npmShort) {
+		documents, kind = o.short, npmShort
+	}
+	data, ok := documents[r.URL.Path]
+	if !ok {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"error":"Not found"}`))
+		return
+	}
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Vary", "Accept, Accept-Encoding")
+	sendNPM(w, r, data)
+}
+
+func sendNPM(w http.ResponseWriter, r *http.Request, data []byte) {
+	w.Header().Set("ETag", etagOf(data))
+	http.ServeContent(w, r, "", time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC), bytes.NewReader(data))
+}
+
+// tarball packs files as npm does; the same files give the same bytes.
+func tarball(t *testing.T, files map[string][]byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	packed := tar.NewWriter(zipped)
+	for _, name := range sortedKeys(files) {
+		header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Format: tar.FormatUSTAR}
+		if err := packed.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := packed.Write(files[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := packed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zipped.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func asJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

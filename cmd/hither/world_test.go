@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hither/cache"
+	"hither/cache/digest"
+	"hither/forward/fetch"
+)
+
+// TestMain lets the test binary be the program, so that signals and exit statuses are the real ones.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_HITHER") == "" {
+		os.Exit(m.Run())
+	}
+	dir, _ := os.Getwd()
+	serve := (&fakeHither{}).serve
+	if os.Getenv("BE_DEAF") != "" {
+		serve = func(_ context.Context, _ Settings, _ *slog.Logger, ready func(Ready)) error {
+			ready(Ready{Proxy: []string{"127.0.0.1:1"}})
+			select {}
+		}
+	}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), dir: dir, serve: serve}
+	os.Exit(a.run(context.Background(), os.Args[1:]))
+}
+
+// world is one user with an empty home.
+type world struct {
+	t    *testing.T
+	home string
+	env  environment
+	fake *fakeHither
+	out  bytes.Buffer
+	err  bytes.Buffer
+}
+
+func newWorld(t *testing.T) *world {
+	home := t.TempDir()
+	roots := filepath.Join(home, "system.pem")
+	write(t, roots, newRoot(t, "System Root"))
+	return &world{t: t, home: home, fake: &fakeHither{}, env: environment{
+		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + filepath.Join(home, "none"), "GOENV=off",
+		"npm_config_globalconfig=" + filepath.Join(home, "none"),
+	}}
+}
+
+func (w *world) state() string { return filepath.Join(w.home, ".local", "state", "hither") }
+
+// hither runs one command line and returns its exit status; out and err hold what it printed.
+func (w *world) hither(args ...string) int {
+	w.t.Helper()
+	w.out.Reset()
+	w.err.Reset()
+	a := &app{in: strings.NewReader(""), out: &w.out, err: &w.err, env: w.env, dir: w.home, serve: w.fake.serve}
+	return a.run(w.t.Context(), args)
+}
+
+// up runs the fake Hither until the test ends, or until the returned function is called.
+func (w *world) up() (Ready, func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready := make(chan Ready, 1)
+	done := make(chan error, 1)
+	s := Settings{State: w.state(), Listen: []string{"127.0.0.1:0"}}
+	go func() { done <- w.fake.serve(ctx, s, slog.New(slog.DiscardHandler), func(r Ready) { ready <- r }) }()
+	stop := func() { cancel(); <-done; done <- nil }
+	w.t.Cleanup(stop)
+	select {
+	case <-ready:
+		r, err := newClient(w.state()).Ready(w.t.Context())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return r, stop
+	case err := <-done:
+		done <- nil
+		w.t.Fatal(err)
+	}
+	return Ready{}, nil
+}
+
+// fakeHither does what serve.go does, with nothing behind the proxy.
+type fakeHither struct {
+	asked   atomic.Int64 // requests at the proxy
+	starts  atomic.Int64
+	removed atomic.Value // what Remove was asked for
+	lost    int64        // what Verify finds
+}
+
+func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
+	f.starts.Add(1)
+	c, err := openControl(s.State)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	listeners, err := listenAll(ctx, s.Listen)
+	if err != nil {
+		return err
+	}
+	r := Ready{PID: os.Getpid(), Version: version(), Since: time.Now(), CA: filepath.Join(s.State, "ca.pem"), State: s.State, Upstream: s.UpstreamProxy}
+	if err := os.WriteFile(r.CA, mustRoot("Hither Root"), 0o600); err != nil {
+		return err
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { f.asked.Add(1); fmt.Fprint(w, "through hither") })}
+	defer server.Close()
+	for _, l := range listeners {
+		r.Proxy = append(r.Proxy, l.Addr().String())
+		go server.Serve(l)
+	}
+	log.Info("ready")
+	return c.Serve(ctx, f, r, ready)
+}
+
+func (f *fakeHither) Status(context.Context) (Status, error) {
+	now := time.Now()
+	return Status{
+		Requests: map[fetch.State]int64{fetch.Miss: 2, fetch.Hit: 40}, Tunnels: 3, Served: 5 << 20, Saved: 4 << 20, TimeSaved: 90 * time.Second,
+		Upstreams: []Upstream{{Rule: "npm", Base: "https://registry.npmjs.org", Origin: true, Requests: 2, Wait: 48 * time.Millisecond, Speed: 3 << 20}, {Rule: "npm", Base: "https://idle.example"}},
+		Errors:    []Failure{{When: now.Add(-time.Minute), URL: "https://registry.npmjs.org/x", Err: "no source answered"}},
+		Cache:     cache.Usage{Names: 2, Blobs: 2, Bytes: 1 << 20, Limit: 20 << 30},
+	}, nil
+}
+
+func (f *fakeHither) Why(_ context.Context, url string) (Explanation, error) {
+	if strings.Contains(url, "broken") {
+		return Explanation{}, errors.New("the store cannot be read; see https://user:secret@host/?token=abc")
+	}
+	return explained(time.Now()), nil
+}
+
+func (f *fakeHither) Usage(context.Context) (cache.Usage, error) {
+	return cache.Usage{Names: 2, Blobs: 1, Bytes: 1 << 20}, nil
+}
+
+func (f *fakeHither) Verify(_ context.Context, progress func(Verification)) error {
+	progress(Verification{Blobs: 1})
+	progress(Verification{Blobs: 2, Bytes: 2 << 20, Lost: f.lost, Done: true})
+	return nil
+}
+
+func (f *fakeHither) Remove(_ context.Context, url string, all bool) (Removal, error) {
+	f.removed.Store(fmt.Sprint(url, " ", all))
+	return Removal{Names: 1, Bytes: 1024}, nil
+}
+
+// explained is an npm tarball that a mirror sent.
+func explained(now time.Time) Explanation {
+	return Explanation{
+		URL:     "https://registry.npmjs.org/a/-/a-1.0.0.tgz",
+		Rule:    &RulePart{Rule: "npm", File: "npm.toml", Line: 31, Pattern: "/{package}/-/{file}", Keep: -1, From: "any", Notary: "npm", Name: "npm/a"},
+		Cached:  &cache.Entry{Digest: digest.Of(digest.SHA256, make([]byte, 32)), Size: 2048, Source: "https://mirror.example", Vouched: "npm", Checked: now.Add(-time.Hour), Took: 310 * time.Millisecond},
+		Present: true, Fresh: true,
+		Last: &fetch.Report{State: fetch.Hit, When: now.Add(-time.Minute), Bytes: 2048, Saved: 310 * time.Millisecond,
+			Tries: []fetch.Try{{Base: "https://slow.example", Outcome: 3, Wait: time.Second, Took: time.Second, Err: "it stalled"}}},
+		Sources: []ExplanationSource{{URL: "https://mirror.example/a", Why: "fastest lately"}, {URL: "https://registry.npmjs.org/a", Origin: true}},
+	}
+}
+
+func newRoot(t *testing.T, name string) []byte {
+	t.Helper()
+	return mustRoot(name)
+}
+
+// mustRoot is a self-signed certificate in PEM.
+func mustRoot(name string) []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// rootNames lists whose certificates a bundle holds.
+func rootNames(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return strings.Join(names, ", ")
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, cert.Subject.CommonName)
+	}
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// same fails with both values on lines of their own.
+func same[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s\n got %v\nwant %v", what, got, want)
+	}
+}
+
+// contains fails unless text has every part.
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("\n got %s\nwant in it %s", text, part)
+		}
+	}
+}
