@@ -123,7 +123,11 @@ func stream(w *reply, r *http.Request, a *fetch.Answer) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := w.ReadFrom(a.Body); err != nil {
+	sent, err := w.ReadFrom(a.Body)
+	if err == nil && a.Size >= 0 && sent != a.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
 		w.problem = err
 		panic(http.ErrAbortHandler)
 	}

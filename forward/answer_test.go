@@ -2,6 +2,7 @@ package forward_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"mime"
@@ -119,6 +120,7 @@ func TestABodyThatDiesBreaksTheConnection(t *testing.T) {
 		{"a range of it", tagged, []string{"Range", "bytes=100-"}},
 		{"several ranges of it", tagged, []string{"Range", "bytes=0-9,300000-900000"}},
 		{"of a 404", func(a *fetch.Answer) { a.Status = 404; a.Size = -1 }, nil},
+		{"of a 404 that ends too early", func(a *fetch.Answer) { a.Status = 404; a.Size *= 2; a.Body.(*body).breaks = 0 }, nil},
 		{"that ends too early", func(a *fetch.Answer) { a.Size *= 2; a.Body.(*body).breaks = 0 }, nil},
 		{"at the last byte of unknown size", func(a *fetch.Answer) { a.Size = -1; a.Body.(*body).breaks = int64(len(long)) - 1 }, nil},
 		{"at the last byte", func(a *fetch.Answer) { a.Body.(*body).breaks = int64(len(long)) - 1 }, nil},
@@ -147,6 +149,28 @@ func TestABodyThatDiesBreaksTheConnection(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "the mirror sent wrong bytes") {
 		t.Errorf("the log\ngot:  %s\nwant: the reason", w.log)
+	}
+}
+
+// HTTP/1.0 knows the end of a body of unknown size by the end of the connection alone, so that must be a broken one.
+func TestABodyThatDiesIsNoCleanEndInHTTP10(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(content(strings.Repeat(text, 1000), func(a *fetch.Answer) { a.Size = -1; a.Body.(*body).breaks = 5000 }))
+	w.setOrigin(func(rw http.ResponseWriter, _ *http.Request) {
+		http.NewResponseController(rw).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	for _, path := range []string{"/reg/forever/a", "/reg/never/a"} {
+		_, r := w.raw("GET " + path + " HTTP/1.0\r\nHost: " + w.addr + "\r\n\r\n")
+		if got, err := io.ReadAll(r); err == nil {
+			t.Errorf("%s in the clear\ngot:  %d bytes and a clean end\nwant: an error", path, len(got))
+		}
+	}
+	conn, _ := w.raw("")
+	secure := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: w.ca.pool()})
+	io.WriteString(secure, "GET /forever/a HTTP/1.0\r\nHost: "+host+"\r\n\r\n")
+	if got, err := io.ReadAll(secure); err == nil {
+		t.Errorf("inside TLS\ngot:  %d bytes and a clean end\nwant: an error", len(got))
 	}
 }
 

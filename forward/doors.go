@@ -18,18 +18,24 @@ func (s *Server) watch(answer func(*reply, *http.Request)) http.Handler {
 			control:        http.NewResponseController(w),
 			buffers:        &s.buffers,
 			narrow:         r.ProtoMajor == 2,
+			old:            !r.ProtoAtLeast(1, 1),
 		}
-		began := time.Now()
+		began, whole := time.Now(), false
 		defer func() {
+			if !whole && out.old {
+				out.cut()
+			}
 			out.extend() // for what net/http still has to flush
 			s.record(out, r, time.Since(began))
 		}()
 		if s.cameBack(r) {
 			s.fail(out, r, http.StatusLoopDetected, "The request has been here before. "+
 				"Look for a proxy setting or a DNS answer that sends Hither back to itself.")
+			whole = true
 			return
 		}
 		answer(out, r)
+		whole = true
 	})
 }
 
@@ -183,7 +189,7 @@ func (s *Server) serveHost(w *reply, r *http.Request, scheme, host string) {
 // originOf is the first base URL that a rule gives for a host; https unless it says otherwise.
 func originOf(rule *rules.Rule, host string) (*url.URL, error) {
 	for _, h := range rule.Hosts {
-		if sameName(h.Name, host) {
+		if samePlace(h.Name, host) {
 			return baseOf(h)
 		}
 	}

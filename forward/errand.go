@@ -54,12 +54,19 @@ func (e errand) answered(r *http.Request, occasions ...string) bool {
 // cacheable says whether the cache may answer at all. Uploads, upgrades, what the rule does not keep, and what the
 // client's own credentials ask for go to the origin.
 func (e errand) cacheable(r *http.Request, shown credential) bool {
-	return e.matched && reads(r) && r.ContentLength == 0 && r.Header.Get("Upgrade") == "" &&
+	return e.matched && reads(r) && r.ContentLength == 0 && !upgrades(r.Header) &&
 		e.match.Path.Keep != rules.Never &&
 		(shown == none || shown == token && e.rule.Auth == "bearer")
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// upgrades says whether a client asks for another protocol. An offer of HTTP/2 in the clear, which curl and Java make with
+// every request, may be passed over (RFC 9113, 3.1).
+func upgrades(h http.Header) bool {
+	protocol := h.Get("Upgrade")
+	return protocol != "" && !strings.EqualFold(protocol, "h2c")
+}
 
 // credential is what a client showed of itself.
 type credential int

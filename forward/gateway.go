@@ -13,15 +13,24 @@ import (
 
 // serveSelf answers on our own address: gateway paths, else the console. It never forwards to our own address.
 func (s *Server) serveSelf(w *reply, r *http.Request) {
-	if err := s.browsers.Check(r); err != nil {
-		s.fail(w, r, http.StatusForbidden, "A page of another site may not change anything here. Open the console by this address.")
+	if isUnspecified(r.Host) {
+		s.fail(w, r, http.StatusMisdirectedRequest, "This address is none to ask by. Ask by http://127.0.0.1 and the port.")
+		return
+	}
+	stranger := s.browsers.Check(r) != nil || foreign(r)
+	if stranger && !visits(r) {
+		s.fail(w, r, http.StatusForbidden, "A page of another site may not use Hither. Open the console by this address.")
 		return
 	}
 	todo, ok, err := s.gateway(r)
 	switch {
 	case err != nil:
 		s.failWith(w, r, err)
+	case ok && stranger:
+		s.fail(w, r, http.StatusForbidden, "A page of another site may not lead to a gateway. Type the address if you mean it.")
 	case ok:
+		w.gateway = true
+		r.Header.Del("Cookie")
 		s.decide(w, r, todo)
 	case s.Console != nil:
 		s.Console.ServeHTTP(w, r)
@@ -84,8 +93,9 @@ func gatewayRules(set *rules.Set, path string) []*rules.Rule {
 func choose(behind []*rules.Rule, ns string) (*rules.Rule, error) {
 	wanted := cmp.Or(ns, "docker.io")
 	for _, rule := range behind {
-		named := func(h rules.Host) bool { return sameName(h.Name, wanted) }
-		if slices.Contains(rule.NS, wanted) || slices.ContainsFunc(rule.Hosts, named) {
+		means := func(name string) bool { return samePlace(name, wanted) }
+		named := func(h rules.Host) bool { return means(h.Name) }
+		if slices.ContainsFunc(rule.NS, means) || slices.ContainsFunc(rule.Hosts, named) {
 			return rule, nil
 		}
 	}

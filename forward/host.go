@@ -14,7 +14,11 @@ func splitHost(hostport string) (host, port string) {
 	if err != nil {
 		host, port = strings.Trim(hostport, "[]"), ""
 	}
-	return strings.TrimSuffix(strings.ToLower(host), "."), port
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String() // of an address there are many spellings
+	}
+	return host, port
 }
 
 // sameName compares hosts, whatever their ports.
@@ -22,6 +26,14 @@ func sameName(a, b string) bool {
 	x, _ := splitHost(a)
 	y, _ := splitHost(b)
 	return x == y
+}
+
+// samePlace compares hosts and ports. Ports 80 and 443 are one place, as in the rules; any other is a registry of its own.
+func samePlace(a, b string) bool {
+	_, p := splitHost(a)
+	_, q := splitHost(b)
+	usual := func(port string) bool { return port == "" || port == "80" || port == "443" }
+	return sameName(a, b) && (p == q || usual(p) && usual(q))
 }
 
 // agrees says whether a Host header speaks of the place that the connection was made to. It may leave the port out.
@@ -36,6 +48,13 @@ func isLoopback(hostport string) bool {
 	host, _ := splitHost(hostport)
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// isUnspecified knows 0.0.0.0 and [::], which lead to this machine too.
+func isUnspecified(hostport string) bool {
+	host, _ := splitHost(hostport)
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsUnspecified()
 }
 
 // isSelf asks Self with the port that a URL of this scheme would mean.

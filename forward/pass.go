@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"time"
+
+	"hither/forward/transport"
 )
 
 // stallWait is for the next byte of a registry's answer. Clients wait five minutes at most (npm).
@@ -20,16 +23,21 @@ var errStalled = errors.New("the origin sent nothing for five minutes")
 func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	w.state, w.source = "pass", e.up.Scheme+"://"+e.up.Host
+	w.state, w.source, w.verbatim = "pass", e.up.Scheme+"://"+e.up.Host, true
 	proxy := &httputil.ReverseProxy{
 		Transport:      s.Pass,
 		BufferPool:     &s.buffers,
+		FlushInterval:  -1, // the head, and each piece as it comes: an origin may think long about the next
 		ErrorLog:       slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
 		Rewrite:        func(p *httputil.ProxyRequest) { s.address(p, e) },
 		ModifyResponse: func(res *http.Response) error { return s.relay(res, e, cancel) },
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, err) },
 	}
-	proxy.ServeHTTP(w, r.WithContext(ctx))
+	sent := ctx
+	if e.rule == nil || !reads(r) || upgrades(r.Header) {
+		sent = transport.Patient(ctx)
+	}
+	proxy.ServeHTTP(w, r.WithContext(sent))
 }
 
 // address writes the envelope anew. ReverseProxy has dropped what belongs to the client's connection, and also some
@@ -43,6 +51,11 @@ func (s *Server) address(p *httputil.ProxyRequest, e errand) {
 		}
 	}
 	p.Out.Header.Add("Via", "1.1 "+s.token())
+	// Over TLS the origin may speak HTTP/2, where only WebSocket is told apart in time to avoid it.
+	if !upgrades(p.Out.Header) || e.up.Scheme == "https" && !strings.EqualFold(p.Out.Header.Get("Upgrade"), "websocket") {
+		p.Out.Header.Del("Upgrade")
+		p.Out.Header.Del("Connection")
+	}
 }
 
 // relay drops what would lead the client past us, and watches over the body of a registry.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -277,5 +278,103 @@ func TestAClientThatDoesNotTrustUsIsToldInTheLog(t *testing.T) {
 	w.shutdown()
 	if got := w.log.String(); !strings.Contains(got, "does not trust") {
 		t.Errorf("the log\ngot:  %s\nwant: what to do", got)
+	}
+}
+
+// A registry's own time limit is for reading: who uploads, polls or talks waits as long as he likes.
+func TestAnUploadAndAStrangerMayTakeTheirTime(t *testing.T) {
+	var pool atomic.Pointer[transport.Pool]
+	w := newWorld(t, func(s *forward.Server) {
+		s.Pass = tripper(func(req *http.Request) (*http.Response, error) { return pool.Load().RoundTrip(req) })
+	})
+	roots := x509.NewCertPool()
+	roots.AddCert(w.origin.Certificate())
+	pool.Store(transport.New(transport.Config{Dial: w.dialFar, RootCAs: roots, HeaderTimeout: 100 * time.Millisecond}))
+	t.Cleanup(func() { pool.Load().CloseIdleConnections() })
+	w.setOrigin(func(rw http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		time.Sleep(400 * time.Millisecond)
+		io.WriteString(rw, "done")
+	})
+	for _, c := range []struct{ what, method, url, want string }{
+		{"an upload", "PUT", "http://" + host + "/never/a", "200 done"},
+		{"reading at a stranger's", "GET", "http://" + alien + "/a", "200 done"},
+		{"reading at a registry", "GET", "http://" + host + "/never/a", "504 "},
+	} {
+		res, body := do(t, w.client(false), c.method, c.url, "body")
+		if got := fmt.Sprint(res.StatusCode, " ", body); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+type tripper func(*http.Request) (*http.Response, error)
+
+func (f tripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// Without us the client has the first bytes while the origin still thinks about the rest.
+func TestAPassedBodyArrivesAsItComes(t *testing.T) {
+	w := newWorld(t)
+	rest := make(chan struct{})
+	w.setOrigin(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Length", "9")
+		http.NewResponseController(rw).Flush()
+		<-rest
+		io.WriteString(rw, "first")
+		http.NewResponseController(rw).Flush()
+		<-rest
+		io.WriteString(rw, "last")
+	})
+	for _, h2 := range []bool{false, true} {
+		res, err := w.client(h2).Get("https://" + host + "/never/a")
+		if err != nil {
+			t.Fatalf("the head, HTTP/2 %v: %v", h2, err)
+		}
+		rest <- struct{}{}
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(res.Body, got); string(got) != "first" {
+			t.Errorf("HTTP/2 %v\ngot:  %s, %v\nwant: first", h2, got, err)
+		}
+		rest <- struct{}{}
+		if tail, err := io.ReadAll(res.Body); string(tail) != "last" || err != nil {
+			t.Errorf("HTTP/2 %v\ngot:  %s, %v\nwant: last", h2, tail, err)
+		}
+		res.Body.Close()
+	}
+}
+
+// What the origin does not say of a body is not for us to guess: net/http would call this a page.
+func TestAPassedBodyHasNoTypeButTheOrigins(t *testing.T) {
+	w := newWorld(t)
+	w.setOrigin(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header()["Content-Type"] = nil
+		io.WriteString(rw, "<html>")
+	})
+	for _, url := range []string{"http://" + alien + "/a", "https://" + host + "/never/a"} {
+		res, _ := get(t, w.client(false), url)
+		if got, ok := res.Header["Content-Type"]; ok {
+			t.Errorf("%s\ngot:  Content-Type %q\nwant: none", url, got)
+		}
+	}
+}
+
+// HTTP/1.0 knows no interim answers (RFC 9110, 15.2), and no answer leads a client past us.
+func TestWhoGetsInterimAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.setOrigin(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Alt-Svc", `h3=":443"`)
+		rw.Header().Set("Link", "</style>")
+		rw.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(rw, "done")
+	})
+	for _, c := range []struct{ version, want string }{
+		{"1.1", "HTTP/1.1 103 Early Hints"},
+		{"1.0", "HTTP/1.0 200 OK"},
+	} {
+		_, r := w.raw("GET http://" + alien + "/a HTTP/" + c.version + "\r\nHost: x\r\nConnection: close\r\n\r\n")
+		answer, _ := io.ReadAll(r)
+		if got := string(answer); !strings.HasPrefix(got, c.want) || strings.Contains(got, "Alt-Svc") {
+			t.Errorf("HTTP/%s\ngot:  %s\nwant: %s, and no Alt-Svc", c.version, got, c.want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -27,7 +28,11 @@ type reply struct {
 	control *http.ResponseController
 	buffers *buffers
 	narrow  bool // HTTP/2
+	old     bool // HTTP/1.0
 	given   bool // the connection belongs to somebody else now, and so do its deadlines
+
+	gateway  bool // what a registry says is said under our own name
+	verbatim bool // what the origin does not say is not guessed
 
 	status  int   // 0: no answer yet
 	sent    int64 // of body, in bytes
@@ -47,6 +52,31 @@ func (w *reply) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
+// cut breaks the connection so that nobody takes it for the end of a body: to HTTP/1.0 every orderly end is one.
+func (w *reply) cut() {
+	if w.given {
+		return
+	}
+	conn, _, err := w.Hijack()
+	if err != nil {
+		return
+	}
+	for {
+		switch c := conn.(type) {
+		case *tls.Conn:
+			conn = c.NetConn() // whose own way to end says that all is well
+			continue
+		case *guest:
+			conn = c.Conn
+			continue
+		case *net.TCPConn:
+			_ = c.SetLinger(0) // a reset
+		}
+		conn.Close()
+		return
+	}
+}
+
 // extend gives the client a while from now to take what is written.
 func (w *reply) extend() { w.deadline(time.Now().Add(patience)) }
 
@@ -59,10 +89,22 @@ func (w *reply) deadline(t time.Time) {
 	}
 }
 
-// WriteHeader may be called with several 1xx before the status.
+// WriteHeader may be called with several 1xx before the status. HTTP/1.0 knows none of those (RFC 9110, 15.2).
 func (w *reply) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
+	h := w.Header()
+	switch {
+	case status >= 200 || status == http.StatusSwitchingProtocols:
 		w.status = status
+	case w.old:
+		return
+	default:
+		h.Del("Alt-Svc")
+	}
+	if _, said := h["Content-Type"]; !said && w.verbatim {
+		h["Content-Type"] = nil
+	}
+	if w.gateway {
+		enclose(h)
 	}
 	w.extend()
 	w.ResponseWriter.WriteHeader(status)
@@ -72,7 +114,7 @@ func (w *reply) WriteHeader(status int) {
 // Write sends p within patience.
 func (w *reply) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	w.extend()
 	defer w.rest()

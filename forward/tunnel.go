@@ -31,7 +31,7 @@ func (s *Server) admit(g *guest) {
 func (s *Server) admitTLS(g *guest) {
 	if g.target == "" {
 		if name := g.serverName(); name != "" && !s.vouches(name) {
-			s.tunnel(g, net.JoinHostPort(name, "443"))
+			s.tunnel(g, name+":443")
 			return
 		}
 	}
@@ -41,6 +41,10 @@ func (s *Server) admitTLS(g *guest) {
 // tunnel copies bytes both ways, unseen, until both sides have ended.
 func (s *Server) tunnel(client net.Conn, addr string) {
 	defer client.Close()
+	if !validTarget(addr) { // an upstream proxy would read it as a line of our request
+		s.log().Warn("a tunnel could not be opened", "to", addr, "error", "that is no host")
+		return
+	}
 	far, err := s.reach(s.ctx, addr)
 	if err != nil {
 		s.log().Warn("a tunnel could not be opened", "to", addr, "error", err)

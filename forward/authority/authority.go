@@ -88,6 +88,10 @@ func (ca *CA) load() error {
 		return ca.replace(found.root, why)
 	}
 	ca.root, ca.rootKey, ca.rootPEM = found.root, found.key, found.pem
+	if begins := ca.root.NotBefore; ca.repaired == "" && ca.now().Before(begins) {
+		ca.repaired = fmt.Sprintf("the local certificate authority is valid from %s on only, which is after now, so clients will refuse it: correct the clock; "+
+			"if it is right, remove ca.pem and ca-key.pem: then a new authority is made, which must be trusted anew", begins.Format(time.DateOnly))
+	}
 	return nil
 }
 
@@ -146,7 +150,7 @@ func (ca *CA) make() error {
 // one must trust the new one, so this is to be said aloud.
 func (ca *CA) Reissued() string { return ca.reissued }
 
-// Repaired tells in words what Open found wrong with the files and put right; empty if nothing.
+// Repaired tells in words what Open found wrong, and put right if it could; empty if nothing.
 func (ca *CA) Repaired() string { return ca.repaired }
 
 // PEM is the root certificate, for clients to trust.

@@ -130,6 +130,19 @@ func TestRootIsReplacedBeforeItEnds(t *testing.T) {
 	}
 }
 
+// A machine that has lost its clock is put right in a minute; a new root would have to be trusted anew on every client.
+func TestRootOfTheFutureIsKeptAndSaid(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir, "a.example")
+	early, err := Open(dir, []string{"a.example"}, func() time.Time { return first.root.NotBefore.Add(-time.Hour) })
+	if err != nil || !early.root.Equal(first.root) || !strings.Contains(early.Repaired(), "correct the clock") {
+		t.Errorf("got  %v, %q\nwant the same root, and what to do", err, early.Repaired())
+	}
+	if now := open(t, dir, "a.example"); now.Repaired() != "" {
+		t.Errorf("with a good clock\ngot  %q\nwant nothing", now.Repaired())
+	}
+}
+
 func TestFilesInTrouble(t *testing.T) {
 	other := open(t, t.TempDir(), "a.example")
 	otherKey, _ := os.ReadFile(filepath.Join(other.dir, keyFile))

@@ -132,8 +132,9 @@ func (ca *CA) newConfig() *tls.Config {
 	return &tls.Config{
 		GetCertificate: ca.Certificate,
 		MinVersion:     tls.VersionTLS12,
-		// The server's order decides. On loopback HTTP/1.1 carries twice what HTTP/2 does; those that want h2 alone get it.
-		NextProtos: []string{"http/1.1", "h2"},
+		// The server's order decides. On loopback HTTP/1.1 carries twice what HTTP/2 does; those that want h2 alone get it, and
+		// curl --http1.0 what it wants.
+		NextProtos: []string{"http/1.1", "h2", "http/1.0"},
 		// The post-quantum exchanges, which Go would prefer, cost half a handshake more, and this line does not leave
 		// the machine. Go ignores the order of the list: X25519 comes first in its own.
 		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},

@@ -186,6 +186,7 @@ func TestHandshakes(t *testing.T) {
 		"by server name":                     {"a.example", "", nil, ""},
 		"HTTP/1.1 before HTTP/2":             {"a.example", "", []string{"h2", "http/1.1"}, "http/1.1"},
 		"HTTP/2 for those who want it alone": {"a.example", "", []string{"h2"}, "h2"},
+		"curl --http1.0":                     {"a.example", "", []string{"http/1.0"}, "http/1.0"},
 		"by the CONNECT's target":            {"192.0.2.1", "192.0.2.1:443", nil, ""},
 		"without any name":                   {"192.0.2.1", "", nil, "error"},
 		"a name in no rule":                  {"b.example", "", nil, "error"},

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -83,7 +84,8 @@ func split(addr string) (host string, port uint16, err error) {
 		return "", 0, err
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || host == "" || n == 0 {
+	odd := func(c rune) bool { return c <= ' ' || c == 0x7f } // a proxy is told the host in a line
+	if err != nil || host == "" || n == 0 || strings.ContainsFunc(host, odd) {
 		return "", 0, fmt.Errorf("%q is not HOST:PORT", addr)
 	}
 	return host, uint16(n), nil

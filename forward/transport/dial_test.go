@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -114,6 +115,20 @@ func TestWhereADialMayGo(t *testing.T) {
 			want(t, dialed(t, t.Context(), d, test.addr), test.chosen)
 			want(t, dialed(t, Public(t.Context()), d, test.addr), test.public)
 		})
+	}
+}
+
+// A host is a line of what an upstream proxy is told.
+func TestHostThatWouldBreakALineIsNotDialled(t *testing.T) {
+	for _, addr := range []string{"evil.example\r\nX-Injected: yes:443", "evil.example:25 HTTP/1.1:443", "a b.example:443", "a\x00.example:443"} {
+		asked := 0
+		d := &Dialer{Proxy: &url.URL{Scheme: "http", Host: "127.0.0.1:3128"}, Connect: func(context.Context, string, string) (net.Conn, error) {
+			asked++
+			return nil, errors.New("refused")
+		}}
+		if _, err := d.DialContext(t.Context(), "tcp", addr); err == nil || asked != 0 {
+			t.Errorf("%q\ngot  %v, the proxy asked %d times\nwant an error, and nobody asked", addr, err, asked)
+		}
 	}
 }
 

@@ -57,6 +57,7 @@ type Config struct {
 type Pool struct {
 	chosen    *http.Transport // where the user sent us
 	strangers *http.Transport // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
+	patient   *http.Transport // where the user sent us, for those who wait as long as they like
 	agent     string
 }
 
@@ -66,7 +67,12 @@ func New(c Config) *Pool {
 		c.Dial = new(Dialer).DialContext
 	}
 	resume := tls.NewLRUClientSessionCache(sessions)
-	return &Pool{chosen: newTransport(c, resume), strangers: newTransport(c, resume), agent: cmp.Or(c.UserAgent, "hither")}
+	patient := newTransport(c, resume)
+	patient.ResponseHeaderTimeout, patient.MaxConnsPerHost = 0, 0
+	return &Pool{
+		chosen: newTransport(c, resume), strangers: newTransport(c, resume), patient: patient,
+		agent: cmp.Or(c.UserAgent, "hither"),
+	}
 }
 
 func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
@@ -112,8 +118,11 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = &named
 	}
 	way := p.chosen
-	if isPublic(req.Context()) {
+	switch {
+	case isPublic(req.Context()):
 		way = p.strangers
+	case isPatient(req.Context()):
+		way = p.patient
 	}
 	resp, err := way.RoundTrip(req)
 	return resp, explain(req, err)
@@ -131,4 +140,5 @@ func explain(req *http.Request, err error) error {
 func (p *Pool) CloseIdleConnections() {
 	p.chosen.CloseIdleConnections()
 	p.strangers.CloseIdleConnections()
+	p.patient.CloseIdleConnections()
 }

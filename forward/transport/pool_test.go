@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -202,6 +203,49 @@ func TestUpstreamThatNeverAnswersIsGivenUp(t *testing.T) {
 	pool := New(Config{HeaderTimeout: 50 * time.Millisecond})
 	defer pool.CloseIdleConnections()
 	want(t, get(t, pool, s.URL), "net/http: timeout awaiting response headers")
+}
+
+// A registry that puts a large upload together takes minutes, and who polls a stranger waits as long as that likes.
+func TestPatientRequestWaitsAsLongAsItsClient(t *testing.T) {
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { <-release; io.WriteString(w, "done") }))
+	defer s.Close()
+	pool := New(Config{HeaderTimeout: 50 * time.Millisecond})
+	defer pool.CloseIdleConnections()
+	time.AfterFunc(300*time.Millisecond, func() { close(release) })
+	req, _ := http.NewRequestWithContext(Patient(t.Context()), "GET", s.URL, nil)
+	want(t, send(pool, req), "200 done")
+	req, _ = http.NewRequestWithContext(Public(Patient(t.Context())), "GET", s.URL, nil)
+	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
+		t.Errorf("a stranger's\ngot  %s\nwant a refusal", got)
+	}
+}
+
+// WebSockets and slow downloads hold their connections for hours; the next client must not wait for them.
+func TestPatientRequestsAreNotCounted(t *testing.T) {
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer s.Close()
+	pool := New(Config{})
+	defer pool.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(Patient(t.Context()), 20*time.Second)
+	defer cancel()
+	var running sync.WaitGroup
+	arrived := make(chan string, perHost+1)
+	for range perHost + 1 {
+		running.Go(func() {
+			trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { arrived <- "" }}
+			req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), "GET", s.URL, nil)
+			if got := send(pool, req); got != "200" {
+				arrived <- got
+			}
+		})
+	}
+	for range perHost + 1 {
+		want(t, <-arrived, "")
+	}
+	close(release)
+	running.Wait()
 }
 
 func TestTLSIsNotWeakened(t *testing.T) {

@@ -13,6 +13,19 @@ type publicKey struct{}
 // Behind an upstream proxy that holds for written addresses only: the proxy alone sees where a name leads.
 func Public(ctx context.Context) context.Context { return context.WithValue(ctx, publicKey{}, true) }
 
+type patientKey struct{}
+
+// Patient marks a request whose client waits as long as it likes: an upload, a long poll, a WebSocket. Its answer has no
+// deadline but ctx's, and its connection is not counted among those to the host.
+func Patient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patientKey{}, true)
+}
+
+func isPatient(ctx context.Context) bool {
+	marked, _ := ctx.Value(patientKey{}).(bool)
+	return marked
+}
+
 // private takes the mark away, for a hop that the user chose: the upstream proxy.
 func private(ctx context.Context) context.Context { return context.WithValue(ctx, publicKey{}, false) }
 

@@ -64,6 +64,9 @@ func read(reply *dns.Msg, name string, qtype uint16) found {
 			f.addrs, ttl = append(f.addrs, addr), min(ttl, seconds(h.Ttl))
 		}
 	}
+	if len(f.addrs) == 0 && reply.Truncated {
+		return found{err: fmt.Errorf("look up %s: the name server's reply was cut short, and TCP did not bring the rest", host)}
+	}
 	if len(f.addrs) == 0 {
 		return found{err: fmt.Errorf("%s has no address: %w", host, ErrNotFound)}
 	}

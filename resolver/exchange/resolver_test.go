@@ -86,6 +86,19 @@ func TestTroubleIsNoAnswerAboutTheName(t *testing.T) {
 	}
 }
 
+// A reply that was cut short before its first address says nothing about the name, and old addresses are better than it.
+func TestReplyCutShortIsNoAnswerAboutTheName(t *testing.T) {
+	cut := func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+		reply := new(dns.Msg).SetReply(q)
+		reply.Truncated = true
+		return reply, nil
+	}
+	_, err := (&Resolver{Exchange: oracle(cut)}).LookupNetIP(t.Context(), "reg.example")
+	if err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("got  %v\nwant an error other than ErrNotFound", err)
+	}
+}
+
 func TestAnswersAreKeptAsLongAsTheySayWithinBounds(t *testing.T) {
 	tests := map[string]struct {
 		record string
