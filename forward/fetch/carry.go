@@ -1,18 +1,15 @@
 package fetch
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/pquerna/cachecontrol/cacheobject"
 
 	"hither/cache"
 	"hither/forward/measure"
@@ -27,16 +24,18 @@ const (
 	whole                    // all bytes are in the spool, not yet checked
 	unchanged                // 304: what is kept is right
 	absent                   // the origin does not have it
-	noRoom                   // the disk is full
+	unfit                    // not for us: the disk is full, or the origin sent what only its client can read
 )
 
 // carried is one try and what came of it.
 type carried struct {
 	Try
-	index   int // in fill.tries
-	verdict verdict
-	header  map[string]string
-	body    []byte // of a 404
+	index       int // in fill.tries
+	verdict     verdict
+	offset      int64 // the first byte that was asked for
+	conditional bool  // it was asked only whether what is kept is right
+	header      map[string]string
+	body        []byte // of a 404
 }
 
 // spoolAll is the size up to which a body is spooled whole before the client sees any of it: then a bad source can be
@@ -45,11 +44,11 @@ const spoolAll = 8 << 20
 
 // carry asks one source for the bytes and puts them into the spool.
 func (w *fill) carry(ctx context.Context, src rules.Source, patience time.Duration) *carried {
+	release := w.f.slots.take(ctx)
+	defer release()
 	began := w.f.now()
 	t := &carried{Try: Try{Base: src.Base, URL: src.URL, Origin: src.Origin, Outcome: measure.Broken, began: began}, index: len(w.tries)}
 	w.tries = append(w.tries, t.Try)
-	release := w.f.slots.take(ctx)
-	defer release()
 	watch := newWatch(ctx, patience)
 	defer watch.stop()
 
@@ -68,7 +67,7 @@ func (w *fill) carry(ctx context.Context, src rules.Source, patience time.Durati
 }
 
 func (w *fill) transfer(watch *watch, src rules.Source, t *carried) error {
-	req, err := w.request(watch.ctx, src)
+	req, err := w.request(watch.ctx, src, t)
 	if err != nil {
 		return err
 	}
@@ -78,7 +77,7 @@ func (w *fill) transfer(watch *watch, src rules.Source, t *carried) error {
 	}
 	defer resp.Body.Close()
 	t.Wait, t.Status = w.f.now().Sub(t.began), resp.StatusCode
-	t.header = keepHeader(resp.Header)
+	t.header = keepHeader(resp.Header, src.Origin)
 	watch.reset(stallPatience, "no byte came")
 	if done, err := w.judge(src, t, resp); done || err != nil {
 		return err
@@ -87,15 +86,25 @@ func (w *fill) transfer(watch *watch, src rules.Source, t *carried) error {
 	if err != nil {
 		return err
 	}
-	if err := w.prepare(resp, decoded, t); err != nil {
+	if !decoded && coded(resp) && !w.want.Pins() {
+		if t.Outcome = measure.Refused; src.Origin {
+			t.verdict = unfit
+		}
+		return fmt.Errorf("sent it as %q, which nobody asked for", resp.Header.Get("Content-Encoding"))
+	}
+	size := resp.ContentLength
+	if decoded {
+		size = -1
+	}
+	if err := w.prepare(resp, size, t); err != nil {
 		return err
 	}
 	w.tries[t.index] = t.Try
-	return w.pour(watch, body, t)
+	return w.pour(watch, body, size, t)
 }
 
 // request asks for what is missing: all of it, the rest of it, or only whether it changed.
-func (w *fill) request(ctx context.Context, src rules.Source) (*http.Request, error) {
+func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
 	if err != nil {
 		return nil, err
@@ -103,28 +112,33 @@ func (w *fill) request(ctx context.Context, src rules.Source) (*http.Request, er
 	if accept := w.req.Match.Accept(); accept != "" {
 		req.Header.Set("Accept", accept)
 	}
-	switch offset := w.offset(); {
-	case offset > 0:
-		req.Header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
+	if t.offset = w.offset(); w.afresh == src.Base {
+		t.offset, w.afresh = 0, ""
+	}
+	switch {
+	case t.offset > 0:
+		req.Header.Set("Range", "bytes="+strconv.FormatInt(t.offset, 10)+"-")
 	case w.word.pending() || w.want != "":
 	default:
 		req.Header.Set("Accept-Encoding", "gzip")
-		w.condition(req, src)
+		t.conditional = w.condition(req, src)
 	}
 	return req, nil
 }
 
 // condition makes the request conditional if src is who gave us what is kept.
-func (w *fill) condition(req *http.Request, src rules.Source) {
+func (w *fill) condition(req *http.Request, src rules.Source) bool {
 	if !w.flight.whole || w.kept.Source != src.Base {
-		return
+		return false
 	}
-	if tag := w.kept.Header["Etag"]; tag != "" {
+	tag, when := w.kept.Header["Etag"], w.kept.Header["Last-Modified"]
+	if tag != "" {
 		req.Header.Set("If-None-Match", tag)
 	}
-	if when := w.kept.Header["Last-Modified"]; when != "" {
+	if when != "" {
 		req.Header.Set("If-Modified-Since", when)
 	}
+	return tag != "" || when != ""
 }
 
 // offset is where to go on: only bytes that a digest pins may come from two senders.
@@ -135,68 +149,24 @@ func (w *fill) offset() int64 {
 	return w.spool.length()
 }
 
-// maxGone bounds the body of a 404 that is repeated to the client; cmd/go prints the first lines of it.
-const maxGone = 16 << 10
-
-// judge looks at the head of an answer. done means that there is no body to fetch.
-func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bool, err error) {
-	kind := t.header["Content-Type"]
-	switch code := resp.StatusCode; {
-	case code == http.StatusNotModified && w.flight.whole:
-		t.verdict, t.Outcome = unchanged, measure.OK
-		return true, nil
-	case code == http.StatusNotFound || code == http.StatusGone:
-		t.Outcome = measure.Missing
-		if src.Origin {
-			t.verdict = absent
-			t.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxGone))
-		}
-		return src.Origin, fmt.Errorf("answered %d", code)
-	case code == http.StatusOK, code == http.StatusPartialContent && w.offset() > 0:
-	case code >= 500:
-		return true, fmt.Errorf("answered %d", code)
-	default:
-		t.Outcome = measure.Refused
-		return true, fmt.Errorf("answered %d", code)
-	}
-	if strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(w.req.Path.Type, "text/html") {
-		t.Outcome = measure.Refused
-		return true, errors.New("sent a web page instead of the thing")
-	}
-	if want := w.req.Path.Type; want != "" && !src.Origin && !strings.HasPrefix(kind, want) {
-		t.Outcome = measure.Refused
-		return true, fmt.Errorf("sent %q instead of %q", kind, want)
-	}
-	return false, nil
-}
-
 // prepare opens the spool, or begins it again if the source cannot go on where the last one stopped.
-func (w *fill) prepare(resp *http.Response, decoded bool, t *carried) error {
-	offset := w.offset()
-	size := resp.ContentLength
-	if decoded {
-		size = -1
-	}
+func (w *fill) prepare(resp *http.Response, size int64, t *carried) error {
 	if resp.StatusCode == http.StatusPartialContent {
-		total, err := rangeTotal(resp, offset)
+		total, err := rangeTotal(resp, t.offset)
 		if err != nil {
+			w.afresh = t.Base
 			return err
 		}
 		size = total
 	} else {
 		if err := w.begin(size); err != nil {
-			if errors.Is(err, cache.ErrFull) {
-				t.verdict = noRoom
-			}
+			w.refuse(t, err)
 			return err
 		}
 		w.from = nil
 	}
 	w.from = append(w.from, t.Base)
 	w.last = response{header: t.header, storable: storable(w.req.Path, resp)}
-	if decoded {
-		delete(w.last.header, "Etag") // it names the encoded form
-	}
 	flows := size > spoolAll && !w.word.beside
 	w.spool.know(size, !flows)
 	if flows {
@@ -205,11 +175,26 @@ func (w *fill) prepare(resp *http.Response, decoded bool, t *carried) error {
 	return nil
 }
 
+// errTooLarge is a body that there is no room for, if it is as large as its sender says.
+var errTooLarge = fmt.Errorf("announced more than fits: %w", cache.ErrFull)
+
+// refuse decides who is asked after a body could not be begun. What a mirror says of the size may be a lie: the origin
+// knows.
+func (w *fill) refuse(t *carried, err error) {
+	switch {
+	case errors.Is(err, errTooLarge) && !t.Origin:
+		t.Outcome = measure.Canceled
+		w.queue = slices.DeleteFunc(w.queue, func(s rules.Source) bool { return !s.Origin })
+	case errors.Is(err, cache.ErrFull):
+		t.verdict = unfit
+	}
+}
+
 // begin makes room for a body from its first byte on.
 func (w *fill) begin(size int64) error {
 	ctx := context.Background() //nolint:forbidigo // a writer lives as long as its readers, not as long as one source
-	if usage, err := w.f.Store.Usage(ctx); err == nil && usage.Free > 0 && usage.Free-size < usage.Floor {
-		return cache.ErrFull
+	if usage, err := w.f.Store.Usage(ctx); err == nil && !fits(usage, size) {
+		return errTooLarge
 	}
 	want := w.want
 	if !want.Pins() && !want.Weak() {
@@ -219,7 +204,7 @@ func (w *fill) begin(size int64) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", cache.ErrFull, err)
 	}
-	writer = &overflow{Writer: writer}
+	writer = &overflow{Writer: writer, all: &w.f.over}
 	if w.spool == nil {
 		w.spool = newSpool(writer, size, true)
 		return nil
@@ -228,22 +213,43 @@ func (w *fill) begin(size int64) error {
 	return nil
 }
 
-// pour moves the body into the spool, looking at the clock all the while.
-func (w *fill) pour(watch *watch, body io.Reader, t *carried) error {
+// fits says whether a store has room for size more bytes, as far as one can know before they come. One blob may not push
+// out half of everything else.
+func fits(u cache.Usage, size int64) bool {
+	if u.Limit > 0 && size > u.Limit/2 {
+		return false
+	}
+	return u.Free <= 0 || u.Free-size >= u.Floor
+}
+
+// pace is how many bytes must come within stallPatience. A source that sends one now and then would hold its clients for
+// ever; forty downloads at once over a modem are faster.
+const pace = 4 << 10
+
+// pour moves a body of size bytes (-1: who knows) into the spool, looking at the clock all the while.
+func (w *fill) pour(watch *watch, body io.Reader, size int64, t *carried) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
+	mark := int64(pace)
 	for {
 		n, err := body.Read(*buf)
 		if n > 0 {
-			watch.reset(stallPatience, "no byte came")
-			t.Bytes += int64(n)
+			if t.Bytes += int64(n); t.Bytes >= mark {
+				watch.reset(stallPatience, "hardly a byte came")
+				mark = t.Bytes + pace
+			}
+			if size >= 0 && t.Bytes > size {
+				return fmt.Errorf("sent more than the %d bytes it announced", size)
+			}
 			if _, err := w.spool.Write((*buf)[:n]); err != nil {
-				t.verdict = noRoom
+				t.verdict = unfit
 				return err
 			}
 			w.flow()
 		}
 		switch {
+		case err == io.EOF && t.Bytes < size:
+			return plain(io.ErrUnexpectedEOF)
 		case err == io.EOF:
 			t.verdict, t.Outcome = whole, measure.OK
 			return nil
@@ -262,44 +268,6 @@ func (w *fill) flow() {
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
-
-// decode undoes a coding that we asked for. What a digest pins we never ask for encoded.
-func decode(resp *http.Response) (body io.Reader, decoded bool, err error) {
-	if resp.Request == nil || resp.Request.Header.Get("Accept-Encoding") != "gzip" || !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		return resp.Body, false, nil
-	}
-	z, err := gzip.NewReader(resp.Body)
-	if err != nil {
-		return nil, false, fmt.Errorf("sent broken gzip: %w", err)
-	}
-	return io.LimitReader(z, maxDecoded), true, nil
-}
-
-// maxDecoded stops a gzip bomb. The largest packuments decode to 150 MB.
-const maxDecoded = 1 << 30
-
-// rangeTotal checks a 206 (RFC 9110, section 14.4): it must begin where we asked, and tell the whole length.
-func rangeTotal(resp *http.Response, offset int64) (int64, error) {
-	said := resp.Header.Get("Content-Range")
-	rest, ok := strings.CutPrefix(said, "bytes "+strconv.FormatInt(offset, 10)+"-")
-	last, total, cut := strings.Cut(rest, "/")
-	size, err := strconv.ParseInt(total, 10, 64)
-	end, err2 := strconv.ParseInt(last, 10, 64)
-	if !ok || !cut || err != nil || err2 != nil || end != size-1 || size <= offset {
-		return 0, fmt.Errorf("answered a request for bytes from %d with Content-Range %q", offset, said)
-	}
-	return size, nil
-}
-
-// storable says whether a shared cache may keep the answer (RFC 9111, section 3). What cannot change by its kind is kept
-// whatever the server's defaults say.
-func storable(p *rules.Path, resp *http.Response) bool {
-	if p.Keep == rules.Forever {
-		return true
-	}
-	said, err := cacheobject.ParseResponseCacheControl(resp.Header.Get("Cache-Control"))
-	return err != nil || !said.NoStore && !said.PrivatePresent && resp.Header.Get("Vary") != "*"
-}
 
 // plain drops what net/http says around an error: the source is named elsewhere.
 func plain(err error) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,17 @@ func (f *Failure) Status() int {
 		return http.StatusBadGateway
 	}
 	return http.StatusGatewayTimeout
+}
+
+// refused says that the origin knows the thing and does not give it to us.
+func (f *Failure) refused() bool {
+	return slices.ContainsFunc(f.Tries, func(t Try) bool {
+		switch t.Status {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusUnavailableForLegalReasons:
+			return t.Origin
+		}
+		return false
+	})
 }
 
 // words says what the upstream did, for a person.

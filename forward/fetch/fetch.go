@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"hither/cache"
@@ -112,6 +113,8 @@ type Trace struct {
 type Board interface {
 	Add(measure.Sample)
 	Order(bases []string) []string
+	// Resting says that an upstream failed lately, and should wait behind the others of a fixed order.
+	Resting(base string) bool
 }
 
 // Fetcher is set up once and then used from many goroutines. Close ends the fills that are under way.
@@ -129,6 +132,7 @@ type Fetcher struct {
 	gone    memory[negative] // what the origin said it does not have
 	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
 	slots   slots
+	over    atomic.Int64 // bytes that fills hold in memory for want of a disk
 }
 
 // Fetch answers a request, or returns ErrPass, a *Failure, or ctx's error.

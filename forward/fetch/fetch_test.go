@@ -334,7 +334,7 @@ func TestATagIsResolvedByTheOriginAndCarriedByAnyone(t *testing.T) {
 		expect(t, w.get("/tag/latest"), "manifest from reg (hit) after []")
 		time.Sleep(time.Minute)
 		expect(t, w.get("/tag/latest"), "manifest from reg (revalidated) after []")
-		expect(t, w.get(path), "manifest from  (hit) after []")
+		expect(t, w.get(path), "manifest from reg (hit) after []")
 	})
 }
 

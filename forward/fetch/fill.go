@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -26,10 +25,10 @@ var errUnvouched = errors.New("sent bytes that no authority vouched for")
 type fill struct {
 	*flight
 	word    *word
-	queue   []rules.Source
-	spool   *spool
-	from    []string // the sources of the bytes in the current generation
-	refused bool     // the origin knows us and says no: strangers are not asked about what may be private
+	queue   []rules.Source // who is still to be asked
+	afresh  string         // Base of a source that is asked for all, though it could go on; empty: none
+	from    []string       // the sources of the bytes in the current generation
+	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
 	last    response      // the head of the response whose body fills the spool
 	stored  digest.Digest // the name the bytes were published under; zero before, and if they are not kept
@@ -49,7 +48,7 @@ func (fl *flight) run(ctx context.Context) {
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
 	if w.spool != nil {
-		w.spool.finish(err)
+		w.spool.finish(cmp.Or(err, errDiverged)) // without an err it was published, or turned out not to exist
 	}
 	if err != nil {
 		fl.tell(outcome{err: err})
@@ -74,39 +73,32 @@ func (w *fill) fill(ctx context.Context) error {
 		w.want = w.word.digest
 	}
 	w.queue = w.order(pending)
-	for n := 0; n < len(w.queue) && len(w.tries) < maxTries; n++ {
-		src := w.queue[n]
+	for len(w.queue) > 0 && len(w.tries) < maxTries && ctx.Err() == nil {
+		src := w.queue[0]
+		w.queue = w.queue[1:]
 		if !src.Origin && !w.mayAsk(ctx) {
 			continue
 		}
-		try := w.carry(ctx, src, w.patience(n))
+		try := w.carry(ctx, src, w.patience())
 		done, err := w.weigh(ctx, src, try)
 		if done || err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return &Failure{Name: w.req.Name, Tries: w.tries, Cause: errClosed}
-		}
 	}
-	return &Failure{Name: w.req.Name, Tries: w.tries, Cause: w.word.trouble()}
-}
-
-// mayAsk says whether a stranger may hear this name. If the origin has not yet given the subject to us, the authority must
-// have spoken first: what it knows is public.
-func (w *fill) mayAsk(ctx context.Context) bool {
-	if !w.isPublic() {
-		_ = w.word.wait(ctx)
-		if w.refused {
-			return false
-		}
+	cause := w.word.trouble()
+	if ctx.Err() != nil {
+		cause = errClosed
 	}
-	return !w.unvouched()
+	return &Failure{Name: w.req.Name, Tries: w.tries, Cause: cause}
 }
 
 // heed waits for the authority and uses its word before anybody is asked for bytes: perhaps they are here already.
 func (w *fill) heed(ctx context.Context) (done bool, err error) {
 	if err := w.word.wait(ctx); errors.Is(err, notary.ErrSecurity) {
 		return false, &Failure{Name: w.req.Name, Cause: err}
+	}
+	if w.word.pending() {
+		return false, &Failure{Name: w.req.Name, Cause: errClosed}
 	}
 	w.want = w.word.digest
 	if !w.want.Pins() {
@@ -127,49 +119,12 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 	entry.Vouched = w.word.by
 	entry.Checked = now
 	w.word.dress(&entry)
+	if entry.Header["Content-Type"] == "" && len(w.req.Path.Accept) > 0 {
+		return false, nil // it came under another name, and the client must know of which kind it is
+	}
 	w.bind(ctx, entry)
 	w.tell(outcome{entry: &entry, state: state})
 	return true, nil
-}
-
-// order is whom to ask. Without a digest that pins or proves, only the origin may send what a notary should vouch for.
-// What changes is asked of the origin first, and so is what may be private: a stranger hears a name only after the origin
-// gave it to somebody without credentials, or when the origin cannot be reached.
-func (w *fill) order(pending bool) []rules.Source {
-	match := w.word.redirect(w.req.Match)
-	all := match.Sources()
-	if w.unvouched() {
-		return match.Origins()
-	}
-	byURL := make(map[string]rules.Source, len(all))
-	bases := make([]string, 0, len(all))
-	for _, s := range all {
-		byURL[s.Base] = s
-		bases = append(bases, s.Base)
-	}
-	ordered := make([]rules.Source, 0, len(all))
-	for _, base := range w.f.Board.Order(bases) {
-		ordered = append(ordered, byURL[base])
-	}
-	if w.want == "" && !pending || !w.isPublic() {
-		slices.SortStableFunc(ordered, originFirst)
-	}
-	return ordered
-}
-
-// unvouched says that a notary should have named these bytes and could not: no verifier, no mirror.
-func (w *fill) unvouched() bool {
-	return !w.word.pending() && w.req.Path.Notary != "" && (w.word.digest == "" || w.word.digest.Weak())
-}
-
-func originFirst(a, b rules.Source) int {
-	switch {
-	case a.Origin == b.Origin:
-		return 0
-	case a.Origin:
-		return -1
-	}
-	return 1
 }
 
 const (
@@ -181,8 +136,8 @@ const (
 	stallPatience = 10 * time.Second
 )
 
-func (w *fill) patience(n int) time.Duration {
-	if n == len(w.queue)-1 {
+func (w *fill) patience() time.Duration {
+	if len(w.queue) == 0 {
 		return lastPatience
 	}
 	return headPatience
@@ -201,16 +156,16 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 			w.note(t)
 			return false, &Failure{Name: w.req.Name, Tries: w.tries, Cause: err}
 		}
-		w.blame(t, err)
+		return false, w.blame(ctx, src, t, err)
 	case unchanged:
 		w.note(t)
 		w.confirm(ctx, t)
 		return true, nil
 	case absent:
 		w.note(t)
-		w.deny(src, t)
+		w.deny(ctx, src, t)
 		return true, nil
-	case noRoom:
+	case unfit:
 		w.note(t)
 		return false, ErrPass
 	case failed:
@@ -221,12 +176,15 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 }
 
 // again lets a source have another chance at the end: one that was cut off in the middle of a body which can go on, and
-// an origin that was only late, since only it may say no.
+// an origin that was only late, since only it may say no. One that could not go on is asked for all at once.
 func (w *fill) again(src rules.Source, t *carried) {
-	if t.Outcome == measure.Refused && src.Origin {
+	if t.Outcome == measure.Refused && src.Origin && t.Status != http.StatusTooManyRequests {
 		w.refused = true
 	}
-	if t.Bytes > 0 || src.Origin && t.late && w.times(src) == 1 {
+	switch {
+	case w.afresh == src.Base:
+		w.queue = slices.Insert(w.queue, 0, src)
+	case t.Bytes > 0 || src.Origin && t.late && w.times(src) == 1:
 		w.queue = append(w.queue, src)
 	}
 }
@@ -244,133 +202,32 @@ func (w *fill) times(src rules.Source) (n int) {
 func (w *fill) note(t *carried) {
 	w.tries[t.index] = t.Try
 	if t.Outcome == measure.OK && t.Origin {
-		w.f.public.put(w.subject(), struct{}{}, w.f.now(), publicLife)
+		w.f.public.put(w.subject(), struct{}{}, w.f.now(), publicLife, maxFacts)
 	}
 	w.f.Board.Add(t.sample())
 }
 
-// blame finds who sent wrong bytes. If several sent parts it is nobody in particular, and all is fetched from one.
-func (w *fill) blame(t *carried, err error) {
+// blame finds who sent wrong bytes. If several sent parts it is nobody in particular, and all is fetched from the last. If
+// it is only a client that expects others, nobody is wrong, and once the origin spoke it is between the two.
+func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err error) error {
+	mismatch := errors.Is(err, digest.ErrMismatch)
+	mixed := slices.ContainsFunc(w.from, func(base string) bool { return base != t.Base })
+	claimed := mismatch && !mixed && w.word.spokenBy() == byClient
 	switch {
-	case errors.Is(err, errUnvouched):
+	case errors.Is(err, errUnvouched), ctx.Err() != nil, claimed, mismatch && mixed:
 		t.Outcome = measure.Canceled
-	case !errors.Is(err, digest.ErrMismatch), len(w.from) > 1:
-		t.Outcome = measure.Broken
-	default:
+	case mismatch:
 		t.Outcome = measure.WrongBytes
+	default:
+		t.Outcome = measure.Broken
 	}
 	w.note(t)
 	w.from = nil
-}
-
-// publish checks the bytes and makes them visible; nobody sees their end before.
-func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error {
-	if err := w.word.wait(ctx); errors.Is(err, notary.ErrSecurity) {
-		return err
+	if claimed && src.Origin {
+		return ErrPass
 	}
-	w.want = w.word.digest
-	if !src.Origin && w.unvouched() {
-		return errUnvouched
+	if mismatch && mixed {
+		w.queue = slices.Insert(w.queue, 0, src)
 	}
-	got, err := w.spool.commit(w.want, w.last.storable)
-	if err != nil {
-		return err
-	}
-	w.stored = got
-	entry := cache.Entry{
-		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: src.Base, Vouched: w.word.by,
-		Stored: w.f.now(), Checked: w.f.now(), Took: w.f.now().Sub(w.began),
-	}
-	w.word.dress(&entry)
-	if got != "" {
-		w.bind(ctx, entry)
-	}
-	w.note(t)
-	w.spool.finish(nil)
-	w.tellHead()
 	return nil
-}
-
-// bind records what the name means. Failing to is no reason to fail the client: the next one fetches again.
-func (w *fill) bind(ctx context.Context, e cache.Entry) {
-	if e.Vouched == byClient && w.kept.Vouched != "" && w.kept.Vouched != byClient {
-		return // an authority has spoken; a client's expectation does not replace that
-	}
-	_ = w.f.Store.Bind(ctx, cache.Name(w.req.Name), e)
-	w.f.gone.drop(w.req.Name)
-}
-
-// confirm refreshes the age of what is kept: the origin said that it is still right (RFC 9111, section 4.3.4).
-func (w *fill) confirm(ctx context.Context, t *carried) {
-	entry := w.kept
-	entry.Checked = w.f.now()
-	entry.Header = maps.Clone(entry.Header)
-	maps.Copy(entry.Header, t.header)
-	w.bind(ctx, entry)
-	w.tell(outcome{entry: &entry, state: Revalidated})
-}
-
-// goneLife is how long the origin's no is remembered. Longer would hide a version that was just published.
-const goneLife = 30 * time.Second
-
-func (w *fill) deny(src rules.Source, t *carried) {
-	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base}
-	if ct := t.header["Content-Type"]; ct != "" {
-		gone.header["Content-Type"] = ct
-	}
-	w.f.gone.put(w.req.Name, gone, w.f.now(), goneLife)
-	w.tell(outcome{gone: &gone})
-}
-
-// tellHead lets the clients begin to read.
-func (w *fill) tellHead() {
-	w.tell(outcome{spool: w.spool, header: w.word.headers(w.last.header), report: w.report()})
-}
-
-func (w *fill) report() Report {
-	r := Report{
-		Name: cache.Name(w.req.Name), Rule: w.req.Rule.Name, State: Miss, Vouched: w.word.by, Digest: cmp.Or(w.stored, w.want),
-		Tries: slices.Clone(w.tries), When: w.f.now(), Bytes: -1,
-	}
-	if len(w.from) > 0 {
-		r.Source = w.from[len(w.from)-1]
-	}
-	if w.spool != nil {
-		r.Bytes = w.spool.length()
-	}
-	return r
-}
-
-func (w *fill) isPublic() bool {
-	_, ok := w.f.public.get(w.subject(), w.f.now())
-	return ok
-}
-
-func (w *fill) subject() string { return w.req.subject() }
-
-// publicLife is how long the origin's openness about a subject is believed.
-const publicLife = time.Hour
-
-// subject is what is public or private as a whole: a module, a package, an image.
-func (r Request) subject() string { return r.Rule.Name + " " + r.Subject }
-
-// prove asks the origin, without credentials, whether what the client asks for with credentials is public. If the origin
-// cannot be reached, what is kept may still be served: it was given to us, who have none.
-func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
-	if _, ok := f.public.get(req.subject(), f.now()); ok {
-		return req, nil
-	}
-	for _, src := range req.Origins() {
-		resp, err := f.head(ctx, req.Match, src)
-		if err != nil {
-			continue
-		}
-		if resp.StatusCode != http.StatusOK {
-			return req, ErrPass
-		}
-		f.public.put(req.subject(), struct{}{}, f.now(), publicLife)
-		return req, nil
-	}
-	req.KeptOnly = true
-	return req, nil
 }

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/forward/notary"
 )
 
 // flights merges equal requests: one flight a key. The zero value works.
@@ -35,6 +37,7 @@ type flight struct {
 	out     outcome
 	once    sync.Once
 	tries   []Try
+	spool   *spool        // nil before the first byte
 	want    digest.Digest // which bytes; may become known while they arrive
 }
 
@@ -95,7 +98,7 @@ func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (
 	out := fl.out
 	switch {
 	case out.err != nil:
-		if k.blob != nil && !errors.Is(out.err, ErrPass) {
+		if k.blob != nil && excusable(out.err) {
 			a := k.answer(Stale)
 			a.Report.Tries, a.Report.Err = out.report.Tries, out.err.Error()
 			return a, nil
@@ -106,20 +109,34 @@ func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (
 		k.close()
 		return out.gone.answer(out.report.Tries, f.now()), nil
 	case out.entry != nil:
-		k.close()
 		return f.reopen(ctx, fl, k)
 	}
 	k.close()
 	return f.spooled(ctx, fl, joined)
 }
 
+// excusable says that an old copy is better than this error (RFC 5861, section 4). The origin's refusal is an answer, and
+// an authority that contradicts itself is an alarm: an old copy would hide them.
+func excusable(err error) bool {
+	var failure *Failure
+	if errors.As(err, &failure) && failure.refused() {
+		return false
+	}
+	return !errors.Is(err, ErrPass) && !errors.Is(err, notary.ErrSecurity)
+}
+
 // reopen answers from the cache after the flight found that what is kept is right.
 func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, error) {
-	blob, err := f.Store.Open(ctx, fl.out.entry.Digest)
-	if err != nil {
-		return nil, &Failure{Name: fl.req.Name, Cause: err}
+	entry := *fl.out.entry
+	if k.blob == nil || k.entry.Digest != entry.Digest {
+		k.close()
+		blob, err := f.Store.Open(ctx, entry.Digest)
+		if err != nil {
+			return nil, cmp.Or(ctx.Err(), ErrPass) // evicted just now
+		}
+		k.blob = f.healing(fl.req, entry.Digest, blob)
 	}
-	k.entry, k.blob = *fl.out.entry, f.healing(fl.req, fl.out.entry.Digest, blob)
+	k.entry = entry
 	a := k.answer(fl.out.state)
 	a.Report.Age, a.Report.Tries = 0, fl.out.report.Tries
 	return a, nil
@@ -133,17 +150,12 @@ func (f *Fetcher) spooled(ctx context.Context, fl *flight, joined bool) (*Answer
 		return nil, ErrPass
 	}
 	a := &Answer{
-		Status: http.StatusOK, Header: make(http.Header), Size: fl.out.spool.known(),
+		Status: http.StatusOK, Header: repeat(fl.out.header), Size: r.told,
 		ETag: etag(fl.out.report.Digest), Body: r, Report: fl.out.report,
 	}
 	a.Report.State = Miss
 	if joined {
 		a.Report.State = Merged
-	}
-	for key, value := range fl.out.header {
-		if key != "Etag" {
-			a.Header.Set(key, value)
-		}
 	}
 	return a, nil
 }
@@ -175,6 +187,9 @@ func (fs *flights) join(f *Fetcher, req Request, k kept) (fl *flight, joined boo
 		return nil, false, &Failure{Name: req.Name, Cause: errClosed}
 	}
 	fl, joined = fs.open[key]
+	if joined && fl.failed() {
+		joined = false // its error is for those who waited for it
+	}
 	if !joined {
 		fl = &flight{f: f, req: req, kept: k.entry, whole: k.blob != nil, ready: make(chan struct{})}
 		fs.launchLocked(key, fl)
@@ -192,11 +207,13 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 	fs.wg.Go(func() {
 		fl.run(fs.ctx)
 		fs.mu.Lock()
-		delete(fs.open, key)
+		if fs.open[key] == fl {
+			delete(fs.open, key)
+		}
 		fs.mu.Unlock()
 		fl.waiters.Wait()
-		if fl.out.spool != nil {
-			fl.out.spool.release()
+		if fl.spool != nil {
+			fl.spool.release() // also one that nobody was told of
 		}
 	})
 }
@@ -209,6 +226,16 @@ func (fs *flights) close() {
 	}
 	fs.mu.Unlock()
 	fs.wg.Wait()
+}
+
+// failed says that a flight is over and brought nothing.
+func (fl *flight) failed() bool {
+	select {
+	case <-fl.ready:
+		return fl.out.err != nil
+	default:
+		return false
+	}
 }
 
 // tell sets the outcome and wakes those who wait. Only the first call counts.

@@ -42,12 +42,9 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request) *Answer {
 			return nil
 		}
 		a := &Answer{
-			Status: http.StatusOK, Header: make(http.Header), Size: resp.ContentLength,
+			Status: http.StatusOK, Header: repeat(keepHeader(resp.Header, true)), Size: resp.ContentLength,
 			Body:   &bodiless{size: resp.ContentLength},
 			Report: Report{State: Miss, Source: src.Base},
-		}
-		for key, value := range keepHeader(resp.Header) {
-			a.Header.Set(key, value)
 		}
 		return a
 	}

@@ -48,7 +48,9 @@ func (h *healing) heal() bool {
 	if h.f.Store.Remove(ctx, h.digest) != nil {
 		return false
 	}
-	answer, err := h.f.wait(ctx, h.req, kept{now: h.f.now()})
+	req := h.req
+	req.Offset = 0 // this client has begun to read: waiting is better than breaking off
+	answer, err := h.f.wait(ctx, req, kept{now: h.f.now()})
 	if err != nil {
 		return false
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pquerna/cachecontrol/cacheobject"
@@ -31,7 +33,7 @@ func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 	if entry, err := f.Store.Lookup(ctx, cache.Name(req.Name)); err == nil && agrees(entry, req.Claim) {
 		if blob, err := f.Store.Open(ctx, entry.Digest); err == nil {
 			k.entry, k.blob = entry, f.healing(req, entry.Digest, blob)
-			k.fresh = !req.mustAsk() && k.now.Before(entry.Checked.Add(lifetime(req.Path, entry))) && !entry.Checked.After(k.now.Add(time.Minute))
+			k.fresh = !req.mustAsk() && isFresh(req.Path, entry, k.now)
 			return k, nil
 		}
 		k.entry = entry // its digest still tells which bytes to ask for
@@ -42,7 +44,11 @@ func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 			k.blob, k.fresh = f.healing(req, req.Claim, blob), true
 		}
 	}
-	return k, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		k.close()
+		return kept{}, err
+	}
+	return k, nil
 }
 
 // mustAsk says that even a fresh copy is not enough. What cannot change need not be asked for again.
@@ -72,34 +78,50 @@ func (f *Fetcher) claimed(req Request, size int64) cache.Entry {
 	}
 }
 
-// lifetime is how long after Checked an entry is fresh: what the rule allows, and no more than the origin did.
+// isFresh says whether an entry may be served without asking. What cannot change is, whatever the clock says; else an
+// entry from the future is not, for then nobody knows how old it is.
+func isFresh(p *rules.Path, e cache.Entry, now time.Time) bool {
+	life := lifetime(p, e)
+	return life == endless || now.Before(e.Checked.Add(life)) && !e.Checked.After(now.Add(time.Minute))
+}
+
+const endless = time.Duration(1 << 62)
+
+// lifetime is how long after Checked an entry is fresh: what the rule allows, and no more than the origin did. An origin
+// whose words make no sense allows nothing (RFC 9111, section 4.2.1).
 func lifetime(p *rules.Path, e cache.Entry) time.Duration {
 	if p.Keep == rules.Forever {
 		if p.Notary != "" && e.Vouched == "" {
 			return unvouchedLife
 		}
-		return 1 << 62
+		return endless
 	}
 	life := time.Duration(p.Keep)
 	said, err := cacheobject.ParseResponseCacheControl(e.Header["Cache-Control"])
-	if err != nil {
-		return life
-	}
 	switch {
-	case said.NoCachePresent:
+	case err != nil || said.NoCachePresent || said.NoStore || said.PrivatePresent:
 		return 0
 	case said.SMaxAge >= 0:
-		return min(life, time.Duration(said.SMaxAge)*time.Second)
+		return min(life, time.Duration(said.SMaxAge)*time.Second-spent(e))
 	case said.MaxAge >= 0:
-		return min(life, time.Duration(said.MaxAge)*time.Second)
+		return min(life, time.Duration(said.MaxAge)*time.Second-spent(e))
 	}
 	return life
+}
+
+// spent is how old an answer was already when it came: the origin's caches count too (RFC 9111, section 4.2.3).
+func spent(e cache.Entry) time.Duration {
+	seconds, err := strconv.ParseUint(e.Header["Age"], 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // answer serves the kept copy. It may be called once.
 func (k kept) answer(s State) *Answer {
 	a := &Answer{
-		Status: http.StatusOK, Header: make(http.Header, len(k.entry.Header)), Size: k.entry.Size,
+		Status: http.StatusOK, Header: repeat(k.entry.Header), Size: k.entry.Size,
 		ETag: etag(k.entry.Digest), Body: k.blob,
 		Report: Report{
 			State: s, Source: k.entry.Source, Vouched: k.entry.Vouched, Digest: k.entry.Digest,
@@ -109,12 +131,18 @@ func (k kept) answer(s State) *Answer {
 	if s == Hit || s == Stale {
 		a.Report.Saved = k.entry.Took
 	}
-	for key, value := range k.entry.Header {
-		if key != "Etag" { // the origin's validator is between it and us
-			a.Header.Set(key, value)
+	return a
+}
+
+// repeat is what clients get of an origin's header. Its validator and age are between it and us.
+func repeat(header map[string]string) http.Header {
+	h := make(http.Header, len(header))
+	for key, value := range header {
+		if key != "Etag" && key != "Age" {
+			h.Set(key, value)
 		}
 	}
-	return a
+	return h
 }
 
 func (k kept) close() {
@@ -131,16 +159,28 @@ func etag(d digest.Digest) string {
 	return `"` + d.String() + `"`
 }
 
-// repeated are the response headers that a client may need again.
+// repeated are the response headers that a client may need again, or we. Those that only an origin may say stand behind
+// the first few: a digest does not cover what a mirror says of its bytes.
 var repeated = [...]string{
-	"Content-Type", "Content-Disposition", "Last-Modified", "Etag", "Cache-Control", "Link",
-	"Docker-Content-Digest", "Docker-Distribution-Api-Version", "Oci-Subject", "Oci-Filters-Applied",
+	"Content-Type", "Content-Disposition", "Last-Modified", "Etag", "Cache-Control", "Age",
+	"Link", "Docker-Content-Digest", "Docker-Distribution-Api-Version", "Oci-Subject", "Oci-Filters-Applied",
 }
 
-func keepHeader(h http.Header) map[string]string {
+const fromAnybody = 6 // of repeated
+
+// keepHeader copies what is repeated. A header in several lines is one list (RFC 9110, section 5.3).
+func keepHeader(h http.Header, origin bool) map[string]string {
+	keys := repeated[:]
+	if !origin {
+		keys = keys[:fromAnybody]
+	}
 	out := make(map[string]string)
-	for _, key := range repeated {
-		if v := h.Get(key); v != "" && len(v) <= 2048 {
+	for _, key := range keys {
+		v := h.Get(key)
+		if key == "Cache-Control" || key == "Link" {
+			v = strings.Join(h.Values(key), ", ")
+		}
+		if v != "" && len(v) <= 2048 {
 			out[key] = v
 		}
 	}

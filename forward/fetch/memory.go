@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// memory remembers facts for a while. The zero value works. It holds at most maxFacts; when it is full the expired go,
-// and if that is not enough, any.
+// memory remembers facts for a while. The zero value works. When it is full the expired go, and if that is not enough,
+// any.
 type memory[V any] struct {
 	mu    sync.Mutex
 	facts map[string]fact[V]
@@ -17,17 +17,20 @@ type fact[V any] struct {
 	until time.Time
 }
 
-// maxFacts bounds one memory to a few megabytes.
-const maxFacts = 20_000
+const (
+	maxFacts = 20_000 // bounds a memory of names to a few megabytes
+	maxGones = 2_000  // bounds a memory of names with the bodies of their 404s, up to maxGone each, to 32 MiB
+)
 
-func (m *memory[V]) put(key string, value V, now time.Time, life time.Duration) {
+// put remembers one fact more, of at most most.
+func (m *memory[V]) put(key string, value V, now time.Time, life time.Duration, most int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.facts == nil {
 		m.facts = make(map[string]fact[V])
 	}
-	if len(m.facts) >= maxFacts {
-		m.shrinkLocked(now)
+	if len(m.facts) >= most {
+		m.shrinkLocked(now, most*9/10)
 	}
 	m.facts[key] = fact[V]{value, now.Add(life)}
 }
@@ -49,15 +52,15 @@ func (m *memory[V]) drop(key string) {
 	delete(m.facts, key)
 }
 
-// shrinkLocked makes room for at least a tenth of the whole.
-func (m *memory[V]) shrinkLocked(now time.Time) {
+// shrinkLocked leaves at most left facts.
+func (m *memory[V]) shrinkLocked(now time.Time, left int) {
 	for key, f := range m.facts {
 		if !now.Before(f.until) {
 			delete(m.facts, key)
 		}
 	}
 	for key := range m.facts {
-		if len(m.facts) <= maxFacts*9/10 {
+		if len(m.facts) <= left {
 			return
 		}
 		delete(m.facts, key)

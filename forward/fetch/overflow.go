@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"hither/cache"
 	"hither/cache/digest"
@@ -13,6 +14,7 @@ import (
 // went over is served, not kept.
 type overflow struct {
 	cache.Writer
+	all *atomic.Int64 // bytes that all fills of a Fetcher have gone over
 
 	mu   sync.Mutex
 	disk int64  // bytes that Writer took
@@ -20,8 +22,12 @@ type overflow struct {
 	full bool
 }
 
-// maxOverflow bounds the memory of one fill without a disk. More fails the fill; the client's next try is passed on.
-const maxOverflow = 64 << 20
+// maxOverflow bounds the memory of one fill without a disk, and maxOverflows that of all together. More fails the fill;
+// the client's next try is passed on.
+const (
+	maxOverflow  = 64 << 20
+	maxOverflows = 256 << 20
+)
 
 func (o *overflow) Write(p []byte) (int, error) {
 	o.mu.Lock()
@@ -41,11 +47,22 @@ func (o *overflow) Write(p []byte) (int, error) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.over)+len(p)-n > maxOverflow {
+	more := int64(len(p) - n)
+	if int64(len(o.over))+more > maxOverflow || o.all.Load()+more > maxOverflows {
 		return n, cache.ErrFull
 	}
+	o.all.Add(more)
 	o.over = append(o.over, p[n:]...)
 	return len(p), nil
+}
+
+// Close gives back the memory too.
+func (o *overflow) Close() error {
+	o.mu.Lock()
+	o.all.Add(-int64(len(o.over)))
+	o.over = nil
+	o.mu.Unlock()
+	return o.Writer.Close()
 }
 
 func (o *overflow) ReadAt(p []byte, off int64) (int, error) {
@@ -95,14 +112,10 @@ func (s *spool) commit(want digest.Digest, publish bool) (digest.Digest, error) 
 	return "", check(w, want, s.length())
 }
 
-// check reads the bytes again and compares them with want.
+// check compares what was spooled with want; nothing is wanted if nobody vouches.
 func check(body io.ReaderAt, want digest.Digest, size int64) error {
 	if want == "" {
 		return nil
 	}
-	v := want.Verifier()
-	if _, err := io.Copy(v, io.NewSectionReader(body, 0, size)); err != nil {
-		return err
-	}
-	return v.Verify(body, size)
+	return want.Check(body, size)
 }

@@ -109,10 +109,13 @@ func (s *spool) know(size int64, holdAll bool) {
 	s.wakeLocked()
 }
 
-// finish admits the end (nil), or fails every reader.
+// finish admits the end (nil), or fails every reader. Only the first call counts.
 func (s *spool) finish(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.done || s.err != nil {
+		return
+	}
 	if err != nil {
 		s.err = err
 	} else {
@@ -151,8 +154,23 @@ func (s *spool) length() int64 {
 	return s.end
 }
 
-// openLocked says how far a reader may read that was given high bytes, the last of them in generation gen.
-func (s *spool) openLocked(high int64, gen int) (limit int64, err error) {
+// openLocked says how far a reader may read that was told a size (-1: none) and given high bytes, the last of them in
+// generation gen. Who was told a size must not get so many bytes while it may be another's lie.
+func (s *spool) openLocked(told, high int64, gen int) (limit int64, err error) {
+	if told < 0 {
+		return s.reachLocked(high, gen)
+	}
+	if s.size >= 0 && s.size != told {
+		return 0, errDiverged
+	}
+	limit, err = s.reachLocked(high, gen)
+	if !s.done {
+		limit = min(limit, told-holdBack)
+	}
+	return limit, err
+}
+
+func (s *spool) reachLocked(high int64, gen int) (limit int64, err error) {
 	if high > 0 && gen < s.gen {
 		for _, cut := range s.cuts[gen+1:] {
 			if high > cut {
@@ -185,12 +203,13 @@ func (s *spool) reader(ctx context.Context) *spoolReader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readers++
-	return &spoolReader{s: s, left: ctx.Done(), gone: make(chan struct{})}
+	return &spoolReader{s: s, told: s.size, left: ctx.Done(), gone: make(chan struct{})}
 }
 
 // spoolReader is one client's view. Read waits for bytes; Close, from any goroutine, ends the waiting.
 type spoolReader struct {
 	s    *spool
+	told int64 // the size that its client was told; -1: none
 	pos  int64
 	high int64           // how far the client was ever given bytes
 	gen  int             // in which generation the last of them
@@ -222,7 +241,7 @@ func (r *spoolReader) Read(p []byte) (int, error) {
 func (r *spoolReader) read(p []byte) (n int, wait <-chan struct{}, err error) {
 	s := r.s
 	s.mu.Lock()
-	limit, err := s.openLocked(r.high, r.gen)
+	limit, err := s.openLocked(r.told, r.high, r.gen)
 	w, gen, moved := s.w, s.gen, s.moved
 	if err != nil || s.done && r.pos >= limit {
 		s.mu.Unlock()
@@ -237,11 +256,16 @@ func (r *spoolReader) read(p []byte) (n int, wait <-chan struct{}, err error) {
 	s.mu.Unlock()
 
 	n, err = w.ReadAt(p, r.pos)
-	if n == len(p) {
+	switch {
+	case n == len(p):
 		err = nil
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF // the end is where the spool says, not where the disk ends
 	}
 	r.pos += int64(n)
-	r.high, r.gen = max(r.high, r.pos), gen
+	if r.pos > r.high { // what was read again says nothing about the rest of what was given
+		r.high, r.gen = r.pos, gen
+	}
 	return n, nil, err
 }
 
@@ -294,7 +318,7 @@ func (r *spoolReader) Close() error {
 	return nil
 }
 
-// known is the size, -1 while it is not.
+// known is the size, -1 while nobody said it.
 func (s *spool) known() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -164,6 +164,58 @@ func TestSpoolManyReadersAndRestarts(t *testing.T) {
 	wg.Wait()
 }
 
+func TestSpoolWhatIsReadAgainDoesNotExcuseTheRest(t *testing.T) {
+	s := newSpool(&page{}, -1, false)
+	r := s.reader(t.Context())
+	defer r.Close()
+	write(t, s, "axxx")
+	if got, err := readLetters(r, 3); got != "axx" || err != nil {
+		t.Fatal(got, err)
+	}
+	s.restart(&page{})
+	write(t, s, "a")
+	r.Seek(0, io.SeekStart)
+	if got, err := readLetters(r, 1); got != "a" || err != nil {
+		t.Fatal(got, err)
+	}
+	write(t, s, "bcd")
+	s.finish(nil)
+	if got, err := readLetters(r, 3); !errors.Is(err, errDiverged) {
+		t.Errorf("\ngot  %q, %v\nwant %v", got, err, errDiverged)
+	}
+}
+
+func TestSpoolWhoWasToldASizeGetsNoOther(t *testing.T) {
+	for name, then := range map[string]string{"longer": "abcde", "shorter": "abc"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSpool(&page{}, 4*holdBack, false)
+			r := s.reader(t.Context())
+			defer r.Close()
+			write(t, s, "ab")
+			s.restart(&page{})
+			s.know(-1, false)
+			write(t, s, then)
+			s.finish(nil)
+			if got, err := readLetters(r, 4); !errors.Is(err, errDiverged) {
+				t.Errorf("\ngot  %q, %v\nwant %v", got, err, errDiverged)
+			}
+		})
+	}
+}
+
+func TestSpoolADiskThatEndsEarlyIsNoEnd(t *testing.T) {
+	p := &page{}
+	s := newSpool(p, -1, true)
+	r := s.reader(t.Context())
+	defer r.Close()
+	write(t, s, "abc")
+	s.finish(nil)
+	p.text = p.text[:holdBack]
+	if n, err := io.Copy(io.Discard, r); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("\ngot  %d bytes, %v\nwant %v", n, err, io.ErrUnexpectedEOF)
+	}
+}
+
 func FuzzSpool(f *testing.F) {
 	f.Add([]byte("abc"), []byte("abcd"), uint8(1))
 	f.Add([]byte("abc"), []byte("xbcd"), uint8(9))

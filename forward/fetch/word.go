@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"hither/cache"
 	"hither/cache/digest"
@@ -29,12 +30,10 @@ func (fl *flight) ask(ctx context.Context) *word {
 	switch {
 	case fl.req.Claim != "" && !fl.req.Claim.Weak():
 		w.digest, w.by = fl.req.Claim, byClient
-	case fl.kept.Digest.Pins() && !fl.whole && fl.kept.Vouched != "" && fl.kept.Vouched != byClient && fl.req.Path.Keep == rules.Forever:
+	case fl.remembers() && !beside(n):
 		w.digest, w.by = fl.kept.Digest, fl.kept.Vouched // evicted or damaged; its name does not change
 	case n != nil:
-		if b, ok := n.(notary.Besider); ok {
-			w.beside = b.Beside()
-		}
+		w.beside = beside(n)
 		fl.f.flights.wg.Go(func() { w.listen(ctx, n, fl.req) })
 		return w
 	}
@@ -42,8 +41,25 @@ func (fl *flight) ask(ctx context.Context) *word {
 	return w
 }
 
+// remembers says that an authority once named the bytes of what is not here any more.
+func (fl *flight) remembers() bool {
+	return fl.kept.Digest.Pins() && !fl.whole && fl.kept.Vouched != "" && fl.kept.Vouched != byClient && fl.req.Path.Keep == rules.Forever
+}
+
+// beside says that a notary need not be waited for. Its word may be an h1, which another zip than the one that was kept
+// fulfils too: it must be asked again.
+func beside(n notary.Notary) bool {
+	b, ok := n.(notary.Besider)
+	return ok && b.Beside()
+}
+
+// wordPatience is how long an authority may think. It is longer than what its own questions may take.
+const wordPatience = 3 * time.Minute
+
 func (w *word) listen(ctx context.Context, n notary.Notary, req Request) {
 	defer close(w.heard)
+	ctx, cancel := context.WithTimeout(ctx, wordPatience)
+	defer cancel()
 	said, err := n.Attest(ctx, req.Match)
 	if err != nil {
 		w.err = err
@@ -52,7 +68,8 @@ func (w *word) listen(ctx context.Context, n notary.Notary, req Request) {
 	w.digest, w.by, w.path, w.header = said.Digest, req.Path.Notary, said.Path, said.Header
 }
 
-// wait hears the word out. An error other than ErrSecurity only means that nobody vouches.
+// wait hears the word out. An error other than ErrSecurity only means that nobody vouches, or, while the word is pending,
+// that the fill is ended.
 func (w *word) wait(ctx context.Context) error {
 	select {
 	case <-w.heard:
@@ -60,6 +77,14 @@ func (w *word) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// spokenBy is who vouches; empty if nobody does, or not yet.
+func (w *word) spokenBy() string {
+	if w.pending() {
+		return ""
+	}
+	return w.by
 }
 
 // pending says that the authority is still thinking.

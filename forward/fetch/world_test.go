@@ -17,7 +17,6 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
-	"hither/cache/mem"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/notary"
@@ -68,6 +67,21 @@ subject = "{name}"
 [[path]]
 match = "/doc/{name}"
 keep  = "1m"
+[[path]]
+match   = "/manifest/{digest:digest}"
+keep    = "forever"
+from    = "any"
+notary  = "path"
+subject = "blobs"
+accept  = ["application/a", "application/b"]
+
+[[host]]
+name   = "twin"
+origin = ["https://one", "https://two"]
+[[path]]
+match = "/twin/{name}"
+host  = "twin"
+keep  = "1m"
 `
 
 type world struct {
@@ -80,6 +94,7 @@ type world struct {
 	asked   []string // "near /blob/…" in order
 	reports []fetch.Report
 	board   board
+	disk    *disk
 }
 
 // host is an upstream and its wires.
@@ -93,15 +108,17 @@ type host struct {
 	cut    int           // after so many bytes the connection breaks
 	flip   int           // this byte (from 1) is wrong
 	etag   string
-	gate   chan struct{} // bytes after the first 9 MiB wait for it
-	heads  int
+	gate   chan struct{}                      // bytes after the first 9 MiB wait for it
+	drip   time.Duration                      // before each byte
+	wild   func(*http.Request) *http.Response // answers instead; nil: as the wires say
 }
 
 // board asks in the order it is told, and remembers what it heard.
 type board struct {
-	mu    sync.Mutex
-	first []string
-	heard []measure.Sample
+	mu      sync.Mutex
+	first   []string
+	resting []string
+	heard   []measure.Sample
 }
 
 func (b *board) Add(s measure.Sample) {
@@ -114,6 +131,10 @@ func (b *board) Order(bases []string) []string {
 	out := slices.Clone(bases)
 	slices.SortStableFunc(out, func(x, y string) int { return b.rank(x) - b.rank(y) })
 	return out
+}
+
+func (b *board) Resting(base string) bool {
+	return slices.Contains(b.resting, strings.TrimPrefix(base, "https://"))
 }
 
 func (b *board) rank(base string) int {
@@ -137,19 +158,25 @@ func (b *board) outcomes(base string) (out []measure.Outcome) {
 // scribe is a notary with wires.
 type scribe struct {
 	digest digest.Digest
+	by     func(rules.Match) digest.Digest // instead of digest; may be nil
 	path   string
+	header map[string]string
 	err    error
 	lag    time.Duration
 	beside bool
 }
 
-func (s *scribe) Attest(ctx context.Context, _ rules.Match) (notary.Attestation, error) {
+func (s *scribe) Attest(ctx context.Context, m rules.Match) (notary.Attestation, error) {
 	select {
 	case <-time.After(s.lag):
 	case <-ctx.Done():
 		return notary.Attestation{}, ctx.Err()
 	}
-	return notary.Attestation{Digest: s.digest, Path: s.path}, s.err
+	said := notary.Attestation{Digest: s.digest, Path: s.path, Header: s.header}
+	if s.by != nil {
+		said.Digest = s.by(m)
+	}
+	return said, s.err
 }
 
 func (s *scribe) Beside() bool { return s.beside }
@@ -161,14 +188,15 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{
 		t: t, set: set, board: board{first: []string{"near", "reg", "far"}},
-		hosts:  map[string]*host{"reg": {}, "near": {}, "far": {}},
+		hosts:  map[string]*host{"reg": {}, "near": {}, "far": {}, "one": {}, "two": {}},
+		disk:   &disk{room: -1, bad: map[digest.Digest]int64{}},
 		notary: map[string]*scribe{"gosum": {beside: true, err: notary.ErrUnknown}, "npm": {}, "tag": {}},
 	}
 	for _, h := range w.hosts {
 		h.files = make(map[string][]byte)
 	}
 	w.Fetcher = &fetch.Fetcher{
-		Store: &mem.Store{}, Board: &w.board, Transport: w, Private: []string{"secret"},
+		Store: w.disk, Board: &w.board, Transport: w, Private: []string{"secret"},
 		Notaries: map[string]notary.Notary{"path": notary.Path{}, "gosum": w.notary["gosum"], "npm": w.notary["npm"], "tag": w.notary["tag"]},
 		Trace: fetch.Trace{Filled: func(r fetch.Report) {
 			w.mu.Lock()
@@ -176,7 +204,10 @@ func newWorld(t *testing.T) *world {
 			w.reports = append(w.reports, r)
 		}},
 	}
-	t.Cleanup(w.Close)
+	t.Cleanup(func() {
+		w.Close()
+		w.disk.mustBeShut(t)
+	})
 	return w
 }
 
@@ -194,8 +225,10 @@ func (w *world) blob(body []byte) string {
 	return path
 }
 
-func (w *world) request(path string) fetch.Request {
-	m, ok := w.set.Match("reg", query(path))
+func (w *world) request(path string) fetch.Request { return w.requestOf("reg", path) }
+
+func (w *world) requestOf(host, path string) fetch.Request {
+	m, ok := w.set.Match(host, query(path))
 	if !ok {
 		w.t.Fatalf("no rule speaks of %s", path)
 	}
@@ -208,9 +241,12 @@ func (w *world) open(req fetch.Request) (*fetch.Answer, error) {
 }
 
 // get fetches and reads; it says "BODY from SOURCE after [ASKED]".
-func (w *world) get(path string) string {
+func (w *world) get(path string) string { return w.ask(w.request(path)) }
+
+// ask is get for any request.
+func (w *world) ask(req fetch.Request) string {
 	before := len(w.seen())
-	a, err := w.open(w.request(path))
+	a, err := w.open(req)
 	if err != nil {
 		return fmt.Sprintf("%s after %v", kind(err), w.seen()[before:])
 	}
@@ -267,6 +303,9 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h.dead {
 		return nil, errors.New("connection refused")
 	}
+	if h.wild != nil {
+		return h.wild(req), nil
+	}
 	return h.answer(req), nil
 }
 
@@ -290,6 +329,10 @@ func (h *host) answer(req *http.Request) *http.Response {
 	at := 0
 	if r, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes="); ok && resp.StatusCode == http.StatusOK {
 		at, _ = strconv.Atoi(strings.TrimSuffix(r, "-"))
+		if at >= len(body) {
+			resp.StatusCode, resp.ContentLength, resp.Body = http.StatusRequestedRangeNotSatisfiable, 0, http.NoBody
+			return resp
+		}
 		resp.StatusCode, resp.ContentLength = http.StatusPartialContent, int64(len(body)-at)
 		resp.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", at, len(body)-1, len(body)))
 	}
@@ -329,6 +372,14 @@ func (w *wire) Read(p []byte) (int, error) {
 	if w.at >= len(w.body) {
 		return 0, io.EOF
 	}
+	if w.h.drip > 0 {
+		p = p[:1]
+		select {
+		case <-time.After(w.h.drip):
+		case <-w.ctx.Done():
+			return 0, w.ctx.Err()
+		}
+	}
 	n := copy(p, w.body[w.at:])
 	for _, stop := range []int{w.h.hang, w.h.cut} {
 		if stop > 0 {
@@ -342,4 +393,4 @@ func (w *wire) Read(p []byte) (int, error) {
 
 func (w *wire) Close() error { return nil }
 
-var _ cache.Store = &mem.Store{}
+var _ cache.Store = &disk{}

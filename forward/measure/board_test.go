@@ -237,6 +237,29 @@ func TestEjectionEndsHalfOpenAndGrows(t *testing.T) {
 	}
 }
 
+func TestAfterItsRestOneCallerInTrialTriesIt(t *testing.T) {
+	w := newWorld()
+	for _, step := range []struct {
+		name string
+		do   func()
+		want bool
+	}{
+		{"nothing is known", func() {}, false},
+		{"two failures", func() { w.saw(near, 2, Broken, 0) }, false},
+		{"the third", func() { w.saw(near, 1, Broken, 0) }, true},
+		{"its time is over: the first caller", func() { w.after(timeOut) }, false},
+		{"the second caller", func() {}, true},
+		{"no sample came of the first", func() { w.after(trial) }, false},
+		{"it answered", func() { w.saw(near, 1, OK, 20*ms) }, false},
+		{"wrong bytes", func() { w.saw(near, 1, WrongBytes, 20*ms) }, true},
+	} {
+		step.do()
+		if got := w.Resting(near); got != step.want {
+			t.Errorf("%s: resting\ngot  %v\nwant %v", step.name, got, step.want)
+		}
+	}
+}
+
 func TestFailuresOfWhatWasBegunBeforeDoNotProlong(t *testing.T) {
 	w := newWorld()
 	w.saw(near, 48, Broken, 0)

@@ -74,6 +74,25 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
+// Resting says that an upstream failed lately and should be asked behind the others, where the order is otherwise fixed: an
+// origin that cannot be reached must not delay every request by its silence. When its time is over, one caller in trial
+// hears false, and tries it.
+func (b *Board) Resting(base string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, now := b.bases[base], b.now()
+	switch r.state(now) {
+	case Ejected, Quarantined:
+		return true
+	case HalfOpen:
+		if now.Before(r.tried.Add(trial)) {
+			return true
+		}
+		r.tried = now
+	}
+	return false
+}
+
 // Order returns the bases sorted by whom to ask first: the measured ones by the time they would need, behind them the
 // unmeasured as given, behind them those that failed lately, last those that sent wrong bytes. So the given order, origins
 // first, holds while nothing is known and when everything is down. Every 20th call puts one unmeasured base first.

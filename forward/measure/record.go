@@ -15,6 +15,9 @@ const (
 	maxTimeOut = 10 * time.Minute
 	// longest is the most that a wait or a transfer counts for; a clock that jumped must not make an average overflow.
 	longest = time.Hour
+	// trial is how long a half-open upstream has to prove itself before another caller tries it. It is longer than a
+	// source may take to begin its answer.
+	trial = 10 * time.Second
 	// quarantine is for how long wrong bytes are remembered. A mirror that mixes up files does it again.
 	quarantine = 24 * time.Hour
 )
@@ -43,6 +46,7 @@ type record struct {
 	cause       Outcome   // of the last failure
 	ejected     time.Time // until when; zero: not ejected
 	quarantined time.Time // until when; zero: never sent wrong bytes
+	tried       time.Time // when Resting last let a caller try it, half-open
 }
 
 // state tells how the upstream stands now.

@@ -1,0 +1,144 @@
+package fetch
+
+import (
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pquerna/cachecontrol/cacheobject"
+
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+// maxGone bounds the body of a 404 that is repeated to the client; cmd/go prints the first lines of it.
+const maxGone = 16 << 10
+
+// judge looks at the head of an answer. done means that there is no body to fetch.
+func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bool, err error) {
+	kind := t.header["Content-Type"]
+	switch code := resp.StatusCode; {
+	case code == http.StatusNotModified && t.conditional:
+		t.verdict, t.Outcome = unchanged, measure.OK
+		return true, nil
+	case code == http.StatusNotFound || code == http.StatusGone:
+		t.Outcome = measure.Missing
+		if src.Origin {
+			t.verdict = absent
+			t.body = explanation(resp)
+		}
+		return src.Origin, fmt.Errorf("answered %d", code)
+	case code == http.StatusOK, code == http.StatusPartialContent && t.offset > 0:
+	case code == http.StatusRequestedRangeNotSatisfiable && t.offset > 0:
+		w.afresh, t.Outcome = src.Base, measure.Canceled // perhaps too much came before
+		return true, fmt.Errorf("has nothing behind byte %d", t.offset)
+	case code >= 500:
+		return true, fmt.Errorf("answered %d", code)
+	default:
+		t.Outcome = measure.Refused
+		return true, fmt.Errorf("answered %d", code)
+	}
+	if strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(w.req.Path.Type, "text/html") {
+		t.Outcome = measure.Refused
+		return true, errors.New("sent a web page instead of the thing")
+	}
+	if asked := w.req.Path.Accept; len(asked) > 0 && !src.Origin && !slices.Contains(asked, mediaType(kind)) {
+		t.Outcome = measure.Refused // a digest does not cover what it calls the bytes, and the name would be kept with them
+		return true, fmt.Errorf("sent %q, which is none of the kinds that were asked for", kind)
+	}
+	if want := w.req.Path.Type; want != "" && !src.Origin && !strings.HasPrefix(kind, want) {
+		t.Outcome = measure.Refused
+		return true, fmt.Errorf("sent %q instead of %q", kind, want)
+	}
+	return false, nil
+}
+
+// explanation is the body of a 404, as far as it can be read.
+func explanation(resp *http.Response) []byte {
+	body, _, err := decode(resp)
+	if err != nil {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(body, maxGone))
+	return text
+}
+
+// decode undoes a coding that we asked for. What a digest pins we never ask for encoded.
+func decode(resp *http.Response) (body io.Reader, decoded bool, err error) {
+	if resp.Request == nil || resp.Request.Header.Get("Accept-Encoding") != "gzip" || !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		return resp.Body, false, nil
+	}
+	z, err := gzip.NewReader(resp.Body)
+	if err != nil {
+		return nil, false, fmt.Errorf("sent broken gzip: %w", err)
+	}
+	return &atMost{r: z, left: maxDecoded}, true, nil
+}
+
+// coded says that a body is in a coding which we did not ask for, so that only a digest could tell whether it is the thing.
+func coded(resp *http.Response) bool {
+	coding := resp.Header.Get("Content-Encoding")
+	return coding != "" && !strings.EqualFold(coding, "identity")
+}
+
+// maxDecoded stops a gzip bomb. The largest packuments decode to 150 MB.
+const maxDecoded = 1 << 30
+
+// atMost fails behind so many bytes. To end there, as io.LimitReader does, would make a part look like the whole.
+type atMost struct {
+	r    io.Reader
+	left int64
+}
+
+func (a *atMost) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	if a.left -= int64(n); a.left < 0 {
+		return 0, errors.New("sent more than anybody can want")
+	}
+	return n, err
+}
+
+// rangeTotal checks a 206 (RFC 9110, section 14.4): it must begin where we asked, and tell the whole length.
+func rangeTotal(resp *http.Response, offset int64) (int64, error) {
+	said := resp.Header.Get("Content-Range")
+	rest, ok := strings.CutPrefix(said, "bytes "+strconv.FormatInt(offset, 10)+"-")
+	last, total, cut := strings.Cut(rest, "/")
+	size, err := strconv.ParseInt(total, 10, 64)
+	end, err2 := strconv.ParseInt(last, 10, 64)
+	lied := resp.ContentLength >= 0 && resp.ContentLength != size-offset
+	if !ok || !cut || err != nil || err2 != nil || end != size-1 || size <= offset || lied {
+		return 0, fmt.Errorf("answered a request for bytes from %d with Content-Range %q", offset, said)
+	}
+	return size, nil
+}
+
+// storable says whether a shared cache may keep the answer (RFC 9111, section 3). What cannot change by its kind is kept
+// whatever the server's defaults say.
+func storable(p *rules.Path, resp *http.Response) bool {
+	if p.Keep == rules.Forever {
+		return true
+	}
+	for name := range strings.SplitSeq(strings.Join(resp.Header.Values("Vary"), ","), ",") {
+		if strings.TrimSpace(name) == "*" {
+			return false
+		}
+	}
+	control := strings.Join(resp.Header.Values("Cache-Control"), ", ")
+	said, err := cacheobject.ParseResponseCacheControl(control)
+	if err != nil {
+		control = strings.ToLower(control)
+		return !strings.Contains(control, "no-store") && !strings.Contains(control, "private")
+	}
+	return !said.NoStore && !said.PrivatePresent
+}
+
+// mediaType is a Content-Type without its parameters.
+func mediaType(kind string) string {
+	kind, _, _ = strings.Cut(kind, ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}

@@ -1,0 +1,103 @@
+package fetch
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"hither/rules"
+)
+
+// order is whom to ask. Without a digest that pins or proves, only the origin may send what a notary should vouch for.
+// What changes is asked of the origin first, and so is what may be private: a stranger hears a name only after the origin
+// gave it to somebody without credentials, or when the origin cannot be reached.
+func (w *fill) order(pending bool) []rules.Source {
+	match := w.word.redirect(w.req.Match)
+	all := match.Sources()
+	if w.unvouched() {
+		return w.awake(match.Origins())
+	}
+	byBase := make(map[string]rules.Source, len(all))
+	bases := make([]string, 0, len(all))
+	for _, s := range all {
+		byBase[s.Base] = s
+		bases = append(bases, s.Base)
+	}
+	originsFirst := w.want == "" && !pending || !w.isPublic()
+	var ordered []rules.Source
+	if originsFirst {
+		ordered = w.awake(match.Origins())
+	}
+	for _, base := range w.f.Board.Order(bases) {
+		if s := byBase[base]; !s.Origin || !originsFirst {
+			ordered = append(ordered, s)
+		}
+	}
+	return ordered
+}
+
+// awake keeps the origins in their own order, for the first that answers decides; but those that failed lately stand last,
+// so that not every request waits for them.
+func (w *fill) awake(origins []rules.Source) []rules.Source {
+	var resting []rules.Source
+	awake := make([]rules.Source, 0, len(origins))
+	for _, o := range origins {
+		if len(origins) > 1 && w.f.Board.Resting(o.Base) {
+			resting = append(resting, o)
+		} else {
+			awake = append(awake, o)
+		}
+	}
+	return append(awake, resting...)
+}
+
+// unvouched says that a notary should have named these bytes and could not: no verifier, no mirror.
+func (w *fill) unvouched() bool {
+	return !w.word.pending() && w.req.Path.Notary != "" && (w.word.digest == "" || w.word.digest.Weak())
+}
+
+// mayAsk says whether a stranger may hear this name. If the origin has not yet given the subject to us, the authority must
+// have spoken first: what it knows is public.
+func (w *fill) mayAsk(ctx context.Context) bool {
+	if !w.isPublic() {
+		_ = w.word.wait(ctx)
+		if w.refused || w.word.pending() {
+			return false
+		}
+	}
+	return !w.unvouched()
+}
+
+func (w *fill) isPublic() bool {
+	_, ok := w.f.public.get(w.subject(), w.f.now())
+	return ok
+}
+
+func (w *fill) subject() string { return w.req.subject() }
+
+// publicLife is how long the origin's openness about a subject is believed.
+const publicLife = time.Hour
+
+// subject is what is public or private as a whole: a module, a package, an image.
+func (r Request) subject() string { return r.Rule.Name + " " + r.Subject }
+
+// prove asks the origin, without credentials, whether what the client asks for with credentials is public. If the origin
+// cannot be reached, what is kept may still be served: it was given to us, who have none.
+func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
+	if _, ok := f.public.get(req.subject(), f.now()); ok {
+		return req, nil
+	}
+	for _, src := range req.Origins() {
+		resp, err := f.head(ctx, req.Match, src)
+		if err != nil {
+			continue
+		}
+		if resp.StatusCode != http.StatusOK {
+			return req, ErrPass
+		}
+		f.public.put(req.subject(), struct{}{}, f.now(), publicLife, maxFacts)
+		return req, nil
+	}
+	req.KeptOnly = true
+	return req, nil
+}

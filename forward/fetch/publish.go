@@ -1,0 +1,104 @@
+package fetch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"hither/cache"
+	"hither/forward/notary"
+	"hither/rules"
+)
+
+// publish checks the bytes and makes them visible; nobody sees their end before.
+func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error {
+	if err := w.word.wait(ctx); errors.Is(err, notary.ErrSecurity) || w.word.pending() {
+		return err
+	}
+	w.want = w.word.digest
+	if !src.Origin && w.unvouched() {
+		return errUnvouched
+	}
+	got, err := w.spool.commit(w.want, w.last.storable)
+	if err != nil {
+		return err
+	}
+	w.stored = got
+	entry := cache.Entry{
+		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: src.Base, Vouched: w.word.by,
+		Stored: w.f.now(), Checked: w.f.now(), Took: w.f.now().Sub(w.began),
+	}
+	w.word.dress(&entry)
+	if got != "" {
+		w.bind(ctx, entry)
+	}
+	w.note(t)
+	w.spool.finish(nil)
+	w.tellHead()
+	return nil
+}
+
+// bind records what the name means. Failing to is no reason to fail the client: the next one fetches again.
+func (w *fill) bind(ctx context.Context, e cache.Entry) {
+	if e.Vouched == byClient && w.kept.Vouched != "" && w.kept.Vouched != byClient {
+		return // an authority has spoken; a client's expectation does not replace that
+	}
+	_ = w.f.Store.Bind(ctx, cache.Name(w.req.Name), e)
+	w.f.gone.drop(w.req.Name)
+	// A client asks for what a tag means by its digest next, and wants the same headers.
+	if at := w.word.redirect(w.req.Match); at.Name != w.req.Name && at.Path.Keep == rules.Forever && e.Digest.Pins() && e.Digest == w.want {
+		_ = w.f.Store.Bind(ctx, cache.Name(at.Name), e)
+	}
+}
+
+// confirm refreshes the age of what is kept: the origin said that it is still right (RFC 9111, section 4.3.4).
+func (w *fill) confirm(ctx context.Context, t *carried) {
+	entry := w.kept
+	entry.Checked = w.f.now()
+	entry.Header = maps.Clone(t.header) // there is one: the request was conditional
+	for key, value := range w.kept.Header {
+		if _, ok := t.header[key]; key == "Content-Type" || !ok && key != "Age" {
+			entry.Header[key] = value
+		}
+	}
+	w.bind(ctx, entry)
+	w.tell(outcome{entry: &entry, state: Revalidated})
+}
+
+// goneLife is how long the origin's no is remembered. Longer would hide a version that was just published.
+const goneLife = 30 * time.Second
+
+// deny passes on the origin's no.
+func (w *fill) deny(ctx context.Context, src rules.Source, t *carried) {
+	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base}
+	if ct := t.header["Content-Type"]; ct != "" {
+		gone.header["Content-Type"] = ct
+	}
+	w.f.gone.put(w.req.Name, gone, w.f.now(), goneLife, maxGones)
+	if w.kept.Digest != "" {
+		_ = w.f.Store.Forget(ctx, cache.Name(w.req.Name)) // or it came to life again when the origin is away
+	}
+	w.tell(outcome{gone: &gone})
+}
+
+// tellHead lets the clients begin to read.
+func (w *fill) tellHead() {
+	w.tell(outcome{spool: w.spool, header: w.word.headers(w.last.header), report: w.report()})
+}
+
+func (w *fill) report() Report {
+	r := Report{
+		Name: cache.Name(w.req.Name), Rule: w.req.Rule.Name, State: Miss, Vouched: w.word.spokenBy(), Digest: cmp.Or(w.stored, w.want),
+		Tries: slices.Clone(w.tries), When: w.f.now(), Bytes: -1,
+	}
+	if len(w.from) > 0 {
+		r.Source = w.from[len(w.from)-1]
+	}
+	if w.spool != nil {
+		r.Bytes = w.spool.length()
+	}
+	return r
+}
