@@ -23,7 +23,7 @@ const (
 // finds a pointer that leads to the wrong value.
 const sealSize = 4
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant that Go cannot write as one
 
 // errDamaged reports a chunk that is not there, or not what was written.
 var errDamaged = errors.New("a chunk was damaged on the disk")
@@ -60,7 +60,7 @@ func (s *Store) load(id uint64, n uint32, size int, buf []byte) ([]byte, error) 
 	var got []byte
 	err := s.view(key, func(value []byte) {
 		if len(value) == size+sealSize {
-			got = append(buf[:0], value...)
+			got = append(buf[:0], value...) //nolint:gocritic // buf is the memory, got is what stands in it
 		}
 	})
 	if errors.Is(err, badger.ErrKeyNotFound) || err == nil && got == nil {

@@ -18,7 +18,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // the fields have other types elsewhere
 }
 
 func totalBytes(dir string) (int64, error) {
@@ -26,13 +26,13 @@ func totalBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Blocks) * int64(st.Bsize), nil
+	return int64(st.Blocks) * int64(st.Bsize), nil //nolint:unconvert // the same
 }
 
 // allocated is what a file takes on the disk: a sparse one takes less than its size.
 func allocated(info fs.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int64(st.Blocks) * 512 // stat(2): always units of 512
+		return int64(st.Blocks) * 512 //nolint:unconvert // the same; stat(2): always units of 512
 	}
 	return info.Size()
 }

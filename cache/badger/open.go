@@ -54,7 +54,7 @@ func Open(opt Options) (*Store, error) {
 	if err := s.sayHello(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cache in %s: %w", opt.Dir, err), db.Close())
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
 	s.stop = stop
 	s.running.Add(1)
 	go s.keep(ctx)

@@ -55,7 +55,7 @@ func (s *Store) verify(ctx context.Context, d digest.Digest) (int64, error) {
 // prove checks a blob once, however many want to open it. A wrong one is not found. The check goes on when ctx ends, for
 // the next who asks.
 func (s *Store) prove(ctx context.Context, d digest.Digest) error {
-	result := s.checks.DoChan(string(d), func() (any, error) { return s.verify(context.Background(), d) })
+	result := s.checks.DoChan(string(d), func() (any, error) { return s.verify(context.WithoutCancel(ctx), d) })
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -98,7 +98,7 @@ func (w *writer) fill(p []byte) int {
 	w.growLocked(len(w.tail) + n)
 	w.tail = append(w.tail, p[:n]...)
 	w.size += int64(n)
-	w.namer.Write(p[:n])
+	_, _ = w.namer.Write(p[:n]) // hashes do not fail
 	return n
 }
 
@@ -152,7 +152,7 @@ func (w *writer) enterJournal() error {
 
 // takeOff waits until n more bytes may fly.
 func (s *Store) takeOff(n int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stall)
+	ctx, cancel := context.WithTimeout(context.Background(), stall) //nolint:forbidigo // an io.Writer has no context; stall ends it
 	defer cancel()
 	if err := s.flight.Acquire(ctx, int64(n)); err != nil {
 		return fmt.Errorf("the disk took nothing for %v", stall)

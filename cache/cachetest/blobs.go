@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/sha1"
+	"errors"
 	"fmt"
 	"io"
 	"testing/iotest"
@@ -38,7 +39,7 @@ var aboutBlobs = []promise{
 			for off := i * 1000; off < len(body); off += 90_001 {
 				p := make([]byte, 70_000)
 				n, err := b.ReadAt(p, int64(off))
-				if err != nil && err != io.EOF {
+				if err != nil && !errors.Is(err, io.EOF) {
 					return err
 				}
 				if !bytes.Equal(p[:n], body[off:min(off+len(p), len(body))]) {
@@ -92,7 +93,7 @@ var aboutBlobs = []promise{
 	{"a closed blob is not read", func(w world) {
 		b := w.open(w.fill("", content(6, 100)))
 		w.must(b.Close())
-		if n, err := b.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
+		if n, err := b.Read(make([]byte, 10)); n != 0 || err == nil || errors.Is(err, io.EOF) {
 			w.t.Errorf("Read after Close\n got %d, %v\nwant an error", n, err)
 		}
 		b.Close() // twice must not upset the count of readers
@@ -109,7 +110,8 @@ func module(w world) ([]byte, digest.Digest) {
 		name := fmt.Sprintf("example.com/m@v1.0.0/file%d", 6-i)
 		f, err := z.Create(name)
 		w.must(err)
-		f.Write(content(byte(6-i), 100_000))
+		_, err = f.Write(content(byte(6-i), 100_000))
+		w.must(err)
 		names = append(names, name)
 	}
 	w.must(z.Close())

@@ -184,7 +184,7 @@ func checkClosing(w world) {
 		})
 	}
 	b := w.open(d)
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond) //nolint:forbidigo // a store with a disk knows no virtual time; whatever comes first is right
 	w.must(w.Close())
 	all.Wait()
 	b.Close()

@@ -83,7 +83,7 @@ var aboutNames = []promise{
 		for i := range 10 {
 			w.bind(cache.Name(fmt.Sprint(i)), cache.Entry{})
 		}
-		w.must(w.Names(w.ctx(), func(name cache.Name, e cache.Entry) bool {
+		w.must(w.Names(w.ctx(), func(name cache.Name, _ cache.Entry) bool {
 			w.must(w.Forget(w.ctx(), name))
 			return true
 		}))

@@ -148,7 +148,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	w.namer.Write(p)
+	_, _ = w.namer.Write(p) // hashes do not fail
 	w.body.append(p)
 	return len(p), nil
 }

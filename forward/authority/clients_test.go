@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestCurlAgrees(t *testing.T) {
 	ca := live(t, "a.example", "b.example")
 	_, port, _ := net.SplitHostPort(server(t, ca, ""))
 	for _, version := range [][]string{{"--http1.1"}, {"--http2"}, {"--tls-max", "1.2"}} {
-		args := append(version, "-sS", "--noproxy", "*", "--cacert", ca.File(), "--resolve", "a.example:"+port+":127.0.0.1", "https://a.example:"+port+"/")
+		args := append(slices.Clone(version), "-sS", "--noproxy", "*", "--cacert", ca.File(), "--resolve", "a.example:"+port+":127.0.0.1", "https://a.example:"+port+"/")
 		out, err := run(t, "curl", args...)
 		if err != nil || !strings.HasPrefix(out, "hello HTTP/") {
 			t.Errorf("%s\ngot  %s (%v)\nwant hello", version, out, err)

@@ -31,7 +31,7 @@ func lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) { //nolint:forbidigo // a file lock cannot be waited for otherwise; lockPatience bounds it
 		taken, err := tryLock(file)
 		if taken {
 			return func() { file.Close() }, nil

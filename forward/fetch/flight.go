@@ -61,7 +61,7 @@ type negative struct {
 }
 
 // errClosed ends the fills of a Fetcher that was closed.
-var errClosed = errors.New("Hither is stopping")
+var errClosed = errors.New("this Hither is stopping")
 
 // staleAfter is how long a client waits for a source if an old copy lies ready. The fill goes on, for the next one.
 const staleAfter = 4 * time.Second

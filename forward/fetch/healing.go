@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"hither/cache"
@@ -27,7 +28,7 @@ func (f *Fetcher) healing(req Request, d digest.Digest, blob cache.Blob) io.Read
 func (h *healing) Read(p []byte) (int, error) {
 	n, err := h.ReadSeekCloser.Read(p)
 	h.pos += int64(n)
-	if err != nil && err != io.EOF && !h.healed && h.digest.Pins() && h.heal() {
+	if err != nil && !errors.Is(err, io.EOF) && !h.healed && h.digest.Pins() && h.heal() {
 		return n, nil
 	}
 	return n, err

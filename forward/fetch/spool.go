@@ -259,7 +259,7 @@ func (r *spoolReader) read(p []byte) (n int, wait <-chan struct{}, err error) {
 	switch {
 	case n == len(p):
 		err = nil
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF // the end is where the spool says, not where the disk ends
 	}
 	r.pos += int64(n)

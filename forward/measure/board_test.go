@@ -79,7 +79,7 @@ func (h history) run(t *testing.T) {
 func TestTheFastestGoesFirst(t *testing.T) {
 	for _, h := range []history{
 		{"at a cold start the given order holds, the origin first",
-			func(w *world) {},
+			func(*world) {},
 			[]string{origin, near, far}},
 		{"the one that answers sooner goes first",
 			func(w *world) { w.saw(origin, 4, OK, 200*ms); w.saw(near, 4, OK, 20*ms); w.saw(far, 4, OK, 90*ms) },
@@ -349,7 +349,7 @@ func TestTheZeroBoardUsesTheRealClock(t *testing.T) {
 	})
 }
 
-func TestManyAtOnce(t *testing.T) {
+func TestManyAtOnce(_ *testing.T) {
 	var b Board
 	var wg sync.WaitGroup
 	for i := range 8 {

@@ -80,7 +80,7 @@ func TestWhatDoesNotVerifyIsNotBelieved(t *testing.T) {
 		{"an empty answer", func(string, []byte) []byte { return nil }},
 		{"a page", func(string, []byte) []byte { return []byte("<html>Please log in") }},
 		{"a very long page", func(string, []byte) []byte { return make([]byte, maxDocument+1) }},
-		{"a whole record of another signer", func(path string, data []byte) []byte {
+		{"a whole record of another signer", func(path string, _ []byte) []byte {
 			bent, _ := serve(stranger.server, path)
 			return bent
 		}},

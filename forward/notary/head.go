@@ -43,7 +43,7 @@ func (h *head) read() ([]byte, error) {
 	if h.gosum.Store == nil {
 		return h.last, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait) //nolint:forbidigo // sumdb.ClientOps has no context; storeWait ends it
 	defer cancel()
 	entry, err := h.gosum.Store.Lookup(ctx, h.name)
 	h.memory = err != nil && !errors.Is(err, cache.ErrNotFound)
@@ -86,7 +86,7 @@ func (h *head) write(old, new []byte) error {
 }
 
 func (h *head) swap(old, new []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait) //nolint:forbidigo // sumdb.ClientOps has no context; storeWait ends it
 	defer cancel()
 	now := h.gosum.now()
 	return h.gosum.Store.Swap(ctx, h.name,

@@ -175,7 +175,7 @@ func end(in *json.Decoder) error {
 
 // unexpected says of an end within a document that it is one.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -111,7 +111,7 @@ func (s *session) fetch(path string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("rule %s has no path for %s on %s; add one as rules.d/go.toml does", s.rule.Name, path, s.host.Name)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:forbidigo // sumdb.ClientOps has no context; patience ends it
 	defer cancel()
 	data, err := s.db.gosum.Fetch(ctx, m, s.fresh)
 	if err != nil {

@@ -233,7 +233,7 @@ func serve(h http.Handler, path string) (data []byte, err error) {
 		}
 	}()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	switch w.Code {
 	case http.StatusOK:
 		return w.Body.Bytes(), nil

@@ -139,7 +139,7 @@ func TestRefusalsComeBackAsTheyAre(t *testing.T) {
 		"no challenge":                       {challenge(), nil, "401 no"},
 		"only Basic":                         {challenge(`Basic realm="x"`), nil, "401 no"},
 		"a token server that knows no guest": {challenge(ask), challenge(), "401 no"},
-		"a token server in trouble":          {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "reg.example wants a token: ask auth.example: the token server answered 503"},
+		"a token server in trouble":          {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, "reg.example wants a token: ask auth.example: the token server answered 503"},
 		"no token in the answer":             {challenge(ask), says(`{"token":""}`), "reg.example wants a token: ask auth.example: the token server's answer has no usable token"},
 		"a token that is no header":          {challenge(ask), says(`{"token":"a\r\nb"}`), "reg.example wants a token: ask auth.example: the token server's answer has no usable token"},
 		"a page":                             {challenge(ask), says(`<html>`), "reg.example wants a token: ask auth.example: the token server's answer is not JSON"},
@@ -201,9 +201,9 @@ func TestOwnCredentialsAreLeftAlone(t *testing.T) {
 func TestTokensAreNotShownAround(t *testing.T) {
 	r := newRegistry()
 	b := &Bearer{Next: &Follow{Next: r}}
-	req, _ := http.NewRequestWithContext(t.Context(), "GET", manifest, nil)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, manifest, nil)
 	resp, err := b.RoundTrip(req)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatal(resp, err)
 	}
 	if resp.Request.Header.Get("Authorization") != "" || req.Header.Get("Authorization") != "" {
@@ -264,11 +264,11 @@ func TestEqualTokenQuestionsAreMerged(t *testing.T) {
 
 func TestRequestWithABodyIsRepeatedIfThatCanBeHadAgain(t *testing.T) {
 	r := newRegistry()
-	req, _ := http.NewRequestWithContext(t.Context(), "POST", "https://reg.example/v2/library/x/blobs/uploads/", strings.NewReader("layer"))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/v2/library/x/blobs/uploads/", strings.NewReader("layer"))
 	want(t, send(&Bearer{Next: r}, req), "200 yours")
 	want(t, strings.Join(r.bodies, ","), "layer,layer")
 	r = newRegistry()
-	req, _ = http.NewRequestWithContext(t.Context(), "POST", "https://reg.example/v2/library/x/blobs/uploads/", io.NopCloser(strings.NewReader("layer")))
+	req, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/v2/library/x/blobs/uploads/", io.NopCloser(strings.NewReader("layer")))
 	want(t, send(&Bearer{Next: r}, req), "401 no token")
 	want(t, strings.Join(r.bodies, ","), "layer")
 }
@@ -307,7 +307,7 @@ func TestPullOverRealConnections(t *testing.T) {
 	defer pool.CloseIdleConnections()
 	rt := &Follow{Next: &Bearer{Next: pool}}
 	want(t, get(t, rt, s.URL+"/v2/a/blobs/sha256:00"), "200 layer")
-	req, _ := http.NewRequestWithContext(Public(t.Context()), "GET", s.URL+"/v2/a/blobs/sha256:00", nil)
+	req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, s.URL+"/v2/a/blobs/sha256:00", nil)
 	if _, err := rt.RoundTrip(req); !errors.Is(err, ErrPrivate) {
 		t.Errorf("got  %v\nwant ErrPrivate", err)
 	}
@@ -321,7 +321,7 @@ func (e *endless) Close() error               { return nil }
 
 func TestEndlessTokenAnswerIsCutOff(t *testing.T) {
 	body := &endless{}
-	resp := &http.Response{StatusCode: 200, Body: struct {
+	resp := &http.Response{StatusCode: http.StatusOK, Body: struct {
 		io.Reader
 		io.Closer
 	}{io.LimitReader(body, 64<<20), body}}

@@ -13,7 +13,7 @@ import (
 )
 
 // dialed tells where d connects to for addr, in order and comma-separated, or "self" or "private" if it refuses.
-func dialed(t *testing.T, ctx context.Context, d *Dialer, addr string) string {
+func dialed(ctx context.Context, t *testing.T, d *Dialer, addr string) string {
 	t.Helper()
 	var tried []string
 	d.Connect = func(_ context.Context, _, addr string) (net.Conn, error) {
@@ -112,8 +112,8 @@ func TestWhereADialMayGo(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.addr, func(t *testing.T) {
 			d := &Dialer{Resolver: world, Self: self}
-			want(t, dialed(t, t.Context(), d, test.addr), test.chosen)
-			want(t, dialed(t, Public(t.Context()), d, test.addr), test.public)
+			want(t, dialed(t.Context(), t, d, test.addr), test.chosen)
+			want(t, dialed(Public(t.Context()), t, d, test.addr), test.public)
 		})
 	}
 }
@@ -133,7 +133,7 @@ func TestHostThatWouldBreakALineIsNotDialled(t *testing.T) {
 }
 
 func TestZeroDialerAsksNoSystemResolver(t *testing.T) {
-	want(t, dialed(t, t.Context(), &Dialer{}, "registry.npmjs.org:443"), "connect to registry.npmjs.org:443: there is no resolver for names")
+	want(t, dialed(t.Context(), t, &Dialer{}, "registry.npmjs.org:443"), "connect to registry.npmjs.org:443: there is no resolver for names")
 }
 
 func TestHappyEyeballs(t *testing.T) {

@@ -65,7 +65,7 @@ func TestOneHTTP2StreamMayHave32MiBUnderWay(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req, _ := http.NewRequestWithContext(ctx, "GET", s.URL, nil)
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	resp, err := pool.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestUserAgent(t *testing.T) {
 	target, _ := url.Parse(s.URL)
 	passed := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: pool}
 	pass := func(agent string) {
-		req := httptest.NewRequest("GET", "/", nil)
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
 		if agent != "" {
 			req.Header.Set("User-Agent", agent)
 		}
@@ -188,7 +188,7 @@ func TestUserAgent(t *testing.T) {
 func TestStrangersDoNotUseTheConnectionsOfTheUser(t *testing.T) {
 	s, pool := upstream(t, false, says("inside"))
 	want(t, get(t, pool, s.URL), "200 inside")
-	req, _ := http.NewRequestWithContext(Public(t.Context()), "GET", s.URL, nil)
+	req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, s.URL, nil)
 	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
 		t.Errorf("got  %s\nwant a refusal", got)
 	}
@@ -213,9 +213,9 @@ func TestPatientRequestWaitsAsLongAsItsClient(t *testing.T) {
 	pool := New(Config{HeaderTimeout: 50 * time.Millisecond})
 	defer pool.CloseIdleConnections()
 	time.AfterFunc(300*time.Millisecond, func() { close(release) })
-	req, _ := http.NewRequestWithContext(Patient(t.Context()), "GET", s.URL, nil)
+	req, _ := http.NewRequestWithContext(Patient(t.Context()), http.MethodGet, s.URL, nil)
 	want(t, send(pool, req), "200 done")
-	req, _ = http.NewRequestWithContext(Public(Patient(t.Context())), "GET", s.URL, nil)
+	req, _ = http.NewRequestWithContext(Public(Patient(t.Context())), http.MethodGet, s.URL, nil)
 	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
 		t.Errorf("a stranger's\ngot  %s\nwant a refusal", got)
 	}
@@ -235,7 +235,7 @@ func TestPatientRequestsAreNotCounted(t *testing.T) {
 	for range perHost + 1 {
 		running.Go(func() {
 			trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { arrived <- "" }}
-			req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), "GET", s.URL, nil)
+			req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, s.URL, nil)
 			if got := send(pool, req); got != "200" {
 				arrived <- got
 			}
@@ -310,7 +310,7 @@ func TestBodyOfARequestArrivesWhole(t *testing.T) {
 			got, _ := io.ReadAll(req.Body)
 			io.WriteString(w, map[bool]string{true: "same", false: "other"}[bytes.Equal(got, sent)])
 		})
-		req, _ := http.NewRequestWithContext(t.Context(), "PUT", s.URL, bytes.NewReader(sent))
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL, bytes.NewReader(sent))
 		want(t, send(pool, req), "200 same")
 	}
 }

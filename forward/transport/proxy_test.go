@@ -163,12 +163,12 @@ func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
 	}
 	// The proxy stands on loopback, but a stranger may name neither it nor anything else there.
 	for _, u := range []string{s.URL, "http://10.0.0.1/"} {
-		req, _ := http.NewRequestWithContext(Public(t.Context()), "GET", u, nil)
+		req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, u, nil)
 		if _, err := pool.RoundTrip(req); !errors.Is(err, ErrPrivate) {
 			t.Errorf("%s\ngot  %v\nwant ErrPrivate", u, err)
 		}
 	}
-	req, _ := http.NewRequestWithContext(Public(t.Context()), "GET", "http://deb.example/y", nil)
+	req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, "http://deb.example/y", nil)
 	want(t, send(pool, req), "200 by the proxy: /y")
 }
 
@@ -192,16 +192,16 @@ func TestWhoIsReachedWithoutTheProxy(t *testing.T) {
 		"[2001:db8::9]:443":        "192.0.2.80:3128",
 		"registry-1.docker.io:443": "192.0.2.80:3128",
 	} {
-		if got := dialed(t, t.Context(), d, addr); got != to {
+		if got := dialed(t.Context(), t, d, addr); got != to {
 			t.Errorf("%s\ngot  %s\nwant %s", addr, got, to)
 		}
 	}
-	want(t, dialed(t, Public(t.Context()), d, "10.0.0.1:443"), "private")
+	want(t, dialed(Public(t.Context()), t, d, "10.0.0.1:443"), "private")
 }
 
 func TestProxyThatIsUsIsRefused(t *testing.T) {
 	d := &Dialer{Proxy: &url.URL{Scheme: "http", Host: "127.0.0.1:7890"}, Self: func(a netip.AddrPort) bool { return a.Port() == 7890 }}
-	want(t, dialed(t, t.Context(), d, "reg.example:443"), "self")
+	want(t, dialed(t.Context(), t, d, "reg.example:443"), "self")
 }
 
 func TestProxyThatMisbehaves(t *testing.T) {

@@ -116,7 +116,7 @@ func port(u *url.URL) string {
 func discard(resp *http.Response) {
 	if resp.ContentLength <= drainBytes {
 		timer := time.AfterFunc(drainPatience, func() { resp.Body.Close() })
-		io.CopyN(io.Discard, resp.Body, drainBytes)
+		_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
 		timer.Stop()
 	}
 	resp.Body.Close()

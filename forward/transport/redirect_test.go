@@ -128,16 +128,16 @@ func TestCredentialsStayWhereTheyWereMeantFor(t *testing.T) {
 
 func TestOnlyReadingIsRedirected(t *testing.T) {
 	net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": to("https://cdn.example/")}}
-	req, _ := http.NewRequestWithContext(t.Context(), "POST", "https://reg.example/", strings.NewReader("x"))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/", strings.NewReader("x"))
 	resp, err := (&Follow{Next: net}).RoundTrip(req)
-	if err != nil || resp.StatusCode != 302 || resp.Header.Get("Location") != "https://cdn.example/" {
+	if err != nil || resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://cdn.example/" {
 		t.Errorf("got  %v, %v\nwant the 302 itself", resp, err)
 	}
 }
 
 func TestAnswerTellsTheLastURL(t *testing.T) {
 	net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": to("https://cdn.example/b"), "https://cdn.example": says("ok")}}
-	req, _ := http.NewRequestWithContext(t.Context(), "HEAD", "https://reg.example/", nil)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodHead, "https://reg.example/", nil)
 	resp, err := (&Follow{Next: net}).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
@@ -185,14 +185,14 @@ func TestRedirectsOverRealConnections(t *testing.T) {
 			http.Redirect(w, req, "http://127.0.7.90:80/", http.StatusFound)
 		}
 	}))
-	s.Config.ConnState = func(c net.Conn, state http.ConnState) { conns[c] = true }
+	s.Config.ConnState = func(c net.Conn, _ http.ConnState) { conns[c] = true }
 	s.Start()
 	defer s.Close()
 	d := &Dialer{Self: func(a netip.AddrPort) bool { return a.String() == "127.0.7.90:80" }}
 	pool := New(Config{Dial: d.DialContext})
 	follow := &Follow{Next: pool}
 	want(t, get(t, follow, s.URL+"/"), "200")
-	req, _ := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/us", nil)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/us", nil)
 	if _, err := follow.RoundTrip(req); !errors.Is(err, ErrSelf) {
 		t.Errorf("got  %v\nwant ErrSelf", err)
 	}

@@ -70,7 +70,7 @@ func (i *internet) asked() string {
 // get fetches a URL and tells the answer as "STATUS body", or the error.
 func get(t testing.TB, rt http.RoundTripper, url string, header ...string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
