@@ -1,0 +1,33 @@
+# make test is the whole: it installs what the tests need, vets, lints, and runs everything with the race detector.
+# The other targets are its parts, and fuzz, which goes on for as long as you like.
+
+GO       ?= go
+FUZZTIME ?= 10s
+LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
+
+.PHONY: test build deps vet lint race fuzz
+
+test: deps vet lint race
+
+build:
+	$(GO) build -o hither ./cmd/hither
+
+deps:
+	.ci/deps
+
+# Every system that Hither is built for is vetted, because each has files of its own.
+vet:
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+
+lint:
+	shellcheck .ci/run .ci/deps .ci/fuzz
+	$(LINT) run
+
+# The seeds of the fuzz tests run here too. HITHER_LIVE=0 leaves out what needs the real registries.
+race:
+	$(GO) test -race -timeout 25m ./...
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
