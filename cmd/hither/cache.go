@@ -41,18 +41,28 @@ func (a *app) cacheUsage() *cobra.Command {
 	return c
 }
 
+// describeUsage says it in one line. Only a store in memory takes nothing of a disk.
 func describeUsage(u cache.Usage) string {
-	text := fmt.Sprintf("%s in %d blobs under %d names", Bytes(u.Bytes), u.Blobs, u.Names)
-	if u.Limit > 0 {
+	text := fmt.Sprintf("%s in %s under %s", Bytes(u.Bytes), count(u.Blobs, "blob"), count(u.Names, "name"))
+	if u.Limit > 0 && u.Limit < noLimit {
 		text += fmt.Sprintf(", of %s", Bytes(u.Limit))
 	}
-	if u.OnDisk > 0 {
-		text += fmt.Sprintf("; %s on the disk", Bytes(u.OnDisk))
+	if u.OnDisk == 0 {
+		return text + "; in memory, until Hither ends"
 	}
+	text += fmt.Sprintf("; %s on the disk", Bytes(u.OnDisk))
 	if u.Free > 0 {
-		text += fmt.Sprintf(", which has %s free (%s stay so)", Bytes(u.Free), Bytes(u.Floor))
+		text += fmt.Sprintf(", which has %s free (nothing new is kept below %s)", Bytes(u.Free), Bytes(u.Floor))
 	}
 	return text
+}
+
+// count is a number with its noun.
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func (a *app) cacheVerify() *cobra.Command {
@@ -83,7 +93,7 @@ func (a *app) cacheVerify() *cobra.Command {
 }
 
 func (a *app) printVerification(v Verification) {
-	fmt.Fprintf(a.out, "%d blobs with %s were read; %d were damaged and are removed.\n", v.Blobs, Bytes(v.Bytes), v.Lost)
+	fmt.Fprintf(a.out, "%s with %s read; %d damaged, which are removed.\n", count(v.Blobs, "blob"), Bytes(v.Bytes), v.Lost)
 	for _, digest := range v.Damaged {
 		fmt.Fprintln(a.out, "  "+digest)
 	}
@@ -115,11 +125,19 @@ func (a *app) cacheRemove() *cobra.Command {
 			if asJSON {
 				return a.printJSON(removed)
 			}
-			fmt.Fprintf(a.out, "%d names forgotten, with %s; the disk has the room back in a moment.\n", removed.Names, Bytes(removed.Bytes))
+			a.printRemoval(removed)
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "forget everything")
 	addJSONFlag(c, &asJSON)
 	return c
+}
+
+func (a *app) printRemoval(r Removal) {
+	if r.Names == 0 {
+		fmt.Fprintln(a.out, "Nothing of it was kept.")
+		return
+	}
+	fmt.Fprintf(a.out, "%s forgotten, with %s; the disk has the room back in a moment.\n", count(r.Names, "name"), Bytes(r.Bytes))
 }

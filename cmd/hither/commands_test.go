@@ -55,11 +55,11 @@ func TestExplanationsOfOtherKinds(t *testing.T) {
 		e    Explanation
 		want string
 	}{
-		{"in no rule", Explanation{URL: "https://x"}, "No rule speaks of https://x, so it is tunnelled unseen"},
+		{"in no rule", Explanation{Note: "No rule speaks of this host, so it is tunnelled unseen"}, "No rule speaks of this host"},
 		{"private", private, "@corp/x is private by your pattern @corp/*, so only the origin is asked."},
 		{"evicted", evicted, "it was kept and has been evicted"},
 		{"only the origin", origin, "Authority: only the origin may send it."},
-		{"kept for a time", origin, "Keep: for 5m0s, then the origin is asked"},
+		{"kept for a time", origin, "Keep: for 5m0s at most, then the origin is asked"},
 		{"not kept yet", origin, "Cache: nothing is kept."},
 		{"never kept", claimed, "Keep: never; each request"},
 		{"a reason in words", claimed, "any source may send them, because a wrong list can only hide a version."},
@@ -74,9 +74,9 @@ func TestTheCacheIsLookedAfter(t *testing.T) {
 	w := newWorld(t)
 	w.up()
 	same(t, "du", w.hither("cache", "du"), 0)
-	contains(t, w.out.String(), "1 MiB in 1 blobs under 2 names")
+	contains(t, w.out.String(), "1 MiB in 1 blob under 2 names; in memory, until Hither ends")
 	same(t, "verify", w.hither("cache", "verify"), 0)
-	contains(t, w.out.String(), "2 blobs with 2 MiB were read; 0 were damaged")
+	contains(t, w.out.String(), "2 blobs with 2 MiB read; 0 damaged")
 	w.fake.lost = 1
 	same(t, "verify with damage", w.hither("cache", "verify"), exitFailed)
 	same(t, "rm", w.hither("cache", "rm", "registry.npmjs.org/x"), 0)

@@ -96,6 +96,7 @@ func openControl(state string) (*control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the control socket: %w", err)
 	}
+	_ = os.Remove(filepath.Join(state, readyName)) // of a Hither that was killed: it would name a process that is gone
 	return &control{state: state, path: path, listener: listener, unlock: unlock}, nil
 }
 
@@ -147,7 +148,9 @@ func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready
 	defer cancel()
 	_ = server.Shutdown(stop)
 	_ = server.Close()
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
 	return nil
 }
 

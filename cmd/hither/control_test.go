@@ -27,7 +27,7 @@ func TestTheControlSocketIsForTheUserAlone(t *testing.T) {
 
 func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
 	skipElsewhere(t)
-	runtime, err := os.MkdirTemp("/tmp", "hither-test-") // t.TempDir is too long itself
+	runtime, err := os.MkdirTemp("/tmp", "hither-test-") //nolint:usetesting // t.TempDir is too long itself
 	if err != nil {
 		t.Fatal(err)
 	}

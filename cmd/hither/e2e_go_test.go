@@ -8,12 +8,12 @@ import (
 
 // goGateway is the environment of a go command that knows Hither as its module proxy, and nothing else.
 func (h *hither) goGateway(o *goOrigin, name string) []string {
-	return h.w.clientEnv(name, "GOPROXY=http://"+h.addr+"/go", "GOSUMDB="+o.key)
+	return h.w.clientEnv(name, "GOPROXY=http://"+h.addr+"/go", "GOSUMDB="+o.sumKey)
 }
 
 // goProxied is the environment of a go command that believes it speaks to proxy.golang.org.
 func (h *hither) goProxied(o *goOrigin, name string) []string {
-	return h.w.clientEnv(name, append(proxied(h.addr, h.Trust()), "GOPROXY=https://proxy.golang.org", "GOSUMDB="+o.key)...)
+	return h.w.clientEnv(name, append(proxied(h.addr, h.Trust()), "GOPROXY=https://proxy.golang.org", "GOSUMDB="+o.sumKey)...)
 }
 
 // Done when 1, 2: go through Hither, then from Hither's cache alone, and go.sum as if Hither were not there.
@@ -76,8 +76,8 @@ func TestTrap1OurOwnFailureIsNot404(t *testing.T) {
 	if err == nil {
 		t.Fatalf("modules came from nowhere:\n%s", out)
 	}
-	has(t, "go's error", out, "50")
-	for _, wrong := range []string{"404", "410", "unrecognized import path"} {
+	has(t, "go's error", out, "502 Bad Gateway")
+	for _, wrong := range []string{"404 Not Found", "410 Gone", "unrecognized import path"} {
 		if strings.Contains(out, wrong) {
 			t.Errorf("go fell through to direct:\n%s", out)
 		}

@@ -40,6 +40,7 @@ func TestABadMirrorNeverReachesTheClient(t *testing.T) {
 				continue // a zip is named by the files in it, and they are right
 			}
 			t.Run(thing+" from a mirror that "+does, func(t *testing.T) {
+				t.Parallel() // they wait for stalls most of the time
 				w := newWorld(t)
 				errands[thing](w).tryMirror(w, bad[does])
 			})

@@ -64,7 +64,6 @@ func TestCurlThroughATunnelSeesTheSameCertificate(t *testing.T) {
 func TestAWebSocketThroughATunnelIsUntouched(t *testing.T) {
 	w := newWorld(t)
 	server := w.serveTLS("ws.world.test", http.HandlerFunc(echoSocket))
-	server.secure.NextProtos = []string{"http/1.1"}
 	h := w.hither()
 	conn := h.tunnel(server.addr)
 	config := w.trusting(w.roots)

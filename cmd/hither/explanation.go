@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"hither/cache"
@@ -19,21 +20,30 @@ func newRulePart(m rules.Match) *RulePart {
 	}
 }
 
+// keeps says whether an answer may be kept, and therefore fetched by us.
+func (e Explanation) keeps() bool { return e.Private == "" && rules.Keep(e.Rule.Keep) != rules.Never }
+
 // sentences says the explanation to a person, one thought a line.
 func (e Explanation) sentences(now time.Time) []string {
 	if e.Rule == nil {
-		return []string{"No rule speaks of " + e.URL + ", so it is tunnelled unseen: nothing of it is kept, and nothing is changed."}
+		return []string{e.Note}
 	}
 	lines := []string{
 		fmt.Sprintf("Rule: %s of the rule %s (%s:%d); the cache calls it %s.", e.Rule.Pattern, e.Rule.Rule, e.Rule.File, e.Rule.Line, e.Rule.Name),
-		"Keep: " + e.Rule.keepSentence(),
+		"Keep: " + e.keepSentence(),
 		"Authority: " + e.authoritySentence(),
-		"Cache: " + e.cacheSentence(now),
+	}
+	if e.keeps() {
+		lines = append(lines, "Cache: "+e.cacheSentence(now))
 	}
 	if e.Last != nil {
 		lines = append(lines, "Last answer: "+lastSentence(*e.Last, now))
+		verb := "asked "
+		if e.Last.State == fetch.Hit && e.Last.Err == "" {
+			verb = "when it was fetched: asked "
+		}
 		for _, try := range e.Last.Tries {
-			lines = append(lines, "  asked "+trySentence(try))
+			lines = append(lines, "  "+verb+trySentence(try))
 		}
 	}
 	for i, source := range e.Sources {
@@ -42,14 +52,16 @@ func (e Explanation) sentences(now time.Time) []string {
 	return lines
 }
 
-func (r RulePart) keepSentence() string {
-	switch rules.Keep(r.Keep) {
-	case rules.Never:
+func (e Explanation) keepSentence() string {
+	switch {
+	case e.Private != "":
+		return "never, for it is private; each request goes to the origin as it came."
+	case rules.Keep(e.Rule.Keep) == rules.Never:
 		return "never; each request goes to the origin as it came."
-	case rules.Forever:
+	case rules.Keep(e.Rule.Keep) == rules.Forever:
 		return "it cannot change, so it stays until the room is needed."
 	}
-	return fmt.Sprintf("for %s, then the origin is asked whether it is still right.", rough(r.Keep))
+	return fmt.Sprintf("for %s at most, then the origin is asked whether it is still right.", rough(e.Rule.Keep))
 }
 
 // authoritySentence says who may name the bytes, and who may therefore send them.
@@ -94,13 +106,19 @@ func sentBy(source, vouched string) string {
 	if source != "" {
 		text += " sent by " + source
 	}
-	if vouched == "" {
+	switch vouched {
+	case "":
 		return text + " and vouched for by its TLS alone"
+	case "client":
+		return text + " and just what the client said it expects (its lock file)"
 	}
 	return text + " and vouched for by " + vouched
 }
 
 func lastSentence(r fetch.Report, now time.Time) string {
+	if r.Err != "" && r.State == fetch.Miss {
+		return fmt.Sprintf("%s ago, failed: %s.", rough(now.Sub(r.When)), plainError(r.Err))
+	}
 	text := fmt.Sprintf("%s ago, %s", rough(now.Sub(r.When)), r.State)
 	if r.Bytes >= 0 {
 		text += fmt.Sprintf(", %s", Bytes(r.Bytes))
@@ -109,7 +127,7 @@ func lastSentence(r fetch.Report, now time.Time) string {
 		text += fmt.Sprintf(", %s saved", rough(r.Saved))
 	}
 	if r.Err != "" {
-		text += ": " + r.Err
+		text += ": " + plainError(r.Err)
 	}
 	return text + "."
 }
@@ -119,11 +137,22 @@ func trySentence(t fetch.Try) string {
 	if t.Status != 0 {
 		text += fmt.Sprintf(" (%d)", t.Status)
 	}
-	text += fmt.Sprintf(", %s to the first byte, %s in all, %s", rough(t.Wait), rough(t.Took), Bytes(t.Bytes))
+	if t.Wait > 0 {
+		text += fmt.Sprintf(", %s to the first byte", rough(t.Wait))
+	}
+	text += fmt.Sprintf(", %s in all, %s", rough(t.Took), Bytes(t.Bytes))
 	if t.Err != "" {
-		text += ": " + t.Err
+		text += ": " + plainError(t.Err)
 	}
 	return text + "."
+}
+
+// advice is what fetch.Failure ends with, also when it is the cause of another. Who reads it here has done so.
+const advice = ". Look with `hither status` which upstreams are reachable, and try again."
+
+// plainError takes an error into a sentence of ours.
+func plainError(text string) string {
+	return strings.TrimSuffix(strings.ReplaceAll(text, advice, ""), ".")
 }
 
 func outcomeWord(o measure.Outcome) string {

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -18,6 +20,7 @@ import (
 // house answers the control socket: it knows all the rooms.
 type house struct {
 	settings Settings
+	self     self
 	book     *rulebook
 	store    cache.Store
 	board    *measure.Board
@@ -36,100 +39,172 @@ func (h *house) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
-// upstreams lists whom the rules name, by rule, in the order they would be asked.
+// upstreams lists whom the rules name. The board is not asked for its order: it counts how often it is, to try others.
 func (h *house) upstreams() (out []Upstream) {
-	known := make(map[string]measure.Standing)
-	for _, s := range h.board.Report() {
-		known[s.Base] = s
-	}
+	known := h.standings()
 	for _, r := range h.book.now().Rules() {
-		origins := make(map[string]bool)
-		var bases []string
-		for _, up := range r.Upstreams() {
-			origins[up.Base] = up.Origin
-			bases = append(bases, up.Base)
-		}
-		for _, base := range h.board.Order(bases) {
-			s := known[base]
+		all := r.Upstreams()
+		slices.SortStableFunc(all, func(a, b rules.Source) int { return compareStandings(known[a.Base], known[b.Base]) })
+		for _, up := range all {
+			s, n := known[up.Base], h.ledger.upstream(up.Base)
 			out = append(out, Upstream{
-				Rule: r.Name, Base: base, Origin: origins[base], Requests: int64(s.Samples),
-				Failures: int64(float64(s.Samples)*(1-s.Success) + 0.5), Wait: s.Wait, Speed: int64(s.Rate), Note: s.Reason,
+				Rule: r.Name, Base: up.Base, Origin: up.Origin, Requests: n.requests, Failures: n.failures,
+				Wait: s.Wait, Speed: int64(s.Rate), Note: note(s),
 			})
 		}
 	}
 	return out
 }
 
-// Why implements daemon.
-func (h *house) Why(ctx context.Context, text string) (Explanation, error) {
-	m, ok, err := h.match(text)
-	if err != nil || !ok {
-		return Explanation{}, err
-	}
-	e := Explanation{Rule: newRulePart(m)}
-	for _, pattern := range h.settings.Private {
-		if m.Private([]string{pattern}) {
-			e.Private = pattern
-			break
-		}
-	}
-	if entry, err := h.store.Lookup(ctx, cache.Name(m.Name)); err == nil {
-		e.Cached = &entry
-		if blob, err := h.store.Open(ctx, entry.Digest); err == nil {
-			e.Present = true
-			blob.Close()
-		}
-		e.Fresh = e.Present && (m.Path.Keep == rules.Forever || time.Since(entry.Checked) < time.Duration(m.Path.Keep))
-	}
-	if last, ok := h.ledger.report(cache.Name(m.Name)); ok {
-		e.Last = &last
-	}
-	e.Sources = h.sources(m, e.Private != "")
-	return e, nil
-}
-
-// match finds what a URL means: one of a registry, or one of our own gateway. A path alone is a gateway's.
-func (h *house) match(text string) (rules.Match, bool, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return rules.Match{}, false, fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
-	}
-	set, q := h.book.now(), rules.Query{URL: u}
-	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
-		return rules.Match{}, false, fmt.Errorf("%q names no host: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)
-	}
-	if _, ok := set.Host(u.Host); !ok {
-		m, ok := set.MatchGateway(q)
-		return m, ok, nil
-	}
-	m, ok := set.Match(u.Host, q)
-	return m, ok, nil
-}
-
-// sources tells who would be asked now, and why in that order.
-func (h *house) sources(m rules.Match, private bool) (out []ExplanationSource) {
-	all := m.Sources()
-	if private {
-		all = m.Origins()
-	}
-	byBase := make(map[string]rules.Source)
-	var bases []string
-	for _, s := range all {
-		byBase[s.Base] = s
-		bases = append(bases, s.Base)
-	}
+func (h *house) standings() map[string]measure.Standing {
 	known := make(map[string]measure.Standing)
 	for _, s := range h.board.Report() {
 		known[s.Base] = s
 	}
-	for _, base := range h.board.Order(bases) {
-		why := known[base].Reason
-		if why == "" {
-			why = "not asked yet"
+	return known
+}
+
+// compareStandings has the good ones first, by their waits, and the worst last.
+func compareStandings(a, b measure.Standing) int {
+	rank := func(s measure.Standing) int {
+		return slices.Index([]measure.State{measure.Good, measure.HalfOpen, measure.Untried, "", measure.Ejected, measure.Quarantined}, s.State)
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Wait, b.Wait))
+}
+
+// note is what a standing says beside its numbers.
+func note(s measure.Standing) string {
+	if s.State == measure.Good {
+		_, s.Reason, _ = strings.Cut(s.Reason, "; ")
+	}
+	return s.Reason
+}
+
+// Why implements daemon.
+func (h *house) Why(ctx context.Context, text string) (Explanation, error) {
+	m, note, err := h.match(text)
+	if err != nil || m.Rule == nil {
+		return Explanation{Note: note}, err
+	}
+	m = h.variant(ctx, m)
+	e := Explanation{Rule: newRulePart(m), Private: h.private(m)}
+	e.Rule.File = h.book.place(m.Rule.File)
+	if e.keeps() {
+		h.look(ctx, m, &e)
+	}
+	if last, ok := h.ledger.report(cache.Name(m.Name)); ok && e.keeps() {
+		e.Last = &last
+	}
+	e.Sources = h.sources(m, e.keeps())
+	return e, nil
+}
+
+// private is the user's pattern that m fits; empty: none.
+func (h *house) private(m rules.Match) string {
+	for _, pattern := range h.settings.Private {
+		if m.Private([]string{pattern}) {
+			return pattern
 		}
-		out = append(out, ExplanationSource{URL: byBase[base].URL, Origin: byBase[base].Origin, Why: why})
+	}
+	return ""
+}
+
+// look fills in what is kept. Whether it is fresh is asked of a fetcher that has nothing but the cache, and tells nobody.
+func (h *house) look(ctx context.Context, m rules.Match, e *Explanation) {
+	entry, err := h.store.Lookup(ctx, cache.Name(m.Name))
+	if err != nil {
+		return
+	}
+	e.Cached = &entry
+	if blob, err := h.store.Open(ctx, entry.Digest); err == nil {
+		e.Present = true
+		blob.Close()
+	}
+	answer, err := (&fetch.Fetcher{Store: h.store}).Fetch(ctx, fetch.Request{Match: m, KeptOnly: true})
+	if err == nil {
+		e.Fresh = answer.Report.State == fetch.Hit
+		answer.Body.Close()
+	}
+}
+
+// variant finds which of several documents under one URL is meant, since a URL alone does not say: the one that was asked
+// for last, else one that is kept, else the first.
+func (h *house) variant(ctx context.Context, m rules.Match) rules.Match {
+	var last time.Time
+	best := m
+	for _, v := range m.Path.Variants {
+		other := m.WithVariant(v)
+		if r, ok := h.ledger.report(cache.Name(other.Name)); ok && r.When.After(last) {
+			best, last = other, r.When
+		} else if last.IsZero() && !h.bound(ctx, best) && h.bound(ctx, other) {
+			best = other
+		}
+	}
+	return best
+}
+
+func (h *house) bound(ctx context.Context, m rules.Match) bool {
+	_, err := h.store.Lookup(ctx, cache.Name(m.Name))
+	return err == nil
+}
+
+// match finds what a URL means: one of a registry, or one of our own gateway. A path alone is a gateway's. Without a rule
+// that speaks of it, note tells what happens to it.
+func (h *house) match(text string) (m rules.Match, note string, err error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return m, "", fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
+	}
+	set, q := h.book.now(), rules.Query{URL: u}
+	own := h.self.host(hostPort(u))
+	switch rule, ruled := set.Host(u.Host); {
+	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
+		err = fmt.Errorf("%q names no host: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)
+	case ruled && !own:
+		m, _ = set.Match(u.Host, q)
+		note = fmt.Sprintf("The rule %s has this host, but no path of it fits, so it is sent to the origin as it comes, and nothing of it is kept.", rule.Name)
+	case own || u.Host == "":
+		m, _ = set.MatchGateway(q)
+		note = "This is Hither's own address, and no path behind a gateway that a rule speaks of: nothing of it is kept."
+	default:
+		note = "No rule speaks of this host, so it is tunnelled unseen: nothing of it is kept, and nothing is changed."
+	}
+	return m, note, err
+}
+
+// sources tells who would be asked now, and why in that order. Where no authority names the bytes, the origin goes first.
+func (h *house) sources(m rules.Match, kept bool) (out []ExplanationSource) {
+	if !kept {
+		origin := m.Origins()[0]
+		return []ExplanationSource{{URL: origin.URL, Origin: true, Why: "the request goes there as it comes"}}
+	}
+	byBase := make(map[string]rules.Source)
+	var bases []string
+	for _, s := range m.Sources() {
+		byBase[s.Base] = s
+		bases = append(bases, s.Base)
+	}
+	bases = h.board.Order(bases)
+	first := m.Path.Notary == "" && m.Path.From == rules.FromAny
+	if first {
+		slices.SortStableFunc(bases, func(a, b string) int { return cmp.Compare(rankOrigin(byBase[a]), rankOrigin(byBase[b])) })
+	}
+	known := h.standings()
+	for _, base := range bases {
+		source := ExplanationSource{URL: byBase[base].URL, Origin: byBase[base].Origin, Why: cmp.Or(known[base].Reason, "not asked yet")}
+		if first && source.Origin {
+			source.Why += "; before the mirrors, because no authority names these bytes"
+		}
+		out = append(out, source)
 	}
 	return out
+}
+
+func rankOrigin(s rules.Source) int {
+	if s.Origin {
+		return 0
+	}
+	return 1
 }
 
 // Usage implements daemon.
@@ -188,13 +263,33 @@ func (h *house) Remove(ctx context.Context, text string, all bool) (Removal, err
 			return Removal{}, err
 		}
 	} else {
-		m, ok, err := h.match(text)
-		if err != nil || !ok {
-			return Removal{}, cmp.Or(err, fmt.Errorf("no rule speaks of %s, so nothing of it is kept", redact(text)))
+		var err error
+		if names, err = h.names(text); err != nil {
+			return Removal{}, err
 		}
-		names = append(names, cache.Name(m.Name))
 	}
 	return h.forget(ctx, names)
+}
+
+// names are all that a URL may be kept under.
+func (h *house) names(text string) ([]cache.Name, error) {
+	m, note, err := h.match(text)
+	if err != nil {
+		return nil, err
+	}
+	if m.Rule == nil {
+		return nil, errors.New(redact(text) + ": " + note)
+	}
+	if m.Path.Keep == rules.Never {
+		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact(text), h.book.place(m.Rule.File), m.Path.Line)
+	}
+	names := []cache.Name{cache.Name(m.Name)}
+	for _, v := range m.Path.Variants {
+		if other := cache.Name(m.WithVariant(v).Name); !slices.Contains(names, other) {
+			names = append(names, other)
+		}
+	}
+	return names, nil
 }
 
 func (h *house) forget(ctx context.Context, names []cache.Name) (out Removal, err error) {

@@ -1,59 +1,90 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"hither/cache"
 	"hither/forward"
 	"hither/forward/fetch"
+	"hither/forward/measure"
 )
 
-// ledger counts what was served, and remembers the last answer for each name, so that `hither why` can tell the reasons.
+// ledger counts what clients got, and remembers the last answer for each name, so that `hither why` can tell the reasons.
 // Its methods may be called from many goroutines.
 type ledger struct {
-	mu     sync.Mutex
-	status Status
-	last   map[cache.Name]fetch.Report
-	order  []cache.Name // of last, the oldest first
+	mu        sync.Mutex
+	status    Status
+	last      map[cache.Name]fetch.Report
+	order     []cache.Name // of last, the oldest first
+	upstreams map[string]asked
 }
+
+// asked is how often an upstream was asked, and how often in vain. What it only does not have is not in vain.
+type asked struct{ requests, failures int64 }
 
 const (
 	// maxReports bounds the memory of the ledger to a few megabytes.
 	maxReports = 5000
 	// maxErrors is how many `hither status` shows.
 	maxErrors = 20
+	// maxUpstreams is far above what rule files name; they may be changed without end.
+	maxUpstreams = 1000
 )
 
 func newLedger() *ledger {
-	return &ledger{status: Status{Requests: map[fetch.State]int64{}}, last: map[cache.Name]fetch.Report{}}
+	return &ledger{
+		status: Status{Requests: map[fetch.State]int64{}}, last: map[cache.Name]fetch.Report{}, upstreams: map[string]asked{},
+	}
+}
+
+// fetcher is what forward.Server asks.
+type fetcher func(context.Context, fetch.Request) (*fetch.Answer, error)
+
+// saving counts the time that clients did not have to wait. What Hither asks for by itself, on behalf of an authority, goes
+// past it.
+func (l *ledger) saving(next fetcher) fetcher {
+	return func(ctx context.Context, r fetch.Request) (*fetch.Answer, error) {
+		a, err := next(ctx, r)
+		if err == nil && !r.Head && a.Report.Saved > 0 {
+			l.mu.Lock()
+			l.status.TimeSaved += a.Report.Saved
+			l.mu.Unlock()
+		}
+		return a, err
+	}
 }
 
 // answered implements fetch.Trace.
 func (l *ledger) answered(r fetch.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status.Requests[r.State]++
-	if r.Saved > 0 {
-		l.status.TimeSaved += r.Saved
-	}
 	l.rememberLocked(r)
 }
 
 // filled implements fetch.Trace: what a fill came to replaces what was known when its first client was answered.
 func (l *ledger) filled(r fetch.Report) {
+	if r.Err == fetch.ErrPass.Error() {
+		return // no answer: the client was sent to the origin
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.Err != "" {
-		l.failLocked(string(r.Name), r.Err)
-	}
 	l.rememberLocked(r)
 }
 
+// rememberLocked keeps the tries of a fill when its bytes are served again: they tell why these bytes are here.
 func (l *ledger) rememberLocked(r fetch.Report) {
-	if old, ok := l.last[r.Name]; ok && (r.State == fetch.Hit || r.State == fetch.Merged) && len(r.Tries) == 0 {
-		r.Tries = old.Tries // why these bytes are here is told by the fill
-	} else if !ok {
+	old, ok := l.last[r.Name]
+	if ok && (r.State == fetch.Hit || r.State == fetch.Merged) && len(r.Tries) == 0 {
+		r.Tries = old.Tries
+	}
+	if !ok {
 		l.order = append(l.order, r.Name)
 	}
 	l.last[r.Name] = r
@@ -67,23 +98,57 @@ func (l *ledger) rememberLocked(r fetch.Report) {
 func (l *ledger) served(d forward.Done) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status.Served += d.Sent
-	switch {
-	case d.Tunnel:
-		l.status.Tunnels++
-	case d.State == string(fetch.Hit) || d.State == string(fetch.Revalidated) || d.State == string(fetch.Stale):
-		l.status.Saved += d.Sent
-	case d.State == "" && d.Rule != "":
-		l.status.Passed++
+	state := fetch.State(d.State)
+	if d.Rule != "" || d.State != "" { // our own pages are no packages
+		l.status.Served += d.Sent
 	}
-	if d.Err != nil {
-		l.status.Failures++
+	failed := d.Err != nil && !left(d)
+	if failed {
 		l.failLocked(d.Host+d.Path, d.Err.Error())
+	}
+	switch {
+	case failed && (d.Status >= 500 || d.Status < 400): // between them is the client's mistake, or the origin's refusal
+		l.status.Failures++
+	case d.Status == http.StatusLoopDetected && d.State == "":
+		l.status.Failures++
+		l.failLocked(d.Host+d.Path, "the request came back to Hither: some proxy setting or DNS answer sends it there")
+	case d.Tunnel, d.State == passed && d.Rule == "":
+		l.status.Tunnels++
+	case d.State == passed:
+		l.status.Passed++
+	case d.State != "":
+		l.status.Requests[state]++
+	}
+	if isSaved(state) {
+		l.status.Saved += d.Sent
 	}
 }
 
+// passed is forward.Done's word for what was sent to the origin as it came.
+const passed = "pass"
+
+// isSaved says whether bytes served in this way did not have to be fetched for the client.
+func isSaved(s fetch.State) bool {
+	return slices.Contains([]fetch.State{fetch.Hit, fetch.Revalidated, fetch.Merged, fetch.Stale}, s)
+}
+
+// left says that it was the client who broke off, which is its right. net/http's HTTP/2 does not export its words for that.
+func left(d forward.Done) bool {
+	if d.Status >= 500 {
+		return false
+	}
+	for _, gone := range []error{context.Canceled, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
+		if errors.Is(d.Err, gone) {
+			return true
+		}
+	}
+	text := d.Err.Error()
+	return text == "client disconnected" || text == "http2: stream closed"
+}
+
+// failLocked puts an error first.
 func (l *ledger) failLocked(url, text string) {
-	f := Failure{When: time.Now(), URL: redact(url), Err: redact(text)}
+	f := Failure{When: time.Now(), URL: redact(url), Err: redact(plainError(text))}
 	l.status.Errors = append([]Failure{f}, l.status.Errors[:min(len(l.status.Errors), maxErrors-1)]...)
 }
 
@@ -95,6 +160,13 @@ func (l *ledger) report(name cache.Name) (fetch.Report, bool) {
 	return r, ok
 }
 
+// upstream is how often one was asked.
+func (l *ledger) upstream(base string) asked {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.upstreams[base]
+}
+
 // snapshot is the counts as they are now.
 func (l *ledger) snapshot() Status {
 	l.mu.Lock()
@@ -104,6 +176,32 @@ func (l *ledger) snapshot() Status {
 	for state, n := range l.status.Requests {
 		s.Requests[state] = n
 	}
-	s.Errors = append([]Failure(nil), l.status.Errors...)
+	s.Errors = slices.Clone(l.status.Errors)
 	return s
+}
+
+// tallied counts what upstreams did, before the board makes averages of it.
+type tallied struct {
+	*measure.Board
+	ledger *ledger
+}
+
+// Add takes one transfer into account. One that we ended ourselves tells nothing.
+func (t tallied) Add(s measure.Sample) {
+	t.Board.Add(s)
+	if s.Outcome == measure.Canceled {
+		return
+	}
+	l := t.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, ok := l.upstreams[s.Base]
+	if !ok && len(l.upstreams) >= maxUpstreams {
+		return
+	}
+	n.requests++
+	if s.Outcome != measure.OK && s.Outcome != measure.Missing {
+		n.failures++
+	}
+	l.upstreams[s.Base] = n
 }

@@ -48,10 +48,10 @@ func TestTheOwnerOfAPortIsAsked(t *testing.T) {
 		answers http.HandlerFunc
 		proxy   bool
 	}{
-		{"a proxy that agrees at once", func(w http.ResponseWriter, _ *http.Request) {}, true},
-		{"a proxy that cannot reach the name", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, true},
-		{"a proxy that wants a password", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) }, true},
-		{"a web server", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 405) }, false},
+		{"a proxy that agrees at once", func(http.ResponseWriter, *http.Request) {}, true},
+		{"a proxy that cannot reach the name", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, true},
+		{"a proxy that wants a password", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }, true},
+		{"a web server", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusMethodNotAllowed) }, false},
 		{"a server that says nothing", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false},
 	} {
 		t.Run(row.says, func(t *testing.T) {

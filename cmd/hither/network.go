@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"hither/forward/transport"
 	"hither/resolver/exchange"
@@ -104,7 +106,7 @@ func parseServer(text string) (netip.AddrPort, error) {
 		return netip.AddrPortFrom(addr, 53), nil
 	}
 	server, err := netip.ParseAddrPort(text)
-	if err != nil {
+	if err != nil || server.Port() == 0 {
 		return server, fmt.Errorf("%q is not the address of a DNS server: write 192.0.2.1 or 192.0.2.1:53", text)
 	}
 	return server, nil
@@ -123,31 +125,29 @@ func newSelf(listeners []net.Listener) (s self) {
 	return s
 }
 
-// address says whether at is one of our listeners.
+// address says whether at is one of our listeners. The systems take the unspecified address for loopback.
 func (s self) address(at netip.AddrPort) bool {
-	addr := at.Addr().Unmap()
-	for _, own := range s {
-		if own.Port() == at.Port() && (own.Addr() == addr || addr.IsUnspecified()) {
-			return true
-		}
-	}
-	return false
+	addr := at.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(s, func(own netip.AddrPort) bool {
+		bound := own.Addr()
+		return own.Port() == at.Port() && (bound == addr || addr.IsUnspecified() || bound.IsUnspecified() && addr.IsLoopback())
+	})
 }
 
-// host says whether HOST:PORT is one of our listeners, by any name a machine has for itself.
+// host says whether HOST:PORT is one of our listeners, by any name that every machine has for itself.
 func (s self) host(hostport string) bool {
 	host, text, err := net.SplitHostPort(hostport)
-	port, err2 := strconv.ParseUint(text, 10, 16)
-	if err != nil || err2 != nil {
+	if err != nil {
 		return false
 	}
-	if host == "localhost" {
-		for _, own := range s {
-			if own.Port() == uint16(port) && own.Addr().IsLoopback() {
-				return true
-			}
-		}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
 		return false
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761, section 6.3
+		v4, v6 := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
+		return s.address(netip.AddrPortFrom(v4, uint16(port))) || s.address(netip.AddrPortFrom(v6, uint16(port)))
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && s.address(netip.AddrPortFrom(addr, uint16(port)))

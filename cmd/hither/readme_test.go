@@ -55,7 +55,7 @@ func (w *world) readme(gos *goOrigin, npm *npmOrigin) *readme {
 	w.shell(r.project, w.clientEnv("lock", proxied(w.relay().addr, w.roots)...), "npm", "install", "--package-lock-only")
 	bin := w.mkdir("bin")
 	r.env = w.clientEnv("reader",
-		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GOBIN="+bin, "GOSUMDB="+gos.key,
+		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GOBIN="+bin, "GOSUMDB="+gos.sumKey,
 		"HITHER_STATE="+w.mkdir("state"), "HITHER_RULES="+w.rules, "HITHER_LISTEN="+r.addr)
 	return r
 }

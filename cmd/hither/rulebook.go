@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"hash"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +23,10 @@ import (
 
 // rulebook is the rules in force, and the user's directory that may change them while we run.
 type rulebook struct {
-	dir string
-	log *slog.Logger
-	set atomic.Pointer[rules.Set]
+	dir  string
+	log  *slog.Logger
+	set  atomic.Pointer[rules.Set]
+	seen string // what the user's files were when they were last read; only watch changes it
 
 	mu      sync.Mutex
 	problem string // why the files as they are now are not in force; empty: they are
@@ -28,9 +34,13 @@ type rulebook struct {
 
 func openRulebook(s Settings, log *slog.Logger) (*rulebook, error) {
 	b := &rulebook{dir: s.Rules, log: log}
+	b.seen = b.look() // before they are read: what changes meanwhile is seen by watch
 	set, err := b.load()
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(b.dir); err != nil && s.From["rules"] != "default" {
+		log.Warn("the directory of your rule files is not there; they are read when it is", "dir", b.dir, "from", s.From["rules"])
 	}
 	b.set.Store(set)
 	return b, nil
@@ -38,12 +48,21 @@ func openRulebook(s Settings, log *slog.Logger) (*rulebook, error) {
 
 func (b *rulebook) load() (*rules.Set, error) {
 	dirs := []fs.FS{rulesd.Files}
-	if _, err := os.Stat(b.dir); err == nil {
+	info, err := os.Stat(b.dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("rule files: %w; name another directory with --rules", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("rule files: %s is not a directory; name another with --rules", b.dir)
+	default:
 		dirs = append(dirs, os.DirFS(b.dir))
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
 	}
-	return rules.Load(dirs...)
+	set, err := rules.Load(dirs...)
+	if err != nil {
+		return nil, fmt.Errorf("rule files (yours are in %s): %w", b.dir, err)
+	}
+	return set, nil
 }
 
 // now is the set in force.
@@ -56,55 +75,155 @@ func (b *rulebook) Problem() string {
 	return b.problem
 }
 
-// settleWait is how long a directory must be quiet before it is read: editors write a file in several steps.
-const settleWait = 200 * time.Millisecond
+// place is where a rule's file is: the user's own goes before the built-in one.
+func (b *rulebook) place(file string) string {
+	own := filepath.Join(b.dir, file)
+	if _, err := os.Stat(own); err == nil {
+		return own
+	}
+	return "built-in " + file
+}
 
-// watch reads the rule files again when they change, and calls changed with the new set. Without a directory to watch it
-// waits for ctx.
+const (
+	// settleWait is how long the files must be as they are before they are read: editors write in several steps.
+	settleWait = 200 * time.Millisecond
+	// lookPace is how often we look by ourselves. Links to other directories, network disks and the mounts of containers
+	// tell nobody of their changes, and a directory that is not there cannot be watched.
+	lookPace = 3 * time.Second
+)
+
+// watch reads the rule files again when they change, and calls changed with the new set, until ctx ends.
 func (b *rulebook) watch(ctx context.Context, changed func(*rules.Set) error) error {
 	w, err := fsnotify.NewWatcher()
-	if err == nil {
-		defer w.Close()
-		err = w.Add(b.dir)
-	}
 	if err != nil {
-		b.log.Debug("changes of rule files need a restart", "dir", b.dir, "error", err)
-		<-ctx.Done()
+		b.log.Debug("changes of rule files are seen a little later", "error", err)
+		b.follow(ctx, nil, changed)
 		return nil
 	}
-	settle := time.NewTimer(0)
-	<-settle.C
+	defer w.Close()
+	hints := make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() { b.passHints(ctx, w, hints) })
+	b.follow(ctx, hints, changed)
+	passing.Wait()
+	return nil
+}
+
+// passHints tells of each event in the directory. Whether it means anything, and what was missed, follow finds out. The
+// directory is watched anew each time, for it may be another one under the same name.
+func (b *rulebook) passHints(ctx context.Context, w *fsnotify.Watcher, hints chan<- struct{}) {
+	again := time.NewTicker(lookPace)
+	defer again.Stop()
 	for {
+		_ = w.Add(b.dir) // it need not be there
 		select {
 		case <-ctx.Done():
-			return nil
-		case _, ok := <-w.Events:
-			if !ok {
-				return nil
-			}
-			settle.Reset(settleWait)
+			return
+		case <-w.Events:
 		case err := <-w.Errors:
-			b.log.Warn("watching the rule files", "error", err)
-		case <-settle.C:
-			b.reload(changed)
+			b.log.Debug("events of rule files were lost", "error", err)
+		case <-again.C:
+			continue
+		}
+		select {
+		case hints <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// reload puts the files in force, or says why not and keeps the last good set.
-func (b *rulebook) reload(changed func(*rules.Set) error) {
+// follow looks at each hint, and from time to time without one.
+func (b *rulebook) follow(ctx context.Context, hints <-chan struct{}, changed func(*rules.Set) error) {
+	pace := time.NewTicker(lookPace)
+	defer pace.Stop()
+	for {
+		if now := b.look(); now != b.seen {
+			if now = b.settle(ctx, now); ctx.Err() != nil {
+				return
+			}
+			if b.reload(changed) {
+				b.seen = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-hints:
+		case <-pace.C:
+		}
+	}
+}
+
+// settle waits until nobody writes any more.
+func (b *rulebook) settle(ctx context.Context, now string) string {
+	for {
+		select {
+		case <-ctx.Done():
+			return now
+		case <-time.After(settleWait):
+		}
+		last := now
+		if now = b.look(); now == last {
+			return now
+		}
+	}
+}
+
+// look sums up the user's files as they are.
+func (b *rulebook) look() string {
+	sum := sha256.New()
+	_, err := os.Stat(b.dir)
+	fmt.Fprintln(sum, err)
+	files, err := os.ReadDir(b.dir)
+	fmt.Fprintln(sum, err)
+	for _, file := range files {
+		if filepath.Ext(file.Name()) == ".toml" {
+			fmt.Fprintf(sum, "%q ", file.Name())
+			addFile(sum, filepath.Join(b.dir, file.Name()))
+		}
+	}
+	return string(sum.Sum(nil))
+}
+
+// lookLimit is more than the largest file that rules reads, in bytes.
+const lookLimit = 2 << 20
+
+// addFile reads ordinary files only: a pipe would never end.
+func addFile(sum hash.Hash, path string) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		fmt.Fprintln(sum, err)
+		return
+	}
+	fmt.Fprintln(sum, info.Size())
+	file, err := os.Open(path)
+	if err == nil {
+		defer file.Close()
+		_, err = io.Copy(sum, io.LimitReader(file, lookLimit))
+	}
+	fmt.Fprintln(sum, err)
+}
+
+// reload puts the files in force, or says why not and keeps the last good set. It says whether the files have had their
+// chance: what stood in the way may also have been something else, such as a full disk.
+func (b *rulebook) reload(changed func(*rules.Set) error) bool {
 	set, err := b.load()
+	wrong := err != nil
 	if err == nil {
 		err = changed(set)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
+		if b.problem != err.Error() {
+			b.log.Warn("the changed rule files are not in force, the last good ones stay", "error", err)
+		}
 		b.problem = err.Error()
-		b.log.Warn("the changed rule files are not in force, the last good ones stay", "error", err)
-		return
+		return wrong
 	}
 	b.problem = ""
 	b.set.Store(set)
-	b.log.Warn("the changed rule files are in force")
+	b.log.Warn("the changed rule files are in force", "dir", b.dir, "rules", len(set.Rules()), "hosts", len(set.Hosts()))
+	return true
 }

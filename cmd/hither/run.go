@@ -158,8 +158,11 @@ func (a *app) startWith(ctx context.Context, s Settings, log *slog.Logger, signa
 func (a *app) drain(ctx context.Context, state string, signals <-chan os.Signal) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- newClient(state).Drain(ctx) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = newClient(state).Drain(ctx) // it ends when nobody uses us, or when we are gone
+	}()
 	quiet := time.NewTimer(drainQuiet)
 	defer quiet.Stop()
 	for {

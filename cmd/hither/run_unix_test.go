@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -173,13 +174,12 @@ type program struct {
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
 	stderr *bufio.Reader
-	seen   bytes.Buffer
 }
 
 func (w *world) program(args ...string) *program {
 	w.t.Helper()
 	c := exec.Command(os.Args[0], args...)
-	c.Env = append(w.env, "BE_HITHER=1")
+	c.Env = append(slices.Clone(w.env), "BE_HITHER=1")
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, whoever runs the tests
 	p := &program{Cmd: c, t: w.t}
 	out, err := c.StdoutPipe()

@@ -57,11 +57,11 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 
 	ledger := newLedger()
 	board := new(measure.Board)
-	fetcher := newFetcher(s, store, board, out, ledger, log)
+	fetcher := newFetcher(s, store, tallied{board, ledger}, out, ledger, log)
 	defer fetcher.Close()
 	doors := &forward.Server{
-		Rules: book.now, Fetch: fetcher.Fetch, Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
-		Console: welcome(self, trust), Log: log, Done: ledger.served, ID: instance(),
+		Rules: book.now, Fetch: ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
+		Console: welcome(self, trust, book.now), Log: log, Done: ledger.served, ID: instance(),
 	}
 	here := Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: self.addresses(), CA: trust.File(), Upstream: s.UpstreamProxy,
@@ -70,13 +70,14 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	openDoors(ctx, work, doors, listeners)
 	work.Go(func() error { return book.watch(ctx, trust.extend) })
 	work.Go(func() error {
-		return control.Serve(ctx, &house{settings: s, book: book, store: store, board: board, ledger: ledger}, here, ready)
+		h := &house{settings: s, self: self, book: book, store: store, board: board, ledger: ledger}
+		return control.Serve(ctx, h, here, ready)
 	})
 	return work.Wait()
 }
 
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
-func newFetcher(s Settings, store cache.Store, board *measure.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
+func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
 		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},

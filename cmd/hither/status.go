@@ -96,7 +96,7 @@ func stateOrder(part string) int {
 func (a *app) printUpstreams(all []Upstream) {
 	idle := 0
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nRule\tUpstream\tRequests\tFailed\tWait\tSpeed\t")
+	fmt.Fprintln(w, "\nRule\tUpstream\tAsked\tFailed\tWait\tSpeed\t")
 	for _, u := range all {
 		if u.Requests == 0 && u.Failures == 0 {
 			idle++
@@ -118,7 +118,7 @@ func (u Upstream) row() string {
 		base += " (origin)"
 	}
 	if u.Wait > 0 {
-		wait = u.Wait.Round(time.Millisecond).String()
+		wait = rough(u.Wait)
 	}
 	if u.Speed > 0 {
 		speed = Bytes(u.Speed).String() + "/s"
@@ -126,9 +126,11 @@ func (u Upstream) row() string {
 	return fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s\t%s", u.Rule, base, u.Requests, u.Failures, wait, speed, u.Note)
 }
 
-// rough is a duration for people: 3 days, 2h5m, 41s, 120ms.
+// rough is a duration for people: 3 days, 2h5m, 41s, 120ms. A clock that was set back makes none that is negative.
 func rough(d time.Duration) string {
-	switch {
+	switch d = max(d, 0); {
+	case d > 0 && d < time.Millisecond:
+		return "under 1ms"
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	case d >= time.Hour:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -10,8 +11,12 @@ import (
 	"hither/cache/mem"
 )
 
-// memoryLimit is for a cache that lives only as long as we do.
-const memoryLimit = 128 << 20
+const (
+	// memoryLimit is for a cache that lives only as long as we do, in bytes.
+	memoryLimit = 128 << 20
+	// noLimit is what "no cap" is to a store, for which 0 is a default: more than any disk has, and far from an overflow.
+	noLimit = 1 << 60
+)
 
 // openStore opens the cache. A disk that is too full to keep anything on is no reason not to run.
 func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
@@ -19,11 +24,14 @@ func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 		return &mem.Store{Limit: memoryLimit}, nil
 	}
 	store, err := badger.Open(badger.Options{
-		Dir: filepath.Join(s.State, "cache"), Limit: int64(s.CacheLimit), Floor: int64(s.CacheFree), Log: log,
+		Dir: filepath.Join(s.State, "cache"), Limit: cmp.Or(int64(s.CacheLimit), noLimit), Floor: max(int64(s.CacheFree), 1), Log: log,
 	})
 	if errors.Is(err, cache.ErrFull) {
-		log.Warn("nothing is kept on the disk until there is room", "error", err)
+		log.Warn("what comes is kept in memory only: make room on the disk, and start Hither again", "error", err)
 		return &mem.Store{Limit: memoryLimit}, nil
 	}
-	return store, err
+	if err != nil {
+		return nil, err // not store: a nil *badger.Store is no nil cache.Store
+	}
+	return store, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ type trust struct {
 	state string
 	log   *slog.Logger
 	ca    atomic.Pointer[authority.CA]
+	hosts []string // that ca was opened for; only extend changes it
 }
 
 func openTrust(state string, set *rules.Set, log *slog.Logger) (*trust, error) {
@@ -23,19 +25,30 @@ func openTrust(state string, set *rules.Set, log *slog.Logger) (*trust, error) {
 	return t, t.extend(set)
 }
 
-// extend makes sure that the authority may vouch for every host of the rules.
+// extend makes sure that the authority may vouch for every host of the rules. It is called by one at a time.
 func (t *trust) extend(set *rules.Set) error {
-	ca, err := authority.Open(t.state, set.Hosts(), time.Now)
+	hosts, old := set.Hosts(), t.ca.Load()
+	if old != nil && slices.Equal(hosts, t.hosts) {
+		return nil
+	}
+	ca, err := authority.Open(t.state, hosts, time.Now)
 	if err != nil {
 		return err
 	}
-	for _, said := range []string{ca.Reissued(), ca.Repaired()} {
-		if said != "" {
-			t.log.Warn(said)
-		}
+	if said := ca.Repaired(); said != "" {
+		t.log.Warn(said)
+	}
+	if said := ca.Reissued(); said != "" && old != nil {
+		t.log.Warn(said + "; start anew what was started behind Hither before, and call `hither env` again in each shell")
+	} else if said != "" {
+		t.log.Warn(said)
+	}
+	if err := ca.Warm(); err != nil {
+		return err
 	}
 	t.ca.Store(ca)
-	return ca.Warm()
+	t.hosts = hosts
+	return nil
 }
 
 // Certificate implements forward.CA.

@@ -25,15 +25,15 @@ type Ready struct {
 type Status struct {
 	Ready     Ready                 `json:"ready"`
 	Now       time.Time             `json:"now"`
-	Requests  map[fetch.State]int64 `json:"requests"`   // answered, by the part the cache took
+	Requests  map[fetch.State]int64 `json:"requests"`   // of clients, answered, by the part the cache took
 	Passed    int64                 `json:"passed"`     // requests to hosts in a rule that were sent to the origin as they came
-	Tunnels   int64                 `json:"tunnels"`    // connections to hosts in no rule
-	Failures  int64                 `json:"failures"`   // requests that ended with our own 502, 503 or 504, or broke
+	Tunnels   int64                 `json:"tunnels"`    // connections to hosts in no rule, and plain requests to them
+	Failures  int64                 `json:"failures"`   // requests that ended with our own 5xx, or broke; they are counted here alone
 	Served    int64                 `json:"served"`     // bytes sent to clients
 	Saved     int64                 `json:"saved"`      // of these, bytes that did not have to be fetched
 	TimeSaved time.Duration         `json:"time_saved"` // what fetching those had taken before
 	Cache     cache.Usage           `json:"cache"`
-	Upstreams []Upstream            `json:"upstreams,omitempty"` // by rule, then the one asked first
+	Upstreams []Upstream            `json:"upstreams,omitempty"` // by rule, then the good ones, fast before slow
 	Errors    []Failure             `json:"errors,omitempty"`    // the last ones, newest first; at most 20
 	Rules     string                `json:"rules,omitempty"`     // what is wrong with the rule files now; empty: nothing
 }
@@ -43,8 +43,8 @@ type Upstream struct {
 	Rule     string        `json:"rule"`
 	Base     string        `json:"base"`
 	Origin   bool          `json:"origin"`
-	Requests int64         `json:"requests"`
-	Failures int64         `json:"failures"`
+	Requests int64         `json:"requests"`        // ours, those for authorities among them
+	Failures int64         `json:"failures"`        // of these; not to have a thing is none
 	Wait     time.Duration `json:"wait,omitempty"`  // usual time to the first byte; 0: not known
 	Speed    int64         `json:"speed,omitempty"` // usual bytes a second of larger bodies; 0: not known
 	Note     string        `json:"note,omitempty"`  // why it stands where it stands: "resting until 10:04, wrong bytes"; empty: nothing to say
@@ -61,7 +61,8 @@ type Failure struct {
 // came from when it was last asked for.
 type Explanation struct {
 	URL     string              `json:"url"`               // as it was asked, redacted
-	Rule    *RulePart           `json:"rule,omitempty"`    // nil: in no rule, so it is tunnelled unseen
+	Rule    *RulePart           `json:"rule,omitempty"`    // nil: no path of a rule speaks of it
+	Note    string              `json:"note,omitempty"`    // what happens to it without a rule; empty if there is one
 	Private string              `json:"private,omitempty"` // the pattern that keeps it from mirrors; empty: none
 	Cached  *cache.Entry        `json:"cached,omitempty"`  // nil: nothing is kept
 	Present bool                `json:"present"`           // the blob of Cached is here
@@ -74,7 +75,7 @@ type Explanation struct {
 // RulePart is the part of a rule file that decides.
 type RulePart struct {
 	Rule    string        `json:"rule"`
-	File    string        `json:"file"`
+	File    string        `json:"file"` // path of the user's own file, or "built-in go.toml"
 	Line    int           `json:"line"` // of the path in File
 	Pattern string        `json:"pattern"`
 	Keep    time.Duration `json:"keep"`             // 0: never, -1: for ever (rules.Keep)

@@ -3,10 +3,14 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+
+	"hither/rules"
 )
 
 // welcome serves our own pages: what this is, and the root that clients may trust.
-func welcome(self self, trust *trust) http.Handler {
+func welcome(self self, trust *trust, now func() *rules.Set) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-pem-file")
@@ -18,5 +22,21 @@ func welcome(self self, trust *trust) http.Handler {
 			"Go:      GOPROXY=http://%[2]s/go\nDocker:  http://%[2]s as a registry mirror\nOthers:  hither run -- COMMAND\n"+
 			"State:   hither status\n", version(), self[0])
 	})
+	mux.Handle("GET /favicon.ico", http.NotFoundHandler())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { lost(w, r, self, now()) })
 	return mux
+}
+
+// lost answers a registry's client whose address for us lacks the gateway. It is no 404, which clients take for the
+// registry's word that there is no such package: the go command would then ask version control.
+func lost(w http.ResponseWriter, r *http.Request, self self, set *rules.Set) {
+	var gateways []string
+	for _, rule := range set.Rules() {
+		if rule.Gateway != "" {
+			gateways = append(gateways, "http://"+self[0].String()+rule.Gateway)
+		}
+	}
+	slices.Sort(gateways)
+	http.Error(w, fmt.Sprintf("Hither has nothing at %s. A registry is asked below its gateway: %s.", r.URL.EscapedPath(),
+		strings.Join(slices.Compact(gateways), ", ")), http.StatusBadRequest)
 }

@@ -14,6 +14,7 @@ func (a *app) why() *cobra.Command {
 		Use:   "why URL",
 		Short: "Say what Hither would do with a URL, what it keeps for it, and where that came from",
 		Example: "  hither why https://registry.npmjs.org/express\n" +
+			"  hither why /go/golang.org/x/mod/@v/list\n" +
 			"  hither why registry-1.docker.io/v2/library/alpine/manifests/3.20",
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -36,15 +37,18 @@ func (a *app) why() *cobra.Command {
 	return c
 }
 
-// completeURL adds the https:// that people leave out.
+// completeURL adds the https:// that people leave out. A path alone is one of our own gateways.
 func completeURL(text string) (string, error) {
+	if strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//") {
+		return text, nil
+	}
 	full := text
 	if !strings.Contains(full, "://") {
 		full = "https://" + full
 	}
 	u, err := url.Parse(full)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", fmt.Errorf("%q is no URL that Hither could be asked for: write it as https://HOST/PATH", text)
+		return "", fmt.Errorf("%q is no URL that Hither could be asked for: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)
 	}
 	return full, nil
 }

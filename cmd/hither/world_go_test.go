@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"testing"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -26,11 +27,17 @@ const sumName = "sum.golang.org"
 
 // goOrigin is a module proxy with generated modules and the checksum database that knows them all.
 type goOrigin struct {
-	*wire              // the module proxy; https, as proxy.golang.org
-	sum     *wire      // the checksum database; plain http, which its signatures do not mind
-	key     string     // verifies the database: GOSUMDB
+	*wire       // the module proxy; https, as proxy.golang.org
+	sum   *wire // the checksum database; plain http, which its signatures do not mind
+	*goShelf
+}
+
+// goShelf is what a module proxy has to give. All worlds share one, because nothing in it changes.
+type goShelf struct {
 	modules []goModule // each requires some of those behind it
 	files   map[string][]byte
+	sumKey  string // verifies the checksum database: GOSUMDB
+	sumdb   http.Handler
 }
 
 type goModule struct {
@@ -39,18 +46,24 @@ type goModule struct {
 	sums     []byte // its lines in go.sum
 }
 
-// goWorld starts a module proxy with 125 modules and its checksum database. Mirrors are made with w.serve(origin.handler).
+// goGoods is 125 modules and the checksum database that knows them all.
+var goGoods = sync.OnceValue(func() *goShelf {
+	s := &goShelf{files: map[string][]byte{}}
+	for i := 124; i >= 0; i-- {
+		s.add(newGoModule(i))
+	}
+	s.sign()
+	return s
+})
+
+// goWorld starts a module proxy and its checksum database. Mirrors are made with w.serve(origin.handler).
 func (w *world) goWorld() *goOrigin {
 	w.t.Helper()
-	o := &goOrigin{files: map[string][]byte{}}
-	for i := 124; i >= 0; i-- {
-		o.add(w.t, newGoModule(w.t, i))
-	}
-	database := o.database(w.t)
-	o.sum = w.serve(database)
+	o := &goOrigin{goShelf: goGoods()}
+	o.sum = w.serve(o.sumdb)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sumdb/"+sumName+"/supported", func(http.ResponseWriter, *http.Request) {})
-	mux.Handle("/sumdb/"+sumName+"/", http.StripPrefix("/sumdb/"+sumName, database))
+	mux.Handle("/sumdb/"+sumName+"/", http.StripPrefix("/sumdb/"+sumName, o.sumdb))
 	mux.HandleFunc("/", o.answer)
 	o.wire = w.serveTLS("proxy.golang.org", mux)
 	return o
@@ -61,7 +74,7 @@ func (w *world) goRule(o *goOrigin, mirrors ...*wire) {
 	w.t.Helper()
 	w.rule("go", []map[string]any{
 		{"name": "proxy.golang.org", "origin": []string{o.URL}},
-		{"name": sumName, "prefix": "/sumdb/" + sumName, "origin": []string{o.sum.URL}, "key": o.key},
+		{"name": sumName, "prefix": "/sumdb/" + sumName, "origin": []string{o.sum.URL}, "key": o.sumKey},
 	}, mirrors...)
 }
 
@@ -82,8 +95,7 @@ func (w *world) goProject(o *goOrigin, name string) string {
 }
 
 // newGoModule makes module i. Some are there for their names: capitals, a pseudo-version, a major version without go.mod.
-func newGoModule(t *testing.T, i int) goModule {
-	t.Helper()
+func newGoModule(i int) goModule {
 	m := goModule{Version: goVersion(i)}
 	m.mod = goMod(i)
 	files := []modzip.File{
@@ -96,11 +108,9 @@ func newGoModule(t *testing.T, i int) goModule {
 		files = append(files, memFile{name: "data.bin", data: noise(uint64(i), 1<<20)})
 	}
 	var zip bytes.Buffer
-	if err := modzip.Create(&zip, m.Version, files); err != nil {
-		t.Fatal(err)
-	}
+	made(modzip.Create(&zip, m.Version, files))
 	m.zip = zip.Bytes()
-	m.sums = goSums(t, m, files)
+	m.sums = goSums(m, files)
 	return m
 }
 
@@ -134,47 +144,38 @@ func goMod(i int) []byte {
 }
 
 // goSums is what the checksum database says of a module.
-func goSums(t *testing.T, m goModule, files []modzip.File) []byte {
-	t.Helper()
+func goSums(m goModule, files []modzip.File) []byte {
 	names, open := []string{}, map[string][]byte{}
 	for _, f := range files {
 		name := m.String() + "/" + f.Path()
 		names, open[name] = append(names, name), f.(memFile).data
 	}
-	zip := h1(t, names, open)
-	mod := h1(t, []string{"go.mod"}, map[string][]byte{"go.mod": m.mod})
+	zip := h1(names, open)
+	mod := h1([]string{"go.mod"}, map[string][]byte{"go.mod": m.mod})
 	v := m.Version
 	return fmt.Appendf(nil, "%s %s %s\n%s %s/go.mod %s\n", v.Path, v.Version, zip, v.Path, v.Version, mod)
 }
 
-func h1(t *testing.T, names []string, data map[string][]byte) string {
-	t.Helper()
+func h1(names []string, data map[string][]byte) string {
 	sum, err := dirhash.Hash1(names, func(name string) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(data[name])), nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	made(err)
 	return sum
 }
 
-func (o *goOrigin) add(t *testing.T, m goModule) {
-	t.Helper()
+func (s *goShelf) add(m goModule) {
 	path, err := module.EscapePath(m.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	made(err)
 	version, err := module.EscapeVersion(m.Version.Version)
-	if err != nil {
-		t.Fatal(err)
-	}
+	made(err)
 	info := fmt.Appendf(nil, `{"Version":%q,"Time":"2024-01-02T03:04:05Z"}`, m.Version.Version)
 	base := "/" + path + "/@v/"
-	o.files[base+version+".info"], o.files["/"+path+"/@latest"] = info, info
-	o.files[base+version+".mod"] = m.mod
-	o.files[base+version+".zip"] = m.zip
-	o.files[base+"list"] = []byte(m.Version.Version + "\n")
-	o.modules = append(o.modules, m)
+	s.files[base+version+".info"], s.files["/"+path+"/@latest"] = info, info
+	s.files[base+version+".mod"] = m.mod
+	s.files[base+version+".zip"] = m.zip
+	s.files[base+"list"] = []byte(m.Version.Version + "\n")
+	s.modules = append(s.modules, m)
 }
 
 // answer serves a module proxy's paths with the headers of the real one.
@@ -204,25 +205,20 @@ func goType(path string) string {
 	return "text/plain; charset=UTF-8"
 }
 
-// database signs a tree that knows every module from the start, so that its head stands still.
-func (o *goOrigin) database(t *testing.T) http.Handler {
-	t.Helper()
+// sign makes a checksum database that knows every module from the start, so that its head stands still.
+func (s *goShelf) sign() {
 	signer, verifier, err := note.GenerateKey(nil, sumName)
-	if err != nil {
-		t.Fatal(err)
+	made(err)
+	ops := sumdb.NewTestServer(signer, s.sums)
+	for _, m := range s.modules {
+		_, err := ops.Lookup(context.Background(), m.Version)
+		made(err)
 	}
-	o.key = verifier
-	ops := sumdb.NewTestServer(signer, o.sums)
-	for _, m := range o.modules {
-		if _, err := ops.Lookup(t.Context(), m.Version); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return sumdb.NewServer(ops)
+	s.sumKey, s.sumdb = verifier, sumdb.NewServer(ops)
 }
 
-func (o *goOrigin) sums(path, version string) ([]byte, error) {
-	for _, m := range o.modules {
+func (s *goShelf) sums(path, version string) ([]byte, error) {
+	for _, m := range s.modules {
 		if m.Path == path && m.Version.Version == version {
 			return m.sums, nil
 		}
@@ -272,5 +268,5 @@ func etagOf(data []byte) string {
 // goDirect is the environment of a go command without Hither.
 func (w *world) goDirect(o *goOrigin, name string) []string {
 	w.t.Helper()
-	return w.clientEnv(name, append(proxied(w.relay().addr, w.roots), "GOPROXY=https://proxy.golang.org", "GOSUMDB="+o.key)...)
+	return w.clientEnv(name, append(proxied(w.relay().addr, w.roots), "GOPROXY=https://proxy.golang.org", "GOSUMDB="+o.sumKey)...)
 }

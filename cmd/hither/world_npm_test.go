@@ -13,7 +13,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"testing"
+	"sync"
 	"time"
 )
 
@@ -23,6 +23,11 @@ const npmHost = "registry.npmjs.org"
 // npmOrigin is a registry with generated packages.
 type npmOrigin struct {
 	*wire
+	*npmShelf
+}
+
+// npmShelf is what a registry has to give. All worlds share one, because nothing in it changes.
+type npmShelf struct {
 	packages []npmPackage
 	full     map[string][]byte // by path: packuments with everything
 	short    map[string][]byte // by path: what an installer needs
@@ -37,13 +42,19 @@ const (
 	npmShort = "application/vnd.npm.install-v1+json"
 )
 
-// npmWorld starts a registry with 220 packages, every fifth scoped. Each depends on a few of those behind it.
+// npmGoods is 220 packages, every fifth scoped. Each depends on a few of those behind it.
+var npmGoods = sync.OnceValue(func() *npmShelf {
+	s := &npmShelf{full: map[string][]byte{}, short: map[string][]byte{}, tarballs: map[string][]byte{}}
+	for i := range 220 {
+		s.add(i)
+	}
+	return s
+})
+
+// npmWorld starts a registry.
 func (w *world) npmWorld() *npmOrigin {
 	w.t.Helper()
-	o := &npmOrigin{full: map[string][]byte{}, short: map[string][]byte{}, tarballs: map[string][]byte{}}
-	for i := range 220 {
-		o.add(w.t, i)
-	}
+	o := &npmOrigin{npmShelf: npmGoods()}
 	o.wire = w.serveTLS(npmHost, http.HandlerFunc(o.answer))
 	return o
 }
@@ -62,7 +73,7 @@ func (w *world) npmProject(o *npmOrigin, name string) string {
 		wants[p.name] = "^1.0.0"
 	}
 	file := map[string]any{"name": "project", "version": "1.0.0", "private": true, "dependencies": wants}
-	return filepath.Dir(w.write(filepath.Join(name, "package.json"), asJSON(w.t, file)))
+	return filepath.Dir(w.write(filepath.Join(name, "package.json"), asJSON(file)))
 }
 
 func npmName(i int) string {
@@ -73,24 +84,22 @@ func npmName(i int) string {
 }
 
 // add makes package i with two versions; the newer is the one that is wanted.
-func (o *npmOrigin) add(t *testing.T, i int) {
-	t.Helper()
+func (s *npmShelf) add(i int) {
 	name := npmName(i)
 	full := map[string]any{
 		"_id": name, "name": name, "description": "package of the false world", "readme": strings.Repeat("Read me. ", 200),
 		"dist-tags": map[string]string{"latest": "1.1.0"},
 		"time":      map[string]string{"created": "2024-01-01T00:00:00.000Z", "1.0.0": "2024-01-01T00:00:00.000Z", "1.1.0": "2024-02-01T00:00:00.000Z"},
 	}
-	versions := map[string]any{"1.0.0": o.version(t, i, "1.0.0"), "1.1.0": o.version(t, i, "1.1.0")}
+	versions := map[string]any{"1.0.0": s.version(i, "1.0.0"), "1.1.0": s.version(i, "1.1.0")}
 	full["versions"] = versions
 	short := map[string]any{"name": name, "modified": "2024-02-01T00:00:00.000Z", "dist-tags": full["dist-tags"], "versions": versions}
-	o.full["/"+name], o.short["/"+name] = asJSON(t, full), asJSON(t, short)
-	o.packages = append(o.packages, npmPackage{name, "1.1.0"})
+	s.full["/"+name], s.short["/"+name] = asJSON(full), asJSON(short)
+	s.packages = append(s.packages, npmPackage{name, "1.1.0"})
 }
 
 // version makes one tarball and what the packument says of it.
-func (o *npmOrigin) version(t *testing.T, i int, version string) map[string]any {
-	t.Helper()
+func (s *npmShelf) version(i int, version string) map[string]any {
 	name := npmName(i)
 	needs := map[string]string{}
 	for _, j := range []int{i + 1, 2*i + 1} {
@@ -100,15 +109,15 @@ func (o *npmOrigin) version(t *testing.T, i int, version string) map[string]any 
 	}
 	manifest := map[string]any{"name": name, "version": version, "main": "index.js", "dependencies": needs}
 	files := map[string][]byte{
-		"package/package.json": asJSON(t, manifest),
+		"package/package.json": asJSON(manifest),
 		"package/index.js":     fmt.Appendf(nil, "module.exports = %d\n", i),
 	}
 	if i%50 == 7 {
 		files["package/data.bin"] = noise(uint64(1000+i), 1<<20)
 	}
-	data := tarball(t, files)
+	data := tarball(files)
 	path := npmTarball(npmPackage{name, version})
-	o.tarballs[path] = data
+	s.tarballs[path] = data
 	manifest["_id"] = name + "@" + version
 	manifest["dist"] = npmDist(path, data)
 	return manifest
@@ -159,34 +168,30 @@ func sendNPM(w http.ResponseWriter, r *http.Request, data []byte) {
 }
 
 // tarball packs files as npm does; the same files give the same bytes.
-func tarball(t *testing.T, files map[string][]byte) []byte {
-	t.Helper()
+func tarball(files map[string][]byte) []byte {
 	var out bytes.Buffer
 	zipped := gzip.NewWriter(&out)
 	packed := tar.NewWriter(zipped)
 	for _, name := range sortedKeys(files) {
 		header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Format: tar.FormatUSTAR}
-		if err := packed.WriteHeader(header); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := packed.Write(files[name]); err != nil {
-			t.Fatal(err)
-		}
+		made(packed.WriteHeader(header))
+		_, err := packed.Write(files[name])
+		made(err)
 	}
-	if err := packed.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zipped.Close(); err != nil {
-		t.Fatal(err)
-	}
+	made(packed.Close())
+	made(zipped.Close())
 	return out.Bytes()
 }
 
-func asJSON(t *testing.T, v any) []byte {
-	t.Helper()
+func asJSON(v any) []byte {
 	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
+	made(err)
 	return data
+}
+
+// made is for what is made in memory of things we know, where an error is a mistake in the world itself.
+func made(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

@@ -162,7 +162,7 @@ func (s *tokenServer) token(service string, access []tokenAccess) string {
 		"iss": "world", "sub": "", "aud": service, "jti": fmt.Sprint(now.UnixNano()), "access": access,
 		"iat": now.Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix(),
 	}
-	text := base64.RawURLEncoding.EncodeToString(asJSON(s.t, header)) + "." + base64.RawURLEncoding.EncodeToString(asJSON(s.t, claims))
+	text := base64.RawURLEncoding.EncodeToString(asJSON(header)) + "." + base64.RawURLEncoding.EncodeToString(asJSON(claims))
 	sum := sha256.Sum256([]byte(text))
 	x, y, err := ecdsa.Sign(rand.Reader, s.key, sum[:])
 	if err != nil {
@@ -186,21 +186,21 @@ func (w *world) ociImage(name string, n int) ociImage {
 		if i == 1 {
 			size = 4 << 20
 		}
-		layer := tarball(w.t, map[string][]byte{fmt.Sprintf("layer%d", i): noise(uint64(2000+i), size)})
+		layer := tarball(map[string][]byte{fmt.Sprintf("layer%d", i): noise(uint64(2000+i), size)})
 		part := w.ociBlob(image.dir, ociLayer, layer)
 		layers, diffs = append(layers, part), append(diffs, sha256Of(gunzip(w.t, layer)))
 		image.layers = append(image.layers, part["digest"].(string))
 	}
-	config := w.ociBlob(image.dir, ociConfig, asJSON(w.t, map[string]any{
+	config := w.ociBlob(image.dir, ociConfig, asJSON(map[string]any{
 		"architecture": "amd64", "os": "linux", "config": map[string]any{},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": diffs},
 	}))
-	manifest := w.ociBlob(image.dir, ociManifest, asJSON(w.t, map[string]any{
+	manifest := w.ociBlob(image.dir, ociManifest, asJSON(map[string]any{
 		"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": layers,
 	}))
 	manifest["annotations"] = map[string]string{"org.opencontainers.image.ref.name": "latest"}
 	index := map[string]any{"schemaVersion": 2, "manifests": []any{manifest}}
-	w.write(filepath.Join(name, "index.json"), asJSON(w.t, index))
+	w.write(filepath.Join(name, "index.json"), asJSON(index))
 	w.write(filepath.Join(name, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	return image
 }

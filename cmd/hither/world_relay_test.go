@@ -17,6 +17,7 @@ type relay struct {
 
 	mu      sync.Mutex
 	tunnels map[net.Conn]bool
+	missing map[string]error // what could not be dialled: on machines that see little of the Internet, asking again is slow
 }
 
 // relay starts a CONNECT proxy to the servers of the world.
@@ -26,7 +27,7 @@ func (w *world) relay() *relay { return w.relayTo(w.names) }
 func (w *world) relayToAll() *relay { return w.relayTo(nil) }
 
 func (w *world) relayTo(names map[string]string) *relay {
-	r := &relay{names: names, tunnels: map[net.Conn]bool{}}
+	r := &relay{names: names, tunnels: map[net.Conn]bool{}, missing: map[string]error{}}
 	r.wire = w.serve(http.HandlerFunc(r.connect))
 	r.onCut = r.hangUp
 	return r
@@ -45,7 +46,7 @@ func (r *relay) connect(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "no such host in the false world: "+req.Host, http.StatusBadGateway)
 		return
 	}
-	upstream, err := net.DialTimeout("tcp", addr, 20*time.Second)
+	upstream, err := r.dial(addr)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -63,6 +64,22 @@ func (r *relay) connect(w http.ResponseWriter, req *http.Request) {
 	}()
 	_, _ = io.Copy(client, upstream)
 	r.end(client, upstream)
+}
+
+func (r *relay) dial(addr string) (net.Conn, error) {
+	r.mu.Lock()
+	err := r.missing[addr]
+	r.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.DialTimeout("tcp", addr, 20*time.Second)
+	if err != nil && r.names == nil {
+		r.mu.Lock()
+		r.missing[addr] = err
+		r.mu.Unlock()
+	}
+	return conn, err
 }
 
 func (r *relay) keep(conns ...net.Conn) {

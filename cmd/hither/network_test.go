@@ -1,0 +1,112 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"testing"
+)
+
+func TestSelfByEveryName(t *testing.T) {
+	v4 := self{netip.MustParseAddrPort("127.0.0.1:7890")}
+	v6 := self{netip.MustParseAddrPort("[::1]:7890")}
+	wide := self{netip.MustParseAddrPort("0.0.0.0:7890")}
+	second := self{netip.MustParseAddrPort("127.0.0.5:7890")}
+	for _, row := range []struct {
+		place string
+		self  self
+		want  bool
+	}{
+		{"127.0.0.1:7890", v4, true},
+		{"127.0.0.1:7891", v4, false},
+		{"127.0.0.2:7890", v4, false},
+		{"localhost:7890", v4, true},
+		{"LocalHost:7890", v4, true},
+		{"localhost.:7890", v4, true},
+		{"hither.localhost:7890", v4, true},
+		{"notlocalhost:7890", v4, false},
+		{"localhost.example:7890", v4, false},
+		{"[::ffff:127.0.0.1]:7890", v4, true},
+		{"[::ffff:7f00:1]:7890", v4, true},
+		{"0.0.0.0:7890", v4, true},
+		{"[::]:7890", v4, true},
+		{"[::1]:7890", v4, false},
+		{"[::1]:7890", v6, true},
+		{"[0:0:0:0:0:0:0:1]:7890", v6, true},
+		{"[::1%lo]:7890", v6, true},
+		{"localhost:7890", v6, true},
+		{"127.0.0.1:7890", v6, false},
+		{"127.0.0.9:7890", wide, true},
+		{"[::1]:7890", wide, true},
+		{"192.0.2.1:7890", wide, false},
+		{"localhost:7890", second, false},
+		{"127.0.0.5:7890", second, true},
+		{"127.0.0.1", v4, false},
+		{"127.0.0.1:http", v4, false},
+		{"127.0.0.1:73426", v4, false}, // 7890 + 65536
+		{":7890", v4, false},
+		{"", v4, false},
+	} {
+		same(t, row.place+" when we are "+row.self[0].String(), row.self.host(row.place), row.want)
+	}
+}
+
+func TestSelfIsWhatWasBound(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	own := newSelf([]net.Listener{l})
+	same(t, "addresses", own.addresses()[0], l.Addr().String())
+	same(t, "host", own.host(l.Addr().String()), true)
+}
+
+func TestDNSServersAreAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1:53", "192.0.2.1:5353": "192.0.2.1:5353", "2001:db8::1": "[2001:db8::1]:53", "[2001:db8::1]:54": "[2001:db8::1]:54",
+	} {
+		got, err := parseServer(text)
+		same(t, text, err, nil)
+		same(t, text, got.String(), want)
+	}
+	for _, wrong := range []string{"", "dns.example", "192.0.2.1:0", "192.0.2.1:99999", "https://dns.example/dns-query"} {
+		if _, err := parseServer(wrong); err == nil {
+			t.Errorf("%q\n got no error\nwant a sentence", wrong)
+		}
+	}
+}
+
+func TestHitherIsNotItsOwnUpstream(t *testing.T) {
+	own := self{netip.MustParseAddrPort("127.0.0.1:80")}
+	for text, used := range map[string]bool{
+		"http://localhost": false, "http://127.0.0.1:80": false, "http://LOCALHOST.:80": false,
+		"http://127.0.0.1:81": true, "socks5://127.0.0.1": true, "http://proxy.example": true, "": false,
+	} {
+		var said journal
+		s := Settings{UpstreamProxy: text, From: map[string]string{"upstream-proxy": "HTTPS_PROXY"}}
+		proxy, err := upstreamProxy(s, own, slog.New(slog.NewTextHandler(&said, nil)))
+		same(t, text, err, nil)
+		same(t, text+" is used", proxy != nil, used)
+		if text != "" && !used {
+			contains(t, said.String(), "is Hither itself", "HTTPS_PROXY")
+		}
+	}
+	s := Settings{UpstreamProxy: "gopher://x", From: map[string]string{"upstream-proxy": "my.toml:3"}}
+	if _, err := upstreamProxy(s, own, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("no error")
+	} else {
+		contains(t, err.Error(), "my.toml:3: upstream-proxy: ")
+	}
+}
+
+func TestProxiesHaveThePortOfTheirScheme(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://a": "a:80", "https://a": "a:443", "socks5://a": "a:1080", "socks5h://a": "a:1080", "http://[::1]": "[::1]:80", "http://a:1": "a:1",
+	} {
+		u, err := url.Parse(text)
+		same(t, text, err, nil)
+		same(t, text, hostPort(u), want)
+	}
+}

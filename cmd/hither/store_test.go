@@ -1,0 +1,61 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hither/cache"
+	"hither/cache/mem"
+)
+
+// open opens the store of settings until the test ends, and returns it with what was said.
+func open(t *testing.T, s Settings) (cache.Store, string) {
+	t.Helper()
+	var said journal
+	store, err := openStore(s, slog.New(slog.NewTextHandler(&said, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store, said.String()
+}
+
+func TestTheCacheIsWhereTheSettingsSay(t *testing.T) {
+	for _, row := range []struct {
+		says   string
+		s      Settings
+		memory bool
+		shown  string
+	}{
+		{"on the disk", Settings{Cache: "disk", CacheLimit: 1 << 30, CacheFree: 1}, false, ", of 1 GiB; "},
+		{"without a cap", Settings{Cache: "disk", CacheLimit: 0, CacheFree: 1}, false, "under 0 names; "},
+		{"off", Settings{Cache: "off"}, true, ", of 128 MiB; in memory, until Hither ends"},
+		{"on a disk too full", Settings{Cache: "disk", CacheFree: 1 << 60}, true, "; in memory, until Hither ends"},
+	} {
+		row.s.State = t.TempDir()
+		store, said := open(t, row.s)
+		_, memory := store.(*mem.Store)
+		same(t, row.says+": in memory", memory, row.memory)
+		same(t, row.says+": is said", strings.Contains(said, "make room on the disk, and start Hither again"), row.s.CacheFree == 1<<60)
+		usage, err := store.Usage(t.Context())
+		same(t, row.says+": error", err, nil)
+		contains(t, describeUsage(usage), row.shown)
+		writer, err := store.Create(t.Context(), "")
+		if err != nil {
+			t.Fatal(row.says, err)
+		}
+		same(t, row.says+": close", writer.Close(), nil)
+	}
+}
+
+func TestACacheDirectoryWithOtherThingsIsLeftAlone(t *testing.T) {
+	s := Settings{State: t.TempDir(), Cache: "disk"}
+	write(t, filepath.Join(s.State, "cache", "thesis.tex"), []byte("four years"))
+	store, err := openStore(s, slog.New(slog.DiscardHandler))
+	if err == nil || store != nil {
+		t.Fatalf("\n got %v, %v\nwant an error and no store", store, err)
+	}
+	contains(t, err.Error(), "is not a cache, it holds thesis.tex")
+}
