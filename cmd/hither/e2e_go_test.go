@@ -64,6 +64,21 @@ func TestTheChecksumDatabaseDecides(t *testing.T) {
 	has(t, "go's error", out, "world.test/m001@v1.2.3")
 }
 
+// Each answer of the checksum database is signed at the size that its tree had. Who asks later, with the upstreams off and
+// in another order, must find the tiles of an older tree too; they are the beginnings of those that are kept.
+func TestAnOlderTreeHeadCanBeCheckedOffline(t *testing.T) {
+	w := newWorld(t)
+	o := w.youngGoWorld()
+	w.goRule(o)
+	h := w.hither()
+	dir, first := w.mkdir("client"), h.goGateway(o, "first")
+	h.get(t, "https://"+sumName+"/lookup/world.test/m001@v1.2.3") // signed at size 1
+	w.shell(dir, first, "go", "mod", "download", "world.test/m002@v1.2.3")
+	w.shell(dir, first, "go", "mod", "download", "world.test/m001@v1.2.3")
+	w.Dark()
+	w.shell(dir, h.goGateway(o, "second"), "go", "mod", "download", "world.test/m001@v1.2.3")
+}
+
 // Trap 1: our own failure is never a 404, which would send the go command to version control.
 func TestTrap1OurOwnFailureIsNot404(t *testing.T) {
 	w := newWorld(t)

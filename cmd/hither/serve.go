@@ -17,6 +17,7 @@ import (
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/notary"
+	"hither/rules"
 )
 
 // stopping is how long requests under way may take to end when Hither stops; it leaves the rest of stopWait to the cache.
@@ -25,6 +26,7 @@ const stopping = 3 * time.Second
 // serve puts the parts of Hither together and runs them until ctx ends. It calls ready once, when clients may come.
 // Everything is made from the lowest floor up and closed in the opposite order.
 func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
+	tuneMemory()
 	control, err := takeControl(ctx, s.State)
 	if err != nil {
 		return err
@@ -81,6 +83,13 @@ func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, 
 	f := &fetch.Fetcher{
 		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
+	}
+	f.Parts = func(m rules.Match) (parts []fetch.Part) {
+		wider, size := notary.WiderTiles(m)
+		for _, tile := range wider {
+			parts = append(parts, fetch.Part{Of: tile, Size: size})
+		}
+		return parts
 	}
 	f.Notaries = map[string]notary.Notary{
 		"path":  notary.Path{},

@@ -52,14 +52,27 @@ var goGoods = sync.OnceValue(func() *goShelf {
 	for i := 124; i >= 0; i-- {
 		s.add(newGoModule(i))
 	}
-	s.sign()
+	s.sign(s.modules...)
 	return s
 })
 
 // goWorld starts a module proxy and its checksum database. Mirrors are made with w.serve(origin.handler).
 func (w *world) goWorld() *goOrigin {
 	w.t.Helper()
-	o := &goOrigin{goShelf: goGoods()}
+	return w.goWorldOf(goGoods())
+}
+
+// youngGoWorld is goWorld with a checksum database that knows nothing yet: like the real one, it grows while it is asked.
+func (w *world) youngGoWorld() *goOrigin {
+	w.t.Helper()
+	shelf := *goGoods()
+	shelf.sign()
+	return w.goWorldOf(&shelf)
+}
+
+func (w *world) goWorldOf(shelf *goShelf) *goOrigin {
+	w.t.Helper()
+	o := &goOrigin{goShelf: shelf}
 	o.sum = w.serve(o.sumdb)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sumdb/"+sumName+"/supported", func(http.ResponseWriter, *http.Request) {})
@@ -205,12 +218,12 @@ func goType(path string) string {
 	return "text/plain; charset=UTF-8"
 }
 
-// sign makes a checksum database that knows every module from the start, so that its head stands still.
-func (s *goShelf) sign() {
+// sign makes a checksum database that knows some modules from the start and learns the others when it is asked for them.
+func (s *goShelf) sign(known ...goModule) {
 	signer, verifier, err := note.GenerateKey(nil, sumName)
 	made(err)
 	ops := sumdb.NewTestServer(signer, s.sums)
-	for _, m := range s.modules {
+	for _, m := range known {
 		_, err := ops.Lookup(context.Background(), m.Version)
 		made(err)
 	}

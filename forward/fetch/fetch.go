@@ -125,6 +125,7 @@ type Fetcher struct {
 	Transport http.RoundTripper        // follows redirects inside
 	Bearer    http.RoundTripper        // the same, with anonymous tokens, for rules with auth = "bearer"; nil: Transport
 	Private   []string                 // patterns of subjects that never reach a mirror
+	Parts     func(rules.Match) []Part // what else begins with the bytes of a match, the likeliest first; nil: nothing does
 	Trace     Trace
 	Now       func() time.Time // nil: time.Now
 
@@ -165,6 +166,11 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 		}
 	}
 	answer, err := f.wait(ctx, req, kept)
+	if failure := (*Failure)(nil); errors.As(err, &failure) {
+		if part := f.part(ctx, req, failure); part != nil {
+			return f.finish(req, part)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
