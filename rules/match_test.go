@@ -195,7 +195,7 @@ func urls(m rules.Match) []string {
 }
 
 // Trap 2, the other side: what differs must not share a name.
-func TestTrap2DifferentThingsHaveDifferentNames(t *testing.T) {
+func TestMistake3DifferentThingsHaveDifferentNames(t *testing.T) {
 	set := load(t, rulesd.Files)
 	seen := map[string]string{}
 	for _, raw := range []string{

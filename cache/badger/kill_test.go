@@ -67,7 +67,7 @@ func (c child) kill(t *testing.T) (committed []digest.Digest) {
 	return committed
 }
 
-func TestNothingIsLostOrTornByKill9(t *testing.T) {
+func TestMistake4NothingIsLostOrTornByKill9(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 10 {
 		c := startChild(t, "fill", dir)

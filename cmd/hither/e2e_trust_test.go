@@ -61,7 +61,7 @@ func TestTrap4CredentialsGoToTheOriginAlone(t *testing.T) {
 }
 
 // Names that the user calls private are not told to mirrors, even if nobody else has them now.
-func TestPrivateNamesReachNoMirror(t *testing.T) {
+func TestMistake7PrivateNamesReachNoMirror(t *testing.T) {
 	w := newWorld(t)
 	o := w.goWorld()
 	mirror := w.serve(o.handler)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestAShellGoesInAndOutAgain lets a real shell evaluate what is printed, twice in and once out.
-func TestAShellGoesInAndOutAgain(t *testing.T) {
+// TestMistake2AShellGoesInAndOutAgain lets a real shell evaluate what is printed, twice in and once out.
+func TestMistake2AShellGoesInAndOutAgain(t *testing.T) {
 	skipElsewhere(t)
 	w := newWorld(t)
 	ready, _ := w.up()

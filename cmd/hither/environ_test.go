@@ -52,7 +52,7 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 	}
 }
 
-func TestNothingWeakensTLS(t *testing.T) {
+func TestMistake1NothingWeakensTLS(t *testing.T) {
 	for name, value := range newPlan(nil).changes() {
 		for _, bad := range []string{"REJECT_UNAUTHORIZED", "STRICT_SSL", "INSECURE", "NO_VERIFY", "TRUSTED_HOST", "GONOSUM", "GOFLAGS"} {
 			if strings.Contains(strings.ToUpper(name), bad) {
@@ -124,7 +124,7 @@ func TestNpmFilesAreReadUpToTheRoot(t *testing.T) {
 	same(t, "proxy", got.Proxy, true)
 }
 
-func TestTheBundleHasEveryRoot(t *testing.T) {
+func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	for _, name := range []string{"system", "directory/a", "directory/b", "node", "npm", "corp"} {

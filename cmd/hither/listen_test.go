@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestATakenPortIsToldWithItsOwner(t *testing.T) {
+func TestMistake9ATakenPortIsToldWithItsOwner(t *testing.T) {
 	for _, row := range []struct {
 		says string
 		err  portTaken

@@ -12,7 +12,7 @@ import (
 	"hither/cache"
 )
 
-func TestAMemoryIsBounded(t *testing.T) {
+func TestMistake8AMemoryIsBounded(t *testing.T) {
 	var m memory[negative]
 	now := time.Now()
 	for i := range 10 * maxGones {

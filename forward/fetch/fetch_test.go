@@ -95,7 +95,7 @@ func TestABadSourceIsReplacedUnseen(t *testing.T) {
 	}
 }
 
-func TestTrapMixedBytesOfTwoMirrorsOnlyWhereADigestPinsThem(t *testing.T) {
+func TestTrap7BytesOfTwoMirrorsAreMixedOnlyWhereADigestPinsThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.put("/zip/m@v1", []byte("zipped"))
@@ -110,7 +110,7 @@ func TestTrapMixedBytesOfTwoMirrorsOnlyWhereADigestPinsThem(t *testing.T) {
 	})
 }
 
-func TestALargeBlobFlowsBeforeItsEndButNeverEndsUnverified(t *testing.T) {
+func TestTrap8ALargeBlobFlowsBeforeItsEndButNeverEndsUnverified(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		body := noise(12 << 20)
@@ -169,7 +169,7 @@ func TestALargeBlobGoesOnWithTheNextSource(t *testing.T) {
 	})
 }
 
-func TestTrapCoalescingWithoutIsolation(t *testing.T) {
+func TestTrap9WhoLeavesTakesNobodyAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		path := w.blob([]byte("hello"))
@@ -209,7 +209,7 @@ func TestEveryWaiterGetsTheError(t *testing.T) {
 	})
 }
 
-func TestTrap404ForOurOwnFailures(t *testing.T) {
+func TestTrap1OurOwnFailureIsNo404(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.put("/list/a", []byte("v1"))
@@ -222,7 +222,7 @@ func TestTrap404ForOurOwnFailures(t *testing.T) {
 	})
 }
 
-func TestTrapNegativeCachingTooLong(t *testing.T) {
+func TestTrap11ANoIsSoonForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		expect(t, w.get("/doc/a"), "404 not here from reg (negative) after [reg]")
@@ -233,7 +233,7 @@ func TestTrapNegativeCachingTooLong(t *testing.T) {
 	})
 }
 
-func TestTrapA304MustRefreshTheAge(t *testing.T) {
+func TestTrap10A304RefreshesTheAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.put("/doc/a", []byte("doc"))
@@ -324,7 +324,7 @@ func TestAnAuthorityThatContradictsItselfServesNothing(t *testing.T) {
 	})
 }
 
-func TestATagIsResolvedByTheOriginAndCarriedByAnyone(t *testing.T) {
+func TestMistake5ATagIsAskedAgainAndCarriedByAnyone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		path := w.blob([]byte("manifest"))

@@ -161,7 +161,7 @@ func TestAWrongClaimIsTheClientsAffair(t *testing.T) {
 	})
 }
 
-func TestTrapTwoZipsOfOneHashAfterAnEviction(t *testing.T) {
+func TestTrap7TwoZipsOfOneHashAfterAnEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		loose, tight := pack(t, zip.Store), pack(t, zip.Deflate)

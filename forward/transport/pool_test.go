@@ -153,7 +153,7 @@ func TestNothingIsUnpacked(t *testing.T) {
 	want(t, get(t, pool, s.URL), "200 "+string(packed))
 }
 
-func TestUserAgent(t *testing.T) {
+func TestMistake6WeSayWhoWeAre(t *testing.T) {
 	var said []string
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { said = req.Header["User-Agent"] }))
 	defer s.Close()
