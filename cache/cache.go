@@ -36,7 +36,7 @@ type Name string
 type Entry struct {
 	Digest  digest.Digest     `json:"digest,omitempty"`  // the blob; zero if the entry is only a Value
 	Size    int64             `json:"size,omitempty"`    // of the blob, in bytes
-	Header  map[string]string `json:"header,omitempty"`  // response headers to repeat, canonical keys: Content-Type, ETag, Last-Modified, Docker-Content-Digest …
+	Header  map[string]string `json:"header,omitempty"`  // response headers to repeat, canonical keys: Content-Type, Etag, Last-Modified, Docker-Content-Digest …
 	Source  string            `json:"source,omitempty"`  // base URL that sent the bytes
 	Vouched string            `json:"vouched,omitempty"` // who said which bytes: "gosum", "path", "npm", "client" …; empty: only the origin's TLS
 	Stored  time.Time         `json:"stored"`            // when the bytes came

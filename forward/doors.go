@@ -60,7 +60,7 @@ type Done struct {
 	Path   string // without query
 	Status int    // 0: the connection broke before the head
 	Rule   string // empty: in no rule
-	State  string // a fetch.State; empty: the origin answered, or we by ourselves
+	State  string // a fetch.State, or "pass": sent to the origin as it came; empty: a page or refusal of ours
 	Sent   int64  // of body, in bytes
 	Err    error  // our own failure; nil: none
 }

@@ -69,8 +69,8 @@ type Server struct {
 	proxy    *goproxy.ProxyHttpServer
 	plain    *http.Server // requests in the clear
 	sealed   *http.Server // requests inside TLS that we ended
-	open     *handoff     // connections for plain
-	closed   *handoff     // connections for sealed
+	toPlain  *handoff     // connections for plain
+	toSealed *handoff     // connections for sealed
 	browsers http.CrossOriginProtection
 	buffers  buffers
 
@@ -133,13 +133,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) begin() {
 	s.once.Do(func() {
 		s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it
-		s.open, s.closed = newHandoff(), newHandoff()
+		s.toPlain, s.toSealed = newHandoff(), newHandoff()
 		s.proxy = s.newProxy()
 		s.plain = s.newServer(s.serveOpen)
 		s.sealed = s.newServer(s.serveSealed)
 		s.sealed.TLSConfig = s.tlsConfig()
-		s.serving.Go(func() { s.ended(s.plain.Serve(s.open)) })
-		s.serving.Go(func() { s.ended(s.sealed.ServeTLS(s.closed, "", "")) })
+		s.serving.Go(func() { s.ended(s.plain.Serve(s.toPlain)) })
+		s.serving.Go(func() { s.ended(s.sealed.ServeTLS(s.toSealed, "", "")) })
 	})
 }
 

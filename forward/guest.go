@@ -54,19 +54,19 @@ func (g *guest) serverName() string {
 		name = hello.ServerName
 		return nil, io.EOF // seen enough
 	}}
-	_ = tls.Server(listener{g, io.TeeReader(g, &seen)}, config).Handshake() // it always fails
+	_ = tls.Server(muted{g, io.TeeReader(g, &seen)}, config).Handshake() // it always fails
 	g.head = append(seen.Bytes(), g.head...)
 	return name
 }
 
-// listener hears the client and does not answer: the alert that ends the look at a ClientHello must not reach it.
-type listener struct {
+// muted hears the client and does not answer: the alert that ends the look at a ClientHello must not reach it.
+type muted struct {
 	net.Conn
-	ears io.Reader
+	in io.Reader
 }
 
-func (l listener) Read(p []byte) (int, error)  { return l.ears.Read(p) }
-func (l listener) Write(p []byte) (int, error) { return len(p), nil }
+func (m muted) Read(p []byte) (int, error)  { return m.in.Read(p) }
+func (m muted) Write(p []byte) (int, error) { return len(p), nil }
 
 // CloseWrite says that nothing more is sent; goproxy's tunnels and http.Server use it.
 func (g *guest) CloseWrite() error { return closeWrite(g.Conn) }

@@ -20,7 +20,7 @@ func (s *Server) admit(g *guest) {
 		case first == tlsHandshake:
 			s.admitTLS(g)
 		case g.target == "" || s.isSelf(g.target) || 'A' <= first && first <= 'Z':
-			s.open.offer(g)
+			s.toPlain.offer(g)
 		default: // neither TLS nor HTTP: nothing that we could answer
 			s.tunnel(g, g.target)
 		}
@@ -35,7 +35,7 @@ func (s *Server) admitTLS(g *guest) {
 			return
 		}
 	}
-	s.closed.offer(g)
+	s.toSealed.offer(g)
 }
 
 // tunnel copies bytes both ways, unseen, until both sides have ended.

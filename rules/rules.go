@@ -90,7 +90,7 @@ type Path struct {
 	Why      string   // why From is any although nobody vouches
 	Subject  string   // template of what private patterns are matched against: "{module}"
 	Send     string   // template of the path to ask upstream, if it is not the normalised one
-	Accept   []string // media types to ask upstream for; empty: what the variant says, else what the client said
+	Accept   []string // media types to ask upstream for; empty: the variant's, if there is one
 	Variants []string // media types that are different documents under one URL, each cached by itself
 	Answer   []string // when we answer 200 ourselves: "always", "gateway" (asked by our own address), "offline" (no origin answers)
 	Type     string   // Content-Type the answer must begin with; a mirror that sends another did not send the thing

@@ -54,7 +54,7 @@ func (r *Rule) Upstreams() []Source {
 	return all
 }
 
-// Accept is what to send upstream as Accept: the path's media types, else the variant; empty: what the client said.
+// Accept is what to send upstream as Accept: the path's media types, else the variant; empty: do not send one.
 func (m Match) Accept() string {
 	if len(m.Path.Accept) > 0 {
 		return strings.Join(m.Path.Accept, ", ")

@@ -11,9 +11,9 @@ import (
 	"hither/cache/digest"
 )
 
-// Verify reads every blob and checks it against its digest, in no particular order, and calls yield for each, with its
-// size in bytes, and with nil or what is wrong: a wrong blob is dropped, so that it will be fetched again. Blobs that come or go meanwhile may be
-// left out. It ends early with ctx's error.
+// Verify reads every blob and checks it against its digest, in no particular order. It calls yield for each, with its
+// size in bytes, and with nil or what is wrong: a wrong blob is dropped, so that it will be fetched again. Blobs that come
+// or go meanwhile may be left out. It ends early with ctx's error.
 func (s *Store) Verify(ctx context.Context, yield func(d digest.Digest, size int64, err error)) error {
 	for from := headerPrefix; ; {
 		if err := s.begin(ctx); err != nil {

@@ -93,7 +93,11 @@ func (a *app) cacheVerify() *cobra.Command {
 }
 
 func (a *app) printVerification(v Verification) {
-	fmt.Fprintf(a.out, "%s with %s read; %d damaged, which are removed.\n", count(v.Blobs, "blob"), Bytes(v.Bytes), v.Lost)
+	end := "."
+	if v.Lost > 0 {
+		end = " and removed:"
+	}
+	fmt.Fprintf(a.out, "%s with %s read; %d damaged%s\n", count(v.Blobs, "blob"), Bytes(v.Bytes), v.Lost, end)
 	for _, digest := range v.Damaged {
 		fmt.Fprintln(a.out, "  "+digest)
 	}

@@ -164,7 +164,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values) 
 		return nil, fmt.Errorf("%w with the state directory %s: start it with `hither up`, or for one command with `hither run -- COMMAND`", errNotRunning, c.state)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask the running Hither: %w", errors.Unwrap(err))
+		return nil, fmt.Errorf("ask the running Hither: %w; if it does not recover, end it and start it again", errors.Unwrap(err))
 	}
 	if resp.StatusCode < 300 {
 		return resp.Body, nil

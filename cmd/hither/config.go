@@ -22,7 +22,7 @@ func (a *app) config() *cobra.Command {
 		Use:   "config",
 		Short: "Show every setting, its value, and where that came from",
 		Long: "Show every setting. The key NAME is NAME in config.toml, HITHER_NAME in the environment (with _ for -), and\n" +
-			"--NAME on the command line; the later of these goes before the earlier.",
+			"--NAME on the command line; each of these overrides the ones before it.",
 		Args: usage(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {

@@ -61,7 +61,7 @@ func (e *runningError) Error() string {
 // An error is a status of 400 or more and {"error": "a sentence"}.
 type control struct {
 	state    string
-	path     string
+	path     string // of the socket, or the pipe's name
 	listener net.Listener
 	unlock   func()
 	leases   leases
@@ -94,7 +94,7 @@ func openControl(state string) (*control, error) {
 		return nil, &runningError{State: state, PID: readPID(state)}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the control socket: %w", err)
+		return nil, fmt.Errorf("open the control socket: %w; name another directory with --state", err)
 	}
 	_ = os.Remove(filepath.Join(state, readyName)) // of a Hither that was killed: it would name a process that is gone
 	return &control{state: state, path: path, listener: listener, unlock: unlock}, nil
@@ -112,9 +112,6 @@ func readPID(state string) int {
 	}
 	return ready.PID
 }
-
-// Path is the socket's path, or the pipe's name.
-func (c *control) Path() string { return c.path }
 
 // Serve answers until ctx ends. It publishes r in STATE/hither.json, with Control and State filled in, calls ready, and
 // removes the file in the end.

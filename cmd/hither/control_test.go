@@ -39,7 +39,7 @@ func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	same(t, "directory", filepath.Dir(c.Path()), runtime)
+	same(t, "directory", filepath.Dir(c.path), runtime)
 	conn, err := dialControl(t.Context(), long)
 	if err != nil {
 		t.Fatal(err)

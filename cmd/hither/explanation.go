@@ -147,12 +147,10 @@ func trySentence(t fetch.Try) string {
 	return text + "."
 }
 
-// advice is what fetch.Failure ends with, also when it is the cause of another. Who reads it here has done so.
-const advice = ". Look with `hither status` which upstreams are reachable, and try again."
-
-// plainError takes an error into a sentence of ours.
+// plainError takes an error into a sentence of ours. Who reads it here has followed the advice already; a failure gives
+// it also when it is the cause of another.
 func plainError(text string) string {
-	return strings.TrimSuffix(strings.ReplaceAll(text, advice, ""), ".")
+	return strings.TrimSuffix(strings.ReplaceAll(text, fetch.Advice, ""), ".")
 }
 
 func outcomeWord(o measure.Outcome) string {

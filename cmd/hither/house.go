@@ -14,6 +14,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/fetch"
 	"hither/forward/measure"
+	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -156,7 +157,7 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 		return m, "", fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
 	}
 	set, q := h.book.now(), rules.Query{URL: u}
-	own := h.self.host(hostPort(u))
+	own := h.self.host(transport.HostPort(u))
 	switch rule, ruled := set.Host(u.Host); {
 	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
 		err = fmt.Errorf("%q names no host: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)

@@ -42,7 +42,7 @@ func keys() []key {
 			field: func(s *Settings) any { return &s.CAFiles }, paths: manyPaths},
 		{name: "private", doc: "patterns of names that never reach a mirror, beside GOPRIVATE and GONOPROXY: corp.example/*, @corp/*",
 			field: func(s *Settings) any { return &s.Private }},
-		{name: "dns", doc: "DNS servers for our own look-ups; empty: the system's",
+		{name: "dns", doc: "DNS servers for Hither's own look-ups, each ADDRESS or ADDRESS:PORT; empty: the system's",
 			field: func(s *Settings) any { return &s.DNS }},
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -61,20 +60,11 @@ func upstreamProxy(s Settings, self self, log *slog.Logger) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: upstream-proxy: %w", s.From["upstream-proxy"], err)
 	}
-	if self.host(hostPort(proxy)) {
+	if self.host(transport.HostPort(proxy)) {
 		log.Warn("the upstream proxy is Hither itself, so it is not used", "from", s.From["upstream-proxy"])
 		return nil, nil
 	}
 	return proxy, nil
-}
-
-// hostPort completes a proxy's address with the port of its scheme.
-func hostPort(u *url.URL) string {
-	if u.Port() != "" {
-		return u.Host
-	}
-	port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	return net.JoinHostPort(u.Hostname(), cmp.Or(port, "1080"))
 }
 
 // newResolver asks the servers the user named, else those of the machine; the hosts file before either.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"testing"
+
+	"hither/forward/transport"
 )
 
 func TestSelfByEveryName(t *testing.T) {
@@ -107,6 +109,6 @@ func TestProxiesHaveThePortOfTheirScheme(t *testing.T) {
 	} {
 		u, err := url.Parse(text)
 		same(t, text, err, nil)
-		same(t, text, hostPort(u), want)
+		same(t, text, transport.HostPort(u), want)
 	}
 }

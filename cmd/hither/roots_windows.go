@@ -12,7 +12,7 @@ const goReadsBundle = false
 // addSystem takes the ROOT store of the user and the machine.
 //
 // BUG: Windows downloads a root of Microsoft's programme when it first meets it, so that the store of a fresh machine is
-// not complete. Open one site of that root in a browser, or name its file with --ca-file.
+// not complete. Open one site of that root in a browser, or name its file in the setting ca-files.
 func (r *roots) addSystem(env environment) {
 	name, err := syscall.UTF16PtrFromString("ROOT")
 	if err != nil {

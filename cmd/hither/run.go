@@ -228,7 +228,7 @@ func cannotRun(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return orStatus(exitNoCommand, fmt.Errorf("%s: there is no such command: is it installed, and in PATH?", name))
 	}
-	return orStatus(exitCannotRun, err)
+	return orStatus(exitCannotRun, fmt.Errorf("%w: is it a program, and may you run it?", err))
 }
 
 // environBehind is the environment of the command.

@@ -29,7 +29,7 @@ type Settings struct {
 	CacheFree     Bytes
 	CAFiles       []string
 	Private       []string
-	DNS           []string // upstreams of our own look-ups, in the words of resolver/exchange; empty: the system's resolver
+	DNS           []string // servers for our own look-ups, ADDRESS or ADDRESS:PORT; empty: those the system is set up with
 
 	Config string            // the file that was read; it need not exist
 	From   map[string]string // where each key's value comes from: "default", "FILE:LINE", "HITHER_LISTEN", "--listen"
@@ -115,7 +115,7 @@ func (s *Settings) readFile(home places, in sources) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the configuration: %w", err)
+		return fmt.Errorf("read the configuration: %w; correct its permissions, or name another with --config", err)
 	}
 	lines, err := parseConfig(s.Config, data)
 	if err != nil {
@@ -201,6 +201,9 @@ func (s *Settings) check() error {
 	if s.Cache != "disk" && s.Cache != "off" {
 		return fmt.Errorf("%s: cache: %q is neither disk nor off", s.From["cache"], s.Cache)
 	}
+	if s.UpstreamProxy != "" {
+		s.UpstreamProxy = withScheme(s.UpstreamProxy)
+	}
 	s.dropOwnUpstream()
 	if err := s.checkUpstream(); err != nil {
 		return fmt.Errorf("%s: upstream-proxy: %w", s.From["upstream-proxy"], err)
@@ -252,7 +255,7 @@ func (s *Settings) checkUpstream() error {
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":
 	default:
-		return fmt.Errorf("%s: is no kind of proxy that is known here: use http, https, socks5 or socks5h", u.Scheme)
+		return fmt.Errorf("%q is no kind of proxy that is known here: use http, https, socks5 or socks5h", u.Scheme)
 	}
 	if host, err := checkListen(u.Host); err == nil && slices.Contains(s.Listen, host) {
 		return fmt.Errorf("%s is the address Hither listens on, so it would ask itself for ever: choose another --listen", u.Host)

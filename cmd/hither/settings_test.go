@@ -47,6 +47,7 @@ func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
 		{"a log level is no path", `log = "debug,h.log"`, nil, nil, "log", "debug,/home/u/.config/hither/h.log", "/home/u/.config/hither/config.toml:1"},
 		{"the user's proxy is kept behind us", "", environment{"https_proxy=http://proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "https_proxy"},
 		{"a proxy without a scheme is HTTP's", "", environment{"HTTPS_PROXY=proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "HTTPS_PROXY"},
+		{"so is a flag's", "", nil, map[string][]string{"upstream-proxy": {"proxy.corp:3128"}}, "upstream-proxy", "http://proxy.corp:3128", "--upstream-proxy"},
 		{"an HTTPS_PROXY that is Hither is no upstream", "", environment{"HTTPS_PROXY=http://localhost:7890"}, nil, "upstream-proxy", "", "default"},
 		{"a password is not shown", "", environment{"HTTPS_PROXY=http://me:pw@proxy.corp:3128"}, nil, "upstream-proxy", "http://…@proxy.corp:3128", "HTTPS_PROXY"},
 		{"what Go holds private is private", `private = "@corp/*"`, environment{"GOPRIVATE=corp.example/*", "GONOPROXY=x.example"}, nil, "private", "@corp/*,corp.example/*,x.example", "/home/u/.config/hither/config.toml:1 and GOPRIVATE and GONOPROXY"},

@@ -47,7 +47,7 @@ type Upstream struct {
 	Failures int64         `json:"failures"`        // of these; not to have a thing is none
 	Wait     time.Duration `json:"wait,omitempty"`  // usual time to the first byte; 0: not known
 	Speed    int64         `json:"speed,omitempty"` // usual bytes a second of larger bodies; 0: not known
-	Note     string        `json:"note,omitempty"`  // why it stands where it stands: "resting until 10:04, wrong bytes"; empty: nothing to say
+	Note     string        `json:"note,omitempty"`  // why it stands where it stands: "sent wrong bytes; asked last for another 3h0m0s"; empty: nothing to say
 }
 
 // Failure is an error that a client met.
@@ -90,7 +90,7 @@ type RulePart struct {
 type ExplanationSource struct {
 	URL    string `json:"url"`
 	Origin bool   `json:"origin"`
-	Why    string `json:"why"` // why it stands at this place: "fastest lately: 48 ms to the first byte"
+	Why    string `json:"why"` // why it stands at this place: "answers in 48ms, sends 21.0 MB/s"
 }
 
 // Verification is how far a check of every kept blob has come. Lines of it are streamed until Done.

@@ -81,7 +81,7 @@ func (r *running) wait(limit time.Duration) error {
 	case <-r.done:
 		return r.err
 	case <-late.C:
-		return fmt.Errorf("Hither did not stop within %v, so it was cut off; what was not yet verified is lost", limit)
+		return fmt.Errorf("Hither did not stop within %v, so it was cut off; what was not yet verified will be fetched again", limit)
 	}
 }
 

@@ -63,13 +63,6 @@ func (w *world) Dark() {
 	}
 }
 
-// Light mends every wire, at its old address.
-func (w *world) Light() {
-	for _, wire := range w.wires {
-		wire.Mend()
-	}
-}
-
 // serve puts a handler on a plain wire.
 func (w *world) serve(handler http.Handler) *wire { return w.listen(handler, nil) }
 

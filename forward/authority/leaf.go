@@ -1,8 +1,6 @@
 package authority
 
 import (
-	"cmp"
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -22,23 +20,13 @@ const (
 	leafRenewal = 10 * 24 * time.Hour
 )
 
-type targetKey struct{}
-
-// WithTarget notes in a connection's context the host of the CONNECT that opened it, for clients that send no server name:
-// those that ask for an address. http.Server's ConnContext is the place.
-func WithTarget(ctx context.Context, host string) context.Context {
-	return context.WithValue(ctx, targetKey{}, host)
-}
-
-// Certificate is for tls.Config's GetCertificate: the leaf for the server name that the client sends, else for the host
-// of [WithTarget].
+// Certificate is for tls.Config's GetCertificate: the leaf for the server name that the client sends. For one that sends
+// none, because it asks for an address, call [CA.CertificateFor] with what its CONNECT named.
 func (ca *CA) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	target, _ := hello.Context().Value(targetKey{}).(string)
-	host := cmp.Or(hello.ServerName, target)
-	if host == "" {
+	if hello.ServerName == "" {
 		return nil, errors.New("the client does not say which host it wants; no certificate fits")
 	}
-	return ca.CertificateFor(host)
+	return ca.CertificateFor(hello.ServerName)
 }
 
 // CertificateFor returns the leaf for host, one of the hosts given to [Open]; any other is an error. It is made once,

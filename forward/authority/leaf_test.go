@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/tls"
@@ -159,10 +158,17 @@ func server(t *testing.T, ca *CA, target string) string {
 		fmt.Fprintf(w, "hello %s resumed %t", req.Proto, req.TLS.DidResume)
 	}))
 	s.Config.ErrorLog = quiet
-	if target != "" {
-		s.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { return WithTarget(ctx, target) }
+	config := ca.TLSConfig()
+	if target != "" { // as forward does
+		config = config.Clone()
+		config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if hello.ServerName == "" {
+				return ca.CertificateFor(target)
+			}
+			return ca.Certificate(hello)
+		}
 	}
-	s.Listener = tls.NewListener(s.Listener, ca.TLSConfig())
+	s.Listener = tls.NewListener(s.Listener, config)
 	s.Start()
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.Listener.Addr().String(), "http://")

@@ -12,6 +12,9 @@ import (
 	"hither/forward/notary"
 )
 
+// Advice is what every [Failure] ends with.
+const Advice = ". Look with `hither status` which upstreams are reachable, and try again."
+
 // Failure tells that no source gave the bytes, and what each of them did.
 type Failure struct {
 	Name  string
@@ -32,7 +35,7 @@ func (f *Failure) Error() string {
 		b.WriteString(sep + t.Base + " " + t.words())
 		sep = "; "
 	}
-	b.WriteString(". Look with `hither status` which upstreams are reachable, and try again.")
+	b.WriteString(Advice)
 	return b.String()
 }
 

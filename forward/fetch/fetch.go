@@ -58,7 +58,7 @@ type Answer struct {
 	Report Report
 }
 
-// State tells how the cache took part, in the words of RFC 9211.
+// State tells how the cache took part. Cache-Status says it in the words of RFC 9211.
 type State string
 
 const (

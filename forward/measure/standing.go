@@ -77,7 +77,7 @@ func (r *record) failing() string {
 	if r.ejections == 1 {
 		return fmt.Sprintf("failed %d times in a row", patience)
 	}
-	return fmt.Sprintf("failed again when it was tried, for the %d. time", r.ejections)
+	return fmt.Sprintf("failed again each time it was tried; left alone %d times", r.ejections)
 }
 
 func (r *record) speed() string {

@@ -45,7 +45,7 @@ type call struct {
 func newDatabase(g *GoSum, host *rules.Host) (*database, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(host.Key))
 	if err != nil {
-		return nil, fmt.Errorf("the key of %s is none (%w); copy it from the database's documentation into the rule file", host.Name, err)
+		return nil, fmt.Errorf("the key of %s cannot be read (%w); copy it from the database's documentation into the rule file", host.Name, err)
 	}
 	db := &database{
 		gosum:    g,

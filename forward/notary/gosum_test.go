@@ -215,8 +215,8 @@ func TestADamagedHeadSaysWhatToDo(t *testing.T) {
 	entry.Value = []byte("garbage")
 	store.entries[name] = entry
 	_, err := l.notary(store).Attest(t.Context(), l.match(zip("a.example/m")))
-	if err == nil || !strings.Contains(err.Error(), "hither cache rm "+string(name)) {
-		t.Errorf("error\ngot  %v\nwant one that names the command", err)
+	if err == nil || !strings.Contains(err.Error(), "delete the directory cache") {
+		t.Errorf("error\ngot  %v\nwant one that says what to delete", err)
 	}
 }
 

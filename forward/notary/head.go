@@ -55,7 +55,7 @@ func (h *head) read() ([]byte, error) {
 		return nil, nil
 	}
 	if _, err := note.Open(entry.Value, h.verifiers); err != nil {
-		return nil, fmt.Errorf("the signed tree head in the cache is damaged (%w); if you know why, remove it with `hither cache rm %s`", err, h.name)
+		return nil, fmt.Errorf("the signed tree head in the cache is damaged (%w); if you know why, stop Hither and delete the directory cache in its state directory", err)
 	}
 	h.last = entry.Value
 	return h.last, nil

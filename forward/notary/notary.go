@@ -34,7 +34,7 @@ type Attestation struct {
 }
 
 // Notary tells which bytes a match means. Attest may be called from many goroutines; it obeys ctx. Its errors wrap one of
-// the sentinels above, or tell that the authority could not be asked now: then only what is cached can be served.
+// the sentinels above, or tell that the authority could not be asked now: then too there is no mirror.
 type Notary interface {
 	Attest(ctx context.Context, m rules.Match) (Attestation, error)
 }

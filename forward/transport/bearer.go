@@ -74,7 +74,7 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	discard(resp)
 	if err != nil {
-		return nil, fmt.Errorf("%s wants a token: %w", req.URL.Host, err)
+		return nil, fmt.Errorf("%s wants a token, and none was got: %w", req.URL.Host, err)
 	}
 	b.remember(req, want)
 	again, err := repeat(req)
@@ -131,10 +131,10 @@ func wanted(req *http.Request, resp *http.Response) (grant, error) {
 	}
 	realm, err := url.Parse(c.params["realm"])
 	if err != nil || realm.Host == "" || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
-		return grant{}, errors.New("but the address where to ask for it is no URL")
+		return grant{}, errors.New("the address to ask at is no URL")
 	}
 	if realm.Scheme == "http" && req.URL.Scheme != "http" {
-		return grant{}, fmt.Errorf("but to ask for it at %s would be without TLS", realm.Host)
+		return grant{}, fmt.Errorf("asking for it at %s would be without TLS", realm.Host)
 	}
 	stranger := !strings.EqualFold(realm.Hostname(), req.URL.Hostname()) && !ownNetwork(req.URL.Hostname())
 	return grant{

@@ -66,7 +66,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	if err != nil {
 		return nil, err
 	}
-	if d.Proxy != nil && addr == hostport(d.Proxy) { // on behalf of PlainProxy
+	if d.Proxy != nil && addr == HostPort(d.Proxy) { // on behalf of PlainProxy
 		return d.toProxy(ctx)
 	}
 	if !d.proxied(host) {
@@ -163,7 +163,7 @@ func (d *Dialer) permit(ctx context.Context, to netip.AddrPort, named bool) erro
 	addr := embedded(to.Addr())
 	switch {
 	case d.Self != nil && d.Self(to):
-		return fmt.Errorf("%s: %w; its name is answered by us where the real address was wanted", to, ErrSelf)
+		return fmt.Errorf("%s: %w, so the request would come back to us for ever; look at the hosts file, the name servers and the proxy settings", to, ErrSelf)
 	case named && (addr.IsLoopback() || addr.IsUnspecified() || addr.IsLinkLocalUnicast()):
 		return fmt.Errorf("the name leads to %s: %w; look at the hosts file and the name servers", to.Addr(), ErrPrivate)
 	case isPublic(ctx) && !reachable(addr):

@@ -131,7 +131,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 // explain adds the next step to an error that has one.
 func explain(req *http.Request, err error) error {
 	if unknown := new(tls.CertificateVerificationError); errors.As(err, &unknown) {
-		return fmt.Errorf("%s shows a certificate that is not vouched for (%w); if your network re-signs TLS, name its root certificate in the configuration", req.URL.Host, err)
+		return fmt.Errorf("%s shows a certificate that is not vouched for (%w); if your network re-signs TLS, name its root certificate in the setting ca-files", req.URL.Host, err)
 	}
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +70,7 @@ func (d *Dialer) dialProxy(ctx context.Context, addr string) (net.Conn, error) {
 
 // toProxy connects to the proxy itself, in plain TCP. It is the user's choice, wherever it stands.
 func (d *Dialer) toProxy(ctx context.Context) (net.Conn, error) {
-	host, port, err := split(hostport(d.Proxy))
+	host, port, err := split(HostPort(d.Proxy))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +83,7 @@ func (d *Dialer) dialSocks(ctx context.Context, addr string) (net.Conn, error) {
 		password, _ := user.Password()
 		auth = &proxy.Auth{User: user.Username(), Password: password}
 	}
-	dialer, err := proxy.SOCKS5("tcp", hostport(d.Proxy), auth, forward{d})
+	dialer, err := proxy.SOCKS5("tcp", HostPort(d.Proxy), auth, forward{d})
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +165,8 @@ type begun struct {
 
 func (b *begun) Read(p []byte) (int, error) { return b.rest.Read(p) }
 
-// hostport is where a proxy listens.
-func hostport(u *url.URL) string {
+// HostPort is where the server of a URL listens: at its port, else at that of its scheme, which is 1080 for SOCKS.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
@@ -176,26 +175,6 @@ func hostport(u *url.URL) string {
 		port = "1080"
 	}
 	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// ProxyFromEnvironment reads HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, in either case, and returns the first that is set and
-// is not us, as self says of its HOST:PORT (nil: none is); nil if there is none. Its errors do not tell the value, which
-// may hold a password; log the URL by its Redacted method.
-func ProxyFromEnvironment(self func(hostport string) bool) (*url.URL, error) {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
-		value := os.Getenv(name)
-		if value == "" {
-			continue
-		}
-		u, err := ParseProxy(value)
-		if err != nil {
-			return nil, fmt.Errorf("the environment's %s: %w", name, err)
-		}
-		if self == nil || !self(hostport(u)) {
-			return u, nil
-		}
-	}
-	return nil, nil
 }
 
 // ParseProxy reads the address of an upstream proxy; without a scheme it is http. Its errors do not tell the value.

@@ -256,33 +256,21 @@ func proxyAnswers(t *testing.T, answer string, closed *bool, patience time.Durat
 	return d.DialContext(t.Context(), "tcp", "reg.example:443")
 }
 
-func TestProxyOfTheEnvironment(t *testing.T) {
-	self := func(hostport string) bool { return hostport == "127.0.0.1:7890" }
-	const fault = "the environment's %s: this is not the address of a proxy; write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"
-	tests := map[string]struct {
-		env  map[string]string
-		want string
-	}{
-		"none":                             {nil, "none"},
-		"HTTPS_PROXY comes first":          {map[string]string{"HTTPS_PROXY": "http://a:1", "HTTP_PROXY": "http://b:2"}, "http://a:1"},
-		"lower case counts":                {map[string]string{"https_proxy": "http://a:1"}, "http://a:1"},
-		"ALL_PROXY comes last":             {map[string]string{"ALL_PROXY": "socks5://c:3"}, "socks5://c:3"},
-		"without a scheme it is http":      {map[string]string{"http_proxy": "a:1"}, "http://a:1"},
-		"we are passed over":               {map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "ALL_PROXY": "socks5://127.0.0.1:7891"}, "socks5://127.0.0.1:7891"},
-		"only we: none":                    {map[string]string{"HTTPS_PROXY": "127.0.0.1:7890"}, "none"},
-		"the password is not in the error": {map[string]string{"HTTPS_PROXY": "http://u:s3cret@a:b:c"}, fmt.Sprintf(fault, "HTTPS_PROXY")},
-		"another kind is an error":         {map[string]string{"ALL_PROXY": "ftp://a:1"}, fmt.Sprintf(fault, "ALL_PROXY")},
+func TestProxyAddresses(t *testing.T) {
+	const fault = "this is not the address of a proxy; write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"
+	tests := map[string]struct{ value, want string }{
+		"with a scheme":                    {"socks5://c:3", "socks5://c:3"},
+		"without a scheme it is http":      {"a:1", "http://a:1"},
+		"nothing is an error":              {"", fault},
+		"the password is not in the error": {"http://u:s3cret@a:b:c", fault},
+		"another kind is an error":         {"ftp://a:1", fault},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			for _, v := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
-				t.Setenv(v, test.env[v])
-			}
-			u, err := ProxyFromEnvironment(self)
-			got := "none"
-			if err != nil {
+			got := ""
+			if u, err := ParseProxy(test.value); err != nil {
 				got = err.Error()
-			} else if u != nil {
+			} else {
 				got = u.String()
 			}
 			want(t, got, test.want)

@@ -26,7 +26,7 @@ type outcome struct {
 // Exchange implements [Exchanger]. It returns after those it asked have returned.
 func (f Fallback) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if len(f) == 0 {
-		return nil, errors.New("there is no name server to ask; name one in the configuration")
+		return nil, errors.New("there is no name server to ask; name one in the setting dns")
 	}
 	race := race{results: make(chan outcome, len(f)), ask: f}
 	defer race.running.Wait()

@@ -84,7 +84,7 @@ func (m *Machine) Servers() ([]netip.AddrPort, error) {
 func (m *Machine) look() ([]netip.AddrPort, error) {
 	found, err := settings(m.Path)
 	if err != nil {
-		return nil, fmt.Errorf("this machine's name servers cannot be read (%w); name some in the configuration", err)
+		return nil, fmt.Errorf("this machine's name servers cannot be read (%w); name some in the setting dns", err)
 	}
 	all := len(found)
 	if m.Self != nil {
@@ -94,9 +94,9 @@ func (m *Machine) look() ([]netip.AddrPort, error) {
 		return found[:min(len(found), maxServers)], nil
 	}
 	if all > 0 {
-		return nil, errors.New("this machine's only name server is Hither itself; name another in the configuration")
+		return nil, errors.New("this machine's only name server is Hither itself; name another in the setting dns")
 	}
-	return nil, errors.New("this machine has no name servers; connect it to a network or name some in the configuration")
+	return nil, errors.New("this machine has no name servers; connect it to a network or name some in the setting dns")
 }
 
 // parseServers reads the nameserver lines of resolv.conf(5). What it does not understand it passes over, as the C

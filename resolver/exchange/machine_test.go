@@ -22,8 +22,8 @@ func TestServersOfResolvConf(t *testing.T) {
 		"a link-local one keeps its zone":  {"nameserver fe80::1%eth0", "[fe80::1%eth0]:53"},
 		"comments and nonsense are no one": {"# nameserver 1.1.1.1\n;\nnameserver\nnameserver dns.example\nsearch a b\n\tnameserver 192.0.2.2 # x\n", "192.0.2.2:53"},
 		"we ourselves are left out":        {"nameserver 127.0.0.1\nnameserver 192.0.2.3", "192.0.2.3:53"},
-		"only we ourselves: an error":      {"nameserver 127.0.0.1", "this machine's only name server is Hither itself; name another in the configuration"},
-		"nobody: an error":                 {"", "this machine has no name servers; connect it to a network or name some in the configuration"},
+		"only we ourselves: an error":      {"nameserver 127.0.0.1", "this machine's only name server is Hither itself; name another in the setting dns"},
+		"nobody: an error":                 {"", "this machine has no name servers; connect it to a network or name some in the setting dns"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

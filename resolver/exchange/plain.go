@@ -139,7 +139,7 @@ func readFrame(r io.Reader) ([]byte, error) {
 // connect opens a socket on a port that the kernel picks. The end of ctx wakes whoever reads or writes.
 func (p Plain) connect(ctx context.Context, network string) (net.Conn, func(), error) {
 	if !p.Server.IsValid() {
-		return nil, nil, errors.New("has no address; name one in the configuration")
+		return nil, nil, errors.New("has no address; name one in the setting dns")
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, p.Server.String())
 	if err != nil {
