@@ -81,6 +81,9 @@ func (s *Store) take(size, n int64) error {
 	if size+n > s.opt.Limit/2 {
 		return fmt.Errorf("%w: a blob of more than half of its %d MiB would drive out everything else", cache.ErrFull, s.opt.Limit>>20)
 	}
+	if s.crowded(n) {
+		return fmt.Errorf("%w: fills under way take half of its %d MiB, and more would drive out everything else", cache.ErrFull, s.opt.Limit>>20)
+	}
 	if s.count(n) <= 0 {
 		return nil
 	}
@@ -98,6 +101,14 @@ func (s *Store) take(size, n int64) error {
 		return fmt.Errorf("%w: fills under way take all of its %d MiB", cache.ErrFull, s.opt.Limit>>20)
 	}
 	return nil
+}
+
+// crowded says that n more bytes would be too much for the fills under way, which together must leave as much to what is
+// kept as each of them: many at once would drive out everything, and then not fit themselves.
+func (s *Store) crowded(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.filling+n > s.opt.Limit/2
 }
 
 // count adds n bytes to the fills under way and returns by how much the cache is now above its limit.

@@ -68,6 +68,14 @@ var aboutRoom = []promise{
 		}
 		w.wantErr("the last fill", last, cache.ErrFull)
 	}},
+	{"fills under way together do not drive out everything", func(w world) {
+		body := content(1, Limit/4)
+		d := w.fill("", body)
+		for range 16 {
+			_, _ = stuff(w.create(""), Limit/8)
+		}
+		w.wantBlob(d, body)
+	}},
 }
 
 // stuff writes up to n zeros and returns how many were taken.

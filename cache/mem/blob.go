@@ -63,7 +63,7 @@ func (s *Store) take(size, n int64) error {
 	if s.closed {
 		return cache.ErrClosed
 	}
-	if size+n > s.limit()/2 {
+	if size+n > s.limit()/2 || s.filling+n > s.limit()/2 { // one blob, or all fills together, would drive out everything
 		return cache.ErrFull
 	}
 	for s.bytes+s.filling+n > s.limit() {

@@ -26,7 +26,7 @@ type overflow struct {
 // the client's next try is passed on.
 const (
 	maxOverflow  = 64 << 20
-	maxOverflows = 256 << 20
+	maxOverflows = 96 << 20
 )
 
 func (o *overflow) Write(p []byte) (int, error) {
