@@ -193,8 +193,10 @@ func (w *fill) refuse(t *carried, err error) {
 // begin makes room for a body from its first byte on.
 func (w *fill) begin(size int64) error {
 	ctx := context.Background() //nolint:forbidigo // a writer lives as long as its readers, not as long as one source
-	if usage, err := w.f.Store.Usage(ctx); err == nil && !fits(usage, size) {
-		return errTooLarge
+	if size > spoolAll {        // what is smaller goes over in memory if it must; Usage looks at every file of the store
+		if usage, err := w.f.Store.Usage(ctx); err == nil && !fits(usage, size) {
+			return errTooLarge
+		}
 	}
 	want := w.want
 	if !want.Pins() && !want.Weak() {
