@@ -185,7 +185,7 @@ func (h *house) sources(m rules.Match, kept bool) (out []ExplanationSource) {
 		byBase[s.Base] = s
 		bases = append(bases, s.Base)
 	}
-	bases = h.board.Order(bases)
+	bases = h.board.Order(bases, measure.Object{})
 	first := m.Path.Notary == "" && m.Path.From == rules.FromAny
 	if first {
 		slices.SortStableFunc(bases, func(a, b string) int { return cmp.Compare(rankOrigin(byBase[a]), rankOrigin(byBase[b])) })

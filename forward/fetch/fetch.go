@@ -112,7 +112,7 @@ type Trace struct {
 // Board says whom to ask first; measure.Board is one.
 type Board interface {
 	Add(measure.Sample)
-	Order(bases []string) []string
+	Order(bases []string, o measure.Object) []string
 	// Resting says that an upstream failed lately, and should wait behind the others of a fixed order.
 	Resting(base string) bool
 }

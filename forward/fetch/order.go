@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"hither/forward/measure"
 	"hither/rules"
 )
 
@@ -28,7 +29,7 @@ func (w *fill) order(pending bool) []rules.Source {
 	if originsFirst {
 		ordered = w.awake(match.Origins())
 	}
-	for _, base := range w.f.Board.Order(bases) {
+	for _, base := range w.f.Board.Order(bases, measure.Object{}) {
 		if s := byBase[base]; !s.Origin || !originsFirst {
 			ordered = append(ordered, s)
 		}

@@ -127,7 +127,7 @@ func (b *board) Add(s measure.Sample) {
 	b.heard = append(b.heard, s)
 }
 
-func (b *board) Order(bases []string) []string {
+func (b *board) Order(bases []string, _ measure.Object) []string {
 	out := slices.Clone(bases)
 	slices.SortStableFunc(out, func(x, y string) int { return b.rank(x) - b.rank(y) })
 	return out

@@ -68,7 +68,7 @@ func (h history) run(t *testing.T) {
 	w := newWorld()
 	h.do(w)
 	all := []string{origin, near, far}
-	if got := w.Order(all); !slices.Equal(got, h.want) {
+	if got := w.Order(all, Object{}); !slices.Equal(got, h.want) {
 		t.Errorf("order\ngot  %v\nwant %v", got, h.want)
 	}
 	if want := []string{origin, near, far}; !slices.Equal(all, want) {
@@ -154,9 +154,9 @@ func TestTheIncumbentStaysUnlessClearlyBeaten(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()
 			w.saw(origin, 1, OK, c.incumbent)
-			w.Order([]string{origin, near})
+			w.Order([]string{origin, near}, Object{})
 			w.saw(near, 1, OK, c.rival)
-			if got := w.Order([]string{origin, near}); got[0] != c.want {
+			if got := w.Order([]string{origin, near}, Object{}); got[0] != c.want {
 				t.Errorf("first\ngot  %s\nwant %s", got[0], c.want)
 			}
 		})
@@ -167,14 +167,14 @@ func TestAnIncumbentThatFailsIsReplacedAndNotMissed(t *testing.T) {
 	w := newWorld()
 	list := []string{origin, near}
 	w.saw(origin, 1, OK, 50*ms)
-	w.Order(list)
+	w.Order(list, Object{})
 	w.saw(near, 1, OK, 60*ms)
 	w.saw(origin, 3, Broken, 0)
-	if got := w.Order(list); got[0] != near {
+	if got := w.Order(list, Object{}); got[0] != near {
 		t.Fatalf("first after the failure\ngot  %s\nwant %s", got[0], near)
 	}
 	w.saw(origin, 1, OK, 50*ms)
-	if got := w.Order(list); got[0] != near {
+	if got := w.Order(list, Object{}); got[0] != near {
 		t.Errorf("first after the return\ngot  %s\nwant %s, which is the incumbent now", got[0], near)
 	}
 }
@@ -184,7 +184,7 @@ func TestEveryTwentiethOrderExplores(t *testing.T) {
 	w.saw(origin, 1, OK, 50*ms)
 	first := map[string]int{}
 	for range 120 {
-		first[w.Order([]string{origin, near, far, odd})[0]]++
+		first[w.Order([]string{origin, near, far, odd}, Object{})[0]]++
 	}
 	want := map[string]int{origin: 114, near: 2, far: 2, odd: 2}
 	if fmt.Sprint(first) != fmt.Sprint(want) {
@@ -199,9 +199,9 @@ func TestExplorationOfOneRegistryDoesNotStarveAnother(t *testing.T) {
 	explored := map[string]bool{}
 	for range 20 {
 		for range 3 { // the busy registry
-			explored[w.Order([]string{far, odd})[0]] = true
+			explored[w.Order([]string{far, odd}, Object{})[0]] = true
 		}
-		explored[w.Order([]string{origin, near})[0]] = true
+		explored[w.Order([]string{origin, near}, Object{})[0]] = true
 	}
 	if !explored[near] || !explored[odd] {
 		t.Errorf("explored\ngot  %v\nwant both %s and %s", explored, near, odd)
@@ -323,7 +323,7 @@ func TestMemoryIsBoundedAndLiarsAreNotForgotten(t *testing.T) {
 	for i := range 3 * maxGroups {
 		w.after(time.Second)
 		w.saw(fmt.Sprintf("https://%d.example", i), 1, OK, ms)
-		w.Order([]string{origin, fmt.Sprintf("https://%d.example", i)})
+		w.Order([]string{origin, fmt.Sprintf("https://%d.example", i)}, Object{})
 	}
 	if len(w.bases) > maxBases || len(w.groups) > maxGroups {
 		t.Errorf("remembered\ngot  %d bases, %d lists\nwant at most %d and %d", len(w.bases), len(w.groups), maxBases, maxGroups)
@@ -356,7 +356,7 @@ func TestManyAtOnce(_ *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				b.Add(Sample{Base: []string{origin, near, far}[i%3], Outcome: Outcome(i % 6), Wait: ms, Took: 2 * ms})
-				b.Order([]string{origin, near, far})
+				b.Order([]string{origin, near, far}, Object{})
 				b.Report()
 			}
 		})
@@ -384,7 +384,7 @@ func FuzzBoard(f *testing.F) {
 				Bytes:   bytes / (1 + random.Int64N(5)),
 			})
 			w.after(time.Duration(random.IntN(40)) * time.Second)
-			got := w.Order(list)
+			got := w.Order(list, Object{})
 			if a, b := slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(list)); !slices.Equal(a, b) {
 				t.Fatalf("not a permutation\ngot  %v\nwant %v", got, list)
 			}

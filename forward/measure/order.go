@@ -97,7 +97,7 @@ func (b *Board) Resting(base string) bool {
 // unmeasured as given, behind them those that failed lately, last those that sent wrong bytes. So the given order, origins
 // first, holds while nothing is known and when everything is down. Every 20th call puts one unmeasured base first.
 // The argument is not changed.
-func (b *Board) Order(bases []string) []string {
+func (b *Board) Order(bases []string, _ Object) []string {
 	if len(bases) < 2 {
 		return slices.Clone(bases)
 	}
