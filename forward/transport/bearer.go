@@ -69,8 +69,8 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		text, err = b.token(req.Context(), want, shown)
 	}
-	if errors.Is(err, errDenied) {
-		return resp, nil
+	if denied := (*deniedError)(nil); errors.As(err, &denied) {
+		return denied.answer(resp), nil
 	}
 	discard(resp)
 	if err != nil {

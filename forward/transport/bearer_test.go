@@ -136,19 +136,20 @@ func TestRefusalsComeBackAsTheyAre(t *testing.T) {
 		home, auth http.HandlerFunc
 		want       string
 	}{
-		"no challenge":                       {challenge(), nil, "401 no"},
-		"only Basic":                         {challenge(`Basic realm="x"`), nil, "401 no"},
-		"a token server that knows no guest": {challenge(ask), challenge(), "401 no"},
-		"a token server in trouble":          {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, "reg.example wants a token, and none was got: ask auth.example: the token server answered 503"},
-		"no token in the answer":             {challenge(ask), says(`{"token":""}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
-		"a token that is no header":          {challenge(ask), says(`{"token":"a\r\nb"}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
-		"a page":                             {challenge(ask), says(`<html>`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is not JSON"},
-		"an endless answer":                  {challenge(ask), says(`{"token":"` + strings.Repeat("x", 1<<20)), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is too long"},
-		"a realm without TLS":                {challenge(`Bearer realm="http://auth.example/token"`), nil, "reg.example wants a token, and none was got: asking for it at auth.example would be without TLS"},
-		"a realm that is no URL":             {challenge(`Bearer realm="registry"`), nil, "reg.example wants a token, and none was got: the address to ask at is no URL"},
-		"a realm with a user in it":          {challenge(`Bearer realm="https://u:p@auth.example/"`), nil, "reg.example wants a token, and none was got: the address to ask at is no URL"},
-		"a realm that leads to plain http":   {challenge(ask), to("http://auth.example/"), "reg.example wants a token, and none was got: ask auth.example: auth.example redirects from https to http at auth.example; that is not followed"},
-		"a realm behind a redirect":          {challenge(ask), to("https://auth2.example/"), "reg.example wants a token, and none was got: ask auth.example: the token server answered 404"},
+		"no challenge":                          {challenge(), nil, "401 no"},
+		"only Basic":                            {challenge(`Basic realm="x"`), nil, "401 no"},
+		"a token server that knows no guest":    {challenge(ask), challenge(), "401 no"},
+		"a token server in trouble":             {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, "reg.example wants a token, and none was got: ask auth.example: the token server answered 503"},
+		"a token server that is asked too much": {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, "429 no"},
+		"no token in the answer":                {challenge(ask), says(`{"token":""}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
+		"a token that is no header":             {challenge(ask), says(`{"token":"a\r\nb"}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
+		"a page":                                {challenge(ask), says(`<html>`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is not JSON"},
+		"an endless answer":                     {challenge(ask), says(`{"token":"` + strings.Repeat("x", 1<<20)), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is too long"},
+		"a realm without TLS":                   {challenge(`Bearer realm="http://auth.example/token"`), nil, "reg.example wants a token, and none was got: asking for it at auth.example would be without TLS"},
+		"a realm that is no URL":                {challenge(`Bearer realm="registry"`), nil, "reg.example wants a token, and none was got: the address to ask at is no URL"},
+		"a realm with a user in it":             {challenge(`Bearer realm="https://u:p@auth.example/"`), nil, "reg.example wants a token, and none was got: the address to ask at is no URL"},
+		"a realm that leads to plain http":      {challenge(ask), to("http://auth.example/"), "reg.example wants a token, and none was got: ask auth.example: auth.example redirects from https to http at auth.example; that is not followed"},
+		"a realm behind a redirect":             {challenge(ask), to("https://auth2.example/"), "401 no"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

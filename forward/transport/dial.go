@@ -67,7 +67,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 		return nil, err
 	}
 	if d.Proxy != nil && addr == HostPort(d.Proxy) { // on behalf of PlainProxy
-		return d.toProxy(ctx)
+		return d.viaProxy(ctx, network, d.toProxy)
 	}
 	if !d.proxied(host) {
 		return d.dialDirect(ctx, network, host, port)
@@ -75,7 +75,17 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	if isPublic(ctx) && ownNetwork(host) {
 		return nil, fmt.Errorf("connect to %s: %w", addr, ErrPrivate)
 	}
-	return d.dialProxy(ctx, addr)
+	return d.viaProxy(ctx, network, func(ctx context.Context) (net.Conn, error) { return d.dialProxy(ctx, addr) })
+}
+
+// viaProxy tells a listening httptrace one connection of what is really several steps: the proxy's name, its address, its
+// TLS and its consent. Where the request's own host is, is the proxy's to find out.
+func (d *Dialer) viaProxy(ctx context.Context, network string, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	listener, proxy := traceOf(ctx), HostPort(d.Proxy)
+	listener.connectStart(network, proxy)
+	conn, err := dial(untraced{ctx})
+	listener.connectDone(network, proxy, err)
+	return conn, err
 }
 
 func split(addr string) (host string, port uint16, err error) {
@@ -150,7 +160,10 @@ func (d *Dialer) lookup(ctx context.Context, host string) (addrs []netip.Addr, n
 	if d.Resolver == nil {
 		return nil, true, errors.New("there is no resolver for names")
 	}
-	addrs, err = d.Resolver.LookupNetIP(ctx, host)
+	listener := traceOf(ctx)
+	listener.dnsStart(host)
+	addrs, err = d.Resolver.LookupNetIP(untraced{ctx}, host)
+	listener.dnsDone(addrs, err)
 	addrs = slices.Clone(addrs)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()
@@ -173,9 +186,14 @@ func (d *Dialer) permit(ctx context.Context, to netip.AddrPort, named bool) erro
 }
 
 func (d *Dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.Connect != nil {
-		return d.Connect(ctx, network, addr)
+	listener := traceOf(ctx)
+	listener.connectStart(network, addr)
+	open := d.Connect
+	if open == nil {
+		plain := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 4}}
+		open = plain.DialContext
 	}
-	plain := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 4}}
-	return plain.DialContext(ctx, network, addr)
+	conn, err := open(untraced{ctx}, network, addr)
+	listener.connectDone(network, addr, err)
+	return conn, err
 }

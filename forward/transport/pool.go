@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 )
@@ -49,30 +50,42 @@ type Config struct {
 	RootCAs       *x509.CertPool                                                    // nil: the system's
 	UserAgent     string                                                            // who we are, for requests that do not say; empty: "hither"
 	HeaderTimeout time.Duration                                                     // for the first byte of an answer; 0: 75 s
+
+	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: Dialer.Datagrams. Only HTTP/3 needs it.
+	// nil: that of the zero Dialer if Dial is nil too, else HTTP/3 is an error.
+	Datagrams func(ctx context.Context, addr string) ([]netip.AddrPort, error)
 }
 
 // Pool sends requests over warm connections, HTTP/2 where the upstream speaks it. It follows no redirects and opens no
 // compression. A request without a User-Agent field is ours and gets our name; one that has the field, even empty (as
 // httputil.ReverseProxy makes it), is a client's and goes as it is. It may be used from many goroutines.
 type Pool struct {
-	chosen    *http.Transport // where the user sent us
-	strangers *http.Transport // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
+	chosen    *lanes          // where the user sent us
+	strangers *lanes          // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
 	patient   *http.Transport // where the user sent us, for those who wait as long as they like
 	agent     string
 }
 
 // New makes a Pool. CloseIdleConnections frees what it holds.
 func New(c Config) *Pool {
+	c = c.withDefaults()
+	resume := tls.NewLRUClientSessionCache(sessions)
+	open := func() *http.Transport { return newTransport(c, resume) }
+	patient := open()
+	patient.ResponseHeaderTimeout, patient.MaxConnsPerHost = 0, 0
+	return &Pool{chosen: newLanes(open), strangers: newLanes(open), patient: patient, agent: c.UserAgent}
+}
+
+func (c Config) withDefaults() Config {
 	if c.Dial == nil {
 		c.Dial = new(Dialer).DialContext
+		if c.Datagrams == nil {
+			c.Datagrams = new(Dialer).Datagrams
+		}
 	}
-	resume := tls.NewLRUClientSessionCache(sessions)
-	patient := newTransport(c, resume)
-	patient.ResponseHeaderTimeout, patient.MaxConnsPerHost = 0, 0
-	return &Pool{
-		chosen: newTransport(c, resume), strangers: newTransport(c, resume), patient: patient,
-		agent: cmp.Or(c.UserAgent, "hither"),
-	}
+	c.UserAgent = cmp.Or(c.UserAgent, "hither")
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, headerPatience)
+	return c
 }
 
 func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
@@ -84,7 +97,7 @@ func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
 		Proxy:                  c.Proxy,
 		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12, ClientSessionCache: resume},
 		TLSHandshakeTimeout:    handshakePatience,
-		ResponseHeaderTimeout:  cmp.Or(c.HeaderTimeout, headerPatience),
+		ResponseHeaderTimeout:  c.HeaderTimeout,
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true, // digests are of the bytes as they are
 		MaxIdleConns:           idleConns,
@@ -108,24 +121,33 @@ func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
 
 // RoundTrip implements http.RoundTripper.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	if _, said := req.Header["User-Agent"]; !said {
-		named := *req
-		named.Header = req.Header.Clone()
-		if named.Header == nil {
-			named.Header = http.Header{}
-		}
-		named.Header.Set("User-Agent", p.agent)
-		req = &named
-	}
-	way := p.chosen
-	switch {
-	case isPublic(req.Context()):
-		way = p.strangers
-	case isPatient(req.Context()):
-		way = p.patient
-	}
-	resp, err := way.RoundTrip(req)
+	resp, err := p.way(req.Context()).RoundTrip(named(req, p.agent))
 	return resp, explain(req, err)
+}
+
+// way is the transport for a request that is marked so.
+func (p *Pool) way(ctx context.Context) *http.Transport {
+	switch {
+	case isPublic(ctx):
+		return p.strangers.take(laneOf(ctx))
+	case isPatient(ctx):
+		return p.patient
+	}
+	return p.chosen.take(laneOf(ctx))
+}
+
+// named says who we are in a request that does not say who sends it.
+func named(req *http.Request, agent string) *http.Request {
+	if _, said := req.Header["User-Agent"]; said {
+		return req
+	}
+	ours := *req
+	ours.Header = req.Header.Clone()
+	if ours.Header == nil {
+		ours.Header = http.Header{}
+	}
+	ours.Header.Set("User-Agent", agent)
+	return &ours
 }
 
 // explain adds the next step to an error that has one.
@@ -138,7 +160,7 @@ func explain(req *http.Request, err error) error {
 
 // CloseIdleConnections closes the connections that carry nothing now.
 func (p *Pool) CloseIdleConnections() {
-	p.chosen.CloseIdleConnections()
-	p.strangers.CloseIdleConnections()
+	p.chosen.closeIdle()
+	p.strangers.closeIdle()
 	p.patient.CloseIdleConnections()
 }

@@ -91,7 +91,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 			io.WriteString(w, "ok")
 		})
 		var open, most peak
-		pool.chosen.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		pool.chosen.common.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := new(Dialer).DialContext(ctx, network, addr)
 			most.atLeast(open.add(1))
 			return &counted{Conn: conn, open: &open}, err

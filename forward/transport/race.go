@@ -3,7 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
-	"net"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -33,16 +33,16 @@ func interleave(addrs []netip.AddrPort) []netip.AddrPort {
 	return mixed
 }
 
-type attempt struct {
-	conn net.Conn
+type attempt[C io.Closer] struct {
+	conn C
 	err  error
 }
 
 // race connects to the first address that answers. The next one is tried when one failed or stagger has gone by. It
 // returns after all attempts have ended, and the connections that came too late are closed.
-func race(ctx context.Context, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+func race[C io.Closer](ctx context.Context, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (C, error)) (C, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan attempt, len(addrs))
+	results := make(chan attempt[C], len(addrs))
 	running := 0
 	start := func() {
 		to := addrs[0]
@@ -50,7 +50,7 @@ func race(ctx context.Context, addrs []netip.AddrPort, connect func(context.Cont
 		running++
 		go func() {
 			conn, err := connect(ctx, to)
-			results <- attempt{conn, err}
+			results <- attempt[C]{conn, err}
 		}()
 	}
 	defer func() { cancel(); closeRest(results, running) }()
@@ -73,13 +73,14 @@ func race(ctx context.Context, addrs []netip.AddrPort, connect func(context.Cont
 			timer.Reset(stagger)
 		}
 	}
-	return nil, failed
+	var none C
+	return none, failed
 }
 
 // closeRest receives the attempts that were under way when the race was over.
-func closeRest(results <-chan attempt, running int) {
+func closeRest[C io.Closer](results <-chan attempt[C], running int) {
 	for range running {
-		if a := <-results; a.conn != nil {
+		if a := <-results; a.err == nil {
 			a.conn.Close()
 		}
 	}

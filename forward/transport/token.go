@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,8 +26,20 @@ const (
 	maxTokenAnswer, maxToken = 64 << 10, 16 << 10
 )
 
-// errDenied says that the token server gives nothing to somebody without a name.
-var errDenied = errors.New("the token server refuses anonymous clients")
+// deniedError says that the token server gives nothing to somebody without a name. That is an answer, not silence.
+type deniedError struct{ status int }
+
+func (e *deniedError) Error() string {
+	return fmt.Sprintf("the token server refuses anonymous clients with %d", e.status)
+}
+
+// answer is the registry's own refusal; but who asked too often should hear that, and not that a name is wanting.
+func (e *deniedError) answer(resp *http.Response) *http.Response {
+	if e.status == http.StatusTooManyRequests {
+		resp.StatusCode, resp.Status = e.status, strconv.Itoa(e.status)+" "+http.StatusText(e.status)
+	}
+	return resp
+}
 
 type granted struct {
 	text string
@@ -75,12 +88,12 @@ func (g grant) query(q url.Values) string {
 
 // readToken reads the answer. Its errors hold nothing of the body.
 func readToken(resp *http.Response) (granted, error) {
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return granted{}, errDenied
+	switch code := resp.StatusCode; {
+	case code == http.StatusOK:
+	case code >= 400 && code < 500:
+		return granted{}, &deniedError{code}
 	default:
-		return granted{}, fmt.Errorf("the token server answered %d", resp.StatusCode)
+		return granted{}, fmt.Errorf("the token server answered %d", code)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer+1))
 	if err != nil {

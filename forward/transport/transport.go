@@ -5,4 +5,7 @@
 //	pool := transport.New(transport.Config{Dial: dialer.DialContext, UserAgent: agent})
 //	plain := &transport.Follow{Next: pool}
 //	tokens := &transport.Follow{Next: &transport.Bearer{Next: pool}} // each hop asks for a token of its own
+//
+// A request marked with [Lane] has connections of its own, for parts of one body. [Config.Single] makes a transport that
+// connects anew for each request, over HTTP/1.1, HTTP/2 or HTTP/3, for measuring.
 package transport

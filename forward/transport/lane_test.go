@@ -1,0 +1,100 @@
+package transport
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// lined fetches url in lane n and tells what was answered.
+func lined(t *testing.T, rt http.RoundTripper, url string, n int) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(Lane(t.Context(), n), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(send(rt, req), "200 ")
+}
+
+// remote answers with the client's address: one for each connection.
+func remote(w http.ResponseWriter, req *http.Request) { io.WriteString(w, req.RemoteAddr) }
+
+func TestEachLaneHasAConnectionOfItsOwn(t *testing.T) {
+	s, pool := upstream(t, true, remote)
+	first := map[int]string{}
+	for n := range 3 {
+		first[n] = lined(t, pool, s.URL, n)
+	}
+	if first[0] == first[1] || first[1] == first[2] || first[0] == first[2] {
+		t.Errorf("connections of the lanes\ngot  %v\nwant three different ones", first)
+	}
+	for _, again := range []struct {
+		name    string
+		n, same int
+	}{
+		{"no lane", 0, 0},
+		{"a lane below 1 is none", -7, 0},
+		{"lane 1", 1, 1},
+		{"lane 2", 2, 2},
+		{"lanes are counted modulo 8", 9, 1},
+	} {
+		if got := lined(t, pool, s.URL, again.n); got != first[again.same] {
+			t.Errorf("%s\ngot  %s\nwant %s, which is warm", again.name, got, first[again.same])
+		}
+	}
+	want(t, strings.TrimPrefix(get(t, pool, s.URL), "200 "), first[0])
+	if got := lined(t, pool, s.URL, 8); got == first[0] || got == first[1] || got == first[2] {
+		t.Errorf("lane 8\ngot  %s\nwant one of its own", got)
+	}
+}
+
+func TestARedirectKeepsTheLane(t *testing.T) {
+	s, pool := upstream(t, true, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/far" {
+			http.Redirect(w, req, "/near", http.StatusFound)
+			return
+		}
+		remote(w, req)
+	})
+	follow := &Follow{Next: pool}
+	want(t, lined(t, follow, s.URL+"/far", 3), lined(t, follow, s.URL+"/near", 3))
+	if a, b := lined(t, follow, s.URL+"/far", 3), lined(t, follow, s.URL+"/far", 4); a == b {
+		t.Errorf("behind a redirect\ngot  %s for lane 3 and %s for lane 4\nwant two connections", a, b)
+	}
+}
+
+// What a stranger chose shares no connection with what the user chose, in no lane.
+func TestLanesOfStrangersAreTheirOwn(t *testing.T) {
+	pool := New(Config{})
+	chosen, public := pool.way(Lane(t.Context(), 1)), pool.way(Public(Lane(t.Context(), 1)))
+	if chosen == public {
+		t.Error("lane 1\ngot  one transport for the user's and a stranger's choice\nwant two")
+	}
+	if pool.way(Patient(Lane(t.Context(), 1))) != pool.patient {
+		t.Error("a patient request in lane 1\ngot  a lane\nwant the transport without deadlines")
+	}
+}
+
+func TestIdleConnectionsOfLanesAreClosedToo(t *testing.T) {
+	closed := make(chan struct{}, 9)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(remote))
+	s.EnableHTTP2 = true
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	s.StartTLS()
+	defer s.Close()
+	pool := New(Config{RootCAs: rootsOf(s)})
+	for n := range 3 {
+		lined(t, pool, s.URL, n)
+	}
+	pool.CloseIdleConnections()
+	for range 3 {
+		<-closed
+	}
+}
