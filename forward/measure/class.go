@@ -1,5 +1,7 @@
 package measure
 
+import "fmt"
+
 // Class is how large an object is, as far as it decides who is fastest: small ones are all waiting, large ones all rate.
 type Class int
 
@@ -28,6 +30,25 @@ func ClassOf(size int64) Class {
 
 // String says the class in a word.
 func (c Class) String() string { return [...]string{"small", "medium", "large"}[c] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Class) MarshalText() ([]byte, error) {
+	if c < 0 || c >= classes {
+		return nil, fmt.Errorf("%d is no class", int(c))
+	}
+	return []byte(c.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Class) UnmarshalText(text []byte) error {
+	for known := range Class(classes) {
+		if known.String() == string(text) {
+			*c = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no class", text)
+}
 
 // typical is a size to predict with, in bytes, where the object's own is not known.
 func (c Class) typical() int64 { return [...]int64{16 << 10, 1 << 20, 32 << 20}[c] }

@@ -4,183 +4,186 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
 const (
-	// typical is the size that predictions are made for. Order is not told the object's own, and rates of smaller
-	// objects are mostly waiting.
-	typical = 1 << 20
-	// beaten is the part of the incumbent's time a challenger may need. Without it equals would change places all the
-	// time, and each change costs a cold connection (Tailscale's netcheck.go keeps the same 2/3).
-	beaten = 2.0 / 3
+	// A challenger must need less than this part of the incumbent's time, twice in a row. Without it equals would change
+	// places all the time, and each change costs a cold connection (Tailscale's netcheck.go keeps the same 2/3). Large
+	// objects last longer than connections take, so less is enough.
+	beaten      = 2.0 / 3
+	beatenLarge = 3.0 / 4
 	// margin is how much a challenger must save at least. On a near network a third of nothing is noise.
 	margin = 10 * time.Millisecond
-	// explore is after how many orders an unmeasured upstream is asked first. Without it a faster mirror is never found.
-	explore = 20
-
-	maxBases  = 512  // upstreams remembered; the longest unused goes first
-	maxGroups = 1024 // lists remembered, each with its incumbent
 )
 
-// Board ranks upstreams. The zero value works; Now is set before first use. Its methods may be called from many goroutines.
-type Board struct {
-	Now func() time.Time // nil: time.Now
+// tier is how far in front an upstream may stand; within the first one the predicted time decides.
+type tier int
 
-	mu     sync.Mutex
-	bases  map[string]*record
-	groups map[string]*group
+const (
+	candidate tier = iota // measured, and nothing against it
+	unknown               // not measured, or on trial
+	useless               // has next to nothing of this class
+	outdated              // is behind the origin, and the object may change
+	ejected               // failed lately
+	lacking               // does not have this object
+	lying                 // sent wrong bytes
+)
+
+// spot is one upstream among those asked for.
+type spot struct {
+	base string
+	r    *record // nil: nothing is known
+	s    State
+	tier tier
+	need time.Duration // predicted for this object; 0: not known
+	hole time.Time     // when it was last seen to lack the object; zero: not lately
 }
 
-// group is one list of upstreams that somebody asks Order about. Two registries have two, so that the traffic of one does
-// not decide when the other explores.
+// group is one list of upstreams that somebody asks Order about, for one class. Two registries have two, so that the
+// traffic of one does not decide when the other explores.
 type group struct {
-	incumbent string // stood first the last time; empty: nobody was measured yet
-	orders    int    // how often Order was asked
+	incumbent string           // is asked first; empty: nobody was measured yet
+	losses    int              // how often in a row it was clearly beaten
+	evidence  int              // transfers that the last comparison was made from
+	settled   bool             // all were given their few turns; from now on it takes patience to change
+	orders    int              // how often Order was asked
+	turn      int              // which of them explored last
+	turns     map[string]*goes // of those that explored
 	used      time.Time
 }
 
-// Add takes one transfer into account.
-func (b *Board) Add(s Sample) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s.Wait, s.Took = clamp(s.Wait), clamp(s.Took)
-	began, ended := span(s, b.now())
-	s.When = began
-	r := b.bases[s.Base]
-	if r == nil {
-		r = &record{}
-		b.rememberLocked(s.Base, r)
-	}
-	r.add(s, ended)
-}
-
-// clamp keeps a measured time within what is believed.
-func clamp(d time.Duration) time.Duration { return min(max(d, 0), longest) }
-
-// span tells when a transfer began and ended, neither later than now.
-func span(s Sample, now time.Time) (began, ended time.Time) {
-	if s.When.IsZero() {
-		return now.Add(-s.Took), now
-	}
-	return earlier(s.When, now), earlier(s.When.Add(s.Took), now)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-// Resting says that an upstream failed lately and should be asked behind the others, where the order is otherwise fixed: an
-// origin that cannot be reached must not delay every request by its silence. When its time is over, one caller in trial
-// hears false, and tries it.
-func (b *Board) Resting(base string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r, now := b.bases[base], b.now()
-	switch r.state(now) {
-	case Ejected, Quarantined:
-		return true
-	case HalfOpen:
-		if now.Before(r.tried.Add(trial)) {
-			return true
-		}
-		r.tried = now
-	}
-	return false
-}
-
-// Order returns the bases sorted by whom to ask first: the measured ones by the time they would need, behind them the
-// unmeasured as given, behind them those that failed lately, last those that sent wrong bytes. So the given order, origins
-// first, holds while nothing is known and when everything is down. Every 20th call puts one unmeasured base first.
-// The argument is not changed.
-func (b *Board) Order(bases []string, _ Object) []string {
+// Order returns the bases sorted by whom to ask first: the measured ones by the time they would need for the object, behind
+// them the unmeasured as given, then those that lack nearly everything, those that are behind the origin if the object may
+// change, those that failed lately, those that lack this object, last those that sent wrong bytes. So the given order,
+// origins first, holds while nothing is known and when everything is down. Some calls put one first that is not known well
+// enough: many while little is known, later every 20th. The argument is not changed.
+func (b *Board) Order(bases []string, o Object) []string {
 	if len(bases) < 2 {
 		return slices.Clone(bases)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	g := b.groupLocked(strings.Join(bases, "\n"), now)
-
-	var good, untried, ejected, quarantined []string
-	for _, base := range bases {
-		switch b.bases[base].state(now) {
-		case Good:
-			good = append(good, base)
-		case Ejected:
-			ejected = append(ejected, base)
-		case Quarantined:
-			quarantined = append(quarantined, base)
-		default:
-			untried = append(untried, base)
-		}
+	spots := b.spotsLocked(bases, o, now)
+	g := b.groupLocked(groupKey(bases, o), now)
+	g.elect(spots, o.class(), now)
+	g.explore(spots, o.class(), now)
+	ordered := make([]string, len(spots))
+	for i, s := range spots {
+		ordered[i] = s.base
 	}
-	b.sortLocked(good, g)
-	return slices.Concat(g.explore(good, untried), ejected, quarantined)
+	return ordered
 }
 
-// sortLocked sorts by predicted time and leaves the incumbent first unless it is clearly beaten.
-func (b *Board) sortLocked(good []string, g *group) {
-	if len(good) == 0 {
+// spotsLocked looks at each base and sorts.
+func (b *Board) spotsLocked(bases []string, o Object, now time.Time) []spot {
+	spots := make([]spot, len(bases))
+	for i, base := range bases {
+		s := &spots[i]
+		s.base, s.r = base, b.knownLocked(base, now)
+		s.s = s.r.state(now)
+		if o.Name != "" {
+			s.hole = b.holes.since(base, o.Name, now)
+		}
+		s.tier = s.rank(o, now)
+	}
+	predict(spots, o, now)
+	slices.SortStableFunc(spots, func(x, y spot) int {
+		if x.tier == y.tier && (x.tier == candidate || x.tier == outdated && x.need > 0 && y.need > 0) {
+			return cmp.Compare(x.need, y.need)
+		}
+		return cmp.Compare(x.tier, y.tier)
+	})
+	return spots
+}
+
+// rank is the tier of an upstream for the object.
+func (s *spot) rank(o Object, now time.Time) tier {
+	switch {
+	case s.s == Quarantined:
+		return lying
+	case !s.hole.IsZero():
+		return lacking
+	case s.s == Ejected:
+		return ejected
+	case o.Changes && s.r.behind(now):
+		return outdated
+	case s.r != nil && s.r.Classes[o.class()].useless(now):
+		return useless
+	case s.s != Good:
+		return unknown
+	}
+	return candidate
+}
+
+// elect puts the incumbent first unless it is clearly beaten, twice in a row and by what was not known the first time. The
+// first one is taken as it comes, and the best once all had their turns: patience is for what is known.
+func (g *group) elect(spots []spot, c Class, now time.Time) {
+	if spots[0].tier != candidate {
 		return
 	}
-	need := b.predictLocked(good)
-	slices.SortStableFunc(good, func(x, y string) int { return cmp.Compare(need[x], need[y]) })
-	i := slices.Index(good, g.incumbent)
-	if i > 0 && !clearlyBeats(need[good[0]], need[g.incumbent]) {
-		good = slices.Insert(slices.Delete(good, i, i+1), 0, g.incumbent)
+	i := slices.IndexFunc(spots, func(s spot) bool { return s.base == g.incumbent })
+	settling := !g.settled && g.explored(spots, c, now)
+	g.settled = g.settled || settling
+	switch {
+	case i >= 0 && spots[i].tier == lacking:
+		return // it is so for this object only
+	case i < 0, spots[i].tier != candidate, settling:
+		g.incumbent, g.losses = spots[0].base, 0
+		return
+	case !clearlyBeats(spots[0].need, spots[i].need, c):
+		g.losses = 0
+	case g.heard(spots[0], spots[i]):
+		g.losses++
 	}
-	g.incumbent = good[0]
+	if g.losses >= 2 {
+		g.incumbent, g.losses = spots[0].base, 0
+		return
+	}
+	front(spots, i)
+}
+
+// heard says that one of both was measured since it was last asked.
+func (g *group) heard(challenger, incumbent spot) bool {
+	n := 0
+	for i := range challenger.r.Classes {
+		x, y := &challenger.r.Classes[i], &incumbent.r.Classes[i]
+		n += x.Asks + x.Waits + x.Probes + y.Asks + y.Waits + y.Probes
+	}
+	if n == g.evidence {
+		return false
+	}
+	g.evidence = n
+	return true
+}
+
+// front moves the spot at i to the front, the others stay in order.
+func front(spots []spot, i int) {
+	s := spots[i]
+	copy(spots[1:], spots[:i])
+	spots[0] = s
 }
 
 // clearlyBeats compares the times that a challenger and the incumbent would need.
-func clearlyBeats(challenger, incumbent time.Duration) bool {
-	return float64(challenger) < beaten*float64(incumbent) && incumbent-challenger > margin
+func clearlyBeats(challenger, incumbent time.Duration, c Class) bool {
+	part := beaten
+	if c == Large {
+		part = beatenLarge
+	}
+	return float64(challenger) < part*float64(incumbent) && incumbent-challenger > margin
 }
 
-// predictLocked tells how long each base would need for a typical object. A base that sent only small ones yet is taken to
-// be as fast as the others are on average: an unknown rate should neither help nor hurt.
-func (b *Board) predictLocked(bases []string) map[string]time.Duration {
-	sum, n := 0.0, 0
-	for _, base := range bases {
-		if rate := b.bases[base].rate; rate > 0 {
-			sum, n = sum+rate, n+1
-		}
-	}
-	need := make(map[string]time.Duration, len(bases))
-	for _, base := range bases {
-		r := b.bases[base]
-		rate := r.rate
-		if rate == 0 && n > 0 {
-			rate = sum / float64(n)
-		}
-		need[base] = r.wait
-		if rate > 0 {
-			need[base] += min(time.Duration(typical/rate*float64(time.Second)), time.Hour)
-		}
-	}
-	return need
-}
+// class is that of the object.
+func (o Object) class() Class { return ClassOf(o.Size) }
 
-// explore joins both lists, every 20th time with an unmeasured base in front, each in its turn.
-func (g *group) explore(good, untried []string) []string {
-	g.orders++
-	if len(good) == 0 || len(untried) == 0 || g.orders%explore != 0 {
-		return slices.Concat(good, untried)
+// groupKey tells the lists apart that choose for themselves.
+func groupKey(bases []string, o Object) string {
+	key := o.class().String()
+	if o.Changes {
+		key += " that changes"
 	}
-	i := g.orders / explore % len(untried)
-	return slices.Concat(untried[i:i+1], good, untried[:i], untried[i+1:])
-}
-
-func (b *Board) now() time.Time {
-	if b.Now == nil {
-		return time.Now()
-	}
-	return b.Now()
+	return key + "\n" + strings.Join(bases, "\n")
 }
 
 // groupLocked finds or makes the group of a list.
@@ -198,35 +201,4 @@ func (b *Board) groupLocked(key string, now time.Time) *group {
 	}
 	g.used = now
 	return g
-}
-
-// rememberLocked makes room for one more base. A quarantined one is the last to be forgotten, for that would pardon it.
-func (b *Board) rememberLocked(base string, r *record) {
-	if len(b.bases) >= maxBases {
-		delete(b.bases, oldest(b.bases, func(r *record) time.Time {
-			return latest(r.last, r.quarantined)
-		}))
-	}
-	if b.bases == nil {
-		b.bases = make(map[string]*record)
-	}
-	b.bases[base] = r
-}
-
-// oldest is the key whose time lies furthest back.
-func oldest[V any](m map[string]V, when func(V) time.Time) string {
-	first, key := time.Time{}, ""
-	for k, v := range m {
-		if t := when(v); key == "" || t.Before(first) || t.Equal(first) && k < key {
-			first, key = t, k
-		}
-	}
-	return key
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

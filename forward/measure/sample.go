@@ -71,5 +71,6 @@ type Sample struct {
 	Took       time.Duration // from the request to the end
 	Bytes      int64         // of body received
 	RetryAfter time.Duration // for how long it asked to be left alone (RFC 9110, section 10.2.3); 0: it did not
+	Extra      int64         // of Bytes, those that were thrown away because another source was faster
 	Probe      bool          // our own question, which tells less than traffic
 }

@@ -1,23 +1,39 @@
 package measure
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Standing is what the board knows of one upstream, for `hither status`.
+// Standing is what the board knows of one upstream, for `hither status` and `hither mirrors`.
 type Standing struct {
-	Base    string        `json:"base"`
-	Samples int           `json:"samples"`        // transfers counted in Success, and those of objects it does not have
-	Success float64       `json:"success"`        // share of right transfers among right and failed ones; 0 if there were none
-	Wait    time.Duration `json:"wait,omitempty"` // to the first byte, exponentially averaged; 0: not measured
-	Rate    float64       `json:"rate,omitempty"` // bytes a second behind the first byte, likewise; 0: not measured
-	Last    time.Time     `json:"last"`           // when its last transfer ended
-	State   State         `json:"state"`          //
-	Until   time.Time     `json:"until,omitzero"` // when an ejection or quarantine ends; zero in other states
-	Reason  string        `json:"reason"`         // the state in words
+	Base     string          `json:"base"`
+	Samples  int             `json:"samples"`        // transfers counted in Success, and those of objects it does not have
+	Success  float64         `json:"success"`        // share of right transfers among right and failed ones; 0 if there were none
+	Wait     time.Duration   `json:"wait,omitempty"` // to the first byte of small objects, exponentially averaged; 0: not measured
+	Rate     float64         `json:"rate,omitempty"` // bytes a second behind the first byte of large ones, likewise; 0: not measured
+	Last     time.Time       `json:"last"`           // when its last transfer ended
+	State    State           `json:"state"`          //
+	Until    time.Time       `json:"until,omitzero"` // when an ejection or quarantine ends; zero in other states
+	Reason   string          `json:"reason"`         // the state in words
+	Behind   bool            `json:"behind"`         // it lacks the origin's newest entry
+	Doubtful bool            `json:"doubtful"`       // what was measured is old, or of another network
+	Outcomes map[Outcome]int `json:"outcomes"`       // how many transfers ended so; never nil
+	Classes  []Performance   `json:"classes"`        // those it was measured in, small ones first; never nil
+}
+
+// Performance is what an upstream did with objects of one class.
+type Performance struct {
+	Class    Class         `json:"class"`
+	Wait     time.Duration `json:"wait"` // to the first byte, exponentially averaged
+	P50      time.Duration `json:"p50"`  // of the waits in the last day; 0: there were none
+	P90      time.Duration `json:"p90"`
+	Requests int           `json:"requests"` // how many waits that are
+	Rate     float64       `json:"rate"`     // bytes a second behind the first byte; 0: not measured
+	Success  float64       `json:"success"`  // share that did not fail, lately
+	Missing  float64       `json:"missing"`  // share that it does not have, lately
 }
 
 // Report tells what is known of each upstream, sorted by base.
@@ -26,75 +42,58 @@ func (b *Board) Report() []Standing {
 	defer b.mu.Unlock()
 	now := b.now()
 	list := make([]Standing, 0, len(b.bases))
-	for base, r := range b.bases {
-		list = append(list, r.standing(base, now))
+	for base := range b.bases {
+		list = append(list, b.knownLocked(base, now).standing(base, now))
 	}
 	slices.SortFunc(list, func(x, y Standing) int { return strings.Compare(x.Base, y.Base) })
 	return list
 }
 
 func (r *record) standing(base string, now time.Time) Standing {
+	right, failed, missing := r.counts()
 	s := Standing{
-		Base:    base,
-		Samples: r.ok + r.failed + r.missing,
-		Wait:    r.wait,
-		Rate:    r.rate,
-		Last:    r.last,
-		State:   r.state(now),
+		Base:     base,
+		Samples:  right + failed + missing,
+		Wait:     r.wait(Small, now),
+		Rate:     r.rate(Large),
+		Last:     r.Last,
+		State:    r.state(now),
+		Behind:   r.behind(now),
+		Outcomes: maps.Clone(r.Outcomes),
+		Classes:  r.performance(now),
 	}
-	if n := r.ok + r.failed; n > 0 {
-		s.Success = float64(r.ok) / float64(n)
+	if s.Outcomes == nil {
+		s.Outcomes = map[Outcome]int{}
+	}
+	if right+failed > 0 {
+		s.Success = float64(right) / float64(right+failed)
 	}
 	switch s.State {
+	case Good:
+		s.Doubtful = r.doubtful(now)
 	case Ejected:
-		s.Until = r.ejected
+		s.Until = r.Ejected
 	case Quarantined:
-		s.Until = r.quarantined
+		s.Until = r.Quarantined
 	}
-	s.Reason = r.reason(s.State, now)
+	s.Reason = r.reason(s.State, r.spread(Small, now), s.Rate, now)
 	return s
 }
 
-// reason says in words why the upstream stands as it does.
-func (r *record) reason(s State, now time.Time) string {
-	switch s {
-	case Good:
-		return r.speed()
-	case Ejected:
-		return fmt.Sprintf("%s (%s last); asked again in %s", r.failing(), r.cause, round(r.ejected.Sub(now)))
-	case HalfOpen:
-		return fmt.Sprintf("was left alone after failures (%s last); the next transfer decides", r.cause)
-	case Quarantined:
-		return fmt.Sprintf("sent wrong bytes; asked last for another %s", round(r.quarantined.Sub(now)))
+// performance are the classes that anything is known of.
+func (r *record) performance(now time.Time) []Performance {
+	list := []Performance{}
+	for c := range classes {
+		f := &r.Classes[c]
+		wait, w := f.wait(r.Doubt, now), f.Window.spread(now)
+		if wait == 0 && f.Asks == 0 {
+			continue
+		}
+		failing, _ := f.failing(now)
+		list = append(list, Performance{
+			Class: Class(c), Wait: wait, P50: w.P50, P90: w.P90, Requests: w.Count,
+			Rate: f.Rate, Success: 1 - failing, Missing: f.Missing,
+		})
 	}
-	if r.failed > 0 {
-		return fmt.Sprintf("has not sent an object yet (%s last)", r.cause)
-	}
-	return "has not sent an object yet"
-}
-
-func (r *record) failing() string {
-	if r.ejections == 1 {
-		return fmt.Sprintf("failed %d times in a row", patience)
-	}
-	return fmt.Sprintf("failed again each time it was tried; left alone %d times", r.ejections)
-}
-
-func (r *record) speed() string {
-	text := fmt.Sprintf("answers in %s", r.wait.Round(100*time.Microsecond))
-	if r.rate > 0 {
-		text += fmt.Sprintf(", sends %.1f MB/s", r.rate/1e6)
-	}
-	if r.failures > 0 {
-		text += fmt.Sprintf("; failed %d of the %d times in a row that eject it (%s last)", r.failures, patience, r.cause)
-	}
-	return text
-}
-
-// round keeps as much of a duration as a person reads.
-func round(d time.Duration) time.Duration {
-	if d > time.Hour {
-		return d.Round(time.Minute)
-	}
-	return d.Round(time.Second)
+	return list
 }
