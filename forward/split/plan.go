@@ -1,0 +1,226 @@
+package split
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// tick is how often silence is looked for. Everything else happens when bytes arrive or are written.
+const tick = 100 * time.Millisecond
+
+// plan is a job under way: who brings what. All of it is guarded by mu.
+type plan struct {
+	job    Job
+	ctx    context.Context // of all that runs
+	memory *Memory
+	runs   sync.WaitGroup
+
+	mu      sync.Mutex
+	news    sync.Cond // bytes came or went, or something ended
+	sources []*source
+	lanes   []*lane  // that are on, the fastest first; as of the last tick
+	chunks  []*chunk // cover [written, next), but for what was written of the first
+	next    int64    // first byte that belongs to no chunk
+	written int64    // first byte that was not written
+	arrived int64    // bytes that came and were of use
+	held    int64    // of memory
+	parts   []Part
+	growth  growth
+	stats   Stats
+	over    bool
+}
+
+func newPlan(ctx context.Context, j *Job) *plan {
+	p := &plan{job: *j, ctx: ctx, memory: j.Memory, next: j.From, written: j.From}
+	if p.memory == nil {
+		p.memory = &Memory{}
+	}
+	p.job.LeadTo = cmp.Or(p.job.LeadTo, p.job.Size)
+	p.news.L = &p.mu
+	for _, s := range j.Sources {
+		p.sources = append(p.sources, newSource(s))
+	}
+	return p
+}
+
+// start begins with what is likely to be right: two connections to the best source, one to each of the next two.
+func (p *plan) start() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.growth.begin(time.Now())
+	if p.job.Lead != nil {
+		p.leadLocked()
+	}
+	p.occupyLocked()
+	p.dispatchLocked()
+	p.runs.Go(p.watch)
+}
+
+// occupyLocked opens the first connections, and others when a source is lost.
+func (p *plan) occupyLocked() {
+	best := true
+	for i, n := 0, 0; i < len(p.sources) && n < 3; i++ {
+		s := p.sources[i]
+		if s.err != nil {
+			continue
+		}
+		want := 1
+		if best {
+			want = 2
+		}
+		for s.on() < want && p.activeLocked() < allMost && s.addLane() != nil {
+		}
+		best = false
+		n++
+	}
+	p.sortLocked()
+}
+
+// sortLocked lists the lanes that are on, the fastest first: it gets the earliest chunk.
+func (p *plan) sortLocked() {
+	p.lanes = p.lanes[:0]
+	for _, s := range p.sources {
+		for _, l := range s.lanes {
+			if !l.off {
+				p.lanes = append(p.lanes, l)
+			}
+		}
+	}
+	slices.SortStableFunc(p.lanes, func(a, b *lane) int { return cmp.Compare(p.rateLocked(b), p.rateLocked(a)) })
+	p.stats.Conns = max(p.stats.Conns, len(p.lanes))
+}
+
+// dispatchLocked gives every free lane something to do.
+func (p *plan) dispatchLocked() {
+	if p.over || p.ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	for _, l := range p.lanes {
+		if p.readyLocked(l, now) {
+			if c := p.pickLocked(l, now); c != nil {
+				p.runLocked(l, c, now)
+			} else if len(l.runs) == 0 && l.source.strikes == 0 {
+				p.growth.idle = true
+			}
+		}
+	}
+}
+
+// readyLocked says that a lane has nothing to do, or soon will have.
+func (p *plan) readyLocked(l *lane, now time.Time) bool {
+	s := l.source
+	switch {
+	case l.off || now.Before(s.rest):
+		return false
+	case s.strikes > 0 && s.active > 0:
+		return false // one trial at a time
+	case len(l.runs) == 0:
+		return true
+	}
+	return len(l.runs) == 1 && s.Most > 1 && p.endingLocked(l.runs[0])
+}
+
+// endingLocked says that a run is within a round trip of its end, so that the next range should be asked for.
+func (p *plan) endingLocked(r *run) bool {
+	if r.got == 0 || r.lead && r.end > r.chunk.to && r.chunk.to == p.next {
+		return false
+	}
+	const margin = 1.5 // round trips vary
+	left := float64(r.chunk.to - r.at)
+	rate := p.rateLocked(r.lane)
+	return rate == 0 || left <= rate*r.lane.source.trip.Seconds()*margin
+}
+
+// pickLocked is what a lane should bring next; nil: nothing.
+func (p *plan) pickLocked(l *lane, now time.Time) *chunk {
+	size := p.sizeLocked(l)
+	if l.source.strikes > 0 && p.othersLocked(l.source) {
+		return p.freshLocked(minChunk) // nobody waits for that one
+	}
+	if c := p.blockedLocked(l, now); c != nil {
+		return c
+	}
+	if c := p.orphanLocked(size); c != nil {
+		return c
+	}
+	if c := p.freshLocked(size); c != nil {
+		return c
+	}
+	return p.slowLocked(l, now)
+}
+
+// watch looks for silence and tries other numbers of connections until the job is over.
+func (p *plan) watch() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case now := <-ticker.C:
+			p.look(now)
+		}
+	}
+}
+
+func (p *plan) look(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	for _, s := range p.sources {
+		for _, l := range s.lanes {
+			for _, r := range l.runs {
+				if r.waiting && now.Sub(r.sign) >= p.patienceLocked(s) {
+					r.cancel(ErrStalled)
+				}
+			}
+		}
+	}
+	p.growLocked(now)
+	if p.activeLocked() == 0 {
+		p.occupyLocked() // one trial was undone while another cost the last connection
+	}
+	p.sortLocked()
+	p.dispatchLocked()
+	p.news.Broadcast()
+}
+
+// patienceLocked is how long a connection may be silent.
+func (p *plan) patienceLocked(s *source) time.Duration {
+	switch {
+	case p.job.Stall > 0:
+		return p.job.Stall
+	case slices.ContainsFunc(p.sources, func(o *source) bool { return o != s && o.err == nil }):
+		return 3 * time.Second
+	}
+	return 10 * time.Second
+}
+
+// wake makes all who wait look at ctx.
+func (p *plan) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.news.Broadcast()
+}
+
+// end stops what still runs and waits for it.
+func (p *plan) end(cancel context.CancelFunc) {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	cancel()
+	p.wake()
+	p.runs.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.chunks {
+		p.releaseLocked(c, c.held)
+		recycle(c.take())
+	}
+}

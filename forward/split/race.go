@@ -1,0 +1,103 @@
+package split
+
+import "time"
+
+const (
+	slower     = 2.0                    // times: what is not so much slower is left alone, for each race costs bytes
+	hesitation = 100 * time.Millisecond // less than this is not worth a request
+	impatience = time.Second            // and less than this not while there is other work
+)
+
+// blockedLocked is the chunk at the head, if it holds up all others although this lane could bring the rest of it much
+// sooner. nil: it does not.
+func (p *plan) blockedLocked(l *lane, now time.Time) *chunk {
+	if len(p.chunks) > 0 && p.tooSlowLocked(p.chunks[0], l, impatience, now) {
+		return p.chunks[0]
+	}
+	return nil
+}
+
+// slowLocked is the earliest chunk that this lane, which has nothing else to do, could bring much sooner. nil: there is
+// none.
+func (p *plan) slowLocked(l *lane, now time.Time) *chunk {
+	for _, c := range p.chunks {
+		if p.tooSlowLocked(c, l, hesitation, now) {
+			return c
+		}
+	}
+	return nil
+}
+
+// tooSlowLocked says that a lane would bring the rest of a chunk in half the time, and margin sooner.
+func (p *plan) tooSlowLocked(c *chunk, l *lane, margin time.Duration, now time.Time) bool {
+	if c.whole() || len(c.runs) != 1 || c.runs[0].lane == l || !c.runs[0].waiting {
+		return false
+	}
+	left := float64(c.to - c.at)
+	rate := p.rateLocked(l)
+	if rate == 0 {
+		rate = p.usualLocked()
+	}
+	if rate == 0 {
+		return false
+	}
+	here := l.source.trip.Seconds() + left/rate
+	return p.remainsLocked(c.runs[0], left, rate, now) > slower*here+margin.Seconds()
+}
+
+// remainsLocked is in how many seconds a run will have brought what is left. One that was silent is thought to stay so for
+// as long again. rate is used for a run of which nothing is known.
+func (p *plan) remainsLocked(r *run, left, rate float64, now time.Time) float64 {
+	silent := now.Sub(r.last).Seconds()
+	if r.got == 0 {
+		if usual := p.rateLocked(r.lane); usual > 0 {
+			rate = usual
+		}
+		return silent + left/rate
+	}
+	if own := r.lane.meter.rate(now); own > 0 {
+		rate = own
+	}
+	return silent + left/rate
+}
+
+// usualLocked is the mean rate of all lanes that were measured; 0: none was.
+func (p *plan) usualLocked() float64 {
+	sum, n := 0.0, 0.0
+	for _, l := range p.lanes {
+		if rate := l.meter.mean(); rate > 0 {
+			sum, n = sum+rate, n+1
+		}
+	}
+	return sum / max(n, 1)
+}
+
+// overtaker is a helper that has come further than the run it was to help; nil: there is none.
+func (r *run) overtaker() *run {
+	for _, o := range r.chunk.runs {
+		if o != r && o.helper && !r.helper && o.at > r.at {
+			return o
+		}
+	}
+	return nil
+}
+
+// won ends the race for a chunk that is whole now.
+func (r *run) won() {
+	for _, o := range r.chunk.runs {
+		if o != r && o.at < o.chunk.to {
+			o.cancel(o.beaten(r))
+		}
+	}
+}
+
+// beaten is why a run ends. To need help from another source is a fault; to have helped in vain is none.
+func (r *run) beaten(winner *run) error {
+	switch {
+	case r.helper || r.lane.source == winner.lane.source:
+		return errNeedless
+	case r.waiting && (r.got == 0 || time.Since(r.sign) >= impatience):
+		return ErrStalled
+	}
+	return ErrSlow
+}

@@ -1,0 +1,262 @@
+package split
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	leadTime    = 2 * time.Second // stretch that is left to the lead: when it meets the others, its connection may be lost
+	leadUnknown = 1 << 20         // the same, for a rate that is not known
+)
+
+// run is one range under way: it fills a chunk. In a race two runs fill the same, and each byte counts for the first that
+// brings it.
+type run struct {
+	lane    *lane
+	chunk   *chunk
+	at      int64 // the next byte that its body brings
+	end     int64 // first byte behind its body; for a lead that may lie behind the chunk
+	lead    bool
+	helper  bool      // it was started because another is slow
+	waiting bool      // for the sender, not for the writer
+	began   time.Time //
+	last    time.Time // when bytes came, or began to be awaited
+	sign    time.Time // the same, but that only each pace of bytes counts
+	got     int64     // bytes
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+}
+
+// leadLocked gives the body that is open already the first stretch.
+func (p *plan) leadLocked() {
+	s := p.sources[0]
+	size := int64(leadUnknown)
+	if s.Rate > 0 {
+		size = min(max(int64(s.Rate*leadTime.Seconds()), leadUnknown), maxChunk)
+	}
+	size = min(size, p.job.Size-p.next, max(p.job.LeadTo-p.next, 0))
+	c := &chunk{from: p.next, to: p.next + size, at: p.next}
+	if size > 0 {
+		p.chunks = append(p.chunks, c)
+		p.next += size
+	}
+	r := p.newRunLocked(s.addLane(), c, time.Now())
+	r.lead, r.end = true, p.job.LeadTo
+	p.runs.Go(func() { p.carry(r, p.job.Lead) })
+}
+
+// runLocked sets a lane to bring what is missing of a chunk.
+func (p *plan) runLocked(l *lane, c *chunk, now time.Time) {
+	helper := len(c.runs) > 0
+	r := p.newRunLocked(l, c, now)
+	if r.helper = helper; helper {
+		p.stats.Raced++
+	}
+	from, to := r.at, r.end
+	p.runs.Go(func() {
+		body, err := p.job.Open(r.ctx, l.source.Source, l.number, from, to)
+		if err != nil {
+			r.cancel(cause(r.ctx, err))
+			p.finish(r, context.Cause(r.ctx))
+			return
+		}
+		p.carry(r, body)
+	})
+}
+
+func (p *plan) newRunLocked(l *lane, c *chunk, now time.Time) *run {
+	r := &run{lane: l, chunk: c, at: c.at, end: c.to, waiting: true, began: now, last: now, sign: now}
+	r.ctx, r.cancel = context.WithCancelCause(p.ctx)
+	c.runs = append(c.runs, r)
+	l.source.join(r)
+	return r
+}
+
+// carry moves a body into its chunk. The body is closed as soon as the run is canceled, so that no Read outlasts it.
+func (p *plan) carry(r *run, body io.ReadCloser) {
+	once := sync.OnceFunc(func() { body.Close() })
+	stop := context.AfterFunc(r.ctx, once)
+	err := cause(r.ctx, p.pour(r, body))
+	stop()
+	once() // waits for the other call, if there is one
+	r.cancel(err)
+	p.finish(r, err)
+}
+
+// pour reads until the run has nothing to do any more.
+func (p *plan) pour(r *run, body io.Reader) error {
+	buf := buffers.Get().(*[blockSize]byte)
+	defer buffers.Put(buf)
+	for {
+		want := p.want(r)
+		if want == 0 {
+			return p.ended(r, body, buf[:1])
+		}
+		n, err := body.Read(buf[:min(want, blockSize)])
+		if n > 0 {
+			if err := p.arrive(r, buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF && p.want(r) == 0:
+			return nil
+		case err == io.EOF:
+			return ErrShort
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// want waits until the writer has room, and tells how many bytes the run should bring yet.
+func (p *plan) want(r *run) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r.chunk.held == 0 && r.chunk.queued >= slack && r.ctx.Err() == nil && p.ctx.Err() == nil {
+		r.waiting, p.growth.idle = false, true
+		p.news.Wait()
+	}
+	if now := time.Now(); !r.waiting {
+		r.waiting, r.last, r.sign = true, now, now
+		r.lane.meter.resume(now)
+	}
+	return r.chunk.to - r.at
+}
+
+// ended makes sure that a body ends where its range does: one that goes on is not the range that was asked for. It also
+// lets the connection be used again.
+func (p *plan) ended(r *run, body io.Reader, buf []byte) error {
+	if r.lead && r.end > r.chunk.to {
+		return nil
+	}
+	for {
+		n, err := body.Read(buf)
+		switch {
+		case n > 0:
+			return ErrLong
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// arrive takes bytes of a run. An error says that it need not go on.
+func (p *plan) arrive(r *run, b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return context.Cause(r.ctx)
+	}
+	c, now := r.chunk, time.Now()
+	p.measureLocked(r, len(b), now)
+	known := min(max(c.at-r.at, 0), int64(len(b))) // the other run was first
+	r.at += int64(len(b))
+	c.add(b[known:], r.lane.source)
+	p.arrived += int64(len(b)) - known
+	p.stats.Waiting = max(p.stats.Waiting, p.job.From+p.arrived-p.written)
+	defer p.news.Broadcast()
+	defer p.dispatchLocked()
+	if winner := r.overtaker(); winner != nil {
+		return r.beaten(winner)
+	}
+	if c.whole() {
+		r.won()
+	}
+	if r.lead && r.at == c.to {
+		p.goOnLocked(r)
+	}
+	return nil
+}
+
+// measureLocked notes what a run brought. The first bytes of a range come in a burst and tell nothing of the rate.
+func (p *plan) measureLocked(r *run, n int, now time.Time) {
+	l, s := r.lane, r.lane.source
+	switch {
+	case r.got > 0 || len(l.runs) > 1:
+		l.meter.add(n, now)
+	default:
+		l.meter.resume(now)
+	}
+	if r.got == 0 && !r.lead {
+		s.answered(r, now)
+	}
+	if r.got == 0 || (r.got+int64(n))/pace > r.got/pace {
+		r.sign = now
+	}
+	r.got += int64(n)
+	r.last = now
+	s.received += int64(n)
+}
+
+// goOnLocked lets a lead go on behind its chunk, if nobody else does that, or nobody else could, or nobody has sent a range
+// yet: perhaps they all ignore Range.
+func (p *plan) goOnLocked(r *run) {
+	if r.at >= r.end {
+		return
+	}
+	if r.at == p.next {
+		size := min(p.sizeLocked(r.lane), r.end-r.at)
+		p.chunks = append(p.chunks, &chunk{from: r.at, to: r.at + size, at: r.at})
+		p.next += size
+	}
+	for _, c := range p.chunks {
+		if c.from == r.at && (len(c.runs) == 0 && !c.whole() || p.lastLocked(r) || c.at == c.from && !p.provenLocked()) {
+			for _, o := range c.runs {
+				o.helper = true
+			}
+			p.moveLocked(r, c)
+			return
+		}
+	}
+	if first := p.firstLocked(); r.at < first && p.lastLocked(r) {
+		p.moveLocked(r, &chunk{from: r.at, to: min(first, r.end), at: min(first, r.end)}) // written long ago: nothing of it counts
+	}
+}
+
+func (p *plan) moveLocked(r *run, c *chunk) {
+	r.chunk.runs = remove(r.chunk.runs, r)
+	c.runs = append(c.runs, r)
+	r.chunk = c
+}
+
+// firstLocked is where the chunks begin.
+func (p *plan) firstLocked() int64 {
+	if len(p.chunks) > 0 {
+		return p.chunks[0].from
+	}
+	return p.next
+}
+
+// provenLocked says that a source has sent a range.
+func (p *plan) provenLocked() bool {
+	return slices.ContainsFunc(p.sources, func(s *source) bool { return s.trip > 0 })
+}
+
+// lastLocked says that a lead is all that is left, and cannot be asked again for what it passes by.
+func (p *plan) lastLocked(r *run) bool {
+	for _, s := range p.sources {
+		if s.err == nil {
+			return false
+		}
+	}
+	return r.lead
+}
+
+// finish notes that a run ended.
+func (p *plan) finish(r *run, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	r.chunk.runs = remove(r.chunk.runs, r)
+	r.lane.source.leave(r, now)
+	p.judgeLocked(r, err, now)
+	p.dispatchLocked()
+	p.news.Broadcast()
+}

@@ -1,0 +1,214 @@
+package split
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const (
+	mb = 1_000_000
+	ms = time.Millisecond
+)
+
+func inBubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
+// ideal is how long size bytes take at rate.
+func ideal(size int64, rate float64) time.Duration {
+	return time.Duration(float64(size) / rate * float64(time.Second))
+}
+
+func atMost[T float64 | time.Duration | int64 | int](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got > want {
+		t.Errorf("%s\ngot  %v\nwant at most %v", what, got, want)
+	}
+}
+
+func threeMirrors() []*mirror {
+	return []*mirror{
+		{name: "a", trip: 60 * ms, rate: 40 * mbit},
+		{name: "b", trip: 30 * ms, rate: 20 * mbit},
+		{name: "c", trip: 90 * ms, rate: 20 * mbit},
+	}
+}
+
+func TestThreeMirrorsAddUp(t *testing.T) {
+	for _, lead := range []bool{false, true} {
+		name := map[bool]string{false: "from nothing", true: "behind a body that is open"}[lead]
+		inBubble(t, name, func(t *testing.T) {
+			w := newWorld(t, 200*mb, threeMirrors()...)
+			if lead {
+				w.lead(0)
+			}
+			early := w.openAt(2 * time.Second)
+			o := w.run(t.Context())
+			if slices.Contains(early(), 0) {
+				t.Errorf("ranges under way after 2 s\ngot  %v\nwant all mirrors in use", early())
+			}
+			t.Log(o, "share of the sum:", ideal(200*mb, 80*mbit).Seconds()/o.took.Seconds())
+			atMost(t, "time", o.took, ideal(200*mb, 80*mbit)*100/90)
+			atMost(t, "extra", w.extra(o), 0.05)
+		})
+	}
+}
+
+func TestALossyLineGetsManyConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30*mb, &mirror{name: "a", trip: 100 * ms, rate: 50 * mbit, each: 2 * mbit, hiccup: 0.01, hiccupOf: 300 * ms})
+		w.lead(0)
+		soon := w.openAt(3500 * ms)
+		o := w.run(t.Context())
+		if soon()[0] < 6 {
+			t.Errorf("ranges under way after 3.5 s\ngot  %d\nwant 6", soon()[0])
+		}
+		t.Log(o, "times one connection:", ideal(30*mb, 2*mbit).Seconds()/o.took.Seconds())
+		atMost(t, "time", o.took, ideal(30*mb, 2*mbit)*2/9)
+		atMost(t, "extra", w.extra(o), 0.05)
+	})
+}
+
+func TestASharedLineIsNotHarmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &pipe{rate: 50 * mbit}
+		w := newWorld(t, 100*mb,
+			&mirror{name: "a", trip: 30 * ms, rate: 1000 * mbit, access: line},
+			&mirror{name: "b", trip: 60 * ms, rate: 1000 * mbit, access: line},
+			&mirror{name: "c", trip: 90 * ms, rate: 1000 * mbit, access: line})
+		w.lead(0)
+		late := w.openAt(14 * time.Second)
+		o := w.run(t.Context())
+		if c := late(); c[0] == 0 || c[0]+c[1]+c[2] > 3 {
+			t.Errorf("ranges under way after 14 s\ngot  %v\nwant few, and the best mirror among them", c)
+		}
+		t.Log(late(), o, "times the nearest alone:", o.took.Seconds()/ideal(100*mb, 50*mbit).Seconds())
+		atMost(t, "time", o.took, ideal(100*mb, 50*mbit)*11/10)
+		atMost(t, "connections", o.Stats.Conns, 6)
+		atMost(t, "extra", w.extra(o), 0.05)
+	})
+}
+
+func TestTheBestMirrorMayDie(t *testing.T) {
+	inBubble(t, "with its line", func(t *testing.T) {
+		w := newWorld(t, 200*mb, threeMirrors()...)
+		w.mirrors[0].dead = 10 * time.Second
+		o := w.run(t.Context())
+		best := 10*time.Second + ideal(100*mb, 40*mbit)
+		t.Log(o, "times the ideal:", o.took.Seconds()/best.Seconds())
+		atMost(t, "time", o.took, best*5/4+3*time.Second)
+		atMost(t, "extra", w.extra(o), 0.05)
+	})
+	inBubble(t, "while the access line stays as it is", func(t *testing.T) {
+		line := &pipe{rate: 50 * mbit}
+		w := newWorld(t, 100*mb, threeMirrors()...)
+		for _, m := range w.mirrors {
+			m.link.rate, m.access = 60*mbit, line
+		}
+		w.mirrors[0].dead = 8 * time.Second
+		o := w.run(t.Context())
+		best := ideal(100*mb, 50*mbit)
+		t.Log(o, "times the ideal:", o.took.Seconds()/best.Seconds())
+		atMost(t, "time", o.took, best*5/4+3*time.Second)
+		atMost(t, "extra", w.extra(o), 0.05)
+	})
+}
+
+func TestCancellation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 200*mb, threeMirrors()...)
+		w.lead(0)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		o := w.run(ctx)
+		if !errors.Is(o.err, context.DeadlineExceeded) {
+			t.Errorf("error\ngot  %v\nwant %v", o.err, context.DeadlineExceeded)
+		}
+		atMost(t, "time", o.took, 3*time.Second)
+	})
+}
+
+func TestAMeterForgets(t *testing.T) {
+	var m meter
+	now := time.Unix(0, 0)
+	m.resume(now)
+	m.add(1000, now.Add(10*ms))
+	if got := m.mean(); got != 0 {
+		t.Errorf("after 10 ms\ngot  %v\nwant 0: a burst tells nothing", got)
+	}
+	for range 100 {
+		now = now.Add(10 * ms)
+		m.add(1000, now)
+	}
+	near := func(when string, got, want float64) {
+		t.Helper()
+		if got < want*0.9 || got > want*1.1 {
+			t.Errorf("%s\ngot  %v\nwant about %v", when, got, want)
+		}
+	}
+	near("at 1000 bytes each 10 ms", m.mean(), 100_000)
+	near("after a silence of 2 s", m.rate(now.Add(2*time.Second)), 9_000)
+	now = now.Add(time.Hour)
+	m.resume(now)
+	near("after a pause of ours", m.rate(now), 100_000)
+	for range 300 {
+		now = now.Add(10 * ms)
+		m.add(100, now)
+	}
+	near("3 s after it became ten times as slow", m.mean(), 13_000)
+}
+
+func TestMemoryLeavesSomeForTheNext(t *testing.T) {
+	m := Memory{Limit: 900}
+	first := int64(0)
+	for m.reserve(first, 100) {
+		first += 100
+	}
+	if first != 600 {
+		t.Errorf("the first job\ngot  %d\nwant 600", first)
+	}
+	if !m.reserve(0, 200) || m.reserve(200, 1) {
+		t.Errorf("the second job\ngot  %d held\nwant 800, and no more", m.held)
+	}
+	m.release(first)
+	if !m.reserve(200, 300) {
+		t.Error("after the first job\ngot  no room\nwant some")
+	}
+}
+
+// endless is a body out of memory.
+type endless struct{ left int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := int(min(e.left, int64(len(p))))
+	e.left -= int64(n)
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (e *endless) Close() error { return nil }
+
+// BenchmarkMoving is what the machinery costs when the network costs nothing.
+func BenchmarkMoving(b *testing.B) {
+	const size = 256 << 20
+	b.SetBytes(size)
+	for b.Loop() {
+		job := Job{
+			Size: size, Sources: []Source{{Base: "a"}, {Base: "b"}},
+			Open: func(_ context.Context, _ Source, _ int, from, to int64) (io.ReadCloser, error) {
+				return &endless{to - from}, nil
+			},
+			Write: func([]byte) error { return nil },
+		}
+		if r, err := job.Run(b.Context()); err != nil {
+			b.Fatal(err, r)
+		}
+	}
+}
