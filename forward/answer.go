@@ -7,10 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/notary"
 )
 
 // respond sends a fetched answer. A body that breaks off breaks the connection: the client must never take a part for
@@ -52,8 +54,38 @@ func setHead(h http.Header, a *fetch.Answer) {
 	}
 }
 
-// cacheStatus tells in the words of RFC 9211 how the cache took part.
+// cacheStatus tells in the words of RFC 9211 how the cache took part, and whether it was not the origin who named the
+// bytes. That is the detail then, for the other parameters tell the state, unless it is stale.
 func cacheStatus(a *fetch.Answer) string {
+	state := cacheState(a)
+	if !notary.Hearsay(a.Report.Vouched) {
+		return state
+	}
+	state, detail, _ := strings.Cut(state, "; detail=")
+	if detail == string(fetch.Stale) {
+		return state + "; detail=" + quoted("stale, "+a.Report.Vouched)
+	}
+	return state + "; detail=" + quoted(a.Report.Vouched)
+}
+
+// quoted is a String of RFC 9651, which knows printable ASCII only. What comes from the cache may have been imported.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		if r < ' ' || r > '~' {
+			r = '?'
+		}
+		if r == '"' || r == '\\' {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func cacheState(a *fetch.Answer) string {
 	switch a.Report.State {
 	case fetch.Hit:
 		return "Hither; hit"

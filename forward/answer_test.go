@@ -188,6 +188,11 @@ func TestTheBodyIsClosed(t *testing.T) {
 	}
 }
 
+// vouched is an answer whose bytes somebody named.
+func vouched(state fetch.State, by string) func(*fetch.Answer) {
+	return func(a *fetch.Answer) { a.Report.State, a.Report.Vouched = state, by }
+}
+
 func TestAnAnswerTellsItsReasons(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {
@@ -200,6 +205,12 @@ func TestAnAnswerTellsItsReasons(t *testing.T) {
 		{func(a *fetch.Answer) { a.Report.State = fetch.Miss }, "Hither; fwd=uri-miss; stored; detail=miss", "", "https://mirror.test"},
 		{func(a *fetch.Answer) { a.Report.State = fetch.Merged }, "Hither; fwd=uri-miss; collapsed; stored; detail=merged", "", "https://mirror.test"},
 		{func(a *fetch.Answer) { a.Report.State = fetch.Stale; a.Report.Age = time.Hour }, "Hither; hit; detail=stale", "3600", "https://mirror.test"},
+		{vouched(fetch.Hit, "gosum"), "Hither; hit", "0", "https://mirror.test"},
+		{vouched(fetch.Hit, "quorum of a.test and b.test"), `Hither; hit; detail="quorum of a.test and b.test"`, "0", "https://mirror.test"},
+		{vouched(fetch.Miss, "quorum of a.test and b.test"), `Hither; fwd=uri-miss; stored; detail="quorum of a.test and b.test"`, "", "https://mirror.test"},
+		{vouched(fetch.Merged, "quorum of a.test and b.test"), `Hither; fwd=uri-miss; collapsed; stored; detail="quorum of a.test and b.test"`, "", "https://mirror.test"},
+		{vouched(fetch.Stale, "the word of one mirror, a.test"), `Hither; hit; detail="stale, the word of one mirror, a.test"`, "0", "https://mirror.test"},
+		{vouched(fetch.Hit, "quorum of \"\\\r\né"), `Hither; hit; detail="quorum of \"\\???"`, "0", "https://mirror.test"},
 		{func(a *fetch.Answer) { a.Report.State = fetch.Negative; a.Status = 404 }, "Hither; hit; detail=negative", "", "https://mirror.test"},
 		{func(a *fetch.Answer) {
 			a.Report.State, a.Status, a.Report.Tries = fetch.Negative, 404, make([]fetch.Try, 1)

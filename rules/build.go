@@ -107,25 +107,56 @@ func (b builder) mirror(t table) {
 	if _, there := t.keys["off"]; there && off == "" {
 		b.add(t.lineOf("off"), "off is empty; write why the mirror is not used, or remove the line to use it")
 	}
-	b.rule.Mirrors = append(b.rule.Mirrors, Mirror{URL: base, Off: off})
+	operator := t.text("operator")
+	if _, there := t.keys["operator"]; there && !isName(operator) {
+		b.add(t.lineOf("operator"), "operator = %q does not name anybody; write one of lower-case letters, digits and dashes, the same for all mirrors of the same one", operator)
+	}
+	b.rule.Mirrors = append(b.rule.Mirrors, Mirror{URL: base, Operator: operator, Off: off})
 }
 
 func (b builder) probe(t table) {
-	path, ok := clean(t.text("path"))
-	if !ok {
-		b.add(t.lineOf("path"), "path = %q is no escaped path without a query; write what every mirror has below its url, such as \"/x/@v/v1.0.0.mod\"", t.text("path"))
+	p := Probe{Path: b.probePath(t, "path"), Why: strings.TrimSpace(t.text("why")), Field: t.text("field")}
+	_, pinned := t.keys["digest"]
+	if pinned {
+		p.Digest = b.probeDigest(t)
+	} else if p.Why == "" {
+		b.add(t.line, "[probe] has no digest, so it finds no mirror that sends other bytes; add one, or a why that says in words why there is none")
 	}
+	_, fresh := t.keys["newest"]
+	_, named := t.keys["field"]
+	switch {
+	case fresh:
+		p.Newest = b.probePath(t, "newest")
+		if !isField(p.Field) {
+			b.add(t.lineOf("field"), "field = %q is no place in the JSON of newest; write the key of its newest entry, such as \"version\", or \"dist-tags.latest\" for a key in a key", p.Field)
+		}
+	case named:
+		b.add(t.lineOf("field"), "field is a place in the document newest, which is not here; add newest, or remove field")
+	}
+	b.rule.Probe = p
+}
+
+// probePath reads what every mirror has below its URL, as it is to be sent.
+func (b builder) probePath(t table, key string) string {
+	text := t.text(key)
+	path, ok := clean(text)
+	if !ok {
+		b.add(t.lineOf(key), "%s = %q is no escaped path without a query; write what every mirror has below its url, such as \"/x/@v/v1.0.0.mod\"", key, text)
+	}
+	if strings.Contains(text, "%") {
+		return text // npm mirrors want the slash of a scope escaped
+	}
+	return escape(path)
+}
+
+func (b builder) probeDigest(t table) digest.Digest {
 	d, err := digest.Parse(t.text("digest"))
 	if err != nil {
 		b.add(t.lineOf("digest"), "%v", err)
 	} else if !d.Pins() {
 		b.add(t.lineOf("digest"), "digest = %q does not fix every byte; write sha256:HEX or sha512:HEX", d)
 	}
-	send := escape(path)
-	if strings.Contains(t.text("path"), "%") {
-		send = t.text("path") // npm mirrors want the slash of a scope escaped
-	}
-	b.rule.Probe = Probe{Path: send, Digest: d}
+	return d
 }
 
 func (b builder) path(t table) {
@@ -173,11 +204,15 @@ func (b builder) trust(t table, p *Path) {
 		if p.Notary == "" && p.Why == "" {
 			b.add(t.lineOf("from"), "from = \"any\" needs a notary, or a why that says in words why nobody needs to vouch; add one, or write from = \"origin\"")
 		}
-		if p.Keep == Never {
-			b.add(t.lineOf("from"), "from = \"any\" has no meaning with keep = \"never\", which goes to the origin; write a duration, or remove from")
+	case FromQuorum:
+		if !canPoll(p.Notary) {
+			b.add(t.lineOf("from"), "from = \"quorum\" needs a notary that can ask mirrors in the origin's place, and only tag can; write notary = \"tag\", or another from")
 		}
 	default:
-		b.add(t.lineOf("from"), "from = %q is not known; write \"origin\" or \"any\"", p.From)
+		b.add(t.lineOf("from"), "from = %q is not known; write \"origin\", \"any\" or \"quorum\"", p.From)
+	}
+	if (p.From == FromAny || p.From == FromQuorum) && p.Keep == Never {
+		b.add(t.lineOf("from"), "from = %q has no meaning with keep = \"never\", which goes to the origin; write a duration, or remove from", p.From)
 	}
 	if p.Notary == "" {
 		return
@@ -207,6 +242,10 @@ func notaryNeeds(name string) (vars []string, known bool) {
 	}
 	return nil, false
 }
+
+// canPoll tells of which notary mirrors can be asked what it asks the origin: a header names the digest, and two of them
+// can be compared.
+func canPoll(notary string) bool { return notary == "tag" }
 
 func (b builder) templates(t table, p *Path) {
 	names := p.pattern.names()

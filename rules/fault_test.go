@@ -91,6 +91,9 @@ func TestMistakesInHostsAreToldWithTheirLine(t *testing.T) {
 	})
 }
 
+// probed is a probe without faults, of lines 6 to 8.
+const probed = "+[probe]\npath = \"/x\"\nwhy = \"because\"\n"
+
 func TestMistakesInMirrorsAreToldWithTheirLine(t *testing.T) {
 	tell(t, []mistake{
 		{"a relative URL", "+[[mirror]]\nurl = \"m.test/x\"\n", "7", "absolute"},
@@ -106,6 +109,18 @@ func TestMistakesInMirrorsAreToldWithTheirLine(t *testing.T) {
 		{"off without a reason", "+[[mirror]]\nurl = \"https://m.test\"\noff = \" \"\n", "8", "write why"},
 		{"a probe with a bad digest", "+[probe]\npath = \"/x\"\ndigest = \"sha256:12\"\n", "8", "not 32 bytes"},
 		{"a probe with a weak digest", "+[probe]\npath = \"/x\"\ndigest = \"sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709\"\n", "8", "does not fix every byte"},
+		{"a probe without a digest or a reason", "+[probe]\npath = \"/x\"\n", "6", "or a why"},
+		{"a probe with an empty reason", "+[probe]\npath = \"/x\"\nwhy = \" \"\n", "6", "or a why"},
+		{"a probe with an empty digest", "+[probe]\npath = \"/x\"\ndigest = \"\"\nwhy = \"because\"\n", "8", "digest"},
+		{"a newest with a query", probed + "newest = \"/x?y\"\nfield = \"v\"\n", "9", "newest = \"/x?y\" is no escaped path"},
+		{"an empty newest", probed + "newest = \"\"\nfield = \"v\"\n", "9", "newest = \"\" is no escaped path"},
+		{"a newest without a field", probed + "newest = \"/x\"\n", "6", "field = \"\" is no place"},
+		{"a newest with half a field", probed + "newest = \"/x\"\nfield = \"a..b\"\n", "10", "no place in the JSON"},
+		{"a newest with a field too deep", probed + "newest = \"/x\"\nfield = \"a.a.a.a.a.a.a.a.a\"\n", "10", "no place in the JSON"},
+		{"a newest with a field of blanks", probed + "newest = \"/x\"\nfield = \" \"\n", "10", "no place in the JSON"},
+		{"a field without a newest", probed + "field = \"version\"\n", "9", "remove field"},
+		{"an operator in words", "+[[mirror]]\nurl = \"https://m.test\"\noperator = \"The Man\"\n", "8", "does not name anybody"},
+		{"an operator without a name", "+[[mirror]]\nurl = \"https://m.test\"\noperator = \"\"\n", "8", "does not name anybody"},
 		{"a probe without a path", "+[probe]\ndigest = \"sha256:" + strings.Repeat("0", 64) + "\"\n", "6", "no escaped path"},
 	})
 }
@@ -138,7 +153,11 @@ func TestMistakesInPoliciesAreToldWithTheirLine(t *testing.T) {
 		{"any without notary or why", "+keep = \"5m\"\nfrom = \"any\"\n", "7", "needs a notary, or a why"},
 		{"any with an empty why", "+keep = \"5m\"\nfrom = \"any\"\nwhy = \" \"\n", "7", "needs a notary, or a why"},
 		{"any that is never kept", "+from = \"any\"\nwhy = \"because\"\n", "6", "no meaning"},
-		{"an unknown from", "+from = \"quorum\"\n", "6", `write "origin" or "any"`},
+		{"an unknown from", "+from = \"mirror\"\n", "6", `write "origin", "any" or "quorum"`},
+		{"a quorum without a notary", "+keep = \"5m\"\nfrom = \"quorum\"\n", "7", "needs a notary that can ask mirrors"},
+		{"a quorum with a reason instead of a notary", "+keep = \"5m\"\nfrom = \"quorum\"\nwhy = \"because\"\n", "7", "needs a notary that can ask mirrors"},
+		{"a quorum with a notary that asks no mirror", "+[[path]]\nmatch = \"/{digest}\"\nkeep = \"5m\"\nfrom = \"quorum\"\nnotary = \"path\"\n", "9", "only tag can"},
+		{"a quorum that is never kept", "+[[path]]\nmatch = \"/{repo}\"\nfrom = \"quorum\"\nnotary = \"tag\"\n", "8", "no meaning"},
 		{"an unknown notary", "+notary = \"pypi\"\n", "6", "the notaries are gosum"},
 		{"a notary without its variables", "+notary = \"path\"\n", "6", "asks for {digest}"},
 		{"an unknown variable", "+subject = \"{module}\"\n", "6", "there is no {module} in the pattern, which has {rest}"},

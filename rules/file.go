@@ -106,9 +106,9 @@ func keysOf(kind string) (single, lists string, known bool) {
 	case "host":
 		return "name prefix key", "origin", true
 	case "mirror":
-		return "url off", "", true
+		return "url operator off", "", true
 	case "probe":
-		return "path digest", "", true
+		return "path digest why newest field", "", true
 	case "path":
 		return "match host keep from notary why subject send type", "accept variants answer", true
 	}

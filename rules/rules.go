@@ -22,6 +22,7 @@ type Rule struct {
 	Auth    string   // "bearer": upstreams hand out anonymous tokens (distribution-spec token flow); empty: none
 	Hosts   []Host   // the first is the registry itself
 	Mirrors []Mirror // in the order of the file
+	Pin     string   // base URL that the user wants asked first, perhaps an origin's; empty: the fastest. Files cannot set it
 	Probe   Probe    // zero: mirrors cannot be probed
 	Paths   []Path   // tried in order, the first match decides
 
@@ -43,14 +44,18 @@ type Host struct {
 
 // Mirror is a stranger's server that has the same bytes, perhaps.
 type Mirror struct {
-	URL string // base, without a slash at the end
-	Off string // why it is not used; empty: it is used
+	URL      string // base, without a slash at the end
+	Operator string // who runs it, if others of the file under other domains are the same one's; empty: its domain tells
+	Off      string // why it is not used; empty: it is used
 }
 
-// Probe is a small object that every mirror must have.
+// Probe is what to ask a mirror for when nobody else does. Paths are escaped, and on the mirror below its URL.
 type Probe struct {
-	Path   string        // escaped, on the mirror below its URL
-	Digest digest.Digest // of its bytes: sha256 or sha512
+	Path   string        // a small object that every mirror must have
+	Digest digest.Digest // of its bytes: sha256 or sha512; empty: any answer is as good as another, and only its time counts
+	Why    string        // why there is no Digest
+	Newest string        // a small document that changes often, by which a mirror shows how fresh it is; empty: there is none
+	Field  string        // what names the newest entry in Newest, which is JSON: "version", or "dist-tags.latest" for a field in a field
 }
 
 // Keep tells for how long an answer may be served without asking the origin.
@@ -78,6 +83,7 @@ type From string
 const (
 	FromOrigin From = "origin" // only the origin
 	FromAny    From = "any"    // a mirror too: needs a notary, or a why
+	FromQuorum From = "quorum" // as any; and while the origin does not answer, two independent mirrors name the bytes in its place
 )
 
 // Path is one kind of thing a registry serves.

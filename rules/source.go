@@ -22,11 +22,11 @@ func (m Match) Origins() []Source {
 	return all
 }
 
-// Sources are all who may send the bytes: the origins, and behind them the mirrors that are on, if the path's From is any.
+// Sources are all who may send the bytes: the origins, and behind them the mirrors that are on, unless only origins may.
 // They do not know what the user calls private: a caller asks [Match.Private] first, and takes [Match.Origins] if it is.
 func (m Match) Sources() []Source {
 	all := m.Origins()
-	if m.Path.From != FromAny {
+	if m.Path.From == FromOrigin {
 		return all
 	}
 	path := m.Host.Prefix + m.upstream()
@@ -40,6 +40,13 @@ func (m Match) Sources() []Source {
 
 // Upstreams are all whom a rule may ask: the origins of its hosts, and the mirrors that are on. URL is their Base.
 func (r *Rule) Upstreams() []Source {
+	return slices.DeleteFunc(r.all(), func(s Source) bool {
+		return !s.Origin && slices.ContainsFunc(r.Mirrors, func(m Mirror) bool { return m.URL == s.Base && m.Off != "" })
+	})
+}
+
+// all are the upstreams, with the mirrors that are off.
+func (r *Rule) all() []Source {
 	var all []Source
 	for _, h := range r.Hosts {
 		for _, base := range h.Origin {
@@ -47,9 +54,7 @@ func (r *Rule) Upstreams() []Source {
 		}
 	}
 	for _, mirror := range r.Mirrors {
-		if mirror.Off == "" {
-			all = add(all, Source{Base: mirror.URL, URL: mirror.URL})
-		}
+		all = add(all, Source{Base: mirror.URL, URL: mirror.URL})
 	}
 	return all
 }

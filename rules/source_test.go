@@ -220,7 +220,7 @@ func TestPrivateNames(t *testing.T) {
 func TestWhatMirrorsAreAskedForHasASubject(t *testing.T) {
 	for _, rule := range load(t, rulesd.Files).Rules() {
 		for _, path := range rule.Paths {
-			if path.From == rules.FromAny && path.Subject == "" {
+			if path.From != rules.FromOrigin && path.Subject == "" {
 				t.Errorf("%s:%d: %s may go to mirrors but has no subject", rule.File, path.Line, path.Pattern)
 			}
 		}

@@ -42,6 +42,20 @@ func isHost(key string) bool {
 	return true
 }
 
+// maxField bounds a place in a JSON document, in keys: no registry nests deeper.
+const maxField = 8
+
+// isField reports keys of JSON objects with dots between them.
+func isField(s string) bool {
+	keys := strings.Split(s, ".")
+	for _, key := range keys {
+		if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return false
+		}
+	}
+	return len(keys) <= maxField
+}
+
 func isLabel(s string) bool {
 	return s != "" && len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" && s[0] != '-' && s[len(s)-1] != '-'
 }

@@ -26,6 +26,10 @@ var (
 // Attestation is a notary's answer.
 type Attestation struct {
 	Digest digest.Digest
+	// By is who says so, if it is not the authority itself: "quorum of docker.1ms.run and dockerproxy.net". [Hearsay] knows
+	// such words. It stands for the origin only while that is silent: it proves nothing public, and is to be asked about
+	// again as soon as the copy is not fresh any more. Empty: the authority, under the notary's own name.
+	By string
 	// Path is where the bytes are better asked for upstream, escaped; empty: at the path of the request. A tag's
 	// manifest is fetched by its digest, which registries do not count as a pull of their own.
 	Path string

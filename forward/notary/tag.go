@@ -3,6 +3,7 @@ package notary
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,23 +14,42 @@ import (
 
 // Tag asks the origin what a tag means now (OCI distribution-spec, "Checking if content exists in the registry"). It asks
 // with HEAD only, because registries count each GET of a manifest as a pull; the manifest is then fetched by its digest.
+//
+// Where a rule says from = "quorum", mirrors are asked in the origin's place while that does not answer: no connection,
+// no answer in time, or 5xx. A refusal, a limit and a 404 are answers. It is set up once and then used from many goroutines.
 type Tag struct {
 	// Head sends a HEAD for the match to its origin, never to a mirror, with the media types the rule accepts. It returns
 	// the header and status of whatever the origin answered, and an error only if it did not answer.
 	Head func(ctx context.Context, m rules.Match) (http.Header, int, error)
+	// Poll sends the same to one mirror. It obeys ctx. nil: mirrors are not polled.
+	Poll func(ctx context.Context, m rules.Match, src rules.Source) (http.Header, int, error)
+	// TrustOne are the names of rules in which the word of a single mirror will do, if no other contradicts it.
+	TrustOne []string
+	// Log is told, once for each answer, that mirrors named the bytes; nil: slog.Default.
+	Log *slog.Logger
+
+	told recent[string, struct{}] // names and digests that Log knows
 }
 
 // kept are the headers of the answer that the client should see. containerd believes a HEAD only if length and digest are
 // both in it.
 var kept = [...]string{"Docker-Content-Digest", "Content-Type", "Content-Length"}
 
-// Attest returns the digest that the tag means now, and the path of the manifest by that digest.
-func (t Tag) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
+// Attest returns the digest that the tag means now, and the path of the manifest by that digest. If it is not the origin
+// who says so, Attestation.By tells.
+func (t *Tag) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
 	repo, tag, ok := cutManifest(m.Clean)
 	if !ok {
 		return Attestation{}, fmt.Errorf("%w: %s is not the path of a manifest", ErrUnknown, m.Clean)
 	}
 	header, status, err := t.Head(ctx, m)
+	silence := err
+	if err == nil && status >= 500 {
+		silence = fmt.Errorf("it answered %d", status)
+	}
+	if silence != nil && t.polls(m) && ctx.Err() == nil {
+		return t.askMirrors(ctx, m, repo, silence)
+	}
 	if err != nil {
 		return Attestation{}, fmt.Errorf("asking the registry what %s of %s means: %w", tag, repo, err)
 	}
@@ -40,7 +60,7 @@ func (t Tag) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
 	if err != nil {
 		return Attestation{}, fmt.Errorf("%w: the registry's answer for %s: %v", ErrUnknown, m.Clean, err)
 	}
-	a := Attestation{Digest: d, Path: repo + "/manifests/" + d.String(), Header: map[string]string{}}
+	a := attestManifest(repo, d)
 	for _, name := range kept {
 		if v := header.Get(name); v != "" {
 			a.Header[name] = v
@@ -48,6 +68,18 @@ func (t Tag) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
 	}
 	a.Header["Docker-Content-Digest"] = d.String()
 	return a, nil
+}
+
+// attestManifest leads to the manifest by its digest.
+func attestManifest(repo string, d digest.Digest) Attestation {
+	return Attestation{Digest: d, Path: repo + "/manifests/" + d.String(), Header: map[string]string{"Docker-Content-Digest": d.String()}}
+}
+
+func (t *Tag) log() *slog.Logger {
+	if t.Log == nil {
+		return slog.Default()
+	}
+	return t.Log
 }
 
 // cutManifest splits /v2/REPO/manifests/TAG in front of and behind /manifests/.
@@ -74,7 +106,7 @@ func judge(status int, m rules.Match) error {
 	case http.StatusTooManyRequests:
 		return fmt.Errorf("the registry answered 429 for %s: its limit is reached; wait, or log in with the client", m.Clean)
 	}
-	return fmt.Errorf("the registry answered %d for %s; try again later", status, m.Clean)
+	return fmt.Errorf("the registry answered %d for %s, which says nothing about the tag; try again later", status, m.Clean)
 }
 
 // contentDigest reads the one Docker-Content-Digest of an answer. Registries write it in lower case; another spelling, or two

@@ -41,7 +41,7 @@ func TestTag(t *testing.T) {
 		{"silence says nothing about the tag", 0, nil, plain},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := Tag{Head: func(context.Context, rules.Match) (http.Header, int, error) {
+			n := &Tag{Head: func(context.Context, rules.Match) (http.Header, int, error) {
 				if c.status == 0 {
 					return nil, 0, errors.New("no route to host")
 				}
@@ -54,7 +54,7 @@ func TestTag(t *testing.T) {
 			if err != nil {
 				return
 			}
-			want := "{" + sum + " /v2/library/manifests/app/manifests/" + sum + " map[Content-Length:42 Content-Type:" + index + " Docker-Content-Digest:" + sum + "]}"
+			want := "{" + sum + "  /v2/library/manifests/app/manifests/" + sum + " map[Content-Length:42 Content-Type:" + index + " Docker-Content-Digest:" + sum + "]}"
 			if fmt.Sprint(got) != want {
 				t.Errorf("answer\ngot  %v\nwant %s", got, want)
 			}
@@ -76,7 +76,7 @@ func kind(err error) string {
 }
 
 func TestOnlyManifestsHaveTags(t *testing.T) {
-	n := Tag{Head: func(context.Context, rules.Match) (http.Header, int, error) {
+	n := &Tag{Head: func(context.Context, rules.Match) (http.Header, int, error) {
 		t.Error("the registry was asked")
 		return nil, 200, nil
 	}}
