@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"hither/cache"
@@ -35,118 +33,73 @@ type carried struct {
 	offset      int64 // the first byte that was asked for
 	conditional bool  // it was asked only whether what is kept is right
 	header      map[string]string
-	body        []byte // of a 404
+	body        []byte        // of a 404
+	retry       time.Duration // for how long it wants to be left alone
+	extra       int64         // bytes that were thrown away
 }
 
 // spoolAll is the size up to which a body is spooled whole before the client sees any of it: then a bad source can be
 // replaced unseen. Larger ones flow, but for their last bytes.
 const spoolAll = 8 << 20
 
-// carry asks one source for the bytes and puts them into the spool.
-func (w *fill) carry(ctx context.Context, src rules.Source, patience time.Duration) *carried {
-	release := w.f.slots.take(ctx)
-	defer release()
-	began := w.f.now()
-	t := &carried{Try: Try{Base: src.Base, URL: src.URL, Origin: src.Origin, Outcome: measure.Broken, began: began}, index: len(w.tries)}
-	w.tries = append(w.tries, t.Try)
-	watch := newWatch(ctx, patience)
-	defer watch.stop()
-
-	err := w.transfer(watch, src, t)
-	t.Took = w.f.now().Sub(began)
-	if err != nil {
-		if late := (errLate{}); errors.As(context.Cause(watch.ctx), &late) {
-			t.late, err = true, late
-		}
-		if ctx.Err() != nil {
-			t.Outcome = measure.Canceled
-		}
-		t.Err = err.Error()
+// carry takes the answer of a source that was asked and puts its bytes into the spool.
+func (w *fill) carry(ctx context.Context, a *asking) {
+	defer a.dismiss()
+	err := a.err
+	if err == nil {
+		a.Wait, a.Status = a.heard, a.resp.StatusCode
+		err = w.receive(ctx, a)
+	} else {
+		err = plain(err)
 	}
-	return t
+	a.Took = w.f.now().Sub(a.began)
+	if err == nil {
+		return
+	}
+	if late := (errLate{}); errors.As(context.Cause(a.watch.ctx), &late) {
+		a.late, a.Outcome, err = true, measure.Stalled, late
+	}
+	if ctx.Err() != nil {
+		a.Outcome = measure.Canceled
+	}
+	a.Err = err.Error()
 }
 
-func (w *fill) transfer(watch *watch, src rules.Source, t *carried) error {
-	req, err := w.request(watch.ctx, src, t)
+func (w *fill) receive(ctx context.Context, a *asking) error {
+	a.header = keepHeader(a.resp.Header, a.Origin)
+	a.watch.reset(stallPatience, "no byte came")
+	if done, err := w.judge(a.src, a.carried, a.resp); done || err != nil {
+		return err
+	}
+	body, decoded, err := decode(a.resp)
 	if err != nil {
 		return err
 	}
-	resp, err := w.f.carrier(w.req.Rule).RoundTrip(req)
-	if err != nil {
-		return plain(err)
-	}
-	defer resp.Body.Close()
-	t.Wait, t.Status = w.f.now().Sub(t.began), resp.StatusCode
-	t.header = keepHeader(resp.Header, src.Origin)
-	watch.reset(stallPatience, "no byte came")
-	if done, err := w.judge(src, t, resp); done || err != nil {
-		return err
-	}
-	body, decoded, err := decode(resp)
-	if err != nil {
-		return err
-	}
-	if !decoded && coded(resp) && !w.want.Pins() {
-		if t.Outcome = measure.Refused; src.Origin {
-			t.verdict = unfit
+	if !decoded && coded(a.resp) && !w.want.Pins() {
+		if a.Outcome = measure.Refused; a.Origin {
+			a.verdict = unfit
 		}
-		return fmt.Errorf("sent it as %q, which nobody asked for", resp.Header.Get("Content-Encoding"))
+		return fmt.Errorf("sent it as %q, which nobody asked for", a.resp.Header.Get("Content-Encoding"))
 	}
-	size := resp.ContentLength
+	size := a.resp.ContentLength
 	if decoded {
 		size = -1
 	}
-	if err := w.prepare(resp, size, t); err != nil {
+	if a.Origin {
+		w.f.public.put(w.subject(), struct{}{}, w.f.now(), publicLife, maxFacts)
+	}
+	if a.hedge {
+		w.hedger().Won()
+	}
+	w.leave()
+	if err := w.prepare(a.resp, size, a.carried); err != nil {
 		return err
 	}
-	w.tries[t.index] = t.Try
-	return w.pour(watch, body, size, t)
-}
-
-// request asks for what is missing: all of it, the rest of it, or only whether it changed.
-func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
-	if err != nil {
-		return nil, err
+	w.tries[a.index] = a.Try
+	if w.splits(a) {
+		return w.parts(ctx, a)
 	}
-	if accept := w.req.Match.Accept(); accept != "" {
-		req.Header.Set("Accept", accept)
-	}
-	if t.offset = w.offset(); w.afresh == src.Base {
-		t.offset, w.afresh = 0, ""
-	}
-	switch {
-	case t.offset > 0:
-		req.Header.Set("Range", "bytes="+strconv.FormatInt(t.offset, 10)+"-")
-	case w.word.pending() || w.want != "":
-	default:
-		req.Header.Set("Accept-Encoding", "gzip")
-		t.conditional = w.condition(req, src)
-	}
-	return req, nil
-}
-
-// condition makes the request conditional if src is who gave us what is kept.
-func (w *fill) condition(req *http.Request, src rules.Source) bool {
-	if !w.flight.whole || w.kept.Source != src.Base {
-		return false
-	}
-	tag, when := w.kept.Header["Etag"], w.kept.Header["Last-Modified"]
-	if tag != "" {
-		req.Header.Set("If-None-Match", tag)
-	}
-	if when != "" {
-		req.Header.Set("If-Modified-Since", when)
-	}
-	return tag != "" || when != ""
-}
-
-// offset is where to go on: only bytes that a digest pins may come from two senders.
-func (w *fill) offset() int64 {
-	if w.spool == nil || len(w.from) == 0 || !w.want.Pins() {
-		return 0
-	}
-	return w.spool.length()
+	return w.pour(a, body, size)
 }
 
 // prepare opens the spool, or begins it again if the source cannot go on where the last one stopped.
@@ -154,7 +107,7 @@ func (w *fill) prepare(resp *http.Response, size int64, t *carried) error {
 	if resp.StatusCode == http.StatusPartialContent {
 		total, err := rangeTotal(resp, t.offset)
 		if err != nil {
-			w.afresh = t.Base
+			w.afresh, t.Outcome = t.Base, measure.Short
 			return err
 		}
 		size = total
@@ -163,10 +116,9 @@ func (w *fill) prepare(resp *http.Response, size int64, t *carried) error {
 			w.refuse(t, err)
 			return err
 		}
-		w.from = nil
+		w.sent = nil
 	}
-	w.from = append(w.from, t.Base)
-	w.last = response{header: t.header, storable: storable(w.req.Path, resp)}
+	w.last = response{base: t.Base, header: t.header, storable: storable(w.req.Path, resp)}
 	flows := size > spoolAll && !w.word.beside
 	w.spool.know(size, !flows)
 	if flows {
@@ -223,53 +175,6 @@ func fits(u cache.Usage, size int64) bool {
 	}
 	return u.Free <= 0 || u.Free-size >= u.Floor
 }
-
-// pace is how many bytes must come within stallPatience. A source that sends one now and then would hold its clients for
-// ever; forty downloads at once over a modem are faster.
-const pace = 4 << 10
-
-// pour moves a body of size bytes (-1: who knows) into the spool, looking at the clock all the while.
-func (w *fill) pour(watch *watch, body io.Reader, size int64, t *carried) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	mark := int64(pace)
-	for {
-		n, err := body.Read(*buf)
-		if n > 0 {
-			if t.Bytes += int64(n); t.Bytes >= mark {
-				watch.reset(stallPatience, "hardly a byte came")
-				mark = t.Bytes + pace
-			}
-			if size >= 0 && t.Bytes > size {
-				return fmt.Errorf("sent more than the %d bytes it announced", size)
-			}
-			if _, err := w.spool.Write((*buf)[:n]); err != nil {
-				t.verdict = unfit
-				return err
-			}
-			w.flow()
-		}
-		switch {
-		case err == io.EOF && t.Bytes < size:
-			return plain(io.ErrUnexpectedEOF)
-		case err == io.EOF:
-			t.verdict, t.Outcome = whole, measure.OK
-			return nil
-		case err != nil:
-			return plain(err)
-		}
-	}
-}
-
-// flow lets a body of unknown length through once it is too long to be spooled whole.
-func (w *fill) flow() {
-	if w.spool.known() < 0 && !w.word.beside && w.spool.length() > spoolAll {
-		w.spool.know(-1, false)
-		w.tellHead()
-	}
-}
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
 // plain drops what net/http says around an error: the source is named elsewhere.
 func plain(err error) error {

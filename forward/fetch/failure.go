@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"hither/forward/measure"
 	"hither/forward/notary"
 )
 
@@ -77,10 +76,6 @@ func (t Try) words() string {
 		return t.Err
 	}
 	return fmt.Sprintf("answered %d", t.Status)
-}
-
-func (t Try) sample() measure.Sample {
-	return measure.Sample{Base: t.Base, When: t.began, Outcome: t.Outcome, Wait: t.Wait, Took: t.Took, Bytes: t.Bytes}
 }
 
 // errLate is the cause of a canceled request that waited too long.

@@ -21,6 +21,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/measure"
 	"hither/forward/notary"
+	"hither/forward/split"
 	"hither/rules"
 )
 
@@ -115,6 +116,18 @@ type Board interface {
 	Order(bases []string, o measure.Object) []string
 	// Resting says that an upstream failed lately, and should wait behind the others of a fixed order.
 	Resting(base string) bool
+	// Late is the wait that nine of ten answers of an upstream stay below; 0: not known.
+	Late(base string, c measure.Class) time.Duration
+	// Rate is the usual goodput of an upstream in bytes a second; 0: not known.
+	Rate(base string) float64
+}
+
+// Hedger says whether one more source may be asked beside one that is late; measure.Hedger is one.
+type Hedger interface {
+	Earn()         // a source was asked
+	Take() bool    // may another be asked beside it?
+	Won()          // that one was faster
+	Extra(n int64) // so many bytes of the slower one came for nothing
 }
 
 // Fetcher is set up once and then used from many goroutines. Close ends the fills that are under way.
@@ -124,6 +137,7 @@ type Fetcher struct {
 	Notaries  map[string]notary.Notary // by the name that rule files use
 	Transport http.RoundTripper        // follows redirects inside
 	Bearer    http.RoundTripper        // the same, with anonymous tokens, for rules with auth = "bearer"; nil: Transport
+	Hedge     Hedger                   // nil: as often as somebody is late
 	Private   []string                 // patterns of subjects that never reach a mirror
 	Parts     func(rules.Match) []Part // what else begins with the bytes of a match, the likeliest first; nil: nothing does
 	Trace     Trace
@@ -132,7 +146,11 @@ type Fetcher struct {
 	flights flights
 	gone    memory[negative] // what the origin said it does not have
 	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
+	silent  memory[int]      // origins that did not answer a HEAD, and how often in a row
+	sizes   memory[int64]    // of what a rule's path brought, on average
 	slots   slots
+	splits  atomic.Int64 // bodies that come in parts now
+	waiting split.Memory // parts of large bodies that came before their turn
 	over    atomic.Int64 // bytes that fills hold in memory for want of a disk
 }
 

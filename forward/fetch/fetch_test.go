@@ -70,13 +70,13 @@ func TestABadSourceIsReplacedUnseen(t *testing.T) {
 		outcome measure.Outcome
 	}{
 		"one flipped byte":    {func(h *host) { h.flip = 3 }, "hello from reg (miss) after [near reg]", measure.WrongBytes},
-		"a short body":        {func(h *host) { h.cut = 2 }, "hello from reg (miss) after [near reg bytes=2-]", measure.Broken},
-		"silence":             {func(h *host) { h.lag = time.Hour }, "hello from reg (miss) after [near reg]", measure.Broken},
-		"a body that stalls":  {func(h *host) { h.hang = 2 }, "hello from reg (miss) after [near reg bytes=2-]", measure.Broken},
+		"a short body":        {func(h *host) { h.cut = 2 }, "hello from reg (miss) after [near reg bytes=2-]", measure.Short},
+		"silence":             {func(h *host) { h.lag = time.Hour }, "hello from reg (miss) after [near reg]", measure.Outrun},
+		"a body that stalls":  {func(h *host) { h.hang = 2 }, "hello from reg (miss) after [near reg bytes=2-]", measure.Stalled},
 		"no connection":       {func(h *host) { h.dead = true }, "hello from reg (miss) after [near reg]", measure.Broken},
-		"a login page":        {func(h *host) { h.header = http.Header{"Content-Type": {"text/html"}} }, "hello from reg (miss) after [near reg]", measure.Refused},
+		"a login page":        {func(h *host) { h.header = http.Header{"Content-Type": {"text/html"}} }, "hello from reg (miss) after [near reg]", measure.Page},
 		"403":                 {func(h *host) { h.status = 403 }, "hello from reg (miss) after [near reg]", measure.Refused},
-		"429":                 {func(h *host) { h.status = 429 }, "hello from reg (miss) after [near reg]", measure.Refused},
+		"429":                 {func(h *host) { h.status = 429 }, "hello from reg (miss) after [near reg]", measure.Limited},
 		"500":                 {func(h *host) { h.status = 500 }, "hello from reg (miss) after [near reg]", measure.Broken},
 		"a 404 of the mirror": {func(h *host) { h.files = nil }, "hello from reg (miss) after [near reg]", measure.Missing},
 	} {
@@ -173,7 +173,7 @@ func TestTrap9WhoLeavesTakesNobodyAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		path := w.blob([]byte("hello"))
-		w.hosts["reg"].lag = time.Second
+		w.hosts["reg"].lag = 500 * time.Millisecond
 		first, leave := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {

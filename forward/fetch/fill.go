@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/measure"
 	"hither/forward/notary"
+	"hither/forward/split"
 	"hither/rules"
 )
 
@@ -26,8 +26,16 @@ type fill struct {
 	*flight
 	word    *word
 	queue   []rules.Source // who is still to be asked
+	asked   []*asking      // who was asked and has not answered
+	heads   chan *asking   // those who have
+	denied  bool           // no hedge was left for the source that is late
 	afresh  string         // Base of a source that is asked for all, though it could go on; empty: none
-	from    []string       // the sources of the bytes in the current generation
+	sent    []split.Part   // who sent which bytes of the current generation
+	alone   bool           // all bytes must come from one source: parts of several were wrong together
+	suspect []generation   // mixed bytes that were wrong, to be compared with the right ones
+	mates   []*carried     // who sent parts beside the source that is weighed
+	fled    bool           // a source was left because it was slow
+	told    bool           // a stranger has heard the name
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
 	last    response      // the head of the response whose body fills the spool
@@ -36,6 +44,7 @@ type fill struct {
 
 // response is what a fill keeps of an upstream's answer.
 type response struct {
+	base     string
 	header   map[string]string
 	storable bool
 }
@@ -44,7 +53,7 @@ type response struct {
 func (fl *flight) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := &fill{flight: fl, began: fl.f.now()}
+	w := &fill{flight: fl, began: fl.f.now(), heads: make(chan *asking, maxTries)}
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
 	if w.spool != nil {
@@ -73,14 +82,11 @@ func (w *fill) fill(ctx context.Context) error {
 		w.want = w.word.digest
 	}
 	w.queue = w.order(pending)
-	for len(w.queue) > 0 && len(w.tries) < maxTries && ctx.Err() == nil {
-		src := w.queue[0]
-		w.queue = w.queue[1:]
-		if !src.Origin && !w.mayAsk(ctx) {
-			continue
-		}
-		try := w.carry(ctx, src, w.patience())
-		done, err := w.weigh(ctx, src, try)
+	defer w.leave()
+	for w.next(ctx) {
+		a := w.hear(ctx)
+		w.carry(ctx, a)
+		done, err := w.weigh(ctx, a.src, a.carried)
 		if done || err != nil {
 			return err
 		}
@@ -90,6 +96,23 @@ func (w *fill) fill(ctx context.Context) error {
 		cause = errClosed
 	}
 	return &Failure{Name: w.req.Name, Tries: w.tries, Cause: cause}
+}
+
+// next sees to it that somebody is asked; false: nobody is left.
+func (w *fill) next(ctx context.Context) bool {
+	for len(w.asked) == 0 {
+		if len(w.queue) == 0 || len(w.tries) >= maxTries || ctx.Err() != nil {
+			return false
+		}
+		src := w.queue[0]
+		w.queue = w.queue[1:]
+		if src.Origin || w.mayAsk(ctx) {
+			w.told = w.told || !src.Origin
+			w.hedger().Earn()
+			w.ask(ctx, src, w.f.slots.take(ctx))
+		}
+	}
+	return true
 }
 
 // heed waits for the authority and uses its word before anybody is asked for bytes: perhaps they are here already.
@@ -127,22 +150,6 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 	return true, nil
 }
 
-const (
-	// headPatience is how long a source may take to begin its answer while another could be asked instead.
-	headPatience = 6 * time.Second
-	// lastPatience is for the last one. The Go module proxy takes up to a minute to say that a module does not exist.
-	lastPatience = 75 * time.Second
-	// stallPatience is how long a body may stand still.
-	stallPatience = 10 * time.Second
-)
-
-func (w *fill) patience() time.Duration {
-	if len(w.queue) == 0 {
-		return lastPatience
-	}
-	return headPatience
-}
-
 // weigh decides what a try means: the end, or the next source.
 func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bool, err error) {
 	switch t.verdict {
@@ -166,25 +173,25 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 		w.deny(ctx, src, t)
 		return true, nil
 	case unfit:
-		w.note(t)
+		w.noteAll(t)
 		return false, ErrPass
 	case failed:
-		w.note(t)
+		w.noteAll(t)
 		w.again(src, t)
 	}
 	return false, nil
 }
 
 // again lets a source have another chance at the end: one that was cut off in the middle of a body which can go on, and
-// an origin that was only late, since only it may say no. One that could not go on is asked for all at once.
+// an origin that was only late or overloaded, since only it may say no. One that could not go on is asked for all at once.
 func (w *fill) again(src rules.Source, t *carried) {
-	if t.Outcome == measure.Refused && src.Origin && t.Status != http.StatusTooManyRequests {
+	if src.Origin && (t.Outcome == measure.Refused || t.Outcome == measure.Page) {
 		w.refused = true
 	}
 	switch {
 	case w.afresh == src.Base:
 		w.queue = slices.Insert(w.queue, 0, src)
-	case t.Bytes > 0 || src.Origin && t.late && w.times(src) == 1:
+	case t.Bytes > 0 || src.Origin && (t.late || t.Status >= 500 && len(w.queue) > 0) && w.times(src) == 1:
 		w.queue = append(w.queue, src)
 	}
 }
@@ -196,38 +203,4 @@ func (w *fill) times(src rules.Source) (n int) {
 		}
 	}
 	return n
-}
-
-// note records how a try ended and tells the board.
-func (w *fill) note(t *carried) {
-	w.tries[t.index] = t.Try
-	if t.Outcome == measure.OK && t.Origin {
-		w.f.public.put(w.subject(), struct{}{}, w.f.now(), publicLife, maxFacts)
-	}
-	w.f.Board.Add(t.sample())
-}
-
-// blame finds who sent wrong bytes. If several sent parts it is nobody in particular, and all is fetched from the last. If
-// it is only a client that expects others, nobody is wrong, and once the origin spoke it is between the two.
-func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err error) error {
-	mismatch := errors.Is(err, digest.ErrMismatch)
-	mixed := slices.ContainsFunc(w.from, func(base string) bool { return base != t.Base })
-	claimed := mismatch && !mixed && w.word.spokenBy() == byClient
-	switch {
-	case errors.Is(err, errUnvouched), ctx.Err() != nil, claimed, mismatch && mixed:
-		t.Outcome = measure.Canceled
-	case mismatch:
-		t.Outcome = measure.WrongBytes
-	default:
-		t.Outcome = measure.Broken
-	}
-	w.note(t)
-	w.from = nil
-	if claimed && src.Origin {
-		return ErrPass
-	}
-	if mismatch && mixed {
-		w.queue = slices.Insert(w.queue, 0, src)
-	}
-	return nil
 }

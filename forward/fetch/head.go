@@ -3,9 +3,12 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"time"
 
+	"hither/forward/measure"
 	"hither/rules"
 )
 
@@ -51,17 +54,66 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request) *Answer {
 	return nil
 }
 
+const (
+	// silentTimes is after how many unanswered HEADs in a row an origin counts as silent, where a quorum may speak in its
+	// place. Each tag would wait for it else.
+	silentTimes = 2
+	// silentLife is for how long.
+	silentLife = 30 * time.Second
+)
+
 // Head asks the origins about an object; it is what the tag notary asks with. It returns the last error if none answers.
+// Where a quorum may speak in their place, those that were just silent are not waited for. A refusal is no silence.
 func (f *Fetcher) Head(ctx context.Context, m rules.Match) (http.Header, int, error) {
 	last := errors.New("the rule names no origin")
 	for _, src := range m.Origins() {
-		resp, err := f.head(ctx, m, src)
+		times, _ := f.silent.get(src.Base, f.now())
+		if m.Path.From == rules.FromQuorum && times >= silentTimes {
+			last = fmt.Errorf("%s has just been silent %d times", src.Base, times)
+			continue
+		}
+		header, status, err := f.Poll(ctx, m, src)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil || status >= 500:
+			f.silent.put(src.Base, times+1, f.now(), silentLife, maxFacts)
+		default:
+			f.silent.drop(src.Base)
+		}
 		if err == nil {
-			return resp.Header, resp.StatusCode, nil
+			return header, status, nil
 		}
 		last = err
 	}
 	return nil, 0, last
+}
+
+// Poll asks one source about an object; it is how the mirrors of a quorum are heard. A mirror that redirects to another
+// host has no word of its own, and its answer is the redirect.
+func (f *Fetcher) Poll(ctx context.Context, m rules.Match, src rules.Source) (http.Header, int, error) {
+	sample := measure.Sample{Base: src.Base, When: f.now(), Outcome: measure.Broken}
+	resp, err := f.head(ctx, m, src)
+	sample.Took = f.now().Sub(sample.When)
+	if ctx.Err() != nil {
+		return nil, 0, ctx.Err()
+	}
+	defer func() { f.Board.Add(sample) }()
+	if err != nil {
+		return nil, 0, err
+	}
+	sample.Wait = sample.Took
+	switch resp.StatusCode {
+	case http.StatusOK:
+		sample.Outcome = measure.OK
+	case http.StatusNotFound:
+		sample.Outcome = measure.Missing
+	default:
+		sample.Outcome, sample.RetryAfter = refusal(resp, src.URL), retryAfter(resp, f.now())
+	}
+	if !src.Origin && elsewhere(resp, src.URL) != "" {
+		return http.Header{}, http.StatusFound, nil
+	}
+	return resp.Header, resp.StatusCode, nil
 }
 
 // bodiless stands for a body that nobody will read.

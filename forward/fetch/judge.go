@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pquerna/cachecontrol/cacheobject"
 
@@ -37,15 +38,17 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 	case code == http.StatusRequestedRangeNotSatisfiable && t.offset > 0:
 		w.afresh, t.Outcome = src.Base, measure.Canceled // perhaps too much came before
 		return true, fmt.Errorf("has nothing behind byte %d", t.offset)
-	case code >= 500:
-		return true, fmt.Errorf("answered %d", code)
 	default:
-		t.Outcome = measure.Refused
-		return true, fmt.Errorf("answered %d", code)
+		t.Outcome, t.retry = refusal(resp, t.URL), retryAfter(resp, w.f.now())
+		return true, fmt.Errorf("answered %d%s", code, elsewhere(resp, t.URL))
 	}
 	if strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(w.req.Path.Type, "text/html") {
-		t.Outcome = measure.Refused
-		return true, errors.New("sent a web page instead of the thing")
+		t.Outcome = measure.Page
+		return true, errors.New("sent a web page instead of the thing" + elsewhere(resp, t.URL))
+	}
+	if w.older(src, t) {
+		t.Outcome = measure.Outdated
+		return true, errors.New("sent an older one than what is kept")
 	}
 	if asked := w.req.Path.Accept; len(asked) > 0 && !src.Origin && !slices.Contains(asked, mediaType(kind)) {
 		t.Outcome = measure.Refused // a digest does not cover what it calls the bytes, and the name would be kept with them
@@ -56,6 +59,49 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 		return true, fmt.Errorf("sent %q instead of %q", kind, want)
 	}
 	return false, nil
+}
+
+// refusal says of which kind an answer is that is neither the thing nor its absence.
+func refusal(resp *http.Response, asked string) measure.Outcome {
+	switch code := resp.StatusCode; {
+	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
+		return measure.Limited
+	case code >= 500:
+		return measure.Broken
+	case elsewhere(resp, asked) != "" && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		return measure.Page
+	}
+	return measure.Refused
+}
+
+// retryAfter is for how long an upstream wants to be left alone (RFC 9110, section 10.2.3); 0: it did not say.
+func retryAfter(resp *http.Response, now time.Time) time.Duration {
+	said := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(said, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if when, err := http.ParseTime(said); err == nil {
+		return max(0, when.Sub(now))
+	}
+	return 0
+}
+
+// elsewhere names the host that a redirect led to: a login, a ban page, a mirror of the mirror.
+func elsewhere(resp *http.Response, asked string) string {
+	if resp.Request == nil || strings.Contains(asked, "//"+resp.Request.URL.Host+"/") {
+		return ""
+	}
+	return ", where it redirected to " + resp.Request.URL.Host
+}
+
+// older says that a mirror's document is older than the one that is kept. The origin may take a version back.
+func (w *fill) older(src rules.Source, t *carried) bool {
+	if src.Origin || w.want != "" || w.word.pending() || !w.flight.whole {
+		return false
+	}
+	kept, err1 := http.ParseTime(w.kept.Header["Last-Modified"])
+	sent, err2 := http.ParseTime(t.header["Last-Modified"])
+	return err1 == nil && err2 == nil && sent.Before(kept)
 }
 
 // explanation is the body of a 404, as far as it can be read.

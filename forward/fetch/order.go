@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"hither/forward/measure"
@@ -14,10 +15,11 @@ import (
 // gave it to somebody without credentials, or when the origin cannot be reached.
 func (w *fill) order(pending bool) []rules.Source {
 	match := w.word.redirect(w.req.Match)
-	all := match.Sources()
 	if w.unvouched() {
-		return w.awake(match.Origins())
+		awake, resting := w.awake(match.Origins())
+		return append(awake, resting...)
 	}
+	all := match.Sources()
 	byBase := make(map[string]rules.Source, len(all))
 	bases := make([]string, 0, len(all))
 	for _, s := range all {
@@ -25,31 +27,46 @@ func (w *fill) order(pending bool) []rules.Source {
 		bases = append(bases, s.Base)
 	}
 	originsFirst := w.want == "" && !pending || !w.isPublic()
-	var ordered []rules.Source
+	var ordered, resting []rules.Source
 	if originsFirst {
-		ordered = w.awake(match.Origins())
+		ordered, resting = w.awake(match.Origins())
 	}
-	for _, base := range w.f.Board.Order(bases, measure.Object{}) {
+	first := len(ordered)
+	for _, base := range w.f.Board.Order(bases, w.object()) {
 		if s := byBase[base]; !s.Origin || !originsFirst {
 			ordered = append(ordered, s)
 		}
 	}
-	return ordered
+	return append(w.pinned(ordered, first), resting...)
 }
 
-// awake keeps the origins in their own order, for the first that answers decides; but those that failed lately stand last,
-// so that not every request waits for them.
-func (w *fill) awake(origins []rules.Source) []rules.Source {
-	var resting []rules.Source
-	awake := make([]rules.Source, 0, len(origins))
+// pinned moves the source that the user wants first as far to the front as it may stand: behind so many origins, if it is
+// none. One that failed lately stays where it is.
+func (w *fill) pinned(ordered []rules.Source, origins int) []rules.Source {
+	i := slices.IndexFunc(ordered, func(s rules.Source) bool { return s.Base == w.req.Rule.Pin })
+	if i < origins || w.f.Board.Resting(ordered[i].Base) {
+		return ordered
+	}
+	src := ordered[i]
+	return slices.Insert(slices.Delete(ordered, i, i+1), origins, src)
+}
+
+// object is what the board should know of the thing.
+func (w *fill) object() measure.Object {
+	return measure.Object{Name: w.req.Name, Size: w.expected(), Changes: w.req.Path.Keep != rules.Forever}
+}
+
+// awake keeps the origins in their own order, for the first that answers decides. Those that failed lately are to be asked
+// last, so that not every request waits for them.
+func (w *fill) awake(origins []rules.Source) (awake, resting []rules.Source) {
 	for _, o := range origins {
-		if len(origins) > 1 && w.f.Board.Resting(o.Base) {
+		if w.f.Board.Resting(o.Base) {
 			resting = append(resting, o)
 		} else {
 			awake = append(awake, o)
 		}
 	}
-	return append(awake, resting...)
+	return awake, resting
 }
 
 // unvouched says that a notary should have named these bytes and could not: no verifier, no mirror.

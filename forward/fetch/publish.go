@@ -28,14 +28,16 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	}
 	w.stored = got
 	entry := cache.Entry{
-		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: src.Base, Vouched: w.word.by,
+		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: cmp.Or(w.mostly(), src.Base), Vouched: w.word.by,
 		Stored: w.f.now(), Checked: w.f.now(), Took: w.f.now().Sub(w.began),
 	}
 	w.word.dress(&entry)
 	if got != "" {
 		w.bind(ctx, entry)
 	}
-	w.note(t)
+	w.learn(entry.Size)
+	w.noteAll(t)
+	w.convict()
 	w.spool.finish(nil)
 	w.tellHead()
 	return nil
@@ -50,6 +52,7 @@ func (w *fill) bind(ctx context.Context, e cache.Entry) {
 	w.f.gone.drop(w.req.Name)
 	// A client asks for what a tag means by its digest next, and wants the same headers.
 	if at := w.word.redirect(w.req.Match); at.Name != w.req.Name && at.Path.Keep == rules.Forever && e.Digest.Pins() && e.Digest == w.want {
+		e.Vouched = at.Path.Notary // whoever said what the tag means
 		_ = w.f.Store.Bind(ctx, cache.Name(at.Name), e)
 	}
 }
@@ -94,9 +97,7 @@ func (w *fill) report() Report {
 		Name: cache.Name(w.req.Name), Rule: w.req.Rule.Name, State: Miss, Vouched: w.word.spokenBy(), Digest: cmp.Or(w.stored, w.want),
 		Tries: slices.Clone(w.tries), When: w.f.now(), Bytes: -1,
 	}
-	if len(w.from) > 0 {
-		r.Source = w.from[len(w.from)-1]
-	}
+	r.Source = cmp.Or(w.mostly(), w.last.base)
 	if w.spool != nil {
 		r.Bytes = w.spool.length()
 	}

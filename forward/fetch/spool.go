@@ -147,6 +147,9 @@ func (s *spool) wakeLocked() {
 	s.moved = make(chan struct{})
 }
 
+// writer is the current generation. It stays readable until the filler's release.
+func (s *spool) writer() cache.Writer { return s.w }
+
 // length is how much was written so far.
 func (s *spool) length() int64 {
 	s.mu.Lock()

@@ -36,6 +36,9 @@ func (w *watch) reset(patience time.Duration, what string) {
 	w.timer.Reset(patience)
 }
 
+// rest ends the wait: somebody else looks at the clock now.
+func (w *watch) rest() { w.timer.Stop() }
+
 func (w *watch) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
@@ -52,11 +55,25 @@ const maxTransfers = 192
 
 // take waits for a slot and returns how to give it back.
 func (s *slots) take(ctx context.Context) (release func()) {
-	s.once.Do(func() { s.free = make(chan struct{}, maxTransfers) })
+	s.once.Do(s.make)
 	select {
 	case s.free <- struct{}{}:
-		return func() { <-s.free }
+		return s.giveBack
 	case <-ctx.Done():
 		return func() {}
 	}
 }
+
+// try takes a slot if one is free.
+func (s *slots) try() (release func(), ok bool) {
+	s.once.Do(s.make)
+	select {
+	case s.free <- struct{}{}:
+		return s.giveBack, true
+	default:
+		return nil, false
+	}
+}
+
+func (s *slots) make()     { s.free = make(chan struct{}, maxTransfers) }
+func (s *slots) giveBack() { <-s.free }

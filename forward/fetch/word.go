@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -65,7 +66,7 @@ func (w *word) listen(ctx context.Context, n notary.Notary, req Request) {
 		w.err = err
 		return
 	}
-	w.digest, w.by, w.path, w.header = said.Digest, req.Path.Notary, said.Path, said.Header
+	w.digest, w.by, w.path, w.header = said.Digest, cmp.Or(said.By, req.Path.Notary), said.Path, said.Header
 }
 
 // wait hears the word out. An error other than ErrSecurity only means that nobody vouches, or, while the word is pending,

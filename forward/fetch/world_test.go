@@ -18,7 +18,6 @@ import (
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/forward/fetch"
-	"hither/forward/measure"
 	"hither/forward/notary"
 	"hither/rules"
 )
@@ -91,7 +90,8 @@ type world struct {
 	hosts   map[string]*host
 	notary  map[string]*scribe
 	mu      sync.Mutex
-	asked   []string // "near /blob/…" in order
+	asked   []string // "near", "near bytes=9-" in order; parts of large blobs are not told
+	parts   bool     // hosts send parts of large blobs; else they ignore such a Range
 	reports []fetch.Report
 	board   board
 	disk    *disk
@@ -99,60 +99,20 @@ type world struct {
 
 // host is an upstream and its wires.
 type host struct {
-	files  map[string][]byte
-	header http.Header
-	status int           // instead of 200
-	lag    time.Duration // before the answer
-	dead   bool          // no connection
-	hang   int           // after so many bytes nothing comes any more; 0: does not
-	cut    int           // after so many bytes the connection breaks
-	flip   int           // this byte (from 1) is wrong
-	etag   string
-	gate   chan struct{}                      // bytes after the first 9 MiB wait for it
-	drip   time.Duration                      // before each byte
-	wild   func(*http.Request) *http.Response // answers instead; nil: as the wires say
-}
-
-// board asks in the order it is told, and remembers what it heard.
-type board struct {
-	mu      sync.Mutex
-	first   []string
-	resting []string
-	heard   []measure.Sample
-}
-
-func (b *board) Add(s measure.Sample) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.heard = append(b.heard, s)
-}
-
-func (b *board) Order(bases []string, _ measure.Object) []string {
-	out := slices.Clone(bases)
-	slices.SortStableFunc(out, func(x, y string) int { return b.rank(x) - b.rank(y) })
-	return out
-}
-
-func (b *board) Resting(base string) bool {
-	return slices.Contains(b.resting, strings.TrimPrefix(base, "https://"))
-}
-
-func (b *board) rank(base string) int {
-	if i := slices.Index(b.first, strings.TrimPrefix(base, "https://")); i >= 0 {
-		return i
-	}
-	return len(b.first)
-}
-
-func (b *board) outcomes(base string) (out []measure.Outcome) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, s := range b.heard {
-		if s.Base == "https://"+base {
-			out = append(out, s.Outcome)
-		}
-	}
-	return out
+	files   map[string][]byte
+	header  http.Header
+	status  int           // instead of 200
+	lag     time.Duration // before the answer
+	dead    bool          // no connection
+	hang    int           // after so many bytes nothing comes any more; 0: does not
+	cut     int           // after so many bytes the connection breaks
+	flip    int           // this byte (from 1) is wrong
+	etag    string
+	noRange bool                               // Range is ignored
+	rate    float64                            // bytes a second of each body; 0: at once
+	gate    chan struct{}                      // bytes after the first 9 MiB wait for it
+	drip    time.Duration                      // before each byte
+	wild    func(*http.Request) *http.Response // answers instead; nil: as the wires say
 }
 
 // scribe is a notary with wires.
@@ -293,7 +253,13 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodHead {
 		what = "HEAD " + what
 	}
-	w.asked = append(w.asked, what)
+	switch part := strings.Contains(what, "bytes=") && !strings.HasSuffix(what, "-"); {
+	case !part:
+		w.asked = append(w.asked, what)
+	case !w.parts:
+		req = req.Clone(req.Context())
+		req.Header.Del("Range")
+	}
 	w.mu.Unlock()
 	select {
 	case <-time.After(h.lag):
@@ -326,15 +292,19 @@ func (h *host) answer(req *http.Request) *http.Response {
 	case h.etag != "" && req.Header.Get("If-None-Match") == h.etag:
 		resp.StatusCode, body, resp.ContentLength = http.StatusNotModified, nil, 0
 	}
-	at := 0
-	if r, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes="); ok && resp.StatusCode == http.StatusOK {
-		at, _ = strconv.Atoi(strings.TrimSuffix(r, "-"))
+	at, whole := 0, len(body)
+	if r, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes="); ok && resp.StatusCode == http.StatusOK && !h.noRange {
+		from, to, _ := strings.Cut(r, "-")
+		at, _ = strconv.Atoi(from)
+		if last, err := strconv.Atoi(to); err == nil {
+			body = body[:min(last+1, whole)]
+		}
 		if at >= len(body) {
 			resp.StatusCode, resp.ContentLength, resp.Body = http.StatusRequestedRangeNotSatisfiable, 0, http.NoBody
 			return resp
 		}
 		resp.StatusCode, resp.ContentLength = http.StatusPartialContent, int64(len(body)-at)
-		resp.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", at, len(body)-1, len(body)))
+		resp.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", at, len(body)-1, whole))
 	}
 	if h.flip > 0 && h.flip <= len(body) {
 		body = bytes.Clone(body)
@@ -376,6 +346,14 @@ func (w *wire) Read(p []byte) (int, error) {
 		p = p[:1]
 		select {
 		case <-time.After(w.h.drip):
+		case <-w.ctx.Done():
+			return 0, w.ctx.Err()
+		}
+	}
+	if w.h.rate > 0 {
+		p = p[:min(len(p), 16<<10)]
+		select {
+		case <-time.After(time.Duration(float64(len(p)) / w.h.rate * float64(time.Second))):
 		case <-w.ctx.Done():
 			return 0, w.ctx.Err()
 		}

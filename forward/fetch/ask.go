@@ -1,0 +1,262 @@
+package fetch
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+// asking is a request that was sent to one source.
+type asking struct {
+	*carried
+	src   rules.Source
+	watch *watch
+	since time.Time // when it was sent, by the clock that timers go by
+
+	release func() // its place among the transfers
+
+	ended chan struct{}  // closed when the following are set
+	resp  *http.Response // its body is still to be read; nil: err says why
+	err   error
+	heard time.Duration // from the request to that
+
+	hedge bool // it was asked because the other was late
+	left  bool // another source was faster: nobody waits for it any more
+}
+
+const (
+	// headPatience is how long a source may take to begin its answer while another could be asked instead.
+	headPatience = 6 * time.Second
+	// lastPatience is for the last one. The Go module proxy takes up to a minute to say that a module does not exist.
+	lastPatience = 75 * time.Second
+)
+
+// patience is for the source that is asked now.
+func (w *fill) patience() time.Duration {
+	if len(w.queue) == 0 && len(w.asked) == 0 {
+		return lastPatience
+	}
+	return headPatience
+}
+
+// ask sends the request to one source. Its answer is heard by hear.
+func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *asking {
+	a := &asking{
+		carried: &carried{
+			Try:   Try{Base: src.Base, URL: src.URL, Origin: src.Origin, Outcome: measure.Broken, began: w.f.now()},
+			index: len(w.tries),
+		},
+		src: src, watch: newWatch(ctx, w.patience()), since: time.Now(), release: release, ended: make(chan struct{}),
+	}
+	w.tries = append(w.tries, a.Try)
+	w.asked = append(w.asked, a)
+	req, err := w.request(a.watch.ctx, src, a.carried)
+	if err != nil {
+		a.err = err
+		close(a.ended)
+		w.heads <- a
+		return a
+	}
+	w.f.flights.wg.Go(func() {
+		a.resp, a.err = w.f.carrier(w.req.Rule).RoundTrip(req)
+		a.heard = w.f.now().Sub(a.began)
+		close(a.ended)
+		w.heads <- a
+	})
+	return a
+}
+
+// hear waits for the next head among those that were asked. When they are late, it asks another source beside them.
+func (w *fill) hear(ctx context.Context) *asking {
+	late := time.NewTimer(w.untilLate())
+	defer late.Stop()
+	for {
+		select {
+		case a := <-w.heads:
+			if a.left {
+				continue
+			}
+			w.asked = slices.DeleteFunc(w.asked, func(b *asking) bool { return a == b })
+			return a
+		case <-late.C:
+			if w.untilLate() == 0 {
+				w.second(ctx)
+			}
+			late.Reset(w.untilLate())
+		}
+	}
+}
+
+const (
+	// soonest is the least wait for a hedge: below it the second request costs more than it saves.
+	soonest = 30 * time.Millisecond
+	// unknown is when a source is late whose usual wait nobody knows.
+	unknown = time.Second
+	// sick is how many times its usual wait a source may take before another is asked even when no hedge is left: it is
+	// not slow by chance. Never sooner than sickest.
+	sick    = 4
+	sickest = 1500 * time.Millisecond
+	// lookAgain is when it is looked anew whether there is somebody to ask.
+	lookAgain = 100 * time.Millisecond
+)
+
+// untilLate is how long from now another source is asked.
+func (w *fill) untilLate() time.Duration {
+	i := w.hedgeAt()
+	if len(w.asked) != 1 || len(w.tries) >= maxTries || i < 0 {
+		return lookAgain
+	}
+	a := w.asked[0]
+	due := w.usual(a.src, w.queue[i])
+	if w.denied {
+		due = max(sick*due, sickest)
+	}
+	return max(time.Until(a.since.Add(min(due, headPatience))), 0)
+}
+
+// usual is the wait that nine of ten requests to a source stay below, as far as it or that of the next one is known.
+func (w *fill) usual(src, next rules.Source) time.Duration {
+	class := measure.ClassOf(w.expected())
+	late := cmp.Or(w.f.Board.Late(src.Base, class), 2*w.f.Board.Late(next.Base, class), unknown)
+	return max(late, soonest)
+}
+
+// hedgeAt is who in the queue may be asked beside the others; -1: nobody. Only bytes that are checked may come from
+// whoever is first.
+func (w *fill) hedgeAt() int {
+	if w.want == "" && !w.word.pending() {
+		return -1
+	}
+	return slices.IndexFunc(w.queue, w.mayHedge)
+}
+
+// mayHedge is mayAsk without waiting for anybody: what is not proven public waits until the origin failed, and a stranger
+// has heard of it anyway.
+func (w *fill) mayHedge(src rules.Source) bool {
+	return src.Origin || (w.told || w.isPublic()) && !w.unvouched()
+}
+
+// second asks another source beside the one that is late, if the share of such requests is not used up. When it is, the
+// late one gets more time.
+func (w *fill) second(ctx context.Context) {
+	i := w.hedgeAt()
+	if i < 0 {
+		return
+	}
+	if !w.denied && !w.hedger().Take() {
+		w.denied = true
+		return
+	}
+	release, ok := w.f.slots.try()
+	if !ok {
+		return // more would not be faster
+	}
+	w.denied = false
+	src := w.queue[i]
+	w.queue = slices.Delete(w.queue, i, i+1)
+	w.ask(ctx, src, release).hedge = true
+}
+
+// leave ends the requests to those who were slower. They may be asked again if the faster one fails.
+func (w *fill) leave() {
+	for _, a := range w.asked {
+		a.left = true
+		a.Outcome, a.Took, a.Err = measure.Outrun, w.f.now().Sub(a.began), "was outrun by another source"
+		select {
+		case <-a.ended: // it has answered, a moment too late
+			if a.Outcome, a.Wait = measure.Canceled, a.heard; a.err != nil {
+				a.Outcome, a.Wait, a.Err = measure.Broken, 0, plain(a.err).Error()
+			} else {
+				a.Bytes = min(max(a.resp.ContentLength, 0), underWay)
+				a.extra = a.Bytes
+				w.hedger().Extra(a.extra)
+			}
+		default:
+		}
+		w.f.flights.wg.Go(a.dismiss)
+		w.note(a.carried)
+		w.queue = slices.Insert(w.queue, 0, a.src)
+	}
+	w.asked = nil
+}
+
+// hedger is the Fetcher's, or one that never says no.
+func (w *fill) hedger() Hedger {
+	if w.f.Hedge == nil {
+		return unhedged{}
+	}
+	return w.f.Hedge
+}
+
+type unhedged struct{}
+
+func (unhedged) Earn()       {}
+func (unhedged) Take() bool  { return true }
+func (unhedged) Won()        {}
+func (unhedged) Extra(int64) {}
+
+// underWay is how much of a body may have come already when its head did.
+const underWay = 64 << 10
+
+// dismiss ends a request and waits for that.
+func (a *asking) dismiss() {
+	defer a.release()
+	a.watch.stop()
+	<-a.ended
+	if a.resp != nil {
+		a.resp.Body.Close()
+	}
+}
+
+// request asks for what is missing: all of it, the rest of it, or only whether it changed.
+func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	if accept := w.req.Match.Accept(); accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	if t.offset = w.offset(src); w.afresh == src.Base {
+		t.offset, w.afresh = 0, ""
+	}
+	switch {
+	case t.offset > 0:
+		req.Header.Set("Range", "bytes="+strconv.FormatInt(t.offset, 10)+"-")
+	case w.word.pending() || w.want != "":
+	default:
+		req.Header.Set("Accept-Encoding", "gzip")
+		t.conditional = w.condition(req, src)
+	}
+	return req, nil
+}
+
+// condition makes the request conditional if src is who gave us what is kept.
+func (w *fill) condition(req *http.Request, src rules.Source) bool {
+	if !w.flight.whole || w.kept.Source != src.Base {
+		return false
+	}
+	tag, when := w.kept.Header["Etag"], w.kept.Header["Last-Modified"]
+	if tag != "" {
+		req.Header.Set("If-None-Match", tag)
+	}
+	if when != "" {
+		req.Header.Set("If-Modified-Since", when)
+	}
+	return tag != "" || when != ""
+}
+
+// offset is where a source goes on: only bytes that a digest pins may come from two senders, and not even those when two
+// were wrong together.
+func (w *fill) offset(src rules.Source) int64 {
+	if w.spool == nil || len(w.sent) == 0 || !w.want.Pins() || w.alone && w.mixed(src.Base) {
+		return 0
+	}
+	return w.spool.length()
+}

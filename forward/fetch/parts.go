@@ -1,0 +1,181 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"hither/forward/measure"
+	"hither/forward/split"
+	"hither/forward/transport"
+	"hither/rules"
+)
+
+const (
+	// splitFrom is the least rest of a body that is worth more than one connection.
+	splitFrom = 4 << 20
+	// carriers is how many sources send parts of one body at once.
+	carriers = 4
+	// maxSplits is how many bodies come in parts at once. So many together need no more connections, and files are few.
+	maxSplits = 16
+)
+
+// splits says whether the rest of a body is fetched in parts: a digest pins it, so that parts of several senders fit, and
+// it is large.
+func (w *fill) splits(a *asking) bool {
+	rest := a.resp.ContentLength
+	return rest >= splitFrom && w.want.Pins() && !w.alone && !coded(a.resp) && w.f.splits.Load() < maxSplits
+}
+
+// parts fetches the rest of a body over several connections, and from several sources if that is faster. The answer that
+// is open already goes on meanwhile.
+func (w *fill) parts(ctx context.Context, a *asking) error {
+	a.watch.rest()
+	w.f.splits.Add(1)
+	defer w.f.splits.Add(-1)
+	team, full := w.team(a), false
+	job := split.Job{
+		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, Memory: &w.f.waiting,
+		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
+			return w.open(ctx, team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == s.Base })], lane, from, to)
+		},
+		Write: func(p []byte) error {
+			_, err := w.spool.Write(p)
+			full = err != nil
+			return err
+		},
+	}
+	for _, src := range team {
+		job.Sources = append(job.Sources, split.Source{Base: src.Base, Rate: w.f.Board.Rate(src.Base)})
+	}
+	result, err := job.Run(ctx)
+	for _, p := range result.Parts {
+		w.sent = join(w.sent, p)
+	}
+	w.tally(a, team, result)
+	switch {
+	case err == nil:
+		a.verdict = whole
+	case full:
+		a.verdict = unfit
+	}
+	return err
+}
+
+// team is who sends parts: who began, and the next of those that are neither resting nor strangers to what may be private.
+func (w *fill) team(a *asking) []rules.Source {
+	team := []rules.Source{a.src}
+	for _, src := range w.queue {
+		if len(team) == carriers {
+			break
+		}
+		if src.Base != a.Base && w.mayHedge(src) && !w.f.Board.Resting(src.Base) {
+			team = append(team, src)
+		}
+	}
+	return team
+}
+
+// tally makes a try of what each source did.
+func (w *fill) tally(a *asking, team []rules.Source, result split.Result) {
+	for _, sum := range result.Tallies {
+		t := a.carried
+		if sum.Base != a.Base {
+			t = w.mate(a, team, sum.Base)
+		}
+		t.Bytes, t.extra, t.Outcome = t.Bytes+sum.Bytes+sum.Extra, sum.Extra, outcomeOf(sum.Err, sum.Bytes)
+		if sum.Err != nil {
+			t.Err = sum.Err.Error()
+		}
+		if sum.Base != a.Base {
+			t.Wait, t.Took = sum.Wait, sum.Wait+sum.Busy
+		}
+	}
+}
+
+// mate is the try of a source that helps another.
+func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
+	src := team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == base })]
+	t := &carried{Try: Try{Base: src.Base, URL: src.URL, Origin: src.Origin, Status: http.StatusPartialContent, began: a.began}, index: len(w.tries)}
+	w.tries = append(w.tries, t.Try)
+	w.mates = append(w.mates, t)
+	return t
+}
+
+// open asks for one part. Everything about the answer is checked but the bytes.
+func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(transport.Lane(ctx, lane), http.MethodGet, src.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	if accept := w.req.Match.Accept(); accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
+	resp, err := w.f.carrier(w.req.Rule).RoundTrip(req)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if err := checkPart(resp, src.URL, from, to, w.spool.known()); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// checkPart says what is wrong with an answer to a request to asked for the bytes [from, to) of size.
+func checkPart(resp *http.Response, asked string, from, to, size int64) error {
+	switch code := resp.StatusCode; {
+	case code == http.StatusNotFound || code == http.StatusGone:
+		return split.ErrMissing
+	case code == http.StatusOK:
+		return split.ErrNoRange
+	case code != http.StatusPartialContent:
+		return &partError{refusal(resp, asked), fmt.Errorf("answered %d", code)}
+	}
+	said, want := resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", from, to-1, size)
+	if !strings.EqualFold(said, want) || resp.ContentLength >= 0 && resp.ContentLength != to-from {
+		return &partError{measure.Short, fmt.Errorf("answered a request for the bytes %d to %d with Content-Range %q", from, to-1, said)}
+	}
+	if coded(resp) {
+		return &partError{measure.Refused, fmt.Errorf("sent it as %q, which nobody asked for", resp.Header.Get("Content-Encoding"))}
+	}
+	return nil
+}
+
+// partError is what was wrong with a part, in a word for the board.
+type partError struct {
+	outcome measure.Outcome
+	err     error
+}
+
+func (e *partError) Error() string { return e.err.Error() }
+func (e *partError) Unwrap() error { return e.err }
+
+// outcomeOf is the word for what a source did that sent so many bytes of a body and was given up for err; nil: it was not.
+func outcomeOf(err error, bytes int64) measure.Outcome {
+	part := (*partError)(nil)
+	switch {
+	case err == nil:
+		return measure.OK
+	case errors.Is(err, split.ErrMissing):
+		return measure.Missing
+	case errors.Is(err, split.ErrNoRange) && bytes > 0: // it went on in one stream
+		return measure.OK
+	case errors.Is(err, split.ErrNoRange):
+		return measure.Canceled
+	case errors.Is(err, split.ErrSlow):
+		return measure.Outrun
+	case errors.Is(err, split.ErrStalled):
+		return measure.Stalled
+	case errors.Is(err, split.ErrShort), errors.Is(err, split.ErrLong):
+		return measure.Short
+	case errors.As(err, &part):
+		return part.outcome
+	}
+	return measure.Broken
+}
