@@ -5,7 +5,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 
-.PHONY: test build deps vet lint race fuzz
+.PHONY: test build deps vet lint race fuzz lab
 
 test: deps vet lint race
 
@@ -31,3 +31,7 @@ race:
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
+
+# Far links in namespaces, and what Hither makes of them: bench/README.md. It needs root. LAB=-short is quicker.
+lab:
+	$(GO) run ./bench/mirrors $(LAB)

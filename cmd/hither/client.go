@@ -182,5 +182,8 @@ func readRefusal(resp *http.Response) error {
 	if refusal.Error == "" {
 		return fmt.Errorf("the running Hither answered %s: is it another version?", resp.Status)
 	}
+	if resp.StatusCode == http.StatusNotFound {
+		return unknownError(refusal.Error)
+	}
 	return errors.New(refusal.Error)
 }

@@ -48,6 +48,9 @@ func TestExplanationsOfOtherKinds(t *testing.T) {
 	evicted.Present = false
 	origin := explained(now)
 	origin.Rule.From, origin.Rule.Keep, origin.Cached, origin.Last = "origin", 5*time.Minute, nil, nil
+	tag := explained(now)
+	tag.Rule.Rule, tag.Rule.From, tag.Rule.Notary, tag.Rule.Keep = "docker", "quorum", "tag", 30*time.Second
+	tag.Cached.Vouched, tag.Sources[1].URL = "quorum of a.test and b.test", "https://registry-1.docker.io/v2/a/manifests/1"
 	claimed := explained(now)
 	claimed.Rule.Notary, claimed.Rule.Why, claimed.Rule.Keep = "", "a wrong list can only hide a version", 0
 	for _, row := range []struct {
@@ -60,6 +63,8 @@ func TestExplanationsOfOtherKinds(t *testing.T) {
 		{"evicted", evicted, "it was kept and has been evicted"},
 		{"only the origin", origin, "Authority: only the origin may send it."},
 		{"kept for a time", origin, "Keep: for 5m0s at most, then the origin is asked"},
+		{"a quorum", tag, "Authority: registry-1.docker.io says which digest a tag means; while it does not answer, two mirrors of different operators that agree, or one alone if your trust-one-mirror names docker."},
+		{"kept on the word of mirrors", tag, "vouched for by no authority but, while the origin did not answer, by the quorum of a.test and b.test, confirmed 1h"},
 		{"not kept yet", origin, "Cache: nothing is kept."},
 		{"never kept", claimed, "Keep: never; each request"},
 		{"a reason in words", claimed, "any source may send them, because a wrong list can only hide a version."},

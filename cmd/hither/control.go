@@ -21,6 +21,11 @@ type daemon interface {
 	Usage(ctx context.Context) (cache.Usage, error)                    //
 	Verify(ctx context.Context, progress func(Verification)) error     // calls progress at least every 10 s, the last time with Done
 	Remove(ctx context.Context, url string, all bool) (Removal, error) // what url means, or everything
+	History(ctx context.Context) ([]History, error)                    // of the last 24 hours
+	Choose(ctx context.Context, change ChoiceChange) (string, error)   // what was done, in words
+
+	// Survey calls progress after each measurement, one call at a time.
+	Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error)
 }
 
 // Bounds of the control socket. Its clients are our own commands.
@@ -55,6 +60,9 @@ func (e *runningError) Error() string {
 //	GET /cache                → cache.Usage
 //	DELETE /cache?url=URL     → Removal; ?all=1 for everything
 //	POST /cache/verify        → lines of Verification
+//	POST /mirrors?rule=&count=&interval=&proto=   → lines of SurveyLine
+//	GET /mirrors/history      → {"history": []History}
+//	POST /choices?verb=&rule=&url=&reason=        → {"said": "a sentence"}
 //	GET /lease                → one line of Ready, then silence while either side lives
 //	POST /drain               → nothing, when the last lease is given back; no new ones are given
 //
@@ -188,6 +196,7 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 		return d.Remove(r.Context(), url, all)
 	}))
 	mux.HandleFunc("POST /cache/verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, d) })
+	addMirrors(mux, d)
 	mux.HandleFunc("GET /lease", func(w http.ResponseWriter, r *http.Request) { c.lease(w, r, ready) })
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { c.drain(w, r) })
 	return mux
@@ -200,12 +209,20 @@ func answer(ask func(*http.Request) (any, error)) http.HandlerFunc {
 		defer cancel()
 		value, err := ask(r.WithContext(ctx))
 		if err != nil {
-			refuse(w, http.StatusUnprocessableEntity, err)
+			refuse(w, refusalStatus(err), err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(value) // the client went away; there is nobody to tell
 	}
+}
+
+// refusalStatus is 404 for what the user named and is not there.
+func refusalStatus(err error) int {
+	if isUnknown(err) {
+		return http.StatusNotFound
+	}
+	return http.StatusUnprocessableEntity
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"hither/cache"
 	"hither/forward/fetch"
 	"hither/forward/measure"
+	"hither/forward/notary"
 	"hither/rules"
 )
 
@@ -46,6 +48,9 @@ func (e Explanation) sentences(now time.Time) []string {
 			lines = append(lines, "  "+verb+trySentence(try))
 		}
 	}
+	if e.Choice != nil {
+		lines = append(lines, "Choice: "+e.Choice.sentence()+".")
+	}
 	for i, source := range e.Sources {
 		lines = append(lines, fmt.Sprintf("Source %d: %s", i+1, source.sentence()))
 	}
@@ -69,12 +74,25 @@ func (e Explanation) authoritySentence() string {
 	switch {
 	case e.Private != "":
 		return fmt.Sprintf("%s is private by your pattern %s, so only the origin is asked.", e.Rule.Subject, e.Private)
+	case e.Rule.From == string(rules.FromQuorum):
+		return fmt.Sprintf("%s says which digest a tag means; while it does not answer, two mirrors of different operators that agree, "+
+			"or one alone if your trust-one-mirror names %s. Whoever is fastest may send the bytes.", e.origin(), e.Rule.Rule)
 	case e.Rule.From != string(rules.FromAny):
 		return "only the origin may send it."
 	case e.Rule.Notary != "":
 		return fmt.Sprintf("%s names the bytes, so whoever is fastest may send them.", e.Rule.Notary)
 	}
 	return fmt.Sprintf("nobody names the bytes; any source may send them, because %s.", e.Rule.Why)
+}
+
+// origin is the host of the first origin that would be asked.
+func (e Explanation) origin() string {
+	for _, source := range e.Sources {
+		if u, err := url.Parse(source.URL); err == nil && source.Origin {
+			return u.Host
+		}
+	}
+	return "the origin"
 }
 
 func (e Explanation) cacheSentence(now time.Time) string {
@@ -111,6 +129,9 @@ func sentBy(source, vouched string) string {
 		return text + " and vouched for by its TLS alone"
 	case "client":
 		return text + " and just what the client said it expects (its lock file)"
+	}
+	if notary.Hearsay(vouched) {
+		return text + " and vouched for by no authority but, while the origin did not answer, by the " + strings.TrimPrefix(vouched, "the ")
 	}
 	return text + " and vouched for by " + vouched
 }
@@ -159,16 +180,20 @@ func outcomeWord(o measure.Outcome) string {
 		return "good"
 	case measure.Missing:
 		return "does not have it"
-	case measure.Refused:
-		return "refused"
+	case measure.Limited:
+		return "wants to be left alone"
+	case measure.Page:
+		return "sent a web page"
 	case measure.Broken:
 		return "broke"
+	case measure.Short:
+		return "sent too much or too little"
 	case measure.WrongBytes:
 		return "sent wrong bytes"
-	case measure.Canceled:
+	case measure.Canceled, measure.Outrun:
 		return "was not waited for"
 	}
-	return fmt.Sprintf("ended as %d", int(o))
+	return o.String()
 }
 
 func (s ExplanationSource) sentence() string {
@@ -178,6 +203,15 @@ func (s ExplanationSource) sentence() string {
 	}
 	if s.Why != "" {
 		text += ": " + s.Why
+	}
+	if s.Pinned {
+		text += "; pinned by you"
+	}
+	if s.Behind && !strings.Contains(s.Why, "newest entry") {
+		text += "; behind the origin"
+	}
+	if s.Hole && !strings.Contains(s.Why, "lacks") {
+		text += "; lacks this object"
 	}
 	return text + "."
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"hither/cache"
@@ -26,6 +27,9 @@ type house struct {
 	store    cache.Store
 	board    *measure.Board
 	ledger   *ledger
+	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
+
+	surveying sync.Mutex
 }
 
 var _ daemon = (*house)(nil)
@@ -96,7 +100,7 @@ func (h *house) Why(ctx context.Context, text string) (Explanation, error) {
 	if last, ok := h.ledger.report(cache.Name(m.Name)); ok && e.keeps() {
 		e.Last = &last
 	}
-	e.Sources = h.sources(m, e.keeps())
+	h.sources(m, &e)
 	return e, nil
 }
 
@@ -171,41 +175,6 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 		note = "No rule speaks of this host, so it is tunnelled unseen: nothing of it is kept, and nothing is changed."
 	}
 	return m, note, err
-}
-
-// sources tells who would be asked now, and why in that order. Where no authority names the bytes, the origin goes first.
-func (h *house) sources(m rules.Match, kept bool) (out []ExplanationSource) {
-	if !kept {
-		origin := m.Origins()[0]
-		return []ExplanationSource{{URL: origin.URL, Origin: true, Why: "the request goes there as it comes"}}
-	}
-	byBase := make(map[string]rules.Source)
-	var bases []string
-	for _, s := range m.Sources() {
-		byBase[s.Base] = s
-		bases = append(bases, s.Base)
-	}
-	bases = h.board.Order(bases, measure.Object{})
-	first := m.Path.Notary == "" && m.Path.From == rules.FromAny
-	if first {
-		slices.SortStableFunc(bases, func(a, b string) int { return cmp.Compare(rankOrigin(byBase[a]), rankOrigin(byBase[b])) })
-	}
-	known := h.standings()
-	for _, base := range bases {
-		source := ExplanationSource{URL: byBase[base].URL, Origin: byBase[base].Origin, Why: cmp.Or(known[base].Reason, "not asked yet")}
-		if first && source.Origin {
-			source.Why += "; before the mirrors, because no authority names these bytes"
-		}
-		out = append(out, source)
-	}
-	return out
-}
-
-func rankOrigin(s rules.Source) int {
-	if s.Origin {
-		return 0
-	}
-	return 1
 }
 
 // Usage implements daemon.

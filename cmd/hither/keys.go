@@ -44,6 +44,8 @@ func keys() []key {
 			field: func(s *Settings) any { return &s.Private }},
 		{name: "dns", doc: "DNS servers for Hither's own look-ups, each ADDRESS or ADDRESS:PORT; empty: the system's",
 			field: func(s *Settings) any { return &s.DNS }},
+		{name: "trust-one-mirror", doc: "rules in which a single mirror may say what a tag means while the origin does not answer, such as docker; empty: two must agree",
+			field: func(s *Settings) any { return &s.TrustOneMirror }},
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 // ledger counts what clients got, and remembers the last answer for each name, so that `hither why` can tell the reasons.
 // Its methods may be called from many goroutines.
 type ledger struct {
+	hedges measure.Hedger
+
 	mu        sync.Mutex
 	status    Status
 	last      map[cache.Name]fetch.Report
@@ -177,6 +179,7 @@ func (l *ledger) snapshot() Status {
 		s.Requests[state] = n
 	}
 	s.Errors = slices.Clone(l.status.Errors)
+	s.Hedges = l.hedges.Report()
 	return s
 }
 
@@ -189,18 +192,22 @@ type tallied struct {
 // Add takes one transfer into account. One that we ended ourselves tells nothing.
 func (t tallied) Add(s measure.Sample) {
 	t.Board.Add(s)
-	if s.Outcome == measure.Canceled {
-		return
-	}
 	l := t.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.status.Fetched += s.Bytes
+	if l.status.Extra += s.Extra; s.Probe {
+		l.status.Extra += s.Bytes
+	}
+	if s.Outcome == measure.Canceled || s.Outcome == measure.Outrun {
+		return
+	}
 	n, ok := l.upstreams[s.Base]
 	if !ok && len(l.upstreams) >= maxUpstreams {
 		return
 	}
 	n.requests++
-	if s.Outcome != measure.OK && s.Outcome != measure.Missing {
+	if s.Outcome.Failed() {
 		n.failures++
 	}
 	l.upstreams[s.Base] = n

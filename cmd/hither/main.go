@@ -7,7 +7,8 @@
 // This package is the command line. One file holds one command; serve.go puts the parts of Hither together. The commands
 // speak with a running Hither through the control socket in the state directory (control.go, client.go).
 //
-// Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run. `hither run` has its command's:
+// Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run; 4 `hither mirrors` found
+// a rule without a source that works. `hither run` has its command's:
 // 128+N if a signal N ended it, and 125 if Hither failed, 126 if the command could not be run, 127 if there is none, as
 // env(1) and docker have it.
 package main
@@ -29,6 +30,7 @@ const (
 	exitFailed     = 1
 	exitUsage      = 2
 	exitNotRunning = 3
+	exitNoSource   = 4
 )
 
 func main() {
@@ -90,6 +92,8 @@ func exitStatus(err error) int {
 		return exit.Status
 	case errors.Is(err, errNotRunning):
 		return exitNotRunning
+	case isUnknown(err):
+		return exitUsage
 	}
 	return exitFailed
 }
@@ -103,7 +107,8 @@ func (a *app) root() *cobra.Command {
 			"  hither run -- npm ci     one command behind Hither, without any change to the machine\n" +
 			"  hither up                Hither for all, until Ctrl-C\n" +
 			"  eval \"$(hither env)\"     this shell behind the Hither that is up\n\n" +
-			"Exit status: 0 done, 1 failed, 2 wrong command line, 3 Hither does not run; run has its command's.",
+			"Exit status: 0 done, 1 failed, 2 wrong command line, 3 Hither does not run,\n" +
+			"4 a rule has no source that works (mirrors); run has its command's.",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              usage(cobra.NoArgs),
@@ -113,7 +118,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	root.PersistentFlags().String("config", "", "configuration file, instead of HITHER_CONFIG or your own config.toml")
 	addFlags(root.PersistentFlags(), func(k key) bool { return k.wide })
-	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.cache(), a.config(), a.version())
+	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.config(), a.version())
 	return root
 }
 

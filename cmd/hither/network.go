@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hither/forward/measure"
 	"hither/forward/transport"
 	"hither/resolver/exchange"
 )
@@ -21,6 +22,7 @@ type network struct {
 	pool   *transport.Pool
 	follow http.RoundTripper
 	bearer http.RoundTripper
+	single func(proto string) (http.RoundTripper, func(), error) // for measuring: each request on a connection of its own
 }
 
 func newNetwork(s Settings, self self, log *slog.Logger) (*network, error) {
@@ -39,14 +41,18 @@ func newNetwork(s Settings, self self, log *slog.Logger) (*network, error) {
 	n := &network{dialer: &transport.Dialer{
 		Resolver: names, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
 	}}
-	n.pool = transport.New(transport.Config{
-		Dial: n.dialer.DialContext, Proxy: n.dialer.PlainProxy, RootCAs: roots,
+	config := transport.Config{
+		Dial: n.dialer.DialContext, Datagrams: n.dialer.Datagrams, Proxy: n.dialer.PlainProxy, RootCAs: roots,
 		UserAgent: "hither/" + version() + " (registry accelerator on a developer's machine)",
-	})
+	}
+	n.pool, n.single = transport.New(config), config.Single
 	n.follow = &transport.Follow{Next: n.pool}
 	n.bearer = &transport.Follow{Next: &transport.Bearer{Next: n.pool}} // each hop has tokens of its own
 	return n, nil
 }
+
+// prober measures upstreams, by the same ways out as traffic.
+func (n *network) prober() *measure.Prober { return &measure.Prober{Single: n.single} }
 
 func (n *network) close() { n.pool.CloseIdleConnections() }
 

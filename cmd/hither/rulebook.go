@@ -23,17 +23,20 @@ import (
 
 // rulebook is the rules in force, and the user's directory that may change them while we run.
 type rulebook struct {
-	dir  string
-	log  *slog.Logger
-	set  atomic.Pointer[rules.Set]
-	seen string // what the user's files were when they were last read; only watch changes it
+	dir   string
+	state string // holds the user's choices of mirrors; empty: there are none
+	log   *slog.Logger
+	set   atomic.Pointer[rules.Set]
+	seen  string // what the user's files were when they were last read; only watch changes it
 
 	mu      sync.Mutex
-	problem string // why the files as they are now are not in force; empty: they are
+	plain   *rules.Set // the rule files without the user's choices
+	chosen  string     // the file of choices as it was when it was last read
+	problem string     // why the files as they are now are not in force; empty: they are
 }
 
 func openRulebook(s Settings, log *slog.Logger) (*rulebook, error) {
-	b := &rulebook{dir: s.Rules, log: log}
+	b := &rulebook{dir: s.Rules, state: s.State, log: log}
 	b.seen = b.look() // before they are read: what changes meanwhile is seen by watch
 	set, err := b.load()
 	if err != nil {
@@ -42,7 +45,10 @@ func openRulebook(s Settings, log *slog.Logger) (*rulebook, error) {
 	if _, err := os.Stat(b.dir); err != nil && s.From["rules"] != "default" {
 		log.Warn("the directory of your rule files is not there; they are read when it is", "dir", b.dir, "from", s.From["rules"])
 	}
-	b.set.Store(set)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.plain = set
+	b.applyLocked()
 	return b, nil
 }
 
@@ -138,6 +144,7 @@ func (b *rulebook) follow(ctx context.Context, hints <-chan struct{}, changed fu
 	pace := time.NewTicker(lookPace)
 	defer pace.Stop()
 	for {
+		b.rechoose()
 		if now := b.look(); now != b.seen {
 			if now = b.settle(ctx, now); ctx.Err() != nil {
 				return
@@ -223,7 +230,8 @@ func (b *rulebook) reload(changed func(*rules.Set) error) bool {
 		return wrong
 	}
 	b.problem = ""
-	b.set.Store(set)
+	b.plain = set
+	b.applyLocked()
 	b.log.Warn("the changed rule files are in force", "dir", b.dir, "rules", len(set.Rules()), "hosts", len(set.Hosts()))
 	return true
 }

@@ -42,6 +42,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	if err != nil {
 		return err
 	}
+	s.tellUnknownRules(book.now(), log)
 	store, err := openStore(s, log)
 	if err != nil {
 		return err
@@ -59,7 +60,12 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 
 	ledger := newLedger()
 	board := new(measure.Board)
-	fetcher := newFetcher(s, store, tallied{board, ledger}, out, ledger, log)
+	kept := &scores{State: s.State, Board: board, Log: log}
+	kept.load()
+	rounds := &measure.Rounds{
+		Prober: out.prober(), Board: tallied{board, ledger}, Targets: func() [][]measure.Target { return targetsOfAll(book.now()) },
+	}
+	fetcher := newFetcher(s, store, noticing{tallied{board, ledger}, rounds.Used}, out, ledger, log)
 	defer fetcher.Close()
 	doors := &forward.Server{
 		Rules: book.now, Fetch: ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
@@ -71,8 +77,11 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	work, ctx := errgroup.WithContext(ctx)
 	openDoors(ctx, work, doors, listeners)
 	work.Go(func() error { return book.watch(ctx, trust.extend) })
+	work.Go(func() error { return kept.run(ctx) })
+	work.Go(func() error { return untilEnd(ctx, rounds.Run) })
+	work.Go(func() error { return watchNetwork(ctx, board, rounds, out, log) })
 	work.Go(func() error {
-		h := &house{settings: s, self: self, book: book, store: store, board: board, ledger: ledger}
+		h := &house{settings: s, self: self, book: book, store: store, board: board, ledger: ledger, probe: out.prober().Probe}
 		return control.Serve(ctx, h, here, ready)
 	})
 	return work.Wait()
@@ -81,7 +90,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
 func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private,
+		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private, Hedge: &l.hedges,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
 	}
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
@@ -95,9 +104,27 @@ func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, 
 		"path":  notary.Path{},
 		"gosum": &notary.GoSum{Fetch: f.Document, Store: store, Log: log},
 		"npm":   &notary.NPM{Fetch: f.Document},
-		"tag":   notary.Tag{Head: f.Head},
+		"tag":   &notary.Tag{Head: f.Head, Poll: f.Poll, TrustOne: s.TrustOneMirror, Log: log},
 	}
 	return f
+}
+
+// untilEnd runs what ends with ctx, and says so as an error that nobody waits for.
+func untilEnd(ctx context.Context, run func(context.Context) error) error {
+	if err := run(ctx); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// watchNetwork forgets what a change of the network made wrong: what was measured, and the connections of the old one.
+func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network, log *slog.Logger) error {
+	return netwatch{Changed: func(why string) {
+		log.Info("measuring anew", "because", why)
+		board.Doubt()
+		out.pool.CloseIdleConnections()
+		rounds.Wake()
+	}}.Run(ctx)
 }
 
 // openDoors lets clients in until ctx ends, and then lets those who are in leave.

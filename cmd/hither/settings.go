@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"hither/rules"
 )
 
 // defaultListen is Clash's usual port too, because people know it; up says so if the two meet.
@@ -30,6 +33,8 @@ type Settings struct {
 	CAFiles       []string
 	Private       []string
 	DNS           []string // servers for our own look-ups, ADDRESS or ADDRESS:PORT; empty: those the system is set up with
+
+	TrustOneMirror []string // names of rules in which one mirror may say what a tag means while the origin is silent
 
 	Config string            // the file that was read; it need not exist
 	From   map[string]string // where each key's value comes from: "default", "FILE:LINE", "HITHER_LISTEN", "--listen"
@@ -209,6 +214,22 @@ func (s *Settings) check() error {
 		return fmt.Errorf("%s: upstream-proxy: %w", s.From["upstream-proxy"], err)
 	}
 	return nil
+}
+
+// tellUnknownRules warns of names in trust-one-mirror that mean nothing. It is no error: rule files come and go.
+func (s *Settings) tellUnknownRules(set *rules.Set, log *slog.Logger) {
+	if names := s.unknownRules(set); len(names) > 0 {
+		log.Warn("trust-one-mirror names rules that ask no mirrors what a tag means; correct the names", "names", names, "from", s.From["trust-one-mirror"])
+	}
+}
+
+// unknownRules are the names that no rule has, or one that asks no mirrors.
+func (s *Settings) unknownRules(set *rules.Set) []string {
+	return slices.DeleteFunc(slices.Clone(s.TrustOneMirror), func(name string) bool {
+		return slices.ContainsFunc(set.Rules(), func(r *rules.Rule) bool {
+			return r.Name == name && slices.ContainsFunc(r.Paths, func(p rules.Path) bool { return p.From == rules.FromQuorum })
+		})
+	})
 }
 
 // checkListen refuses what would make an open proxy.

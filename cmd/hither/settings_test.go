@@ -7,6 +7,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"hither/rules"
+	rulesd "hither/rules.d"
 )
 
 // load reads settings in a home whose config.toml is file.
@@ -101,6 +104,19 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 			contains(t, err.Error(), row.want...)
 		})
 	}
+}
+
+func TestNamesInTrustOneMirrorThatMeanNothingAreTold(t *testing.T) {
+	skipElsewhere(t)
+	set, err := rules.Load(rulesd.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := loadWith(t, `trust-one-mirror = ["docker", "npm", "dokcer"]`, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "unknown", strings.Join(s.unknownRules(set), " "), "npm dokcer")
 }
 
 func TestAFileThatWasNamedMustExist(t *testing.T) {

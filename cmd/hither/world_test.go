@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/forward/fetch"
+	"hither/forward/measure"
 )
 
 // TestMain lets the test binary be the program, so that signals and exit statuses are the real ones.
@@ -104,6 +106,8 @@ type fakeHither struct {
 	starts  atomic.Int64
 	removed atomic.Value // what Remove was asked for
 	lost    int64        // what Verify finds
+	survey  Survey       // what Survey finds
+	chose   atomic.Value // what Choose was asked for
 }
 
 func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
@@ -158,6 +162,24 @@ func (f *fakeHither) Verify(_ context.Context, progress func(Verification)) erro
 	return nil
 }
 
+func (f *fakeHither) Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
+	r := surveyed()
+	for i := range ask.Count {
+		progress(SurveyLine{Done: i + 1, Total: ask.Count, Rule: "go", Result: &r})
+	}
+	if slices.Contains(ask.Rules, "nothing") {
+		return Survey{}, unknown("there is no rule %q: name one of go, npm", "nothing")
+	}
+	return f.survey, ctx.Err()
+}
+
+func (f *fakeHither) History(context.Context) ([]History, error) { return nil, nil }
+
+func (f *fakeHither) Choose(_ context.Context, c ChoiceChange) (string, error) {
+	f.chose.Store(c)
+	return "done as told", nil
+}
+
 func (f *fakeHither) Remove(_ context.Context, url string, all bool) (Removal, error) {
 	f.removed.Store(fmt.Sprint(url, " ", all))
 	return Removal{Names: 1, Bytes: 1024}, nil
@@ -171,7 +193,7 @@ func explained(now time.Time) Explanation {
 		Cached:  &cache.Entry{Digest: digest.Of(digest.SHA256, make([]byte, 32)), Size: 2048, Source: "https://mirror.example", Vouched: "npm", Checked: now.Add(-time.Hour), Took: 310 * time.Millisecond},
 		Present: true, Fresh: true,
 		Last: &fetch.Report{State: fetch.Hit, When: now.Add(-time.Minute), Bytes: 2048, Saved: 310 * time.Millisecond,
-			Tries: []fetch.Try{{Base: "https://slow.example", Outcome: 3, Wait: time.Second, Took: time.Second, Err: "it stalled"}}},
+			Tries: []fetch.Try{{Base: "https://slow.example", Outcome: measure.Broken, Wait: time.Second, Took: time.Second, Err: "it stalled"}}},
 		Sources: []ExplanationSource{{URL: "https://mirror.example/a", Why: "fastest lately"}, {URL: "https://registry.npmjs.org/a", Origin: true}},
 	}
 }

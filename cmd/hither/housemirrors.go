@@ -1,0 +1,93 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+// surveyWait is between two looks whether another survey is over.
+const surveyWait = 100 * time.Millisecond
+
+// Survey implements daemon. One survey is under way at a time, so that they do not measure each other.
+func (h *house) Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
+	for !h.surveying.TryLock() {
+		select {
+		case <-ctx.Done():
+			return Survey{}, ctx.Err()
+		case <-time.After(surveyWait):
+		}
+	}
+	defer h.surveying.Unlock()
+	s := surveyor{Probe: h.probe, Board: h.board, Daemon: true}
+	return s.Survey(ctx, h.book.now(), ask, progress)
+}
+
+// History implements daemon.
+func (h *house) History(context.Context) ([]History, error) {
+	return histories(h.book.now(), h.board, time.Now().Add(-heatSpan)), nil
+}
+
+// Choose implements daemon.
+func (h *house) Choose(_ context.Context, change ChoiceChange) (string, error) {
+	return h.book.choose(change)
+}
+
+// sources tells who would be asked now, and why in that order. Where no authority names the bytes, the origin goes first.
+func (h *house) sources(m rules.Match, e *Explanation) {
+	if !e.keeps() {
+		origin := m.Origins()[0]
+		e.Sources = []ExplanationSource{{URL: origin.URL, Origin: true, Why: "the request goes there as it comes"}}
+		return
+	}
+	byBase := make(map[string]rules.Source)
+	var bases []string
+	for _, s := range m.Sources() {
+		byBase[s.Base] = s
+		bases = append(bases, s.Base)
+	}
+	places := rank(h.board, m.Rule, bases, objectOf(m, e))
+	first := m.Path.Notary == "" && m.Path.From == rules.FromAny
+	if first {
+		slices.SortStableFunc(places, func(a, b measure.Place) int {
+			return cmp.Compare(rankOrigin(byBase[a.Base]), rankOrigin(byBase[b.Base]))
+		})
+	}
+	for _, p := range places {
+		e.Sources = append(e.Sources, newExplanationSource(p, byBase[p.Base], m.Rule.Pin, first))
+	}
+	if len(places) > 1 {
+		e.Choice = newChoice(places, m.Rule.Pin, func(base string) bool { return byBase[base].Origin })
+		e.Choice.Reason = e.Sources[0].Why
+	}
+}
+
+// objectOf is what the board is told of an object when it is fetched.
+func objectOf(m rules.Match, e *Explanation) measure.Object {
+	o := measure.Object{Name: m.Name, Changes: m.Path.Keep != rules.Forever}
+	if e.Cached != nil {
+		o.Size = e.Cached.Size
+	}
+	return o
+}
+
+func newExplanationSource(p measure.Place, s rules.Source, pin string, first bool) ExplanationSource {
+	out := ExplanationSource{
+		URL: s.URL, Origin: s.Origin, Why: cmp.Or(p.Reason, "not asked yet"), State: p.State, Pinned: pin != "" && p.Base == pin, Hole: p.Hole, Behind: p.Behind,
+	}
+	if first && s.Origin {
+		out.Why += "; before the mirrors, because no authority names these bytes"
+	}
+	return out
+}
+
+func rankOrigin(s rules.Source) int {
+	if s.Origin {
+		return 0
+	}
+	return 1
+}

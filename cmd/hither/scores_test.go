@@ -1,0 +1,58 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hither/forward/measure"
+)
+
+func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
+	said := &journal{}
+	first := &scores{State: t.TempDir(), Board: new(measure.Board), Log: slog.New(slog.NewTextHandler(said, nil))}
+	first.load()
+	first.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * ms, Took: 21 * ms})
+	first.Board.Add(measure.Sample{Base: "https://liar.test", Outcome: measure.WrongBytes, Took: 21 * ms})
+	first.save()
+	path := filepath.Join(first.State, scoresName)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	first.save()
+	again, _ := os.Stat(path)
+	same(t, "what did not change is not written", again.ModTime().Unix(), 1)
+	same(t, "permissions", keepsOut(info.Mode()), true)
+	second := &scores{State: first.State, Board: new(measure.Board), Log: first.Log}
+	second.load()
+	for _, s := range second.Board.Report() {
+		if s.Base == "https://liar.test" {
+			same(t, "the liar", s.State, measure.Quarantined)
+		}
+	}
+	same(t, "upstreams", len(second.Board.Report()), 2)
+	same(t, "said", said.String(), "")
+}
+
+func keepsOut(mode os.FileMode) bool { return mode.Perm()&0o077 == 0 || os.PathSeparator == '\\' }
+
+func TestDamagedScoresArePutAside(t *testing.T) {
+	said := &journal{}
+	s := &scores{State: t.TempDir(), Board: new(measure.Board), Log: slog.New(slog.NewTextHandler(said, nil))}
+	path := filepath.Join(s.State, scoresName)
+	write(t, path, []byte(`{"version":1,"bases":{"x":`))
+	s.load()
+	contains(t, said.String(), path, "measuring begins anew", ".damaged")
+	if _, err := os.Stat(path + ".damaged"); err != nil {
+		t.Error(err)
+	}
+	s.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * ms, Took: 21 * ms})
+	s.save()
+	same(t, "a new one", readScores(s.State, new(measure.Board)), nil)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+// probed is a registry of which everybody can be measured.
+func probed(t *testing.T) *rules.Set {
+	t.Helper()
+	dir := t.TempDir()
+	text := strings.Replace(registry, "[[path]]", "[[mirror]]\nurl = \"https://near.test/second\"\n[[mirror]]\nurl = \"https://shut.test\"\noff = \"it says so\"\n"+
+		"[probe]\npath = \"/list/a\"\nwhy = \"a test\"\nnewest = \"/newest\"\nfield = \"v\"\n[[path]]", 1)
+	write(t, filepath.Join(dir, "reg.toml"), []byte(text))
+	write(t, filepath.Join(dir, "bare.toml"), []byte("name = \"bare\"\n[[host]]\nname = \"bare.test\"\n[[path]]\nmatch = \"/{x...}\"\nkeep = \"never\"\n"))
+	set, err := rules.Load(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestASurveyIsPolite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		busy, most, asked := map[string]int{}, 0, 0
+		s := &surveyor{Board: new(measure.Board), Probe: func(_ context.Context, target measure.Target, proto string) measure.Result {
+			u, _ := url.Parse(target.URL)
+			mu.Lock()
+			asked++
+			busy[u.Host]++
+			if busy[u.Host] > 1 {
+				t.Errorf("asked at once at %s\n got %d\nwant 1", u.Host, busy[u.Host])
+			}
+			most = max(most, busy["near.test"]+busy["far.test"]+busy["reg.test"])
+			mu.Unlock()
+			<-time.After(30 * time.Millisecond)
+			mu.Lock()
+			busy[u.Host]--
+			mu.Unlock()
+			r := measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Newest: "2", Origin: target.Origin}
+			r.Phases.Wait, r.Phases.Total = 20*ms, 30*ms // the rest is the connection
+			r.Status = 200
+			switch {
+			case u.Host == "far.test":
+				r.Outcome, r.Err = measure.Broken, "connection refused"
+			case proto == "h3":
+				r.Outcome, r.Unspoken = measure.Canceled, true
+			case !target.Origin:
+				r.Newest, r.Phases.Wait, r.Phases.Total = "1", 5*ms, 15*ms
+			}
+			return r
+		}}
+		lines := 0
+		began := time.Now()
+		got, err := s.Survey(t.Context(), probed(t), surveyAsk{Count: 2, Interval: time.Second, Protos: []string{"", "h3"}}, func(l SurveyLine) {
+			lines++
+			same(t, "progress", l.Done, lines)
+			same(t, "of", l.Total, 16)
+		})
+		same(t, "error", err, nil)
+		same(t, "took", time.Since(began), time.Second+120*ms) // near.test has four questions a round, one after the other
+		same(t, "asked", asked, 16)
+		same(t, "hosts at once", most, 3)
+		bare, reg := got.Rules[0], got.Rules[1]
+		same(t, "a rule without a probe", bare.Measured, false)
+		contains(t, bare.Note, "bare.toml has no [probe]")
+		same(t, "works", reg.Working, true)
+		same(t, "choice", reg.Choice != nil && strings.HasPrefix(reg.Choice.Base, "https://near.test"), true)
+		same(t, "upstreams", len(reg.Upstreams), 5)
+		same(t, "the last is off", reg.Upstreams[4].Off, "it says so")
+		for _, u := range reg.Upstreams[:4] {
+			want := map[string]string{"https://reg.test": "current", "https://near.test": "behind", "https://near.test/second": "behind", "https://far.test": "behind"}[u.Base]
+			if u.Base != "https://far.test" {
+				same(t, u.Base+": newest", u.Measured[0].Newest, want)
+			}
+			same(t, u.Base+": not h3", u.Measured[1].OK, 0)
+		}
+	})
+}
+
+func TestASurveyThatIsLeftEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &surveyor{Board: new(measure.Board), Probe: func(context.Context, measure.Target, string) measure.Result {
+		cancel()
+		return measure.Result{}
+	}}
+	_, err := s.Survey(ctx, probed(t), surveyAsk{Count: 100, Interval: time.Hour}, func(SurveyLine) { t.Error("told what was cut short") })
+	same(t, "error", err, context.Canceled)
+	same(t, "nothing was learned", len(s.Board.Report()), 0)
+}
+
+// A mirror is measured with the rule's own probe, and judged by its digest.
+func TestTargets(t *testing.T) {
+	set, err := rules.Load(os.DirFS(filepath.Join("..", "..", "rules.d")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range targetsOfAll(set) {
+		if !list[0].Origin {
+			t.Errorf("first\n got %s\nwant an origin", list[0].URL)
+		}
+		for _, target := range list {
+			if !strings.HasPrefix(target.URL, target.Base+"/") || target.Newest != "" && !strings.HasPrefix(target.Newest, target.Base+"/") {
+				t.Errorf("\n got %+v\nwant URLs below the base", target)
+			}
+			if target.Check != nil && target.Check([]byte("another thing")) == nil {
+				t.Errorf("%s\n got no error for wrong bytes\nwant one", target.URL)
+			}
+		}
+	}
+}

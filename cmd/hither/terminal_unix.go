@@ -1,0 +1,23 @@
+//go:build !windows
+
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminalSize tells the columns and rows of a terminal; ok is false for what is none.
+func terminalSize(w io.Writer) (columns, rows int, ok bool) {
+	file, ok := w.(*os.File)
+	if !ok {
+		return 0, 0, false
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0, false
+	}
+	return int(size.Col), int(size.Row), true
+}
