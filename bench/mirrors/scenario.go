@@ -1,0 +1,93 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// scenario is an experiment.
+type scenario struct {
+	name  string
+	about string
+	links []link // the first is the origin's
+	run   func(context.Context, *lab, *report) error
+}
+
+// link is a far link as it is at the beginning.
+type link struct {
+	name   string
+	rtt    float64 // milliseconds
+	jitter float64 // ± milliseconds one way
+	loss   float64 // percent each way
+	rate   float64 // Mbit/s
+}
+
+// String describes it for the head of a scenario.
+func (l link) String() string {
+	if l.loss >= 100 {
+		return fmt.Sprintf("%s dead", l.name)
+	}
+	return fmt.Sprintf("%s %g ms ±%g, %g %% loss, %g Mbit/s", l.name, l.rtt, 2*l.jitter, l.loss, l.rate)
+}
+
+// limits of one scenario. One that is not done by then is wrong, or the product is.
+const (
+	limit      = 3*time.Minute + 30*time.Second
+	shortLimit = 90 * time.Second
+)
+
+func scenarios() []scenario {
+	five := []link{
+		{"origin", 220, 3, 1, 20},
+		{"near", 30, 1, 0.1, 12}, // best for what is small
+		{"mid", 60, 1, 0, 100},   // best for all else
+		{"far", 90, 2, 0.5, 20},
+		{"dead", 30, 0, 100, 100},
+	}
+	return []scenario{
+		{"links", "the emulator itself: are the links as they were ordered?", []link{
+			{"origin", 220, 0, 0, 20}, {"fast", 20, 0, 0, 100}, {"wide", 60, 0, 0, 80}, {"slow", 30, 0, 0, 2},
+		}, measureLinks},
+		{"choice", "from a cold start, after how many requests is the best source chosen for good?", five, choice},
+		{"kill", "the best link dies in mid-download, and comes back", []link{
+			{"origin", 220, 3, 1, 20}, {"first", 40, 1, 0, 40}, {"second", 60, 1, 0, 40}, {"third", 80, 1, 0, 40},
+		}, kill},
+		{"parts", "one large object over links of 20, 20 and 40 Mbit/s, beside curl from each", []link{
+			{"origin", 60, 1, 0, 20}, {"east", 40, 1, 0, 20}, {"west", 50, 1, 0, 40},
+		}, parts},
+		{"lossy", "one link of 100 ms, 0.5 % loss and 50 Mbit/s: Hither beside one connection of curl", []link{
+			{"origin", 100, 0, 0.5, 50},
+		}, lossy},
+		{"extra", "what hedges and probes cost, over a mixed run", five, extra},
+	}
+}
+
+// run gives a scenario its lab, and its time.
+func (s *site) run(ctx context.Context, what scenario, r *report) (err error) {
+	most := limit
+	if s.short {
+		most = shortLimit
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("it was not done within %s", most))
+	defer cancel()
+	began := time.Now()
+	fmt.Fprintf(r.text, "\n%s: %s\n", what.name, what.about)
+	for _, l := range what.links {
+		fmt.Fprintf(r.text, "  link %s\n", l)
+	}
+	l, err := s.build(ctx, what.links)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	err = what.run(ctx, l, r)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	r.Took = time.Since(began).Seconds()
+	l.judgeEmulator(ctx, r)
+	return err
+}

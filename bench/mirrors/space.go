@@ -1,0 +1,104 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// prefix is how all that the lab makes on the machine begins.
+const prefix = "hither-"
+
+// client is the namespace of the near end.
+const clientSpace = prefix + "client"
+
+// space is the namespace of a server.
+func space(server string) string { return prefix + server }
+
+// addSpace makes a namespace with a hosts file of its own (`ip netns exec` mounts it) and without any name server.
+func addSpace(ctx context.Context, name, hosts string) error {
+	if err := command(ctx, "ip", "netns", "add", name); err != nil {
+		return err
+	}
+	dir := filepath.Join("/etc/netns", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for file, text := range map[string]string{"hosts": hosts, "resolv.conf": ""} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := command(ctx, "ip", "-n", name, "link", "set", "lo", "up"); err != nil {
+		return err
+	}
+	// What the kernel remembers of one connection would decide how the next begins. IPv6 would only chatter.
+	return command(ctx, "ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_no_metrics_save=1", "net.ipv6.conf.default.disable_ipv6=1")
+}
+
+// removeSpace also removes one that is half made.
+func removeSpace(ctx context.Context, name string) {
+	_ = command(ctx, "ip", "netns", "del", name) // it may not be there
+	_ = os.RemoveAll(filepath.Join("/etc/netns", name))
+	_ = os.Remove("/etc/netns") // only if nobody else has something there
+}
+
+// leftovers are the namespaces of a run that was killed.
+func leftovers() (names []string) {
+	for _, dir := range []string{"/var/run/netns", "/etc/netns"} {
+		found, _ := filepath.Glob(filepath.Join(dir, prefix+"*")) // the pattern is good
+		for _, path := range found {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	return names
+}
+
+// within calls f in a namespace: sockets that it makes belong there for ever. The thread is given up afterwards, for no
+// other goroutine may find itself in a strange network; so f must not start processes, which would die with it.
+func within(name string, f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // without an unlock: the thread ends with the goroutine
+		result <- enter(name, f)
+	}()
+	return <-result
+}
+
+func enter(name string, f func() error) error {
+	file, err := os.Open(filepath.Join("/var/run/netns", name))
+	if err != nil {
+		return fmt.Errorf("open the namespace: %w", err)
+	}
+	defer file.Close()
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter the namespace %s: %w; run this as root", name, err)
+	}
+	return f()
+}
+
+// command runs a program to its end. What it said is in the error.
+func command(ctx context.Context, name string, args ...string) error {
+	_, err := output(ctx, name, args...)
+	return err
+}
+
+// output runs a program and returns its standard output.
+func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, name, args...)
+	c.SysProcAttr = dieWithUs()
+	var said, complaint strings.Builder
+	c.Stdout, c.Stderr = &said, &complaint
+	if err := c.Run(); err != nil {
+		return []byte(said.String()), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return []byte(said.String()), nil
+}
