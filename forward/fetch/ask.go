@@ -3,9 +3,9 @@ package fetch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"hither/forward/measure"
@@ -223,12 +223,15 @@ func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http
 	if accept := w.req.Match.Accept(); accept != "" {
 		req.Header.Set("Accept", accept)
 	}
-	if t.offset = w.offset(src); w.afresh == src.Base {
-		t.offset, w.afresh = 0, ""
+	t.offset, t.upto = w.offset(src), w.stretch(src)
+	if w.afresh == src.Base {
+		t.offset, t.upto, w.afresh = 0, 0, ""
 	}
 	switch {
+	case t.upto > 0:
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", t.offset, t.upto-1))
 	case t.offset > 0:
-		req.Header.Set("Range", "bytes="+strconv.FormatInt(t.offset, 10)+"-")
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", t.offset))
 	case w.word.pending() || w.want != "":
 	default:
 		req.Header.Set("Accept-Encoding", "gzip")
@@ -236,6 +239,9 @@ func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http
 	}
 	return req, nil
 }
+
+// ranged says that only a part was asked for.
+func (t *carried) ranged() bool { return t.offset > 0 || t.upto > 0 }
 
 // condition makes the request conditional if src is who gave us what is kept.
 func (w *fill) condition(req *http.Request, src rules.Source) bool {

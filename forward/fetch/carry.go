@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,11 +32,13 @@ type carried struct {
 	index       int // in fill.tries
 	verdict     verdict
 	offset      int64 // the first byte that was asked for
+	upto        int64 // the first byte that was not, because others are to send it; 0: all were
 	conditional bool  // it was asked only whether what is kept is right
 	header      map[string]string
 	body        []byte        // of a 404
 	retry       time.Duration // for how long it wants to be left alone
 	extra       int64         // bytes that were thrown away
+	busy        time.Duration // while it sent parts; 0: it sent none, or all
 }
 
 // spoolAll is the size up to which a body is spooled whole before the client sees any of it: then a bad source can be
@@ -52,7 +55,7 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 	} else {
 		err = plain(err)
 	}
-	a.Took = w.f.now().Sub(a.began)
+	a.Took = cmp.Or(a.busy, w.f.now().Sub(a.began))
 	if err == nil {
 		return
 	}
@@ -99,19 +102,23 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 	if w.splits(a) {
 		return w.parts(ctx, a)
 	}
-	return w.pour(a, body, size)
+	return w.pour(ctx, a, body, size)
 }
 
 // prepare opens the spool, or begins it again if the source cannot go on where the last one stopped.
 func (w *fill) prepare(resp *http.Response, size int64, t *carried) error {
-	if resp.StatusCode == http.StatusPartialContent {
-		total, err := rangeTotal(resp, t.offset)
+	partial := resp.StatusCode == http.StatusPartialContent
+	if partial {
+		total, err := rangeTotal(resp, t.offset, t.upto)
 		if err != nil {
 			w.afresh, t.Outcome = t.Base, measure.Short
 			return err
 		}
 		size = total
 	} else {
+		t.upto = 0
+	}
+	if !partial || t.offset == 0 {
 		if err := w.begin(size); err != nil {
 			w.refuse(t, err)
 			return err

@@ -34,7 +34,6 @@ type fill struct {
 	alone   bool           // all bytes must come from one source: parts of several were wrong together
 	suspect []generation   // mixed bytes that were wrong, to be compared with the right ones
 	mates   []*carried     // who sent parts beside the source that is weighed
-	fled    bool           // a source was left because it was slow
 	told    bool           // a stranger has heard the name
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time

@@ -126,16 +126,19 @@ func TestAFasterSourceThatBreaksOffIsFollowedByTheSlowerWhoAreRacedAgain(t *test
 	})
 }
 
-func TestABodyFarSlowerThanTheRunnerUpGoesOnThere(t *testing.T) {
+func TestABodyThatIsSlowGetsHelp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.public()
-		body := noise(3 << 20)
+		w.parts, w.board.heard = true, nil
+		body := noise(1 << 20)
 		path := w.blob(body)
-		w.hosts["near"].rate, w.hosts["reg"].rate = 16<<10, 1<<20
-		w.board.rate = map[string]float64{"near": 1 << 20, "reg": 1 << 20}
-		expect(t, w.get(path), fmt.Sprintf("3145728 bytes %s from reg (miss) after [near reg bytes=%d-]", sum(body)[7:15], 48<<10))
-		expect(t, fmt.Sprint(w.board.outcomes("near")), "[outrun]")
+		w.hosts["near"].rate, w.hosts["reg"].rate, w.hosts["far"].rate = 32<<10, 1<<20, 1<<20
+		began := time.Now()
+		w.mustGet(path, body)
+		if got, alone := time.Since(began), 32*time.Second; got > alone/4 {
+			t.Errorf("\ngot  it after %v of virtual time\nwant it far sooner than the slow one alone, which needs %v", got, alone)
+		}
 	})
 }
 
@@ -253,4 +256,38 @@ func TestAServerThatIgnoresRangeSendsOneStream(t *testing.T) {
 			t.Errorf("of near the board heard\ngot  %v\nwant [ok]", got)
 		}
 	})
+}
+
+// What is usually large is asked for in parts from the first byte on: to hang up in the middle costs what is under way.
+func TestOfAUsuallyLargeKindOnlyTheBeginningIsAskedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		size    int
+		noRange bool
+	}{"another large one": {24 << 20, false}, "a small one this time": {9, false}, "of exactly the first part": {1 << 20, false}, "from one who ignores it": {24 << 20, true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.public()
+				w.mustGet(w.blob(noise(16<<20)), noise(16<<20))
+				w.mustGet(w.blob(noise(15<<20)), noise(15<<20))
+				w.mustGet(w.blob(noise(14<<20)), noise(14<<20))
+				first := ""
+				w.parts = true
+				for _, h := range w.hosts {
+					h.noRange, h.rate = c.noRange, 8<<20
+					h.wild = func(req *http.Request) *http.Response {
+						w.mu.Lock()
+						defer w.mu.Unlock()
+						if first == "" {
+							first = req.Header.Get("Range")
+						}
+						return h.answer(req)
+					}
+				}
+				body := noise(c.size)
+				w.mustGet(w.blob(body), body)
+				expect(t, first, "bytes=0-1048575")
+			})
+		})
+	}
 }

@@ -34,8 +34,8 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 			t.body = explanation(resp)
 		}
 		return src.Origin, fmt.Errorf("answered %d", code)
-	case code == http.StatusOK, code == http.StatusPartialContent && t.offset > 0:
-	case code == http.StatusRequestedRangeNotSatisfiable && t.offset > 0:
+	case code == http.StatusOK, code == http.StatusPartialContent && t.ranged():
+	case code == http.StatusRequestedRangeNotSatisfiable && t.ranged():
 		w.afresh, t.Outcome = src.Base, measure.Canceled // perhaps too much came before
 		return true, fmt.Errorf("has nothing behind byte %d", t.offset)
 	default:
@@ -149,15 +149,19 @@ func (a *atMost) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rangeTotal checks a 206 (RFC 9110, section 14.4): it must begin where we asked, and tell the whole length.
-func rangeTotal(resp *http.Response, offset int64) (int64, error) {
+// rangeTotal checks a 206 (RFC 9110, section 14.4): it must begin where we asked, end where we asked (upto; 0: at the end),
+// and tell the whole length.
+func rangeTotal(resp *http.Response, offset, upto int64) (int64, error) {
 	said := resp.Header.Get("Content-Range")
 	rest, ok := strings.CutPrefix(said, "bytes "+strconv.FormatInt(offset, 10)+"-")
 	last, total, cut := strings.Cut(rest, "/")
 	size, err := strconv.ParseInt(total, 10, 64)
 	end, err2 := strconv.ParseInt(last, 10, 64)
-	lied := resp.ContentLength >= 0 && resp.ContentLength != size-offset
-	if !ok || !cut || err != nil || err2 != nil || end != size-1 || size <= offset || lied {
+	if upto == 0 || upto > size {
+		upto = size
+	}
+	lied := resp.ContentLength >= 0 && resp.ContentLength != upto-offset
+	if !ok || !cut || err != nil || err2 != nil || end != upto-1 || upto <= offset || lied {
 		return 0, fmt.Errorf("answered a request for bytes from %d with Content-Range %q", offset, said)
 	}
 	return size, nil

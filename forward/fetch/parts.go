@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"hither/forward/measure"
 	"hither/forward/split"
@@ -16,19 +17,38 @@ import (
 )
 
 const (
-	// splitFrom is the least rest of a body that is worth more than one connection.
+	// splitFrom is the least rest of a body that is worth more than one connection from the first.
 	splitFrom = 4 << 20
+	// likelyFrom is the usual size of a kind from which on only the beginning is asked for first. To ask for all and then
+	// hang up would cost what is under way.
+	likelyFrom = 1 << 20
+	// A first stretch is what a source sends in about a second, within these bounds.
+	minStretch, maxStretch = 1 << 20, 8 << 20
 	// carriers is how many sources send parts of one body at once.
 	carriers = 4
 	// maxSplits is how many bodies come in parts at once. So many together need no more connections, and files are few.
 	maxSplits = 16
 )
 
-// splits says whether the rest of a body is fetched in parts: a digest pins it, so that parts of several senders fit, and
-// it is large.
+// splittable says that parts of several senders fit, because a digest pins the bytes, and that one body more may come so.
+func (w *fill) splittable() bool {
+	return w.want.Pins() && !w.alone && w.f.splits.Load() < maxSplits
+}
+
+// stretch is the end of the first part to ask a source for; 0: ask for all.
+func (w *fill) stretch(src rules.Source) int64 {
+	if w.expected() < likelyFrom || !w.splittable() {
+		return 0
+	}
+	return w.offset(src) + min(max(int64(w.f.Board.Rate(src.Base)), minStretch), maxStretch)
+}
+
+// splits says whether the rest of a body, of which the head has just come, is fetched in parts.
 func (w *fill) splits(a *asking) bool {
-	rest := a.resp.ContentLength
-	return rest >= splitFrom && w.want.Pins() && !w.alone && !coded(a.resp) && w.f.splits.Load() < maxSplits
+	if size := w.spool.known(); a.upto > 0 {
+		return a.upto < size
+	}
+	return a.resp.ContentLength >= splitFrom && w.splittable() && !coded(a.resp)
 }
 
 // parts fetches the rest of a body over several connections, and from several sources if that is faster. The answer that
@@ -37,9 +57,9 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	a.watch.rest()
 	w.f.splits.Add(1)
 	defer w.f.splits.Add(-1)
-	team, full := w.team(a), false
+	team, full, began := w.team(a), false, w.f.now()
 	job := split.Job{
-		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, Memory: &w.f.waiting,
+		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
 			return w.open(ctx, team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == s.Base })], lane, from, to)
 		},
@@ -52,11 +72,14 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	for _, src := range team {
 		job.Sources = append(job.Sources, split.Source{Base: src.Base, Rate: w.f.Board.Rate(src.Base)})
 	}
+	if a.Bytes > 0 { // it turned out to be slow
+		job.Sources[0].Rate = float64(a.Bytes) / max(began.Sub(a.began)-a.Wait, time.Millisecond).Seconds()
+	}
 	result, err := job.Run(ctx)
 	for _, p := range result.Parts {
 		w.sent = join(w.sent, p)
 	}
-	w.tally(a, team, result)
+	w.tally(a, team, result, began)
 	switch {
 	case err == nil:
 		a.verdict = whole
@@ -81,7 +104,7 @@ func (w *fill) team(a *asking) []rules.Source {
 }
 
 // tally makes a try of what each source did.
-func (w *fill) tally(a *asking, team []rules.Source, result split.Result) {
+func (w *fill) tally(a *asking, team []rules.Source, result split.Result, began time.Time) {
 	for _, sum := range result.Tallies {
 		t := a.carried
 		if sum.Base != a.Base {
@@ -91,8 +114,8 @@ func (w *fill) tally(a *asking, team []rules.Source, result split.Result) {
 		if sum.Err != nil {
 			t.Err = sum.Err.Error()
 		}
-		if sum.Base != a.Base {
-			t.Wait, t.Took = sum.Wait, sum.Wait+sum.Busy
+		if t.busy = began.Sub(a.began) + sum.Busy; sum.Base != a.Base {
+			t.Wait, t.Took = sum.Wait, max(sum.Busy, sum.Wait)
 		}
 	}
 }

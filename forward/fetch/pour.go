@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,11 +34,11 @@ func (w *fill) stall(size int64) time.Duration {
 }
 
 // pour moves a body of size bytes (-1: who knows) into the spool, looking at the clock all the while.
-func (w *fill) pour(a *asking, body io.Reader, size int64) error {
+func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	mark, stall := int64(pace), w.stall(size)
-	slow := w.slowness(size)
+	since := time.Now()
 	a.watch.reset(stall, "no byte came")
 	for {
 		n, err := body.Read(*buf)
@@ -64,10 +65,8 @@ func (w *fill) pour(a *asking, body io.Reader, size int64) error {
 			return plain(io.ErrUnexpectedEOF)
 		case err != nil:
 			return plain(err)
-		case slow.far(a.Bytes):
-			a.Outcome = measure.Outrun
-			w.flee(slow.rival)
-			return errSlow
+		case w.slow(a, size, since):
+			return w.parts(ctx, a)
 		}
 	}
 }
@@ -86,63 +85,21 @@ func (w *fill) write(base string, p []byte) error {
 	return nil
 }
 
-// errSlow ends a transfer that another source would finish far sooner.
-var errSlow = errors.New("was far slower than another source usually is")
-
 const (
-	// slowLook is how long a source is looked at before it is called slow.
-	slowLook = 3 * time.Second
-	// slowTimes is how many times longer than another it may need for the rest; slowLook more is forgiven, too.
-	slowTimes = 4
+	// lateSplit is how long a body is looked at before it is called slow, and how long the rest of one must take at least.
+	lateSplit = time.Second
+	// splitLate is the least rest of a slow body that is worth more than one connection.
+	splitLate = 128 << 10
 )
 
-// slowness finds out that a source needs far longer for the rest than another would. The zero value never does.
-type slowness struct {
-	size  int64
-	rival string
-	rate  float64 // of the rival, in bytes a second
-	since time.Time
-	from  int64 // bytes at since
-}
-
-// slowness looks for a rival, once a fill: the line itself may have become slow, and then everybody is.
-func (w *fill) slowness(size int64) (s slowness) {
-	if w.fled || size < little || !w.want.Pins() {
-		return s
-	}
-	for _, src := range w.queue {
-		if rate := w.f.Board.Rate(src.Base); rate > s.rate && w.mayHedge(src) {
-			s = slowness{size: size, rival: src.Base, rate: rate, since: time.Now()}
-		}
-	}
-	return s
-}
-
-// far says that it is so.
-func (s *slowness) far(bytes int64) bool {
-	if s.rate == 0 {
+// slow says that the rest of a body, of size bytes in all, takes so long that others should help. Only where a digest pins
+// the bytes do theirs fit.
+func (w *fill) slow(a *asking, size int64, since time.Time) bool {
+	elapsed, rest := time.Since(since), size-a.Bytes
+	if elapsed < lateSplit || rest < splitLate || !w.splittable() {
 		return false
 	}
-	elapsed := time.Since(s.since)
-	if elapsed < slowLook {
-		return false
-	}
-	rest := float64(s.size - bytes)
-	mine := rest * elapsed.Seconds() / float64(max(bytes-s.from, 1))
-	s.since, s.from = time.Now(), bytes
-	return mine > slowTimes*rest/s.rate+slowLook.Seconds()
-}
-
-// flee has the rival asked next.
-func (w *fill) flee(rival string) {
-	w.fled = true
-	for i, src := range w.queue {
-		if src.Base == rival {
-			copy(w.queue[1:i+1], w.queue[:i])
-			w.queue[0] = src
-			return
-		}
-	}
+	return float64(rest)/float64(a.Bytes)*elapsed.Seconds() > lateSplit.Seconds()
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}

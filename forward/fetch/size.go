@@ -29,13 +29,13 @@ func (w *fill) kind() string { return w.req.Rule.Name + " " + w.req.Path.Pattern
 // sizesLife is for how long a usual size is remembered.
 const sizesLife = 30 * 24 * time.Hour
 
-// learn takes a size into the usual one: a geometric mean, since sizes differ by powers of ten.
+// learn takes a size into the usual one: a geometric mean, since sizes differ by powers of ten, and mostly of the last few.
 func (w *fill) learn(size int64) {
 	if size <= 0 {
 		return
 	}
 	if old, ok := w.f.sizes.get(w.kind(), w.f.now()); ok {
-		size = int64(math.Round(math.Exp(0.75*math.Log(float64(old)) + 0.25*math.Log(float64(size)))))
+		size = int64(math.Round(math.Sqrt(float64(old) * float64(size))))
 	}
 	w.f.sizes.put(w.kind(), size, w.f.now(), sizesLife, maxFacts)
 }

@@ -253,6 +253,7 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodHead {
 		what = "HEAD " + what
 	}
+	what, _, _ = strings.Cut(what, " bytes=0-")
 	switch part := strings.Contains(what, "bytes=") && !strings.HasSuffix(what, "-"); {
 	case !part:
 		w.asked = append(w.asked, what)
