@@ -113,18 +113,24 @@ func (w *fill) untilLate() time.Duration {
 		return lookAgain
 	}
 	a := w.asked[0]
-	due := w.usual(a.src, w.queue[i])
-	if w.denied {
-		due = max(sick*due, sickest)
-	}
-	return max(time.Until(a.since.Add(min(due, headPatience))), 0)
+	return max(time.Until(a.since.Add(w.lateness(a.src, w.queue[i]))), 0)
 }
 
-// usual is the wait that nine of ten requests to a source stay below, as far as it or that of the next one is known.
-func (w *fill) usual(src, next rules.Source) time.Duration {
+// lateness is after how long a source is late, and the next one asked. For what is small that is the wait which nine of
+// ten requests stay below, as far as it or that of the next one is known. What is larger would cost its bytes twice
+// whenever both answer: it waits until the source is sick.
+func (w *fill) lateness(src, next rules.Source) time.Duration {
 	class := measure.ClassOf(w.expected())
-	late := cmp.Or(w.f.Board.Late(src.Base, class), 2*w.f.Board.Late(next.Base, class), unknown)
-	return max(late, soonest)
+	late := cmp.Or(w.f.Board.Late(src.Base, class), 2*w.f.Board.Late(next.Base, class))
+	switch hedged := class == measure.Small && !w.denied; {
+	case late == 0 && hedged:
+		return unknown
+	case late == 0:
+		return sickest
+	case hedged:
+		return max(late, soonest)
+	}
+	return min(max(sick*late, sickest), headPatience)
 }
 
 // hedgeAt is who in the queue may be asked beside the others; -1: nobody. Only bytes that are checked may come from
@@ -149,7 +155,7 @@ func (w *fill) second(ctx context.Context) {
 	if i < 0 {
 		return
 	}
-	if !w.denied && !w.hedger().Take() {
+	if measure.ClassOf(w.expected()) == measure.Small && !w.denied && !w.hedger().Take() {
 		w.denied = true
 		return
 	}

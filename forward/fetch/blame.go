@@ -28,12 +28,9 @@ func (w *fill) note(t *carried) {
 	w.f.Board.Add(w.sample(t))
 }
 
-// noteAll records a try and those who sent parts beside it, who all ended in the same way.
+// noteAll records a try and those who sent parts beside it.
 func (w *fill) noteAll(t *carried) {
 	for _, m := range w.mates {
-		if m.Outcome == measure.OK {
-			m.Outcome = t.Outcome
-		}
 		w.note(m)
 	}
 	w.mates = nil
@@ -71,6 +68,11 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 		t.Outcome = measure.WrongBytes
 	default:
 		t.Outcome = measure.Broken
+	}
+	for _, m := range w.mates {
+		if m.Outcome == measure.OK {
+			m.Outcome = measure.Canceled // nobody knows yet
+		}
 	}
 	w.noteAll(t)
 	if mismatch && mixed {

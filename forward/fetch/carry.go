@@ -99,7 +99,7 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 		return err
 	}
 	w.tries[a.index] = a.Try
-	if w.splits(a) {
+	if a.upto > 0 && a.upto < w.spool.known() {
 		return w.parts(ctx, a)
 	}
 	return w.pour(ctx, a, body, size)

@@ -147,7 +147,7 @@ type Fetcher struct {
 	gone    memory[negative] // what the origin said it does not have
 	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
 	silent  memory[int]      // origins that did not answer a HEAD, and how often in a row
-	sizes   memory[int64]    // of what a rule's path brought, on average
+	sizes   memory[sizes]    // of what a rule's path brought
 	slots   slots
 	splits  atomic.Int64 // bodies that come in parts now
 	waiting split.Memory // parts of large bodies that came before their turn

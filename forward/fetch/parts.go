@@ -17,15 +17,17 @@ import (
 )
 
 const (
-	// splitFrom is the least rest of a body that is worth more than one connection from the first.
+	// splitFrom is the least size of a body that is worth more than one connection from the first.
 	splitFrom = 4 << 20
-	// likelyFrom is the usual size of a kind from which on only the beginning is asked for first. To ask for all and then
-	// hang up would cost what is under way.
+	// likelyFrom is the mean size of a kind from which on only the beginning is asked for first. To ask for all and then
+	// hang up would cost what is under way: as much as comes in a round trip, and what waits in queues.
 	likelyFrom = 1 << 20
 	// A first stretch is what a source sends in about a second, within these bounds.
 	minStretch, maxStretch = 1 << 20, 8 << 20
 	// carriers is how many sources send parts of one body at once.
 	carriers = 4
+	// lame is how many times slower than the best a source may be.
+	lame = 8
 	// maxSplits is how many bodies come in parts at once. So many together need no more connections, and files are few.
 	maxSplits = 16
 )
@@ -37,18 +39,10 @@ func (w *fill) splittable() bool {
 
 // stretch is the end of the first part to ask a source for; 0: ask for all.
 func (w *fill) stretch(src rules.Source) int64 {
-	if w.expected() < likelyFrom || !w.splittable() {
+	if !w.isLikelyLarge() || !w.splittable() {
 		return 0
 	}
 	return w.offset(src) + min(max(int64(w.f.Board.Rate(src.Base)), minStretch), maxStretch)
-}
-
-// splits says whether the rest of a body, of which the head has just come, is fetched in parts.
-func (w *fill) splits(a *asking) bool {
-	if size := w.spool.known(); a.upto > 0 {
-		return a.upto < size
-	}
-	return a.resp.ContentLength >= splitFrom && w.splittable() && !coded(a.resp)
 }
 
 // parts fetches the rest of a body over several connections, and from several sources if that is faster. The answer that
@@ -89,14 +83,20 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	return err
 }
 
-// team is who sends parts: who began, and the next of those that are neither resting nor strangers to what may be private.
+// team is who sends parts: who began, and the next of those that are neither resting, nor strangers to what may be
+// private, nor so slow that their parts would hold up the rest.
 func (w *fill) team(a *asking) []rules.Source {
 	team := []rules.Source{a.src}
+	best := w.f.Board.Rate(a.Base)
+	for _, src := range w.queue {
+		best = max(best, w.f.Board.Rate(src.Base))
+	}
 	for _, src := range w.queue {
 		if len(team) == carriers {
 			break
 		}
-		if src.Base != a.Base && w.mayHedge(src) && !w.f.Board.Resting(src.Base) {
+		rate := w.f.Board.Rate(src.Base)
+		if src.Base != a.Base && w.mayHedge(src) && !w.f.Board.Resting(src.Base) && (rate == 0 || rate > best/lame) {
 			team = append(team, src)
 		}
 	}
@@ -107,7 +107,11 @@ func (w *fill) team(a *asking) []rules.Source {
 func (w *fill) tally(a *asking, team []rules.Source, result split.Result, began time.Time) {
 	for _, sum := range result.Tallies {
 		t := a.carried
-		if sum.Base != a.Base {
+		switch {
+		case sum.Base == a.Base:
+		case sum.Ranges == 0:
+			continue
+		default:
 			t = w.mate(a, team, sum.Base)
 		}
 		t.Bytes, t.extra, t.Outcome = t.Bytes+sum.Bytes+sum.Extra, sum.Extra, outcomeOf(sum.Err, sum.Bytes)
@@ -183,6 +187,8 @@ func (e *partError) Unwrap() error { return e.err }
 func outcomeOf(err error, bytes int64) measure.Outcome {
 	part := (*partError)(nil)
 	switch {
+	case err == nil && bytes == 0:
+		return measure.Canceled
 	case err == nil:
 		return measure.OK
 	case errors.Is(err, split.ErrMissing):

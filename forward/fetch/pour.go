@@ -86,20 +86,23 @@ func (w *fill) write(base string, p []byte) error {
 }
 
 const (
-	// lateSplit is how long a body is looked at before it is called slow, and how long the rest of one must take at least.
-	lateSplit = time.Second
-	// splitLate is the least rest of a slow body that is worth more than one connection.
-	splitLate = 128 << 10
+	// slowLook is how long a body is looked at before it is called slow.
+	slowLook = time.Second
+	// slowRest is how long the rest of a slow one takes at least. To hang up on it costs what comes in a round trip or two,
+	// which should be little of the whole.
+	slowRest = 3 * time.Second
+	// slowLeft is the least rest of a slow body that is worth more than one connection, in bytes.
+	slowLeft = 128 << 10
 )
 
 // slow says that the rest of a body, of size bytes in all, takes so long that others should help. Only where a digest pins
 // the bytes do theirs fit.
 func (w *fill) slow(a *asking, size int64, since time.Time) bool {
 	elapsed, rest := time.Since(since), size-a.Bytes
-	if elapsed < lateSplit || rest < splitLate || !w.splittable() {
+	if elapsed < slowLook || rest < slowLeft || !w.splittable() {
 		return false
 	}
-	return float64(rest)/float64(a.Bytes)*elapsed.Seconds() > lateSplit.Seconds()
+	return float64(rest)/float64(a.Bytes)*elapsed.Seconds() > slowRest.Seconds()
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
