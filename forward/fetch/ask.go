@@ -102,14 +102,17 @@ const (
 	// not slow by chance. Never sooner than sickest.
 	sick    = 4
 	sickest = 1500 * time.Millisecond
-	// lookAgain is when it is looked anew whether there is somebody to ask.
+	// lookAgain is when it is looked anew whether the authority has spoken, and others may be asked.
 	lookAgain = 100 * time.Millisecond
 )
 
 // untilLate is how long from now another source is asked.
 func (w *fill) untilLate() time.Duration {
 	i := w.hedgeAt()
-	if len(w.asked) != 1 || len(w.tries) >= maxTries || i < 0 {
+	switch {
+	case len(w.asked) != 1 || len(w.tries) >= maxTries || len(w.queue) == 0:
+		return lastPatience
+	case i < 0:
 		return lookAgain
 	}
 	a := w.asked[0]
