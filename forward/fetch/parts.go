@@ -22,8 +22,11 @@ const (
 	// likelyFrom is the mean size of a kind from which on only the beginning is asked for first. To ask for all and then
 	// hang up would cost what is under way: as much as comes in a round trip, and what waits in queues.
 	likelyFrom = 1 << 20
-	// A first stretch is what a source sends in about a second, within these bounds.
-	minStretch, maxStretch = 1 << 20, 8 << 20
+	// A first stretch is what a source usually sends in short, within these bounds.
+	minStretch, maxStretch = 1 << 20, 16 << 20
+	// short is a time in which one source had better finish alone: the others would have to warm up, and the last of their
+	// parts would be waited for.
+	short = 2 * time.Second
 	// carriers is how many sources send parts of one body at once.
 	carriers = 4
 	// lame is how many times slower than the best a source may be.
@@ -42,7 +45,7 @@ func (w *fill) stretch(src rules.Source) int64 {
 	if !w.isLikelyLarge() || !w.splittable() {
 		return 0
 	}
-	return w.offset(src) + min(max(int64(w.f.Board.Rate(src.Base)), minStretch), maxStretch)
+	return w.offset(src) + min(max(int64(w.f.Board.Rate(src.Base)*short.Seconds()), minStretch), maxStretch)
 }
 
 // parts fetches the rest of a body over several connections, and from several sources if that is faster. The answer that
@@ -83,11 +86,14 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	return err
 }
 
-// team is who sends parts: who began, and the next of those that are neither resting, nor strangers to what may be
-// private, nor so slow that their parts would hold up the rest.
+// team is who sends parts: who began, and if that one would not soon be done alone, the next of those that are neither
+// resting, nor strangers to what may be private, nor so slow that their parts would hold up the rest.
 func (w *fill) team(a *asking) []rules.Source {
 	team := []rules.Source{a.src}
 	best := w.f.Board.Rate(a.Base)
+	if a.Bytes == 0 && float64(w.spool.known()-a.offset) < best*short.Seconds() {
+		return team
+	}
 	for _, src := range w.queue {
 		best = max(best, w.f.Board.Rate(src.Base))
 	}
