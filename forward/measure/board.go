@@ -20,9 +20,10 @@ type Board struct {
 	holes  holes
 }
 
-// Add takes one transfer into account. Times that cannot be are brought to the nearest that can.
+// Add takes one transfer into account. Times that cannot be are brought to the nearest that can. Whose base Load would not
+// read back is passed over.
 func (b *Board) Add(s Sample) {
-	if s.Outcome < 0 || int(s.Outcome) >= len(words) || s.Base == "" {
+	if s.Outcome < 0 || int(s.Outcome) >= len(words) || !writable(s.Base, maxBaseName) {
 		return
 	}
 	b.mu.Lock()
@@ -117,7 +118,7 @@ func (b *Board) Behind(base string, behind bool) {
 	defer b.mu.Unlock()
 	now := b.now()
 	switch r := b.bases[base]; {
-	case base == "", r == nil && !behind:
+	case !writable(base, maxBaseName), r == nil && !behind:
 	case behind:
 		b.recordLocked(base, now).Behind = now
 	default:

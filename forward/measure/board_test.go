@@ -54,6 +54,9 @@ func TestTheFastestGoesFirst(t *testing.T) {
 		{"an unknown rate neither helps nor hurts",
 			func(w *world) { w.sent(origin, 100*ms, 10); w.saw(near, 4, OK, 50*ms); w.saw(far, 4, OK, 150*ms) }, blob,
 			[]string{near, origin, far}},
+		{"it is taken for the average of the others'",
+			func(w *world) { w.sent(origin, 100*ms, 10); w.sent(far, 300*ms, 20); w.saw(near, 4, OK, 250*ms) }, blob,
+			[]string{far, near, origin}},
 		{"one that is fast for probes and slow in traffic is slow",
 			func(w *world) {
 				w.probed(near, 50, OK, 5*ms)
@@ -259,6 +262,8 @@ func TestLateAndRateAreOfRealTransfers(t *testing.T) {
 	check(t, "rate of a stranger", w.Rate(far), 0.0)
 	w.after(25 * time.Hour)
 	check(t, "late a day later", w.Late(near, Small), time.Duration(0))
+	w.after(-50 * time.Hour)
+	check(t, "late when the clock was put back by more than a day", w.Late(near, Small), time.Duration(0))
 }
 
 func TestDueAreThoseThatTrafficDoesNotTellOf(t *testing.T) {
@@ -315,6 +320,7 @@ func TestHistoryCountsInFiveMinutes(t *testing.T) {
 		w.after(bucketSpan)
 		w.saw(near, 1, OK, 20*ms)
 	}
+	check(t, "buckets in memory", len(w.bases[near].History), 288)
 	check(t, "buckets of the last day", len(w.History(time.Time{})[0].Buckets), 288)
 	w.after(-bucketSpan / 2 * 9) // the clock is put back
 	w.saw(near, 1, OK, 20*ms)

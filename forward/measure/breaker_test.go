@@ -80,6 +80,22 @@ func TestWhoAsksForARestGetsIt(t *testing.T) {
 	}
 }
 
+func TestWhoAsksForARestAgainAndAgainGetsALongerOne(t *testing.T) {
+	w := newWorld()
+	w.saw(near, 1, OK, 20*ms)
+	for _, want := range []time.Duration{30 * time.Second, time.Minute, 90 * time.Second} {
+		w.saw(near, 48, Limited, 20*ms)
+		check(t, "rest after 48 at once", w.standing(near).Until.Sub(w.now), want)
+		w.after(want)
+	}
+	w.saw(near, 1, OK, 20*ms)
+	w.saw(near, 1, Limited, 20*ms)
+	check(t, "rest after it answered", w.standing(near).Until.Sub(w.now), timeOut)
+	w.after(timeOut)
+	w.saw(near, 1, Broken, 0)
+	check(t, "reason", w.standing(near).Reason, "left alone 2 times, it failed each time it was tried (broken last); asked again in 1m")
+}
+
 func TestAfterItsRestOneCallerInTrialTriesIt(t *testing.T) {
 	w := newWorld()
 	for _, step := range []struct {
@@ -175,6 +191,40 @@ func TestAClockThatJumpsChangesNothingForLong(t *testing.T) {
 			check(t, "first after more traffic", w.first(list, Object{}), near)
 		})
 	}
+}
+
+func TestWhatIsOfTheFutureIsOfNow(t *testing.T) {
+	w := newWorld()
+	w.saw(far, 3, Broken, 0)
+	w.saw(near, 3, OK, 20*ms)
+	w.saw(odd, 9, OK, 20*ms)
+	w.saw(odd, 1, Stalled, time.Minute)
+	w.probed(dead, 1, OK, 20*ms)
+	w.sent(origin, 20*ms, 1)
+	w.after(timeOut)
+	check(t, "resting at its trial", w.Resting(far), false)
+	w.after(-365 * 24 * time.Hour)
+	w.Report()
+	for _, base := range []string{near, far, odd, dead} {
+		check(t, base+": last", w.standing(base).Last, w.now)
+	}
+	w.after(timeOut)
+	check(t, "resting when the trial is over", w.Resting(far), false)
+	w.sent(origin, 20*ms, 1)
+	w.after(500 * ms)
+	w.sent(origin, 20*ms, 10)
+	check(t, "rate of a cold one, and of a warm one instead of another", w.Rate(origin), 5.5*(1<<20))
+	w.after(15 * time.Minute)
+	check(t, "what failed is forgiven", w.Rank([]string{odd}, Object{})[0].Need < 25*ms, true)
+	w.after(old)
+	check(t, "doubtful after hours", fmt.Sprint(w.standing(near).Doubtful, w.standing(dead).Doubtful), "true true")
+
+	w.Doubt()
+	w.after(-365 * 24 * time.Hour)
+	w.Report()
+	w.after(time.Second)
+	w.saw(near, 1, OK, 20*ms)
+	check(t, "doubtful when it was measured after the change", w.standing(near).Doubtful, false)
 }
 
 func TestReportSaysWhy(t *testing.T) {

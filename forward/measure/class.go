@@ -53,6 +53,14 @@ func (c *Class) UnmarshalText(text []byte) error {
 // typical is a size to predict with, in bytes, where the object's own is not known.
 func (c Class) typical() int64 { return [...]int64{16 << 10, 1 << 20, 32 << 20}[c] }
 
+// size is that of the object, or what is usual in its class.
+func (o Object) size() int64 {
+	if o.Size > 0 {
+		return o.Size
+	}
+	return o.class().typical()
+}
+
 // Object is what is about to be asked for. The zero Object is small, and nobody is known to lack it.
 type Object struct {
 	Name    string // as in Sample.Name

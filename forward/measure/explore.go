@@ -19,17 +19,24 @@ const (
 
 // goes are the turns that one upstream was given in vain.
 type goes struct {
-	vain  int // since its last right transfer of the class
-	next  int // the order before which it has no other turn
-	right int // its right transfers when it had its last turn
+	vain  int       // since its last right transfer of the class
+	next  int       // the order before which it has no other turn
+	right int       // its right transfers when it had its last turn
+	last  time.Time // when it had that
 }
 
 // explore puts one upstream first whose turn it is, if there is one. Those asked less often go first, then the promising.
-func (g *group) explore(spots []spot, c Class, now time.Time) {
+func (g *group) explore(spots []spot, o Object, now time.Time) {
+	c := o.class()
 	g.orders++
+	if i := g.encore(spots, o, now); i >= 0 {
+		g.turn, g.turned = g.orders, ""
+		front(spots, i)
+		return
+	}
 	best, times := -1, 0
 	for i, s := range spots {
-		if i == 0 || !s.uncertain(c, now) || !g.may(s, c) {
+		if i == 0 || !s.uncertain(c, now) || !g.may(s, c, now) {
 			continue
 		}
 		n := g.times(s, c, now)
@@ -40,10 +47,10 @@ func (g *group) explore(spots []spot, c Class, now time.Time) {
 	if best < 0 || g.orders-g.turn < interval(times) {
 		return
 	}
-	if s := spots[best]; s.s == HalfOpen && !s.r.try(now) {
-		return
+	if s := spots[best]; s.s == HalfOpen {
+		s.r.try(now)
 	}
-	g.give(spots[best], c)
+	g.give(spots[best], c, now)
 	front(spots, best)
 }
 
@@ -68,7 +75,13 @@ func (s *spot) uncertain(c Class, now time.Time) bool {
 		return true
 	}
 	f := &s.r.Classes[c]
-	return f.Waits < few || c == Large && f.Rates == 0 || stale(f.Last, s.r.Doubt, now) || f.sunk() || f.promises()
+	return f.Waits < few || stale(f.Last, s.r.Doubt, now) || f.sunk() || s.soon(c)
+}
+
+// soon says that an upstream is worth another turn after a few orders: its last transfer failed, so that the next ones eject
+// or acquit it, or was much better than what it is known for.
+func (s *spot) soon(c Class) bool {
+	return s.r.Failures > 0 || s.r.Classes[c].promises()
 }
 
 // times is how often an upstream was asked for objects of the class, as far as that counts today.
@@ -84,7 +97,7 @@ func (g *group) times(s spot, c Class, now time.Time) int {
 		return 0 // it may be the best one; each time it disappoints it rests longer
 	}
 	f := &s.r.Classes[c]
-	if f.promises() {
+	if s.soon(c) {
 		return min(max(n, 1), few-1)
 	}
 	if !stale(f.Last, s.r.Doubt, now) {
@@ -93,21 +106,25 @@ func (g *group) times(s spot, c Class, now time.Time) int {
 	return n
 }
 
-// may says that an upstream has not used up its turns. Right transfers give them back.
-func (g *group) may(s spot, c Class) bool {
+// may says that an upstream has not used up its turns. Right transfers give them back, and one that used to be better has
+// one in half a minute whatever came of the others, or it would not be missed when it is well again.
+func (g *group) may(s spot, c Class, now time.Time) bool {
 	t := g.turns[s.base]
-	if t == nil || s.s == HalfOpen {
+	if s.s == HalfOpen {
+		return s.r.triable(now)
+	}
+	if t == nil {
 		return true
 	}
 	if s.r != nil && s.r.Classes[c].Right > t.right {
 		t.vain, t.next = 0, 0
 	}
-	return g.orders >= t.next
+	return g.orders >= t.next || s.tier == candidate && s.r.Classes[c].sunk() && now.Sub(t.last) >= timeOut
 }
 
 // give counts a turn. After few in vain, each further one comes half as often.
-func (g *group) give(s spot, c Class) {
-	g.turn = g.orders
+func (g *group) give(s spot, c Class, now time.Time) {
+	g.turn, g.turned = g.orders, s.base
 	if g.turns == nil {
 		g.turns = make(map[string]*goes)
 	}
@@ -116,7 +133,7 @@ func (g *group) give(s spot, c Class) {
 		t = &goes{}
 		g.turns[s.base] = t
 	}
-	t.vain++
+	t.vain, t.last = t.vain+1, now
 	if t.vain > few {
 		t.next = g.orders + exploreLater<<min(t.vain-few, maxShift)
 	}

@@ -62,6 +62,9 @@ type figures struct {
 	Failed time.Time `json:"failed,omitzero"` // when Failing and FailCost were right
 
 	Window window `json:"window,omitzero"`
+
+	cold   bool    // the last rate was of a connection that began slowly
+	before float64 // what Rate was before that one
 }
 
 // stale says that something measured then says little about now: it is old, or of another network.
@@ -125,19 +128,20 @@ func blend(average, wait time.Duration, n int) time.Duration {
 }
 
 // measureRate takes the goodput behind the first byte. A body that was already there when it was looked at seems to take no
-// time; a millisecond is the least that is believed.
-func (f *figures) measureRate(bytes int64, took time.Duration) {
+// time; a millisecond is the least that is believed. A better rate of a warm connection takes the place of the cold one
+// just before it, which only said how slowly connections begin.
+func (f *figures) measureRate(bytes int64, took time.Duration, warm bool) {
 	rate := min(float64(bytes)/max(took, time.Millisecond).Seconds(), fastest)
+	if warm && f.cold && f.Rates > 0 && rate > f.Rate {
+		f.Rate, f.Rates = f.before, f.Rates-1
+	}
+	f.before, f.cold = f.Rate, !warm
 	f.Rates++
 	if f.Rates == 1 {
 		f.Rate, f.UsualRate, f.NewestRate = rate, rate, rate
 		return
 	}
-	if f.sunk() && min(rate, f.NewestRate) > 2*f.Rate {
-		f.Rate = min(rate, f.NewestRate)
-	} else {
-		f.Rate += max(1/float64(f.Rates), weight) * (rate - f.Rate)
-	}
+	f.Rate += max(1/float64(f.Rates), weight) * (rate - f.Rate)
 	f.NewestRate = rate
 	if f.Rates <= few {
 		f.UsualRate = f.Rate

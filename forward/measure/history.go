@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func slot(t time.Time) int64 { return t.Unix() / int64(bucketSpan/time.Second) }
 // add counts a transfer that ended then.
 func (h *history) add(s Sample, ended, now time.Time) {
 	h.trim(now)
-	i, found := slices.BinarySearchFunc(*h, slot(ended), func(t tally, slot int64) int { return int(t.Slot - slot) })
+	i, found := slices.BinarySearchFunc(*h, slot(ended), func(t tally, slot int64) int { return cmp.Compare(t.Slot, slot) })
 	if !found {
 		*h = slices.Insert(*h, i, tally{Slot: slot(ended)})
 	}

@@ -5,7 +5,7 @@ import "time"
 const (
 	holeSpan    = time.Hour // a mirror fetches what it was asked for, or syncs a few times a day
 	maxHoles    = 20_000    // remembered; the oldest goes first
-	maxHoleName = 512       // bytes; what has a longer name is not remembered
+	maxHoleName = 512       // bytes; what has a longer name is not remembered, nor what JSON would alter
 )
 
 // hole is an object that an upstream does not have.
@@ -27,7 +27,7 @@ type dug struct {
 
 // open remembers a hole and forgets the oldest when there are too many.
 func (h *holes) open(base, name string, now time.Time) {
-	if name == "" || len(name) > maxHoleName {
+	if !writable(name, maxHoleName) {
 		return
 	}
 	if h.seen == nil {

@@ -1,12 +1,14 @@
 package measure
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -14,7 +16,8 @@ const (
 	maxKept      = 64 << 20 // bytes of a saved board that are read; a full one has less
 	maxKeptHoles = 2_000    // holes that are saved, the newest: they last an hour only
 	maxBaseName  = 2 << 10  // bytes
-	maxCount     = 1 << 40  // of anything; more is damage
+	maxCount     = 1 << 30  // of anything; more is damage
+	maxMoment    = 1 << 40  // seconds since 1970; later ones are damage
 )
 
 // ErrDamaged says that what Load read is not what a Save wrote, or not all of it.
@@ -111,12 +114,12 @@ func (k *kept) check() error {
 		return fmt.Errorf("%d holes, more than %d", len(k.Holes), maxKeptHoles)
 	}
 	for _, h := range k.Holes {
-		if h.Base == "" || len(h.Base) > maxBaseName || h.Name == "" || len(h.Name) > maxHoleName {
+		if !writable(h.Base, maxBaseName) || !writable(h.Name, maxHoleName) {
 			return errors.New("a hole has no name or too long a one")
 		}
 	}
 	for base, r := range k.Bases {
-		if base == "" || len(base) > maxBaseName {
+		if !writable(base, maxBaseName) {
 			return fmt.Errorf("%d bytes are not the address of an upstream", len(base))
 		}
 		if err := r.check(); err != nil {
@@ -124,6 +127,11 @@ func (k *kept) check() error {
 		}
 	}
 	return nil
+}
+
+// writable says that a name is the same when it was saved and loaded: JSON replaces what is not UTF-8 by something longer.
+func writable(name string, most int) bool {
+	return name != "" && len(name) <= most && utf8.ValidString(name)
 }
 
 func (r *record) check() error {
@@ -173,13 +181,13 @@ func (f *figures) check() error {
 	for _, m := range f.Window.Moments {
 		err = errors.Join(err,
 			within("wait", m.Wait, 0, longest),
-			within("time of a wait", m.At, -maxCount, maxCount))
+			within("time of a wait", m.At, -maxMoment, maxMoment))
 	}
 	return err
 }
 
 func (h history) check() (err error) {
-	if !slices.IsSortedFunc(h, func(x, y tally) int { return int(x.Slot - y.Slot) }) {
+	if !slices.IsSortedFunc(h, func(x, y tally) int { return cmp.Compare(x.Slot, y.Slot) }) {
 		return errors.New("its history is not sorted")
 	}
 	for i, t := range h {
@@ -187,7 +195,7 @@ func (h history) check() (err error) {
 			return errors.New("its history has five minutes twice")
 		}
 		err = errors.Join(err,
-			within("slot", t.Slot, -maxCount, maxCount),
+			within("slot", t.Slot, -maxMoment, maxMoment),
 			within("requests", t.Requests, 1, maxCount),
 			within("failures", t.Failures, 0, t.Requests),
 			within("waits", t.Waits, 0, t.Requests),

@@ -96,6 +96,50 @@ func TestTheKeptAges(t *testing.T) {
 	}
 }
 
+func TestKeptHolesLastAnHour(t *testing.T) {
+	w := busy()
+	text, future := saved(t, w.Board), w.now
+	w.after(holeSpan)
+	check(t, "an hour later it is saved", strings.Contains(saved(t, w.Board), `"gone"`), false)
+	w.after(-365 * 24 * time.Hour) // what was saved is of the future now
+	again := &Board{Now: w.Now}
+	if err := again.Load(strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	lacks := func() bool { return again.Rank([]string{near}, Object{Name: "gone"})[0].Hole }
+	w.after(holeSpan)
+	check(t, "an hour after it was loaded it is a hole", lacks(), false)
+	w.now = future.Add(time.Minute)
+	if err := again.Load(strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "a minute after it was seen it is a hole", lacks(), true)
+}
+
+func TestTheOldestHoleGoesFirstAndTheNewestAreSaved(t *testing.T) {
+	w := newWorld()
+	lacks := func(name string) {
+		w.after(ms)
+		w.Add(Sample{Base: near, Name: name, When: w.now, Outcome: Missing})
+	}
+	hole := func(b *Board, name string) bool { return b.Rank([]string{near}, Object{Name: name})[0].Hole }
+	lacks("again")
+	lacks("first")
+	for i := range maxHoles - 2 {
+		lacks(fmt.Sprint(i))
+	}
+	lacks("again") // its place in the queue is the last one now
+	check(t, "the oldest, when all places are taken", hole(w.Board, "first"), true)
+	lacks("last")
+	check(t, "the oldest, when there is one too many", hole(w.Board, "first"), false)
+	check(t, "one that was seen again", hole(w.Board, "again"), true)
+	again := &Board{Now: w.Now}
+	if err := again.Load(strings.NewReader(saved(t, w.Board))); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "the newest are loaded", fmt.Sprint(hole(again, "again"), hole(again, "last"), hole(again, "0"), len(again.holes.seen)), "true true false 2000")
+}
+
 func TestADamagedFileIsSaidToBeAndChangesNothing(t *testing.T) {
 	whole := saved(t, busy().Board)
 	replaced := func(old, by string) string {
@@ -139,6 +183,23 @@ func TestADamagedFileIsSaidToBeAndChangesNothing(t *testing.T) {
 			}
 			check(t, "the board afterwards", told(t, w.Board), before)
 		})
+	}
+}
+
+// A client may ask for any name; what cannot be written down as it is must not make the whole unreadable.
+func TestAStrangeNameDoesNotSpoilWhatIsSaved(t *testing.T) {
+	for _, name := range []string{strings.Repeat("\xff", maxHoleName), strings.Repeat("x", maxHoleName), strings.Repeat("x", maxHoleName+1), "\x00\n\"", ""} {
+		for _, base := range []string{near, "https://\xff.example", "https://" + strings.Repeat("x", maxBaseName)} {
+			w := newWorld()
+			w.saw(origin, 1, OK, 20*ms)
+			w.Add(Sample{Base: base, Name: name, When: w.now, Outcome: Missing, Took: ms})
+			w.Behind(base, true)
+			again := &Board{Now: w.Now}
+			if err := again.Load(strings.NewReader(saved(t, w.Board))); err != nil {
+				t.Errorf("an object named %.9q of %.20q\ngot  %v\nwant no error", name, base, err)
+			}
+			check(t, "what the loaded board tells", told(t, again), told(t, w.Board))
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ type group struct {
 	settled   bool             // all were given their few turns; from now on it takes patience to change
 	orders    int              // how often Order was asked
 	turn      int              // which of them explored last
+	turned    string           // who had that turn; empty: it had its encore
 	turns     map[string]*goes // of those that explored
 	used      time.Time
 }
@@ -57,7 +58,8 @@ type group struct {
 // them the unmeasured as given, then those that lack nearly everything, those that are behind the origin if the object may
 // change, those that failed lately, those that lack this object, last those that sent wrong bytes. So the given order,
 // origins first, holds while nothing is known and when everything is down. Some calls put one first that is not known well
-// enough: many while little is known, later every 20th. The argument is not changed.
+// enough: many while little is known, later every 20th. Who had to begin slowly then is first once more, as soon as its
+// answer is known. The argument is not changed.
 func (b *Board) Order(bases []string, o Object) []string {
 	if len(bases) < 2 {
 		return slices.Clone(bases)
@@ -68,7 +70,7 @@ func (b *Board) Order(bases []string, o Object) []string {
 	spots := b.spotsLocked(bases, o, now)
 	g := b.groupLocked(groupKey(bases, o), now)
 	g.elect(spots, o.class(), now)
-	g.explore(spots, o.class(), now)
+	g.explore(spots, o, now)
 	ordered := make([]string, len(spots))
 	for i, s := range spots {
 		ordered[i] = s.base

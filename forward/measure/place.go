@@ -97,10 +97,7 @@ func (r *record) spread(c Class, now time.Time) (s spread) {
 // predict tells each spot how long it would need for the object. One whose rate is not known is taken to be as fast as the
 // others are on average: what is unknown should neither help nor hurt.
 func predict(spots []spot, o Object, now time.Time) {
-	c, size := o.class(), float64(o.Size)
-	if size <= 0 {
-		size = float64(c.typical())
-	}
+	c, size := o.class(), float64(o.size())
 	rates := make([]float64, len(spots))
 	sum, n := 0.0, 0
 	for i, s := range spots {

@@ -56,14 +56,17 @@ type record struct {
 	Classes [classes]figures `json:"classes"`         // by Class
 	History history          `json:"history,omitempty"`
 
-	tried time.Time // when Resting or Order last let a caller try it, half-open
+	tried   time.Time // when Resting or Order last let a caller try it, half-open
+	sent    time.Time // when it last sent a body that a rate was taken from; zero: not since the start
+	working bool      // the connection was warm for that
 }
 
 // settle corrects what a clock that was put back made too long.
 func (r *record) settle(now time.Time) {
 	r.Ejected = earlier(r.Ejected, now.Add(r.Rest))
 	r.Quarantined = earlier(r.Quarantined, now.Add(r.Sentence))
-	r.tried, r.Behind, r.Doubt, r.Last = earlier(r.tried, now), earlier(r.Behind, now), earlier(r.Doubt, now), earlier(r.Last, now)
+	r.tried, r.sent, r.Behind = earlier(r.tried, now), earlier(r.sent, now), earlier(r.Behind, now)
+	r.Doubt, r.Last = earlier(r.Doubt, now), earlier(r.Last, now)
 	for i := range r.Classes {
 		f := &r.Classes[i]
 		f.Last, f.Probed, f.Failed = earlier(f.Last, now), earlier(f.Probed, now), earlier(f.Failed, now)
@@ -161,7 +164,7 @@ func (r *record) measure(s Sample, f *figures, ended time.Time) {
 		return
 	}
 	if s.substantial() && !s.Probe {
-		f.measureRate(s.Bytes, s.Took-s.Wait)
+		f.measureRate(s.Bytes, s.Took-s.Wait, r.warm(s.When, ended))
 	}
 }
 
@@ -194,17 +197,25 @@ func (r *record) fail(s Sample, ended time.Time) {
 	}
 	r.Failures = 0
 	r.Ejections++
-	r.eject(min(timeOut*time.Duration(min(r.Ejections, 1000)), maxTimeOut), ended)
+	r.eject(r.timeOut(), ended)
 }
 
-// limit leaves it alone for as long as it asks.
+// limit leaves it alone for as long as it asks. If it does not say for how long, that grows as other ejections do.
 func (r *record) limit(s Sample, ended time.Time) {
-	r.Cause = Limited
+	r.Cause, r.Failures = Limited, 0
+	if !s.When.Before(r.Ejected) {
+		r.Ejections++
+	}
 	rest := min(s.RetryAfter, longestRest)
 	if rest <= 0 {
-		rest = timeOut
+		rest = r.timeOut()
 	}
 	r.eject(rest, ended)
+}
+
+// timeOut is how long the ejection takes that was counted last.
+func (r *record) timeOut() time.Duration {
+	return min(timeOut*time.Duration(min(max(r.Ejections, 1), 1000)), maxTimeOut)
 }
 
 func (r *record) eject(rest time.Duration, from time.Time) {
@@ -227,16 +238,19 @@ func (r *record) lie(s Sample, ended time.Time) {
 // them perhaps on each.
 func (r *record) doubt(now time.Time) {
 	r.Failures, r.Ejections, r.Open, r.Ejected = 0, 0, false, time.Time{}
-	r.Doubt, r.tried = now, time.Time{}
+	r.Doubt, r.tried, r.sent = now, time.Time{}, time.Time{}
 }
+
+// triable says that nobody was let try a half-open upstream within the last trial.
+func (r *record) triable(now time.Time) bool { return !now.Before(r.tried.Add(trial)) }
 
 // try lets one caller in trial ask a half-open upstream.
 func (r *record) try(now time.Time) bool {
-	if now.Before(r.tried.Add(trial)) {
-		return false
+	ok := r.triable(now)
+	if ok {
+		r.tried = now
 	}
-	r.tried = now
-	return true
+	return ok
 }
 
 // counts are its transfers: right ones, failed ones, and of objects it does not have.

@@ -55,6 +55,17 @@ func (r *Rounds) afford(base string) bool {
 	return ok
 }
 
+// Charge counts a question that somebody else asked of an upstream, and what it cost in bytes of body: a user who measures
+// is not refused, but what he spent is not spent again.
+func (r *Rounds) Charge(base string, bytes int64) {
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.spent[base].on(now)
+	s.Probes, s.Bytes = s.Probes+1, s.Bytes+max(bytes, 0)
+	r.bookLocked(base, s)
+}
+
 func (r *Rounds) charge(base string, bytes int64) {
 	now := r.now()
 	r.mu.Lock()

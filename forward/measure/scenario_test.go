@@ -2,6 +2,8 @@ package measure
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,6 +64,75 @@ func TestTheBestOneIsFoundWithinTwentyRequests(t *testing.T) {
 	}
 }
 
+// lab are the five links of bench/mirrors, "choice"; the rates of the lossy ones are what loss leaves of them (Mathis 1997).
+func lab() ([]string, map[string]*link) {
+	mbit := func(n float64) float64 { return n * 1e6 / 8 / (1 << 20) }
+	return []string{origin, near, odd, far, dead}, map[string]*link{
+		origin: {wait: 220 * ms, rate: mbit(0.65), jitter: 0.03, cold: true, slow: true},
+		near:   {wait: 30 * ms, rate: mbit(12), jitter: 0.07, cold: true, slow: true},
+		odd:    {wait: 60 * ms, rate: mbit(50), jitter: 0.03, cold: true, slow: true},
+		far:    {wait: 90 * ms, rate: mbit(2.2), jitter: 0.05, cold: true, slow: true},
+		dead:   {fails: Stalled},
+	}
+}
+
+func TestOverConnectionsThatBeginSlowlyTheBestIsChosenForGoodWithinTwenty(t *testing.T) {
+	slowFive := func() ([]string, map[string]*link) {
+		list, links := five(true)
+		for _, l := range links {
+			l.slow, l.jitter = true, 0.1
+		}
+		return list, links
+	}
+	for _, c := range []struct {
+		name  string
+		links func() ([]string, map[string]*link)
+		size  int64
+		best  string
+	}{
+		{"the lab, small", lab, 8 << 10, near},
+		{"the lab, medium", lab, 512 << 10, odd},
+		{"the lab, large", lab, 8 << 20, odd},
+		{"five, small", slowFive, 2000, near},
+		{"five, medium", slowFive, 1 << 20, far},
+		{"five, large", slowFive, 32 << 20, far},
+	} {
+		for _, beside := range []int{1, 2, 3} {
+			for seed := range uint64(4) {
+				n := newNet(c.links())
+				n.random = rand.New(rand.NewPCG(seed, 7))
+				senders, settled := n.settle(Object{Size: c.size}, beside, time.Duration(seed%4)*100*ms, c.best)
+				if settled > 20 {
+					t.Errorf("%s, %d at once, seed %d: chosen for good\ngot  %s after %d, by %s\nwant %s after at most 20",
+						c.name, beside, seed, n.last, settled, shortly(senders), c.best)
+				}
+			}
+		}
+	}
+}
+
+// settle asks for 200 objects, so many at once, and tells after how many orders the best stood first for good.
+func (n *net) settle(o Object, beside int, gap time.Duration, best string) (senders []string, settled int) {
+	expected := Object{} // nobody knows how large the first ones will be
+	for len(senders) < 200 {
+		senders = append(senders, n.fetchBeside(expected, o, beside)...)
+		if n.first(n.list, o) != best {
+			settled = len(senders)
+		}
+		expected = o
+		n.after(gap)
+	}
+	return senders, settled
+}
+
+// shortly names bases by two letters each.
+func shortly(bases []string) (text string) {
+	for _, base := range bases {
+		text += strings.TrimPrefix(base, "https://")[:2] + " "
+	}
+	return text
+}
+
 func TestEqualsUnderJitterChangeLessThanOnceAMinute(t *testing.T) {
 	for _, of := range []Object{{Size: 2000}, {Size: 1 << 20}, {Size: 32 << 20}} {
 		list := []string{origin, near, far, odd}
@@ -83,39 +154,47 @@ func TestEqualsUnderJitterChangeLessThanOnceAMinute(t *testing.T) {
 	}
 }
 
-func TestOneThatIsKilledAndComesBackIsUsedAgainWithoutFlapping(t *testing.T) {
-	for _, how := range []Outcome{Broken, Stalled, Refused, Limited} {
-		t.Run(how.String(), func(t *testing.T) {
-			list := []string{origin, near, far}
-			links := map[string]*link{
-				origin: {wait: 220 * ms, jitter: 0.2},
-				near:   {wait: 30 * ms, jitter: 0.2},
-				far:    {wait: 90 * ms, jitter: 0.2},
-			}
-			n := newNet(list, links)
-			steps := func(what string, long time.Duration, want string, changes int) {
-				t.Helper()
-				n.changes = 0
-				for end := n.now.Add(long); n.now.Before(end); n.after(500 * ms) {
-					if n.fetch(Object{}) == "" {
-						t.Errorf("%s: an object did not come", what)
+func TestOneThatIsKilledAndComesBackIsUsedAgainWithinAMinuteWithoutFlapping(t *testing.T) {
+	for _, how := range []Outcome{Broken, Stalled, Refused, Limited, Outrun} {
+		for _, pause := range []time.Duration{500 * ms, time.Second} { // between requests
+			for _, gone := range []time.Duration{time.Minute, 10 * time.Minute} {
+				t.Run(fmt.Sprintf("%s, a request every %s, for %s", how, pause, gone), func(t *testing.T) {
+					n := newNet([]string{origin, near, odd, far}, map[string]*link{
+						origin: {wait: 220 * ms, jitter: 0.2},
+						near:   {wait: 30 * ms, jitter: 0.2},
+						odd:    {wait: 60 * ms, jitter: 0.2},
+						far:    {wait: 90 * ms, jitter: 0.2},
+					})
+					n.spend(t, "at first", time.Minute, pause, near, 4)
+					n.links[near].fails, n.links[near].asked = how, 0
+					n.spend(t, "while it is dead", gone, pause, odd, 2)
+					if got, most := n.links[near].asked, 15+int(gone/time.Minute); got > most {
+						t.Errorf("while it was dead it was asked\ngot  %d times\nwant at most %d", got, most)
 					}
-				}
-				check(t, what+": first", n.first(list, Object{}), want)
-				if n.changes > changes {
-					t.Errorf("%s: changes\ngot  %d\nwant at most %d", what, n.changes, changes)
-				}
+					n.links[near].fails = OK
+					if rest := n.standing(near).Until.Sub(n.now); rest > 0 {
+						n.spend(t, "before its ejection ends", rest, pause, odd, 0)
+					}
+					n.spend(t, "a minute later", time.Minute, pause, near, 1)
+					n.spend(t, "from then on", 5*time.Minute, pause, near, 0)
+				})
 			}
-			steps("at first", time.Minute, near, 4)
-			links[near].fails, links[near].asked = how, 0
-			steps("while it is dead", 5*time.Minute, far, 2)
-			if got := links[near].asked; got > 15 {
-				t.Errorf("while it was dead it was asked\ngot  %d times\nwant at most 15", got)
-			}
-			links[near].fails = OK
-			steps("when it is back", 10*time.Minute, near, 2)
-			steps("later", 10*time.Minute, near, 0)
-		})
+		}
+	}
+}
+
+// spend asks for small objects for so long, and checks who stands first then and how often that changed.
+func (n *net) spend(t *testing.T, what string, long, pause time.Duration, want string, changes int) {
+	t.Helper()
+	n.changes = 0
+	for end := n.now.Add(long); n.now.Before(end); n.after(pause) {
+		if n.fetch(Object{}) == "" {
+			t.Errorf("%s: an object did not come", what)
+		}
+	}
+	check(t, what+": first", n.first(n.list, Object{}), want)
+	if n.changes > changes {
+		t.Errorf("%s: changes\ngot  %d\nwant at most %d", what, n.changes, changes)
 	}
 }
 
@@ -166,21 +245,30 @@ func TestHostileMirrorsLose(t *testing.T) {
 }
 
 func TestWhenTheBestOneSlowsDownAnotherIsChosenAndBack(t *testing.T) {
-	list := []string{origin, near}
-	links := map[string]*link{origin: {wait: 100 * ms}, near: {wait: 20 * ms}}
-	n := newNet(list, links)
-	steps := func(what string, times int, want string) {
-		t.Helper()
-		for range times {
-			n.fetch(Object{})
+	for _, c := range []struct {
+		name             string
+		of               Object
+		well, sick, next link
+	}{
+		{"in waiting", Object{}, link{wait: 20 * ms}, link{wait: 900 * ms}, link{wait: 100 * ms}},
+		{"in sending", Object{Size: 8 << 20}, link{wait: 20 * ms, rate: 40}, link{wait: 20 * ms, rate: 1}, link{wait: 20 * ms, rate: 15}},
+	} {
+		links := map[string]*link{origin: &c.next, near: {}}
+		n := newNet([]string{origin, near}, links)
+		steps := func(what string, l link, times int, want string) {
+			t.Helper()
+			*links[near] = l
+			for range times {
+				n.fetch(c.of)
+				n.after(100 * ms)
+			}
+			check(t, c.name+": "+what, n.first(n.list, c.of), want)
 		}
-		check(t, what, n.first(list, Object{}), want)
+		steps("at first", c.well, 20, near)
+		steps("after ten slow ones", c.sick, 10, origin)
+		steps("when it was slow for long", c.sick, 200, origin)
+		steps("thirty after it recovered", c.well, 30, near)
 	}
-	steps("at first", 20, near)
-	links[near].wait = 900 * ms
-	steps("after ten slow ones", 10, origin)
-	links[near].wait = 20 * ms
-	steps("when it recovered", 60, near)
 }
 
 func TestOldFiguresAreExploredAgain(t *testing.T) {

@@ -75,13 +75,15 @@ func (w *world) first(bases []string, o Object) string { return w.Rank(bases, o)
 // link is how an upstream behaves in a simulation.
 type link struct {
 	wait   time.Duration
-	rate   int     // MiB a second; 0: at once
+	rate   float64 // MiB a second; 0: at once
 	jitter float64 // part of wait and of the transfer
 	fails  Outcome // how it fails; OK: it does not
 	every  int     // which of its answers fails; 0, 1: each
 	cold   bool    // its first answer takes three times as long
+	slow   bool    // it starts slowly when it was idle for a second, as TCP does
 
 	asked int
+	ended time.Time // the last transfer
 }
 
 // net is a world in which Order's choice is asked, and the next ones when it fails, as fetch does.
@@ -99,18 +101,48 @@ func newNet(list []string, links map[string]*link) *net {
 }
 
 // fetch asks for one object, and tells who sent it; empty: nobody.
-func (n *net) fetch(o Object) string {
+func (n *net) fetch(o Object) string { return n.fetchBeside(o, o, 1)[0] }
+
+// fetchBeside asks for so many objects at once, which share their links, and tells who sent each. They are ordered as what
+// they are expected to be, and all of them before the first one ends.
+func (n *net) fetchBeside(expected, o Object, times int) (senders []string) {
 	defer n.note(o)
-	for _, base := range n.Order(n.list, o) {
-		s := n.links[base].answer(n.random, o)
-		s.Base, s.Name, s.When = base, o.Name, n.now
-		n.after(s.Took)
+	orders, firsts := make([][]string, times), map[string]int{}
+	for i := range orders {
+		orders[i] = n.Order(n.list, expected)
+		firsts[orders[i][0]]++
+	}
+	var samples []Sample
+	began := n.now
+	for _, order := range orders {
+		sent := n.try(order, o, began, firsts)
+		samples = append(samples, sent...)
+		sender := ""
+		if last := sent[len(sent)-1]; last.Outcome == OK {
+			sender = last.Base
+		}
+		senders = append(senders, sender)
+	}
+	slices.SortStableFunc(samples, func(x, y Sample) int { return x.When.Add(x.Took).Compare(y.When.Add(y.Took)) })
+	for _, s := range samples {
+		n.now = s.When.Add(s.Took)
+		n.links[s.Base].ended = n.now
 		n.Add(s)
-		if s.Outcome == OK {
-			return base
+	}
+	return senders
+}
+
+// try asks one after the other until one has it.
+func (n *net) try(order []string, o Object, at time.Time, firsts map[string]int) (sent []Sample) {
+	for _, base := range order {
+		s := n.links[base].answer(n.random, o, at, max(firsts[base], 1))
+		s.Base, s.Name, s.When = base, o.Name, at
+		at = at.Add(s.Took)
+		if sent = append(sent, s); s.Outcome == OK {
+			break
 		}
 	}
-	return ""
+	return sent
 }
 
 // note counts changes of the choice.
@@ -121,7 +153,8 @@ func (n *net) note(o Object) {
 	}
 }
 
-func (l *link) answer(random *rand.Rand, o Object) Sample {
+// answer is how it answers, then and with so many answers at once.
+func (l *link) answer(random *rand.Rand, o Object, at time.Time, share int) Sample {
 	l.asked++
 	shake := func(d time.Duration) time.Duration {
 		return time.Duration(float64(d) * (1 + l.jitter*(2*random.Float64()-1)))
@@ -137,14 +170,27 @@ func (l *link) answer(random *rand.Rand, o Object) Sample {
 	switch s.Outcome {
 	case Stalled:
 		s.Wait, s.Took = 0, 3*time.Second
+	case Outrun: // a second source was asked when it was late, and was faster
+		s.Wait, s.Took = 0, 150*ms
 	case Broken:
 		s.Wait = 0
 	case OK:
 		if l.rate > 0 {
-			s.Took += shake(time.Duration(float64(o.Size) / float64(l.rate<<20) * float64(time.Second)))
+			s.Took += shake(l.body(o.Size, l.rate/float64(share), l.slow && at.Sub(l.ended) > time.Second))
 		}
 	}
 	return s
+}
+
+// body is how long a body takes at so many MiB a second. A cold connection sends ten segments, and twice as many each
+// round trip (RFC 6928, RFC 5681), until the link is full.
+func (l *link) body(size int64, rate float64, cold bool) (took time.Duration) {
+	left, full := float64(size), rate*(1<<20)
+	for flight := 14600.0; cold && left > flight && flight < full*l.wait.Seconds(); flight *= 2 {
+		left -= flight
+		took += l.wait
+	}
+	return took + time.Duration(left/full*float64(time.Second))
 }
 
 func check(t *testing.T, what string, got, want any) {
