@@ -53,7 +53,7 @@ func scenarios() []scenario {
 		}, measureLinks},
 		{"choice", "from a cold start, after how many requests is the best source chosen for good?", five, choice},
 		{"kill", "the best link dies in mid-download, and comes back", []link{
-			{"origin", 220, 3, 1, 20}, {"first", 40, 1, 0, 40}, {"second", 60, 1, 0, 40}, {"third", 80, 1, 0, 40},
+			{"origin", 220, 3, 1, 20}, {"first", 30, 1, 0, 40}, {"second", 60, 1, 0, 40}, {"third", 90, 1, 0, 40}, {"dead", 30, 0, 100, 100},
 		}, kill},
 		{"parts", "one large object over links of 20, 20 and 40 Mbit/s, beside curl from each", []link{
 			{"origin", 60, 1, 0, 20}, {"east", 40, 1, 0, 20}, {"west", 50, 1, 0, 40},

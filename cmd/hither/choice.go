@@ -66,8 +66,11 @@ func (c Choice) because() string {
 	if c.Pinned {
 		text = "because you pinned it; "
 	}
-	if c.Reason == notMeasured {
-		return text + "nothing is measured yet"
+	if rest, ok := strings.CutPrefix(c.Reason, notMeasured); ok {
+		return text + "nothing is measured yet" + rest
+	}
+	if c.P50 == 0 {
+		return text + "no other is known to be better (" + c.Reason + ")"
 	}
 	text += c.Reason
 	if c.RunnerUp != "" {

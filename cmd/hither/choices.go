@@ -148,7 +148,7 @@ func (c ChoiceChange) set(set *rules.Set, next rules.Choices) (string, error) {
 		delete(next.Pin, rule.Name)
 		return fmt.Sprintf("For %s, the fastest measured source is asked first again.", rule.Name), nil
 	}
-	base, err := findBase(c.URL, basesOf(rule), "the rule "+rule.Name+" has")
+	base, err := findBase(c.URL, basesOf(rule), "no source of "+rule.Name)
 	if err != nil {
 		return "", err
 	}
@@ -264,7 +264,7 @@ func findMirror(set *rules.Set, text string) (string, error) {
 		}
 	}
 	slices.Sort(mirrors)
-	base, err := findBase(text, slices.Compact(mirrors), "the rules have the mirrors")
+	base, err := findBase(text, slices.Compact(mirrors), "no mirror")
 	if err == nil {
 		return base, nil
 	}
@@ -275,8 +275,8 @@ func findMirror(set *rules.Set, text string) (string, error) {
 	return "", err
 }
 
-// findBase finds the one base that the text means: a whole URL, a host, or a part of one.
-func findBase(text string, bases []string, have string) (string, error) {
+// findBase finds the one base that the text means: a whole URL, a host, or a part of one. none says that there is none.
+func findBase(text string, bases []string, none string) (string, error) {
 	text = strings.TrimRight(strings.TrimSpace(text), "/")
 	kinds := []func(base string) bool{
 		func(base string) bool { return base == text || strings.TrimPrefix(base, "https://") == text },
@@ -297,7 +297,7 @@ func findBase(text string, bases []string, have string) (string, error) {
 			return "", unknown("%q could be any of %s: write more of it", text, join(found))
 		}
 	}
-	return "", unknown("%q: %s %s", text, have, join(bases))
+	return "", unknown("%s is called %q: name one of %s", none, text, join(bases))
 }
 
 // hostOf is the host of a base, with its port if it has one.

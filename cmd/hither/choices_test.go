@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 // chosenRules is a rule with an origin, two mirrors, and one that its file has off.
-func chosenRules(t *testing.T) *rules.Set {
+func chosenRules(t testing.TB) *rules.Set {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "reg.toml"), []byte(strings.Replace(registry, "[[path]]", "[[mirror]]\nurl = \"https://shut.test/reg\"\noff = \"it says so\"\n[[path]]", 1)))
@@ -46,7 +47,7 @@ func TestChoices(t *testing.T) {
 		{"an origin can be pinned", ChoiceChange{Verb: "set", Rule: "reg", URL: "https://reg.test/"}, "https://reg.test is asked first", false, "https://reg.test", "https://shut.test/reg"},
 		{"a part that many have", ChoiceChange{Verb: "set", Rule: "reg", URL: ".test"}, "could be any of", true, "https://reg.test", "https://shut.test/reg"},
 		{"another rule", ChoiceChange{Verb: "set", Rule: "gem", URL: "near.test"}, "there is no rule \"gem\": name one of reg", true, "https://reg.test", "https://shut.test/reg"},
-		{"another mirror", ChoiceChange{Verb: "set", Rule: "reg", URL: "nowhere.test"}, "the rule reg has https://far.test, https://near.test", true, "https://reg.test", "https://shut.test/reg"},
+		{"another mirror", ChoiceChange{Verb: "set", Rule: "reg", URL: "nowhere.test"}, "no source of reg is called \"nowhere.test\": name one of https://far.test, https://near.test", true, "https://reg.test", "https://shut.test/reg"},
 		{"one that is off cannot be first", ChoiceChange{Verb: "set", Rule: "reg", URL: "shut.test"}, "is off (it says so): switch it on first", true, "https://reg.test", "https://shut.test/reg"},
 		{"an origin stays on", ChoiceChange{Verb: "off", URL: "reg.test"}, "is an origin", true, "https://reg.test", "https://shut.test/reg"},
 		{"back to measuring", ChoiceChange{Verb: "set", Rule: "reg", URL: "auto"}, "fastest measured", false, "", "https://shut.test/reg"},
@@ -103,10 +104,20 @@ func TestADamagedFileOfChoicesIsNoCrash(t *testing.T) {
 
 func FuzzParseChoices(f *testing.F) {
 	f.Add([]byte(`{"schema":1,"off":{"https://a.test":"slow"},"on":{"https://b.test":true},"pin":{"go":"https://c.test"}}`))
+	set := chosenRules(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := parseChoices(data)
-		if err == nil {
-			chosenRules(t).With(c)
+		if err != nil {
+			return
+		}
+		set.With(c)
+		path := filepath.Join(t.TempDir(), choicesName)
+		if err := writeChoices(path, c); err != nil {
+			t.Fatal(err)
+		}
+		again, err := readChoices(path)
+		if err != nil || !maps.Equal(again.Off, c.Off) || !maps.Equal(again.On, c.On) || !maps.Equal(again.Pin, c.Pin) {
+			t.Errorf("written and read again\n got %v, %v\nwant %v", again, err, c)
 		}
 	})
 }

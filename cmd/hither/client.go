@@ -100,7 +100,7 @@ func (c *client) Verify(ctx context.Context, progress func(Verification)) (Verif
 	for {
 		var v Verification
 		if err := lines.Decode(&v); err != nil {
-			return v, fmt.Errorf("the check was cut short: %w", errors.Join(context.Cause(ctx), err))
+			return v, cutShort(ctx, "the check", err)
 		}
 		stall.Reset(clientStall)
 		if v.Err != "" {

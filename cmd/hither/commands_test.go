@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +17,8 @@ func TestStatusIsForPeopleAndPrograms(t *testing.T) {
 	ready, _ := w.up()
 	same(t, "status", w.hither("status"), 0)
 	contains(t, w.out.String(), "is up on "+ready.Proxy[0], "40 hit, 2 miss, 3 tunnels", "5 MiB sent, 4 MiB of them saved", "1m30s", "1 MiB in 2 blobs under 2 names, of 20 GiB",
-		"https://registry.npmjs.org (origin)", "48ms", "3 MiB/s", "Upstreams not asked yet: 1.", "1m0s ago  https://registry.npmjs.org/x  no source answered")
+		"https://registry.npmjs.org (origin)", "48ms", "3 MiB/s", "Upstreams not asked yet: 1.", "https://liar.example", "sent wrong bytes; asked last",
+		"3 MiB, 100 KiB of them for nothing but speed", "2 requests, because the first source was late; the second one was faster for 1", "1m ago  https://registry.npmjs.org/x  no source answered")
 	same(t, "status --json", w.hither("status", "--json"), 0)
 	var status Status
 	if err := json.Unmarshal(w.out.Bytes(), &status); err != nil {
@@ -24,12 +28,45 @@ func TestStatusIsForPeopleAndPrograms(t *testing.T) {
 	same(t, "hits", status.Requests["hit"], 40)
 }
 
+func TestDurationsForPeople(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0s", time.Microsecond: "under 1ms", 120 * time.Millisecond: "120ms", 41 * time.Second: "41s", 10 * time.Minute: "10m",
+		5*time.Minute + 3*time.Second: "5m3s", time.Hour: "1h", 10 * time.Hour: "10h", 2*time.Hour + 5*time.Minute: "2h5m", 72 * time.Hour: "3 days",
+	} {
+		same(t, d.String(), rough(d), want)
+	}
+}
+
+func TestAChoiceIsGivenInWords(t *testing.T) {
+	for _, row := range []struct {
+		c    Choice
+		want string
+	}{
+		{Choice{Base: "https://a.test", Reason: "p50 TTFB 38 ms over 212 requests", P50: 38 * ms, RunnerUp: "https://b.test", Then: 61 * ms, Official: 412 * ms},
+			"a.test, because p50 TTFB 38 ms over 212 requests; runner-up b.test 61 ms; origin 412 ms"},
+		{Choice{Base: "https://a.test", Reason: notMeasured}, "a.test, because nothing is measured yet"},
+		{Choice{Base: "https://a.test", Origin: true, Reason: notMeasured + "; before the mirrors"}, "a.test (the origin), because nothing is measured yet; before the mirrors"},
+		{Choice{Base: "https://a.test", Pinned: true, Reason: notMeasured}, "a.test, because you pinned it; nothing is measured yet"},
+		{Choice{Base: "https://a.test", Reason: "has not sent an object yet (web page last)"}, "a.test, because no other is known to be better (has not sent an object yet (web page last))"},
+	} {
+		same(t, row.c.Reason, row.c.sentence(), row.want)
+	}
+}
+
+// A stream that ends early says whose end it was, and what to do.
+func TestAStreamThatIsCutShort(t *testing.T) {
+	contains(t, cutShort(t.Context(), "the measurement", io.ErrUnexpectedEOF).Error(), "Hither has ended", "`hither up`")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("Hither says nothing any more: see hither status"))
+	same(t, "stalled", cutShort(ctx, "the measurement", io.ErrUnexpectedEOF).Error(), "the measurement was cut short: Hither says nothing any more: see hither status")
+}
+
 func TestWhyGivesEveryReason(t *testing.T) {
 	w := newWorld(t)
 	w.up()
 	same(t, "why", w.hither("why", "registry.npmjs.org/a/-/a-1.0.0.tgz"), 0)
-	contains(t, w.out.String(), "rule npm (npm.toml:31)", "cannot change", "npm names the bytes, so whoever is fastest", "2 KiB sent by https://mirror.example and vouched for by npm, confirmed 1h0m ago, so it is served at once; fetching it took 310ms.",
-		"1m0s ago, hit, 2 KiB, 310ms saved.", "https://slow.example: broke, 1s to the first byte, 1s in all, 0 B: it stalled.", "Source 1: https://mirror.example/a: fastest lately.", "Source 2: https://registry.npmjs.org/a (the origin).")
+	contains(t, w.out.String(), "rule npm (npm.toml:31)", "cannot change", "the registry's own list of versions names the bytes (notary npm), so whoever is fastest", "2 KiB sent by https://mirror.example and vouched for by npm, confirmed 1h ago, so it is served at once; fetching it took 310ms.",
+		"1m ago, hit, 2 KiB, 310ms saved.", "https://slow.example: broke, 1s to the first byte, 1s in all, 0 B: it stalled.", "Source 1: https://mirror.example/a: fastest lately.", "Source 2: https://registry.npmjs.org/a (the origin).")
 	same(t, "why --json", w.hither("why", "--json", "https://registry.npmjs.org/a"), 0)
 	var e Explanation
 	if err := json.Unmarshal(w.out.Bytes(), &e); err != nil {
@@ -62,7 +99,7 @@ func TestExplanationsOfOtherKinds(t *testing.T) {
 		{"private", private, "@corp/x is private by your pattern @corp/*, so only the origin is asked."},
 		{"evicted", evicted, "it was kept and has been evicted"},
 		{"only the origin", origin, "Authority: only the origin may send it."},
-		{"kept for a time", origin, "Keep: for 5m0s at most, then the origin is asked"},
+		{"kept for a time", origin, "Keep: for 5m at most, then the origin is asked"},
 		{"a quorum", tag, "Authority: registry-1.docker.io says which digest a tag means; while it does not answer, two mirrors of different operators that agree, or one alone if your trust-one-mirror names docker."},
 		{"kept on the word of mirrors", tag, "vouched for by no authority but, while the origin did not answer, by the quorum of a.test and b.test, confirmed 1h"},
 		{"not kept yet", origin, "Cache: nothing is kept."},

@@ -90,7 +90,7 @@ func (c *client) Survey(ctx context.Context, ask surveyAsk, progress func(Survey
 		var l SurveyLine
 		switch err := lines.Decode(&l); {
 		case err != nil:
-			return Survey{}, fmt.Errorf("the measurement was cut short: %w", errors.Join(context.Cause(ctx), err))
+			return Survey{}, cutShort(ctx, "the measurement", err)
 		case l.Unknown:
 			return Survey{}, unknownError(l.Err)
 		case l.Err != "":
@@ -101,6 +101,14 @@ func (c *client) Survey(ctx context.Context, ask surveyAsk, progress func(Survey
 		stall.Reset(patience)
 		progress(l)
 	}
+}
+
+// cutShort says that a stream of the running Hither ended before its time.
+func cutShort(ctx context.Context, what string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("%s was cut short: %w", what, cause)
+	}
+	return fmt.Errorf("%s was cut short, for Hither has ended (%w): start it again with `hither up`, or ask without it", what, err)
 }
 
 // History is what the running Hither remembers of the last day.

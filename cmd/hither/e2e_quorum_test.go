@@ -87,7 +87,7 @@ func (h *hither) cacheStatus(path string) string {
 	req, err := http.NewRequestWithContext(h.w.t.Context(), http.MethodGet, "http://"+h.addr+path, nil)
 	h.w.must(err)
 	req.Header.Set("Accept", ociManifest)
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := h.Client().Do(req)
 	h.w.must(err)
 	defer func() { _ = answer.Body.Close() }()
 	status := answer.Header.Get("Cache-Status")

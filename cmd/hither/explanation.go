@@ -80,9 +80,22 @@ func (e Explanation) authoritySentence() string {
 	case e.Rule.From != string(rules.FromAny):
 		return "only the origin may send it."
 	case e.Rule.Notary != "":
-		return fmt.Sprintf("%s names the bytes, so whoever is fastest may send them.", e.Rule.Notary)
+		return fmt.Sprintf("%s names the bytes (notary %s), so whoever is fastest may send them.", notaryWords(e.Rule.Notary), e.Rule.Notary)
 	}
 	return fmt.Sprintf("nobody names the bytes; any source may send them, because %s.", e.Rule.Why)
+}
+
+// notaryWords says who stands behind a notary of the rule files.
+func notaryWords(name string) string {
+	switch name {
+	case "path":
+		return "the digest in the URL"
+	case "gosum":
+		return "the Go checksum database"
+	case "npm":
+		return "the registry's own list of versions"
+	}
+	return "an authority"
 }
 
 // origin is the host of the first origin that would be asked.

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"hither/cache"
@@ -26,10 +25,12 @@ type house struct {
 	book     *rulebook
 	store    cache.Store
 	board    *measure.Board
+	rounds   *measure.Rounds // has the budgets that surveys are charged to
 	ledger   *ledger
 	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
 
-	surveying sync.Mutex
+	turns  turns
+	pauses pauses
 }
 
 var _ daemon = (*house)(nil)

@@ -130,7 +130,7 @@ func TestWhyKnowsWhatIsFresh(t *testing.T) {
 		same(t, "status", h.get("http://reg.test/list/long"), http.StatusOK)
 		same(t, "status", h.get("http://reg.test/list/short"), http.StatusOK)
 		<-time.After(10 * time.Second)
-		contains(t, h.why("/reg/list/long"), "confirmed 10s ago, so it is served at once", "Keep: for 1m0s at most")
+		contains(t, h.why("/reg/list/long"), "confirmed 10s ago, so it is served at once", "Keep: for 1m at most")
 		contains(t, h.why("/reg/list/short"), "confirmed 10s ago, so the origin is asked first")
 		<-time.After(time.Minute)
 		contains(t, h.why("/reg/list/long"), "so the origin is asked first")
@@ -146,7 +146,7 @@ func TestWhySaysThatTheOriginGoesFirstWhereNobodyVouches(t *testing.T) {
 	h.prefer()
 	contains(t, h.why("/reg/list/a"), "Source 1: https://reg.test/list/a (the origin): p50 TTFB", "before the mirrors, because no authority",
 		"Source 2: https://near.test/list/a: p50 TTFB", "because a test says so.")
-	contains(t, h.why("/reg"+blobPath("x")), "Source 1: https://near.test/blob/", "path names the bytes, so whoever is fastest")
+	contains(t, h.why("/reg"+blobPath("x")), "Source 1: https://near.test/blob/", "the digest in the URL names the bytes (notary path), so whoever is fastest")
 }
 
 func TestWhyOfWhatIsNotKept(t *testing.T) {

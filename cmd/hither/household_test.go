@@ -71,7 +71,7 @@ func newHousehold(t *testing.T, private ...string) *household {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.house = &house{settings: s, self: self{netip.MustParseAddrPort("127.0.0.1:7890")}, book: book, store: &mem.Store{}}
+	h.house = &house{settings: s, self: self{netip.MustParseAddrPort("127.0.0.1:7890")}, book: book, store: &mem.Store{}, rounds: new(measure.Rounds)}
 	h.start(log)
 	return h
 }

@@ -10,21 +10,20 @@ import (
 	"hither/rules"
 )
 
-// surveyWait is between two looks whether another survey is over.
-const surveyWait = 100 * time.Millisecond
-
-// Survey implements daemon. One survey is under way at a time, so that they do not measure each other.
+// Survey implements daemon. Surveys take turns, round by round, so that they do not measure each other.
 func (h *house) Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
-	for !h.surveying.TryLock() {
-		select {
-		case <-ctx.Done():
-			return Survey{}, ctx.Err()
-		case <-time.After(surveyWait):
-		}
-	}
-	defer h.surveying.Unlock()
-	s := surveyor{Probe: h.probe, Board: h.board, Daemon: true}
+	s := surveyor{Probe: h.probe, Board: h.board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
 	return s.Survey(ctx, h.book.now(), ask, progress)
+}
+
+// surveyed counts what a measurement cost, and takes it from the upstream's budget for today.
+func (h *house) surveyed(r measure.Result) {
+	s := r.Sample()
+	s.Bytes = r.Cost
+	h.ledger.tally(s)
+	if !r.Unspoken {
+		h.rounds.Charge(r.Base, r.Cost)
+	}
 }
 
 // History implements daemon.

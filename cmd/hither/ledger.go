@@ -77,6 +77,10 @@ func (l *ledger) filled(r fetch.Report) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if old, ok := l.last[r.Name]; ok && r.Err != "" && old.State == fetch.Stale { // clients had the old copy, this is why
+		old.Tries, old.Err = r.Tries, r.Err
+		r = old
+	}
 	l.rememberLocked(r)
 }
 
@@ -189,10 +193,14 @@ type tallied struct {
 	ledger *ledger
 }
 
-// Add takes one transfer into account. One that we ended ourselves tells nothing.
+// Add takes one transfer into account.
 func (t tallied) Add(s measure.Sample) {
 	t.Board.Add(s)
-	l := t.ledger
+	t.ledger.tally(s)
+}
+
+// tally counts a transfer. One that we ended ourselves is none of the upstream's.
+func (l *ledger) tally(s measure.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.status.Fetched += s.Bytes

@@ -195,6 +195,16 @@ func TestAHitKeepsTheTriesOfItsFill(t *testing.T) {
 	same(t, "tries of another answer", len(r.Tries), 0)
 }
 
+func TestAFillThatFailsLaterDoesNotHideTheOldCopyThatClientsGot(t *testing.T) {
+	l := newLedger()
+	l.answered(fetch.Report{Name: "a", State: fetch.Stale, Vouched: "npm"})
+	l.filled(fetch.Report{Name: "a", State: fetch.Miss, Err: "nobody", Tries: []fetch.Try{{Base: "https://near.test"}}})
+	got, _ := l.report("a")
+	same(t, "state", got.State, fetch.Stale)
+	same(t, "error", got.Err, "nobody")
+	same(t, "tries", len(got.Tries), 1)
+}
+
 func TestASnapshotIsACopy(t *testing.T) {
 	l := newLedger()
 	l.served(forward.Done{State: "hit"})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -195,7 +196,7 @@ func (m *measurer) prepare() error {
 	if m.out, err = newNetwork(m.app.settings, nil, log); err != nil {
 		return err
 	}
-	m.alone = &surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board)}
+	m.alone = &surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses)}
 	return nil
 }
 
@@ -217,6 +218,18 @@ func (a *app) printHeat(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range names {
+		if slices.ContainsFunc(all, func(h History) bool { return h.Rule == name }) {
+			continue
+		}
+		set, err := a.loadRules()
+		if err != nil {
+			return err
+		}
+		if _, err := findRule(set, name); err != nil {
+			return err
+		}
+	}
 	if len(names) > 0 {
 		all = slices.DeleteFunc(all, func(h History) bool { return !slices.Contains(names, h.Rule) })
 	}
@@ -229,8 +242,8 @@ func (a *app) keptHistory() ([]History, error) {
 		return nil, err
 	}
 	board := new(measure.Board)
-	if err := readScores(a.settings.State, board); err != nil {
-		return nil, err
+	if _, err := readScores(a.settings.State, board); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(a.settings.State, scoresName), err)
 	}
 	return histories(set, board, time.Now().Add(-heatSpan)), nil
 }

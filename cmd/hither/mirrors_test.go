@@ -128,6 +128,29 @@ func TestTheTableOfMirrorsFitsWhateverComes(t *testing.T) {
 	}
 }
 
+// What the name of the line says already must not push the cause out of it.
+func TestTheTableSaysTheCause(t *testing.T) {
+	for _, row := range []struct{ name, base, err, want string }{
+		{"no such host", "https://goproxy.cn", "connect to goproxy.cn:443: goproxy.cn: there is no such host", "there is no such host"},
+		{"refused", "http://127.0.0.1:93/path", "connect to 127.0.0.1:93: dial tcp 127.0.0.1:93: connect: connection refused", "dial tcp 127.0.0.1:93: connect: connection refused"},
+		{"unspoken", "http://127.0.0.1:93", "127.0.0.1:93 does not speak h3 with us: HTTP/3 is over TLS alone", "HTTP/3 is over TLS alone"},
+		{"an address", "https://a.test", "[::1]:443: write: connection refused", "write: connection refused"},
+		{"said twice", "https://a.test", "not done in 10s: not done in 10s", "not done in 10s"},
+		{"nothing but the name", "https://a.test", "a.test", "a.test"},
+		{"another host", "https://a.test", "b.test: refused", "b.test: refused"},
+	} {
+		same(t, row.name, gist(row.err, row.base), row.want)
+	}
+}
+
+// One that wants to be left alone was perhaps not asked at all.
+func TestTheTableOfOneThatWasNotAsked(t *testing.T) {
+	u := SurveyUpstream{Base: "https://a.test", Verdict: "left alone because it asked for it", Measured: []Measurement{summary("", nil)}}
+	contains(t, strings.Join(mirrorTable{}.upstream(u), "\n"), "  a.test", " left alone because it asked for it")
+	u.Measured = []Measurement{summary("", []measure.Result{{Outcome: measure.Broken, Err: "connect to a.test:443: a.test: there is no such host"}})}
+	contains(t, strings.Join(mirrorTable{}.upstream(u), "\n"), "dead: broken (1 of 1), there is no such host")
+}
+
 func TestTheTableHasColoursOnATerminalAlone(t *testing.T) {
 	w := newWorld(t)
 	same(t, "not a terminal", (&app{out: &w.out, env: w.env}).ink().on, false)
@@ -205,6 +228,7 @@ func TestWrongUsageOfMirrors(t *testing.T) {
 		{"mirrors --interval soon", "invalid argument"},
 		{"mirrors set go", "accepts 2 arg(s)"},
 		{"mirrors off", "requires at least 1 arg(s)"},
+		{"mirrors --heat nothing", "there is no rule \"nothing\": name one of docker"},
 		{"mirrors nothing", "there is no rule \"nothing\": name one of go, npm"},
 	} {
 		same(t, row.line, w.hither(strings.Fields(row.line)...), exitUsage)

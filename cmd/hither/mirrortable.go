@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -128,7 +129,7 @@ func (t mirrorTable) upstream(u SurveyUpstream) (lines []string) {
 		name = t.Ink.green(name)
 	}
 	for _, m := range u.Measured {
-		lines = append(lines, t.measurement(name, m)...)
+		lines = append(lines, t.measurement(name, u.Base, m)...)
 		name = strings.Repeat(" ", markColumns+nameColumns)
 	}
 	for _, line := range indented(plain(u.Verdict), 6) {
@@ -142,9 +143,11 @@ func (t mirrorTable) dead(name string, u SurveyUpstream) string {
 	text := plain(u.Verdict)
 	if len(u.Measured) > 0 {
 		m := u.Measured[0]
-		text = fmt.Sprintf("dead: %s (%d of %d)", m.failure(), m.Count-m.OK, m.Count)
+		if m.Count > 0 {
+			text = fmt.Sprintf("dead: %s (%d of %d)", m.failure(), m.Count-m.OK, m.Count)
+		}
 		if m.Err != "" {
-			text += ", " + plain(m.Err)
+			text += ", " + gist(m.Err, u.Base)
 		}
 	}
 	line := name + " " + shorten(text, tableWidth-columns(name)-1)
@@ -155,9 +158,9 @@ func (t mirrorTable) dead(name string, u SurveyUpstream) string {
 }
 
 // measurement is one line for each statistic.
-func (t mirrorTable) measurement(name string, m Measurement) (lines []string) {
+func (t mirrorTable) measurement(name, base string, m Measurement) (lines []string) {
 	if m.OK == 0 {
-		text := fit(httpName(m), httpColumns) + " " + m.failure() + colon(plain(m.Err))
+		text := fit(httpName(m), httpColumns) + " " + m.failure() + colon(gist(m.Err, base))
 		return []string{name + " " + shorten(text, tableWidth-markColumns-nameColumns-1)}
 	}
 	rate, newest := "–", m.Newest
@@ -183,6 +186,26 @@ func (t mirrorTable) measurement(name string, m Measurement) (lines []string) {
 		lines = append(lines, t.Ink.dim(indent+row(m, stat.name, stat.of)))
 	}
 	return lines
+}
+
+// gist is an error without what its line says already, so that the cause is not what is cut off: the name of the upstream,
+// and what was said before.
+func gist(text, base string) string {
+	host := hostOf(base)
+	bare, _, _ := strings.Cut(host, ":")
+	said := []string{"", host, bare}
+	var parts []string
+	for part := range strings.SplitSeq(plain(text), ": ") {
+		named := strings.HasPrefix(part, "connect to "+bare) || strings.HasPrefix(part, host+" does not speak ")
+		_, err := netip.ParseAddrPort(part)
+		if !named && err != nil && !slices.Contains(said, part) {
+			parts, said = append(parts, part), append(said, part)
+		}
+	}
+	if len(parts) == 0 {
+		return plain(text)
+	}
+	return strings.Join(parts, ": ")
 }
 
 // httpName is what was spoken, else what was asked for.

@@ -130,6 +130,9 @@ func (w *watcher) end() error {
 	if w.last.Rules == nil {
 		return nil // it was ended before the first table
 	}
+	if _, _, terminal := terminalSize(w.app.out); terminal && !w.flags.json {
+		fmt.Fprint(w.app.out, "\r\x1b[K") // the ^C of the keyboard
+	}
 	if w.cut {
 		if err := w.show(true); err != nil {
 			return err

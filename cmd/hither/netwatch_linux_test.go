@@ -18,8 +18,18 @@ func TestDefaultRoutes(t *testing.T) {
 
 func FuzzRoutes(f *testing.F) {
 	f.Add("eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n")
-	f.Fuzz(func(_ *testing.T, text string) {
-		parseRoutes4(text)
-		parseRoutes6(text)
+	f.Add("00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		most := strings.Count(text, "\n") + 1
+		for _, routes := range [][]string{parseRoutes4(text), parseRoutes6(text)} {
+			if len(routes) > most {
+				t.Errorf("routes of %d lines\n got %d\nwant one a line", most, len(routes))
+			}
+			for _, route := range routes {
+				if len(strings.Fields(route)) != 5 {
+					t.Errorf("\n got %q\nwant five words", route)
+				}
+			}
+		}
 	})
 }

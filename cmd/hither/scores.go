@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,8 @@ import (
 )
 
 const (
-	// scoresName is what the board learned, in the state directory. Without it every start would measure anew, and forgive
-	// those who sent wrong bytes.
+	// scoresName is what the board learned and what measuring cost today, in the state directory. Without it every start
+	// would measure anew, forgive those who sent wrong bytes, and spend the day's budgets again.
 	scoresName = "mirrors.json"
 	// scoresPace is how much of what was learned a crash may cost.
 	scoresPace = time.Minute
@@ -26,33 +27,50 @@ const (
 	scoresLimit = 64 << 20
 )
 
-// scores keeps a board's state on the disk.
+// scores keeps on the disk what was measured, and what that cost.
 type scores struct {
-	State string
-	Board *measure.Board
-	Log   *slog.Logger
+	State  string
+	Board  *measure.Board
+	Rounds *measure.Rounds
+	Log    *slog.Logger
 
 	saved []byte // what the file holds, unstamped; nil: not known
 }
 
-// readScores fills a board with what the last Hither left; without a file it stays empty. After an error it is unchanged.
-func readScores(state string, board *measure.Board) error {
+// scoresFile is the file's form.
+type scoresFile struct {
+	Spent map[string]measure.Spending `json:"spent,omitempty"` // by base
+	Board json.RawMessage             `json:"board"`           // as measure.Board.Save writes it
+}
+
+// readScores fills a board with what the last Hither left, and returns what it had spent; without a file there is nothing.
+// After an error the board is unchanged.
+func readScores(state string, board *measure.Board) (map[string]measure.Spending, error) {
 	file, err := os.Open(filepath.Join(state, scoresName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer file.Close()
-	return board.Load(io.LimitReader(file, scoresLimit))
+	data, err := io.ReadAll(io.LimitReader(file, scoresLimit))
+	if err != nil {
+		return nil, err
+	}
+	var f scoresFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("%w: %w", measure.ErrDamaged, err)
+	}
+	return f.Spent, board.Load(bytes.NewReader(f.Board))
 }
 
 // load puts a damaged file aside and begins anew: it is no reason not to run.
 func (s *scores) load() {
 	path := filepath.Join(s.State, scoresName)
-	err := readScores(s.State, s.Board)
+	spent, err := readScores(s.State, s.Board)
 	if err == nil {
+		s.Rounds.Restore(spent)
 		return
 	}
 	aside := path + ".damaged"
@@ -80,24 +98,31 @@ func (s *scores) run(ctx context.Context) error {
 
 // save writes the file if something was learned. What cannot be written is told and tried again.
 func (s *scores) save() {
-	var now bytes.Buffer
-	err := s.Board.Save(&now)
+	now, err := s.encode()
 	if err == nil {
-		if bytes.Equal(unstamped(now.Bytes()), s.saved) {
+		if bytes.Equal(unstamped(now), s.saved) {
 			return
 		}
-		err = writeFile(filepath.Join(s.State, scoresName), now.Bytes())
+		err = writeFile(filepath.Join(s.State, scoresName), now)
 	}
 	if err != nil {
 		s.Log.Warn("what was measured could not be saved; make room in the state directory, or it is lost when Hither ends", "error", fmt.Errorf("save: %w", err))
 		return
 	}
-	s.saved = unstamped(now.Bytes())
+	s.saved = unstamped(now)
 }
 
-// unstamped is a saved board without the time of its saving, which alone is nothing new.
-func unstamped(board []byte) []byte {
-	head, rest, _ := bytes.Cut(board, []byte(`"saved":"`))
+func (s *scores) encode() ([]byte, error) {
+	var board bytes.Buffer
+	if err := s.Board.Save(&board); err != nil {
+		return nil, err
+	}
+	return json.Marshal(scoresFile{Spent: s.Rounds.Spent(), Board: board.Bytes()})
+}
+
+// unstamped is what is saved without the time of its saving, which alone is nothing new.
+func unstamped(file []byte) []byte {
+	head, rest, _ := bytes.Cut(file, []byte(`"saved":"`))
 	_, rest, _ = bytes.Cut(rest, []byte(`"`))
 	return slices.Concat(head, rest)
 }

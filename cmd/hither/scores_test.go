@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,10 +13,11 @@ import (
 
 func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
 	said := &journal{}
-	first := &scores{State: t.TempDir(), Board: new(measure.Board), Log: slog.New(slog.NewTextHandler(said, nil))}
+	first := &scores{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
 	first.load()
 	first.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * ms, Took: 21 * ms})
 	first.Board.Add(measure.Sample{Base: "https://liar.test", Outcome: measure.WrongBytes, Took: 21 * ms})
+	first.Rounds.Charge("https://near.test", 2000)
 	first.save()
 	path := filepath.Join(first.State, scoresName)
 	info, err := os.Stat(path)
@@ -28,8 +30,12 @@ func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
 	first.save()
 	again, _ := os.Stat(path)
 	same(t, "what did not change is not written", again.ModTime().Unix(), 1)
+	first.Rounds.Charge("https://near.test", 500)
+	first.save()
+	again, _ = os.Stat(path)
+	same(t, "what was spent is written", again.ModTime().Unix() > 1, true)
 	same(t, "permissions", keepsOut(info.Mode()), true)
-	second := &scores{State: first.State, Board: new(measure.Board), Log: first.Log}
+	second := &scores{State: first.State, Board: new(measure.Board), Rounds: new(measure.Rounds), Log: first.Log}
 	second.load()
 	for _, s := range second.Board.Report() {
 		if s.Base == "https://liar.test" {
@@ -37,6 +43,9 @@ func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
 		}
 	}
 	same(t, "upstreams", len(second.Board.Report()), 2)
+	spent := second.Rounds.Spent()["https://near.test"]
+	same(t, "questions of today", spent.Probes, 2)
+	same(t, "bytes of today", spent.Bytes, 2500)
 	same(t, "said", said.String(), "")
 }
 
@@ -44,15 +53,19 @@ func keepsOut(mode os.FileMode) bool { return mode.Perm()&0o077 == 0 || os.PathS
 
 func TestDamagedScoresArePutAside(t *testing.T) {
 	said := &journal{}
-	s := &scores{State: t.TempDir(), Board: new(measure.Board), Log: slog.New(slog.NewTextHandler(said, nil))}
+	s := &scores{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
 	path := filepath.Join(s.State, scoresName)
-	write(t, path, []byte(`{"version":1,"bases":{"x":`))
-	s.load()
-	contains(t, said.String(), path, "measuring begins anew", ".damaged")
-	if _, err := os.Stat(path + ".damaged"); err != nil {
-		t.Error(err)
+	for i, text := range []string{`{"version":1,"bases":{"x":`, `{}`, `{"board":{"version":7}}`, `{"spent":{"x":{"probes":"many"}},"board":{}}`, ``} {
+		write(t, path, []byte(text))
+		s.load()
+		contains(t, said.String(), path, "measuring begins anew", ".damaged")
+		same(t, "told of "+text, strings.Count(said.String(), "the file was put aside"), i+1)
+		if _, err := os.Stat(path + ".damaged"); err != nil {
+			t.Error(err)
+		}
 	}
 	s.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * ms, Took: 21 * ms})
 	s.save()
-	same(t, "a new one", readScores(s.State, new(measure.Board)), nil)
+	_, err := readScores(s.State, new(measure.Board))
+	same(t, "a new one", err, nil)
 }

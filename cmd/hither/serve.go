@@ -60,11 +60,11 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 
 	ledger := newLedger()
 	board := new(measure.Board)
-	kept := &scores{State: s.State, Board: board, Log: log}
-	kept.load()
 	rounds := &measure.Rounds{
 		Prober: out.prober(), Board: tallied{board, ledger}, Targets: func() [][]measure.Target { return targetsOfAll(book.now()) },
 	}
+	kept := &scores{State: s.State, Board: board, Rounds: rounds, Log: log}
+	kept.load()
 	fetcher := newFetcher(s, store, noticing{tallied{board, ledger}, rounds.Used}, out, ledger, log)
 	defer fetcher.Close()
 	doors := &forward.Server{
@@ -81,7 +81,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	work.Go(func() error { return untilEnd(ctx, rounds.Run) })
 	work.Go(func() error { return watchNetwork(ctx, board, rounds, out, log) })
 	work.Go(func() error {
-		h := &house{settings: s, self: self, book: book, store: store, board: board, ledger: ledger, probe: out.prober().Probe}
+		h := &house{settings: s, self: self, book: book, store: store, board: board, rounds: rounds, ledger: ledger, probe: out.prober().Probe}
 		return control.Serve(ctx, h, here, ready)
 	})
 	return work.Wait()

@@ -47,6 +47,10 @@ func (a *app) printStatus(s Status) {
 	fmt.Fprintf(w, "\nRequests\t%s\n", countStates(s))
 	fmt.Fprintf(w, "Bytes\t%s sent, %s of them saved\n", Bytes(s.Served), Bytes(s.Saved))
 	fmt.Fprintf(w, "Time saved\t%s\n", rough(s.TimeSaved))
+	fmt.Fprintf(w, "Fetched\t%s, %s of them for nothing but speed (measuring, and second sources)\n", Bytes(s.Fetched), Bytes(s.Extra))
+	if h := s.Hedges; h.Hedges > 0 {
+		fmt.Fprintf(w, "Asked twice\t%s, because the first source was late; the second one was faster for %d\n", count(h.Hedges, "request"), h.Won)
+	}
 	fmt.Fprintf(w, "Cache\t%s\n", describeUsage(s.Cache))
 	w.Flush()
 	a.printUpstreams(s.Upstreams)
@@ -92,13 +96,13 @@ func stateOrder(part string) int {
 	return len(order)
 }
 
-// printUpstreams leaves out those that were never asked; --json has them.
+// printUpstreams leaves out those that were never asked and of which nothing is known; --json has them.
 func (a *app) printUpstreams(all []Upstream) {
 	idle := 0
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nRule\tUpstream\tAsked\tFailed\tWait\tSpeed\t")
+	fmt.Fprintln(w, "\nRule\tUpstream\tAsked\tFailed\tFirst byte\tSpeed\t")
 	for _, u := range all {
-		if u.Requests == 0 && u.Failures == 0 {
+		if u.Requests == 0 && u.Failures == 0 && u.Note == "" { // a note may be of an earlier Hither: a quarantine holds
 			idle++
 			continue
 		}
@@ -134,11 +138,19 @@ func rough(d time.Duration) string {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	case d >= time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		d = d.Round(time.Minute)
 	case d >= time.Second:
-		return d.Round(time.Second).String()
+		d = d.Round(time.Second)
+	default:
+		d = d.Round(time.Millisecond)
 	}
-	return d.Round(time.Millisecond).String()
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 func join(list []string) string { return strings.Join(list, ", ") }

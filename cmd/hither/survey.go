@@ -49,11 +49,14 @@ func (a surveyAsk) check() error {
 	return nil
 }
 
-// surveyor measures the upstreams of rules.
+// surveyor measures the upstreams of rules. Surveys may be under way at the same time.
 type surveyor struct {
 	Probe  func(ctx context.Context, t measure.Target, proto string) measure.Result
-	Board  *measure.Board // hears of every measurement
-	Daemon bool           // the board knows traffic, too
+	Board  *measure.Board       // hears of measurements over what traffic uses
+	Heard  func(measure.Result) // hears of all, from many goroutines at once; nil: nobody does
+	Turns  *turns               // whom it shares with the other surveys of this process
+	Pauses *pauses              // likewise
+	Daemon bool                 // the board knows traffic, too
 }
 
 // errand is one thing to measure, again and again.
@@ -128,19 +131,20 @@ func (s *surveyor) measure(ctx context.Context, errands []*errand, ask surveyAsk
 	}
 	hosts := byHost(errands)
 	for round := range ask.Count {
-		next := time.NewTimer(ask.Interval)
+		began := time.Now()
+		over, err := s.Turns.take(ctx, func() { progress(SurveyLine{}) })
+		if err != nil {
+			return err
+		}
 		s.round(ctx, hosts, tell)
+		over()
 		if round == ask.Count-1 {
-			next.Stop()
 			break
 		}
 		select {
-		case <-next.C:
+		case <-time.After(ask.Interval - time.Since(began)):
 		case <-ctx.Done():
-			next.Stop()
-		}
-		if ctx.Err() != nil {
-			break
+			return ctx.Err()
 		}
 	}
 	return ctx.Err()
@@ -153,10 +157,17 @@ func (s *surveyor) round(ctx context.Context, hosts [][]*errand, tell func(*erra
 	for _, host := range hosts {
 		work.Go(func() error {
 			for _, e := range host {
+				if s.Pauses.has(e.target.Base) {
+					continue
+				}
 				r := s.Probe(ctx, e.target, e.proto)
+				if s.Heard != nil {
+					s.Heard(r)
+				}
 				if ctx.Err() != nil {
 					return nil // it was cut short by us
 				}
+				s.Pauses.note(r)
 				if e.proto == "" { // the board ranks what traffic uses
 					s.Board.Add(r.Sample())
 				}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,7 @@ func TestASurveyIsPolite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		busy, most, asked := map[string]int{}, 0, 0
-		s := &surveyor{Board: new(measure.Board), Probe: func(_ context.Context, target measure.Target, proto string) measure.Result {
+		s := &surveyor{Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses), Probe: func(_ context.Context, target measure.Target, proto string) measure.Result {
 			u, _ := url.Parse(target.URL)
 			mu.Lock()
 			asked++
@@ -91,13 +92,121 @@ func TestASurveyIsPolite(t *testing.T) {
 
 func TestASurveyThatIsLeftEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &surveyor{Board: new(measure.Board), Probe: func(context.Context, measure.Target, string) measure.Result {
+	s := &surveyor{Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses), Probe: func(context.Context, measure.Target, string) measure.Result {
 		cancel()
 		return measure.Result{}
 	}}
 	_, err := s.Survey(ctx, probed(t), surveyAsk{Count: 100, Interval: time.Hour}, func(SurveyLine) { t.Error("told what was cut short") })
 	same(t, "error", err, context.Canceled)
 	same(t, "nothing was learned", len(s.Board.Report()), 0)
+}
+
+// One that asks to be left alone is not asked again by this survey, nor by the next one.
+func TestASurveyLeavesAloneWhoAsksForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		s := &surveyor{Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses), Probe: func(_ context.Context, target measure.Target, _ string) measure.Result {
+			r := measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Status: 200}
+			if target.Base == "https://far.test" {
+				asked.Add(1)
+				r.Status, r.Outcome, r.RetryAfter = 429, measure.Limited, 10*time.Minute
+			}
+			return r
+		}}
+		survey := func(name string, want int64) Survey {
+			got, err := s.Survey(t.Context(), probed(t), surveyAsk{Rules: []string{"reg"}, Count: 3, Interval: time.Second}, func(SurveyLine) {})
+			same(t, name+": error", err, nil)
+			same(t, name+": asked", asked.Swap(0), want)
+			return got
+		}
+		survey("the first one", 1)
+		got := survey("the next one", 0)
+		for _, u := range got.Rules[0].Upstreams {
+			if u.Base == "https://far.test" {
+				same(t, "measured", u.Measured[0].Count, 0)
+				contains(t, u.Verdict, "asked for it")
+			}
+		}
+		<-time.After(11 * time.Minute)
+		survey("when its time is over", 1)
+	})
+}
+
+// Two surveys take turns: neither measures the other, and none waits for all of a long one.
+func TestSurveysTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var busy, most atomic.Int64
+		var all turns
+		survey := func(rule string, count int) time.Duration {
+			s := &surveyor{Board: new(measure.Board), Turns: &all, Pauses: new(pauses), Probe: func(_ context.Context, target measure.Target, _ string) measure.Result {
+				if target.Base == "https://reg.test" {
+					most.Store(max(most.Load(), busy.Add(1)))
+					defer busy.Add(-1)
+				}
+				<-time.After(300 * time.Millisecond)
+				return measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Status: 200}
+			}}
+			began := time.Now()
+			_, err := s.Survey(t.Context(), probed(t), surveyAsk{Rules: []string{rule}, Count: count, Interval: 100 * time.Millisecond}, func(SurveyLine) {})
+			same(t, "error", err, nil)
+			return time.Since(began)
+		}
+		long := make(chan time.Duration)
+		go func() { long <- survey("reg", 50) }()
+		<-time.After(time.Millisecond)
+		if took := survey("reg", 1); took > 2*time.Second { // the two questions to near.test take 600 ms
+			t.Errorf("a short survey beside a long one took\n got %s\nwant less than two rounds", took)
+		}
+		<-long
+		same(t, "measured at once", most.Load(), 1)
+	})
+}
+
+func TestWhoWaitsForATurnIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all turns
+		over, err := all.take(t.Context(), func() {})
+		same(t, "the first", err, nil)
+		told := 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = all.take(ctx, func() { told++ })
+		same(t, "left", err, context.DeadlineExceeded)
+		same(t, "told", told >= 5, true)
+		over()
+		over, err = all.take(t.Context(), func() {})
+		same(t, "again", err, nil)
+		over()
+	})
+}
+
+// What a user measures counts as extra, and is taken from the day's budget, but never refused.
+func TestASurveyIsCharged(t *testing.T) {
+	h := newHousehold(t)
+	defer h.stop()
+	h.probe = func(_ context.Context, target measure.Target, _ string) measure.Result {
+		return measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Status: 200, Bytes: 40, Cost: 100, Origin: target.Origin}
+	}
+	text := strings.Replace(registry, "[[path]]", "[probe]\npath = \"/list/a\"\nwhy = \"a test\"\n[[path]]", 1)
+	write(t, filepath.Join(h.settings.Rules, "reg.toml"), []byte(text))
+	same(t, "the rules are read", h.book.reload(func(*rules.Set) error { return nil }), true)
+	for range 30 { // more than the budget
+		if _, err := h.Survey(t.Context(), surveyAsk{Rules: []string{"reg"}, Count: 1, Interval: time.Second}, func(SurveyLine) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spent := h.rounds.Spent()["https://near.test"]
+	same(t, "questions of today", spent.Probes, 30)
+	same(t, "bytes of today", spent.Bytes, 3000)
+	s, err := h.Status(t.Context())
+	same(t, "error", err, nil)
+	same(t, "extra", s.Extra, 30*3*100)
+	same(t, "fetched", s.Fetched, 30*3*100)
+	for _, u := range s.Upstreams {
+		if u.Rule == "reg" {
+			same(t, u.Base+": asked", u.Requests, 30)
+		}
+	}
 }
 
 // A mirror is measured with the rule's own probe, and judged by its digest.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -61,12 +60,7 @@ func checkOf(p rules.Probe) func([]byte) error {
 	if p.Digest == "" {
 		return nil
 	}
-	return func(body []byte) error {
-		if err := p.Digest.Check(bytes.NewReader(body), int64(len(body))); err != nil {
-			return fmt.Errorf("%s: %w", p.Digest, err)
-		}
-		return nil
-	}
+	return func(body []byte) error { return p.Digest.Check(bytes.NewReader(body), int64(len(body))) }
 }
 
 // noticing lets somebody know which rules are in use, so that their mirrors are worth measuring.

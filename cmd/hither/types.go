@@ -84,7 +84,7 @@ type RulePart struct {
 	Line    int           `json:"line"` // of the path in File
 	Pattern string        `json:"pattern"`
 	Keep    time.Duration `json:"keep"`             // 0: never, -1: for ever (rules.Keep)
-	From    string        `json:"from"`             // "origin" or "any"
+	From    string        `json:"from"`             // "origin", "any" or "quorum"
 	Notary  string        `json:"notary,omitempty"` // empty: the origin's TLS alone
 	Why     string        `json:"why,omitempty"`    // the rule's reason for From without a notary
 	Subject string        `json:"subject,omitempty"`
@@ -138,7 +138,7 @@ type SurveyRule struct {
 	Rule      string           `json:"rule"`
 	Measured  bool             `json:"measured"`         // false: the rule has no [probe]; Note says so
 	Working   bool             `json:"working"`          // at least one upstream answered rightly
-	Choice    *Choice          `json:"choice,omitempty"` // whom the next request asks first; nil: nothing is known of any
+	Choice    *Choice          `json:"choice,omitempty"` // whom the next request asks first; nil: none works
 	Note      string           `json:"note,omitempty"`
 	Upstreams []SurveyUpstream `json:"upstreams"` // by whom to ask first; behind them those that are off
 }
@@ -158,7 +158,7 @@ type SurveyUpstream struct {
 type Measurement struct {
 	Proto    string         `json:"proto"`             // asked for: "h1", "h2", "h3"; "": as traffic, h2 if the server speaks it
 	HTTP     string         `json:"http"`              // spoken in right answers: "h1", "h2", "h3"; "": there were none
-	Count    int            `json:"count"`             // how often it was measured
+	Count    int            `json:"count"`             // how often it was measured; fewer than asked for if it wants to be left alone
 	OK       int            `json:"ok"`                // of these, right answers
 	Success  float64        `json:"success"`           // OK/Count; 0 if Count is
 	DNS      *Stats         `json:"dns,omitempty"`     // looking the name up; nil for an address
@@ -199,7 +199,7 @@ type Choice struct {
 	Official time.Duration `json:"origin_p50,omitempty"` // of the origin, if it is neither; 0: not known
 }
 
-// SurveyLine is a line of a survey under way. The last has Survey or Err.
+// SurveyLine is a line of a survey under way. The last has Survey or Err; one without anything only says that we are there.
 type SurveyLine struct {
 	Done   int             `json:"done"`  // measurements so far
 	Total  int             `json:"total"` // of so many

@@ -139,7 +139,8 @@ func (f *fakeHither) Status(context.Context) (Status, error) {
 	now := time.Now()
 	return Status{
 		Requests: map[fetch.State]int64{fetch.Miss: 2, fetch.Hit: 40}, Tunnels: 3, Served: 5 << 20, Saved: 4 << 20, TimeSaved: 90 * time.Second,
-		Upstreams: []Upstream{{Rule: "npm", Base: "https://registry.npmjs.org", Origin: true, Requests: 2, Wait: 48 * time.Millisecond, Speed: 3 << 20}, {Rule: "npm", Base: "https://idle.example"}},
+		Fetched: 3 << 20, Extra: 100 << 10, Hedges: measure.Hedges{Requests: 42, Hedges: 2, Won: 1},
+		Upstreams: []Upstream{{Rule: "npm", Base: "https://liar.example", Note: "sent wrong bytes; asked last for another 71h"}, {Rule: "npm", Base: "https://registry.npmjs.org", Origin: true, Requests: 2, Wait: 48 * time.Millisecond, Speed: 3 << 20}, {Rule: "npm", Base: "https://idle.example"}},
 		Errors:    []Failure{{When: now.Add(-time.Minute), URL: "https://registry.npmjs.org/x", Err: "no source answered"}},
 		Cache:     cache.Usage{Names: 2, Blobs: 2, Bytes: 1 << 20, Limit: 20 << 30},
 	}, nil
@@ -239,7 +240,7 @@ func rootNames(t *testing.T, path string) string {
 	}
 }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
