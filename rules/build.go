@@ -152,7 +152,7 @@ func (b builder) probePath(t table, key string) string {
 func (b builder) probeDigest(t table) digest.Digest {
 	d, err := digest.Parse(t.text("digest"))
 	if err != nil {
-		b.add(t.lineOf("digest"), "%v", err)
+		b.add(t.lineOf("digest"), "digest cannot be read (%v); write sha256:HEX or sha512:HEX of what path names", err)
 	} else if !d.Pins() {
 		b.add(t.lineOf("digest"), "digest = %q does not fix every byte; write sha256:HEX or sha512:HEX", d)
 	}

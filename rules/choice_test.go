@@ -209,6 +209,8 @@ operator = "third"
 		{"https://one.example", "https://three.example.org", true},
 		{"https://one.example.net", "https://two.example.net", false}, // operators cannot part a domain
 		{"https://one.example", "https://unnamed.example.com", true},
+		{"https://b.one.example", "https://one.example.net", false}, // its neighbour's operator is its own
+		{"https://b.one.example", "https://three.example.org", true},
 		{"https://", "https://a.example", false},
 		{"%", "https://a.example", false},
 	} {

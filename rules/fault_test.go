@@ -107,7 +107,7 @@ func TestMistakesInMirrorsAreToldWithTheirLine(t *testing.T) {
 		{"a URL with dots", "+[[mirror]]\nurl = \"https://m.test/a/../b\"\n", "7", "two ways"},
 		{"a mirror twice", "+[[mirror]]\nurl = \"https://m.test\"\n[[mirror]]\nurl = \"https://M.test/\"\n", "9", "there already"},
 		{"off without a reason", "+[[mirror]]\nurl = \"https://m.test\"\noff = \" \"\n", "8", "write why"},
-		{"a probe with a bad digest", "+[probe]\npath = \"/x\"\ndigest = \"sha256:12\"\n", "8", "not 32 bytes"},
+		{"a probe with a bad digest", "+[probe]\npath = \"/x\"\ndigest = \"sha256:12\"\n", "8", "not 32 bytes of sha256); write sha256:HEX or sha512:HEX"},
 		{"a probe with a weak digest", "+[probe]\npath = \"/x\"\ndigest = \"sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709\"\n", "8", "does not fix every byte"},
 		{"a probe without a digest or a reason", "+[probe]\npath = \"/x\"\n", "6", "or a why"},
 		{"a probe with an empty reason", "+[probe]\npath = \"/x\"\nwhy = \" \"\n", "6", "or a why"},

@@ -10,6 +10,8 @@ const (
 	blockSize = 64 << 10  // bytes that are moved at once
 	slack     = 256 << 10 // bytes that may wait for Write without being counted, at the head of a job
 	minChunk  = 256 << 10 // below it the round trips cost more than the balance brings
+	tinyChunk = 64 << 10  // the same when little is left: a slow connection must not get all of it
+	little    = 1 << 20   // bytes
 	maxChunk  = 8 << 20   // above it one slow connection holds up the others for too long
 	unknown   = 512 << 10 // for a connection that was not measured yet
 	chunkTime = time.Second
@@ -29,9 +31,15 @@ type chunk struct {
 type block struct {
 	data   []byte
 	source *source
+	buffer *[blockSize]byte // given back when data is written; nil: the next block has its data in the same one
 }
 
 func (c *chunk) whole() bool { return c.at == c.to }
+
+// unproven says that nothing has arrived, and that it was asked of sources alone that have never sent a range.
+func (c *chunk) unproven() bool {
+	return c.at == c.from && !slices.ContainsFunc(c.runs, func(r *run) bool { return r.lane.source.trip > 0 })
+}
 
 // add appends bytes that a source brought.
 func (c *chunk) add(p []byte, s *source) {
@@ -39,15 +47,28 @@ func (c *chunk) add(p []byte, s *source) {
 	c.queued += int64(len(p))
 	for len(p) > 0 {
 		last := len(c.blocks) - 1
-		if last < 0 || c.blocks[last].source != s || len(c.blocks[last].data) == blockSize {
-			c.blocks = append(c.blocks, block{(*buffers.Get().(*[blockSize]byte))[:0], s})
+		if last < 0 || c.blocks[last].source != s || len(c.blocks[last].data) == cap(c.blocks[last].data) {
+			c.blocks = append(c.blocks, c.block(s))
 			last++
 		}
 		b := &c.blocks[last]
-		n := min(len(p), blockSize-len(b.data))
+		n := min(len(p), cap(b.data)-len(b.data))
 		b.data = append(b.data, p[:n]...)
 		p = p[n:]
 	}
+}
+
+// block is an empty one, in what the last one left of its buffer: senders who race may take turns after each byte.
+func (c *chunk) block(s *source) block {
+	if last := len(c.blocks) - 1; last >= 0 {
+		if b := &c.blocks[last]; len(b.data) < cap(b.data) {
+			buffer := b.buffer
+			b.buffer = nil
+			return block{b.data[len(b.data):], s, buffer}
+		}
+	}
+	buffer := buffers.Get().(*[blockSize]byte)
+	return block{buffer[:0], s, buffer}
 }
 
 // take gives all blocks to the writer.
@@ -61,7 +82,9 @@ var buffers = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
 func recycle(blocks []block) {
 	for _, b := range blocks {
-		buffers.Put((*[blockSize]byte)(b.data[:blockSize]))
+		if b.buffer != nil {
+			buffers.Put(b.buffer)
+		}
 	}
 }
 
@@ -72,7 +95,7 @@ func (p *plan) orphanLocked(size int64) *chunk {
 		if len(c.runs) > 0 || c.whole() {
 			continue
 		}
-		if cut := c.at + size; c.to-cut >= minChunk {
+		if cut := c.at + size; c.to-cut >= min(size, minChunk) {
 			p.chunks = slices.Insert(p.chunks, i+1, p.splitLocked(c, cut))
 		}
 		if !p.roomLocked(c) {
@@ -100,7 +123,7 @@ func (p *plan) freshLocked(size int64) *chunk {
 	if left == 0 {
 		return nil
 	}
-	if left-size < minChunk/2 {
+	if left-size < min(size, minChunk)/2 {
 		size = left
 	}
 	c := &chunk{from: p.next, to: p.next + size, at: p.next}
@@ -141,6 +164,24 @@ func (p *plan) headLocked(c *chunk) bool {
 	return false
 }
 
+// fullLocked says that a chunk gets no more bytes before the writer took some: it has no room in Memory, and what is allowed
+// without is used up, perhaps by the chunks before it.
+func (p *plan) fullLocked(c *chunk) bool {
+	if c.held > 0 || c.whole() {
+		return false
+	}
+	free := int64(0)
+	for _, before := range p.chunks {
+		if before.held == 0 {
+			free += before.queued
+		}
+		if before == c {
+			break
+		}
+	}
+	return free >= slack
+}
+
 // releaseLocked gives back the room of n bytes of a chunk.
 func (p *plan) releaseLocked(c *chunk, n int64) {
 	n = min(n, c.held)
@@ -160,6 +201,15 @@ func (p *plan) sizeLocked(l *lane) int64 {
 		size = int64(rate * max(chunkTime, 4*l.source.trip).Seconds())
 	}
 	size = min(size, maxChunk, (p.job.Size-p.next)/(2*lanes)) // the last ones get smaller, so that all end together
-	size = min(max(size, minChunk), max(p.memory.limit()/(3*lanes), blockSize))
+	size = min(max(size, p.smallestLocked(l)), max(p.memory.limit()/(3*lanes), blockSize))
 	return (size + blockSize - 1) / blockSize * blockSize
+}
+
+// smallestLocked is what a lane should be asked for at least. When little is left, that is what it brings in two round
+// trips.
+func (p *plan) smallestLocked(l *lane) int64 {
+	if p.job.Size-p.next >= little {
+		return minChunk
+	}
+	return min(max(int64(2*p.rateLocked(l)*l.source.trip.Seconds()), tinyChunk), minChunk)
 }

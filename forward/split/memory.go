@@ -9,7 +9,7 @@ import (
 const ownMemory = 32 << 20
 
 // Memory bounds the bytes that wait out of order, in all jobs that share it. The zero value works. What is handed over at
-// once is not counted: up to a quarter of a megabyte a job, so that each job can go on even when others hold everything.
+// once is not counted: up to half a megabyte a job, so that each job can go on even when others hold everything.
 type Memory struct {
 	Limit int64 // bytes; 0: 32 MiB
 

@@ -91,10 +91,11 @@ func (r *run) won() {
 	}
 }
 
-// beaten is why a run ends. To need help from another source is a fault; to have helped in vain is none.
+// beaten is why a run ends. To need help from another source is a fault; to have helped in vain is none, nor to be slower
+// in another's place.
 func (r *run) beaten(winner *run) error {
 	switch {
-	case r.helper || r.lane.source == winner.lane.source:
+	case r.helper || r.guest || r.lane.source == winner.lane.source:
 		return errNeedless
 	case r.waiting && (r.got == 0 || time.Since(r.sign) >= impatience):
 		return ErrStalled

@@ -3,14 +3,13 @@ package split
 import (
 	"context"
 	"io"
-	"slices"
 	"sync"
 	"time"
 )
 
 const (
 	leadTime    = 2 * time.Second // stretch that is left to the lead: when it meets the others, its connection may be lost
-	leadUnknown = 1 << 20         // the same, for a rate that is not known
+	leadUnknown = 1 << 20         // the same in bytes, for a rate that is not known
 )
 
 // run is one range under way: it fills a chunk. In a race two runs fill the same, and each byte counts for the first that
@@ -22,6 +21,7 @@ type run struct {
 	end     int64 // first byte behind its body; for a lead that may lie behind the chunk
 	lead    bool
 	helper  bool      // it was started because another is slow
+	guest   bool      // it went on into a chunk that another was asked for
 	waiting bool      // for the sender, not for the writer
 	began   time.Time //
 	last    time.Time // when bytes came, or began to be awaited
@@ -33,12 +33,7 @@ type run struct {
 
 // leadLocked gives the body that is open already the first stretch.
 func (p *plan) leadLocked() {
-	s := p.sources[0]
-	size := int64(leadUnknown)
-	if s.Rate > 0 {
-		size = min(max(int64(s.Rate*leadTime.Seconds()), leadUnknown), maxChunk)
-	}
-	size = min(size, p.job.Size-p.next, max(p.job.LeadTo-p.next, 0))
+	s, size := p.sources[0], p.stretch()
 	c := &chunk{from: p.next, to: p.next + size, at: p.next}
 	if size > 0 {
 		p.chunks = append(p.chunks, c)
@@ -47,6 +42,17 @@ func (p *plan) leadLocked() {
 	r := p.newRunLocked(s.addLane(), c, time.Now())
 	r.lead, r.end = true, p.job.LeadTo
 	p.runs.Go(func() { p.carry(r, p.job.Lead) })
+}
+
+// stretch is how many bytes are left to the lead. Half of a short rest goes to others, however slow the lead is: it may be
+// they who are fast.
+func (p *plan) stretch() int64 {
+	size := int64(leadUnknown)
+	if rate := p.sources[0].Rate; rate > 0 {
+		size = min(max(int64(rate*leadTime.Seconds()), tinyChunk), maxChunk)
+	}
+	half := (p.job.Size - p.next) / 2 / blockSize * blockSize
+	return min(size, max(half, tinyChunk), p.job.LeadTo-p.next)
 }
 
 // runLocked sets a lane to bring what is missing of a chunk.
@@ -117,7 +123,7 @@ func (p *plan) pour(r *run, body io.Reader) error {
 func (p *plan) want(r *run) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for r.chunk.held == 0 && r.chunk.queued >= slack && r.ctx.Err() == nil && p.ctx.Err() == nil {
+	for p.fullLocked(r.chunk) && r.ctx.Err() == nil && p.ctx.Err() == nil {
 		r.waiting, p.growth.idle = false, true
 		p.news.Wait()
 	}
@@ -125,7 +131,7 @@ func (p *plan) want(r *run) int64 {
 		r.waiting, r.last, r.sign = true, now, now
 		r.lane.meter.resume(now)
 	}
-	return r.chunk.to - r.at
+	return min(r.chunk.to, r.end) - r.at
 }
 
 // ended makes sure that a body ends where its range does: one that goes on is not the range that was asked for. It also
@@ -195,8 +201,8 @@ func (p *plan) measureLocked(r *run, n int, now time.Time) {
 	s.received += int64(n)
 }
 
-// goOnLocked lets a lead go on behind its chunk, if nobody else does that, or nobody else could, or nobody has sent a range
-// yet: perhaps they all ignore Range.
+// goOnLocked lets a lead go on behind its chunk, if nobody else does that, or nobody else could, or whoever is about to has
+// never sent a range yet: perhaps it ignores Range, or is dead.
 func (p *plan) goOnLocked(r *run) {
 	if r.at >= r.end {
 		return
@@ -207,10 +213,11 @@ func (p *plan) goOnLocked(r *run) {
 		p.next += size
 	}
 	for _, c := range p.chunks {
-		if c.from == r.at && (len(c.runs) == 0 && !c.whole() || p.lastLocked(r) || c.at == c.from && !p.provenLocked()) {
+		if c.from == r.at && (len(c.runs) == 0 && !c.whole() || p.lastLocked(r) || c.unproven()) {
 			for _, o := range c.runs {
 				o.helper = true
 			}
+			r.guest = len(c.runs) > 0
 			p.moveLocked(r, c)
 			return
 		}
@@ -232,11 +239,6 @@ func (p *plan) firstLocked() int64 {
 		return p.chunks[0].from
 	}
 	return p.next
-}
-
-// provenLocked says that a source has sent a range.
-func (p *plan) provenLocked() bool {
-	return slices.ContainsFunc(p.sources, func(s *source) bool { return s.trip > 0 })
 }
 
 // lastLocked says that a lead is all that is left, and cannot be asked again for what it passes by.

@@ -35,6 +35,7 @@ type source struct {
 	active   int     // ranges under way
 	since    time.Time
 	trip     time.Duration // from asking to the first byte, averaged; 0: not known
+	floor    float64       // bytes a second over a range and its round trip, at best; for ranges too short to measure more
 	received int64         // bytes, of any use or none
 	used     int64         // bytes written
 	strikes  int           // failures in a row
@@ -103,6 +104,9 @@ func (s *source) leave(r *run, now time.Time) {
 		s.tally.Busy += now.Sub(s.since)
 	}
 	r.lane.runs = remove(r.lane.runs, r)
+	if took := now.Sub(r.began).Seconds(); !r.lead && took > 0 {
+		s.floor = max(s.floor, float64(r.got)/took)
+	}
 }
 
 // answered notes the first byte of a range.
@@ -209,7 +213,7 @@ func (p *plan) rateLocked(l *lane) float64 {
 	if n > 0 {
 		return sum / n
 	}
-	return l.source.Rate
+	return cmp.Or(l.source.Rate, l.source.floor)
 }
 
 // activeLocked is how many lanes are on.

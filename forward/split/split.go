@@ -193,6 +193,9 @@ func (p *plan) partLocked(base string, n int64) {
 
 // failureLocked says of each source why it was given up.
 func (p *plan) failureLocked() error {
+	if len(p.sources) == 0 {
+		return fmt.Errorf("%w, for none was named", ErrNoSource)
+	}
 	errs := make([]error, 0, len(p.sources))
 	for _, s := range p.sources {
 		errs = append(errs, fmt.Errorf("%s: %w", s.Base, s.err))

@@ -2,6 +2,7 @@ package split
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ type mirror struct {
 	longer   int           // bytes it sends behind the range
 	shorter  int64         // bytes it leaves out at the end
 	drip     bool          // a byte a second
+	grain    int           // bytes that one Read brings at most; 0: segment
 	single   int           // connections that it serves at once; 0: any number
 	hiccup   float64       // chance of a stop of hiccupFor a segment
 	hiccupOf time.Duration
@@ -217,7 +219,7 @@ type body struct {
 const segment = 16 << 10
 
 func (b *body) Read(p []byte) (int, error) {
-	n := int(min(int64(len(p)), segment, b.end-b.at))
+	n := int(min(int64(len(p)), int64(cmp.Or(b.m.grain, segment)), b.end-b.at))
 	if b.cut > 0 && b.at >= b.cut {
 		return 0, errReset
 	}

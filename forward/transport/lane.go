@@ -6,9 +6,19 @@ import (
 	"sync"
 )
 
-// maxLanes bounds the lanes of a Pool. Beyond eight connections to one host nothing was gained on any line we measured,
-// and more would be rude.
-const maxLanes = 8
+const (
+	// maxLanes bounds the lanes of a Pool. Beyond eight connections to one host nothing was gained on any line we measured,
+	// and more would be rude.
+	maxLanes = 8
+	// laneStream and laneConn are streamWindow and connWindow of a lane. Parts of a body are many and short: several lanes
+	// together fill the line, while what a server may have under way on all of them, unread by us, adds up.
+	laneStream = 4 << 20
+	laneConn   = 32 << 20
+	// lanePerHost bounds the connections of a lane to a host that speaks HTTP/1.1: one for each part under way, and of each
+	// body two at most are in the same lane. laneIdle is how many of them stay warm.
+	lanePerHost = 16
+	laneIdle    = 2
+)
 
 type laneKey struct{}
 
@@ -24,38 +34,42 @@ func laneOf(ctx context.Context) int {
 	return max(n, 0)
 }
 
-// lanes are the transports of one kind of request: a common one, and those that were asked for beside it.
+// lanes are the transports of one kind of request: the common one, which is lane 0, and those that were asked for beside it.
 type lanes struct {
-	common *http.Transport
-	open   func() *http.Transport // makes another one like common
+	open func(lane int) *http.Transport
 
 	mu   sync.Mutex
-	made [maxLanes]*http.Transport
+	made [1 + maxLanes]*http.Transport
 }
-
-// newLanes opens the common one; the others wait until somebody wants them.
-func newLanes(open func() *http.Transport) *lanes { return &lanes{common: open(), open: open} }
 
 // take is the transport of lane n, made at its first use.
 func (l *lanes) take(n int) *http.Transport {
-	if n < 1 {
-		return l.common
+	if n > 0 {
+		n = 1 + (n-1)%maxLanes
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.made[n%maxLanes] == nil {
-		l.made[n%maxLanes] = l.open()
+	if l.made[n] == nil {
+		l.made[n] = l.open(n)
 	}
-	return l.made[n%maxLanes]
+	return l.made[n]
 }
 
-func (l *lanes) closeIdle() {
-	l.common.CloseIdleConnections()
+// renew closes what is idle, and lets new requests have new connections. A connection that still carries something is
+// closed behind that, or when it was idle for idleTime.
+func (l *lanes) renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, t := range l.made {
+	for n, t := range l.made {
 		if t != nil {
 			t.CloseIdleConnections()
 		}
+		l.made[n] = nil
 	}
+}
+
+// narrow makes a transport one of many to the same host.
+func narrow(t *http.Transport) {
+	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = lanePerHost, laneIdle
+	t.HTTP2.MaxReceiveBufferPerStream, t.HTTP2.MaxReceiveBufferPerConnection = laneStream, laneConn
 }

@@ -1,12 +1,15 @@
 package transport
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // lined fetches url in lane n and tells what was answered.
@@ -73,8 +76,75 @@ func TestLanesOfStrangersAreTheirOwn(t *testing.T) {
 	if chosen == public {
 		t.Error("lane 1\ngot  one transport for the user's and a stranger's choice\nwant two")
 	}
-	if pool.way(Patient(Lane(t.Context(), 1))) != pool.patient {
+	if pool.way(Patient(Lane(t.Context(), 1))) != pool.patient.take(0) {
 		t.Error("a patient request in lane 1\ngot  a lane\nwant the transport without deadlines")
+	}
+}
+
+// After a change of the network, a connection that still carries something may be dead.
+func TestABusyConnectionGetsNoNewRequestsOnceTheIdleAreClosed(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		h2   bool
+		lane int
+	}{
+		{"HTTP/2 in no lane", true, 0},
+		{"HTTP/2 in a lane", true, 1},
+		{"HTTP/1.1", false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			hang := make(chan struct{})
+			s, pool := upstream(t, c.h2, func(w http.ResponseWriter, req *http.Request) {
+				io.WriteString(w, req.RemoteAddr)
+				if req.URL.Path == "/slow" {
+					w.(http.Flusher).Flush()
+					<-hang
+					io.WriteString(w, "the end")
+				}
+			})
+			req, _ := http.NewRequestWithContext(Lane(t.Context(), c.lane), http.MethodGet, s.URL+"/slow", nil)
+			resp, err := pool.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			busy := make([]byte, 99)
+			n, _ := resp.Body.Read(busy)
+			pool.CloseIdleConnections()
+			if again := lined(t, pool, s.URL, c.lane); again == string(busy[:n]) {
+				t.Errorf("the next request\ngot  %s, the connection that was there before\nwant a new one", again)
+			}
+			close(hang)
+			rest, err := io.ReadAll(resp.Body)
+			if want(t, string(rest), "the end"); err != nil {
+				t.Errorf("what was under way\ngot  %v\nwant it whole", err)
+			}
+		})
+	}
+}
+
+func TestALaneHasFewConnectionsToAHost(t *testing.T) {
+	var open, most peak
+	s, pool := upstream(t, false, func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(2 * time.Millisecond)
+		io.WriteString(w, "ok")
+	})
+	pool.chosen.take(3).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(Dialer).DialContext(ctx, network, addr)
+		most.atLeast(open.add(1))
+		return &counted{Conn: conn, open: &open}, err
+	}
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if got := lined(t, pool, s.URL, 3); got != "ok" {
+				t.Errorf("got  %s\nwant ok", got)
+			}
+		})
+	}
+	all.Wait()
+	if got := most.add(0); got > lanePerHost {
+		t.Errorf("connections at once\ngot  %d\nwant at most %d", got, lanePerHost)
 	}
 }
 

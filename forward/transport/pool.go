@@ -60,9 +60,9 @@ type Config struct {
 // compression. A request without a User-Agent field is ours and gets our name; one that has the field, even empty (as
 // httputil.ReverseProxy makes it), is a client's and goes as it is. It may be used from many goroutines.
 type Pool struct {
-	chosen    *lanes          // where the user sent us
-	strangers *lanes          // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
-	patient   *http.Transport // where the user sent us, for those who wait as long as they like
+	chosen    *lanes // where the user sent us
+	strangers *lanes // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
+	patient   *lanes // where the user sent us, for those who wait as long as they like: lane 0 alone
 	agent     string
 }
 
@@ -70,10 +70,19 @@ type Pool struct {
 func New(c Config) *Pool {
 	c = c.withDefaults()
 	resume := tls.NewLRUClientSessionCache(sessions)
-	open := func() *http.Transport { return newTransport(c, resume) }
-	patient := open()
-	patient.ResponseHeaderTimeout, patient.MaxConnsPerHost = 0, 0
-	return &Pool{chosen: newLanes(open), strangers: newLanes(open), patient: patient, agent: c.UserAgent}
+	open := func(lane int) *http.Transport {
+		t := newTransport(c, resume)
+		if lane > 0 {
+			narrow(t)
+		}
+		return t
+	}
+	patient := func(int) *http.Transport {
+		t := open(0)
+		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
+		return t
+	}
+	return &Pool{chosen: &lanes{open: open}, strangers: &lanes{open: open}, patient: &lanes{open: patient}, agent: c.UserAgent}
 }
 
 func (c Config) withDefaults() Config {
@@ -131,7 +140,7 @@ func (p *Pool) way(ctx context.Context) *http.Transport {
 	case isPublic(ctx):
 		return p.strangers.take(laneOf(ctx))
 	case isPatient(ctx):
-		return p.patient
+		return p.patient.take(0)
 	}
 	return p.chosen.take(laneOf(ctx))
 }
@@ -158,9 +167,10 @@ func explain(req *http.Request, err error) error {
 	return err
 }
 
-// CloseIdleConnections closes the connections that carry nothing now.
+// CloseIdleConnections closes the connections that carry nothing now. The others carry on what they do, and nothing new:
+// after a change of the network they may be dead, which shows after 20 s only.
 func (p *Pool) CloseIdleConnections() {
-	p.chosen.closeIdle()
-	p.strangers.closeIdle()
-	p.patient.CloseIdleConnections()
+	p.chosen.renew()
+	p.strangers.renew()
+	p.patient.renew()
 }

@@ -51,7 +51,7 @@ func TestHTTP2IsUsedWhereItIsSpoken(t *testing.T) {
 
 // The window is larger than the documentation of http.HTTP2Config allows. If a Go release enforces it, one stream falls
 // back to 4 MiB a round trip and this test says so.
-func TestOneHTTP2StreamMayHave32MiBUnderWay(t *testing.T) {
+func TestAWindowIsUnderWayAndNoMore(t *testing.T) {
 	var sent atomic.Int64
 	chunk := make([]byte, 256<<10)
 	s, pool := upstream(t, true, func(w http.ResponseWriter, req *http.Request) {
@@ -63,24 +63,32 @@ func TestOneHTTP2StreamMayHave32MiBUnderWay(t *testing.T) {
 			sent.Add(int64(n))
 		}
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
-	resp, err := pool.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	// Nobody reads. What the server could send is the window, and a little that stands in its own buffers.
-	const least = streamWindow - 1<<20
-	for deadline := time.Now().Add(20 * time.Second); sent.Load() < least; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("got  %d MiB under way\nwant %d MiB", sent.Load()>>20, streamWindow>>20)
-		}
-	}
-	time.Sleep(50 * time.Millisecond)
-	if got := sent.Load(); got > streamWindow+4<<20 {
-		t.Errorf("got  %d MiB under way\nwant no more than %d MiB: the window is the bound on memory", got>>20, streamWindow>>20)
+	for _, c := range []struct {
+		name   string
+		lane   int
+		window int64
+	}{{"in no lane", 0, streamWindow}, {"in a lane, of which there are many", 1, laneStream}} {
+		t.Run(c.name, func(t *testing.T) {
+			sent.Store(0)
+			ctx, cancel := context.WithCancel(Lane(t.Context(), c.lane))
+			defer cancel()
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+			resp, err := pool.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			// Nobody reads. What the server could send is the window, and a little that stands in its own buffers.
+			for deadline := time.Now().Add(20 * time.Second); sent.Load() < c.window-1<<20; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("got  %d MiB under way\nwant %d MiB", sent.Load()>>20, c.window>>20)
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+			if got := sent.Load(); got > c.window+4<<20 {
+				t.Errorf("got  %d MiB under way\nwant no more than %d MiB: the window is the bound on memory", got>>20, c.window>>20)
+			}
+		})
 	}
 }
 
@@ -91,7 +99,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 			io.WriteString(w, "ok")
 		})
 		var open, most peak
-		pool.chosen.common.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		pool.chosen.take(0).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := new(Dialer).DialContext(ctx, network, addr)
 			most.atLeast(open.add(1))
 			return &counted{Conn: conn, open: &open}, err
