@@ -1,7 +1,6 @@
 package fetch
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -56,6 +55,7 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 	}
 	w.tries = append(w.tries, a.Try)
 	w.asked = append(w.asked, a)
+	w.denied = false
 	req, err := w.request(a.watch.ctx, src, a.carried)
 	if err != nil {
 		a.err = err
@@ -85,10 +85,12 @@ func (w *fill) hear(ctx context.Context) *asking {
 			w.asked = slices.DeleteFunc(w.asked, func(b *asking) bool { return a == b })
 			return a
 		case <-late.C:
-			if w.untilLate() == 0 {
+			wait := w.untilLate()
+			if wait == 0 {
 				w.second(ctx)
+				wait = max(w.untilLate(), lookAgain) // perhaps it could not
 			}
-			late.Reset(w.untilLate())
+			late.Reset(wait)
 		}
 	}
 }
@@ -108,7 +110,7 @@ const (
 
 // untilLate is how long from now another source is asked.
 func (w *fill) untilLate() time.Duration {
-	i := w.hedgeAt()
+	i := w.hedgeAt(w.mayHedge)
 	switch {
 	case len(w.asked) != 1 || len(w.tries) >= maxTries || len(w.queue) == 0:
 		return lastPatience
@@ -120,11 +122,14 @@ func (w *fill) untilLate() time.Duration {
 }
 
 // lateness is after how long a source is late, and the next one asked. For what is small that is the wait which nine of
-// ten requests stay below, as far as it or that of the next one is known. What is larger would cost its bytes twice
+// ten requests to it stay below, or twice that of the next one if that is less. What is larger would cost its bytes twice
 // whenever both answer: it waits until the source is sick.
 func (w *fill) lateness(src, next rules.Source) time.Duration {
 	class := measure.ClassOf(w.expected())
-	late := cmp.Or(w.f.Board.Late(src.Base, class), 2*w.f.Board.Late(next.Base, class))
+	late, other := w.f.Board.Late(src.Base, class), 2*w.f.Board.Late(next.Base, class)
+	if late == 0 || other > 0 && other < late { // one that is dead is late all the time
+		late = other
+	}
 	switch hedged := class == measure.Small && !w.denied; {
 	case late == 0 && hedged:
 		return unknown
@@ -136,37 +141,41 @@ func (w *fill) lateness(src, next rules.Source) time.Duration {
 	return min(max(sick*late, sickest), headPatience)
 }
 
-// hedgeAt is who in the queue may be asked beside the others; -1: nobody. Only bytes that are checked may come from
-// whoever is first.
-func (w *fill) hedgeAt() int {
+// hedgeAt is the first in the queue who may be asked beside the others; -1: nobody. Only bytes that are checked may come
+// from whoever is first.
+func (w *fill) hedgeAt(may func(rules.Source) bool) int {
 	if w.want == "" && !w.word.pending() {
 		return -1
 	}
-	return slices.IndexFunc(w.queue, w.mayHedge)
+	return slices.IndexFunc(w.queue, may)
 }
 
 // mayHedge is mayAsk without waiting for anybody: what is not proven public waits until the origin failed, and a stranger
 // has heard of it anyway.
 func (w *fill) mayHedge(src rules.Source) bool {
-	return src.Origin || (w.told || w.isPublic()) && !w.unvouched()
+	return src.Origin || (w.told && !w.refused || w.isPublic()) && !w.unvouched()
+}
+
+// mayHelp is mayHedge for who did not fail lately. Who failed is asked when nobody else is left, and who lied, too.
+func (w *fill) mayHelp(src rules.Source) bool {
+	return w.mayHedge(src) && !w.f.Board.Resting(src.Base)
 }
 
 // second asks another source beside the one that is late, if the share of such requests is not used up. When it is, the
 // late one gets more time.
 func (w *fill) second(ctx context.Context) {
-	i := w.hedgeAt()
-	if i < 0 {
-		return
-	}
-	if measure.ClassOf(w.expected()) == measure.Small && !w.denied && !w.hedger().Take() {
-		w.denied = true
-		return
-	}
 	release, ok := w.f.slots.try()
 	if !ok {
 		return // more would not be faster
 	}
-	w.denied = false
+	i := w.hedgeAt(w.mayHelp)
+	if i >= 0 && measure.ClassOf(w.expected()) == measure.Small && !w.denied && !w.hedger().Take() {
+		w.denied, i = true, -1
+	}
+	if i < 0 {
+		release()
+		return
+	}
 	src := w.queue[i]
 	w.queue = slices.Delete(w.queue, i, i+1)
 	w.ask(ctx, src, release).hedge = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"hither/cache"
 	"hither/cache/digest"
@@ -30,11 +31,15 @@ func (w *fill) note(t *carried) {
 
 // noteAll records a try and those who sent parts beside it.
 func (w *fill) noteAll(t *carried) {
+	w.noteMates()
+	w.note(t)
+}
+
+func (w *fill) noteMates() {
 	for _, m := range w.mates {
 		w.note(m)
 	}
 	w.mates = nil
-	w.note(t)
 }
 
 func (w *fill) sample(t *carried) measure.Sample {
@@ -61,20 +66,16 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 	mismatch := errors.Is(err, digest.ErrMismatch)
 	mixed := w.mixed(t.Base)
 	claimed := mismatch && !mixed && w.word.spokenBy() == byClient
-	switch {
-	case errors.Is(err, errUnvouched), ctx.Err() != nil, claimed, mismatch && mixed:
-		t.Outcome = measure.Canceled
-	case mismatch:
+	t.Outcome = measure.Canceled // who vouches, the disk or the client failed us, or nobody knows yet
+	if mismatch && !mixed && !claimed && ctx.Err() == nil {
 		t.Outcome = measure.WrongBytes
-	default:
-		t.Outcome = measure.Broken
 	}
 	for _, m := range w.mates {
 		if m.Outcome == measure.OK {
 			m.Outcome = measure.Canceled // nobody knows yet
 		}
 	}
-	w.noteAll(t)
+	w.charge(t)
 	if mismatch && mixed {
 		w.suspect = append(w.suspect, generation{w.sent, w.spool.writer()})
 		w.alone = true
@@ -85,6 +86,47 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 		return ErrPass
 	}
 	return nil
+}
+
+// accusation is bytes that one source sent and that were wrong.
+type accusation struct {
+	try  *carried
+	size int64
+	body cache.Writer
+}
+
+// charge notes a try. Of who sent wrong bytes the board hears when the fill ends: if the origin sends the same, it is the
+// authority that differs from both, and neither is a liar. Where the name holds the digest, nothing can
+// excuse it.
+func (w *fill) charge(t *carried) {
+	if t.Outcome != measure.WrongBytes || strings.Contains(w.req.Name, w.want.Sum()) {
+		w.noteAll(t)
+		return
+	}
+	w.noteMates()
+	now := accusation{t, w.spool.length(), w.spool.writer()}
+	for _, a := range w.accused {
+		if t.Origin && a.repeats(now) {
+			a.try.Outcome, t.Outcome = measure.Canceled, measure.Canceled
+			w.tries[a.try.index] = a.try.Try
+		}
+	}
+	w.tries[t.index] = t.Try
+	w.accused = append(w.accused, now)
+}
+
+// repeats says that two sent the same bytes.
+func (a accusation) repeats(b accusation) bool {
+	all := generation{[]split.Part{{To: a.size}}, a.body}
+	return a.size == b.size && len(liars(all, b.body)) == 0
+}
+
+// accuse tells the board of those who are still accused.
+func (w *fill) accuse() {
+	for _, a := range w.accused {
+		w.note(a.try)
+	}
+	w.accused = nil
 }
 
 // first puts who is asked for all at the head of the queue: the origin, else the last who sent some.
@@ -103,7 +145,7 @@ func (w *fill) convict() {
 		for _, base := range liars(g, w.spool.writer()) {
 			w.f.Board.Add(measure.Sample{Base: base, Outcome: measure.WrongBytes})
 			for i := range w.tries {
-				if t := &w.tries[i]; t.Base == base && t.Outcome == measure.Canceled {
+				if t := &w.tries[i]; t.Base == base && t.Bytes > 0 {
 					t.Outcome, t.Err = measure.WrongBytes, "sent a part that differs from the right bytes"
 				}
 			}

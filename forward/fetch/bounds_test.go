@@ -56,3 +56,20 @@ func TestAllFillsTogetherAreBoundedWithoutADisk(t *testing.T) {
 		t.Errorf("\ngot  %d bytes held\nwant %d", got, maxOverflows-5)
 	}
 }
+
+// A client that joins while a liar's body is looked at must not be told its length: of nothing, it would have all.
+func TestNobodyIsToldALengthThatIsNotYetTrue(t *testing.T) {
+	s := newSpool(&page{}, 0, true)
+	if got := s.reader(t.Context()).told; got != -1 {
+		t.Errorf("\ngot  %d bytes promised\nwant -1", got)
+	}
+	s.finish(nil)
+	if got := s.reader(t.Context()).told; got != 0 {
+		t.Errorf("\ngot  %d bytes promised\nwant 0", got)
+	}
+}
+
+// Busy is what a Fetcher holds: transfers, bodies that come in parts, bytes that wait in memory.
+func (f *Fetcher) Busy() (transfers int, splits, waiting int64) {
+	return len(f.slots.free), f.splits.Load(), f.over.Load()
+}

@@ -84,9 +84,9 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 		}
 		return fmt.Errorf("sent it as %q, which nobody asked for", a.resp.Header.Get("Content-Encoding"))
 	}
-	size := a.resp.ContentLength
+	total := a.resp.ContentLength // of the whole; -1: who knows
 	if decoded {
-		size = -1
+		total = -1
 	}
 	if a.Origin {
 		w.f.public.put(w.subject(), struct{}{}, w.f.now(), publicLife, maxFacts)
@@ -95,43 +95,87 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 		w.hedger().Won()
 	}
 	w.leave()
-	if err := w.prepare(a.resp, size, a.carried); err != nil {
+	if total, err = w.prepare(a, total); err != nil {
 		return err
 	}
 	w.tries[a.index] = a.Try
 	if a.upto > 0 && a.upto < w.spool.known() {
 		return w.parts(ctx, a)
 	}
-	return w.pour(ctx, a, body, size)
+	if total < 0 {
+		return w.pour(ctx, a, body, -1)
+	}
+	return w.pour(ctx, a, body, total-a.offset)
 }
 
-// prepare opens the spool, or begins it again if the source cannot go on where the last one stopped.
-func (w *fill) prepare(resp *http.Response, size int64, t *carried) error {
-	partial := resp.StatusCode == http.StatusPartialContent
-	if partial {
-		total, err := rangeTotal(resp, t.offset, t.upto)
-		if err != nil {
-			w.afresh, t.Outcome = t.Base, measure.Short
-			return err
-		}
-		size = total
-	} else {
-		t.upto = 0
+// prepare opens the spool, or begins it again if the source cannot go on where the last one stopped. It returns the length
+// of the whole, which is size unless only a part comes.
+func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
+	if total, err = w.total(a, size); err != nil {
+		return 0, err
 	}
-	if !partial || t.offset == 0 {
-		if err := w.begin(size); err != nil {
-			w.refuse(t, err)
-			return err
+	if a.offset == 0 {
+		if err := w.begin(total); err != nil {
+			w.refuse(a.carried, err)
+			return 0, err
 		}
 		w.sent = nil
 	}
-	w.last = response{base: t.Base, header: t.header, storable: storable(w.req.Path, resp)}
-	flows := size > spoolAll && !w.word.beside
-	w.spool.know(size, !flows)
+	w.sized = w.sized || a.Origin && total >= 0
+	w.last = response{base: a.Base, header: a.header, storable: storable(w.req.Path, a.resp)}
+	flows := total > spoolAll && !w.word.beside
+	w.spool.know(total, !flows)
 	if flows {
 		w.tellHead()
 	}
-	return nil
+	return total, nil
+}
+
+// total is the length of the whole, of which an answer brings size bytes. Who sends all of it begins at the first byte,
+// wherever it was to begin.
+func (w *fill) total(a *asking, size int64) (total int64, err error) {
+	if a.resp.StatusCode != http.StatusPartialContent {
+		a.offset, a.upto = 0, 0
+		return size, w.dispute(a, size)
+	}
+	if total, err = rangeTotal(a.resp, a.offset, a.upto); err != nil {
+		w.afresh, a.Outcome = a.Base, measure.Short
+		return 0, err
+	}
+	if a.upto >= total {
+		a.upto = 0
+	}
+	return total, w.dispute(a, total)
+}
+
+// dispute is about a length that is another than the one announced before. The origin knows it; nobody else may change what
+// clients were told before it was asked. If it cannot be asked, or if it was who spoke now, all is fetched anew.
+func (w *fill) dispute(a *asking, total int64) error {
+	if w.spool == nil || !w.want.Pins() || total < 0 {
+		return nil
+	}
+	known := w.spool.known()
+	told := known > spoolAll
+	if known < 0 || known == total || a.offset == 0 && !told {
+		return nil
+	}
+	asked := !slices.ContainsFunc(w.queue, func(s rules.Source) bool { return s.Origin })
+	switch {
+	case told && !a.Origin && w.sized:
+		a.Outcome = measure.Short
+		return fmt.Errorf("%w: %d bytes, and the origin %d", errLength, total, known)
+	case told && !a.Origin && !asked:
+		if w.times(a.src) == 1 {
+			w.first(a.src)
+		}
+	case a.offset == 0:
+		return nil
+	default:
+		w.sent = nil
+		w.queue = slices.Insert(w.queue, 0, a.src)
+	}
+	a.Outcome = measure.Canceled // nobody knows who is right
+	return fmt.Errorf("%w: %d bytes, not %d", errLength, total, known)
 }
 
 // errTooLarge is a body that there is no room for, if it is as large as its sender says.
@@ -145,7 +189,7 @@ func (w *fill) refuse(t *carried, err error) {
 		t.Outcome = measure.Canceled
 		w.queue = slices.DeleteFunc(w.queue, func(s rules.Source) bool { return !s.Origin })
 	case errors.Is(err, cache.ErrFull):
-		t.verdict = unfit
+		t.verdict, t.Outcome = unfit, measure.Canceled // it is our disk
 	}
 }
 

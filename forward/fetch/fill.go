@@ -35,6 +35,8 @@ type fill struct {
 	suspect []generation   // mixed bytes that were wrong, to be compared with the right ones
 	mates   []*carried     // who sent parts beside the source that is weighed
 	told    bool           // a stranger has heard the name
+	accused []accusation   // who sent wrong bytes alone, before the board heard of it
+	sized   bool           // the origin said how long the body is
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
 	last    response      // the head of the response whose body fills the spool
@@ -81,6 +83,7 @@ func (w *fill) fill(ctx context.Context) error {
 		w.want = w.word.digest
 	}
 	w.queue = w.order(pending)
+	defer w.accuse()
 	defer w.leave()
 	for w.next(ctx) {
 		a := w.hear(ctx)
@@ -159,7 +162,8 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 		}
 		t.Err = err.Error()
 		if errors.Is(err, notary.ErrSecurity) {
-			w.note(t)
+			t.Outcome = measure.Canceled
+			w.noteAll(t)
 			return false, &Failure{Name: w.req.Name, Tries: w.tries, Cause: err}
 		}
 		return false, w.blame(ctx, src, t, err)

@@ -95,6 +95,21 @@ func TestALoserIsCanceledAndCountsAsSlowAtLeast(t *testing.T) {
 	})
 }
 
+// One that died answers late all the time, so that its own p90 would call nothing late.
+func TestOneThatIsAlwaysLateIsMeasuredByTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.public()
+		w.board.late = map[string]time.Duration{"near": 5 * time.Second, "reg": 50 * time.Millisecond}
+		w.hosts["near"].lag = time.Hour
+		began := time.Now()
+		expect(t, w.get(w.blob([]byte("hello"))), "hello from reg (miss) after [near reg]")
+		if got := time.Since(began); got != 100*time.Millisecond {
+			t.Errorf("\ngot  it after %v of virtual time\nwant 100ms", got)
+		}
+	})
+}
+
 func TestALateStrangerHearsNoNameThatIsNotProvenPublic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -167,6 +167,17 @@ func rangeTotal(resp *http.Response, offset, upto int64) (int64, error) {
 	return size, nil
 }
 
+// totalOf is the whole length that a Content-Range tells which begins at from; -1: it is no such one.
+func totalOf(said string, from int64) int64 {
+	rest, ok := strings.CutPrefix(strings.ToLower(said), "bytes "+strconv.FormatInt(from, 10)+"-")
+	_, total, cut := strings.Cut(rest, "/")
+	size, err := strconv.ParseInt(total, 10, 64)
+	if !ok || !cut || err != nil {
+		return -1
+	}
+	return size
+}
+
 // storable says whether a shared cache may keep the answer (RFC 9111, section 3). What cannot change by its kind is kept
 // whatever the server's defaults say.
 func storable(p *rules.Path, resp *http.Response) bool {

@@ -54,11 +54,18 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	a.watch.rest()
 	w.f.splits.Add(1)
 	defer w.f.splits.Add(-1)
+	ctx, deny := context.WithCancelCause(ctx)
+	defer deny(nil)
 	team, full, began := w.team(a), false, w.f.now()
 	job := split.Job{
 		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
-			return w.open(ctx, team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == s.Base })], lane, from, to)
+			src := team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == s.Base })]
+			body, err := w.open(ctx, src, lane, from, to)
+			if errors.Is(err, errLength) && src.Origin && !a.Origin {
+				deny(fmt.Errorf("announced a wrong length: the origin %w", err))
+			}
+			return body, err
 		},
 		Write: func(p []byte) error {
 			_, err := w.spool.Write(p)
@@ -82,6 +89,8 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 		a.verdict = whole
 	case full:
 		a.verdict = unfit
+	case errors.Is(err, errLength):
+		a.Outcome = measure.Short
 	}
 	return err
 }
@@ -102,7 +111,7 @@ func (w *fill) team(a *asking) []rules.Source {
 			break
 		}
 		rate := w.f.Board.Rate(src.Base)
-		if src.Base != a.Base && w.mayHedge(src) && !w.f.Board.Resting(src.Base) && (rate == 0 || rate > best/lame) {
+		if src.Base != a.Base && w.mayHelp(src) && (rate == 0 || rate > best/lame) {
 			team = append(team, src)
 		}
 	}
@@ -167,10 +176,15 @@ func checkPart(resp *http.Response, asked string, from, to, size int64) error {
 		return split.ErrMissing
 	case code == http.StatusOK:
 		return split.ErrNoRange
+	case code == http.StatusRequestedRangeNotSatisfiable:
+		return &partError{measure.Canceled, fmt.Errorf("%w: it has nothing behind byte %d", errLength, from)}
 	case code != http.StatusPartialContent:
 		return &partError{refusal(resp, asked), fmt.Errorf("answered %d", code)}
 	}
 	said, want := resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", from, to-1, size)
+	if total := totalOf(said, from); total > from && total != size {
+		return &partError{measure.Canceled, fmt.Errorf("%w: %d bytes, not %d", errLength, total, size)}
+	}
 	if !strings.EqualFold(said, want) || resp.ContentLength >= 0 && resp.ContentLength != to-from {
 		return &partError{measure.Short, fmt.Errorf("answered a request for the bytes %d to %d with Content-Range %q", from, to-1, said)}
 	}
@@ -179,6 +193,9 @@ func checkPart(resp *http.Response, asked string, from, to, size int64) error {
 	}
 	return nil
 }
+
+// errLength tells of a source that says the body is longer or shorter than the one who began it did. One of both is wrong.
+var errLength = errors.New("says that it has another length")
 
 // partError is what was wrong with a part, in a word for the board.
 type partError struct {
@@ -197,6 +214,8 @@ func outcomeOf(err error, bytes int64) measure.Outcome {
 		return measure.Canceled
 	case err == nil:
 		return measure.OK
+	case errors.As(err, &part):
+		return part.outcome
 	case errors.Is(err, split.ErrMissing):
 		return measure.Missing
 	case errors.Is(err, split.ErrNoRange) && bytes > 0: // it went on in one stream
@@ -209,8 +228,6 @@ func outcomeOf(err error, bytes int64) measure.Outcome {
 		return measure.Stalled
 	case errors.Is(err, split.ErrShort), errors.Is(err, split.ErrLong):
 		return measure.Short
-	case errors.As(err, &part):
-		return part.outcome
 	}
 	return measure.Broken
 }

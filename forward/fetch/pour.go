@@ -52,7 +52,7 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 				return fmt.Errorf("sent more than the %d bytes it announced", size)
 			}
 			if err := w.write(a.Base, (*buf)[:n]); err != nil {
-				a.verdict = unfit
+				a.verdict, a.Outcome = unfit, measure.Canceled // it is our disk
 				return err
 			}
 		}

@@ -37,6 +37,7 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	}
 	w.learn(entry.Size)
 	w.noteAll(t)
+	w.accuse()
 	w.convict()
 	w.spool.finish(nil)
 	w.tellHead()

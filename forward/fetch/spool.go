@@ -206,7 +206,11 @@ func (s *spool) reader(ctx context.Context) *spoolReader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readers++
-	return &spoolReader{s: s, told: s.size, left: ctx.Done(), gone: make(chan struct{})}
+	told := s.size
+	if s.holdAll && !s.done {
+		told = -1 // a stranger's word: who is told that nothing will come has all of it
+	}
+	return &spoolReader{s: s, told: told, left: ctx.Done(), gone: make(chan struct{})}
 }
 
 // spoolReader is one client's view. Read waits for bytes; Close, from any goroutine, ends the waiting.

@@ -90,8 +90,9 @@ type world struct {
 	hosts   map[string]*host
 	notary  map[string]*scribe
 	mu      sync.Mutex
-	asked   []string // "near", "near bytes=9-" in order; parts of large blobs are not told
-	parts   bool     // hosts send parts of large blobs; else they ignore such a Range
+	calls   map[string]int // of each host, parts too
+	asked   []string       // "near", "near bytes=9-" in order; parts of large blobs are not told
+	parts   bool           // hosts send parts of large blobs; else they ignore such a Range
 	reports []fetch.Report
 	board   board
 	disk    *disk
@@ -147,7 +148,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, set: set, board: board{first: []string{"near", "reg", "far"}},
+		t: t, set: set, calls: map[string]int{}, board: board{first: []string{"near", "reg", "far"}},
 		hosts:  map[string]*host{"reg": {}, "near": {}, "far": {}, "one": {}, "two": {}},
 		disk:   &disk{room: -1, bad: map[digest.Digest]int64{}},
 		notary: map[string]*scribe{"gosum": {beside: true, err: notary.ErrUnknown}, "npm": {}, "tag": {}},
@@ -253,6 +254,7 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodHead {
 		what = "HEAD " + what
 	}
+	w.calls[req.URL.Host]++
 	what, _, _ = strings.Cut(what, " bytes=0-")
 	switch part := strings.Contains(what, "bytes=") && !strings.HasSuffix(what, "-"); {
 	case !part:
