@@ -9,6 +9,7 @@ import (
 
 // errand is one object that a real client fetches and checks itself.
 type errand struct {
+	name   string          // of the rule
 	origin *wire           // names the object, and is too busy to send it
 	rule   func(...*wire)  // writes the rule file with these mirrors
 	bytes  string          // ends the path of what mirrors carry, or stands in it
@@ -56,6 +57,7 @@ func (e errand) tryMirror(w *world, f fault) {
 	e.rule(bad, good)
 	e.origin.Bend(only(gets(e.bytes), answers(http.StatusServiceUnavailable)))
 	h := w.hither()
+	h.CLI("mirrors", "set", e.name, bad.URL) // or the board might try the good one first, and this would prove nothing
 	e.run(h)
 	if bad.Asked(gotten(e.bytes)) == 0 {
 		w.t.Error("the bad mirror was not asked, so this proves nothing")
@@ -66,7 +68,7 @@ func (e errand) tryMirror(w *world, f fault) {
 func goErrand(w *world) errand {
 	o := w.goWorld()
 	return errand{
-		origin: o.wire, bytes: "/m005/@v/v1.2.3.zip",
+		name: "go", origin: o.wire, bytes: "/m005/@v/v1.2.3.zip",
 		url:  "https://proxy.golang.org/world.test/m005/@v/v1.2.3.zip",
 		rule: func(mirrors ...*wire) { w.goRule(o, mirrors...) },
 		run: func(h *hither) {
@@ -79,7 +81,7 @@ func npmErrand(w *world) errand {
 	o := w.npmWorld()
 	path := npmTarball(o.packages[7])
 	return errand{
-		origin: o.wire, bytes: ".tgz", url: "https://" + npmHost + path,
+		name: "npm", origin: o.wire, bytes: ".tgz", url: "https://" + npmHost + path,
 		rule: func(mirrors ...*wire) { w.npmRule(o, mirrors...) },
 		run: func(h *hither) {
 			dir := w.mkdir("client")
@@ -92,7 +94,7 @@ func npmErrand(w *world) errand {
 func ociErrand(w *world) errand {
 	o := w.ociWorld()
 	return errand{
-		origin: o.wire, bytes: "/blobs/" + o.image.layers[1],
+		name: "docker", origin: o.wire, bytes: "/blobs/" + o.image.layers[1],
 		url:  "https://" + ociHost + "/v2/library/alpine/blobs/" + o.image.layers[1],
 		rule: func(mirrors ...*wire) { w.ociRule(o, mirrors...) },
 		run:  func(h *hither) { h.pull(o, "gateway", "client") },
