@@ -69,7 +69,7 @@ func (p *plan) occupyLocked() {
 		}
 		want := 1
 		if best {
-			want = 2
+			want = p.firstLanes(s)
 		}
 		for s.on() < want && p.activeLocked() < allMost && s.addLane() != nil {
 		}
@@ -77,6 +77,22 @@ func (p *plan) occupyLocked() {
 		n++
 	}
 	p.sortLocked()
+}
+
+const (
+	// thin is a rate below which a connection is likely to be held up by losses, in bytes a second. Lines are faster.
+	thin = 1e6
+	// tedious is for how long the rest of an object must be on its way before that is worth more connections at once. Those
+	// that do not pay are taken back soon.
+	tedious = 4 * time.Second
+)
+
+// firstLanes is how many connections the best source begins with.
+func (p *plan) firstLanes(s *source) int {
+	if rest := float64(p.job.Size - p.job.From); s.Rate > 0 && s.Rate < thin && rest/s.Rate > tedious.Seconds() {
+		return 4
+	}
+	return 2
 }
 
 // sortLocked lists the lanes that are on, the fastest first: it gets the earliest chunk.

@@ -74,6 +74,20 @@ func TestALossyLineGetsManyConnections(t *testing.T) {
 	})
 }
 
+// Where one connection is known to be slow, growing one by one would take as long as the rest.
+func TestASlowSourceBeginsWithFourConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8*mb, &mirror{name: "a", trip: 100 * ms, rate: 50 * mbit, each: 2 * mbit, usual: 2 * mbit})
+		soon := w.openAt(600 * ms)
+		o := w.run(t.Context())
+		if soon()[0] < 4 {
+			t.Errorf("ranges under way after 0.6 s\ngot  %d\nwant 4", soon()[0])
+		}
+		t.Log(o, "times one connection:", ideal(8*mb, 2*mbit).Seconds()/o.took.Seconds())
+		atMost(t, "time", o.took, ideal(8*mb, 2*mbit)*2/9)
+	})
+}
+
 func TestASharedLineIsNotHarmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &pipe{rate: 50 * mbit}
