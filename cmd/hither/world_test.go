@@ -15,10 +15,12 @@ import (
 	"math/big"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +33,7 @@ import (
 // TestMain lets the test binary be the program, so that signals and exit statuses are the real ones.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_HITHER") == "" {
+		hearSignals()
 		os.Exit(m.Run())
 	}
 	dir, _ := os.Getwd()
@@ -43,6 +46,16 @@ func TestMain(m *testing.M) {
 	}
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), dir: dir, serve: serve}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
+}
+
+// hearSignals takes back what who started us ignores (nohup, a shell's background): children would inherit it, and wait for
+// a signal for ever.
+func hearSignals() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // world is one user with an empty home.
