@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -61,8 +62,10 @@ type survey struct {
 			Base     string `json:"base"`
 			Verdict  string `json:"verdict"`
 			Measured []struct {
-				Wait, Total struct{ P50 time.Duration }
-				TTFB        struct{ P50 time.Duration } `json:"ttfb"`
+				Connect struct{ P50 time.Duration } `json:"connect"`
+				TLS     struct{ P50 time.Duration } `json:"tls"`
+				TTFB    struct{ P50 time.Duration } `json:"ttfb"`
+				Total   struct{ P50 time.Duration } `json:"total"`
 			} `json:"measured"`
 		} `json:"upstreams"`
 	} `json:"rules"`
@@ -75,25 +78,40 @@ func TestMirrorsAreOrderedAsCurlDoes(t *testing.T) {
 	var s survey
 	w.must(json.Unmarshal([]byte(h.CLI("mirrors", "lab", "--json", "--interval", "100ms")), &s))
 	same(t, "measured by the daemon", strconv.FormatBool(s.Daemon), "true")
-	hither, curl := map[string]time.Duration{}, map[string]time.Duration{}
+	type phases struct{ connect, tls, first, total time.Duration }
+	hither, curl := map[string]phases{}, map[string]phases{}
 	var bases []string
 	for _, u := range s.Rules[0].Upstreams {
 		bases = append(bases, u.Base)
-		hither[u.Base] = u.Measured[0].TTFB.P50
+		m := u.Measured[0]
+		hither[u.Base] = phases{m.Connect.P50, m.TLS.P50, m.TTFB.P50, m.Total.P50}
 	}
 	for _, wire := range wires {
-		out := w.shell(w.dir, h.env, "curl", "-so", "/dev/null", "-w", "%{time_namelookup} %{time_connect} %{time_appconnect} %{time_starttransfer} %{time_total}", wire.URL+blobOf(thing))
-		seconds, err := strconv.ParseFloat(strings.Fields(out)[3], 64)
-		w.must(err)
-		curl[wire.URL] = time.Duration(seconds * float64(time.Second))
+		out := w.shell(w.dir, h.env, "curl", "-so", "/dev/null", "-w", "%{time_connect} %{time_appconnect} %{time_starttransfer} %{time_total}", wire.URL+blobOf(thing))
+		var at [4]time.Duration // since the beginning, unlike ours
+		for i, text := range strings.Fields(out) {
+			seconds, err := strconv.ParseFloat(text, 64)
+			w.must(err)
+			at[i] = time.Duration(seconds * float64(time.Second))
+		}
+		curl[wire.URL] = phases{at[0], at[1], at[2] - at[0], at[3]}
 	}
-	byTime := func(of map[string]time.Duration) string {
+	by := func(of map[string]phases, phase func(phases) time.Duration) string {
 		sorted := sortedKeys(of)
-		slices.SortFunc(sorted, func(a, b string) int { return int(of[a] - of[b]) })
+		slices.SortFunc(sorted, func(a, b string) int { return cmp.Compare(phase(of[a]), phase(of[b])) })
 		return strings.Join(sorted, " ")
 	}
-	same(t, "order by first bytes", byTime(hither), byTime(curl))
-	same(t, "order of the choice", strings.Join(bases, " "), byTime(curl))
+	first := func(p phases) time.Duration { return p.first }
+	total := func(p phases) time.Duration { return p.total }
+	same(t, "order by first bytes", by(hither, first), by(curl, first))
+	same(t, "order by totals", by(hither, total), by(curl, total))
+	same(t, "order of the choice", strings.Join(bases, " "), by(curl, first))
+	for base, ours := range hither {
+		theirs := curl[base]
+		same(t, "whether there was a TCP handshake", strconv.FormatBool(ours.connect > 0), strconv.FormatBool(theirs.connect > 0))
+		same(t, "whether there was TLS", strconv.FormatBool(ours.tls > 0), strconv.FormatBool(theirs.tls > 0))
+		same(t, "phases in order", strconv.FormatBool(ours.connect <= ours.total && ours.first <= ours.total), "true")
+	}
 }
 
 // status runs a command that may fail.
