@@ -69,7 +69,7 @@ func interval(times int) int {
 // not what it used to be.
 func (s *spot) uncertain(c Class, now time.Time) bool {
 	switch {
-	case s.tier > useless:
+	case s.tier > useless, s.r.silent(now):
 		return false
 	case s.tier != candidate:
 		return true

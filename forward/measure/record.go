@@ -20,6 +20,9 @@ const (
 	// maxQuarantine. A mirror that mixes up files does it again.
 	quarantine    = 3 * 24 * time.Hour
 	maxQuarantine = 30 * 24 * time.Hour
+	// hushed is for how long no client is made to try one that never sent anything, after it failed a probe. Probes look
+	// more often than that.
+	hushed = 10 * time.Minute
 	// lagging is for how long an upstream counts as behind the origin, unless that is seen again or denied.
 	lagging = 6 * time.Hour
 )
@@ -51,6 +54,8 @@ type record struct {
 	Sentence    time.Duration `json:"sentence,omitempty"`   // how long that was meant to be
 	Lies        int           `json:"lies,omitempty"`       // quarantines so far
 
+	Silent time.Time `json:"silent,omitzero"` // when it last failed a probe and had never sent anything; zero: it did not
+
 	Behind  time.Time        `json:"behind,omitzero"` // when it was last seen behind the origin; zero: it is not
 	Doubt   time.Time        `json:"doubt,omitzero"`  // what was measured until then is doubted
 	Classes [classes]figures `json:"classes"`         // by Class
@@ -66,6 +71,7 @@ func (r *record) settle(now time.Time) {
 	r.Ejected = earlier(r.Ejected, now.Add(r.Rest))
 	r.Quarantined = earlier(r.Quarantined, now.Add(r.Sentence))
 	r.tried, r.sent, r.Behind = earlier(r.tried, now), earlier(r.sent, now), earlier(r.Behind, now)
+	r.Silent = earlier(r.Silent, now)
 	r.Doubt, r.Last = earlier(r.Doubt, now), earlier(r.Last, now)
 	for i := range r.Classes {
 		f := &r.Classes[i]
@@ -98,6 +104,11 @@ func (r *record) measured() bool {
 		}
 	}
 	return false
+}
+
+// silent says that it never sent anything, and just failed a probe, too: clients need not try it.
+func (r *record) silent(now time.Time) bool {
+	return r != nil && !r.measured() && now.Sub(r.Silent) < hushed
 }
 
 // behind says that it lately lacked what the origin had.
@@ -191,6 +202,9 @@ func (r *record) fail(s Sample, ended time.Time) {
 		return
 	}
 	r.Cause = s.Outcome
+	if s.Probe && !r.measured() {
+		r.Silent = ended
+	}
 	r.Failures++
 	if r.Failures < patience && r.Ejections == 0 && !r.Open {
 		return
@@ -239,6 +253,7 @@ func (r *record) lie(s Sample, ended time.Time) {
 func (r *record) doubt(now time.Time) {
 	r.Failures, r.Ejections, r.Open, r.Ejected = 0, 0, false, time.Time{}
 	r.Doubt, r.tried, r.sent = now, time.Time{}, time.Time{}
+	r.Silent = time.Time{} // it may have been the network
 }
 
 // triable says that nobody was let try a half-open upstream within the last trial.

@@ -335,6 +335,40 @@ func TestExplorationOfOneRegistryDoesNotStarveAnother(t *testing.T) {
 	check(t, "both explored", explored[near] && explored[odd], true)
 }
 
+// Nine mirrors of ten that a list names may be dead. A probe finds that out, and no client has to.
+func TestClientsDoNotTryWhoFailedAProbe(t *testing.T) {
+	w := newWorld()
+	w.saw(origin, 9, OK, 50*ms)
+	w.probed(near, 1, Stalled, 0)
+	tried := func() (n int) {
+		for range 100 {
+			w.after(time.Second)
+			w.saw(origin, 1, OK, 50*ms)
+			if w.Order([]string{origin, near}, Object{})[0] == near {
+				n++
+			}
+		}
+		return n
+	}
+	if n := tried(); n != 0 {
+		t.Errorf("turns of one that failed a probe\ngot  %d of 100\nwant 0", n)
+	}
+	w.Doubt()
+	if tried() == 0 {
+		t.Error("one has no turn that failed a probe in another network")
+	}
+	w.probed(near, 1, Stalled, 0)
+	w.after(hushed)
+	if tried() == 0 {
+		t.Error("one that nobody probes any more has no turn")
+	}
+	w.probed(near, 1, Stalled, 0)
+	w.probed(near, 1, OK, 20*ms)
+	if tried() == 0 {
+		t.Error("one that answers probes again has no turn")
+	}
+}
+
 func TestTurnsInVainBecomeRare(t *testing.T) {
 	w := newWorld()
 	w.saw(origin, 9, OK, 50*ms)
