@@ -74,8 +74,9 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 
 // hear waits for the next head among those that were asked. When they are late, it asks another source beside them.
 func (w *fill) hear(ctx context.Context) *asking {
-	late := time.NewTimer(w.untilLate())
-	defer late.Stop()
+	late := make(chan struct{}, 1)
+	timer := time.AfterFunc(w.untilLate(), func() { late <- struct{}{} }) // a timer's own channel crashes the race detector, golang/go#78156
+	defer timer.Stop()
 	for {
 		select {
 		case a := <-w.heads:
@@ -84,13 +85,13 @@ func (w *fill) hear(ctx context.Context) *asking {
 			}
 			w.asked = slices.DeleteFunc(w.asked, func(b *asking) bool { return a == b })
 			return a
-		case <-late.C:
+		case <-late:
 			wait := w.untilLate()
 			if wait == 0 {
 				w.second(ctx)
 				wait = max(w.untilLate(), lookAgain) // perhaps it could not
 			}
-			late.Reset(wait)
+			timer.Reset(wait)
 		}
 	}
 }

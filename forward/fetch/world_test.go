@@ -128,16 +128,27 @@ type scribe struct {
 }
 
 func (s *scribe) Attest(ctx context.Context, m rules.Match) (notary.Attestation, error) {
-	select {
-	case <-time.After(s.lag):
-	case <-ctx.Done():
-		return notary.Attestation{}, ctx.Err()
+	if err := pause(ctx, s.lag); err != nil {
+		return notary.Attestation{}, err
 	}
 	said := notary.Attestation{Digest: s.digest, Path: s.path, Header: s.header}
 	if s.by != nil {
 		said.Digest = s.by(m)
 	}
 	return said, s.err
+}
+
+// pause waits, if there is something to wait for: each timer is one more chance for golang/go#78156.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (s *scribe) Beside() bool { return s.beside }
@@ -264,10 +275,8 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header.Del("Range")
 	}
 	w.mu.Unlock()
-	select {
-	case <-time.After(h.lag):
-	case <-req.Context().Done():
-		return nil, context.Cause(req.Context())
+	if err := pause(req.Context(), h.lag); err != nil {
+		return nil, err
 	}
 	if h.dead {
 		return nil, errors.New("connection refused")
