@@ -235,12 +235,9 @@ func (a *asking) dismiss() {
 
 // request asks for what is missing: all of it, the rest of it, or only whether it changed.
 func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
+	req, err := newRequest(ctx, http.MethodGet, w.req.Match, src)
 	if err != nil {
 		return nil, err
-	}
-	if accept := w.req.Match.Accept(); accept != "" {
-		req.Header.Set("Accept", accept)
 	}
 	t.offset, t.upto = w.offset(src), w.stretch(src)
 	if w.afresh == src.Base {
@@ -255,6 +252,18 @@ func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http
 	default:
 		req.Header.Set("Accept-Encoding", "gzip")
 		t.conditional = w.condition(req, src)
+	}
+	return req, nil
+}
+
+// newRequest is what a source is asked with, for the media types that the rule accepts.
+func newRequest(ctx context.Context, method string, m rules.Match, src rules.Source) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, src.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	if accept := m.Accept(); accept != "" {
+		req.Header.Set("Accept", accept)
 	}
 	return req, nil
 }

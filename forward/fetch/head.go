@@ -19,12 +19,9 @@ const smallHead = 1 << 20
 func (f *Fetcher) head(ctx context.Context, m rules.Match, src rules.Source) (*http.Response, error) {
 	watch := newWatch(ctx, headPatience)
 	defer watch.stop()
-	req, err := http.NewRequestWithContext(watch.ctx, http.MethodHead, src.URL, nil)
+	req, err := newRequest(watch.ctx, http.MethodHead, m, src)
 	if err != nil {
 		return nil, err
-	}
-	if accept := m.Accept(); accept != "" {
-		req.Header.Set("Accept", accept)
 	}
 	resp, err := f.carrier(m.Rule).RoundTrip(req)
 	if err != nil {

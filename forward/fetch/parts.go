@@ -60,7 +60,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	job := split.Job{
 		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
-			src := team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == s.Base })]
+			src := member(team, s.Base)
 			body, err := w.open(ctx, src, lane, from, to)
 			if errors.Is(err, errLength) && src.Origin && !a.Origin {
 				deny(fmt.Errorf("announced a wrong length: the origin %w", err))
@@ -118,6 +118,11 @@ func (w *fill) team(a *asking) []rules.Source {
 	return team
 }
 
+// member is the one of that base, who is in the team.
+func member(team []rules.Source, base string) rules.Source {
+	return team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == base })]
+}
+
 // tally makes a try of what each source did.
 func (w *fill) tally(a *asking, team []rules.Source, result split.Result, began time.Time) {
 	for _, sum := range result.Tallies {
@@ -141,7 +146,7 @@ func (w *fill) tally(a *asking, team []rules.Source, result split.Result, began 
 
 // mate is the try of a source that helps another.
 func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
-	src := team[slices.IndexFunc(team, func(src rules.Source) bool { return src.Base == base })]
+	src := member(team, base)
 	t := &carried{Try: Try{Base: src.Base, URL: src.URL, Origin: src.Origin, Status: http.StatusPartialContent, began: a.began}, index: len(w.tries)}
 	w.tries = append(w.tries, t.Try)
 	w.mates = append(w.mates, t)
@@ -150,12 +155,9 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 
 // open asks for one part. Everything about the answer is checked but the bytes.
 func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(transport.Lane(ctx, lane), http.MethodGet, src.URL, nil)
+	req, err := newRequest(transport.Lane(ctx, lane), http.MethodGet, w.req.Match, src)
 	if err != nil {
 		return nil, err
-	}
-	if accept := w.req.Match.Accept(); accept != "" {
-		req.Header.Set("Accept", accept)
 	}
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
 	resp, err := w.f.carrier(w.req.Rule).RoundTrip(req)

@@ -46,7 +46,7 @@ func newPlan(ctx context.Context, j *Job) *plan {
 	return p
 }
 
-// start begins with what is likely to be right: two connections to the best source, one to each of the next two.
+// start begins with what is likely to be right: some connections to the best source, one to each of the next two.
 func (p *plan) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
