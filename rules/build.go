@@ -51,6 +51,10 @@ func (b builder) head(t table) {
 	if r.Gateway != "" && !isPrefix(r.Gateway) {
 		b.add(t.lineOf("gateway"), "gateway = %q is not a path to put before others; write one such as \"/go\", without a slash at the end", r.Gateway)
 	}
+	r.Walk = t.text("walk")
+	if !slices.Contains([]string{"", "go", "npm", "oci"}, r.Walk) {
+		b.add(t.lineOf("walk"), "walk = %q is not known; write \"go\", \"npm\" or \"oci\", or remove it", r.Walk)
+	}
 	if r.Auth != "" && r.Auth != "bearer" {
 		b.add(t.lineOf("auth"), "auth = %q is not known; write \"bearer\", or remove it", r.Auth)
 	}
@@ -85,6 +89,7 @@ func (b builder) host(t table) {
 		}
 		h.Origin = append(h.Origin, base)
 	}
+	h.Offers = b.offers(t)
 	if len(h.Origin) == 0 {
 		h.Origin = []string{"https://" + urlHost(h.Name)}
 	}
@@ -111,7 +116,16 @@ func (b builder) mirror(t table) {
 	if _, there := t.keys["operator"]; there && !isName(operator) {
 		b.add(t.lineOf("operator"), "operator = %q does not name anybody; write one of lower-case letters, digits and dashes, the same for all mirrors of the same one", operator)
 	}
-	b.rule.Mirrors = append(b.rule.Mirrors, Mirror{URL: base, Operator: operator, Off: off})
+	b.rule.Mirrors = append(b.rule.Mirrors, Mirror{URL: base, Operator: operator, Off: off, Offers: b.offers(t)})
+}
+
+func (b builder) offers(t table) []string {
+	for _, item := range t.keys["offers"].items {
+		if item.text != "h3" {
+			b.add(item.line, "offers holds %q, which is not known; write \"h3\", or remove it", item.text)
+		}
+	}
+	return t.texts("offers")
 }
 
 func (b builder) probe(t table) {
@@ -169,7 +183,12 @@ func (b builder) path(t table) {
 	if p.pattern, err = parsePattern(p.Pattern); err != nil {
 		b.add(t.lineOf("match"), "match = %q: %v", p.Pattern, err)
 	}
-	p.Keep = b.keep(t)
+	p.Keep, p.Stale = b.keep(t), b.stale(t)
+	if traffic := t.text("traffic"); traffic == "bulk" {
+		p.Bulk = true
+	} else if _, there := t.keys["traffic"]; there {
+		b.add(t.lineOf("traffic"), "traffic = %q is not known; write \"bulk\" for what has many bytes, or remove it", traffic)
+	}
 	b.trust(t, &p)
 	b.templates(t, &p)
 	b.types(t, &p)
@@ -192,6 +211,22 @@ func (b builder) keep(t table) Keep {
 		}
 		return Keep(d)
 	}
+}
+
+// stale reads for how long after keep an answer may still be given while a new one is on its way.
+func (b builder) stale(t table) time.Duration {
+	text := t.text("stale")
+	if _, there := t.keys["stale"]; !there {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	switch keep := t.text("keep"); {
+	case keep == "" || keep == "never" || keep == "forever":
+		b.add(t.lineOf("stale"), "stale is for what grows old; write a duration for keep, such as \"5m\", or remove stale")
+	case err != nil || d <= 0:
+		b.add(t.lineOf("stale"), "stale = %q is no duration above zero; write one such as \"1h\", or remove it", text)
+	}
+	return max(d, 0)
 }
 
 // trust checks what an auditor greps for: who may send the bytes, and who says that they are the right ones.

@@ -102,15 +102,15 @@ func shape(kind, key string) (list, known bool) {
 func keysOf(kind string) (single, lists string, known bool) {
 	switch kind {
 	case "":
-		return "name home gateway auth", "ns", true
+		return "name home gateway auth walk", "ns", true
 	case "host":
-		return "name prefix key", "origin", true
+		return "name prefix key", "origin offers", true
 	case "mirror":
-		return "url operator off", "", true
+		return "url operator off", "offers", true
 	case "probe":
 		return "path digest why newest field", "", true
 	case "path":
-		return "match host keep from notary why subject send type", "accept variants answer", true
+		return "match host keep stale from notary why subject send type traffic", "accept variants answer", true
 	}
 	return "", "", false
 }

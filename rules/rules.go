@@ -19,6 +19,7 @@ type Rule struct {
 	Home    string   // where its protocol is described, for people
 	Gateway string   // "/go": requests for our own address below it are for the first host; empty: no gateway
 	NS      []string // values of ?ns= (containerd) that choose this rule among those with the same gateway
+	Walk    string   // how its clients go from one request to the next: "go", "npm", "oci"; empty: nothing is asked for ahead
 	Auth    string   // "bearer": upstreams hand out anonymous tokens (distribution-spec token flow); empty: none
 	Hosts   []Host   // the first is the registry itself
 	Mirrors []Mirror // in the order of the file
@@ -36,6 +37,7 @@ type Host struct {
 	Name   string   // lower case; with :PORT if it is not the scheme's own
 	Prefix string   // the path below which the first host and the mirrors serve this host too; empty: at the root
 	Origin []string // base URLs to ask for it, in order; default https://NAME. The first that answers decides.
+	Offers []string // what it speaks although it may not say so: "h3"
 	Key    string   // verifier key of a checksum database (golang.org/x/mod/sumdb/note); empty: it is none
 
 	line int // in the rule file
@@ -44,9 +46,10 @@ type Host struct {
 
 // Mirror is a stranger's server that has the same bytes, perhaps.
 type Mirror struct {
-	URL      string // base, without a slash at the end
-	Operator string // who runs it, if others of the file under other domains are the same one's; empty: its domain tells
-	Off      string // why it is not used; empty: it is used
+	URL      string   // base, without a slash at the end
+	Operator string   // who runs it, if others of the file under other domains are the same one's; empty: its domain tells
+	Off      string   // why it is not used; empty: it is used
+	Offers   []string // what it speaks although it may not say so: "h3"
 }
 
 // Probe is what to ask a mirror for when nobody else does. Paths are escaped, and on the mirror below its URL.
@@ -88,18 +91,20 @@ const (
 
 // Path is one kind of thing a registry serves.
 type Path struct {
-	Pattern  string   // "/{module...}/@v/{version:semver}.zip"
-	Host     string   // only on this host of the rule; empty: on the first
-	Keep     Keep     // absent in the file: Never
-	From     From     // absent in the file: FromOrigin
-	Notary   string   // who vouches: "gosum", "path", "npm", "tag"; empty: the origin's TLS alone
-	Why      string   // why From is any although nobody vouches
-	Subject  string   // template of what private patterns are matched against: "{module}"
-	Send     string   // template of the path to ask upstream, if it is not the normalised one
-	Accept   []string // media types to ask upstream for; empty: the variant's, if there is one
-	Variants []string // media types that are different documents under one URL, each cached by itself
-	Answer   []string // when we answer 200 ourselves: "always", "gateway" (asked by our own address), "offline" (no origin answers)
-	Type     string   // Content-Type the answer must begin with; a mirror that sends another did not send the thing
+	Pattern  string        // "/{module...}/@v/{version:semver}.zip"
+	Host     string        // only on this host of the rule; empty: on the first
+	Keep     Keep          // absent in the file: Never
+	Stale    time.Duration // how much longer than Keep an old answer is good enough while a new one is asked for (RFC 5861, section 3); 0: not at all
+	From     From          // absent in the file: FromOrigin
+	Notary   string        // who vouches: "gosum", "path", "npm", "tag"; empty: the origin's TLS alone
+	Why      string        // why From is any although nobody vouches
+	Subject  string        // template of what private patterns are matched against: "{module}"
+	Send     string        // template of the path to ask upstream, if it is not the normalised one
+	Accept   []string      // media types to ask upstream for; empty: the variant's, if there is one
+	Variants []string      // media types that are different documents under one URL, each cached by itself
+	Answer   []string      // when we answer 200 ourselves: "always", "gateway" (asked by our own address), "offline" (no origin answers)
+	Bulk     bool          // many bytes, which travel on connections of their own: small answers shall not wait behind them
+	Type     string        // Content-Type the answer must begin with; a mirror that sends another did not send the thing
 
 	Line int // in the rule file
 

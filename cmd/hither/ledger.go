@@ -64,7 +64,7 @@ func (l *ledger) saving(next fetcher) fetcher {
 }
 
 // answered implements fetch.Trace.
-func (l *ledger) answered(r fetch.Report) {
+func (l *ledger) answered(_ fetch.Request, r fetch.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rememberLocked(r)

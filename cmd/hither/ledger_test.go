@@ -154,7 +154,7 @@ func TestTheLedgerIsBounded(t *testing.T) {
 	board := tallied{new(measure.Board), l}
 	for i := range 2 * maxReports {
 		name := fmt.Sprint("reg/", i)
-		l.answered(fetch.Report{Name: cache.Name(name), State: fetch.Miss})
+		l.answered(fetch.Request{}, fetch.Report{Name: cache.Name(name), State: fetch.Miss})
 		l.filled(fetch.Report{Name: cache.Name(name), State: fetch.Miss})
 		l.served(forward.Done{Host: "reg", Path: fmt.Sprint("/", i, "?token=hush"), Status: 502, Err: errors.New("down")})
 		board.Add(measure.Sample{Base: name})

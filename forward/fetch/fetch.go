@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +46,20 @@ type Request struct {
 	// Offset is the first byte the client wants. If that is far behind what has arrived, the answer is ErrPass: a client
 	// that waits for it in silence would give up. The fill goes on.
 	Offset int64
+	// Client is who asks; nil: Hither itself, or nobody knows.
+	Client *Client
+	// Ahead says that nobody waits for this yet: it is a guess of what a client will ask for. It gives way to what clients
+	// wait for, and Trace is not told of it until one does.
+	Ahead bool
 	// Accepts says whether the client can read a media type; nil: any. ErrPass if it cannot read what is kept.
 	Accepts func(mediaType string) bool
+}
+
+// Client is the other end of a connection, of which many requests may come.
+type Client struct {
+	From netip.AddrPort  // its end; zero: unknown
+	To   netip.AddrPort  // ours
+	Gone <-chan struct{} // closed when the connection is; nil: never
 }
 
 // Answer is what a client gets. Its Body must be closed.
@@ -106,7 +119,8 @@ type Try struct {
 
 // Trace watches. Nil functions are not called; they must not block.
 type Trace struct {
-	Answered func(Report) // a client got its answer, perhaps not yet its last byte
+	Asked    func(Request)         // a client asks; its answer is still to come
+	Answered func(Request, Report) // a client got its answer, perhaps not yet its last byte
 	Filled   func(Report) // a fill ended: committed, or failed for all its readers (Err)
 }
 
@@ -159,6 +173,9 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	if req.Path.Keep == rules.Never || req.Private(f.Private) {
 		return nil, ErrPass
 	}
+	if f.Trace.Asked != nil && !req.Ahead {
+		f.Trace.Asked(req)
+	}
 	if req.Doubtful {
 		var err error
 		if req, err = f.prove(ctx, req); err != nil {
@@ -206,8 +223,8 @@ func (f *Fetcher) finish(req Request, a *Answer) (*Answer, error) {
 	a.Report.Rule = req.Rule.Name
 	a.Report.When = f.now()
 	a.Report.Bytes = a.Size
-	if f.Trace.Answered != nil {
-		f.Trace.Answered(a.Report)
+	if f.Trace.Answered != nil && !req.Ahead {
+		f.Trace.Answered(req, a.Report)
 	}
 	return a, nil
 }

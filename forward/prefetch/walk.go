@@ -1,0 +1,26 @@
+package prefetch
+
+import (
+	"hither/forward/project"
+	"hither/rules"
+)
+
+// Walk knows how the clients of one ecosystem go from one request to the next. There is one for each run of a client; its
+// methods are called one at a time, and must not block. What they return may have been asked for already, and may not be
+// in any rule: the caller sees to both, and keeps the order.
+type Walk interface {
+	// Asked is told of each request of the client, before its answer.
+	Asked(m rules.Match) []project.Want
+	// Reads says whether Answered wants the bytes of m.
+	Reads(m rules.Match) bool
+	// Answered is told what m brought. body is nil if the registry has no such thing. Depth is 0 for what the client asked
+	// for itself, 1 for what was fetched ahead because of that, and so on.
+	Answered(m rules.Match, body []byte, depth int) []project.Want
+	// Project is told, at most once and at any time, in which directory the client works and with which arguments.
+	Project(dir string, args []string) []project.Want
+}
+
+// Start is where a run begins: what New of an ecosystem is told.
+type Start struct {
+	Registry string // base URL of the registry, as its clients know it: https://HOST
+}
