@@ -181,23 +181,23 @@ func TestErrorsAreShownWithoutAdvice(t *testing.T) {
 func TestAHitKeepsTheTriesOfItsFill(t *testing.T) {
 	l := newLedger()
 	tries := []fetch.Try{{Base: "https://near"}}
-	l.answered(fetch.Report{Name: "n", State: fetch.Miss})
+	l.answered(fetch.Request{}, fetch.Report{Name: "n", State: fetch.Miss})
 	l.filled(fetch.Report{Name: "n", State: fetch.Miss, Tries: tries})
-	l.answered(fetch.Report{Name: "n", State: fetch.Merged})
-	l.answered(fetch.Report{Name: "n", State: fetch.Hit})
+	l.answered(fetch.Request{}, fetch.Report{Name: "n", State: fetch.Merged})
+	l.answered(fetch.Request{}, fetch.Report{Name: "n", State: fetch.Hit})
 	l.filled(fetch.Report{Name: "n", State: fetch.Miss, Err: fetch.ErrPass.Error()})
 	r, _ := l.report("n")
 	same(t, "state", r.State, fetch.Hit)
 	same(t, "tries", len(r.Tries), 1)
 	same(t, "names", len(l.order), 1)
-	l.answered(fetch.Report{Name: "n", State: fetch.Negative})
+	l.answered(fetch.Request{}, fetch.Report{Name: "n", State: fetch.Negative})
 	r, _ = l.report("n")
 	same(t, "tries of another answer", len(r.Tries), 0)
 }
 
 func TestAFillThatFailsLaterDoesNotHideTheOldCopyThatClientsGot(t *testing.T) {
 	l := newLedger()
-	l.answered(fetch.Report{Name: "a", State: fetch.Stale, Vouched: "npm"})
+	l.answered(fetch.Request{}, fetch.Report{Name: "a", State: fetch.Stale, Vouched: "npm"})
 	l.filled(fetch.Report{Name: "a", State: fetch.Miss, Err: "nobody", Tries: []fetch.Try{{Base: "https://near.test"}}})
 	got, _ := l.report("a")
 	same(t, "state", got.State, fetch.Stale)
