@@ -135,7 +135,7 @@ const passed = "pass"
 
 // isSaved says whether bytes served in this way did not have to be fetched for the client.
 func isSaved(s fetch.State) bool {
-	return slices.Contains([]fetch.State{fetch.Hit, fetch.Revalidated, fetch.Merged, fetch.Stale}, s)
+	return slices.Contains([]fetch.State{fetch.Hit, fetch.Refreshing, fetch.Revalidated, fetch.Merged, fetch.Stale}, s)
 }
 
 // left says that it was the client who broke off, which is its right. net/http's HTTP/2 does not export its words for that.

@@ -87,7 +87,7 @@ func countStates(s Status) string {
 
 // stateOrder has the best first; states of a newer Hither come last.
 func stateOrder(part string) int {
-	order := []fetch.State{fetch.Hit, fetch.Revalidated, fetch.Merged, fetch.Miss, fetch.Stale, fetch.Negative, fetch.Local}
+	order := []fetch.State{fetch.Hit, fetch.Refreshing, fetch.Revalidated, fetch.Merged, fetch.Miss, fetch.Stale, fetch.Negative, fetch.Local}
 	for i, state := range order {
 		if strings.HasSuffix(part, " "+string(state)) {
 			return i

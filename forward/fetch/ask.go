@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hither/forward/measure"
+	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -56,7 +57,7 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 	w.tries = append(w.tries, a.Try)
 	w.asked = append(w.asked, a)
 	w.denied = false
-	req, err := w.request(a.watch.ctx, src, a.carried)
+	req, err := w.request(w.way(a), src, a.carried)
 	if err != nil {
 		a.err = err
 		close(a.ended)
@@ -70,6 +71,17 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 		w.heads <- a
 	})
 	return a
+}
+
+// way gives a bulk body a connection among those that carry nothing else.
+func (w *fill) way(a *asking) context.Context {
+	if !w.req.Path.Bulk {
+		return a.watch.ctx
+	}
+	lane, leave := w.f.spread.take(a.Base, w.f.now())
+	slot := a.release
+	a.release = func() { leave(); slot() }
+	return transport.Lane(a.watch.ctx, lane)
 }
 
 // hear waits for the next head among those that were asked. When they are late, it asks another source beside them.

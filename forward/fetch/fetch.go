@@ -80,6 +80,7 @@ const (
 	Revalidated State = "revalidated" // from the cache, after the origin said it is still right
 	Miss        State = "miss"        // fetched for this request
 	Merged      State = "merged"      // fetched for an equal request that was under way
+	Refreshing  State = "refreshing"  // from the cache although a little too old; a new one is asked for, and nobody waits for it
 	Stale       State = "stale"       // from the cache although too old, because nobody answered
 	Negative    State = "negative"    // the origin does not have it
 	Local       State = "local"       // Hither's own answer
@@ -121,7 +122,7 @@ type Try struct {
 type Trace struct {
 	Asked    func(Request)         // a client asks; its answer is still to come
 	Answered func(Request, Report) // a client got its answer, perhaps not yet its last byte
-	Filled   func(Report) // a fill ended: committed, or failed for all its readers (Err)
+	Filled   func(Report)          // a fill ended: committed, or failed for all its readers (Err)
 }
 
 // Board says whom to ask first; measure.Board is one.
@@ -163,6 +164,7 @@ type Fetcher struct {
 	silent  memory[int]      // origins that did not answer a HEAD, and how often in a row
 	sizes   memory[sizes]    // of what a rule's path brought
 	slots   slots
+	spread  spread
 	splits  atomic.Int64 // bodies that come in parts now
 	waiting split.Memory // parts of large bodies that came before their turn
 	over    atomic.Int64 // bytes that fills hold in memory for want of a disk
@@ -189,6 +191,8 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	switch {
 	case kept.fresh:
 		return f.finish(req, kept.answer(Hit))
+	case kept.usable && !req.KeptOnly && f.refresh(req, kept):
+		return f.finish(req, kept.answer(Refreshing))
 	case req.KeptOnly && kept.blob != nil:
 		return f.finish(req, kept.answer(Stale))
 	case req.KeptOnly:

@@ -63,6 +63,9 @@ func (fl *flight) run(ctx context.Context) {
 	if err != nil {
 		fl.tell(outcome{err: err})
 	}
+	if errors.Is(context.Cause(ctx), errUnwanted) {
+		return
+	}
 	if fl.f.Trace.Filled != nil && (err != nil || w.spool != nil) {
 		report := w.report()
 		if err != nil {
@@ -96,6 +99,9 @@ func (w *fill) fill(ctx context.Context) error {
 	cause := w.word.trouble()
 	if ctx.Err() != nil {
 		cause = errClosed
+		if errors.Is(context.Cause(ctx), errUnwanted) {
+			cause = errUnwanted
+		}
 	}
 	return &Failure{Name: w.req.Name, Tries: w.tries, Cause: cause}
 }

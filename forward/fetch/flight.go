@@ -32,6 +32,11 @@ type flight struct {
 	kept  cache.Entry // what the cache had, if anything: validators, or the digest of a blob that is gone
 	whole bool        // the kept blob is there too, so that a 304 is an answer
 
+	cancel  context.CancelCauseFunc // ends the fill
+	wanted  bool                    // more than a guess; under flights.mu, as the next two
+	guesses int                     // who guessed, and has not given up
+	dropped bool                    // all gave up: whoever comes now needs another flight
+
 	waiters sync.WaitGroup // clients between join and their answer: the spool stays for them
 	ready   chan struct{}  // closed when out is set
 	out     outcome
@@ -63,6 +68,9 @@ type negative struct {
 // errClosed ends the fills of a Fetcher that was closed.
 var errClosed = errors.New("this Hither is stopping")
 
+// errUnwanted ends the fills that were only guesses, when who guessed gave up.
+var errUnwanted = errors.New("nobody wants it any more")
+
 // staleAfter is how long a client waits for a source if an old copy lies ready. The fill goes on, for the next one.
 const staleAfter = 4 * time.Second
 
@@ -73,9 +81,13 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 	}
 	fl, joined, err := f.flights.join(f, req, k)
 	if err != nil {
+		k.close()
 		return nil, err
 	}
 	defer fl.waiters.Done()
+	if req.Ahead {
+		defer f.flights.leash(ctx, fl)
+	}
 	var late <-chan time.Time
 	if k.blob != nil {
 		timer := time.NewTimer(staleAfter)
@@ -183,16 +195,20 @@ func (fs *flights) join(f *Fetcher, req Request, k kept) (fl *flight, joined boo
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.shut {
-		k.close()
 		return nil, false, &Failure{Name: req.Name, Cause: errClosed}
 	}
 	fl, joined = fs.open[key]
-	if joined && fl.failed() {
+	if joined && (fl.dropped || fl.failed()) {
 		joined = false // its error is for those who waited for it
 	}
 	if !joined {
 		fl = &flight{f: f, req: req, kept: k.entry, whole: k.blob != nil, ready: make(chan struct{})}
 		fs.launchLocked(key, fl)
+	}
+	if req.Ahead {
+		fl.guesses++
+	} else {
+		fl.wanted = true
 	}
 	fl.waiters.Add(1)
 	return fl, joined, nil
@@ -204,8 +220,11 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 		fs.ctx, fs.stop = context.WithCancel(context.Background()) //nolint:forbidigo // fills outlive the clients that began them
 	}
 	fs.open[key] = fl
+	var ctx context.Context
+	ctx, fl.cancel = context.WithCancelCause(fs.ctx)
 	fs.wg.Go(func() {
-		fl.run(fs.ctx)
+		fl.run(ctx)
+		fl.cancel(nil)
 		fs.mu.Lock()
 		if fs.open[key] == fl {
 			delete(fs.open, key)
@@ -216,6 +235,27 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 			fl.spool.release() // also one that nobody was told of
 		}
 	})
+}
+
+// leash ends a flight that is nothing but a guess when the last who guessed gives up: when ctx ends before the fill.
+func (fs *flights) leash(ctx context.Context, fl *flight) {
+	context.AfterFunc(ctx, func() {
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		if fl.guesses--; fl.guesses == 0 && !fl.wanted {
+			fl.dropped = true
+			fl.cancel(errUnwanted)
+		}
+	})
+}
+
+// refresh asks for a new copy of what is served meanwhile. False: that cannot be done.
+func (f *Fetcher) refresh(req Request, k kept) bool {
+	fl, _, err := f.flights.join(f, req, k)
+	if err == nil {
+		fl.waiters.Done()
+	}
+	return err == nil
 }
 
 func (fs *flights) close() {

@@ -17,10 +17,11 @@ import (
 
 // kept is what the cache has for a request. blob is nil if it has nothing that may be served.
 type kept struct {
-	entry cache.Entry
-	blob  io.ReadSeekCloser
-	fresh bool
-	now   time.Time
+	entry  cache.Entry
+	blob   io.ReadSeekCloser
+	fresh  bool
+	usable bool // not fresh any more, but good enough until a new one has come
+	now    time.Time
 }
 
 // unvouchedLife is for how long a copy that no authority named is taken for unchangeable, although its kind is: a module
@@ -34,6 +35,7 @@ func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 		if blob, err := f.Store.Open(ctx, entry.Digest); err == nil {
 			k.entry, k.blob = entry, f.healing(req, entry.Digest, blob)
 			k.fresh = !req.mustAsk() && isFresh(req.Path, entry, k.now)
+			k.usable = !k.fresh && !req.mustAsk() && isUsable(req.Path, entry, k.now)
 			return k, nil
 		}
 		k.entry = entry // its digest still tells which bytes to ask for
@@ -85,6 +87,16 @@ func isFresh(p *rules.Path, e cache.Entry, now time.Time) bool {
 	return life == endless || now.Before(e.Checked.Add(life)) && !e.Checked.After(now.Add(time.Minute))
 }
 
+// isUsable says whether an entry may be served while a new one is asked for: no longer than the rule says, and only if the
+// origin did not forbid it (RFC 5861, section 3; RFC 9111, section 4.2.4).
+func isUsable(p *rules.Path, e cache.Entry, now time.Time) bool {
+	said, err := cacheobject.ParseResponseCacheControl(e.Header["Cache-Control"])
+	if err != nil || said.MustRevalidate || said.ProxyRevalidate || said.NoCachePresent || said.NoStore || said.PrivatePresent {
+		return false
+	}
+	return p.Stale > 0 && now.Before(e.Checked.Add(lifetime(p, e)+p.Stale)) && !e.Checked.After(now.Add(time.Minute))
+}
+
 const endless = time.Duration(1 << 62)
 
 // lifetime is how long after Checked an entry is fresh: what the rule allows, and no more than the origin did. An origin
@@ -128,7 +140,7 @@ func (k kept) answer(s State) *Answer {
 			Age: max(0, k.now.Sub(k.entry.Checked)),
 		},
 	}
-	if s == Hit || s == Stale {
+	if s == Hit || s == Stale || s == Refreshing {
 		a.Report.Saved = k.entry.Took
 	}
 	return a

@@ -67,6 +67,17 @@ subject = "{name}"
 match = "/doc/{name}"
 keep  = "1m"
 [[path]]
+match = "/news/{name}"
+keep  = "1m"
+stale = "10m"
+[[path]]
+match   = "/bulk/{digest:digest}"
+keep    = "forever"
+from    = "any"
+notary  = "path"
+subject = "blobs"
+traffic = "bulk"
+[[path]]
 match   = "/manifest/{digest:digest}"
 keep    = "forever"
 from    = "any"

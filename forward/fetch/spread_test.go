@@ -1,0 +1,67 @@
+package fetch
+
+import (
+	"testing"
+	"time"
+)
+
+// line is what so many connections bring together, in bytes a second.
+type line func(connections int) float64
+
+// drive lets n bodies be under way all the time, for so many seconds, and returns how many connections are used then.
+func drive(s *spread, n int, seconds int, l line) int {
+	now := time.Unix(0, 0)
+	type body struct{ release func() }
+	var bodies []body
+	for range n {
+		_, release := s.take("base", now)
+		bodies = append(bodies, body{release})
+	}
+	for range 10 * seconds {
+		now = now.Add(100 * time.Millisecond)
+		used := 0
+		for _, load := range s.sources["base"].load {
+			if load > 0 {
+				used++
+			}
+		}
+		s.came("base", int(l(used)/10), now)
+		for i := range max(1, n/4) { // some end, others begin
+			bodies[i].release()
+			_, bodies[i].release = s.take("base", now)
+		}
+		bodies = append(bodies[max(1, n/4):], bodies[:max(1, n/4)]...)
+	}
+	return s.sources["base"].lanes
+}
+
+func TestConnectionsGrowWhereTheyBringMore(t *testing.T) {
+	lossy := func(n int) float64 { return 100_000 * float64(n) }
+	if got := drive(new(spread), 32, 30, lossy); got != mostLanes {
+		t.Errorf("where each connection brings as much as the first, %d are used, want %d", got, mostLanes)
+	}
+	clean := func(int) float64 { return 12_000_000 }
+	if got := drive(new(spread), 32, 30, clean); got > fewLanes+fewLanes/2 {
+		t.Errorf("where one fills the line, %d are used, want %d but for a trial now and then", got, fewLanes)
+	}
+	if got := drive(new(spread), 2, 30, lossy); got != fewLanes {
+		t.Errorf("with two bodies at a time %d are used, want %d: more would be idle", got, fewLanes)
+	}
+}
+
+func TestBodiesAreDealtOutEvenly(t *testing.T) {
+	s := new(spread)
+	count := map[int]int{}
+	for range 3 * fewLanes {
+		lane, _ := s.take("base", time.Unix(0, 0))
+		count[lane]++
+	}
+	for lane := 1; lane <= fewLanes; lane++ {
+		if count[lane] != 3 {
+			t.Errorf("connection %d has %d bodies of 12, want 3: %v", lane, count[lane], count)
+		}
+	}
+	if count[0] > 0 {
+		t.Error("a body went over the connection of small answers")
+	}
+}
