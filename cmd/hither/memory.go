@@ -9,9 +9,29 @@ import (
 // the peak of resident memory was 81 MiB instead of 98, in the same time.
 const collectAt = 50
 
-// tuneMemory keeps the heap of a program that runs all day small.
+const (
+	// memoryShare is which part of the machine's memory, or of the container's, the heap may have before it is collected
+	// more often than collectAt says.
+	memoryShare = 16
+	// leastMemory and mostMemory bound that, in bytes. With less the collector would have no rest while an image is pulled;
+	// with more nothing is faster.
+	leastMemory, mostMemory = 96 << 20, 512 << 20
+)
+
+// tuneMemory keeps the heap of a program that runs all day small. What the user said in GOGC and GOMEMLIMIT counts.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryBudget(machineMemory()))
+	}
+}
+
+// memoryBudget is the heap's limit on a machine, or in a container, of so many bytes; 0: nobody knows how many.
+func memoryBudget(machine int64) int64 {
+	if machine <= 0 {
+		return mostMemory
+	}
+	return min(max(machine/memoryShare, leastMemory), mostMemory)
 }
