@@ -63,7 +63,7 @@ func (c Config) overQUIC(req *http.Request, f *flight) (*http.Response, error) {
 		late := fmt.Errorf("no answer in %s: %w", c.HeaderTimeout, os.ErrDeadlineExceeded)
 		timer := time.AfterFunc(c.HeaderTimeout, func() { f.cancel(late) })
 		defer timer.Stop()
-		traceOf(ctx).gotConn(conn.socket)
+		traceOf(ctx).gotConn(conn.socket, false)
 		h3 := http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: maxHeader}
 		var resp *http.Response
 		if resp, err = h3.NewClientConn(conn.Conn).RoundTrip(req); err == nil {
@@ -92,7 +92,7 @@ func (c Config) dialQUIC(ctx context.Context, req *http.Request) (*quicConn, err
 	listener := traceOf(ctx)
 	listener.handshakeStart()
 	conn, err := race(ctx, candidates, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
-		return shakeHands(ctx, to, secure)
+		return shakeHands(ctx, to, secure, quicConfig(), false)
 	})
 	listener.handshakeDone(conn, err)
 	if silent(err) {
@@ -125,22 +125,40 @@ type quicConn struct {
 }
 
 // shakeHands opens a socket and a connection over it.
-func shakeHands(ctx context.Context, to netip.AddrPort, secure *tls.Config) (*quicConn, error) {
+//
+// early returns it before the server has said anything, if there is a session that allows to speak first.
+func shakeHands(ctx context.Context, to netip.AddrPort, secure *tls.Config, config *quic.Config, early bool) (*quicConn, error) {
 	udp, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		return nil, err
 	}
 	c := &quicConn{socket: &socket{udp}}
 	c.carrier = &quic.Transport{Conn: c.socket}
-	c.Conn, err = c.carrier.Dial(ctx, udp.RemoteAddr(), secure, &quic.Config{
-		HandshakeIdleTimeout: quicSilence, MaxIdleTimeout: idleTime, MaxIncomingStreams: -1, // a server opens no streams of ours
-		MaxStreamReceiveWindow: streamWindow, MaxConnectionReceiveWindow: streamWindow,
-	})
+	dial := c.carrier.Dial
+	if early {
+		dial = c.carrier.DialEarly
+	}
+	c.Conn, err = dial(ctx, udp.RemoteAddr(), secure, config)
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("%s: %w", to, err)
 	}
 	return c, nil
+}
+
+// quicConfig is what all our connections have in common.
+func quicConfig() *quic.Config {
+	return &quic.Config{
+		HandshakeIdleTimeout: quicSilence, MaxIdleTimeout: idleTime, MaxIncomingStreams: -1, // a server opens no streams of ours
+		MaxStreamReceiveWindow: streamWindow, MaxConnectionReceiveWindow: streamWindow,
+	}
+}
+
+// to is the address at the other end.
+func (c *quicConn) to() netip.AddrPort {
+	udp, _ := c.socket.udp.RemoteAddr().(*net.UDPAddr)
+	at := udp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // Close returns when the socket is closed and nothing runs any more.

@@ -42,15 +42,15 @@ func TestEachLaneHasAConnectionOfItsOwn(t *testing.T) {
 		{"a lane below 1 is none", -7, 0},
 		{"lane 1", 1, 1},
 		{"lane 2", 2, 2},
-		{"lanes are counted modulo 8", 9, 1},
+		{"lanes are counted modulo 16", 17, 1},
 	} {
 		if got := lined(t, pool, s.URL, again.n); got != first[again.same] {
 			t.Errorf("%s\ngot  %s\nwant %s, which is warm", again.name, got, first[again.same])
 		}
 	}
 	want(t, strings.TrimPrefix(get(t, pool, s.URL), "200 "), first[0])
-	if got := lined(t, pool, s.URL, 8); got == first[0] || got == first[1] || got == first[2] {
-		t.Errorf("lane 8\ngot  %s\nwant one of its own", got)
+	if got := lined(t, pool, s.URL, 16); got == first[0] || got == first[1] || got == first[2] {
+		t.Errorf("lane 16\ngot  %s\nwant one of its own", got)
 	}
 }
 

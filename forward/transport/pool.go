@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -39,8 +40,6 @@ const (
 	buffer = 64 << 10
 	// maxHeader bounds the header of an answer, in bytes.
 	maxHeader = 1 << 20
-	// sessions is how many TLS sessions can be resumed.
-	sessions = 256
 )
 
 // Config is what a Pool is made of. The zero Config reaches addresses and localhost.
@@ -54,35 +53,86 @@ type Config struct {
 	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: Dialer.Datagrams. Only HTTP/3 needs it.
 	// nil: that of the zero Dialer if Dial is nil too, else HTTP/3 is an error.
 	Datagrams func(ctx context.Context, addr string) ([]netip.AddrPort, error)
+
+	// Offers says which hosts are known to speak HTTP/3; nil: only those that say so themselves, in Alt-Svc fields.
+	Offers func(host string) bool
+	// HTTPS tells what the HTTPS record of a host offers (RFC 9460): exchange.Resolver.LookupHTTPS. It is asked beside the
+	// requests, once an hour for each host; nil: not asked.
+	HTTPS func(ctx context.Context, host string) (alpn []string, port uint16, err error)
+	// Sessions is a file in which TLS sessions and Alt-Svc offers are kept for the next start. It holds secrets and is
+	// readable by its owner only. A damaged one is passed over. Empty: nothing is kept.
+	Sessions string
+	// Log hears that Sessions cannot be read or written; nil: nobody does.
+	Log *slog.Logger
 }
 
 // Pool sends requests over warm connections, HTTP/2 where the upstream speaks it. It follows no redirects and opens no
 // compression. A request without a User-Agent field is ours and gets our name; one that has the field, even empty (as
 // httputil.ReverseProxy makes it), is a client's and goes as it is. It may be used from many goroutines.
+//
+// GET and HEAD requests travel over HTTP/3 where the upstream offers it and answers sooner that way; Response.Proto tells.
+// No request waits for that to be found out.
 type Pool struct {
 	chosen    *lanes // where the user sent us
 	strangers *lanes // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
 	patient   *lanes // where the user sent us, for those who wait as long as they like: lane 0 alone
 	agent     string
+	proxy     func(*http.Request) (*url.URL, error)
+	sessions  *sessions
+	quic      []*contest // of those whom the user sent, and of strangers; empty: no HTTP/3
 }
 
-// New makes a Pool. CloseIdleConnections frees what it holds.
+// New makes a Pool. Close frees what it holds.
 func New(c Config) *Pool {
 	c = c.withDefaults()
-	resume := tls.NewLRUClientSessionCache(sessions)
-	open := func(lane int) *http.Transport {
+	kept, offers := newSessions(c.Sessions, c.Log)
+	p := &Pool{
+		chosen: openLanes(c, kept.shelves[chosenTCP]), strangers: openLanes(c, kept.shelves[strangersTCP]),
+		agent: c.UserAgent, proxy: c.Proxy, sessions: kept,
+	}
+	p.patient = &lanes{make: func(int) *http.Transport {
+		t := p.chosen.make(0)
+		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
+		return t
+	}}
+	if c.Datagrams == nil {
+		return p
+	}
+	p.quic = []*contest{newContest(c, false, kept.shelves[chosenQUIC]), newContest(c, true, kept.shelves[strangersQUIC])}
+	now := time.Now()
+	for _, o := range offers {
+		p.contestOf(o.Public).recall(o, now)
+	}
+	kept.offers = p.keptOffers
+	return p
+}
+
+func openLanes(c Config, resume tls.ClientSessionCache) *lanes {
+	return &lanes{make: func(lane int) *http.Transport {
 		t := newTransport(c, resume)
 		if lane > 0 {
 			narrow(t)
 		}
 		return t
+	}}
+}
+
+// contestOf is the HTTP/3 of one kind of request; nil: none.
+func (p *Pool) contestOf(public bool) *contest {
+	if len(p.quic) == 0 {
+		return nil
 	}
-	patient := func(int) *http.Transport {
-		t := open(0)
-		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
-		return t
+	if public {
+		return p.quic[1]
 	}
-	return &Pool{chosen: &lanes{open: open}, strangers: &lanes{open: open}, patient: &lanes{open: patient}, agent: c.UserAgent}
+	return p.quic[0]
+}
+
+func (p *Pool) keptOffers() (all []keptOffer) {
+	for _, c := range p.quic {
+		all = append(all, c.keptOffers()...)
+	}
+	return all
 }
 
 func (c Config) withDefaults() Config {
@@ -130,7 +180,12 @@ func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
 
 // RoundTrip implements http.RoundTripper.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := p.way(req.Context()).RoundTrip(named(req, p.agent))
+	tcp := p.way(req.Context())
+	carry := tcp.RoundTrip
+	if c := p.contestOf(isPublic(req.Context())); c != nil && fits(req) {
+		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
+	}
+	resp, err := carry(named(req, p.agent))
 	return resp, explain(req, err)
 }
 
@@ -168,9 +223,22 @@ func explain(req *http.Request, err error) error {
 }
 
 // CloseIdleConnections closes the connections that carry nothing now. The others carry on what they do, and nothing new:
-// after a change of the network they may be dead, which shows after 20 s only.
+// after a change of the network they may be dead, which shows after 20 s only. What HTTP/3 was like there is forgotten.
 func (p *Pool) CloseIdleConnections() {
 	p.chosen.renew()
 	p.strangers.renew()
 	p.patient.renew()
+	for _, c := range p.quic {
+		c.renew()
+	}
+}
+
+// Close closes the connections that carry nothing, ends what is under way over HTTP/3 and keeps the sessions. A request
+// that comes later has a connection, but not over HTTP/3; CloseIdleConnections closes that.
+func (p *Pool) Close() {
+	p.sessions.close() // before the offers are forgotten, as on another network
+	p.CloseIdleConnections()
+	for _, c := range p.quic {
+		c.close()
+	}
 }

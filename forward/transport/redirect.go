@@ -31,6 +31,9 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return f.Next.RoundTrip(req)
 	}
+	if resp, err := f.shortcut(req); resp != nil || err != nil {
+		return resp, err
+	}
 	first := req.URL
 	seen := []string{first.String()}
 	for {
@@ -45,6 +48,9 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if target == nil {
+			if isPart(resp.StatusCode) {
+				trailOf(req.Context()).note(first, req.URL)
+			}
 			return resp, nil
 		}
 		discard(resp)

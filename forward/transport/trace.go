@@ -65,8 +65,8 @@ func (t trace) handshakeDone(conn *quicConn, err error) {
 	t.TLSHandshakeDone(state, err)
 }
 
-func (t trace) gotConn(s *socket) {
+func (t trace) gotConn(s *socket, reused bool) {
 	if t.ClientTrace != nil && t.GotConn != nil {
-		t.GotConn(httptrace.GotConnInfo{Conn: s.udp})
+		t.GotConn(httptrace.GotConnInfo{Conn: s.udp, Reused: reused})
 	}
 }

@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxAltSvc bounds an Alt-Svc header field that is read, in bytes, and maxAlternatives what it may name.
+	maxAltSvc, maxAlternatives = 4 << 10, 32
+	// altSvcAge is how long an alternative holds if nothing is said (RFC 7838, 3.1), maxAltSvcAge what is believed at most.
+	altSvcAge, maxAltSvcAge = 24 * time.Hour, 30 * 24 * time.Hour
+)
+
+// errAltSvc reports a field that is not of RFC 7838's form. It is then ignored as a whole.
+var errAltSvc = errors.New("the Alt-Svc field is malformed")
+
+// alternative is one alt-value (RFC 7838, 3): where else the same resources are.
+type alternative struct {
+	proto   string // the ALPN name
+	host    string // empty: that of the origin
+	port    uint16
+	age     time.Duration // how long it holds
+	persist bool          // also on another network
+}
+
+// parseAltSvc reads an Alt-Svc field. clear says that nothing that was said before holds any more.
+func parseAltSvc(text string) (found []alternative, clear bool, err error) {
+	if len(text) > maxAltSvc {
+		return nil, false, errAltSvc
+	}
+	if strings.Trim(text, " \t") == "clear" {
+		return nil, true, nil
+	}
+	r := fieldReader(text)
+	for {
+		r.space()
+		if len(found) == maxAlternatives {
+			return nil, false, errAltSvc
+		}
+		a, ok := r.alternative()
+		if !ok {
+			return nil, false, errAltSvc
+		}
+		found = append(found, a)
+		if r.space(); r == "" {
+			return found, false, nil
+		}
+		if !r.skip(',') {
+			return nil, false, errAltSvc
+		}
+	}
+}
+
+// fieldReader is what is left of a header field.
+type fieldReader string
+
+func (r *fieldReader) space() { *r = fieldReader(strings.TrimLeft(string(*r), " \t")) }
+
+func (r *fieldReader) skip(c byte) bool {
+	if *r == "" || (*r)[0] != c {
+		return false
+	}
+	*r = (*r)[1:]
+	return true
+}
+
+// alternative reads protocol-id "=" alt-authority *( OWS ";" OWS parameter ).
+func (r *fieldReader) alternative() (a alternative, ok bool) {
+	name, authority := r.token(), ""
+	if name == "" || !r.skip('=') {
+		return a, false
+	}
+	if authority, ok = r.quoted(); !ok {
+		return a, false
+	}
+	if a.proto, ok = unescape(name); !ok {
+		return a, false
+	}
+	if a.host, a.port, ok = parseAuthority(authority); !ok {
+		return a, false
+	}
+	a.age = altSvcAge
+	for {
+		if r.space(); !r.skip(';') {
+			return a, true
+		}
+		r.space()
+		if !r.parameter(&a) {
+			return a, false
+		}
+	}
+}
+
+// parameter reads one; those that are not known are passed over.
+func (r *fieldReader) parameter(a *alternative) bool {
+	name := r.token()
+	if name == "" || !r.skip('=') {
+		return false
+	}
+	value, ok := r.token(), true
+	if value == "" {
+		if value, ok = r.quoted(); !ok {
+			return false
+		}
+	}
+	switch strings.ToLower(name) {
+	case "ma":
+		a.age, ok = deltaSeconds(value)
+	case "persist":
+		a.persist = value == "1" // any other value is to be ignored (RFC 7838, 3.1)
+	}
+	return ok
+}
+
+func (r *fieldReader) token() string {
+	n := 0
+	for n < len(*r) && tokenByte((*r)[n]) {
+		n++
+	}
+	text := string((*r)[:n])
+	*r = (*r)[n:]
+	return text
+}
+
+func tokenByte(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+// quoted reads a quoted-string (RFC 9110, 5.6.4).
+func (r *fieldReader) quoted() (string, bool) {
+	if !r.skip('"') {
+		return "", false
+	}
+	var text strings.Builder
+	for i := 0; i < len(*r); i++ {
+		c := (*r)[i]
+		switch {
+		case c == '"':
+			*r = (*r)[i+1:]
+			return text.String(), true
+		case c == '\\' && i+1 < len(*r):
+			i++
+			c = (*r)[i]
+		}
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return "", false
+		}
+		text.WriteByte(c)
+	}
+	return "", false
+}
+
+// unescape reads a protocol-id, in which octets that are no token stand as %XX.
+func unescape(name string) (string, bool) {
+	var text strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] != '%' {
+			text.WriteByte(name[i])
+			continue
+		}
+		if i+3 > len(name) {
+			return "", false
+		}
+		octet, err := strconv.ParseUint(name[i+1:i+3], 16, 8)
+		if err != nil {
+			return "", false
+		}
+		text.WriteByte(byte(octet))
+		i += 2
+	}
+	return text.String(), true
+}
+
+func parseAuthority(text string) (host string, port uint16, ok bool) {
+	host, digits, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return host, uint16(n), err == nil && n > 0 && digits[0] != '+'
+}
+
+// deltaSeconds reads a number of seconds; one too large for us is the largest (RFC 9111, 1.2.2).
+func deltaSeconds(text string) (time.Duration, bool) {
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n > int64(maxAltSvcAge/time.Second) {
+		return maxAltSvcAge, true
+	}
+	return time.Duration(n) * time.Second, true
+}
+
+// alternatives are what the fields of an answer say.
+func alternatives(h http.Header) (found []alternative, clear bool, err error) {
+	found, clear, err = parseAltSvc(strings.Join(h.Values("Alt-Svc"), ","))
+	if age, ok := deltaSeconds(h.Get("Age")); ok { // it was said that long ago
+		for i := range found {
+			found[i].age -= age
+		}
+	}
+	return found, clear, err
+}

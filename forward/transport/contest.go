@@ -1,0 +1,241 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// errMoved says that an address that answered before is none of the host's any more.
+var errMoved = errors.New("the host has other addresses now")
+
+// contest is HTTP/3 beside TCP, for one kind of request. It learns who offers it, connects beside the requests, so that none
+// waits for a handshake, measures both and sends requests where they are answered sooner. Whatever goes wrong over UDP
+// happens again over TCP, and is not tried for a while.
+type contest struct {
+	config Config
+	public bool // for strangers
+	resume *shelf
+	tokens quic.TokenStore
+	root   context.Context // of connections, which outlive the requests; close ends it
+	stop   context.CancelFunc
+
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	origins map[string]*origin
+	lines   map[lineKey]*line
+	alive   map[*line]struct{} // those with a connection, retired ones too
+}
+
+func newContest(c Config, public bool, resume *shelf) *contest {
+	root, stop := context.WithCancel(context.Background()) //nolint:forbidigo // close ends it
+	if public {
+		root = Public(root)
+	}
+	return &contest{
+		config: c, public: public, resume: resume, root: root, stop: stop,
+		tokens:  quic.NewLRUTokenStore(quicTokens, quicTokensEach),
+		origins: map[string]*origin{}, lines: map[lineKey]*line{}, alive: map[*line]struct{}{},
+	}
+}
+
+// fits says whether a request may be sent twice, as a lost race does, and is none of a connection of its own.
+func fits(req *http.Request) bool {
+	return (req.Method == http.MethodGet || req.Method == "" || req.Method == http.MethodHead) &&
+		(req.Body == nil || req.Body == http.NoBody) && req.Header.Get("Upgrade") == "" && !isPatient(req.Context())
+}
+
+// way is how one request goes.
+type way struct {
+	req    *http.Request
+	name   string // of the origin
+	host   string
+	kind   kind
+	choice bool           // both protocols can be had: it is measured
+	line   *line          // taken; nil: TCP
+	early  netip.AddrPort // valid: line has no connection yet, and the request shall begin it
+	late   time.Duration  // when TCP is asked too
+}
+
+// carry sends a request that fits. tcp is its other way.
+func (c *contest) carry(req *http.Request, tcp *http.Transport) (*http.Response, error) {
+	name := originOf(req.URL)
+	if name == "" {
+		return tcp.RoundTrip(req)
+	}
+	w := c.choose(req, name)
+	var resp *http.Response
+	var err error
+	switch {
+	case w.line != nil:
+		resp, err = c.race(w, tcp)
+	case w.choice:
+		resp, err = c.overTCP(w, tcp)
+	default:
+		resp, err = tcp.RoundTrip(req)
+	}
+	if err == nil {
+		c.learn(name, resp)
+	}
+	return resp, err
+}
+
+// choose takes a line if HTTP/3 is the way and connected. If it is the way and not connected, that begins, and the request
+// does not wait for it.
+func (c *contest) choose(req *http.Request, name string) *way {
+	w := &way{req: req, name: name, host: strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))}
+	lane := laneOf(req.Context())
+	if lane > 0 || req.Header.Get("Range") != "" {
+		w.kind = parts
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.originLocked(name, now)
+	if o == nil || c.closed || !o.usable(now) {
+		return w
+	}
+	w.choice = true
+	if !o.turn(w.kind) {
+		return w
+	}
+	key := lineKey{name, laneNumber(lane)}
+	l := c.lines[key]
+	switch {
+	case l != nil && l.ready:
+	case l == nil && c.mayBeEarlyLocked(w, o):
+		l = &line{key: key}
+		c.lines[key], w.early = l, o.last
+	default:
+		c.dialLocked(key, o)
+		return w
+	}
+	o.sent(w.kind)
+	c.takeLocked(l)
+	w.line, w.late = l, o.patience()
+	return w
+}
+
+// mayBeEarlyLocked says whether a request may be the first packet of a connection. Whoever records that can send it to the
+// server again, so that it must be a GET and without a secret; and HTTP/3 must be what wins at this origin.
+func (c *contest) mayBeEarlyLocked(w *way, o *origin) bool {
+	h := w.req.Header
+	return w.req.Method != http.MethodHead && o.chosen[w.kind] && o.last.IsValid() && len(c.lines) < maxLines &&
+		h.Get("Authorization") == "" && h.Get("Cookie") == "" && c.resume.early(w.host)
+}
+
+// originLocked finds an origin; nil: nobody has a word for HTTP/3 there, nor is there anybody to ask.
+func (c *contest) originLocked(name string, now time.Time) *origin {
+	o := c.origins[name]
+	if o == nil {
+		host, _, ok := splitOrigin(name)
+		if !ok || c.config.HTTPS == nil && (c.config.Offers == nil || !c.config.Offers(host)) {
+			return nil
+		}
+		o = c.addLocked(name, now)
+	}
+	o.used = now
+	o.hinted = c.config.Offers != nil && c.config.Offers(o.host)
+	c.askLocked(o, now)
+	return o
+}
+
+// addLocked makes room by forgetting what was used longest ago.
+func (c *contest) addLocked(name string, now time.Time) *origin {
+	if len(c.origins) >= maxOrigins {
+		oldest, at := "", now
+		for n, o := range c.origins {
+			if !o.used.After(at) {
+				oldest, at = n, o.used
+			}
+		}
+		delete(c.origins, oldest)
+	}
+	host, port, _ := splitOrigin(name)
+	o := &origin{host: host, port: port, used: now}
+	c.origins[name] = o
+	return o
+}
+
+// learn takes what an answer says of other protocols.
+func (c *contest) learn(name string, resp *http.Response) {
+	if resp.Header.Get("Alt-Svc") == "" || resp.StatusCode == http.StatusMisdirectedRequest {
+		return
+	}
+	found, clear, err := alternatives(resp.Header)
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.origins[name]
+	if o == nil {
+		if clear || len(c.origins) >= maxOrigins && c.public {
+			return // a stranger pushes nobody out
+		}
+		o = c.addLocked(name, now)
+	}
+	o.listen(found, clear, now)
+}
+
+// askLocked asks DNS now and then; the request does not wait.
+func (c *contest) askLocked(o *origin, now time.Time) {
+	_, err := netip.ParseAddr(o.host)
+	if c.config.HTTPS == nil || c.closed || o.port != 443 || err == nil || isLocalhost(o.host) || !o.asked.IsZero() && now.Sub(o.asked) < httpsEvery {
+		return
+	}
+	o.asked = now
+	c.running.Go(func() {
+		ctx, cancel := context.WithTimeout(c.root, httpsPatience)
+		defer cancel()
+		alpn, port, err := c.config.HTTPS(ctx, o.host)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		o.record = offer{}
+		for _, proto := range alpn {
+			if err == nil && proto == "h3" && o.mayBe("", port) {
+				o.record = offer{port: port, until: time.Now().Add(httpsEvery + httpsPatience)}
+			}
+		}
+	})
+}
+
+// renew is after a change of the network: other paths, other ports blocked, and connections that may be dead.
+func (c *contest) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.lines {
+		c.retireLocked(l)
+	}
+	for _, o := range c.origins {
+		o.move()
+	}
+}
+
+// close ends everything, also what is under way, and waits for it.
+func (c *contest) close() {
+	c.stop()
+	c.mu.Lock()
+	c.closed = true
+	for _, l := range c.lines {
+		c.dropLocked(l)
+	}
+	alive := make([]*line, 0, len(c.alive))
+	for l := range c.alive {
+		alive = append(alive, l)
+	}
+	c.mu.Unlock()
+	for _, l := range alive {
+		hangUp(l.conn)
+	}
+	c.running.Wait()
+}

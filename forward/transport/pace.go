@@ -1,0 +1,126 @@
+package transport
+
+import "time"
+
+const (
+	// smoothing is the weight of a new figure against all before.
+	smoothing = 0.2
+	// steadyWaits and steadyRates are how many figures a comparison needs; fewer are chance.
+	steadyWaits, steadyRates = 5, 2
+	// rateBytes is the shortest body whose rate says something.
+	rateBytes = 256 << 10
+	// outlier bounds what one figure can say, in multiples of the usual: one answer that is made slowly is no slow path.
+	outlier = 4
+	// margin is how much less time HTTP/3 must need to be taken. It is left again once it needs more than TCP.
+	margin = 0.9
+	// Of the first eagerTurns requests each eagerShare-th goes by the protocol that is not the chosen one, later each
+	// steadyShare-th: what was slower may be faster by now.
+	eagerTurns, eagerShare, steadyShare = 30, 3, 20
+)
+
+// pace is how fast one protocol was to one origin. The zero pace is not known.
+type pace struct {
+	waits, rates int
+	wait         time.Duration // from the request to the first byte of the answer, smoothed
+	rate         float64       // bytes a second of bodies from rateBytes on, smoothed
+}
+
+func (p *pace) sawWait(wait time.Duration) {
+	if p.waits++; p.waits == 1 {
+		p.wait = wait
+		return
+	}
+	wait = min(wait, outlier*max(p.wait, time.Millisecond))
+	p.wait += time.Duration(smoothing * float64(wait-p.wait))
+}
+
+func (p *pace) sawBody(size int64, took time.Duration) {
+	if size < rateBytes || took <= 0 {
+		return
+	}
+	rate := float64(size) / took.Seconds()
+	if p.rates++; p.rates == 1 {
+		p.rate = rate
+		return
+	}
+	p.rate += smoothing * (min(rate, outlier*p.rate) - p.rate)
+}
+
+// kind tells requests apart that may be best served by different protocols.
+type kind int
+
+const (
+	whole kind = iota // one object at a time, most of them small
+	parts             // ranges and lanes: the rate decides
+	kinds
+)
+
+// rivals are TCP and HTTP/3 to one origin.
+type rivals struct {
+	tcp, h3 pace
+	size    [kinds]float64 // of a body, smoothed
+	turns   [kinds]int     // requests that had a choice
+	owed    [kinds]bool    // a turn to explore came while HTTP/3 was not connected
+	chosen  [kinds]bool    // HTTP/3 is
+}
+
+// turn says whether the next request of this kind should go over HTTP/3.
+func (r *rivals) turn(k kind) bool {
+	share := steadyShare
+	if r.turns[k] < eagerTurns {
+		share = eagerShare
+	}
+	explore := r.turns[k]%share == 0
+	r.turns[k]++
+	if r.chosen[k] {
+		return !explore
+	}
+	r.owed[k] = r.owed[k] || explore
+	return r.owed[k]
+}
+
+// sent says that a request goes over HTTP/3.
+func (r *rivals) sent(k kind) { r.owed[k] = false }
+
+func (r *rivals) of(h3 bool) *pace {
+	if h3 {
+		return &r.h3
+	}
+	return &r.tcp
+}
+
+func (r *rivals) sawWait(h3 bool, wait time.Duration) {
+	r.of(h3).sawWait(wait)
+	r.judge()
+}
+
+// sawBody takes a body that came whole.
+func (r *rivals) sawBody(k kind, h3 bool, size int64, took time.Duration) {
+	if r.size[k] == 0 {
+		r.size[k] = float64(size)
+	}
+	r.size[k] += smoothing * (float64(size) - r.size[k])
+	r.of(h3).sawBody(size, took)
+	r.judge()
+}
+
+// judge chooses anew for each kind: by the time that a request of the usual size needs.
+func (r *rivals) judge() {
+	for k := range kinds {
+		rated := r.tcp.rates >= steadyRates && r.h3.rates >= steadyRates
+		if r.tcp.waits < steadyWaits || r.h3.waits < steadyWaits || k == parts && !rated {
+			r.chosen[k] = false
+			continue
+		}
+		tcp, h3 := r.tcp.wait.Seconds(), r.h3.wait.Seconds()
+		if rated {
+			tcp += r.size[k] / r.tcp.rate
+			h3 += r.size[k] / r.h3.rate
+		}
+		if r.chosen[k] {
+			r.chosen[k] = h3 <= tcp
+		} else {
+			r.chosen[k] = h3 < margin*tcp
+		}
+	}
+}

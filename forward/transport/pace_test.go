@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"testing"
+	"time"
+)
+
+// feed gives both protocols the same number of figures.
+func feed(r *rivals, n int, tcp, h3 time.Duration) {
+	for range n {
+		r.sawWait(false, tcp)
+		r.sawWait(true, h3)
+	}
+}
+
+func TestHTTP3MustWinByAMargin(t *testing.T) {
+	const ms = time.Millisecond
+	var r rivals
+	for _, c := range []struct {
+		name    string
+		n       int
+		tcp, h3 time.Duration
+		want    bool
+	}{
+		{"few figures say nothing", steadyWaits - 1, 100 * ms, 10 * ms, false},
+		{"with enough it is chosen", 1, 100 * ms, 10 * ms, true},
+		{"a little slower than before, but not than TCP", 50, 100 * ms, 97 * ms, true},
+		{"slower than TCP", 50, 100 * ms, 103 * ms, false},
+		{"a little faster is not worth a change", 50, 100 * ms, 95 * ms, false},
+		{"much faster is", 50, 100 * ms, 80 * ms, true},
+		{"one slow answer is no slow path", 1, 100 * ms, 9 * time.Second, false},
+		{"and is soon forgotten", 15, 100 * ms, 80 * ms, true},
+	} {
+		if feed(&r, c.n, c.tcp, c.h3); r.chosen[whole] != c.want {
+			t.Errorf("%s\ngot  %t, %s against %s\nwant %t", c.name, r.chosen[whole], r.h3.wait, r.tcp.wait, c.want)
+		}
+	}
+}
+
+// What answers sooner can still be slower for large bodies.
+func TestRatesDecideWhereBodiesAreLarge(t *testing.T) {
+	var r rivals
+	feed(&r, 10, 100*time.Millisecond, 50*time.Millisecond)
+	if !r.chosen[whole] || r.chosen[parts] {
+		t.Errorf("by waits alone\ngot  %v\nwant HTTP/3 for whole objects, and nothing yet for parts", r.chosen)
+	}
+	for range 5 {
+		r.sawBody(parts, false, 8<<20, time.Second)
+		r.sawBody(parts, true, 8<<20, 2*time.Second)
+		r.sawBody(whole, false, 1<<10, time.Millisecond)
+	}
+	if !r.chosen[whole] || r.chosen[parts] {
+		t.Errorf("with slow bodies\ngot  %v\nwant HTTP/3 for whole objects, which are small, and TCP for parts", r.chosen)
+	}
+	for range 30 {
+		r.sawBody(parts, true, 8<<20, time.Second/4)
+	}
+	if !r.chosen[parts] {
+		t.Errorf("with fast bodies\ngot  %v\nwant HTTP/3 for parts", r.chosen)
+	}
+}
+
+func TestAShareIsExplored(t *testing.T) {
+	var r rivals
+	count := func(n int) (h3 int) {
+		for range n {
+			if r.turn(whole) {
+				r.sent(whole)
+				h3++
+			}
+		}
+		return h3
+	}
+	for _, c := range []struct {
+		name      string
+		chosen    bool
+		turns, h3 int
+	}{
+		{"at the beginning, a third", false, eagerTurns, eagerTurns / eagerShare},
+		{"later, one in twenty", false, 10 * steadyShare, 10},
+		{"and of TCP as many once HTTP/3 is chosen", true, 10 * steadyShare, 10*steadyShare - 10},
+	} {
+		r.chosen[whole] = c.chosen
+		if got := count(c.turns); got < c.h3-1 || got > c.h3+1 {
+			t.Errorf("%s\ngot  %d of %d\nwant %d", c.name, got, c.turns, c.h3)
+		}
+	}
+	// A turn that found no connection is made up for.
+	r = rivals{}
+	r.turn(whole)
+	if !r.turn(whole) {
+		t.Error("a turn that was owed is not paid")
+	}
+}

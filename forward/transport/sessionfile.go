@@ -1,0 +1,150 @@
+package transport
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	sessionsVersion = 1
+	// maxSessionFile bounds what is read, in bytes; a full file has less.
+	maxSessionFile = 32 << 20
+	// maxSession bounds one session, in bytes: a server chooses how large its ticket and its chain of certificates are.
+	maxSession = 48 << 10
+	// maxKeptName bounds a name in the file, in bytes.
+	maxKeptName = 300
+)
+
+// keptSessions is the file: who can read it can take part in connections that are resumed from it.
+type keptSessions struct {
+	Version  int           `json:"version"`
+	Sessions []keptSession `json:"sessions"`
+	Offers   []keptOffer   `json:"offers,omitempty"`
+}
+
+type keptSession struct {
+	Shelf  string    `json:"shelf"`
+	Name   string    `json:"name"` // of the server
+	Since  time.Time `json:"since"`
+	Ticket []byte    `json:"ticket"`
+	State  []byte    `json:"state"` // as tls.SessionState.Bytes writes it
+}
+
+// keptOffer is what Alt-Svc said.
+type keptOffer struct {
+	Origin  string    `json:"origin"` // HOST:PORT
+	Public  bool      `json:"public,omitempty"`
+	Port    uint16    `json:"port"`
+	Until   time.Time `json:"until"`
+	Persist bool      `json:"persist,omitempty"`
+}
+
+func readKept(file string) (*keptSessions, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSessionFile+1))
+	if err != nil {
+		return nil, err
+	}
+	return parseKept(text)
+}
+
+// parseKept reads the file's text. What is too old in it, or not of our shelves, is passed over later.
+func parseKept(text []byte) (*keptSessions, error) {
+	k := new(keptSessions)
+	if len(text) > maxSessionFile {
+		return nil, fmt.Errorf("it is larger than %d bytes", maxSessionFile)
+	}
+	if err := json.Unmarshal(text, k); err != nil {
+		return nil, fmt.Errorf("it is damaged at byte %d", offsetOf(err)) // the error itself may quote what stands there
+	}
+	if k.Version != sessionsVersion {
+		return nil, fmt.Errorf("it is of version %d, this program reads version %d", k.Version, sessionsVersion)
+	}
+	if len(k.Sessions) > 4*maxSessions || len(k.Offers) > 2*maxOrigins {
+		return nil, errors.New("it holds more than was ever written")
+	}
+	return k, nil
+}
+
+func offsetOf(err error) int64 {
+	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
+		return syntax.Offset
+	}
+	if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
+		return kind.Offset
+	}
+	return 0
+}
+
+// open makes a session that can be resumed.
+func (k keptSession) open(now time.Time) (*tls.ClientSessionState, error) {
+	age := now.Sub(k.Since)
+	if k.Name == "" || len(k.Name) > maxKeptName || len(k.Ticket)+len(k.State) > maxSession || age < 0 || age > maxSessionAge {
+		return nil, errors.New("too old or too large")
+	}
+	state, err := tls.ParseSessionState(k.State)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewResumptionState(k.Ticket, state)
+}
+
+// seal is the opposite of open. ok is false for a session that cannot be resumed or is too large.
+func (s *session) seal(shelf string) (k keptSession, ok bool) {
+	ticket, state, err := s.state.ResumptionState()
+	if err != nil || state == nil || len(s.name) > maxKeptName {
+		return k, false
+	}
+	text, err := state.Bytes()
+	if err != nil || len(text)+len(ticket) > maxSession {
+		return k, false
+	}
+	return keptSession{shelf, s.name, s.since.UTC(), ticket, text}, true
+}
+
+func (s *sessions) encode() *keptSessions {
+	k := &keptSessions{Version: sessionsVersion, Sessions: []keptSession{}}
+	for name, shelf := range s.shelves {
+		for _, one := range shelf.all() {
+			if sealed, ok := one.seal(name); ok {
+				k.Sessions = append(k.Sessions, sealed)
+			}
+		}
+	}
+	if s.offers != nil {
+		k.Offers = s.offers()
+	}
+	return k
+}
+
+// write replaces file at once, readable by nobody else.
+func (k *keptSessions) write(file string) (err error) {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".sessions-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, failed := f.Write(text)
+	if err := errors.Join(failed, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}

@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
+	"testing"
+)
+
+func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
+	var asked, stored atomic.Int64
+	var gone atomic.Bool
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stored.Add(1)
+		if gone.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if r.Header.Get("Authorization") != "" {
+			t.Error("the storage was shown the registry's credentials")
+		}
+		w.Write([]byte("bytes"))
+	}))
+	defer storage.Close()
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, storage.URL+"/signed", http.StatusTemporaryRedirect)
+	}))
+	defer registry.Close()
+	trail := new(Trail)
+	get := func(want int) {
+		t.Helper()
+		req, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, registry.URL+"/blob", nil)
+		req.Header.Set("Authorization", "Bearer x")
+		resp, err := (&Follow{Next: http.DefaultTransport}).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want || resp.Request.URL.String() != storage.URL+"/signed" {
+			t.Errorf("got %d from %s, want %d from the storage", resp.StatusCode, resp.Request.URL, want)
+		}
+	}
+	get(200)
+	get(200)
+	get(200)
+	if asked.Load() != 1 || stored.Load() != 3 {
+		t.Errorf("the registry was asked %d times and the storage %d, want 1 and 3", asked.Load(), stored.Load())
+	}
+	gone.Store(true)
+	get(403)
+	if asked.Load() != 2 || stored.Load() != 5 {
+		t.Errorf("after the signature had run out the registry was asked %d times and the storage %d, want 2 and 5", asked.Load(), stored.Load())
+	}
+	if other, _ := url.Parse(registry.URL + "/other"); trail.end(other) != nil {
+		t.Error("another URL goes the same way")
+	}
+}
