@@ -76,12 +76,12 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 // way gives a bulk body a connection among those that carry nothing else.
 func (w *fill) way(a *asking) context.Context {
 	if !w.req.Path.Bulk {
-		return a.watch.ctx
+		return transport.Along(a.watch.ctx, &w.trail)
 	}
 	lane, leave := w.f.spread.take(a.Base, w.f.now())
 	slot := a.release
 	a.release = func() { leave(); slot() }
-	return transport.Lane(a.watch.ctx, lane)
+	return transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane)
 }
 
 // hear waits for the next head among those that were asked. When they are late, it asks another source beside them.

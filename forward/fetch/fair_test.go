@@ -51,7 +51,7 @@ func TestWhoIsLateWhileAllTransfersAreTakenWaitsInPeace(t *testing.T) {
 		w.Hedge = hedges
 		w.hosts["near"].lag, w.hosts["reg"].lag = 5*time.Second, time.Hour
 		var clients sync.WaitGroup
-		for i := range 192 { // as many as there are transfers
+		for i := range 320 { // as many as there are transfers
 			body := []byte(fmt.Sprint("body ", i))
 			path := w.blob(body)
 			clients.Go(func() { w.mustGet(path, body) })

@@ -48,6 +48,8 @@ type Request struct {
 	Offset int64
 	// Client is who asks; nil: Hither itself, or nobody knows.
 	Client *Client
+	// Beside says that no client asks for this, but a notary who is to vouch for something else.
+	Beside bool
 	// Ahead says that nobody waits for this yet: it is a guess of what a client will ask for. It gives way to what clients
 	// wait for, and Trace is not told of it until one does.
 	Ahead bool
@@ -241,7 +243,7 @@ func (f *Fetcher) Document(ctx context.Context, m rules.Match, fresh bool) ([]by
 			return nil, err
 		}
 	}
-	a, err := f.Fetch(ctx, Request{Match: m, Fresh: fresh})
+	a, err := f.Fetch(ctx, Request{Match: m, Fresh: fresh, Beside: true})
 	if err != nil {
 		return nil, err
 	}

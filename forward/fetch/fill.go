@@ -12,6 +12,7 @@ import (
 	"hither/forward/measure"
 	"hither/forward/notary"
 	"hither/forward/split"
+	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -39,8 +40,9 @@ type fill struct {
 	sized   bool           // the origin said how long the body is
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
-	last    response      // the head of the response whose body fills the spool
-	stored  digest.Digest // the name the bytes were published under; zero before, and if they are not kept
+	trail   transport.Trail // where sources redirected to
+	last    response        // the head of the response whose body fills the spool
+	stored  digest.Digest   // the name the bytes were published under; zero before, and if they are not kept
 }
 
 // response is what a fill keeps of an upstream's answer.

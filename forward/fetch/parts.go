@@ -155,7 +155,7 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 
 // open asks for one part. Everything about the answer is checked but the bytes.
 func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64) (io.ReadCloser, error) {
-	req, err := newRequest(transport.Lane(ctx, lane), http.MethodGet, w.req.Match, src)
+	req, err := newRequest(transport.Lane(transport.Along(ctx, &w.trail), lane), http.MethodGet, w.req.Match, src)
 	if err != nil {
 		return nil, err
 	}

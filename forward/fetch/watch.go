@@ -50,8 +50,9 @@ type slots struct {
 	free chan struct{}
 }
 
-// maxTransfers is more than any client opens and less than the file descriptors a process may have.
-const maxTransfers = 192
+// maxTransfers is more than any client opens, with what is fetched ahead for it and what authorities are asked beside, and
+// less than the file descriptors a process may have.
+const maxTransfers = 320
 
 // take waits for a slot and returns how to give it back.
 func (s *slots) take(ctx context.Context) (release func()) {
