@@ -1,0 +1,148 @@
+package peer
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxArgs bounds the command line that is read.
+const maxArgs = 64 << 10
+
+func of(from, to netip.AddrPort) (Process, error) {
+	s, err := askDiag(from, to)
+	if err != nil { // the kernel has no such module, or a sandbox forbids to ask it
+		if s, err = searchTables(from, to); err != nil {
+			return Process{}, err
+		}
+	}
+	if s.inode == 0 { // it is closed, and only the kernel has it still
+		return Process{}, unknown("the connection from %v has ended", from)
+	}
+	if s.uid != uint32(os.Geteuid()) {
+		return Process{}, ErrForeign
+	}
+	pid, err := holder(s.inode)
+	if err != nil {
+		return Process{}, err
+	}
+	return describe(pid)
+}
+
+// socket is what the kernel tells of one.
+type socket struct{ inode, uid uint32 }
+
+// own says whether the process is of our user. One that was set-uid, or hides its memory otherwise, belongs to root here.
+func own(pid int) bool {
+	var st unix.Stat_t
+	return unix.Stat(procFile(pid, ""), &st) == nil && st.Uid == uint32(os.Geteuid())
+}
+
+func procFile(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
+
+// describe reads what /proc has of a process, and sees that it is the same one before and after.
+func describe(pid int) (Process, error) {
+	before, err := readStat(pid)
+	if err != nil {
+		return Process{}, unknown("process %d has just ended", pid)
+	}
+	if !sameFiles(pid) {
+		return Process{}, unknown("process %d is in a container, where paths mean other files", pid)
+	}
+	dir, err := os.Readlink(procFile(pid, "cwd"))
+	if err != nil || !strings.HasPrefix(dir, "/") || strings.HasSuffix(dir, " (deleted)") {
+		return Process{}, unknown("process %d works nowhere", pid)
+	}
+	args := readArgs(pid)
+	if after, err := readStat(pid); err != nil || after.started != before.started || !own(pid) {
+		return Process{}, unknown("process %d has just ended", pid)
+	}
+	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(readList(pid, "environ")), Started: before.started}, nil
+}
+
+// sameFiles says whether paths mean the same to the process as to us: it has our mount namespace and our root.
+func sameFiles(pid int) bool {
+	for _, name := range []string{"ns/mnt", "root"} {
+		theirs, err := os.Readlink(procFile(pid, name))
+		ours, err2 := os.Readlink("/proc/self/" + name)
+		if err != nil || err2 != nil || theirs != ours {
+			return false
+		}
+	}
+	return true
+}
+
+func readArgs(pid int) []string { return readList(pid, "cmdline") }
+
+// readList reads a file of zero-terminated strings below /proc/PID.
+func readList(pid int, name string) []string {
+	file, err := os.Open(procFile(pid, name))
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	data, _ := io.ReadAll(io.LimitReader(file, maxArgs))
+	return splitArgs(data)
+}
+
+// splitArgs reads /proc/PID/cmdline: each argument ends with a zero byte, unless the process has written over them.
+func splitArgs(data []byte) []string {
+	text := strings.TrimSuffix(string(data), "\x00")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\x00")
+}
+
+// parents goes up from pid, which is the first of them.
+func parents(pid int) (out []int) {
+	for pid > 0 && len(out) < maxParents {
+		out = append(out, pid)
+		s, err := readStat(pid)
+		if err != nil {
+			return out
+		}
+		pid = s.parent
+	}
+	return out
+}
+
+// stat is what is needed of /proc/PID/stat.
+type stat struct {
+	parent  int
+	started uint64 // clock ticks after boot
+}
+
+func readStat(pid int) (stat, error) {
+	data, err := os.ReadFile(procFile(pid, "stat"))
+	if err != nil {
+		return stat{}, err
+	}
+	return parseStat(string(data))
+}
+
+var errStat = errors.New("/proc/PID/stat is not as proc_pid_stat(5) has it")
+
+// parseStat reads "PID (NAME) STATE PPID …", with the start as the 22nd field. A name may have blanks and brackets.
+func parseStat(text string) (stat, error) {
+	const parent, started = 1, 19 // counted behind the name
+	end := strings.LastIndexByte(text, ')')
+	if end < 0 {
+		return stat{}, errStat
+	}
+	fields := strings.Fields(text[end+1:])
+	if len(fields) <= started {
+		return stat{}, errStat
+	}
+	ppid, err := strconv.Atoi(fields[parent])
+	start, err2 := strconv.ParseUint(fields[started], 10, 64)
+	if err != nil || err2 != nil {
+		return stat{}, errStat
+	}
+	return stat{ppid, start}, nil
+}

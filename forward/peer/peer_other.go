@@ -1,0 +1,9 @@
+//go:build !linux && !darwin && !windows
+
+package peer
+
+import "net/netip"
+
+func of(_, _ netip.AddrPort) (Process, error) {
+	return Process{}, unknown("Hither cannot ask this system")
+}

@@ -1,0 +1,277 @@
+package project
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxInstruction bounds one instruction of a Dockerfile, with all the lines it goes on over, and what a variable may
+// make of it.
+const maxInstruction = 1 << 20
+
+// Images are the images that a build of a Dockerfile pulls, each once, as they are written there: its syntax line, FROM,
+// COPY --from and RUN --mount=from. ARG defaults are put in; an image whose name needs an argument without one is left
+// out, as are stages of the file itself and scratch.
+func Images(dockerfile io.Reader) ([]string, error) {
+	lines := bufio.NewScanner(io.LimitReader(dockerfile, maxFile))
+	lines.Buffer(nil, maxInstruction)
+	f := &dockerReader{lines: lines, escape: '\\', args: platformArgs(), stages: map[string]bool{}}
+	f.directives = true
+	for {
+		instruction, ok := f.next()
+		if !ok {
+			break
+		}
+		f.read(instruction)
+		if len(f.images) >= maxEntries {
+			return nil, errTooMany
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the Dockerfile: %w: is it one?", err)
+	}
+	return f.images, nil
+}
+
+// dockerReader goes through a Dockerfile (docs.docker.com, Dockerfile reference).
+type dockerReader struct {
+	lines      *bufio.Scanner
+	escape     byte // at the end of a line that goes on
+	directives bool // nothing but parser directives came so far
+	args       map[string]string
+	stages     map[string]bool // by name in lower case, and by number
+	count      int             // of stages
+	images     []string
+}
+
+// platformArgs are the arguments that BuildKit sets itself.
+func platformArgs() map[string]string {
+	platform, args := "linux/"+runtime.GOARCH, map[string]string{}
+	for _, which := range []string{"BUILD", "TARGET"} {
+		maps.Copy(args, map[string]string{which + "PLATFORM": platform, which + "OS": "linux", which + "ARCH": runtime.GOARCH, which + "VARIANT": ""})
+	}
+	return args
+}
+
+// next returns one instruction, without comments, empty lines and here-documents.
+func (f *dockerReader) next() (string, bool) {
+	var whole strings.Builder
+	for f.lines.Scan() {
+		line := strings.TrimSpace(strings.TrimPrefix(f.lines.Text(), "\ufeff"))
+		if strings.HasPrefix(line, "#") {
+			f.directive(line)
+			continue
+		}
+		f.directives = false
+		if line == "" {
+			continue
+		}
+		more := line[len(line)-1] == f.escape
+		if more {
+			line = line[:len(line)-1] + " "
+		}
+		if whole.Len()+len(line) <= maxInstruction {
+			whole.WriteString(line)
+		}
+		if !more {
+			break
+		}
+	}
+	instruction := strings.TrimSpace(whole.String())
+	for _, end := range hereDocuments(instruction) {
+		f.skipTo(end)
+	}
+	return instruction, instruction != ""
+}
+
+// directive reads "# syntax=IMAGE" and "# escape=`", which count only at the top.
+func (f *dockerReader) directive(line string) {
+	if !f.directives {
+		return
+	}
+	key, value, ok := strings.Cut(strings.TrimSpace(strings.TrimLeft(line, "#")), "=")
+	value = strings.TrimSpace(value)
+	switch strings.ToLower(strings.TrimSpace(key)) {
+	case "syntax":
+		f.add(value)
+	case "escape":
+		if value == "`" {
+			f.escape = '`'
+		}
+	default:
+		ok = false
+	}
+	f.directives = ok || strings.HasPrefix(line, "#") && strings.Contains(line, "check")
+}
+
+// hereDocuments are the words that end the here-documents of a RUN, COPY or ADD: <<EOF, <<-"EOF".
+func hereDocuments(instruction string) (ends []string) {
+	name, rest, _ := strings.Cut(instruction, " ")
+	if !slices.Contains([]string{"RUN", "COPY", "ADD"}, strings.ToUpper(name)) {
+		return nil
+	}
+	for {
+		_, after, ok := strings.Cut(rest, "<<")
+		if !ok || len(ends) == maxDepth {
+			return ends
+		}
+		rest = after
+		if strings.HasPrefix(after, "<") { // a here-string of the shell
+			rest = strings.TrimLeft(after, "<")
+			continue
+		}
+		word := strings.Trim(firstWord(strings.TrimPrefix(after, "-")), `"';)`)
+		if word != "" && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == "" && !strings.HasPrefix(after, " ") {
+			ends = append(ends, word)
+		}
+	}
+}
+
+func (f *dockerReader) skipTo(end string) {
+	for f.lines.Scan() {
+		if strings.TrimLeft(f.lines.Text(), "\t") == end {
+			return
+		}
+	}
+}
+
+func (f *dockerReader) read(instruction string) {
+	words := strings.Fields(instruction)
+	switch strings.ToUpper(words[0]) {
+	case "ARG":
+		if f.count == 0 { // FROM knows only the arguments from before the first one
+			f.arg(words[1:])
+		}
+	case "FROM":
+		f.from(words[1:])
+	case "COPY", "ADD":
+		for _, word := range words[1:] {
+			if image, ok := strings.CutPrefix(word, "--from="); ok {
+				f.use(image)
+			}
+		}
+	case "RUN":
+		for _, word := range words[1:] {
+			if mount, ok := strings.CutPrefix(word, "--mount="); ok {
+				f.mount(mount)
+			}
+		}
+	}
+}
+
+func (f *dockerReader) arg(words []string) {
+	for _, word := range words {
+		name, value, given := strings.Cut(word, "=")
+		if _, known := f.args[name]; given && !known && len(f.args) < maxDepth {
+			if value, ok := f.expand(unquote(value)); ok {
+				f.args[name] = value
+			}
+		}
+	}
+}
+
+// from reads [--platform=PLATFORM] IMAGE [AS NAME].
+func (f *dockerReader) from(words []string) {
+	for len(words) > 0 && strings.HasPrefix(words[0], "--") {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return
+	}
+	if image, ok := f.expand(unquote(words[0])); ok {
+		f.use(image)
+	}
+	f.stages[strconv.Itoa(f.count)] = true
+	f.count++
+	if len(words) >= 3 && strings.EqualFold(words[1], "AS") {
+		f.stages[strings.ToLower(words[2])] = true
+	}
+}
+
+func (f *dockerReader) mount(options string) {
+	for _, option := range strings.Split(options, ",") {
+		if image, ok := strings.CutPrefix(option, "from="); ok {
+			f.use(image)
+		}
+	}
+}
+
+// use notes an image unless it is a stage.
+func (f *dockerReader) use(image string) {
+	if image != "scratch" && !f.stages[strings.ToLower(image)] {
+		f.add(image)
+	}
+}
+
+func (f *dockerReader) add(image string) {
+	if image != "" && !strings.ContainsAny(image, "$ \t\"'") && !slices.Contains(f.images, image) {
+		f.images = append(f.images, image)
+	}
+}
+
+// expand puts in $NAME, ${NAME}, ${NAME:-DEFAULT} and ${NAME:+INSTEAD}; false if a value is not known.
+func (f *dockerReader) expand(s string) (string, bool) {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "$")
+		out.WriteString(before)
+		if !found {
+			return out.String(), true
+		}
+		if out.Len() > maxInstruction {
+			return "", false
+		}
+		value, rest, ok := f.variable(after)
+		if !ok {
+			return "", false
+		}
+		out.WriteString(value)
+		s = rest
+	}
+}
+
+// variable reads what stands behind a $.
+func (f *dockerReader) variable(s string) (value, rest string, ok bool) {
+	braces := strings.HasPrefix(s, "{")
+	s = strings.TrimPrefix(s, "{")
+	end := 0
+	for end < len(s) && (s[end] == '_' || s[end] >= '0' && s[end] <= '9' || s[end]|0x20 >= 'a' && s[end]|0x20 <= 'z') {
+		end++
+	}
+	name, rest := s[:end], s[end:]
+	value, known := f.args[name]
+	if !braces {
+		return value, rest, known
+	}
+	modifier, rest, shut := strings.Cut(rest, "}")
+	if !shut || strings.Contains(modifier, "$") {
+		return "", "", false
+	}
+	other, plain := "", modifier == ""
+	if !plain {
+		modifier = strings.TrimPrefix(modifier, ":")
+		if modifier == "" {
+			return "", "", false
+		}
+		other = modifier[1:]
+	}
+	switch {
+	case plain:
+		return value, rest, known
+	case modifier[0] == '-' && value != "":
+		return value, rest, true
+	case modifier[0] == '-':
+		return other, rest, true
+	case modifier[0] == '+' && value == "":
+		return "", rest, true
+	case modifier[0] == '+':
+		return other, rest, true
+	}
+	return "", "", false
+}

@@ -1,0 +1,87 @@
+package project
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+)
+
+// Bounds of what is read. Files of real projects stay far below; what is above was made to hurt, or is no such file.
+const (
+	maxFile    = 64 << 20 // bytes of one file
+	maxEntries = 100_000  // modules or packages of one project
+	maxUp      = 64       // directories between a project's file and where the client works
+)
+
+// errNotRegular is a pipe or a device where a file was looked for: to open it could wait for ever.
+var errNotRegular = errors.New("it is not a regular file: put the file itself there")
+
+// readIn reads DIR/NAME. A link that leads out of dir is an error: the files of a project that somebody else wrote must
+// not make us read others.
+func readIn(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return readRoot(root, name)
+}
+
+// readRoot is readIn for a directory that is open already. name may have directories of its own.
+func readRoot(root *os.Root, name string) ([]byte, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(root.Name(), name), errNotRegular)
+	}
+	file, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("read %s: it is larger than %d bytes: Hither reads no such file", file.Name(), maxFile)
+	}
+	return bytes.TrimPrefix(data, []byte("\ufeff")), err // a byte order mark, which editors of Windows put there
+}
+
+// upFrom is dir and the directories above it, nearest first.
+func upFrom(dir string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for range maxUp {
+			if !yield(dir) {
+				return
+			}
+			above := filepath.Dir(dir)
+			if above == dir {
+				return
+			}
+			dir = above
+		}
+	}
+}
+
+// findUp reads the first file of that name in dir and above; fs.ErrNotExist if there is none.
+func findUp(dir, name string) (at string, data []byte, err error) {
+	for at := range upFrom(dir) {
+		data, err := readIn(at, name)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return at, data, err
+		}
+	}
+	return "", nil, fmt.Errorf("%s in %s and above: %w", name, dir, fs.ErrNotExist)
+}
+
+// exists says whether dir has something of that name, whatever it is.
+func exists(dir, name string) bool {
+	_, err := os.Lstat(filepath.Join(dir, name))
+	return err == nil
+}

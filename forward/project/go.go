@@ -1,0 +1,254 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	goversion "go/version"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+)
+
+// maxGoMod is the largest go.mod that the go command reads itself (modfetch, codehost.MaxGoMod).
+const maxGoMod = 16 << 20
+
+// Go is what go.mod, go.sum and go.work say.
+type Go struct {
+	// Dir is where go.mod is, or go.work if the module is in a workspace.
+	Dir string
+	// Pruned says that every main module is of go 1.17 or later: its go.mod then names all modules that a build needs
+	// (Go Modules Reference, "Module graph pruning"). Otherwise there are more, which only the graph tells.
+	Pruned bool
+	// Workspace says that it is a go.work with all its modules: `go mod download` then takes the whole graph's zips.
+	Workspace bool
+
+	requires []require        // with replacements in place, in the order of go.mod, each module once
+	sums     []module.Version // whose go.mod go.sum names, in its order; what is replaced is left out
+}
+
+// require is a module that the project needs.
+type require struct {
+	module.Version
+	indirect bool
+}
+
+// ReadGo reads the module or the workspace that the go command finds from dir, which is absolute. The client's GOWORK
+// and GOFLAGS=-modfile are not known here, so that a project which needs them is read as if they were not set. The error
+// is fs.ErrNotExist if there is no go.mod.
+func ReadGo(dir string) (*Go, error) {
+	at, data, err := findUp(dir, "go.mod")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	found := err == nil
+	if w, err := readWorkspace(dir); err == nil && (!found || w.has(at)) {
+		return w.read()
+	}
+	if !found {
+		return nil, err
+	}
+	main, err := parseGoMod(filepath.Join(at, "go.mod"), data)
+	if err != nil {
+		return nil, err
+	}
+	sum, _ := readIn(at, "go.sum") // without it the requirements must do
+	return newGo(at, []*modfile.File{main}, nil, [][]byte{sum}), nil
+}
+
+// workspace is a go.work.
+type workspace struct {
+	dir  string
+	file *modfile.WorkFile
+}
+
+func readWorkspace(dir string) (*workspace, error) {
+	at, data, err := findUp(dir, "go.work")
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxGoMod {
+		return nil, fmt.Errorf("%s: it is larger than the go command reads", filepath.Join(at, "go.work"))
+	}
+	file, err := modfile.ParseWork(filepath.Join(at, "go.work"), data, nil)
+	return &workspace{at, file}, err
+}
+
+// has says whether the module in dir is of the workspace. If not, the go command refuses it, or was told not to look at
+// go.work; a client that asks was told so.
+func (w *workspace) has(dir string) bool {
+	for _, use := range w.file.Use {
+		if w.path(use) == dir {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *workspace) path(use *modfile.Use) string {
+	if path := filepath.FromSlash(use.Path); filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(w.dir, filepath.FromSlash(use.Path))
+}
+
+// read reads the modules below the workspace's directory; those beside it are left out, as are those that are broken.
+func (w *workspace) read() (*Go, error) {
+	root, err := os.OpenRoot(w.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var mains []*modfile.File
+	var sums [][]byte
+	for _, use := range w.file.Use {
+		rel, err := filepath.Rel(w.dir, w.path(use))
+		if err != nil || !filepath.IsLocal(rel) || len(mains) == maxUp {
+			continue
+		}
+		data, err := readRoot(root, filepath.Join(rel, "go.mod"))
+		if err != nil {
+			continue
+		}
+		main, err := parseGoMod(filepath.Join(w.path(use), "go.mod"), data)
+		if err != nil {
+			continue
+		}
+		sum, _ := readRoot(root, filepath.Join(rel, "go.sum"))
+		mains, sums = append(mains, main), append(sums, sum)
+	}
+	if len(mains) == 0 {
+		return nil, fmt.Errorf("%s names no module that can be read: %w", filepath.Join(w.dir, "go.work"), fs.ErrNotExist)
+	}
+	sum, _ := readRoot(root, "go.work.sum")
+	g := newGo(w.dir, mains, w.file.Replace, append(sums, sum))
+	g.Workspace = true
+	return g, nil
+}
+
+// parseGoMod reads a main module's go.mod.
+func parseGoMod(name string, data []byte) (*modfile.File, error) {
+	if len(data) > maxGoMod {
+		return nil, fmt.Errorf("%s: it is larger than the go command reads", name)
+	}
+	return modfile.Parse(name, data, nil)
+}
+
+// newGo joins main modules. over are the replacements of go.work, which beat theirs.
+func newGo(dir string, mains []*modfile.File, over []*modfile.Replace, sums [][]byte) *Go {
+	g := &Go{Dir: dir, Pruned: true}
+	excluded := map[module.Version]bool{}
+	own := map[string]bool{}
+	var replaced [][]*modfile.Replace
+	for _, m := range mains {
+		if m.Go == nil || goversion.Compare("go"+m.Go.Version, "go1.17") < 0 {
+			g.Pruned = false
+		}
+		if m.Module != nil {
+			own[m.Module.Mod.Path] = true
+		}
+		for _, e := range m.Exclude {
+			excluded[e.Mod] = true
+		}
+		replaced = append(replaced, m.Replace)
+	}
+	r := newReplacements(append(replaced, over)...)
+	g.addRequires(mains, func(m module.Version) bool { return own[m.Path] || excluded[m] }, r)
+	for _, sum := range sums {
+		g.addSums(sum, own, r)
+	}
+	return g
+}
+
+// addRequires takes each module at the highest version that any main module wants (minimal version selection).
+func (g *Go) addRequires(mains []*modfile.File, skip func(module.Version) bool, r replacements) {
+	at := map[string]int{}
+	for _, m := range mains {
+		for _, q := range m.Require {
+			if skip(q.Mod) || len(at) == maxEntries {
+				continue
+			}
+			i, seen := at[q.Mod.Path]
+			if !seen {
+				at[q.Mod.Path] = len(g.requires)
+				g.requires = append(g.requires, require{q.Mod, q.Indirect})
+				continue
+			}
+			known := &g.requires[i]
+			known.indirect = known.indirect && q.Indirect
+			if semver.Compare(q.Mod.Version, known.Version.Version) > 0 {
+				known.Version = q.Mod
+			}
+		}
+	}
+	kept := g.requires[:0]
+	for _, q := range g.requires {
+		var remote bool
+		if q.Version, remote = r.of(q.Version); remote {
+			kept = append(kept, q)
+		}
+	}
+	g.requires = kept
+}
+
+// addSums takes the "/go.mod" lines of a go.sum: "PATH VERSION/go.mod h1:BASE64". A line that is damaged is left out.
+func (g *Go) addSums(sum []byte, own map[string]bool, r replacements) {
+	seen := make(map[module.Version]bool, len(g.sums))
+	for _, m := range g.sums {
+		seen[m] = true
+	}
+	for line := range strings.Lines(string(sum)) {
+		path, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		version, ok := strings.CutSuffix(strings.TrimSpace(firstWord(rest)), "/go.mod")
+		m := module.Version{Path: path, Version: version}
+		if !ok || own[path] || seen[m] || r.hides(m) || module.Check(path, version) != nil {
+			continue
+		}
+		if len(g.sums) == maxEntries {
+			return
+		}
+		seen[m] = true
+		g.sums = append(g.sums, m)
+	}
+}
+
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(strings.TrimLeft(s, " \t"), " ")
+	return word
+}
+
+// replacements are the replace lines.
+type replacements struct {
+	by     map[module.Version]module.Version // by what they replace, where an empty version is all; by no version: a directory
+	stands map[module.Version]bool           // what stands for something
+}
+
+func newReplacements(lines ...[]*modfile.Replace) replacements {
+	r := replacements{map[module.Version]module.Version{}, map[module.Version]bool{}}
+	for _, line := range slices.Concat(lines...) {
+		r.by[line.Old] = line.New
+		r.stands[line.New] = true
+	}
+	return r
+}
+
+// of is what is fetched for m; false: nothing, it is on this machine.
+func (r replacements) of(m module.Version) (module.Version, bool) {
+	for _, old := range []module.Version{m, {Path: m.Path}} {
+		if by, ok := r.by[old]; ok {
+			return by, by.Version != ""
+		}
+	}
+	return m, true
+}
+
+// hides says that m itself is never asked for: something else stands for it, and it stands for nothing.
+func (r replacements) hides(m module.Version) bool {
+	by, _ := r.of(m)
+	return by != m && !r.stands[m]
+}

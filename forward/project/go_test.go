@@ -1,0 +1,107 @@
+package project
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/modfile"
+)
+
+const someSum = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+// app has a bit of everything that decides what go asks for.
+func app() map[string]string {
+	return map[string]string{
+		"go.mod": `module example.com/app
+go 1.21
+require (
+	github.com/Upper/Case v1.2.0
+	example.com/b v1.0.0
+	example.com/here v0.0.0
+	example.com/old v1.1.0
+	example.com/bad v1.0.0
+)
+require example.com/a v2.0.0+incompatible // indirect
+replace example.com/here => ./here
+replace example.com/old v1.1.0 => example.com/fork v1.1.1
+exclude example.com/bad v1.0.0
+`,
+		"go.sum": strings.Join([]string{
+			"example.com/a v2.0.0+incompatible " + someSum,
+			"example.com/a v2.0.0+incompatible/go.mod " + someSum,
+			"example.com/b v0.9.0/go.mod " + someSum,
+			"example.com/b v1.0.0/go.mod " + someSum,
+			"example.com/here v0.0.0/go.mod " + someSum,
+			"example.com/old v1.1.0/go.mod " + someSum,
+			"example.com/fork v1.1.1/go.mod " + someSum,
+			"example.com/../up v1.1.1/go.mod " + someSum,
+			"damaged",
+			"",
+		}, "\n"),
+		"sub/pkg/x.go": "package pkg",
+	}
+}
+
+func TestAModuleSaysWhatGoAsksFor(t *testing.T) {
+	dir := files(t, app())
+	g := must[*Go](t)(ReadGo(filepath.Join(dir, "sub", "pkg")))
+	same(t, "directory", g.Dir, dir)
+	same(t, "go.mod files", names(g.Mods(registry)), "example.com/a/@v/v2.0.0+incompatible.mod example.com/b/@v/v0.9.0.mod example.com/b/@v/v1.0.0.mod "+
+		"example.com/fork/@v/v1.1.1.mod github.com/!upper/!case/@v/v1.2.0.mod")
+	same(t, "infos", names(g.Infos(registry)), "example.com/a/@v/v2.0.0+incompatible.info example.com/b/@v/v1.0.0.info example.com/fork/@v/v1.1.1.info github.com/!upper/!case/@v/v1.2.0.info")
+	direct, indirect := g.Zips(registry)
+	same(t, "direct zips", names(direct), "github.com/!upper/!case/@v/v1.2.0.zip example.com/b/@v/v1.0.0.zip example.com/fork/@v/v1.1.1.zip")
+	same(t, "indirect zips", names(indirect), "example.com/a/@v/v2.0.0+incompatible.zip")
+	if !g.Pruned || g.Workspace || !direct[0].Bulk || direct[0].Digest != "" || g.Mods(registry)[0].Bulk {
+		t.Errorf("pruned %v, workspace %v, first zip %+v", g.Pruned, g.Workspace, direct[0])
+	}
+}
+
+func TestPruningBeginsWithGo117(t *testing.T) {
+	for version, want := range map[string]bool{"go 1.16": false, "go 1.17": true, "go 1.9": false, "go 1.27rc1": true, "": false} {
+		g := must[*Go](t)(ReadGo(files(t, map[string]string{"go.mod": "module m\n" + version + "\n"})))
+		if g.Pruned != want {
+			t.Errorf("%q\n got %v\nwant %v", version, g.Pruned, want)
+		}
+	}
+}
+
+func TestAWorkspaceJoinsItsModules(t *testing.T) {
+	dir := files(t, map[string]string{
+		"go.work":       "go 1.21\nuse ./a\nuse (\n\t./b\n)\nreplace example.com/x => example.com/y v1.0.0\n",
+		"a/go.mod":      "module example.com/a\ngo 1.21\nrequire example.com/b v1.0.0\nrequire example.com/z v1.0.0 // indirect\n",
+		"b/go.mod":      "module example.com/b\ngo 1.21\nrequire example.com/x v1.0.0\nrequire example.com/z v1.3.0\n",
+		"b/go.sum":      "example.com/z v1.3.0/go.mod " + someSum + "\n",
+		"go.work.sum":   "example.com/z v1.0.0/go.mod " + someSum + "\n",
+		"beside/go.mod": "module example.com/beside\ngo 1.21\nrequire example.com/alone v1.0.0\n",
+	})
+	for _, from := range []string{".", "a", "b"} {
+		g := must[*Go](t)(ReadGo(filepath.Join(dir, from)))
+		direct, indirect := g.Zips(registry)
+		same(t, "zips from "+from, names(direct)+"|"+names(indirect), "example.com/z/@v/v1.3.0.zip example.com/y/@v/v1.0.0.zip|")
+		same(t, "go.mod files from "+from, names(g.Mods(registry)), "example.com/z/@v/v1.3.0.mod example.com/z/@v/v1.0.0.mod example.com/y/@v/v1.0.0.mod")
+		if !g.Workspace {
+			t.Errorf("from %s it is no workspace", from)
+		}
+	}
+	g := must[*Go](t)(ReadGo(filepath.Join(dir, "beside")))
+	same(t, "a module that go.work does not name", names(g.Infos(registry)), "example.com/alone/@v/v1.0.0.info")
+}
+
+func FuzzGo(f *testing.F) {
+	for _, text := range []string{app()["go.mod"], "module m", "go 1.17\nrequire x v1", "replace a => b v1.0.0"} {
+		f.Add(text, app()["go.sum"])
+	}
+	f.Fuzz(func(t *testing.T, mod, sum string) {
+		main, err := parseGoMod("go.mod", []byte(mod))
+		if err != nil {
+			return
+		}
+		g := newGo("", []*modfile.File{main}, nil, [][]byte{[]byte(sum)})
+		direct, indirect := g.Zips(registry)
+		for _, w := range append(append(append(direct, indirect...), g.Mods(registry)...), g.Infos(registry)...) {
+			checkURL(t, w.URL)
+		}
+	})
+}

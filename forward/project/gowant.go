@@ -1,0 +1,74 @@
+package project
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/module"
+)
+
+// Reasons of the wants of a Go project; see Want.Why.
+const (
+	WhyGoSum       = "a go.mod that go.sum names"
+	WhyGoMod       = "the go.mod of a requirement"
+	WhyInfo        = "the .info of a requirement"
+	WhyDirectZip   = "the zip of a direct requirement"
+	WhyIndirectZip = "the zip of an indirect requirement"
+)
+
+// Mods are the go.mod files that the go command reads for the module graph: all that go.sum names, in its order, then
+// those of requirements that it does not name. Which of them are private is for the caller to say.
+func (g *Go) Mods(registry string) []Want {
+	out := make([]Want, 0, len(g.sums))
+	known := make(map[module.Version]bool, len(g.sums))
+	for _, m := range g.sums {
+		known[m] = true
+		out = appendModule(out, registry, m, ".mod", WhyGoSum)
+	}
+	for _, q := range g.requires {
+		if !known[q.Version] {
+			out = appendModule(out, registry, q.Version, ".mod", WhyGoMod)
+		}
+	}
+	return out
+}
+
+// Infos are the .info of the requirements, sorted by module path as the go command's build list is.
+func (g *Go) Infos(registry string) []Want {
+	sorted := slices.SortedStableFunc(slices.Values(g.requires), func(a, b require) int { return strings.Compare(a.Path, b.Path) })
+	out := make([]Want, 0, len(sorted))
+	for _, q := range sorted {
+		out = appendModule(out, registry, q.Version, ".info", WhyInfo)
+	}
+	return out
+}
+
+// Zips are the zips of the requirements, in the order of go.mod: of the direct ones, and of those that are marked
+// indirect. If the project is Pruned and no Workspace, both together are what `go mod download` fetches. Their Digest is
+// empty: go.sum's h1 tells what is in a zip, but not which bytes come.
+func (g *Go) Zips(registry string) (direct, indirect []Want) {
+	for _, q := range g.requires {
+		if q.indirect {
+			indirect = appendModule(indirect, registry, q.Version, ".zip", WhyIndirectZip)
+		} else {
+			direct = appendModule(direct, registry, q.Version, ".zip", WhyDirectZip)
+		}
+	}
+	return direct, indirect
+}
+
+// appendModule adds $GOPROXY/MODULE/@v/VERSION.EXT; a name that no proxy has is left out.
+func appendModule(to []Want, registry string, m module.Version, ext, why string) []Want {
+	if module.Check(m.Path, m.Version) != nil {
+		return to
+	}
+	path, err := module.EscapePath(m.Path)
+	if err != nil {
+		return to
+	}
+	version, err := module.EscapeVersion(m.Version)
+	if err != nil {
+		return to
+	}
+	return append(to, Want{URL: registry + "/" + path + "/@v/" + version + ext, Bulk: ext == ".zip", Why: why})
+}
