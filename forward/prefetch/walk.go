@@ -6,15 +6,16 @@ import (
 )
 
 // Walk knows how the clients of one ecosystem go from one request to the next. There is one for each run of a client; its
-// methods are called one at a time, and must not block. What they return may have been asked for already, and may not be
-// in any rule: the caller sees to both, and keeps the order.
+// methods are called one at a time and beside all requests, so that they may read a file, but wait for nobody. What they
+// return may have been asked for already, and may not be in any rule: the caller sees to both, and keeps the order.
 type Walk interface {
 	// Asked is told of each request of the client, before its answer.
 	Asked(m rules.Match) []project.Want
 	// Reads says whether Answered wants the bytes of m.
 	Reads(m rules.Match) bool
 	// Answered is told what m brought. body is nil if the registry has no such thing. Depth is 0 for what the client asked
-	// for itself, 1 for what was fetched ahead because of that, and so on.
+	// for itself, 1 for what was fetched ahead because of that, and so on. What was fetched ahead is not told again when
+	// the client asks for it; Asked tells of that.
 	Answered(m rules.Match, body []byte, depth int) []project.Want
 	// Project is told, at most once and at any time, in which directory the client works and with which arguments.
 	Project(dir string, args []string) []project.Want

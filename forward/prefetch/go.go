@@ -1,0 +1,346 @@
+package prefetch
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hither/forward/project"
+	"hither/rules"
+)
+
+// Why the go command asks next, as it reads the module graph (cmd/go/internal/modload, readModGraph), lists modules
+// (ListModules) and downloads them (cmd/go/internal/modcmd/download.go).
+const (
+	whyOldGoMod   = "the go.mod of what a module before go 1.17 requires" // such graphs are read to their end
+	whyNewGoMod   = "the go.mod of what a module since go 1.17 requires"  // and these are pruned: it may be asked for elsewhere
+	whyRootInfo   = "the .info of a module of the project"
+	whyGraphInfo  = "the .info of a module of the graph"
+	whySiblingMod = "the go.mod of a zip"
+	whySibling    = "the .info of a zip"
+	whyInfoZip    = "the zip of a module whose .info was asked for"
+)
+
+// goWalk is one run of the go command.
+type goWalk struct {
+	registry string
+	database string // base URL of the checksum database; empty: nothing was asked of it
+
+	asked    map[string]bool                     // names
+	files    map[module.Version][]module.Version // the requirements of the go.mod files that came
+	stored   int                                 // requirements in files
+	unpruned map[module.Version]bool             // whose requirements are read as well
+	highest  map[string]string                   // version, by module path: what minimal version selection comes to
+	mods     []module.Version                    // whose .mod or .zip the client asked for, in order
+
+	roots    map[string]bool // module paths of the project's requirements, as it seems
+	inOrder  []string        // of the roots, sorted
+	rootsEnd bool            // what comes now is no root
+	strays   int             // that came out of order meanwhile
+	foreign  int             // .info asked for of what is no root
+
+	infos  []module.Version // that the client asked for, in order
+	absent map[module.Version]bool
+	graph  bool // all modules of the graph are listed
+	zips   bool // packages are wanted
+
+	known   bool                    // go.sum told which go.mod files are read
+	missing map[module.Version]bool // those of them that have not come yet
+	later   []project.Want          // zips that a build perhaps needs
+	tree    tlog.Tree               // the latest state of the checksum database that passed, by which the go command judges records
+}
+
+// slackInOrder is how many requests for later roots may overtake one for an earlier root: the go command asks for
+// GOMAXPROCS of them at a time.
+const slackInOrder = 16
+
+// A root that came far too late is taken for none; that must not spoil the rest.
+const (
+	fewStrays  = 4
+	fewForeign = 2
+)
+
+// maxStored is how many requirements are kept in mind: more than any graph has, and some tens of megabytes.
+const maxStored = 500_000
+
+// laterZips is how many zips that a build perhaps needs are wanted when it asks for one.
+const laterZips = 2
+
+// NewGo is the walk of the go command.
+func NewGo(s Start) Walk {
+	return &goWalk{
+		registry: s.Registry, asked: make(map[string]bool), files: make(map[module.Version][]module.Version), unpruned: make(map[module.Version]bool),
+		highest: make(map[string]string), roots: make(map[string]bool), absent: make(map[module.Version]bool),
+		missing: make(map[module.Version]bool),
+	}
+}
+
+// Asked follows the go command through its phases: .mod, .info, .zip.
+func (w *goWalk) Asked(m rules.Match) []project.Want {
+	kind, v := readMatch(m)
+	if kind == "" || w.asked[m.Name] || len(w.asked) >= maxNames {
+		return nil
+	}
+	w.asked[m.Name] = true
+	switch kind {
+	case ".mod":
+		return w.askedMod(v)
+	case ".info":
+		return w.askedInfo(v)
+	case ".zip":
+		return w.askedZip(v)
+	}
+	return w.askedLookup(m)
+}
+
+func (w *goWalk) askedMod(v module.Version) []project.Want {
+	w.raise(v)
+	w.root(v)
+	w.mods = append(w.mods, v)
+	return w.record(nil, v)
+}
+
+// root notes a requirement of the project. All of them come first, sorted, but for those that overtake each other.
+func (w *goWalk) root(v module.Version) {
+	if w.rootsEnd || w.roots[v.Path] || w.zips || len(w.infos) > 0 {
+		w.rootsEnd = true
+		return
+	}
+	i, _ := slices.BinarySearch(w.inOrder, v.Path)
+	if len(w.inOrder)-i > slackInOrder {
+		w.strays++
+		w.rootsEnd = w.strays >= fewStrays
+		return
+	}
+	w.inOrder = slices.Insert(w.inOrder, i, v.Path)
+	w.roots[v.Path] = true
+}
+
+// askedInfo wants the rest of what the client is about to ask one by one: of the project's own requirements, or of the
+// whole graph.
+func (w *goWalk) askedInfo(v module.Version) []project.Want {
+	first := len(w.infos) == 0
+	w.infos = append(w.infos, v)
+	if !w.roots[v.Path] && len(w.roots) > 0 {
+		w.foreign++
+	}
+	switch {
+	case w.zips || w.graph && !first:
+		return nil
+	case w.graph || w.foreign >= fewForeign:
+		w.graph = true
+		return w.allInfos()
+	case first:
+		var out []project.Want
+		for _, path := range w.inOrder {
+			out = w.add(out, module.Version{Path: path, Version: w.highest[path]}, ".info", whyRootInfo)
+		}
+		return out
+	}
+	return nil
+}
+
+// allInfos are the .info of the build list.
+func (w *goWalk) allInfos() []project.Want {
+	var out []project.Want
+	for _, path := range slices.Sorted(maps.Keys(w.highest)) {
+		out = w.add(out, module.Version{Path: path, Version: w.highest[path]}, ".info", whyGraphInfo)
+	}
+	return out
+}
+
+func (w *goWalk) askedZip(v module.Version) []project.Want {
+	var out []project.Want
+	w.mods = append(w.mods, v)
+	if !w.zips {
+		w.zips = true
+		for _, other := range w.infos {
+			if !w.absent[other] {
+				out = w.add(out, other, ".zip", whyInfoZip)
+			}
+		}
+	}
+	// Of these some are needed by nobody here: with as many on the way as are asked for, that shows before much is lost.
+	next := min(len(w.later), laterZips)
+	out, w.later = append(out, w.later[:next]...), w.later[next:]
+	if v.Path == "golang.org/toolchain" {
+		return out
+	}
+	out = w.add(out, v, ".mod", whySiblingMod)
+	out = w.add(out, v, ".info", whySibling)
+	return w.record(out, v)
+}
+
+// Reads wants each go.mod once, and the records of the checksum database.
+func (w *goWalk) Reads(m rules.Match) bool {
+	kind, v := readMatch(m)
+	_, read := w.files[v]
+	return kind == ".mod" && !read && w.stored < maxStored || kind == "lookup"
+}
+
+// Answered learns requirements from go.mod files, and tiles from records of the checksum database.
+func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want {
+	kind, v := readMatch(m)
+	delete(w.missing, v)
+	switch {
+	case body == nil:
+		w.absent[v] = true
+		return w.settled()
+	case kind == "lookup":
+		return w.tiles(m, body)
+	case kind == ".mod":
+		return w.answeredMod(v, body, depth)
+	}
+	return nil
+}
+
+func (w *goWalk) answeredMod(v module.Version, body []byte, depth int) []project.Want {
+	requires, old, ok := readGoMod(body)
+	if _, again := w.files[v]; again || !ok {
+		return w.settled()
+	}
+	w.files[v] = requires
+	w.stored += len(requires)
+	for _, r := range requires {
+		w.raise(r)
+	}
+	switch {
+	case w.known:
+		return w.settled()
+	case old || w.unpruned[v]:
+		return w.spread(nil, v)
+	case depth > 0:
+		return nil
+	}
+	var out []project.Want
+	for _, r := range requires {
+		out = w.add(out, r, ".mod", whyNewGoMod)
+	}
+	return out
+}
+
+// spread wants the go.mod files of all that an unpruned module requires, and of what those require, whatever go version
+// they are of: so readModGraph goes on, too.
+func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want {
+	w.unpruned[from] = true
+	for todo := []module.Version{from}; len(todo) > 0; todo = todo[1:] {
+		for _, r := range w.files[todo[0]] {
+			if w.unpruned[r] {
+				continue
+			}
+			w.unpruned[r] = true
+			out = w.add(out, r, ".mod", whyOldGoMod)
+			out = w.record(out, r)
+			todo = append(todo, r)
+		}
+	}
+	return out
+}
+
+// settled says, once all go.mod files have come that go.sum names, which modules there are.
+func (w *goWalk) settled() []project.Want {
+	if w.known && w.graph && len(w.missing) == 0 {
+		return w.allInfos()
+	}
+	return nil
+}
+
+// Project wants what the project's files say that the command needs.
+func (w *goWalk) Project(dir string, args []string) []project.Want {
+	need := needOf(args)
+	if need == nothing {
+		return nil
+	}
+	g, err := project.ReadGo(dir)
+	if err != nil {
+		return nil
+	}
+	direct, indirect := g.Zips(w.registry)
+	if need == packages {
+		w.later = indirect
+		return direct
+	}
+	out := g.Mods(w.registry)
+	for _, want := range out {
+		if v, ok := w.version(want.URL, ".mod"); ok {
+			w.raise(v)
+			w.missing[v] = true
+			w.known = w.known || want.Why == project.WhyGoSum
+		}
+	}
+	switch need {
+	case modules:
+		w.graph = true
+		out = append(out, w.allInfos()...)
+	case downloads:
+		infos := g.Infos(w.registry)
+		for _, want := range infos {
+			v, _ := w.version(want.URL, ".info")
+			w.roots[v.Path] = true
+		}
+		w.rootsEnd = true
+		out = slices.Concat(out, infos, direct, indirect)
+	case everything:
+		out, w.later = append(out, direct...), indirect
+	}
+	return out
+}
+
+// raise notes that a version is in the graph.
+func (w *goWalk) raise(v module.Version) {
+	if semver.Compare(v.Version, w.highest[v.Path]) > 0 {
+		w.highest[v.Path] = v.Version
+	}
+}
+
+// add wants $GOPROXY/MODULE/@v/VERSION.EXT; a name that no proxy has is left out.
+func (w *goWalk) add(to []project.Want, v module.Version, ext, why string) []project.Want {
+	path, err := module.EscapePath(v.Path)
+	version, err2 := module.EscapeVersion(v.Version)
+	if cmp.Or(err, err2) != nil || module.Check(v.Path, v.Version) != nil {
+		return to
+	}
+	return append(to, project.Want{URL: w.registry + "/" + path + "/@v/" + version + ext, Bulk: ext == ".zip", Why: why})
+}
+
+// version is add the other way round.
+func (w *goWalk) version(url, ext string) (module.Version, bool) {
+	rest, _ := strings.CutPrefix(url, w.registry+"/")
+	path, version, ok := strings.Cut(strings.TrimSuffix(rest, ext), "/@v/")
+	v := unescape(path, version)
+	return v, ok && v.Path != ""
+}
+
+func unescape(path, version string) module.Version {
+	p, err := module.UnescapePath(path)
+	v, err2 := module.UnescapeVersion(version)
+	if cmp.Or(err, err2) != nil {
+		return module.Version{}
+	}
+	return module.Version{Path: p, Version: v}
+}
+
+// readMatch says which kind of document of which module a match is; empty for what this walk does not follow.
+func readMatch(m rules.Match) (kind string, v module.Version) {
+	v = unescape(m.Vars["module"], m.Vars["version"])
+	if v.Path == "" {
+		return "", v
+	}
+	if m.Host.Key != "" {
+		if strings.HasPrefix(m.Clean, "/lookup/") {
+			return "lookup", v
+		}
+		return "", v
+	}
+	for _, ext := range [...]string{".mod", ".info", ".zip"} {
+		if strings.HasSuffix(m.Clean, ext) {
+			return ext, v
+		}
+	}
+	return "", v
+}

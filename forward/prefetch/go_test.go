@@ -1,0 +1,180 @@
+package prefetch
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hither/forward/fetch"
+)
+
+func plain(w *world) { w.Walks = nil }
+
+func TestListAllWithoutFiles(t *testing.T) {
+	roots, all := mixed(40)
+	var direct, ahead float64
+	var needed int
+	inWorld(t, plain, func(w *world) {
+		w.publish(1000, all)
+		direct = took(func() { w.client(1).listAll(4, roots) })
+		needed = len(w.sent())
+	})
+	inWorld(t, nil, func(w *world) {
+		w.publish(1000, all)
+		ahead = took(func() { w.client(1).listAll(4, roots) })
+		t.Logf("go list -m all: %.0f rounds alone, %.0f ahead; %d requests needed, %d made; %+v", direct, ahead, needed, len(w.sent()), w.balance())
+		for _, l := range w.Report() {
+			t.Logf("%+v", l)
+		}
+		same(t, "zips asked for", w.asked(".zip"), 0)
+		atMost(t, "rounds", ahead, direct*0.40)
+		atMost(t, "requests", len(w.sent()), 2*needed+slack)
+	})
+}
+
+func TestDownloadWithoutFiles(t *testing.T) {
+	roots, all := mixed(40)
+	var direct, ahead float64
+	var needed int
+	inWorld(t, plain, func(w *world) {
+		w.publish(1000, all)
+		direct = took(func() { w.client(1).download(4, roots) })
+		needed = len(w.sent())
+	})
+	inWorld(t, nil, func(w *world) {
+		w.publish(1000, all)
+		ahead = took(func() { w.client(1).download(4, roots) })
+		t.Logf("go mod download: %.0f rounds alone, %.0f ahead; %d requests needed, %d made; %+v", direct, ahead, needed, len(w.sent()), w.balance())
+		for _, l := range w.Report() {
+			t.Logf("%+v", l)
+		}
+		same(t, "zips asked for", w.asked(".zip"), len(roots))
+		atMost(t, "rounds", ahead, direct*0.35)
+		atMost(t, "requests", len(w.sent()), 2*needed+slack)
+	})
+}
+
+// inProject has a directory with the go.mod and go.sum of a project, and clients that work there.
+func inProject(t *testing.T, roots []string, sum []string, args ...string) func(*world) {
+	dir := t.TempDir()
+	file := "module example.com/main\ngo 1.21\n"
+	for _, r := range roots {
+		file += "require " + strings.Replace(r, "@", " ", 1) + "\n"
+	}
+	sums := ""
+	for _, s := range sum {
+		sums += strings.Replace(s, "@", " ", 1) + "/go.mod h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+	}
+	for name, text := range map[string]string{"go.mod": file, "go.sum": sums} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(w *world) {
+		w.Project = func(fetch.Client) (Place, bool) { return Place{Dir: dir, Args: args}, true }
+	}
+}
+
+// TestProject has the whole list at the first request: a round for the metadata, one for the zips, and no recursion.
+func TestProject(t *testing.T) {
+	roots, all := mixed(40)
+	var read []string // go.mod files, as in go.sum
+	inWorld(t, plain, func(w *world) {
+		w.publish(1000, all)
+		w.client(1).graph(4, roots)
+		for _, url := range sorted(w.sent()) {
+			path, version, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(url, host+"/"), ".mod"), "/@v/")
+			read = append(read, path+"@"+version)
+		}
+	})
+	for _, c := range []struct {
+		args   string
+		run    func(*gopher, int, []string)
+		zips   int
+		rounds float64
+	}{
+		{"go list -m all", (*gopher).listAll, 0, 10},
+		{"go mod download", (*gopher).download, len(roots), 9},
+		{"/usr/local/go/bin/go mod download -x", (*gopher).download, len(roots), 9},
+	} {
+		inWorld(t, inProject(t, roots, read, strings.Fields(c.args)...), func(w *world) {
+			w.publish(1000, all)
+			rounds := took(func() { c.run(w.client(1), 4, roots) })
+			b := w.balance()
+			t.Logf("%s: %.1f rounds, %d requests, %+v", c.args, rounds, len(w.sent()), b)
+			atMost(t, c.args+": rounds", rounds, c.rounds)
+			same(t, c.args+": zips", w.asked(".zip"), c.zips)
+			time.Sleep(2 * idleAfter)
+			for _, l := range w.Report() {
+				t.Logf("%+v", l)
+			}
+			atMost(t, c.args+": wasted", w.balance().Wasted, 10)
+			atMost(t, c.args+": most metadata at once", w.peak(metadata), 90+4)
+			atMost(t, c.args+": most packages at once", w.peak(bulk), 8+4)
+		})
+	}
+}
+
+// TestTheGraphIsKnownWhenAllOfGoSumCame lists what is required but never read, too, before the client gets there.
+func TestTheGraphIsKnownWhenAllOfGoSumCame(t *testing.T) {
+	roots := []string{"example.com/a@v1.0.0", "example.com/b@v1.0.0"}
+	w := world{Prefetcher: &Prefetcher{}}
+	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
+	at, _ := w.Project(fetch.Client{})
+	walk := NewGo(Start{Registry: host})
+	same(t, "at first", urls(walk.Project(at.Dir, at.Args)),
+		"/example.com/a/@v/v1.0.0.mod /example.com/b/@v/v1.0.0.mod /example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info")
+	body := []byte("module x\nrequire example.com/c v1.0.0\n")
+	same(t, "after the first", urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 1)), "")
+	same(t, "after the last", urls(walk.Answered(match(t, "/example.com/b/@v/v1.0.0.mod"), body, 1)),
+		"/example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info /example.com/c/@v/v1.0.0.info")
+}
+
+// build is the package load of `go build`: each import names the zip of the next module, so many modules at a time; then
+// its .mod; and in the end the .info of all, one by one.
+func (g *gopher) build(n int, needed []string) {
+	for chunk := range slices.Chunk(needed, n) {
+		var zips, mods []string
+		for _, id := range chunk {
+			base := "/" + strings.Replace(id, "@", "/@v/", 1)
+			zips, mods = append(zips, base+".zip"), append(mods, base+".mod")
+		}
+		g.all(n, zips)
+		g.all(n, mods)
+	}
+	for _, id := range needed {
+		g.get("/" + strings.Replace(id, "@", "/@v/", 1) + ".info")
+	}
+}
+
+// TestBuildWastesLittle has a build that needs six of seven modules of go.mod, twice over.
+func TestBuildWastesLittle(t *testing.T) {
+	roots, all := mixed(60)
+	var needed []string
+	for i, r := range roots {
+		if i%7 != 3 {
+			needed = append(needed, r)
+		}
+	}
+	const size = 500_000
+	var direct float64
+	inWorld(t, plain, func(w *world) {
+		w.publish(size, all)
+		direct = took(func() { w.client(1).build(4, needed) })
+	})
+	inWorld(t, inProject(t, roots, roots, "go", "build", "./..."), func(w *world) {
+		w.publish(size, all)
+		g := w.client(1)
+		rounds := took(func() { g.build(4, needed) })
+		close(g.gone)
+		time.Sleep(5 * time.Second)
+		b := w.balance()
+		t.Logf("go build: %.0f rounds alone, %.0f ahead; %+v", direct, rounds, b)
+		atMost(t, "rounds", rounds, direct/3)
+		atMost(t, "bytes wasted", b.WastedBytes, int64(len(needed))*size/20+byteSlack+2*bulkPasses*size)
+		atMost(t, "requests", len(w.sent()), 2*g.count)
+	})
+}

@@ -1,0 +1,237 @@
+package prefetch
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// packument is what a registry says of one package, as far as it decides what is asked for next. It holds no part of the
+// document's own bytes.
+type packument struct {
+	name     string
+	tags     map[string]string // dist-tags: which version each one is
+	releases []npmRelease      // in the order of the document
+	facts    []npmFacts        // of releases; many have the same
+	weight   int               // what it costs to keep it and to look through it, in releases of the usual size
+}
+
+// release is one version.
+type npmRelease struct {
+	id         string // as it is written
+	version    nodeVersion
+	readable   bool // version is what id says
+	deprecated bool
+	facts      int         // in packument.facts
+	tarball    string      // URL
+	by         *npmRelease // the version that needs it, if it was chosen for that
+	integrity  string      // what the client will expect of the tarball, in the words of Subresource Integrity; empty: it is not said
+}
+
+// facts is what a release needs, and where it runs.
+type npmFacts struct {
+	raw  string // a JSON object of the fields in isFact
+	read *factSheet
+}
+
+// factSheet is facts.raw, decoded. Fields of a wrong kind are empty: npm repairs some of them, which is rare enough.
+type factSheet struct {
+	Dependencies         lenient[map[string]lenient[string]]
+	OptionalDependencies lenient[map[string]lenient[string]]
+	PeerDependencies     lenient[map[string]lenient[string]]
+	PeerDependenciesMeta lenient[map[string]lenient[struct{ Optional lenient[bool] }]]
+	BundleDependencies   wordList // npm's spelling of today
+	BundledDependencies  wordList // and the other one
+	OS, CPU, Libc        wordList
+	Engines              lenient[struct{ Node lenient[string] }]
+	HasShrinkwrap        lenient[bool] `json:"_hasShrinkwrap"`
+}
+
+// maxFacts bounds facts.raw, in bytes. The largest there are have some 20 KB; a release with more needs nothing.
+const maxFacts = 128 << 10
+
+// isFact tells which fields of a version are kept.
+func isFact(key string) bool {
+	switch key {
+	case "dependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta",
+		"bundleDependencies", "bundledDependencies", "os", "cpu", "libc", "engines", "_hasShrinkwrap":
+		return true
+	}
+	return false
+}
+
+// lenient is a value that may be of another kind, and is its zero value then.
+type lenient[T any] struct{ is T }
+
+func (l *lenient[T]) UnmarshalJSON(data []byte) error {
+	var is T
+	if json.Unmarshal(data, &is) == nil {
+		l.is = is
+	}
+	return nil
+}
+
+// names is a list of words, or one word; all stands for true.
+type wordList struct {
+	list []string
+	all  bool
+}
+
+func (n *wordList) UnmarshalJSON(data []byte) error {
+	*n = wordList{}
+	if json.Unmarshal(data, &n.list) == nil || json.Unmarshal(data, &n.all) == nil {
+		return nil
+	}
+	n.list = nil
+	if word := unquote(data); word != "" {
+		n.list = []string{word}
+	}
+	return nil
+}
+
+// readPackument reads a document, full or abbreviated. False: it is none, or breaks off.
+func readPackument(name string, body []byte) (*packument, bool) {
+	in := &scanner{data: body}
+	r := packumentReader{doc: &packument{name: name, tags: make(map[string]string)}, known: make(map[string]int)}
+	in.members(func(key []byte) {
+		switch string(key) {
+		case "dist-tags":
+			in.members(func(tag []byte) { r.doc.tags[string(tag)] = in.text() })
+		case "versions":
+			in.members(func(id []byte) { r.version(string(id), in) })
+		default:
+			in.value()
+		}
+	})
+	return r.doc, !in.failed && len(r.doc.releases) > 0
+}
+
+// packumentReader keeps equal facts once: from one version to the next, little changes.
+type packumentReader struct {
+	doc   *packument
+	known map[string]int // facts.raw: its index
+	sheet []byte         // of the version that is read
+}
+
+func (r *packumentReader) version(id string, in *scanner) {
+	v := npmRelease{id: id}
+	v.version, v.readable = parseNodeVersion(id, true)
+	r.sheet = append(r.sheet[:0], '{')
+	in.members(func(key []byte) {
+		switch {
+		case string(key) == "deprecated":
+			v.deprecated = truthy(in.value())
+		case string(key) == "dist":
+			v.tarball, v.integrity = readDist(in)
+		case isFact(string(key)):
+			r.add(key, in.value())
+		default:
+			in.value()
+		}
+	})
+	v.facts = r.intern()
+	r.doc.weight++
+	r.doc.releases = append(r.doc.releases, v)
+}
+
+// add puts a field on the sheet, unless there is nothing in it.
+func (r *packumentReader) add(key, value []byte) {
+	if len(value) <= 2 || string(value) == "null" {
+		return
+	}
+	if len(r.sheet) > 1 {
+		r.sheet = append(r.sheet, ',')
+	}
+	r.sheet = append(r.sheet, '"')
+	r.sheet = append(r.sheet, key...)
+	r.sheet = append(r.sheet, '"', ':')
+	r.sheet = append(r.sheet, value...)
+}
+
+func (r *packumentReader) intern() int {
+	r.sheet = append(r.sheet, '}')
+	if at, ok := r.known[string(r.sheet)]; ok {
+		return at
+	}
+	if len(r.sheet) > maxFacts {
+		r.sheet = append(r.sheet[:0], "{}"...)
+	}
+	raw := string(r.sheet)
+	r.doc.weight += len(raw) / 400
+	r.known[raw] = len(r.doc.facts)
+	r.doc.facts = append(r.doc.facts, npmFacts{raw: raw})
+	return len(r.doc.facts) - 1
+}
+
+// truthy is JavaScript's: a reason may be a sentence, or true; false and "" say that a deprecation was taken back.
+func truthy(value []byte) bool {
+	switch string(value) {
+	case "", "false", `""`, "null", "0":
+		return false
+	}
+	return true
+}
+
+func readDist(in *scanner) (tarball, integrity string) {
+	shasum := ""
+	in.members(func(key []byte) {
+		switch string(key) {
+		case "tarball":
+			tarball = in.text()
+		case "integrity":
+			integrity = in.text()
+		case "shasum":
+			shasum = in.text()
+		default:
+			in.value()
+		}
+	})
+	if integrity == "" {
+		integrity = hexIntegrity(shasum)
+	}
+	return tarball, integrity
+}
+
+// sheet is what a release needs.
+func (d *packument) sheet(r *npmRelease) *factSheet {
+	f := &d.facts[r.facts]
+	if f.read == nil {
+		f.read = &factSheet{}
+		_ = json.Unmarshal([]byte(f.raw), f.read)
+	}
+	return f.read
+}
+
+// need is one dependency of a release.
+type npmNeed struct {
+	name, spec string
+	peer       bool
+}
+
+// needs are the dependencies whose packuments npm asks for when it has chosen a release, by name: all but what is in its
+// tarball, and the peers that are optional. Where an optional dependency runs is not known before its packument is read.
+func (f *factSheet) needs() []npmNeed {
+	found := make(map[string]npmNeed)
+	if f.BundleDependencies.all || f.BundledDependencies.all || f.HasShrinkwrap.is {
+		return nil
+	}
+	for name, spec := range f.PeerDependencies.is {
+		if !f.PeerDependenciesMeta.is[name].is.Optional.is {
+			found[name] = npmNeed{name, spec.is, true}
+		}
+	}
+	for name, spec := range f.Dependencies.is {
+		found[name] = npmNeed{name, spec.is, false}
+	}
+	for name, spec := range f.OptionalDependencies.is {
+		found[name] = npmNeed{name, spec.is, false}
+	}
+	for _, name := range slices.Concat(f.BundleDependencies.list, f.BundledDependencies.list) {
+		delete(found, name)
+	}
+	all := make([]npmNeed, 0, len(found))
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		all = append(all, found[name])
+	}
+	return all
+}

@@ -1,0 +1,198 @@
+package prefetch
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// request is which version of a package is asked for: one of the kinds of npm-package-arg that a registry answers.
+type npmRequest struct {
+	kind   npmKind
+	text   string // the tag, the version or the range
+	ranged nodeRange
+	by     *npmRelease // who needs it; nil: the project, or nobody said
+}
+
+type npmKind int
+
+const (
+	byRange npmKind = iota
+	byVersion
+	byTag
+)
+
+// anything is what is asked for if nobody said: npm takes the latest.
+func anything() npmRequest {
+	r, _ := parseNodeRange("*", true)
+	return npmRequest{kind: byRange, text: "*", ranged: r}
+}
+
+// parseRequest reads a dependency: its name may be an alias of another. False: no registry is asked for it (a directory,
+// a URL, a repository, a workspace), or npm would refuse it.
+func parseRequest(name, spec string) (string, npmRequest, bool) {
+	spec = strings.TrimSpace(spec)
+	if len(spec) >= 4 && strings.EqualFold(spec[:4], "npm:") {
+		name, spec = cutSpec(spec[4:])
+	}
+	if !isPackageName(name) || len(spec) > maxSpec {
+		return "", npmRequest{}, false
+	}
+	if spec == "" {
+		return name, anything(), true
+	}
+	if strings.ContainsAny(spec, "/:") || spec[0] == '.' || isTarball(spec) {
+		return "", npmRequest{}, false
+	}
+	if v, ok := parseNodeVersion(strings.TrimLeft(spec, "v= \t"), true); ok {
+		return name, npmRequest{kind: byVersion, text: v.String()}, true
+	}
+	if r, ok := parseNodeRange(spec, true); ok {
+		return name, npmRequest{kind: byRange, text: spec, ranged: r}, true
+	}
+	return name, npmRequest{kind: byTag, text: spec}, isURLWord(spec)
+}
+
+// cutSpec splits NAME@SPEC; a name may begin with an @.
+func cutSpec(s string) (name, spec string) {
+	if i := strings.LastIndexByte(s, '@'); i > 0 {
+		return s[:i], s[i+1:]
+	}
+	return s, ""
+}
+
+func isTarball(spec string) bool {
+	spec = strings.ToLower(spec)
+	return strings.HasSuffix(spec, ".tgz") || strings.HasSuffix(spec, ".tar.gz") || strings.HasSuffix(spec, ".tar")
+}
+
+// isPackageName is validate-npm-package-name's validForOldPackages, as far as it matters to a URL.
+func isPackageName(name string) bool {
+	if len(name) > 255 {
+		return false
+	}
+	if scope, rest, ok := strings.Cut(name, "/"); ok {
+		if scope == "" || scope[0] != '@' || !isURLWord(scope[1:]) {
+			return false
+		}
+		name = rest
+	}
+	return isURLWord(name) && name[0] != '.' && name[0] != '_' && name != "node_modules" && name != "favicon.ico"
+}
+
+// isURLWord reports what encodeURIComponent leaves as it is.
+func isURLWord(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r > 'z' && r != '~' || r < 'a' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-_.!*'()", r)
+	})
+}
+
+// machine is where a client will run what it installs.
+type npmMachine struct {
+	node          nodeVersion // zero: not known, and every release suits it
+	os, cpu, libc string      // in Node's words
+}
+
+// thisMachine is the one Hither runs on, which is the client's too, except in a virtual machine or an emulation.
+func thisMachine() npmMachine {
+	words := map[string]string{"windows": "win32", "amd64": "x64", "386": "ia32"}
+	word := func(s string) string {
+		if w, ok := words[s]; ok {
+			return w
+		}
+		return s
+	}
+	return npmMachine{os: word(runtime.GOOS), cpu: word(runtime.GOARCH), libc: "glibc"}
+}
+
+// suits tells whether the engines of a release allow the machine's Node.
+func (m npmMachine) suits(f *factSheet) bool {
+	wanted := f.Engines.is.Node.is
+	if wanted == "" || m.node == (nodeVersion{}) {
+		return true
+	}
+	r, ok := parseNodeRange(wanted, false)
+	return ok && r.holds(m.node)
+}
+
+// runs tells whether a release is for the machine's system (npm-install-checks). If it is not, and optional, npm does not
+// fetch its tarball.
+func (m npmMachine) runs(f *factSheet) bool {
+	libc := len(f.Libc.list) == 0 || m.os == "linux" && listed(m.libc, f.Libc.list)
+	return listed(m.os, f.OS.list) && listed(m.cpu, f.CPU.list) && libc
+}
+
+// listed tells whether a list of words, or of words with a ! that are not meant, allows a word.
+func listed(word string, list []string) bool {
+	denied := 0
+	for _, entry := range list {
+		if not, ok := strings.CutPrefix(entry, "!"); ok {
+			if denied++; not == word {
+				return false
+			}
+		} else if entry == word || entry == "any" && len(list) == 1 {
+			return true
+		}
+	}
+	return denied == len(list)
+}
+
+// pick chooses a release as npm does (npm-pick-manifest): latest if it will do, else the highest that suits the engine and
+// is not deprecated, else the highest that comes near to it. nil: there is none.
+func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
+	switch want.kind {
+	case byTag:
+		return d.release(d.tags[want.text])
+	case byVersion:
+		return d.release(want.text)
+	}
+	if latest := d.release(d.tags["latest"]); latest != nil {
+		within := want.text == "*" || latest.readable && want.ranged.holds(latest.version)
+		if within && !latest.deprecated && m.suits(d.sheet(latest)) {
+			return latest
+		}
+	}
+	var best *npmRelease
+	var grade int
+	for i := range d.releases {
+		r := &d.releases[i]
+		if !r.readable || !want.ranged.holds(r.version) {
+			continue
+		}
+		if g := d.grade(r, m); best == nil || g > grade || g == grade && r.version.compare(best.version) > 0 {
+			best, grade = r, g
+		}
+	}
+	return best
+}
+
+// grade puts what suits the engine above what is not deprecated, and both above all.
+func (d *packument) grade(r *npmRelease, m npmMachine) int {
+	grade := 0
+	if m.suits(d.sheet(r)) {
+		grade += 2
+	}
+	if !r.deprecated {
+		grade++
+	}
+	return grade
+}
+
+func (d *packument) release(id string) *npmRelease {
+	i := slices.IndexFunc(d.releases, func(r npmRelease) bool { return r.id == id })
+	if i < 0 {
+		return nil
+	}
+	return &d.releases[i]
+}
+
+// hexIntegrity says a shasum of before 2017 as npm says it; empty if it is none.
+func hexIntegrity(shasum string) string {
+	sum, err := hex.DecodeString(shasum)
+	if err != nil || len(sum) != 20 {
+		return ""
+	}
+	return "sha1-" + base64.StdEncoding.EncodeToString(sum)
+}

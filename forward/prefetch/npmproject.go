@@ -1,0 +1,214 @@
+package prefetch
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hither/forward/project"
+)
+
+// npmCommand is what a package manager was called for.
+type npmCommand struct {
+	program  string   // npm, pnpm, yarn, bun; empty: it is none of them
+	installs bool     // what the project or the command names
+	clean    bool     // it removes what is installed first
+	anew     bool     // it looks for newer versions than the lock file's
+	apart    bool     // it installs elsewhere than in the project
+	bare     bool     // without tarballs
+	specs    []string // NAME@RANGE that the command itself names
+}
+
+// readCommand reads the arguments of a process. npm writes its own as one word, with blanks between ("npm install react").
+func readCommand(args []string) npmCommand {
+	words := strings.Fields(strings.Join(args, " "))
+	var c npmCommand
+	for len(words) > 0 && c.program == "" {
+		c.program = programName(words[0])
+		words = words[1:]
+	}
+	switch c.program {
+	case "npx", "bunx", "pnpx":
+		c.program = map[string]string{"npx": "npm", "bunx": "bun", "pnpx": "pnpm"}[c.program]
+		words = append([]string{"exec"}, words...)
+	}
+	verb := ""
+	for _, word := range words {
+		switch {
+		case strings.HasPrefix(word, "-"):
+			c.option(word)
+		case verb == "":
+			verb = word
+		default:
+			c.specs = append(c.specs, word)
+		}
+	}
+	c.do(verb)
+	return c
+}
+
+// programName knows a package manager by the file that runs it: "/usr/lib/node_modules/npm/bin/npm-cli.js", "pnpm.cjs".
+func programName(word string) string {
+	base := filepath.Base(filepath.ToSlash(word))
+	base = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(base, ".exe"), ".js"), ".cjs"), ".mjs")
+	switch base {
+	case "npm", "pnpm", "yarn", "bun", "npx", "bunx", "pnpx":
+		return base
+	case "npm-cli":
+		return "npm"
+	case "npx-cli":
+		return "npx"
+	case "yarnpkg":
+		return "yarn"
+	}
+	return ""
+}
+
+func (c *npmCommand) option(word string) {
+	switch word {
+	case "-g", "--global", "--location=global":
+		c.apart = true
+	case "--dry-run", "--package-lock-only", "--lockfile-only":
+		c.bare = true
+	}
+}
+
+// do says what a verb means. The many spellings are npm's own.
+func (c *npmCommand) do(verb string) {
+	switch verb {
+	case "":
+		c.installs = c.program == "yarn"
+	case "install", "i", "in", "ins", "inst", "insta", "instal", "isnt", "isnta", "isntal", "isntall", "add", "a",
+		"install-test", "it", "import", "fetch":
+		c.installs = true
+		c.bare = c.bare || verb == "import"
+	case "ci", "clean-install", "ic", "install-clean", "isntall-clean", "cit", "install-ci-test", "clean-install-test", "sit":
+		c.installs, c.clean = true, true
+	case "update", "up", "upgrade", "udpate":
+		c.installs, c.anew = true, true
+	case "exec", "x", "dlx":
+		c.installs, c.apart = true, true
+		c.specs = c.specs[:min(1, len(c.specs))] // the rest are arguments of what is run
+	}
+	if !c.installs || c.clean || c.anew {
+		c.specs = nil
+	}
+}
+
+// Project learns from the command whether anything is installed, and from the project's files what: the tarballs that a lock
+// file names, or else the packuments of all that package.json wants.
+func (w *npmWalk) Project(dir string, args []string) []project.Want {
+	c := readCommand(args)
+	if c.program == "" {
+		return nil
+	}
+	w.known, w.claims = true, c.program == "npm"
+	if !c.installs {
+		w.idle = true
+		return nil
+	}
+	w.tarballs, w.never = w.tarballs || !c.bare, c.bare
+	if !c.apart && dir != "" {
+		w.readProject(dir, c)
+	}
+	for _, spec := range c.specs {
+		name, text := cutSpec(spec)
+		delete(w.locked, name)
+		w.root(name, text, whyNamed, true)
+	}
+	return w.flush()
+}
+
+// readProject reads the files of a project. Where something is installed already, npm asks only for what is missing, which
+// nobody knows but npm: then the ranges are noted, and nothing is wanted for them.
+func (w *npmWalk) readProject(dir string, c npmCommand) {
+	if lock, err := project.ReadLock(dir); err == nil && !c.anew {
+		for _, p := range lock.Packages {
+			w.locked[p.Name] = true
+		}
+		if c.clean || !installed(filepath.Dir(lock.File)) {
+			w.addresses(lock, c)
+			for _, want := range lock.Wants(w.registry) {
+				w.waiting = append(w.waiting, npmTarball{Want: want})
+			}
+		}
+		return
+	}
+	manifest, err := project.ReadManifest(dir)
+	if err != nil {
+		return
+	}
+	bare := !installed(manifest.Dir)
+	own := make(map[string]bool)
+	for _, m := range manifest.Workspaces {
+		own[m.Name] = true
+	}
+	for _, m := range append([]*project.Manifest{manifest}, manifest.Workspaces...) {
+		for _, n := range directNeeds(m) {
+			if !own[n.name] {
+				w.root(n.name, n.spec, whyDirect, bare)
+			}
+		}
+	}
+}
+
+// addresses wants the packuments of what a lock file of npm gives no address of (omit-lockfile-registry-resolved): npm finds
+// the tarballs there, and asks for the short form.
+func (w *npmWalk) addresses(lock *project.Lock, c npmCommand) {
+	if c.program != "npm" || c.bare || filepath.Ext(lock.File) != ".json" {
+		return
+	}
+	for _, p := range lock.Packages {
+		if p.URL != "" || !p.For.Include(lock.Platform) || !isPackageName(p.Name) {
+			continue
+		}
+		if known := w.pack(p.Name); known != nil && !known.wanted {
+			known.wanted = true
+			w.out = append(w.out, project.Want{URL: w.registry + "/" + p.Name, Accept: []string{short}, Why: whyAddress})
+		}
+	}
+}
+
+// directNeeds is what npm installs for a package.json, by name.
+func directNeeds(m *project.Manifest) []npmNeed {
+	found := make(map[string]string)
+	for name, spec := range m.PeerDependencies {
+		if !m.PeerOptional[name] {
+			found[name] = spec
+		}
+	}
+	for _, kind := range []map[string]string{m.DevDependencies, m.Dependencies, m.OptionalDependencies} {
+		maps.Copy(found, kind)
+	}
+	needs := make([]npmNeed, 0, len(found))
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		needs = append(needs, npmNeed{name: name, spec: found[name]})
+	}
+	return needs
+}
+
+// root notes what the project wants of a package. Its packument may have come already.
+func (w *npmWalk) root(name, spec, why string, want bool) {
+	name, ask, ok := parseRequest(name, spec)
+	if !ok || w.locked[name] {
+		return
+	}
+	p := w.pack(name)
+	if p == nil || !p.ask(ask) {
+		return
+	}
+	p.direct = true
+	switch {
+	case p.doc != nil:
+		w.settle(p)
+	case want:
+		w.packument(p, why)
+	}
+}
+
+func installed(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, "node_modules"))
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,278 @@
+package prefetch
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"hither/cache/digest"
+	"hither/forward/project"
+	"hither/rules"
+	rulesd "hither/rules.d"
+)
+
+const (
+	ociRegistry = "https://registry-1.docker.io"
+	ociRepo     = "library/alpine"
+)
+
+func ociSum(text string) digest.Digest {
+	sum := sha256.Sum256([]byte(text))
+	return digest.Of(digest.SHA256, sum[:])
+}
+
+// ociManifestText is a manifest as buildx writes it; layers are named by their text.
+func ociManifestText(config string, layers ...string) string {
+	var list []string
+	for _, l := range layers {
+		list = append(list, fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":%q,"size":3}`, ociSum(l)))
+	}
+	return fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":
+		{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":9},"layers":[%s]}`, ociSum(config), strings.Join(list, ","))
+}
+
+// ociIndexText is an index; each entry is "OS/ARCH/VARIANT=MANIFEST".
+func ociIndexText(entries ...string) string {
+	var list []string
+	for _, e := range entries {
+		where, manifest, _ := strings.Cut(e, "=")
+		p := strings.Split(where+"//", "/")
+		list = append(list, fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,"size":5,
+			"platform":{"os":%q,"architecture":%q,"variant":%q}}`, ociSum(manifest), p[0], p[1], p[2]))
+	}
+	return `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[` + strings.Join(list, ",") + `]}`
+}
+
+type ociWorld struct {
+	t     *testing.T
+	rules *rules.Set
+	walk  *ociWalk
+	known map[string]string // texts by the path of their digest, for messages
+}
+
+func newOCIWorld(t *testing.T, arch string) *ociWorld {
+	set, err := rules.Load(rulesd.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &ociWorld{t: t, rules: set, walk: NewOCI(Start{Registry: ociRegistry}).(*ociWalk), known: make(map[string]string)}
+	w.walk.platform = platform{OS: "linux", Architecture: arch}
+	return w
+}
+
+func (w *ociWorld) match(path string) rules.Match {
+	u, err := url.Parse(ociRegistry + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, ok := w.rules.Match(u.Host, rules.Query{URL: u})
+	if !ok {
+		w.t.Fatalf("no rule for %s", u)
+	}
+	return m
+}
+
+func ociPath(kind, text string) string {
+	return "/v2/" + ociRepo + "/" + kind + "/" + ociSum(text).String()
+}
+
+// say remembers a word for a text, by which wants are told.
+func (w *ociWorld) say(kind, text, word string) string {
+	w.known[ociRegistry+ociPath(kind, text)] = word
+	return text
+}
+
+func (w *ociWorld) words(wants []project.Want) string {
+	var all []string
+	for _, want := range wants {
+		word := w.known[want.URL]
+		if word == "" || want.Digest != "" || want.Why == "" || want.Bulk != strings.HasPrefix(word, "layer") {
+			w.t.Errorf("a want of %+v", want)
+		}
+		all = append(all, word)
+	}
+	return strings.Join(all, " ")
+}
+
+func (w *ociWorld) asked(kind, text string) string {
+	return w.words(w.walk.Asked(w.match(ociPath(kind, text))))
+}
+
+func (w *ociWorld) answered(path, body string, depth int) string {
+	m := w.match(path)
+	if !w.walk.Reads(m) {
+		w.t.Errorf("%s is not read", path)
+	}
+	return w.words(w.walk.Answered(m, []byte(body), depth))
+}
+
+func (w *ociWorld) expect(what, got, want string) {
+	w.t.Helper()
+	if got != want {
+		w.t.Errorf("%s\n got %q\nwant %q", what, got, want)
+	}
+}
+
+const alpineTag = "/v2/" + ociRepo + "/manifests/latest"
+
+func (w *ociWorld) image() (index, manifest string) {
+	manifest = w.say("manifests", ociManifestText(w.say("blobs", "config", "config"), w.say("blobs", "one", "layer1"), w.say("blobs", "two", "layer2"), w.say("blobs", "three", "layer3")), "manifest")
+	return ociIndexText("linux/arm64/v8=other", "linux/amd64="+manifest, "unknown/unknown=attestation"), manifest
+}
+
+func TestOCIGetByTag(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	index, manifest := w.image()
+	w.expect("podman and crane ask for the tag", w.answered(alpineTag, index, 0), "manifest")
+	w.expect("which brings the manifest", w.answered(ociPath("manifests", manifest), manifest, 1), "config")
+	w.expect("that is asked for", w.asked("manifests", manifest), "")
+	w.expect("and then the config", w.asked("blobs", "config"), "layer1 layer2 layer3")
+	w.expect("and the layers", w.asked("blobs", "one"), "")
+}
+
+func TestOCIHeadIsNoPull(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	index, manifest := w.image()
+	w.expect("docker asks what the tag means", w.answered(alpineTag, index, 1), "")
+	w.expect("and perhaps for the index", w.asked("manifests", index), "manifest")
+	w.expect("which is answered", w.answered(ociPath("manifests", index), index, 0), "")
+	w.expect("and brings the manifest", w.answered(ociPath("manifests", manifest), manifest, 1), "config")
+}
+
+func TestOCIClientThatIsFaster(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	_, manifest := w.image()
+	w.expect("a layer is asked for before its manifest was read", w.asked("blobs", "two"), "")
+	w.expect("which then tells the others", w.answered(ociPath("manifests", manifest), manifest, 0), "config layer1 layer3")
+}
+
+func TestOCILayersAreNotWantedTwice(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	_, manifest := w.image()
+	second := w.say("manifests", ociManifestText(w.say("blobs", "config2", "config2"), "one", w.say("blobs", "four", "layer4")), "manifest2")
+	w.expect("an image", w.answered(ociPath("manifests", manifest), manifest, 0), "config")
+	w.expect("another that shares a layer", w.answered(ociPath("manifests", second), second, 0), "config2")
+	w.expect("a layer of its own", w.asked("blobs", "two"), "layer1 layer3")
+	w.expect("again", w.asked("blobs", "two"), "")
+	w.expect("the other's config", w.asked("blobs", "config2"), "layer1 layer4")
+	w.expect("the same manifest again", w.answered(ociPath("manifests", manifest), manifest, 0), "")
+}
+
+func TestOCIPlatforms(t *testing.T) {
+	for _, c := range []struct {
+		why, platform string
+		offered       []string
+		want          int // which of offered; -1: none
+	}{
+		{"the architecture decides", "linux/amd64", []string{"linux/arm64/v8", "linux/amd64"}, 1},
+		{"the system too", "linux/amd64", []string{"windows/amd64", "linux/amd64"}, 1},
+		{"arm64 is v8", "linux/arm64", []string{"linux/arm/v7", "linux/arm64/v8"}, 1},
+		{"also if nobody says so", "linux/arm64/v8", []string{"linux/arm/v7", "linux/arm64"}, 1},
+		{"arm is v7", "linux/arm", []string{"linux/arm/v5", "linux/arm/v6", "linux/arm/v7"}, 2},
+		{"and runs v6", "linux/arm/v7", []string{"linux/arm/v5", "linux/arm/v6"}, 1},
+		{"v6 does not run v7", "linux/arm/v6", []string{"linux/arm/v7"}, -1},
+		{"amd64 is v1, which newer code does not run on", "linux/amd64", []string{"linux/amd64/v3", "linux/amd64"}, 1},
+		{"an attestation is no image", "linux/amd64", []string{"unknown/unknown"}, -1},
+		{"the first of equals", "linux/s390x", []string{"linux/s390x", "linux/s390x"}, 0},
+		{"there may be none", "linux/riscv64", []string{"linux/amd64"}, -1},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			w := newOCIWorld(t, "")
+			w.walk.Project("", []string{"crane", "pull", "--platform=" + c.platform, "alpine"})
+			var entries []string
+			for i, where := range c.offered {
+				entries = append(entries, fmt.Sprintf("%s=m%d", where, i))
+				w.say("manifests", fmt.Sprintf("m%d", i), fmt.Sprintf("m%d", i))
+			}
+			want := ""
+			if c.want >= 0 {
+				want = fmt.Sprintf("m%d", c.want)
+			}
+			w.expect(c.platform, w.answered(alpineTag, ociIndexText(entries...), 0), want)
+		})
+	}
+}
+
+func TestOCILearnsThePlatform(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	first := ociIndexText("linux/amd64="+w.say("manifests", "a", "a"), "linux/arm64/v8="+w.say("manifests", "b", "b"))
+	second := ociIndexText("linux/amd64="+w.say("manifests", "c", "c"), "linux/arm64/v8="+w.say("manifests", "d", "d"))
+	w.expect("an image", w.answered(alpineTag, first, 0), "a")
+	w.expect("of which another platform is asked for", w.asked("manifests", "b"), "")
+	w.expect("and so of the next", w.answered("/v2/"+ociRepo+"/manifests/edge", second, 0), "d")
+}
+
+func TestOCIThingsThatAreNotFetched(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	layer := func(kind, text, more string) string {
+		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1%s}`, kind, ociSum(text), more)
+	}
+	manifest := `{"config":` + layer(emptyType, "{}", `,"data":"e30="`) + `,"layers":[` + strings.Join([]string{
+		layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "foreign", `,"urls":["https://example.org/l"]`),
+		layer("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "kept back", ""),
+		layer("application/vnd.oci.image.layer.v1.tar+zstd", w.say("blobs", "zstd", "layer"), ""),
+		layer("application/vnd.in-toto+json", w.say("blobs", "proof", "layer'"), ""),
+		`{"digest":"sha256:no","size":1}`, `{"digest":"sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709"}`,
+	}, ",") + `]}`
+	w.expect("an artifact", w.answered(alpineTag, manifest, 0), "")
+	w.expect("a layer of it", w.asked("blobs", "zstd"), "layer'")
+}
+
+func TestOCIPaths(t *testing.T) {
+	for path, want := range map[string]string{
+		"/v2/a/b/manifests/latest": "a/b manifests latest",
+		"/v2/a/blobs/sha256:x":     "a blobs sha256:x",
+		"/v2/a/tags/list":          "",
+		"/v2/":                     "",
+		"/v2/manifests/latest":     "",
+		"/v2/a/manifests/":         "",
+		"/other/manifests/latest":  "",
+	} {
+		repo, kind, ref, ok := cutOCI(path)
+		got := ""
+		if ok {
+			got = repo + " " + kind + " " + ref
+		}
+		if got != want {
+			t.Errorf("%s\n got %q\nwant %q", path, got, want)
+		}
+	}
+}
+
+// Whatever a registry sends, no want leads out of the repository it was asked in.
+func FuzzOCI(f *testing.F) {
+	f.Add([]byte(ociManifestText("c", "l")), "alpine")
+	f.Add([]byte(ociIndexText("linux/amd64=m")), "a/b")
+	f.Add([]byte(`{"manifests":[{"digest":"sha256:../../x","platform":null}],"layers":[null],"config":[]}`), "a")
+	set, err := rules.Load(rulesd.Files)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, repo string) {
+		u := &url.URL{Path: "/v2/" + repo + "/manifests/latest"}
+		m, ok := set.Match("registry-1.docker.io", rules.Query{URL: u})
+		if !ok {
+			return
+		}
+		w := NewOCI(Start{Registry: ociRegistry})
+		wants := w.Answered(m, body, 0)
+		var doc ociDoc
+		if json.Unmarshal(body, &doc) == nil {
+			for _, l := range slices.Concat(doc.Layers, []descriptor{doc.Config}) {
+				if blob, ok := set.Match("registry-1.docker.io", rules.Query{URL: &url.URL{Path: "/v2/" + repo + "/blobs/" + string(l.Digest)}}); ok {
+					wants = append(wants, w.Asked(blob)...)
+				}
+			}
+		}
+		prefix := ociRegistry + strings.TrimSuffix(m.Clean, "/manifests/latest") + "/"
+		for _, want := range wants {
+			if rest, ok := strings.CutPrefix(want.URL, prefix); !ok || strings.Count(rest, "/") != 1 {
+				t.Errorf("%q wants %q", m.Clean, want.URL)
+			}
+		}
+	})
+}

@@ -1,0 +1,264 @@
+package prefetch
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+
+	"hither/cache/digest"
+	"hither/forward/fetch"
+	"hither/forward/project"
+	"hither/rules"
+)
+
+// event is what a run is told.
+type event struct {
+	kind  kind
+	match rules.Match
+	claim digest.Digest
+	state fetch.State // of an answer
+	size  int64       // of an answer; -1 if it is not known
+	body  []byte      // of what was brought; nil: there is no such thing
+	depth int
+}
+
+type kind int
+
+const (
+	demanded  kind = iota // the client asked
+	answered              // it got an answer
+	brought               // a body was read
+	projected             // it is known where the client works
+)
+
+// deliver notes at once what counts for the balance, and leaves the rest to the pump.
+func (p *Prefetcher) deliver(r *run, e event) {
+	name := e.match.Name
+	switch e.kind {
+	case demanded:
+		r.last = p.now()
+		if done, again := r.asked[name]; !again {
+			if len(r.asked) >= maxNames {
+				return
+			}
+			r.asked[name] = done
+			r.count(e.match)
+		}
+		p.demand(r, e.match)
+	case answered:
+		r.last = p.now()
+		if r.asked[name] || len(r.asked) >= maxNames {
+			return
+		}
+		r.asked[name] = true
+		p.supply(r, e)
+	}
+	if len(r.inbox) >= maxNames {
+		p.bodies -= int64(cap(e.body))
+		return
+	}
+	r.inbox = append(r.inbox, e)
+	if !r.pumping {
+		r.pumping = true
+		p.spawn(func() { p.pump(r) })
+	}
+}
+
+// count notes a thing that the client asks for the first time.
+func (r *run) count(m rules.Match) {
+	r.tally[classOf(m)].needed++
+	if len(r.sequence) < maxSteps {
+		r.sequence = append(r.sequence, stepOf(m))
+	}
+	if o := r.objects[m.Name]; o != nil {
+		r.use(o)
+	}
+}
+
+// demand notes a package that the client waits for and that nobody fetches for it yet.
+func (p *Prefetcher) demand(r *run, m rules.Match) {
+	if o := r.objects[m.Name]; classOf(m) == bulk && (o == nil || !o.state.begun()) {
+		p.laneOf(m.Rule.Name).demands[m.Name] = wait{r: r, since: p.now()}
+	}
+}
+
+// supply notes what the client got, or will.
+func (p *Prefetcher) supply(r *run, e event) {
+	name := e.match.Name
+	l, o := p.laneOf(e.match.Rule.Name), r.objects[name]
+	w, waits := l.demands[name]
+	switch {
+	case waits && (e.state == fetch.Miss || e.state == fetch.Merged):
+		w.unpaid = e.size < 0
+		l.demands[name] = w
+	case waits:
+		delete(l.demands, name)
+	case e.size < 0 && o != nil && o.used:
+		e.size, o.unpaid = o.bytes, o.state == fetching
+	}
+	r.tally[classOf(e.match)].neededBytes += max(e.size, 0)
+}
+
+// pump tells the walk of a run what happened, in order, until there is nothing left to tell.
+func (p *Prefetcher) pump(r *run) {
+	for {
+		p.mu.Lock()
+		events := r.inbox
+		r.inbox = nil
+		if len(events) == 0 || r.ended {
+			for _, e := range events {
+				p.bodies -= int64(cap(e.body))
+			}
+			r.pumping = false
+			p.scheduleLocked()
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		for _, e := range events {
+			p.step(r, e)
+		}
+	}
+}
+
+// step tells the walk of one event, and queues what it wants because of that.
+func (p *Prefetcher) step(r *run, e event) {
+	var wants []project.Want
+	var read bool
+	switch {
+	case e.kind == demanded:
+		wants = r.walk.Asked(e.match)
+	case e.kind == answered && e.state == fetch.Negative:
+		wants = r.walk.Answered(e.match, nil, 0)
+	case e.kind == answered:
+		read = r.walk.Reads(e.match)
+	case e.kind == brought:
+		wants = r.walk.Answered(e.match, e.body, e.depth)
+	case e.kind == projected:
+		wants = r.walk.Project(r.who.dir, r.who.args)
+	}
+	objects := p.understand(r, wants, e.depth+1, e.kind == answered || e.kind == brought)
+	if e.kind == demanded {
+		objects = append(objects, p.understand(r, p.lastTime(r), 1, false)...)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bodies -= int64(cap(e.body))
+	if r.ended {
+		return
+	}
+	// What was fetched ahead has been told to the walk already, or will be.
+	if o := r.objects[e.match.Name]; read && (o == nil || !o.reads || !o.state.begun()) && len(r.reads) < maxNames {
+		r.reads = append(r.reads, e)
+	}
+	for _, o := range objects {
+		p.admit(r, o)
+	}
+	p.scheduleLocked()
+}
+
+// understand turns wants into what can be asked for; what is in no rule, is never kept, or belongs to a registry whose
+// clients are not walked with, is left out, and what the client keeps to itself. Only pump calls it, because it asks the walk.
+func (p *Prefetcher) understand(r *run, wants []project.Want, depth int, guess bool) []*object {
+	if len(wants) == 0 {
+		return nil
+	}
+	set := p.Rules()
+	objects := make([]*object, 0, min(len(wants), maxNames))
+	for _, w := range wants[:min(len(wants), maxNames)] {
+		u, err := url.Parse(w.URL)
+		if err != nil || u.Scheme != "https" {
+			continue
+		}
+		m, ok := set.Match(u.Host, rules.Query{URL: u, Accept: w.Accept})
+		if !ok || m.Path.Keep == rules.Never || m.Rule.Walk == "" || m.Private(r.who.private) {
+			continue
+		}
+		o := &object{match: m, claim: w.Digest, why: w.Why, class: classOf(m), depth: depth, guess: guess, reads: r.walk.Reads(m)}
+		if w.Bulk {
+			o.class = bulk
+		}
+		objects = append(objects, o)
+	}
+	return objects
+}
+
+// lastTime is what a run asked for that began like this one; nil if there is none, or it was said already.
+func (p *Prefetcher) lastTime(r *run) []project.Want {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Recall == nil || r.recalled || r.ended {
+		return nil
+	}
+	wants, sure := p.Recall.lookup(r.rule.Name, r.who.mark(), r.sequence)
+	r.recalled = sure
+	return wants
+}
+
+// readAnswer reads what the client was answered, which is under way or in the cache, and tells the run.
+func (p *Prefetcher) readAnswer(r *run, e event) {
+	a, err := p.Fetch(r.ctx, fetch.Request{Match: e.match, Claim: e.claim, Ahead: true})
+	var body []byte
+	if err == nil {
+		body, err = p.read(a)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reading--
+	if err != nil {
+		p.log().Debug("an answer to a client could not be read, so nothing is asked for ahead because of it", "name", e.match.Name, "err", err)
+	} else {
+		p.bring(r, e.match, body, e.depth)
+	}
+	p.scheduleLocked()
+}
+
+// bring hands a body to its run.
+func (p *Prefetcher) bring(r *run, m rules.Match, body []byte, depth int) {
+	if r.ended || !p.alive() {
+		p.bodies -= int64(cap(body))
+		return
+	}
+	p.deliver(r, event{kind: brought, match: m, body: body, depth: depth})
+}
+
+// read reads an answer whole and closes it; nil if there is no such thing. What is returned counts in bodies.
+func (p *Prefetcher) read(a *fetch.Answer) ([]byte, error) {
+	defer a.Body.Close()
+	if a.Status != http.StatusOK {
+		return nil, nil
+	}
+	room := 4096
+	if a.Size >= 0 {
+		room = int(min(a.Size, maxBody)) + 1 // one more, so that the end shows without growing
+	}
+	body, err := p.grow(nil, room)
+	for err == nil {
+		var n int
+		n, err = a.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == nil && len(body) == cap(body) {
+			body, err = p.grow(body, cap(body))
+		}
+	}
+	if err == io.EOF { //nolint:errorlint // a Reader says it bare
+		return body, nil
+	}
+	p.mu.Lock()
+	p.bodies -= int64(cap(body))
+	p.mu.Unlock()
+	return nil, err
+}
+
+// grow makes room for more bytes of a body, as long as all bodies together stay within their bound.
+func (p *Prefetcher) grow(body []byte, more int) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cap(body)+more > maxBody+1 || p.bodies+int64(more) > maxBodies {
+		return body, errLarge
+	}
+	larger := make([]byte, len(body), cap(body)+more)
+	copy(larger, body)
+	p.bodies += int64(more)
+	return larger, nil
+}

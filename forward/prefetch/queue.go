@@ -1,0 +1,274 @@
+package prefetch
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"hither/cache/digest"
+	"hither/forward/fetch"
+	"hither/rules"
+)
+
+// errLarge is a body that no walk is told of.
+var errLarge = errors.New("it is too large to be read now, with the others")
+
+// class keeps metadata and packages apart: small things that wait behind large ones were 3 to 5 times slower.
+type class int
+
+const (
+	metadata class = iota
+	bulk
+)
+
+func classOf(m rules.Match) class {
+	if m.Path.Bulk {
+		return bulk
+	}
+	return metadata
+}
+
+// object is one thing that is asked for ahead, or waits for it.
+type object struct {
+	match rules.Match
+	claim digest.Digest
+	why   string
+	class class
+	depth int
+	guess bool // it follows from an answer
+	reads bool // the walk wants its body
+
+	line   *line
+	order  int // among the wants of the run
+	state  state
+	tried  bool // although its reason is often wrong
+	used   bool
+	wasted bool
+	cached bool      // it cost nothing
+	unpaid bool      // the client has it, and its size was not known then
+	bytes  int64     // of its body, as far as is known
+	ended  time.Time // its fetch
+}
+
+type state int
+
+const (
+	queued state = iota
+	held         // waits until its reason is right more often
+	taken        // the client asked for it before it was its turn
+	fetching
+	done
+	failed
+)
+
+// begun says that it is here, or under way.
+func (s state) begun() bool { return s == fetching || s == done }
+
+// line is the wants of one reason in one run, in their order.
+type line struct {
+	why     string
+	class   class
+	guess   bool
+	account *account
+	queue   []*object // queued; what is taken stays until its turn
+	held    []*object // before all of queue
+	started []*object
+	used    int
+	unused  int   // of guesses: begun, not used, and not for nothing in the cache
+	swept   int   // of started: used, or wasted
+	latest  []int // orders of those used, the highest few, ascending
+}
+
+// wait is a package that a client waits for.
+type wait struct {
+	r      *run
+	since  time.Time
+	unpaid bool // its size is not known
+}
+
+// lane is what is under way at one registry.
+type lane struct {
+	ahead    [2]int
+	demands  map[string]wait // packages that clients wait for, and that are not ahead, by name
+	failures int             // in a row
+	rest     time.Time       // until then nothing is asked ahead
+}
+
+const (
+	maxLines     = 64              // of one run; a want with yet another reason is left out
+	demandWithin = 2 * time.Minute // a package that a client waits for is taken to have come by then, if nobody tells
+	maxFailures  = 5               // in a row, and the registry is left in peace
+	restFor      = 30 * time.Second
+)
+
+func (p *Prefetcher) laneOf(rule string) *lane {
+	l := p.lanes[rule]
+	if l == nil {
+		l = &lane{demands: make(map[string]wait)}
+		p.lanes[rule] = l
+	}
+	return l
+}
+
+func (l *lane) expire(now time.Time) {
+	for name, w := range l.demands {
+		if now.Sub(w.since) > demandWithin {
+			delete(l.demands, name)
+		}
+	}
+}
+
+// room says whether one more may be asked ahead. While clients wait for packages that are not ahead, those that are do not
+// take more than half.
+func (p *Prefetcher) room(rule string, c class) bool {
+	l := p.laneOf(rule)
+	if p.now().Before(l.rest) {
+		return false
+	}
+	if c == metadata {
+		return l.ahead[c] < or(p.Metadata, 90)
+	}
+	limit, demands := or(p.Bulk, 8), len(l.demands)
+	if demands > 0 {
+		limit = max(1, min(demands, limit-demands))
+	}
+	return l.ahead[c] < limit
+}
+
+func or(n, usual int) int {
+	if n > 0 {
+		return n
+	}
+	return usual
+}
+
+// admit queues what is new.
+func (p *Prefetcher) admit(r *run, o *object) {
+	_, asked := r.asked[o.match.Name]
+	if asked || r.objects[o.match.Name] != nil || len(r.objects) >= maxNames {
+		return
+	}
+	i := slices.IndexFunc(r.lines, func(l *line) bool { return l.why == o.why && l.class == o.class && l.guess == o.guess })
+	if i < 0 {
+		if len(r.lines) >= maxLines {
+			return
+		}
+		i = len(r.lines)
+		r.lines = append(r.lines, &line{why: o.why, class: o.class, guess: o.guess, account: p.accountOf(r.rule.Name, o)})
+	}
+	r.wants++
+	o.order, o.line = r.wants, r.lines[i]
+	r.objects[o.match.Name] = o
+	o.line.queue = append(o.line.queue, o)
+}
+
+// scheduleLocked starts what may be started, a thing of each run in turn.
+func (p *Prefetcher) scheduleLocked() {
+	for more := p.alive(); more; {
+		more = false
+		for _, r := range p.order {
+			for p.reading < maxReading && len(r.reads) > 0 {
+				e := r.reads[0]
+				r.reads = r.reads[1:]
+				p.reading++
+				p.spawn(func() { p.readAnswer(r, e) })
+			}
+			for _, c := range [...]class{metadata, bulk} {
+				if o := p.next(r, c); o != nil {
+					p.start(r, o)
+					more = true
+				}
+			}
+		}
+	}
+}
+
+// next takes the first thing of a class that may be asked for; nil if there is none.
+func (p *Prefetcher) next(r *run, c class) *object {
+	var first *line
+	for _, l := range r.lines {
+		if l.class != c || !r.permits(l, p.budget()) {
+			continue
+		}
+		if head := l.head(); head != nil && p.room(head.match.Rule.Name, c) && (first == nil || head.order < first.queue[0].order) {
+			first = l
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	o := first.queue[0]
+	first.queue = first.queue[1:]
+	return o
+}
+
+// head is the next thing of a line; nil if there is none. What has to wait because its reason is often wrong, does.
+func (l *line) head() *object {
+	low := l.account.low()
+	if !low && len(l.held) > 0 {
+		for _, o := range l.held {
+			if o.state == held {
+				o.state = queued
+			}
+		}
+		l.queue, l.held = append(l.held, l.queue...), nil
+	}
+	for len(l.queue) > 0 {
+		o := l.queue[0]
+		if o.state == queued && (!low || o.tried || l.account.tries()) {
+			o.tried = true
+			return o
+		}
+		if o.state == queued {
+			o.state = held
+			l.held = append(l.held, o)
+		}
+		l.queue = l.queue[1:]
+	}
+	return nil
+}
+
+// start asks for a thing.
+func (p *Prefetcher) start(r *run, o *object) {
+	o.state = fetching
+	o.line.started = append(o.line.started, o)
+	o.line.account.Ahead++
+	if o.guess {
+		o.line.unused++
+		r.tally[o.class].guessed++
+	}
+	p.laneOf(o.match.Rule.Name).ahead[o.class]++
+	p.spawn(func() { p.bringAhead(r, o) })
+}
+
+// bringAhead fetches a thing ahead. Its bytes are read to the end, since a guess that nobody listens to is given up.
+func (p *Prefetcher) bringAhead(r *run, o *object) {
+	a, err := p.Fetch(r.ctx, fetch.Request{Match: o.match, Claim: o.claim, Ahead: true})
+	var body []byte
+	var size int64
+	var cached bool
+	if err == nil {
+		cached = a.Report.State == fetch.Hit || a.Report.State == fetch.Local
+		p.begun(r, o, a.Size, cached)
+		switch {
+		case o.reads:
+			body, err = p.read(a)
+			size = int64(len(body))
+		case cached:
+			size = a.Size
+			a.Body.Close()
+		default:
+			size, err = io.Copy(io.Discard, a.Body)
+			a.Body.Close()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.laneOf(o.match.Rule.Name).ahead[o.class]--
+	p.ended(r, o, size, err)
+	if o.reads && (err == nil || errors.Is(err, errLarge)) {
+		p.bring(r, o.match, body, o.depth)
+	}
+	p.scheduleLocked()
+}

@@ -1,0 +1,216 @@
+package prefetch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"hither/forward/project"
+	"hither/rules"
+)
+
+// Recall remembers what runs of clients asked for, so that all of it can be asked for at once when a run begins the same
+// way. It is kept in a file of the user's own; what he marked private never gets here, because it never reaches fetch.Trace.
+type Recall struct {
+	Path string // of the file; empty: nothing outlives the process
+
+	mu     sync.Mutex
+	past   []Past // the latest first
+	news   bool   // that is not in the file
+	saving sync.Mutex
+}
+
+// Past is what one run asked for.
+type Past struct {
+	Rule  string `json:"rule"`
+	Mark  string `json:"mark,omitempty"` // of directory and arguments of the client, which it does not give away; empty: not known
+	Steps []Step `json:"steps"`          // in order
+}
+
+// Step is one request of a client.
+type Step struct {
+	URL    string `json:"url"`
+	Accept string `json:"accept,omitempty"` // which variant of a document; empty: there is but one
+	Bulk   bool   `json:"bulk,omitempty"`
+}
+
+const (
+	whyLastTime = "asked last time"
+
+	maxPast    = 50       // runs
+	maxSteps   = 5000     // of one run
+	maxURL     = 2048     // bytes
+	maxRecall  = 64 << 20 // bytes of the file
+	fewSteps   = 4        // what is shorter is not worth remembering
+	opening    = 3        // requests by which a run is known,
+	openWithin = 16       // if the first ones of the other have them in any order: clients ask in parallel
+)
+
+func stepOf(m rules.Match) Step {
+	return Step{URL: "https://" + m.Host.Name + m.Clean, Accept: m.Variant, Bulk: m.Path.Bulk}
+}
+
+// lookup is what a run asked for that began like so far, or with the same mark. Sure says that more steps would change
+// nothing.
+func (c *Recall) lookup(rule, mark string, far []Step) (wants []project.Want, sure bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.past {
+		if p.Rule != rule || !p.begins(far, mark) {
+			continue
+		}
+		for _, s := range p.Steps {
+			w := project.Want{URL: s.URL, Bulk: s.Bulk, Why: whyLastTime}
+			if s.Accept != "" {
+				w.Accept = []string{s.Accept}
+			}
+			wants = append(wants, w)
+		}
+		return wants, true
+	}
+	return nil, len(far) >= openWithin
+}
+
+// begins says whether a run whose first steps are far is likely to go on like p.
+func (p Past) begins(far []Step, mark string) bool {
+	need := opening
+	if mark != "" && mark == p.Mark {
+		need = 1
+	}
+	first := p.Steps[:min(len(p.Steps), openWithin)]
+	known := 0
+	for _, s := range far[:min(len(far), opening)] {
+		if slices.Contains(first, s) {
+			known++
+		}
+	}
+	return known >= need
+}
+
+// remember keeps what a run asked for, in place of what the one like it did. False: there was nothing to remember.
+func (c *Recall) remember(rule, mark string, steps []Step) bool {
+	if len(steps) < fewSteps {
+		return false
+	}
+	now := Past{Rule: rule, Mark: mark, Steps: steps[:min(len(steps), maxSteps)]}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.IndexFunc(c.past, func(p Past) bool { return p.Rule == rule && p.Mark == mark && p.begins(steps, mark) }); i >= 0 {
+		if now.tells(c.past[i]) {
+			now.Steps = c.past[i].Steps
+		}
+		c.past = slices.Delete(c.past, i, i+1)
+	}
+	c.past = slices.Insert(c.past, 0, now)
+	c.past = c.past[:min(len(c.past), maxPast)]
+	c.news = true
+	return true
+}
+
+// tells says that p is a small part of old and nothing else, as when the client had most of it already.
+func (p Past) tells(old Past) bool {
+	if 2*len(p.Steps) > len(old.Steps) {
+		return false
+	}
+	known := make(map[string]bool, len(old.Steps))
+	for _, s := range old.Steps {
+		known[s.URL] = true
+	}
+	return !slices.ContainsFunc(p.Steps, func(s Step) bool { return !known[s.URL] })
+}
+
+// load reads the file. What cannot be read is forgotten: it is only memory.
+func (c *Recall) load(log *slog.Logger) {
+	if c.Path == "" {
+		return
+	}
+	file, err := os.Open(c.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var past []Past
+	if err == nil {
+		past, err = readPast(file)
+		file.Close()
+	}
+	if err != nil {
+		log.Warn("what clients asked for last time is forgotten, because its file cannot be read; it will be written anew", "file", c.Path, "err", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.past = append(c.past, past...) // a run may have ended meanwhile
+	c.past = c.past[:min(len(c.past), maxPast)]
+}
+
+// readPast reads a state file, which others may have written to.
+func readPast(from io.Reader) ([]Past, error) {
+	data, err := io.ReadAll(io.LimitReader(from, maxRecall+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxRecall:
+		return nil, errors.New("the file is larger than it was ever written")
+	}
+	var past []Past
+	if err := json.Unmarshal(data, &past); err != nil {
+		return nil, err
+	}
+	if len(past) > maxPast {
+		return nil, fmt.Errorf("it holds %d runs, more than were ever written", len(past))
+	}
+	for _, p := range past {
+		if len(p.Steps) < fewSteps || len(p.Steps) > maxSteps {
+			return nil, fmt.Errorf("it holds a run of %d requests, as was never written", len(p.Steps))
+		}
+		if slices.ContainsFunc(p.Steps, func(s Step) bool { return len(s.URL) > maxURL }) {
+			return nil, errors.New("it holds a URL longer than was ever written")
+		}
+	}
+	return past, nil
+}
+
+// save writes the file, or leaves it as it was.
+func (c *Recall) save(log *slog.Logger) {
+	if c.Path == "" {
+		return
+	}
+	c.saving.Lock()
+	defer c.saving.Unlock()
+	if err := c.write(); err != nil {
+		log.Warn("what clients asked for is not remembered beyond this process, because it cannot be written; look at the directory's rights", "file", c.Path, "err", err)
+	}
+}
+
+func (c *Recall) write() error {
+	c.mu.Lock()
+	past, news := slices.Clone(c.past), c.news
+	c.news = false
+	c.mu.Unlock()
+	if !news {
+		return nil
+	}
+	data, err := json.Marshal(past)
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(c.Path), ".recall-*") // with rights 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), c.Path)
+	}
+	if err != nil {
+		os.Remove(file.Name())
+	}
+	return err
+}
