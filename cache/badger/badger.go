@@ -82,6 +82,7 @@ type Store struct {
 	tidying chan struct{}       // of size 1: held by who collects garbage
 	kick    chan struct{}       // of size 1: tells the keeper that there is something to do
 	used    used                //
+	seals   seals               //
 	mu      sync.Mutex          // guards what follows
 	closed  bool                //
 	next    uint32              // number of the next fill in this run
