@@ -25,7 +25,7 @@ func (s *Server) respond(w *reply, r *http.Request, a *fetch.Answer) {
 	case a.Status != http.StatusOK:
 		stream(w, r, a)
 	case a.Size >= 0:
-		serveContent(w, r, a)
+		s.serveContent(w, r, a)
 	case !settled(w, r, a):
 		stream(w, r, a)
 	}
@@ -44,7 +44,7 @@ func setHead(h http.Header, a *fetch.Answer) {
 		h.Set("ETag", a.ETag)
 	}
 	switch a.Report.State {
-	case fetch.Hit, fetch.Revalidated, fetch.Stale:
+	case fetch.Hit, fetch.Refreshing, fetch.Revalidated, fetch.Stale:
 		h.Set("Age", strconv.FormatInt(int64(max(a.Report.Age, 0)/time.Second), 10))
 	}
 	h.Set("Cache-Status", cacheStatus(a))
@@ -89,6 +89,8 @@ func cacheState(a *fetch.Answer) string {
 	switch a.Report.State {
 	case fetch.Hit:
 		return "Hither; hit"
+	case fetch.Refreshing:
+		return "Hither; hit; detail=refreshing"
 	case fetch.Revalidated:
 		return "Hither; fwd=stale; fwd-status=304; detail=revalidated"
 	case fetch.Miss:
@@ -107,7 +109,11 @@ func cacheState(a *fetch.Answer) string {
 }
 
 // serveContent sends a body of known size, or the parts of it that were asked for.
-func serveContent(w *reply, r *http.Request, a *fetch.Answer) {
+func (s *Server) serveContent(w *reply, r *http.Request, a *fetch.Answer) {
+	if unconditional(r) && w.Header().Get("Content-Encoding") == "" {
+		s.serveWhole(w, r, a)
+		return
+	}
 	if r.Header.Get("Range") != "" && !ranged(r) {
 		r = r.Clone(r.Context())
 		r.Header.Del("Range")
@@ -118,6 +124,46 @@ func serveContent(w *reply, r *http.Request, a *fetch.Answer) {
 		w.problem = err
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// unconditional says whether r wants the whole body, whatever the client may have of it.
+func unconditional(r *http.Request) bool {
+	if r.Method != http.MethodGet {
+		return false
+	}
+	for name := range r.Header {
+		if name == "Range" || strings.HasPrefix(name, "If-") {
+			return false
+		}
+	}
+	return true
+}
+
+// serveWhole is serveContent for the usual request.
+func (s *Server) serveWhole(w *reply, r *http.Request, a *fetch.Answer) {
+	h := w.Header()
+	h["Accept-Ranges"] = []string{"bytes"}
+	h["Content-Length"] = []string{strconv.FormatInt(a.Size, 10)}
+	if t := lastModified(a); !t.IsZero() && !t.Equal(time.Unix(0, 0)) {
+		h["Last-Modified"] = []string{t.UTC().Format(http.TimeFormat)}
+	}
+	if a.Size > readyBody {
+		if a.Size > wideBody {
+			w.buffers = &s.wide
+		}
+		stream(w, r, a)
+		return
+	}
+	body, err := readSmall(a.Body, a.Size)
+	if err == nil {
+		s.prepare(w, r, a, body)
+	}
+	w.WriteHeader(http.StatusOK)
+	if err != nil {
+		w.problem = err
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(body) // a client that has left needs no answer
 }
 
 // settled answers a conditional request for a body of unknown size, if its condition decides it. An empty body lets

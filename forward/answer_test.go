@@ -38,7 +38,7 @@ func TestConditionsAndRanges(t *testing.T) {
 		header       []string
 		want         string // status, Content-Length, Content-Range, body
 	}
-	for _, c := range []row{
+	for i, c := range []row{
 		{"GET sends all", "GET", tagged, nil, "200 10  0123456789"},
 		{"HEAD tells the length", "HEAD", tagged, nil, "200 10  "},
 		{"HEAD has no ranges", "HEAD", tagged, []string{"Range", "bytes=2-4"}, "200 10  "},
@@ -72,7 +72,7 @@ func TestConditionsAndRanges(t *testing.T) {
 	} {
 		for _, h2 := range []bool{false, true} {
 			w.setFetch(content(text, c.edit))
-			res, body := do(t, w.client(h2), c.method, "https://"+host+"/forever/a", "", c.header...)
+			res, body := do(t, w.client(h2), c.method, fmt.Sprintf("https://%s/forever/%d", host, i), "", c.header...)
 			length := fmt.Sprint(res.ContentLength)
 			if res.StatusCode == http.StatusNotModified || res.StatusCode >= http.StatusPreconditionFailed && res.StatusCode <= http.StatusRequestedRangeNotSatisfiable {
 				length = "" // of no interest
@@ -195,7 +195,7 @@ func vouched(state fetch.State, by string) func(*fetch.Answer) {
 
 func TestAnAnswerTellsItsReasons(t *testing.T) {
 	w := newWorld(t)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		edit        func(*fetch.Answer)
 		status, age string
 		source      string
@@ -218,7 +218,7 @@ func TestAnAnswerTellsItsReasons(t *testing.T) {
 		{func(a *fetch.Answer) { a.Report.State = fetch.Local; a.Report.Source = "" }, "Hither; detail=local", "", ""},
 	} {
 		w.setFetch(content(text, c.edit))
-		res, _ := get(t, w.client(false), "https://"+host+"/forever/a")
+		res, _ := get(t, w.client(false), fmt.Sprintf("https://%s/forever/%d", host, i))
 		h := res.Header
 		got := fmt.Sprintf("%s|%s|%s|%s", h.Get("Cache-Status"), h.Get("Age"), h.Get("Hither-Source"), h.Get("Hither-Rule"))
 		if want := fmt.Sprintf("%s|%s|%s|reg", c.status, c.age, c.source); got != want {

@@ -60,7 +60,7 @@ func (s *Server) choose(host string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAct
 func (s *Server) enter(r *http.Request, client net.Conn, _ *goproxy.ProxyCtx) {
 	g, ok := client.(*guest)
 	if !ok {
-		g = &guest{Conn: client}
+		g = newGuest(client)
 	}
 	g.target = r.URL.Host
 	g.SetWriteDeadline(time.Now().Add(headerWait))

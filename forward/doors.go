@@ -21,6 +21,9 @@ func (s *Server) watch(answer func(*reply, *http.Request)) http.Handler {
 			old:            !r.ProtoAtLeast(1, 1),
 		}
 		began, whole := time.Now(), false
+		if r.TLS == nil {
+			r.TLS = cameFrom(r).tls
+		}
 		defer func() {
 			if !whole && out.old {
 				out.cut()
@@ -74,12 +77,14 @@ func (s *Server) record(w *reply, r *http.Request, took time.Duration) {
 	s.done(Done{
 		Host: r.Host, Path: r.URL.EscapedPath(), Status: w.status, Rule: w.rule, State: w.state, Sent: w.sent, Err: w.problem,
 	})
+	if !s.logs() {
+		return
+	}
 	problem := ""
 	if w.problem != nil {
 		problem = w.problem.Error()
 	}
-	s.log().Info("request", "method", r.Method, "host", r.Host, "path", r.URL.EscapedPath(), "status", w.status,
-		"rule", w.rule, "state", w.state, "source", w.source, "bytes", w.sent, "took", took.Round(time.Millisecond), "error", problem)
+	s.logRequest(r.Method, r.Host, r.URL.EscapedPath(), w.status, w.rule, w.state, w.source, w.sent, took, problem)
 }
 
 func (s *Server) done(d Done) {
@@ -110,10 +115,7 @@ func (s *Server) serveOpen(w *reply, r *http.Request) {
 
 // serveSealed answers a request inside TLS that we ended.
 func (s *Server) serveSealed(w *reply, r *http.Request) {
-	place := targetOf(r)
-	if name := r.TLS.ServerName; name != "" {
-		place = withPortOf(name, place)
-	}
+	place := sealedPlace(r.TLS, targetOf(r))
 	if r.Method == http.MethodConnect {
 		s.refuseConnect(w, r)
 		return
@@ -183,7 +185,7 @@ func (s *Server) serveHost(w *reply, r *http.Request, scheme, host string) {
 		return
 	}
 	m, matched := set.Match(host, query(r))
-	s.decide(w, r, errand{rule: rule, match: m, matched: matched, up: below(base, r.URL)})
+	s.decide(w, r, errand{set: set, rule: rule, match: m, matched: matched, up: below(base, r.URL)})
 }
 
 // originOf is the first base URL that a rule gives for a host; https unless it says otherwise.

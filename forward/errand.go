@@ -18,6 +18,7 @@ import (
 
 // errand is a request whose meaning is known.
 type errand struct {
+	set     *rules.Set  // by which it is known; nil: it matters to nobody
 	rule    *rules.Rule // nil: a host in no rule
 	match   rules.Match // what a rule says of it
 	matched bool        // match is set
@@ -96,6 +97,7 @@ func credentials(r *http.Request) credential {
 func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	request := wish(r, e.match)
 	request.Doubtful = doubtful
+	w.request, w.set = &request, e.set
 	answer, err := s.Fetch(r.Context(), request)
 	switch {
 	case err == nil && doubtful && answer.Status != http.StatusOK:
@@ -131,7 +133,7 @@ func passes(ctx context.Context, err error, doubtful bool) bool {
 
 // wish reads what the client said of what it wants.
 func wish(r *http.Request, m rules.Match) fetch.Request {
-	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Offset: firstByte(r), Accepts: acceptance(r.Header["Accept"])}
+	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Offset: firstByte(r), Accepts: acceptance(r.Header["Accept"]), Client: cameFrom(r).client}
 	// npm sends what its lock file says. A claim that cannot be read is as good as none.
 	request.Claim, _ = digest.ParseSRI(r.Header.Get("Pacote-Integrity"))
 	control := directives(r.Header)

@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/elazarl/goproxy"
@@ -60,6 +61,10 @@ type Server struct {
 	Log *slog.Logger
 	// Done is told of every answer and tunnel; it must not block. nil: nobody is.
 	Done func(Done)
+	// Again is told of every answer that lay ready and was given without Fetch, so that who watches what clients ask for
+	// misses nothing: the request with the client of this time, and the report as Fetch would have made it. It must not
+	// block. nil: nobody is.
+	Again func(fetch.Request, fetch.Report)
 	// ID tells this Hither from others in Via, by which loops are found. Two that may stand in a row need different ones.
 	ID string
 
@@ -73,9 +78,16 @@ type Server struct {
 	toSealed *handoff     // connections for sealed
 	browsers http.CrossOriginProtection
 	buffers  buffers
+	corks    buffers // of corkSize
+	wide     buffers // of wideSize
+	tls      *tls.Config
+	ready    readies
+	calendar calendar
+	closing  atomic.Bool // Shutdown has begun: nothing is answered but by the servers, who say goodbye
 
 	serving   sync.WaitGroup
 	listeners held
+	shakes    held // TLS handshakes
 	conns     held // connections that no http.Server knows: new ones and tunnels
 }
 
@@ -113,6 +125,8 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin()
 	s.listeners.close()
+	s.closing.Store(true)
+	s.ready.close()
 	errs := make([]error, 2)
 	var both sync.WaitGroup
 	for i, srv := range []*http.Server{s.plain, s.sealed} {
@@ -122,6 +136,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			}
 		})
 	}
+	both.Go(func() { s.shakes.drain(ctx) })
 	both.Wait()
 	s.cancel()
 	s.conns.close()
@@ -133,13 +148,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) begin() {
 	s.once.Do(func() {
 		s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it
+		s.wide.size, s.corks.size = wideSize, corkSize
 		s.toPlain, s.toSealed = newHandoff(), newHandoff()
 		s.proxy = s.newProxy()
 		s.plain = s.newServer(s.serveOpen)
 		s.sealed = s.newServer(s.serveSealed)
-		s.sealed.TLSConfig = s.tlsConfig()
+		s.tls = s.tlsConfig()
+		s.sealed.TLSConfig = s.tls.Clone() // for its HTTP/2; the handshakes are ours
 		s.serving.Go(func() { s.ended(s.plain.Serve(s.toPlain)) })
-		s.serving.Go(func() { s.ended(s.sealed.ServeTLS(s.toSealed, "", "")) })
+		s.serving.Go(func() { s.ended(s.sealed.Serve(s.toSealed)) })
 	})
 }
 
@@ -158,7 +175,8 @@ func (s *Server) newServer(answer func(*reply, *http.Request)) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          s.serverLog(),
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
-		ConnContext:       withTarget,
+		ConnContext:       withOrigin,
+		ConnState:         turn,
 	}
 }
 
@@ -168,7 +186,7 @@ func (s *Server) accept(l net.Listener) error {
 		conn, err := l.Accept()
 		if err == nil {
 			pause = 0
-			s.admit(&guest{Conn: conn})
+			s.admit(newGuest(conn))
 			continue
 		}
 		if s.listeners.isClosed() {

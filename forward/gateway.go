@@ -49,7 +49,7 @@ func (s *Server) gateway(r *http.Request) (errand, bool, error) {
 			return errand{}, false, err
 		}
 		up.RawQuery = withoutNS(r.URL.RawQuery)
-		return errand{rule: m.Rule, match: m, matched: true, up: up}, true, nil
+		return errand{set: set, rule: m.Rule, match: m, matched: true, up: up}, true, nil
 	}
 	behind := gatewayRules(set, r.URL.Path)
 	if len(behind) == 0 {

@@ -8,15 +8,104 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
+
+	"hither/forward/fetch"
 )
 
 // guest is a client's connection that we looked at before we knew where it belongs.
 type guest struct {
 	net.Conn
-	head   []byte // read already, to be read again
-	target string // HOST:PORT of the CONNECT it came by; empty: it came by itself
+	head   []byte        // read already, to be read again
+	target string        // HOST:PORT of the CONNECT it came by; empty: it came by itself
+	client *fetch.Client // the same for all requests that come by it; nil: nobody knows
+	mu     sync.Mutex
+	cork   []byte // what is gathered, in the memory for it; nil: nothing is to be
+	leave  func() // closes client.Gone; nil: there is nobody to tell
+}
+
+// newGuest is a client's connection, nothing of which was read. Requests that come by it share its fetch.Client.
+func newGuest(c net.Conn) *guest {
+	gone := make(chan struct{})
+	return &guest{
+		Conn:   c,
+		client: &fetch.Client{From: addrPort(c.RemoteAddr()), To: addrPort(c.LocalAddr()), Gone: gone},
+		leave:  sync.OnceFunc(func() { close(gone) }),
+	}
+}
+
+// corkSize is up to how many bytes of TLS records are gathered for one write. TLS itself writes each of 16 KiB by itself,
+// and a write costs as much as sealing what it carries.
+const corkSize = 128 << 10
+
+// gather has what is written from now on stand in buf until it is full, or until flush.
+func (g *guest) gather(buf []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cork = buf[:0]
+}
+
+// Write sends p, or gathers it.
+func (g *guest) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.cork == nil {
+		return g.Conn.Write(p)
+	}
+	if len(g.cork)+len(p) > cap(g.cork) {
+		if err := g.sendLocked(); err != nil {
+			return 0, err
+		}
+	}
+	g.cork = append(g.cork, p...)
+	return len(p), nil
+}
+
+func (g *guest) sendLocked() error {
+	gathered := g.cork
+	g.cork = g.cork[:0]
+	if len(gathered) == 0 {
+		return nil
+	}
+	_, err := g.Conn.Write(gathered)
+	return err
+}
+
+// flush sends what was gathered, and ends the gathering. The buffer is the caller's again.
+func (g *guest) flush() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := g.sendLocked()
+	g.cork = nil
+	return err
+}
+
+// again is the same client with bytes to be read again.
+func (g *guest) again(head []byte) *guest {
+	return &guest{Conn: g, head: head, target: g.target, client: g.client, leave: g.leave}
+}
+
+// addrPort is zero for what is no TCP address.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		at := tcp.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// Close also tells who works for the client that it is gone. It may be called more than once.
+func (g *guest) Close() error {
+	g.left()
+	return g.Conn.Close()
+}
+
+func (g *guest) left() {
+	if g.leave != nil {
+		g.leave()
+	}
 }
 
 // Read gives the bytes that were looked at first.
@@ -85,12 +174,21 @@ func (w replay) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if g, ok := conn.(*guest); ok && len(g.head) == 0 {
-		conn = g.Conn
+	if h, ok := conn.(*hot); ok {
+		conn = h.bare()
 	}
-	if n := rw.Reader.Buffered(); n > 0 {
-		seen, _ := rw.Reader.Peek(n)
-		conn = &guest{Conn: conn, head: bytes.Clone(seen)}
+	n := rw.Reader.Buffered()
+	seen, _ := rw.Reader.Peek(n)
+	g, ok := conn.(*guest)
+	switch {
+	case ok && n > 0:
+		return g.again(bytes.Clone(seen)), rw, nil
+	case ok && len(g.head) == 0:
+		return g.Conn, rw, nil
+	case n > 0:
+		g = newGuest(conn)
+		g.head = bytes.Clone(seen)
+		return g, rw, nil
 	}
 	return conn, rw, nil
 }
@@ -134,21 +232,35 @@ func (h *handoff) Close() error {
 // Addr has no meaning of its own; a connection knows its addresses.
 func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
 
-type targetKey struct{}
+type originKey struct{}
 
-// withTarget lets a request know which CONNECT its connection came by.
-func withTarget(ctx context.Context, c net.Conn) context.Context {
+// origin is what a request knows of the connection that it came by.
+type origin struct {
+	target string               // HOST:PORT of the CONNECT around it; empty: none
+	tls    *tls.ConnectionState // nil: in the clear, or net/http knows it
+	client *fetch.Client
+}
+
+// withOrigin lets every request of a connection know it.
+func withOrigin(ctx context.Context, c net.Conn) context.Context {
+	var from origin
+	if h, ok := c.(*hot); ok {
+		from.tls = h.state
+		c = h.Conn
+	}
 	if sealed, ok := c.(*tls.Conn); ok {
 		c = sealed.NetConn()
 	}
 	if g, ok := c.(*guest); ok {
-		return context.WithValue(ctx, targetKey{}, g.target)
+		from.target, from.client = g.target, g.client
 	}
-	return ctx
+	return context.WithValue(ctx, originKey{}, from)
+}
+
+func cameFrom(r *http.Request) origin {
+	from, _ := r.Context().Value(originKey{}).(origin)
+	return from
 }
 
 // targetOf is HOST:PORT of the CONNECT that r came inside of; empty if it came in none.
-func targetOf(r *http.Request) string {
-	target, _ := r.Context().Value(targetKey{}).(string)
-	return target
-}
+func targetOf(r *http.Request) string { return cameFrom(r).target }

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"context"
 	"io"
 	"sync"
 )
@@ -63,6 +64,15 @@ func (h *held) isClosed() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.closed
+}
+
+// drain takes nothing more and waits until its users have let go of what it has. When ctx ends it closes what is left.
+func (h *held) drain(ctx context.Context) {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	defer context.AfterFunc(ctx, h.close)()
+	h.work.Wait()
 }
 
 // close closes everything and waits until its users have let go of it.

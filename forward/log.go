@@ -3,8 +3,19 @@ package forward
 import (
 	"fmt"
 	"log"
+	"log/slog"
 	"strings"
+	"time"
 )
+
+// logs says whether anybody reads of requests.
+func (s *Server) logs() bool { return s.Log != nil && s.Log.Enabled(s.ctx, slog.LevelInfo) }
+
+// logRequest writes the one line of a request.
+func (s *Server) logRequest(method, host, path string, status int, rule, state, source string, sent int64, took time.Duration, problem string) {
+	s.log().Info("request", "method", method, "host", host, "path", path, "status", status,
+		"rule", rule, "state", state, "source", source, "bytes", sent, "took", took.Round(time.Millisecond), "error", problem)
+}
 
 // serverLog is what net/http complains to. Most of it is noise; a client that does not trust us is not.
 func (s *Server) serverLog() *log.Logger { return log.New(serverLog{s}, "", 0) }

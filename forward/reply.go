@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -9,6 +10,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"hither/forward/fetch"
+	"hither/rules"
 )
 
 const (
@@ -16,8 +20,12 @@ const (
 	patience = 2 * time.Minute
 	// narrowWrite fills one TLS record: a DATA frame of 16 KiB and its head of 9 bytes would need two.
 	narrowWrite = 16<<10 - 9
-	// bufferSize is for bodies, in bytes; larger ones were measured to gain nothing.
+	// bufferSize is for bodies, in bytes.
 	bufferSize = 256 << 10
+	// wideSize is for bodies above wideBody, in bytes: a cache that keeps those in chunks of that size need not keep a piece
+	// of one aside.
+	wideSize = 1 << 20
+	wideBody = 64 << 20
 	// trickle is a read so short that its sender is slow: the client gets it at once.
 	trickle = 4 << 10
 )
@@ -40,6 +48,9 @@ type reply struct {
 	state   string
 	source  string
 	problem error
+
+	request *fetch.Request // what was asked of Fetch; nil: nothing
+	set     *rules.Set     // the rules that told so
 }
 
 // Unwrap is for http.ResponseController.
@@ -66,7 +77,11 @@ func (w *reply) cut() {
 		case *tls.Conn:
 			conn = c.NetConn() // whose own way to end says that all is well
 			continue
+		case *hot:
+			conn = c.Conn
+			continue
 		case *guest:
+			c.left()
 			conn = c.Conn
 			continue
 		case *net.TCPConn:
@@ -167,14 +182,17 @@ func (w *reply) ReadFrom(src io.Reader) (sent int64, err error) {
 }
 
 // buffers are shared by all answers; it is also httputil.BufferPool.
-type buffers struct{ pool sync.Pool }
+type buffers struct {
+	size int // of each, in bytes; 0: bufferSize
+	pool sync.Pool
+}
 
-// Get returns a buffer of bufferSize.
+// Get returns a buffer.
 func (b *buffers) Get() []byte {
 	if p, ok := b.pool.Get().(*[]byte); ok {
 		return *p
 	}
-	return make([]byte, bufferSize)
+	return make([]byte, cmp.Or(b.size, bufferSize))
 }
 
 // Put takes it back.

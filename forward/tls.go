@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"time"
 )
 
 // tlsConfig is the CA's, with certificates by SNI or, for clients that send none, by the CONNECT target.
@@ -18,7 +20,44 @@ func (s *Server) tlsConfig() *tls.Config {
 		return nil, s.checkName(hello)
 	}
 	config.GetCertificate = s.certificate
+	for _, protocol := range []string{"h2", "http/1.1"} {
+		if !slices.Contains(config.NextProtos, protocol) {
+			config.NextProtos = append(slices.Clone(config.NextProtos), protocol)
+		}
+	}
 	return config
+}
+
+// shake does the handshake. It closes g if there is none to be had, and tells the log why.
+func (s *Server) shake(g *guest) (*tls.Conn, bool) {
+	conn := tls.Server(g, s.tls)
+	g.SetDeadline(time.Now().Add(headerWait))
+	if err := conn.HandshakeContext(s.ctx); err != nil {
+		s.serverLog().Printf("http: TLS handshake error from %s: %v", g.RemoteAddr(), err)
+		conn.Close()
+		return nil, false
+	}
+	g.SetDeadline(time.Time{})
+	return conn, true
+}
+
+// serveTLS hands a connection to the server for what it speaks. It does not wait for the end.
+func (s *Server) serveTLS(conn *tls.Conn, g *guest) {
+	state := conn.ConnectionState()
+	switch state.NegotiatedProtocol {
+	case "h2":
+		s.toSealed.offer(conn)
+	default:
+		s.toSealed.offer(s.newHot(conn, realm("https", sealedPlace(&state, g.target)), &state, g.client))
+	}
+}
+
+// sealedPlace is where a client inside TLS means to be: the name it said there, else the CONNECT it came by.
+func sealedPlace(state *tls.ConnectionState, target string) string {
+	if state.ServerName != "" {
+		return withPortOf(state.ServerName, target)
+	}
+	return target
 }
 
 // checkName refuses a client that says one host in its CONNECT and a stranger in its ClientHello: we cannot be the

@@ -20,7 +20,7 @@ func (s *Server) admit(g *guest) {
 		case first == tlsHandshake:
 			s.admitTLS(g)
 		case g.target == "" || s.isSelf(g.target) || 'A' <= first && first <= 'Z':
-			s.toPlain.offer(g)
+			s.toPlain.offer(s.newHot(g, realm("http", g.target), nil, g.client))
 		default: // neither TLS nor HTTP: nothing that we could answer
 			s.tunnel(g, g.target)
 		}
@@ -35,7 +35,11 @@ func (s *Server) admitTLS(g *guest) {
 			return
 		}
 	}
-	s.toSealed.offer(g)
+	s.shakes.during(g, func() {
+		if conn, ok := s.shake(g); ok {
+			s.serveTLS(conn, g)
+		}
+	})
 }
 
 // tunnel copies bytes both ways, unseen, until both sides have ended.
