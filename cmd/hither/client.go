@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -114,10 +116,10 @@ func (c *client) Verify(ctx context.Context, progress func(Verification)) (Verif
 }
 
 // Lease is Ready with the promise that a Hither started for another command stays until stop is called. Gone is closed
-// when it ended all the same.
+// when it ended all the same. Until then, what our children work on may be read there; see projects.
 func (c *client) Lease(ctx context.Context) (ready Ready, gone <-chan struct{}, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	body, err := c.do(ctx, http.MethodGet, "/lease", nil)
+	body, err := c.do(ctx, http.MethodGet, "/lease", url.Values{"pid": {strconv.Itoa(os.Getpid())}})
 	if err != nil {
 		cancel()
 		return Ready{}, nil, nil, err

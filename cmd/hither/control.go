@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"hither/cache"
@@ -63,7 +64,7 @@ func (e *runningError) Error() string {
 //	POST /mirrors?rule=&count=&interval=&proto=   → lines of SurveyLine
 //	GET /mirrors/history      → {"history": []History}
 //	POST /choices?verb=&rule=&url=&reason=        → {"said": "a sentence"}
-//	GET /lease                → one line of Ready, then silence while either side lives
+//	GET /lease?pid=PID        → one line of Ready, then silence while either side lives; PID is of the `hither run` that asks
 //	POST /drain               → nothing, when the last lease is given back; no new ones are given
 //
 // An error is a status of 400 or more and {"error": "a sentence"}.
@@ -73,6 +74,7 @@ type control struct {
 	listener net.Listener
 	unlock   func()
 	leases   leases
+	projects *projects // told who runs behind a lease; nil: nobody wants to know. Set before Serve
 }
 
 // takeControl takes the state directory. It waits a little for a Hither that has it but is not to be reached: that one is
@@ -251,6 +253,9 @@ func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
 		return
 	}
 	defer c.leases.giveBack()
+	if pid, err := strconv.Atoi(r.FormValue("pid")); err == nil && c.projects != nil {
+		defer c.projects.enter(pid)()
+	}
 	_ = json.NewEncoder(w).Encode(ready)
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()

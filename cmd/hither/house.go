@@ -14,6 +14,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/fetch"
 	"hither/forward/measure"
+	"hither/forward/prefetch"
 	"hither/forward/transport"
 	"hither/rules"
 )
@@ -27,6 +28,7 @@ type house struct {
 	board    *measure.Board
 	rounds   *measure.Rounds // has the budgets that surveys are charged to
 	ledger   *ledger
+	ahead    *prefetch.Prefetcher
 	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
 
 	turns  turns
@@ -40,6 +42,7 @@ func (h *house) Status(ctx context.Context) (Status, error) {
 	s := h.ledger.snapshot()
 	s.Rules = h.book.Problem()
 	s.Upstreams = h.upstreams()
+	s.Prefetch = h.ahead.Report()
 	var err error
 	s.Cache, err = h.store.Usage(ctx)
 	return s, err

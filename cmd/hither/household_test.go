@@ -81,6 +81,7 @@ func (h *household) start(log *slog.Logger) {
 	h.ledger, h.board = newLedger(), new(measure.Board)
 	out := &network{follow: h, bearer: h}
 	h.fetcher = newFetcher(h.settings, h.store, tallied{h.board, h.ledger}, out, h.ledger, log)
+	h.ahead = newPrefetcher(h.settings, h.book.now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
 		Rules: h.book.now, Fetch: h.ledger.saving(h.fetcher.Fetch), Pass: h, Self: h.self.host, Done: h.ledger.served, ID: "test",
 		Console: welcome(h.self, &trust{}, h.book.now),

@@ -63,6 +63,17 @@ func (l *ledger) saving(next fetcher) fetcher {
 	}
 }
 
+// again is told of what was answered without fetch.Fetcher, because it lay ready; it does what happens when fetch answers.
+func (l *ledger) again(f *fetch.Fetcher) func(fetch.Request, fetch.Report) {
+	return func(req fetch.Request, r fetch.Report) {
+		f.Trace.Asked(req)
+		f.Trace.Answered(req, r)
+		l.mu.Lock()
+		l.status.TimeSaved += r.Saved
+		l.mu.Unlock()
+	}
+}
+
 // answered implements fetch.Trace.
 func (l *ledger) answered(_ fetch.Request, r fetch.Report) {
 	l.mu.Lock()

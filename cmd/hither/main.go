@@ -118,7 +118,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	root.PersistentFlags().String("config", "", "configuration file, instead of HITHER_CONFIG or your own config.toml")
 	addFlags(root.PersistentFlags(), func(k key) bool { return k.wide })
-	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.config(), a.version())
+	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.warm(), a.config(), a.version())
 	return root
 }
 

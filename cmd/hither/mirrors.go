@@ -193,7 +193,9 @@ func (m *measurer) prepare() error {
 	if m.book, err = openRulebook(m.app.settings, log); err != nil {
 		return err
 	}
-	if m.out, err = newNetwork(m.app.settings, nil, log); err != nil {
+	alone := m.app.settings
+	alone.State = "" // what is kept there of connections is the running Hither's
+	if m.out, err = newNetwork(alone, nil, m.book.offersH3, log); err != nil {
 		return err
 	}
 	m.alone = &surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses)}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,8 @@ type network struct {
 	single func(proto string) (http.RoundTripper, func(), error) // for measuring: each request on a connection of its own
 }
 
-func newNetwork(s Settings, self self, log *slog.Logger) (*network, error) {
+// newNetwork is told which upstreams offer HTTP/3 although they may not say so.
+func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slog.Logger) (*network, error) {
 	roots, err := transport.Roots(s.CAFiles...)
 	if err != nil {
 		return nil, err
@@ -44,6 +46,10 @@ func newNetwork(s Settings, self self, log *slog.Logger) (*network, error) {
 	config := transport.Config{
 		Dial: n.dialer.DialContext, Datagrams: n.dialer.Datagrams, Proxy: n.dialer.PlainProxy, RootCAs: roots,
 		UserAgent: "hither/" + version() + " (registry accelerator on a developer's machine)",
+		Offers:    offersH3, HTTPS: names.LookupHTTPS, Log: log,
+	}
+	if s.State != "" {
+		config.Sessions = filepath.Join(s.State, "sessions.json")
 	}
 	n.pool, n.single = transport.New(config), config.Single
 	n.follow = &transport.Follow{Next: n.pool}
@@ -54,7 +60,7 @@ func newNetwork(s Settings, self self, log *slog.Logger) (*network, error) {
 // prober measures upstreams, by the same ways out as traffic.
 func (n *network) prober() *measure.Prober { return &measure.Prober{Single: n.single} }
 
-func (n *network) close() { n.pool.CloseIdleConnections() }
+func (n *network) close() { n.pool.Close() }
 
 // upstreamProxy reads the setting. Ourselves as our own upstream would be a loop, and is what an environment made by
 // `hither env` looks like.

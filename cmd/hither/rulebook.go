@@ -9,8 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +75,27 @@ func (b *rulebook) load() (*rules.Set, error) {
 
 // now is the set in force.
 func (b *rulebook) now() *rules.Set { return b.set.Load() }
+
+// offersH3 says whether a rule tells that an upstream speaks HTTP/3; host is as in its URL.
+func (b *rulebook) offersH3(host string) bool {
+	on := func(base string) bool {
+		u, err := url.Parse(base)
+		return err == nil && (u.Host == host || u.Hostname() == host)
+	}
+	for _, r := range b.now().Rules() {
+		for _, h := range r.Hosts {
+			if slices.Contains(h.Offers, "h3") && slices.ContainsFunc(h.Origin, on) {
+				return true
+			}
+		}
+		for _, m := range r.Mirrors {
+			if slices.Contains(m.Offers, "h3") && on(m.URL) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // Problem is what is wrong with the files as they are now; empty: nothing.
 func (b *rulebook) Problem() string {

@@ -118,13 +118,14 @@ func (a *app) join(ctx context.Context, log *slog.Logger, signals <-chan os.Sign
 // startOwn starts a Hither in this process. If the usual port has an owner, any free one will do: only the command
 // will know it.
 func (a *app) startOwn(ctx context.Context, log *slog.Logger, signals <-chan os.Signal) (session, error) {
-	s, err := a.startWith(ctx, a.settings, log, signals)
+	own := a.settings
+	own.Runner = os.Getpid()
+	s, err := a.startWith(ctx, own, log, signals)
 	var taken *portTaken
 	if !errors.As(err, &taken) || a.settings.From["listen"] != "default" {
 		return s, err
 	}
 	log.Info("the usual port is taken, using any other", "by", taken.owner())
-	own := a.settings
 	own.Listen = []string{"127.0.0.1:0"}
 	return a.startWith(ctx, own, log, signals)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hither/cache"
+	"hither/cache/hot"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -43,12 +44,13 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 		return err
 	}
 	s.tellUnknownRules(book.now(), log)
-	store, err := openStore(s, log)
+	kept, err := openStore(s, log)
 	if err != nil {
 		return err
 	}
+	store := hot.New(kept, hotMemory)
 	defer store.Close()
-	out, err := newNetwork(s, self, log)
+	out, err := newNetwork(s, self, book.offersH3, log)
 	if err != nil {
 		return err
 	}
@@ -57,19 +59,16 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	if err != nil {
 		return err
 	}
-
-	ledger := newLedger()
-	board := new(measure.Board)
-	rounds := &measure.Rounds{
-		Prober: out.prober(), Board: tallied{board, ledger}, Targets: func() [][]measure.Target { return targetsOfAll(book.now()) },
-	}
-	kept := &scores{State: s.State, Board: board, Rounds: rounds, Log: log}
-	kept.load()
-	fetcher := newFetcher(s, store, noticing{tallied{board, ledger}, rounds.Used}, out, ledger, log)
+	clients := newProjects(s)
+	control.projects = clients
+	h := &house{settings: s, self: self, book: book, store: store, ledger: newLedger(), probe: out.prober().Probe}
+	scores := h.measure(out, log)
+	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
+	h.ahead = newPrefetcher(s, book.now, fetcher, clients.of, &kindling{Connect: out.pool.Warm, Board: h.board}, log)
 	doors := &forward.Server{
-		Rules: book.now, Fetch: ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
-		Console: welcome(self, trust, book.now), Log: log, Done: ledger.served, ID: instance(),
+		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
+		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), ID: instance(),
 	}
 	here := Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: self.addresses(), CA: trust.File(), Upstream: s.UpstreamProxy,
@@ -77,14 +76,26 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	work, ctx := errgroup.WithContext(ctx)
 	openDoors(ctx, work, doors, listeners)
 	work.Go(func() error { return book.watch(ctx, trust.extend) })
-	work.Go(func() error { return kept.run(ctx) })
-	work.Go(func() error { return untilEnd(ctx, rounds.Run) })
-	work.Go(func() error { return watchNetwork(ctx, board, rounds, out, log) })
-	work.Go(func() error {
-		h := &house{settings: s, self: self, book: book, store: store, board: board, rounds: rounds, ledger: ledger, probe: out.prober().Probe}
-		return control.Serve(ctx, h, here, ready)
-	})
+	work.Go(func() error { return scores.run(ctx) })
+	work.Go(func() error { return untilEnd(ctx, h.rounds.Run) })
+	work.Go(func() error { return h.ahead.Run(ctx) })
+	work.Go(func() error { return watchNetwork(ctx, h.board, h.rounds, out, log) })
+	work.Go(func() error { return control.Serve(ctx, h, here, ready) })
 	return work.Wait()
+}
+
+// hotMemory is for small things that clients ask for again and again, in bytes.
+const hotMemory = 32 << 20
+
+// measure begins with what was measured before this start.
+func (h *house) measure(out *network, log *slog.Logger) *scores {
+	h.board = new(measure.Board)
+	h.rounds = &measure.Rounds{
+		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return targetsOfAll(h.book.now()) },
+	}
+	kept := &scores{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
+	kept.load()
+	return kept
 }
 
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.

@@ -36,6 +36,11 @@ type Settings struct {
 
 	TrustOneMirror []string // names of rules in which one mirror may say what a tag means while the origin is silent
 
+	// ReadProjects lets the projects of all the user's programs be read; see projects.
+	ReadProjects bool
+	// Runner is the process of the `hither run` that this Hither is started for; 0: it is for everybody. No source sets it.
+	Runner int
+
 	Config string            // the file that was read; it need not exist
 	From   map[string]string // where each key's value comes from: "default", "FILE:LINE", "HITHER_LISTEN", "--listen"
 }

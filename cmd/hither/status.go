@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/prefetch"
 
 	"github.com/spf13/cobra"
 )
@@ -51,6 +52,9 @@ func (a *app) printStatus(s Status) {
 	if h := s.Hedges; h.Hedges > 0 {
 		fmt.Fprintf(w, "Asked twice\t%s, because the first source was late; the second one was faster for %d\n", count(h.Hedges, "request"), h.Won)
 	}
+	if text := describeAhead(s.Prefetch); text != "" {
+		fmt.Fprintf(w, "Asked ahead\t%s\n", text)
+	}
 	fmt.Fprintf(w, "Cache\t%s\n", describeUsage(s.Cache))
 	w.Flush()
 	a.printUpstreams(s.Upstreams)
@@ -60,6 +64,25 @@ func (a *app) printStatus(s Status) {
 		}
 		fmt.Fprintf(a.out, "  %s ago  %s  %s\n", rough(s.Now.Sub(failure.When)), failure.URL, failure.Err)
 	}
+}
+
+// describeAhead sums up what was fetched before a client asked for it; empty: nothing was.
+func describeAhead(lines []prefetch.Line) string {
+	var ahead, used, wasted, waiting int
+	var usedBytes, wastedBytes int64
+	for _, l := range lines {
+		ahead, used, wasted, waiting = ahead+l.Ahead, used+l.Used, wasted+l.Wasted, waiting+l.Waiting
+		usedBytes, wastedBytes = usedBytes+l.UsedBytes, wastedBytes+l.WastedBytes
+	}
+	if ahead == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s; clients then asked for %d (%s), and not for %d (%s)",
+		count(int64(ahead), "object"), used, Bytes(usedBytes), wasted, Bytes(wastedBytes))
+	if waiting > 0 {
+		text += fmt.Sprintf("; %d wait", waiting)
+	}
+	return text
 }
 
 // countStates lists only what happened.

@@ -6,6 +6,7 @@ import (
 	"hither/cache"
 	"hither/forward/fetch"
 	"hither/forward/measure"
+	"hither/forward/prefetch"
 )
 
 // Ready tells others where a running Hither is. It is what STATE/hither.json holds while it runs, what `hither up --json`
@@ -26,16 +27,17 @@ type Ready struct {
 type Status struct {
 	Ready     Ready                 `json:"ready"`
 	Now       time.Time             `json:"now"`
-	Requests  map[fetch.State]int64 `json:"requests"`   // of clients, answered, by the part the cache took
-	Passed    int64                 `json:"passed"`     // requests to hosts in a rule that were sent to the origin as they came
-	Tunnels   int64                 `json:"tunnels"`    // connections to hosts in no rule, and plain requests to them
-	Failures  int64                 `json:"failures"`   // requests that ended with our own 5xx, or broke; they are counted here alone
-	Served    int64                 `json:"served"`     // bytes sent to clients
-	Saved     int64                 `json:"saved"`      // of these, bytes that did not have to be fetched
-	TimeSaved time.Duration         `json:"time_saved"` // what fetching those had taken before
-	Fetched   int64                 `json:"fetched"`    // bytes of bodies that upstreams sent us
-	Extra     int64                 `json:"extra"`      // of these, bytes of probes, of sources that others outran, and of parts that came twice
-	Hedges    measure.Hedges        `json:"hedges"`     // sources that were asked because another was late
+	Requests  map[fetch.State]int64 `json:"requests"`           // of clients, answered, by the part the cache took
+	Passed    int64                 `json:"passed"`             // requests to hosts in a rule that were sent to the origin as they came
+	Tunnels   int64                 `json:"tunnels"`            // connections to hosts in no rule, and plain requests to them
+	Failures  int64                 `json:"failures"`           // requests that ended with our own 5xx, or broke; they are counted here alone
+	Served    int64                 `json:"served"`             // bytes sent to clients
+	Saved     int64                 `json:"saved"`              // of these, bytes that did not have to be fetched
+	TimeSaved time.Duration         `json:"time_saved"`         // what fetching those had taken before
+	Fetched   int64                 `json:"fetched"`            // bytes of bodies that upstreams sent us
+	Extra     int64                 `json:"extra"`              // of these, bytes of probes, of sources that others outran, and of parts that came twice
+	Hedges    measure.Hedges        `json:"hedges"`             // sources that were asked because another was late
+	Prefetch  []prefetch.Line       `json:"prefetch,omitempty"` // what was fetched ahead of clients, by rule and reason, and what became of it
 	Cache     cache.Usage           `json:"cache"`
 	Upstreams []Upstream            `json:"upstreams,omitempty"` // by rule, then the good ones, fast before slow
 	Errors    []Failure             `json:"errors,omitempty"`    // the last ones, newest first; at most 20

@@ -138,7 +138,15 @@ func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, re
 	if err := os.WriteFile(r.CA, mustRoot("Hither Root"), 0o600); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { f.asked.Add(1); fmt.Fprint(w, "through hither") })}
+	c.projects = newProjects(s)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.asked.Add(1)
+		if r.URL.Path == "/where" {
+			fmt.Fprint(w, "you work in "+where(c.projects, r))
+			return
+		}
+		fmt.Fprint(w, "through hither")
+	})}
 	defer server.Close()
 	for _, l := range listeners {
 		r.Proxy = append(r.Proxy, l.Addr().String())

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+
+	"hither/forward/fetch"
+	"hither/forward/prefetch"
+	"hither/rules"
+)
+
+// walks are the ecosystems whose clients are known to walk step by step, by the word that rule files use.
+func walks() map[string]func(prefetch.Start) prefetch.Walk {
+	return map[string]func(prefetch.Start) prefetch.Walk{"go": prefetch.NewGo, "npm": prefetch.NewNPM, "oci": prefetch.NewOCI}
+}
+
+// newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.
+func newPrefetcher(
+	s Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling, log *slog.Logger,
+) *prefetch.Prefetcher {
+	p := &prefetch.Prefetcher{
+		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log,
+		Recall: &prefetch.Recall{Path: filepath.Join(s.State, "successors.json")},
+	}
+	told := f.Trace
+	f.Trace = fetch.Trace{
+		Asked: func(req fetch.Request) {
+			p.Asked(req)
+			k.light(req.Rule)
+		},
+		Answered: func(req fetch.Request, r fetch.Report) {
+			told.Answered(req, r)
+			p.Answered(req, r)
+		},
+		Filled: func(r fetch.Report) {
+			told.Filled(r)
+			p.Filled(r)
+		},
+	}
+	return p
+}

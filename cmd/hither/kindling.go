@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+// kindling connects to the sources that a client's next requests will go to, at its first: TCP and TLS take three round
+// trips, and registries have hosts that are not asked before the second round, such as a checksum database. The connections
+// are let go when nothing uses them.
+type kindling struct {
+	Connect func(ctx context.Context, base string, lanes int) error // transport.Pool.Warm
+	Board   *measure.Board                                          // says which mirror leads
+
+	mu   sync.Mutex
+	last map[string]time.Time // of each rule
+}
+
+const (
+	// kindleEvery is less than the time for which an idle connection stays.
+	kindleEvery = time.Minute
+	// kindleWait bounds one attempt.
+	kindleWait = 10 * time.Second
+	// kindleMost bounds the sources of one rule.
+	kindleMost = 4
+)
+
+// light is told of each request of a client. It does not wait for anything.
+func (k *kindling) light(r *rules.Rule) {
+	if k == nil || !k.due(r.Name) {
+		return
+	}
+	for _, base := range k.sources(r) {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), kindleWait) //nolint:forbidigo // it outlives the request that it is for
+			defer cancel()
+			_ = k.Connect(ctx, base, 0) // the request itself will tell
+		}()
+	}
+}
+
+func (k *kindling) due(rule string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if now.Sub(k.last[rule]) < kindleEvery {
+		return false
+	}
+	if k.last == nil {
+		k.last = make(map[string]time.Time)
+	}
+	k.last[rule] = now
+	return true
+}
+
+// sources are the origins of a rule's hosts, of each the first, and the mirror that leads.
+func (k *kindling) sources(r *rules.Rule) (bases []string) {
+	var mirrors []string
+	for _, h := range r.Hosts {
+		if len(bases) < kindleMost-1 && len(h.Origin) > 0 {
+			bases = append(bases, h.Origin[0])
+		}
+	}
+	for _, m := range r.Mirrors {
+		if m.Off == "" {
+			mirrors = append(mirrors, m.URL)
+		}
+	}
+	if places := k.Board.Rank(mirrors, measure.Object{}); len(places) > 0 && places[0].Requests > 0 && places[0].State == measure.Good {
+		bases = append(bases, places[0].Base)
+	}
+	return bases
+}

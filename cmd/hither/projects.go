@@ -1,0 +1,150 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"hither/forward/fetch"
+	"hither/forward/peer"
+	"hither/forward/prefetch"
+)
+
+// Bounds of what is remembered of clients.
+const (
+	projectsKept = 1024        // connections
+	projectsWait = time.Minute // how long an answer stands: a connection may be handed on, and its process may go elsewhere
+)
+
+// projects tells where a client works, so that what its project needs can be fetched ahead. It looks at nobody's process
+// unless the user allowed it: for all of the user's programs with read-projects, else for those that `hither run` started,
+// while it runs. What it learns stays in memory. Its methods may be called at the same time.
+type projects struct {
+	All bool                                                // the setting read-projects
+	Of  func(from, to netip.AddrPort) (peer.Process, error) // nil: peer.Of
+	Now func() time.Time                                    // nil: time.Now
+
+	mu    sync.Mutex
+	runs  map[int]int // how many leases a `hither run` has, by its process
+	seen  map[connectionEnds]*sighting
+	order []connectionEnds // of seen, oldest first
+}
+
+// newProjects allows what the settings do.
+func newProjects(s Settings) *projects {
+	p := &projects{All: s.ReadProjects}
+	p.enter(s.Runner) // it ends when this Hither does
+	return p
+}
+
+// connectionEnds tells connections apart; a port may soon belong to another, whose Gone is another.
+type connectionEnds struct {
+	from, to netip.AddrPort
+	gone     <-chan struct{}
+}
+
+// sighting is who was seen at the other end.
+type sighting struct {
+	process peer.Process
+	ok      bool
+	until   time.Time
+}
+
+// enter lets the projects of all processes below pid be read until leave is called. Numbers that no `hither run` can have
+// change nothing: everything is below the first process.
+func (p *projects) enter(pid int) (leave func()) {
+	if pid <= 1 {
+		return func() {}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.runs == nil {
+		p.runs = map[int]int{}
+	}
+	p.runs[pid]++
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.runs[pid]--; p.runs[pid] == 0 {
+			delete(p.runs, pid)
+		}
+	})
+}
+
+// of is prefetch.Prefetcher's Project: where the client works and how it was called. ok is false if that is not known, or
+// not allowed. It may take some milliseconds.
+func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
+	if !p.mayLook() || !c.From.IsValid() || !c.To.IsValid() {
+		return at, false
+	}
+	process, ok := p.look(connectionEnds{c.From, c.To, c.Gone})
+	if !ok || !p.allows(process) {
+		return at, false
+	}
+	return prefetch.Place{Dir: process.Dir, Args: slices.Clone(process.Args), Private: process.Private}, true
+}
+
+// mayLook says whether any process may be looked at.
+func (p *projects) mayLook() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.All || len(p.runs) > 0
+}
+
+// allows is asked anew for each answer, since leases end. Our own connections are nobody's project.
+func (p *projects) allows(process peer.Process) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if process.PID == os.Getpid() {
+		return false
+	}
+	return p.All || slices.ContainsFunc(process.Parents, func(pid int) bool { return p.runs[pid] > 0 })
+}
+
+// look asks the system, unless it did lately. Nothing is locked meanwhile; two may ask for the same.
+func (p *projects) look(ends connectionEnds) (peer.Process, bool) {
+	if s := p.known(ends); s != nil {
+		return s.process, s.ok
+	}
+	of := p.Of
+	if of == nil {
+		of = peer.Of
+	}
+	process, err := of(ends.from, ends.to)
+	p.keep(ends, &sighting{process, err == nil, p.now().Add(projectsWait)})
+	return process, err == nil
+}
+
+func (p *projects) known(ends connectionEnds) *sighting {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.seen[ends]; s != nil && p.now().Before(s.until) {
+		return s
+	}
+	return nil
+}
+
+func (p *projects) keep(ends connectionEnds, s *sighting) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen == nil {
+		p.seen = map[connectionEnds]*sighting{}
+	}
+	if p.seen[ends] == nil {
+		p.order = append(p.order, ends)
+	}
+	p.seen[ends] = s
+	for len(p.order) > projectsKept || len(p.order) > 0 && !p.now().Before(p.seen[p.order[0]].until) {
+		delete(p.seen, p.order[0])
+		p.order = p.order[1:]
+	}
+}
+
+func (p *projects) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}

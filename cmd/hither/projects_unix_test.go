@@ -1,0 +1,132 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/forward/fetch"
+	"hither/forward/peer"
+)
+
+// where is what projects tell of the client of a request; a dash: nothing.
+func where(p *projects, r *http.Request) string {
+	to, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	at, ok := p.of(fetch.Client{From: netip.MustParseAddrPort(r.RemoteAddr), To: netip.MustParseAddrPort(to.String())})
+	if !ok {
+		return "-"
+	}
+	return at.Dir + " with " + filepath.Base(at.Args[0]) + "."
+}
+
+// TestProjectsAreReadOnlyIfTheUserAllowsIt has real clients, whose processes the system is asked for.
+func TestProjectsAreReadOnlyIfTheUserAllowsIt(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the system need not tell")
+	}
+	w := newWorld(t)
+	ask := func(proxy string) string {
+		c := exec.Command("curl", "-s", "-x", proxy, "http://example.invalid/where")
+		c.Dir = w.home
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	ready, stop := w.up()
+	same(t, "nobody allowed it", ask(ready.Proxy[0]), "you work in -")
+	run := w.program("run", "--", "sh", "-c", "curl -s http://example.invalid/where; read x; exit 3")
+	here, _ := os.Getwd()
+	run.waitFor("you work in " + here + " with curl.")
+	same(t, "somebody else beside it", ask(ready.Proxy[0]), "you work in -")
+	run.stdin.Close()
+	same(t, "run", run.status(), 3)
+	stop()
+	own := w.program("run", "--listen", "127.0.0.1:0", "--", "sh", "-c", "curl -s http://example.invalid/where; echo; echo $http_proxy; read x")
+	own.waitFor("you work in " + here + " with curl.\n")
+	line, _ := own.stdout.ReadString('\n')
+	same(t, "somebody else at the Hither of a run", ask(strings.TrimSpace(line)), "you work in -")
+	own.stdin.Close()
+	own.status()
+	all := w.program("up", "--listen", "127.0.0.1:0", "--read-projects")
+	all.waitFor("One command")
+	there, err := newClient(w.state()).Ready(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "with the switch", ask(there.Proxy[0]), "you work in "+w.home+" with curl.")
+}
+
+// client is a connection of the false system.
+func aClient(port uint16) fetch.Client {
+	return fetch.Client{From: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), To: netip.MustParseAddrPort("127.0.0.1:7890")}
+}
+
+func TestALeaseAllowsWhatIsBelowIt(t *testing.T) {
+	asked := 0
+	p := &projects{Of: func(from, _ netip.AddrPort) (peer.Process, error) {
+		asked++
+		switch from.Port() {
+		case 1:
+			return peer.Process{PID: 30, Parents: []int{20, 10, 1}, Dir: "/run", Args: []string{"npm"}}, nil
+		case 2:
+			return peer.Process{PID: 31, Parents: []int{11, 1}, Dir: "/other"}, nil
+		case 3:
+			return peer.Process{PID: os.Getpid(), Parents: []int{10}, Dir: "/self"}, nil
+		}
+		return peer.Process{}, errors.New("gone")
+	}}
+	dirs := func() (out string) {
+		for port := range uint16(5) {
+			at, _ := p.of(aClient(port))
+			out += at.Dir + ";"
+		}
+		return out
+	}
+	same(t, "before", dirs(), ";;;;;")
+	same(t, "questions before", asked, 0)
+	leave, leave2, none := p.enter(10), p.enter(10), p.enter(1)
+	same(t, "with two leases", dirs(), ";/run;;;;")
+	leave()
+	leave()
+	none()
+	same(t, "with one", dirs(), ";/run;;;;")
+	leave2()
+	same(t, "after", dirs(), ";;;;;")
+	p.All = true
+	same(t, "with the switch", dirs(), ";/run;/other;;;")
+	same(t, "questions", asked, 5)
+}
+
+func TestClientsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) { asked++; return peer.Process{Dir: "/"}, nil }}
+		p.of(aClient(1))
+		p.of(aClient(1))
+		same(t, "asked again at once", asked, 1)
+		time.Sleep(projectsWait) //nolint:forbidigo // the bubble's clock
+		p.of(aClient(1))
+		same(t, "asked again later", asked, 2)
+		for port := range uint16(3 * projectsKept) {
+			p.of(aClient(port))
+		}
+		same(t, "kept", len(p.seen), projectsKept)
+		same(t, "in order", len(p.order), projectsKept)
+		time.Sleep(projectsWait) //nolint:forbidigo // the bubble's clock
+		p.of(aClient(1))
+		same(t, "kept later", len(p.seen), 1)
+	})
+}

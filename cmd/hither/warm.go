@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// warmFlags are what the command line says of a warming.
+type warmFlags struct {
+	platforms        []string
+	dry, json, quiet bool
+}
+
+func (a *app) warm() *cobra.Command {
+	var f warmFlags
+	c := &cobra.Command{
+		Use:   "warm [flags] [FILE|DIR|IMAGE]…",
+		Short: "Fetch ahead all that a project's lock files, go.mod and Dockerfiles name",
+		Long: "Fetch into the cache what a build will ask for: the modules of go.mod and go.sum, the packages of a lock file of npm,\n" +
+			"pnpm, yarn or bun, the images of a Dockerfile's FROM lines, and images by name. A directory stands for all of these in\n" +
+			"it; without an argument it is the current one. The files are only read, and nothing of them is run.\n\n" +
+			"The Hither that is up does the work, else one that is started for it and ends with it. Everything comes in parallel and\n" +
+			"is verified like what any client asks for. What is here already is not fetched again, so a command that was stopped\n" +
+			"goes on where it was when it is given again. What is private, or of a host in no rule, is left out and counted.\n\n" +
+			warmHelp(),
+		Example: "  hither warm\n  hither warm package-lock.json\n  hither warm --platform linux/amd64 --platform linux/arm64 nginx:1.27\n" +
+			"  hither warm --dry-run ../service Dockerfile",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.runWarm(c, f, args)
+		},
+	}
+	c.Flags().StringSliceVar(&f.platforms, "platform", []string{defaultPlatform()}, "of images, OS/ARCH or OS/ARCH/VARIANT; may be given several times")
+	c.Flags().BoolVar(&f.dry, "dry-run", false, "fetch nothing: list what is not here yet")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary, only what failed")
+	addJSONFlag(c, &f.json)
+	addFlags(c.Flags(), func(k key) bool { return !k.wide }) // for a Hither that is started for it
+	return c
+}
+
+// warmHelp documents what programs rely on.
+func warmHelp() string {
+	return "--json prints one object when all is done: schema (1), objects, already, fetched, skipped, failed, bytes,\n" +
+		"fetched_bytes, sources, took_ms, interrupted; with --dry-run also missing. Objects, already and fetched are counts, bytes\n" +
+		"is what is here of these objects, skipped has counts by reason, sources has bytes by who sent them, and each of failed\n" +
+		"has url, error and next. Fields may be added; one that comes to mean something else raises schema.\n\n" +
+		"Exit status: 0 all is here, 1 something failed (the rest is here), 2 wrong command line, 130 stopped by Ctrl-C."
+}
+
+// runWarm reads the arguments before anything is started, so that a wrong one costs no time.
+func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
+	chosen, err := parsePlatforms(f.platforms)
+	if err != nil {
+		return usageError(c, err)
+	}
+	wants, err := warmReader{Dir: a.dir, Platforms: chosen}.read(args)
+	if wrong := (*warmArgument)(nil); errors.As(err, &wrong) {
+		return usageError(c, err)
+	}
+	if err != nil {
+		return err
+	}
+	screen := &warmScreen{out: a.err}
+	log, file, err := openLog(a.settings, screen)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, stopSignals()...)
+	defer signal.Stop(signals)
+	s, err := a.join(c.Context(), log, signals)
+	if err != nil {
+		return err
+	}
+	err = a.warmThrough(c.Context(), s, f, wants, a.newWarmProgress(screen, f), signals)
+	if err2 := s.end(signals); err2 != nil {
+		log.Warn(err2.Error())
+	}
+	return err
+}
+
+// warmThrough has a Hither fetch the wants, and says what came of it.
+func (a *app) warmThrough(ctx context.Context, s session, f warmFlags, wants []warmWant, show *warmProgress, signals <-chan os.Signal) error {
+	if s.PID == os.Getpid() && a.settings.Cache == "off" && !f.dry {
+		return fmt.Errorf("%s: cache = off: nothing would stay when this command ends; leave that out, or warm a Hither that is up", a.settings.From["cache"])
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var watching sync.WaitGroup
+	ended := make(chan struct{})
+	watching.Go(func() { stopEarly(s.gone, signals, ended, stop) })
+	control := newClient(a.settings.State)
+	w := &warmer{
+		Proxy: s.Proxy[0], Agent: "hither-warm/" + version(), Why: control.Why, Private: a.settings.Private, Dry: f.dry,
+		Tally: &warmTally{Began: time.Now()}, Pauses: []time.Duration{time.Second, 4 * time.Second},
+	}
+	defer w.close()
+	watching.Go(func() { show.run(w.Tally.stand, ended) })
+	w.run(ctx, wants)
+	close(ended)
+	watching.Wait()
+	return a.reportWarm(w.Tally.report(), f, context.Cause(ctx))
+}
+
+// stopped is the cause of an end that the user wants.
+type stopped struct{ signal os.Signal }
+
+// Error names the signal.
+func (s *stopped) Error() string { return "stopped by a signal (" + s.signal.String() + ")" }
+
+// status is 128 and the signal, as shells have it.
+func (s *stopped) status() int {
+	if n, ok := s.signal.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return 128 + int(syscall.SIGINT)
+}
+
+var errGone = errors.New("Hither ended meanwhile")
+
+// stopEarly ends the work at the first signal, or when Hither goes away.
+func stopEarly(gone <-chan struct{}, signals <-chan os.Signal, ended <-chan struct{}, stop context.CancelCauseFunc) {
+	select {
+	case sig := <-signals:
+		stop(&stopped{sig})
+	case <-gone:
+		stop(errGone)
+	case <-ended:
+	}
+}
+
+// reportWarm prints the outcome and turns it into an exit status.
+func (a *app) reportWarm(r WarmReport, f warmFlags, cause error) error {
+	r.Interrupted = cause != nil
+	switch {
+	case f.json:
+		if err := a.printJSON(r); err != nil {
+			return err
+		}
+	case f.dry:
+		a.printMissing(r)
+	case !f.quiet:
+		fmt.Fprintln(a.out, strings.Join(r.sentences(), "\n"))
+	}
+	if !f.json {
+		printWarmFailures(a.err, r)
+	}
+	var end *stopped
+	switch {
+	case errors.As(cause, &end):
+		return &exitError{Status: end.status(), Err: fmt.Errorf("%w: %d of %s are here, and the same command goes on from there", cause, r.here(), count(int64(r.Objects), "object"))}
+	case cause != nil:
+		return fmt.Errorf("%w: %d of %s are here; look at its log, then give the same command again", cause, r.here(), count(int64(r.Objects), "object"))
+	case len(r.Failed) > 0 && f.json:
+		return &exitError{Status: exitFailed}
+	case len(r.Failed) > 0:
+		return fmt.Errorf("%d of %s failed, the rest is here: give the same command again, it fetches only what is missing", len(r.Failed), count(int64(r.Objects), "object"))
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hither/rules"
+)
+
+// warmer has a running Hither fetch things. It asks as any client does, by the proxy's door, so that all is verified and
+// kept as it would be for one; the bytes are dropped here. Set it up once; run may be called once.
+type warmer struct {
+	Proxy   string                                                   // HOST:PORT of Hither
+	Agent   string                                                   // User-Agent
+	Why     func(ctx context.Context, u string) (Explanation, error) // what Hither says of a URL
+	Private []string                                                 // patterns of this shell, which the Hither that is up may not know
+	Dry     bool                                                     // fetch nothing
+	Pauses  []time.Duration                                          // before each further try of an object
+	Tally   *warmTally
+
+	queue warmQueue
+	once  sync.Once
+	http  *http.Transport
+
+	mu   sync.Mutex
+	came []warmWant // what was fetched, to look at in the end
+}
+
+// run works through wants and what they lead to. What fails does not end the others; the tally has it all. It returns
+// early only if ctx ends.
+func (w *warmer) run(ctx context.Context, wants []warmWant) {
+	w.queue.onFresh = w.Tally.expect
+	w.queue.run(ctx, wants, w.work)
+	w.recheck(ctx)
+}
+
+// work takes one want a step further.
+func (w *warmer) work(ctx context.Context, want warmWant) {
+	if want.looked {
+		w.fetch(ctx, want)
+		return
+	}
+	want.looked = true
+	e, err := w.Why(ctx, want.URL)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		w.Tally.fail(want, &warmError{says: err.Error(), next: "look with `hither status`, and give the same command again"})
+	case e.Rule == nil:
+		w.leaveOut(want, skipNoRule, "no rule speaks of it: fetch it without Hither, or add a rule file for its host")
+	case e.Private != "" || w.private(want, e):
+		w.leaveOut(want, skipPrivate, "it is private, and what is private is not kept: leave it out")
+	case rules.Keep(e.Rule.Keep) == rules.Never:
+		w.leaveOut(want, skipNever, "its rule keeps nothing of this kind: leave it out")
+	case want.More == nil && isHere(want, e):
+		w.Tally.already(want, e.Cached.Size)
+	case w.Dry && (want.More == nil || !e.Present):
+		w.Tally.miss(want)
+	case want.Bulk:
+		w.queue.later(want)
+	default:
+		w.fetch(ctx, want)
+	}
+}
+
+// isHere says whether its client would get it without a word to anybody outside.
+func isHere(want warmWant, e Explanation) bool {
+	switch {
+	case e.Cached == nil || !e.Present:
+		return false
+	case want.Claim != "":
+		return e.Cached.Digest == want.Claim
+	}
+	return e.Fresh
+}
+
+// private asks the patterns of this shell: the project's names must not leave the machine because Hither was started in
+// another one.
+func (w *warmer) private(want warmWant, e Explanation) bool {
+	m := rules.Match{Subject: e.Rule.Subject, Host: &rules.Host{Name: hostOf(want.URL)}, Rule: &rules.Rule{}}
+	return m.Private(w.Private)
+}
+
+// leaveOut counts what Hither does not keep; what the user named is a failure then.
+func (w *warmer) leaveOut(want warmWant, reason, says string) {
+	if want.Named {
+		what, next, _ := strings.Cut(says, ": ")
+		w.Tally.fail(want, &warmError{says: what, next: next})
+		return
+	}
+	w.Tally.skip(want, reason)
+}
+
+// fetch asks for a want until it is here, or that is hopeless.
+func (w *warmer) fetch(ctx context.Context, want warmWant) {
+	var last *warmError
+	for try := 0; ; try++ {
+		got, err := w.ask(ctx, &want)
+		if err == nil {
+			w.take(want, got)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		last = asWarmError(err)
+		if !last.again || try == len(w.Pauses) || !pauseFor(ctx, max(w.Pauses[try], last.after)) {
+			break
+		}
+	}
+	if ctx.Err() == nil {
+		w.Tally.fail(want, last)
+	}
+}
+
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// take counts what came, and goes on with what it leads to.
+func (w *warmer) take(want warmWant, got warmAnswer) {
+	if want.More != nil {
+		more, err := want.More(got.body)
+		w.queue.add(more...)
+		if err != nil {
+			w.Tally.fail(want, asWarmError(err))
+			return
+		}
+	}
+	if got.hit {
+		w.Tally.already(want, got.size)
+		return
+	}
+	w.Tally.fetched(want, got.size, got.source)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	want.Size = got.size
+	w.came = append(w.came, want)
+}
+
+// recheck looks whether what came also stayed: with a full disk, or a cache that is smaller than the project, Hither
+// serves all of it and keeps a part.
+func (w *warmer) recheck(ctx context.Context) {
+	looks, ctx := errgroup.WithContext(ctx)
+	looks.SetLimit(warmSmall)
+	for _, want := range w.came {
+		looks.Go(func() error {
+			e, err := w.Why(ctx, want.URL)
+			if err == nil && !e.Present {
+				w.Tally.lose(want, &warmError{says: "it came, but there was no room to keep it", next: "look with `hither cache du`, and give Hither more room with cache-limit"})
+			}
+			return ctx.Err()
+		})
+	}
+	_ = looks.Wait() // stopped: then it is not known, and the next run looks anyway
+}
+
+func (w *warmer) close() {
+	if w.http != nil {
+		w.http.CloseIdleConnections()
+	}
+}
+
+// warmError is why an object is not here.
+type warmError struct {
+	says  string
+	next  string        // what the user can do
+	again bool          // another try may help
+	after time.Duration // not before this is over
+}
+
+// Error ends with the next step.
+func (e *warmError) Error() string { return e.says + "; " + e.next }
+
+// asWarmError splits a sentence of ours, reason: next step.
+func asWarmError(err error) *warmError {
+	var known *warmError
+	if errors.As(err, &known) {
+		return known
+	}
+	says, next, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		next = "look at it with its own client"
+	}
+	return &warmError{says: says, next: next}
+}
+
+// Reasons why a want is left out, as --json has them.
+const (
+	skipNoRule  = "no_rule"
+	skipPrivate = "private"
+	skipNever   = "never_kept"
+)
+
+// skipReasons are all of them with their words.
+func skipReasons() [][2]string {
+	return [][2]string{
+		{skipNoRule, "of hosts in no rule"}, {skipPrivate, "private"}, {skipNever, "of a kind that is never kept"},
+	}
+}
+
+// describeSkipped says how many objects were left out, and why; empty: none.
+func describeSkipped(skipped map[string]int) (lines []string) {
+	for _, reason := range skipReasons() {
+		switch n := skipped[reason[0]]; n {
+		case 0:
+		case 1:
+			lines = append(lines, fmt.Sprintf("1 object is %s, and was left out.", reason[1]))
+		default:
+			lines = append(lines, fmt.Sprintf("%d objects are %s, and were left out.", n, reason[1]))
+		}
+	}
+	return slices.Clip(lines)
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"hither/cache/digest"
+	"hither/forward/project"
+)
+
+const (
+	// hubHost is the registry that is meant by a name without one.
+	hubHost = "registry-1.docker.io"
+	// maxManifest bounds a manifest, in bytes, as registries do (distribution-spec, "Pushing Manifests").
+	maxManifest = 4 << 20
+	// maxLayers bounds what one manifest may name. Images of Docker end at 127 layers.
+	maxLayers = 2048
+)
+
+// Reasons of the wants of images; see project.Want.
+const (
+	whyManifest = "a manifest of an image"
+	whyConfig   = "the configuration of an image"
+	whyLayer    = "a layer of an image"
+)
+
+// imageName is a registry's name for an image: docker.io/library/nginx:1.27 is the tag 1.27 of library/nginx.
+type imageName struct {
+	Host string // to ask, perhaps with a port
+	Repo string
+	Ref  string // a tag, or a digest
+}
+
+// parseImage reads NAME[:TAG][@DIGEST] as Docker does (distribution/reference): what is before the first slash is a
+// registry if it has a dot or a port, or is localhost; a name without one is Docker Hub's.
+func parseImage(name string) (imageName, error) {
+	rest, sum, pinned := strings.Cut(name, "@")
+	i := imageName{Host: hubHost, Ref: "latest"}
+	if colon := strings.LastIndex(rest, ":"); colon > strings.LastIndex(rest, "/") {
+		rest, i.Ref = rest[:colon], rest[colon+1:]
+	}
+	if !matches(`\w[\w.-]{0,127}`, i.Ref) {
+		return imageName{}, fmt.Errorf("%q is no tag: write NAME:TAG", i.Ref)
+	}
+	if pinned {
+		d, err := digest.Parse(sum)
+		if err != nil || !d.Pins() {
+			return imageName{}, fmt.Errorf("%q is no digest: write NAME@sha256:HEX", sum)
+		}
+		i.Ref = d.String()
+	}
+	if first, inside, ok := strings.Cut(rest, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		i.Host, rest = strings.ToLower(first), inside
+	}
+	if slices.Contains([]string{"docker.io", "index.docker.io", hubHost}, i.Host) {
+		i.Host = hubHost
+		if !strings.Contains(rest, "/") {
+			rest = "library/" + rest
+		}
+	}
+	i.Repo = rest
+	const part = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	const label = `[a-z0-9](?:[a-z0-9-]*[a-z0-9])?`
+	if !matches(label+`(?:\.`+label+`)*(?::[0-9]{1,5})?`, i.Host) || !matches(part+`(?:/`+part+`)*`, rest) || len(rest) > 255 {
+		return imageName{}, fmt.Errorf("%q is no image: write NAME:TAG in small letters, as nginx:1.27", name)
+	}
+	return i, nil
+}
+
+// matches is for the whole of text.
+func matches(pattern, text string) bool {
+	return regexp.MustCompile(`\A(?:` + pattern + `)\z`).MatchString(text)
+}
+
+// want is the image's manifest, and by way of that all of it.
+func (i imageName) want(platforms []platform, named bool) warmWant {
+	w := i.manifest(i.Ref, func(body []byte) ([]warmWant, error) { return i.unfold(body, platforms) })
+	w.Named = named
+	return w
+}
+
+func (i imageName) manifest(ref string, more func([]byte) ([]warmWant, error)) warmWant {
+	return warmWant{
+		Want: project.Want{URL: "https://" + i.Host + "/v2/" + i.Repo + "/manifests/" + ref, Accept: manifestTypes(), Why: whyManifest},
+		More: more,
+	}
+}
+
+// manifestTypes is what engines ask for.
+func manifestTypes() []string {
+	return []string{
+		"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
+		"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json",
+	}
+}
+
+// descriptor points at other content (image-spec, descriptor.md).
+type descriptor struct {
+	MediaType string
+	Digest    string
+	Size      int64
+	URLs      []string // where it is if not in the registry
+	Platform  struct{ OS, Architecture, Variant string }
+}
+
+// manifest is an index or one platform's manifest; which of them, its fields tell (image-spec, manifest.md and
+// image-index.md).
+type manifest struct {
+	Manifests []descriptor
+	Config    descriptor
+	Layers    []descriptor
+	FSLayers  []json.RawMessage // Docker's first schema, from before 2016
+}
+
+func readManifest(body []byte) (manifest, error) {
+	var m manifest
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, fmt.Errorf("the manifest cannot be read (%w): is this the name of an image?", err)
+	}
+	switch {
+	case len(m.Manifests) > maxLayers || len(m.Layers) > maxLayers:
+		return m, fmt.Errorf("the manifest names more than %d parts, which no image has", maxLayers)
+	case len(m.FSLayers) > 0:
+		return m, errors.New("the image has a manifest of schema 1, which engines do not read any more: push it anew")
+	}
+	return m, nil
+}
+
+// unfold reads what a tag means: an index, of which the manifests of the wanted platforms are taken, or a manifest.
+func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error) {
+	m, err := readManifest(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Manifests) == 0 {
+		return i.parts(body)
+	}
+	var wants []warmWant
+	for _, p := range platforms {
+		d, ok := p.pick(m.Manifests)
+		if !ok {
+			return wants, fmt.Errorf("the image is not there for %s: name one with --platform of %s", p, platformsOf(m.Manifests))
+		}
+		sum, err := digest.Parse(d.Digest)
+		if err != nil || !sum.Pins() {
+			return wants, fmt.Errorf("the index names no digest for %s", p)
+		}
+		wants = append(wants, i.manifest(sum.String(), i.parts))
+	}
+	return wants, nil
+}
+
+// parts are the configuration and the layers. What is not in the registry (Windows' base layers, once) is not its to give.
+func (i imageName) parts(body []byte) ([]warmWant, error) {
+	m, err := readManifest(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Manifests) > 0 {
+		return nil, errors.New("the index leads to another index, which is no image of one platform")
+	}
+	var wants []warmWant
+	for n, d := range append([]descriptor{m.Config}, m.Layers...) {
+		sum, err := digest.Parse(d.Digest)
+		if err != nil || !sum.Pins() {
+			return nil, errors.New("the manifest names a part by something that is no digest")
+		}
+		if len(d.URLs) > 0 && strings.Contains(d.MediaType, "foreign") {
+			continue
+		}
+		w := warmWant{Size: max(0, d.Size), Want: project.Want{
+			URL: "https://" + i.Host + "/v2/" + i.Repo + "/blobs/" + sum.String(), Bulk: n > 0, Digest: sum, Why: whyLayer,
+		}}
+		if n == 0 {
+			w.Why = whyConfig
+		}
+		wants = append(wants, w)
+	}
+	return wants, nil
+}
+
+// platform is what an image runs on, in Go's words.
+type platform struct{ OS, Arch, Variant string }
+
+// defaultPlatform is the machine's in a container, which is Linux also on macOS and Windows.
+func defaultPlatform() string { return "linux/" + runtime.GOARCH }
+
+func parsePlatforms(list []string) (out []platform, err error) {
+	for _, text := range list {
+		part := strings.Split(strings.ToLower(strings.TrimSpace(text)), "/")
+		if len(part) < 2 || len(part) > 3 || slices.Contains(part, "") {
+			return nil, fmt.Errorf("--platform %q is not OS/ARCH: write it as linux/arm64", text)
+		}
+		p := platform{OS: part[0], Arch: part[1]}
+		if len(part) == 3 {
+			p.Variant = part[2]
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// String is OS/ARCH[/VARIANT].
+func (p platform) String() string { return path.Join(p.OS, p.Arch, p.Variant) }
+
+// pick takes the first that fits, as engines do. Without a variant any will do, but for 32-bit ARM the newest usual one
+// is taken if it is there.
+func (p platform) pick(list []descriptor) (descriptor, bool) {
+	wanted := []string{p.Variant}
+	if p.Variant == "" && p.Arch == "arm" {
+		wanted = []string{"v7", ""}
+	}
+	for _, variant := range wanted {
+		for _, d := range list {
+			if d.Platform.OS == p.OS && d.Platform.Architecture == p.Arch && (variant == "" || usualVariant(d) == variant) {
+				return d, true
+			}
+		}
+	}
+	return descriptor{}, false
+}
+
+// usualVariant is v8 for 64-bit ARM, of which there was only that for long.
+func usualVariant(d descriptor) string {
+	if d.Platform.Variant == "" && d.Platform.Architecture == "arm64" {
+		return "v8"
+	}
+	return d.Platform.Variant
+}
+
+// platformsOf names what an index has, for a message. What is unknown is no image: signatures, bills of material.
+func platformsOf(list []descriptor) string {
+	var names []string
+	for _, d := range list {
+		p := platform{d.Platform.OS, d.Platform.Architecture, d.Platform.Variant}
+		if name := plain(p.String()); p.OS != "unknown" && p.OS != "" && !slices.Contains(names, name) && len(names) < 20 {
+			names = append(names, name)
+		}
+	}
+	return join(names)
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// warmRedraw is between two drawings of the line on a terminal: often enough for the eye.
+	warmRedraw = 150 * time.Millisecond
+	// warmSpeak is between two lines elsewhere, where each one stays.
+	warmSpeak = 5 * time.Second
+	// warmWindow is over how long the rate is taken.
+	warmWindow = 8 * time.Second
+	// warmPatience is how long there is no guess of the end: the first seconds say little.
+	warmPatience = 2 * time.Second
+)
+
+// warmScreen is where the progress line is, and what else is written there meanwhile, as the log: the line makes way for it.
+type warmScreen struct {
+	out io.Writer
+
+	mu    sync.Mutex
+	drawn bool
+}
+
+// Write wipes the line first.
+func (s *warmScreen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipeLocked()
+	return s.out.Write(p)
+}
+
+// draw replaces the line; the empty one wipes it.
+func (s *warmScreen) draw(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipeLocked()
+	if line != "" {
+		fmt.Fprint(s.out, line)
+		s.drawn = true
+	}
+}
+
+func (s *warmScreen) wipeLocked() {
+	if s.drawn {
+		fmt.Fprint(s.out, "\r\x1b[K")
+		s.drawn = false
+	}
+}
+
+// warmProgress tells how far a warming is: on a terminal in one line that is drawn again and again, elsewhere in a line
+// every few seconds.
+type warmProgress struct {
+	screen *warmScreen
+	off    bool
+	width  func() (columns int, terminal bool)
+	ink    ink
+	now    func() time.Time
+
+	began   time.Time
+	samples []warmSample // of warmWindow, the oldest first
+}
+
+type warmSample struct {
+	when     time.Time
+	received int64
+	done     int
+}
+
+func (a *app) newWarmProgress(s *warmScreen, f warmFlags) *warmProgress {
+	p := &warmProgress{screen: s, off: f.quiet, now: time.Now}
+	p.width = func() (int, bool) {
+		columns, _, terminal := terminalSize(a.err)
+		return columns, terminal && a.env.Get("TERM") != "dumb"
+	}
+	_, terminal := p.width()
+	refused, _ := a.env.Lookup("NO_COLOR")
+	p.ink = ink{on: terminal && refused == ""}
+	return p
+}
+
+// run tells until ended is closed.
+func (p *warmProgress) run(stand func() warmStand, ended <-chan struct{}) {
+	if p.off {
+		<-ended
+		return
+	}
+	p.began = p.now()
+	_, terminal := p.width()
+	every := warmSpeak
+	if terminal {
+		every = warmRedraw
+	}
+	ticks := time.NewTicker(every)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			p.tell(stand())
+		case <-ended:
+			p.screen.draw("")
+			return
+		}
+	}
+}
+
+func (p *warmProgress) tell(s warmStand) {
+	s.Source = strings.TrimPrefix(strings.TrimPrefix(s.Source, "https://"), "http://")
+	rate, left := p.measure(s)
+	columns, terminal := p.width()
+	if !terminal {
+		fmt.Fprintln(p.screen, "hither: "+strings.Join(warmWords(s, rate, left), ", "))
+		return
+	}
+	p.screen.draw(p.line(s, rate, left, max(columns, 20)-1)) // a full line would move the cursor to the next
+}
+
+// measure takes a sample, and says how fast it goes and how long it will take; 0: nobody knows.
+func (p *warmProgress) measure(s warmStand) (rate int64, left time.Duration) {
+	now := p.now()
+	for len(p.samples) > 1 && now.Sub(p.samples[0].when) > warmWindow {
+		p.samples = p.samples[1:]
+	}
+	p.samples = append(p.samples, warmSample{now, s.Received, s.Done})
+	first := p.samples[0]
+	span := now.Sub(first.when)
+	if span <= 0 {
+		return 0, 0
+	}
+	rate = int64(float64(s.Received-first.received) / span.Seconds())
+	if now.Sub(p.began) < warmPatience || s.Done >= s.Objects {
+		return rate, 0
+	}
+	// Large objects wait for the line, small ones for answers: whichever takes longer decides.
+	if done := s.Done - first.done; done > 0 {
+		left = time.Duration(float64(s.Objects-s.Done) / float64(done) * float64(span))
+	}
+	if s.Expected > s.Bytes && rate > 0 {
+		left = time.Duration(float64(s.Expected-s.Bytes) / float64(rate) * float64(time.Second))
+	}
+	return rate, min(left, 99*time.Hour)
+}
+
+// warmWords are the parts of a progress line, the most important first.
+func warmWords(s warmStand, rate int64, left time.Duration) []string {
+	words := []string{fmt.Sprintf("%d of %d objects", s.Done, s.Objects)}
+	if s.Known > s.Bytes {
+		words = append(words, fmt.Sprintf("%s of %s", Bytes(s.Bytes), Bytes(s.Known)))
+	} else {
+		words = append(words, Bytes(s.Bytes).String())
+	}
+	if rate > 0 {
+		words = append(words, Bytes(rate).String()+"/s")
+	}
+	if left > 0 {
+		words = append(words, "about "+rough(max(left, time.Second))+" left")
+	}
+	if s.Source != "" {
+		words = append(words, "mostly from "+s.Source)
+	}
+	return words
+}
+
+// line is at most n columns: a bar if there is room for one, and as many words as fit. The bar counts objects, because how
+// many bytes there are is known late, and a bar that goes back tells nothing.
+func (p *warmProgress) line(s warmStand, rate int64, left time.Duration, n int) string {
+	const bar, enough = 20, 60
+	front := ""
+	if n >= enough && s.Objects > 0 {
+		full := min(bar*s.Done/s.Objects, bar)
+		front = "[" + p.ink.green(strings.Repeat("=", full)) + strings.Repeat(" ", bar-full) + "] "
+		n -= bar + len("[] ")
+	}
+	words := warmWords(s, rate, left)
+	text := words[0]
+	for _, word := range words[1:] {
+		if columns(text)+2+columns(word) > n {
+			break
+		}
+		text += ", " + word
+	}
+	return front + shorten(text, n)
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hither/cache/digest"
+)
+
+// warmSchema is in every WarmReport. A new number says that a field means something else; new fields alone do not raise it.
+const warmSchema = 1
+
+// WarmReport is what `hither warm --json` prints.
+type WarmReport struct {
+	Schema      int              `json:"schema"`            // 1
+	Objects     int              `json:"objects"`           // that are wanted; more come to be known while images are unfolded
+	Already     int              `json:"already"`           // of these, were here before
+	Fetched     int              `json:"fetched"`           // of these, came now and are here
+	Skipped     map[string]int   `json:"skipped"`           // of these, left out, by reason: no_rule, private, never_kept
+	Failed      []WarmFailure    `json:"failed"`            // of these, in the order of the failures
+	Missing     []string         `json:"missing,omitempty"` // with --dry-run: URLs of what would be fetched
+	Bytes       int64            `json:"bytes"`             // of the objects that are here
+	FetchedSize int64            `json:"fetched_bytes"`     // of those that came now
+	Sources     map[string]int64 `json:"sources"`           // bytes of these by the base URL that sent them
+	TookMS      int64            `json:"took_ms"`
+	Interrupted bool             `json:"interrupted"` // it was stopped before the end
+}
+
+// WarmFailure is an object that is not here.
+type WarmFailure struct {
+	URL  string `json:"url"`
+	Err  string `json:"error"`
+	Next string `json:"next"` // what the user can do
+}
+
+func (r WarmReport) here() int { return r.Already + r.Fetched }
+
+// warmTally counts while the work goes on. Set Began before first use; its methods may be called at the same time.
+type warmTally struct {
+	Began time.Time
+
+	moving   atomic.Int64 // bytes that came of objects which are under way
+	received atomic.Int64 // all bytes that came, also of tries that failed
+
+	mu      sync.Mutex
+	counts  WarmReport
+	ahead   int64          // bytes of objects that are not here yet, as far as it is known
+	unsized map[string]int // by reason of the want: objects that are not here yet and of unknown size
+	sized   map[string]int // by the same: objects that are here
+	amount  map[string]int64
+}
+
+// expect takes new wants into the total.
+func (t *warmTally) expect(wants []warmWant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unsized == nil {
+		t.unsized, t.sized, t.amount = map[string]int{}, map[string]int{}, map[string]int64{}
+	}
+	t.counts.Objects += len(wants)
+	for _, w := range wants {
+		if w.Size == 0 {
+			t.unsized[w.Why]++
+		}
+		t.ahead += w.Size
+	}
+}
+
+// learn notes a size that was not known before.
+func (t *warmTally) learn(w warmWant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unsized[w.Why]--
+	t.ahead += w.Size
+}
+
+// closeLocked takes a want out of what is still to come.
+func (t *warmTally) closeLocked(w warmWant) {
+	if w.Size == 0 {
+		t.unsized[w.Why]--
+	}
+	t.ahead -= w.Size
+}
+
+func (t *warmTally) hereLocked(w warmWant, size int64) {
+	t.closeLocked(w)
+	t.counts.Bytes += size
+	t.sized[w.Why]++
+	t.amount[w.Why] += size
+}
+
+func (t *warmTally) already(w warmWant, size int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hereLocked(w, size)
+	t.counts.Already++
+}
+
+func (t *warmTally) fetched(w warmWant, size int64, source string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hereLocked(w, size)
+	t.counts.Fetched++
+	t.counts.FetchedSize += size
+	if t.counts.Sources == nil {
+		t.counts.Sources = map[string]int64{}
+	}
+	t.counts.Sources[plain(redact(source))] += size
+}
+
+func (t *warmTally) skip(w warmWant, reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closeLocked(w)
+	if t.counts.Skipped == nil {
+		t.counts.Skipped = map[string]int{}
+	}
+	t.counts.Skipped[reason]++
+}
+
+func (t *warmTally) miss(w warmWant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closeLocked(w)
+	t.counts.Missing = append(t.counts.Missing, w.URL)
+}
+
+func (t *warmTally) fail(w warmWant, e *warmError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closeLocked(w)
+	t.failLocked(w, e)
+}
+
+func (t *warmTally) failLocked(w warmWant, e *warmError) {
+	t.counts.Failed = append(t.counts.Failed, WarmFailure{URL: plain(redact(w.URL)), Err: e.says, Next: e.next})
+}
+
+// lose is for what was fetched and did not stay.
+func (t *warmTally) lose(w warmWant, e *warmError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Fetched--
+	t.counts.Bytes -= w.Size
+	t.failLocked(w, e)
+}
+
+// report is how it stands. Lists are empty, never null.
+func (t *warmTally) report() WarmReport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.counts
+	r.Schema, r.TookMS = warmSchema, time.Since(t.Began).Milliseconds()
+	r.Failed, r.Missing = slices.Clone(r.Failed), slices.Sorted(slices.Values(r.Missing))
+	r.Skipped, r.Sources = maps.Clone(r.Skipped), maps.Clone(r.Sources)
+	if r.Failed == nil {
+		r.Failed = []WarmFailure{}
+	}
+	if r.Skipped == nil {
+		r.Skipped = map[string]int{}
+	}
+	if r.Sources == nil {
+		r.Sources = map[string]int64{}
+	}
+	return r
+}
+
+// warmStand is a moment of a warming.
+type warmStand struct {
+	Done, Objects int
+	Bytes         int64 // here, or on the way
+	Known         int64 // of all, as far as it is known
+	Expected      int64 // of all, with the unknown ones taken for as large as others of their kind; 0: not to be guessed
+	Received      int64
+	Source        string // that sent the most; empty: none did
+}
+
+// stand is for the progress line.
+func (t *warmTally) stand() warmStand {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := &t.counts
+	s := warmStand{Objects: r.Objects, Done: r.here() + len(r.Failed) + len(r.Missing), Received: t.received.Load()}
+	for _, n := range r.Skipped {
+		s.Done += n
+	}
+	s.Bytes = r.Bytes + t.moving.Load()
+	s.Known = max(r.Bytes+t.ahead, s.Bytes)
+	s.Expected = s.Known
+	for why, n := range t.unsized {
+		if n > 0 && t.sized[why] == 0 {
+			s.Expected = 0
+			break
+		}
+		if n > 0 {
+			s.Expected += int64(n) * (t.amount[why] / int64(t.sized[why]))
+		}
+	}
+	s.Source = mostOf(r.Sources)
+	return s
+}
+
+func mostOf(sources map[string]int64) (best string) {
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		if best == "" || sources[name] > sources[best] {
+			best = name
+		}
+	}
+	return best
+}
+
+// sentences is the summary.
+func (r WarmReport) sentences() []string {
+	took := rough(time.Duration(r.TookMS) * time.Millisecond)
+	lines := []string{fmt.Sprintf("%d of %s are here, with %s: %d were before, %d came in %s.",
+		r.here(), count(int64(r.Objects), "object"), Bytes(r.Bytes), r.Already, r.Fetched, took)}
+	if r.Objects == 0 {
+		return []string{"There is nothing to fetch: the files name no modules, packages or images."}
+	}
+	if len(r.Sources) > 0 {
+		names := slices.SortedFunc(maps.Keys(r.Sources), func(a, b string) int { return int(min(max(r.Sources[b]-r.Sources[a], -1), 1)) })
+		parts := make([]string, 0, 4)
+		for _, name := range names[:min(len(names), 4)] {
+			parts = append(parts, fmt.Sprintf("%s from %s", Bytes(r.Sources[name]), name))
+		}
+		lines = append(lines, "Fetched: "+join(parts)+".")
+	}
+	return append(lines, describeSkipped(r.Skipped)...)
+}
+
+// warmShown is how many failures are listed for people.
+const warmShown = 20
+
+// printWarmFailures lists what failed, with the next step.
+func printWarmFailures(out io.Writer, r WarmReport) {
+	for _, f := range r.Failed[:min(len(r.Failed), warmShown)] {
+		fmt.Fprintf(out, "hither: %s: %s; %s\n", f.URL, plain(f.Err), plain(f.Next))
+	}
+	if more := len(r.Failed) - warmShown; more > 0 {
+		fmt.Fprintf(out, "hither: and %d more; --json lists them all\n", more)
+	}
+}
+
+// printMissing is the answer of --dry-run.
+func (a *app) printMissing(r WarmReport) {
+	for _, u := range r.Missing {
+		fmt.Fprintln(a.out, plain(u))
+	}
+	lines := append([]string{fmt.Sprintf("%d of %s would be fetched, %d are here.", len(r.Missing), count(int64(r.Objects), "object"), r.Already)}, describeSkipped(r.Skipped)...)
+	if slices.ContainsFunc(r.Missing, func(u string) bool { return strings.Contains(u, "/manifests/") }) {
+		lines = append(lines, "What an image consists of is known only when its manifest is here.")
+	}
+	fmt.Fprintln(a.err, strings.Join(lines, "\n"))
+}
+
+// sriOf writes a digest as npm does (Subresource Integrity).
+func sriOf(d digest.Digest) string {
+	sum, _ := hex.DecodeString(d.Sum()) // a digest that pins is hex
+	return string(d.Algorithm()) + "-" + base64.StdEncoding.EncodeToString(sum)
+}
