@@ -122,6 +122,7 @@ func TestAStalePackumentIsBetterThanNone(t *testing.T) {
 	o := w.npmWorld()
 	w.npmRule(o)
 	w.shorten("npm", "5m", "1ms")
+	w.shorten("npm", "1h", "1ms") // the time for which it is good enough while a new one comes
 	h := w.hither()
 	url := "https://" + npmHost + "/pkg-001"
 	first := h.get(t, url)
