@@ -17,7 +17,6 @@ func (s *Server) watch(answer func(*reply, *http.Request)) http.Handler {
 			ResponseWriter: w,
 			control:        http.NewResponseController(w),
 			buffers:        &s.buffers,
-			narrow:         r.ProtoMajor == 2,
 			old:            !r.ProtoAtLeast(1, 1),
 		}
 		began, whole := time.Now(), false

@@ -27,6 +27,7 @@ import (
 	"github.com/elazarl/goproxy"
 
 	"hither/forward/fetch"
+	"hither/forward/h2"
 	"hither/rules"
 )
 
@@ -73,12 +74,12 @@ type Server struct {
 	cancel   context.CancelFunc
 	proxy    *goproxy.ProxyHttpServer
 	plain    *http.Server // requests in the clear
-	sealed   *http.Server // requests inside TLS that we ended
+	sealed   *http.Server // requests inside TLS that we ended, in HTTP/1.1
+	h2       *h2.Server   // and in HTTP/2
 	toPlain  *handoff     // connections for plain
 	toSealed *handoff     // connections for sealed
 	browsers http.CrossOriginProtection
 	buffers  buffers
-	corks    buffers // of corkSize
 	wide     buffers // of wideSize
 	tls      *tls.Config
 	ready    readies
@@ -127,7 +128,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.listeners.close()
 	s.closing.Store(true)
 	s.ready.close()
-	errs := make([]error, 2)
+	errs := make([]error, 3)
 	var both sync.WaitGroup
 	for i, srv := range []*http.Server{s.plain, s.sealed} {
 		both.Go(func() {
@@ -136,7 +137,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			}
 		})
 	}
-	both.Go(func() { s.shakes.drain(ctx) })
+	both.Go(func() {
+		s.shakes.drain(ctx)
+		errs[2] = s.h2.Shutdown(ctx)
+	})
 	both.Wait()
 	s.cancel()
 	s.conns.close()
@@ -148,13 +152,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) begin() {
 	s.once.Do(func() {
 		s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it
-		s.wide.size, s.corks.size = wideSize, corkSize
+		s.wide.size = wideSize
 		s.toPlain, s.toSealed = newHandoff(), newHandoff()
 		s.proxy = s.newProxy()
 		s.plain = s.newServer(s.serveOpen)
 		s.sealed = s.newServer(s.serveSealed)
 		s.tls = s.tlsConfig()
-		s.sealed.TLSConfig = s.tls.Clone() // for its HTTP/2; the handshakes are ours
+		s.h2 = s.newH2()
 		s.serving.Go(func() { s.ended(s.plain.Serve(s.toPlain)) })
 		s.serving.Go(func() { s.ended(s.sealed.Serve(s.toSealed)) })
 	})

@@ -21,9 +21,7 @@ type guest struct {
 	head   []byte        // read already, to be read again
 	target string        // HOST:PORT of the CONNECT it came by; empty: it came by itself
 	client *fetch.Client // the same for all requests that come by it; nil: nobody knows
-	mu     sync.Mutex
-	cork   []byte // what is gathered, in the memory for it; nil: nothing is to be
-	leave  func() // closes client.Gone; nil: there is nobody to tell
+	leave  func()        // closes client.Gone; nil: there is nobody to tell
 }
 
 // newGuest is a client's connection, nothing of which was read. Requests that come by it share its fetch.Client.
@@ -34,52 +32,6 @@ func newGuest(c net.Conn) *guest {
 		client: &fetch.Client{From: addrPort(c.RemoteAddr()), To: addrPort(c.LocalAddr()), Gone: gone},
 		leave:  sync.OnceFunc(func() { close(gone) }),
 	}
-}
-
-// corkSize is up to how many bytes of TLS records are gathered for one write. TLS itself writes each of 16 KiB by itself,
-// and a write costs as much as sealing what it carries.
-const corkSize = 128 << 10
-
-// gather has what is written from now on stand in buf until it is full, or until flush.
-func (g *guest) gather(buf []byte) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.cork = buf[:0]
-}
-
-// Write sends p, or gathers it.
-func (g *guest) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.cork == nil {
-		return g.Conn.Write(p)
-	}
-	if len(g.cork)+len(p) > cap(g.cork) {
-		if err := g.sendLocked(); err != nil {
-			return 0, err
-		}
-	}
-	g.cork = append(g.cork, p...)
-	return len(p), nil
-}
-
-func (g *guest) sendLocked() error {
-	gathered := g.cork
-	g.cork = g.cork[:0]
-	if len(gathered) == 0 {
-		return nil
-	}
-	_, err := g.Conn.Write(gathered)
-	return err
-}
-
-// flush sends what was gathered, and ends the gathering. The buffer is the caller's again.
-func (g *guest) flush() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	err := g.sendLocked()
-	g.cork = nil
-	return err
 }
 
 // again is the same client with bytes to be read again.
@@ -237,7 +189,7 @@ type originKey struct{}
 // origin is what a request knows of the connection that it came by.
 type origin struct {
 	target string               // HOST:PORT of the CONNECT around it; empty: none
-	tls    *tls.ConnectionState // nil: in the clear, or net/http knows it
+	tls    *tls.ConnectionState // nil: in the clear
 	client *fetch.Client
 }
 
@@ -247,14 +199,28 @@ func withOrigin(ctx context.Context, c net.Conn) context.Context {
 	if h, ok := c.(*hot); ok {
 		from.tls = h.state
 		c = h.Conn
+	} else if sealed, ok := c.(*tls.Conn); ok {
+		state := sealed.ConnectionState()
+		from.tls = &state
 	}
-	if sealed, ok := c.(*tls.Conn); ok {
-		c = sealed.NetConn()
-	}
-	if g, ok := c.(*guest); ok {
+	if g := guestOf(c); g != nil {
 		from.target, from.client = g.target, g.client
 	}
 	return context.WithValue(ctx, originKey{}, from)
+}
+
+// guestOf is the client's connection below what was put around it; nil: there is none.
+func guestOf(c net.Conn) *guest {
+	for {
+		switch outer := c.(type) {
+		case *guest:
+			return outer
+		case interface{ NetConn() net.Conn }: // *tls.Conn, *h2.Cork
+			c = outer.NetConn()
+		default:
+			return nil
+		}
+	}
 }
 
 func cameFrom(r *http.Request) origin {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/h2"
 )
 
 const (
@@ -31,8 +32,8 @@ const (
 //
 // Read, Write and what ConnState calls come from one goroutine at a time; deadlines and Close may come from any.
 type hot struct {
-	net.Conn        // *guest, or the *tls.Conn over it
-	under    *guest // below TLS; nil: there is no TLS
+	net.Conn          // *guest, or the *tls.Conn over it
+	under    *h2.Cork // below TLS; nil: there is no TLS
 	server   *Server
 	realm    string
 	state    *tls.ConnectionState // nil: in the clear
@@ -62,9 +63,9 @@ type hot struct {
 
 // newHot is for connections that speak HTTP/1.1. Realm is what realm says of them.
 func (s *Server) newHot(c net.Conn, realm string, state *tls.ConnectionState, client *fetch.Client) *hot {
-	var under *guest
+	var under *h2.Cork
 	if sealed, ok := c.(*tls.Conn); ok {
-		under, _ = sealed.NetConn().(*guest)
+		under, _ = sealed.NetConn().(*h2.Cork)
 	}
 	h := &hot{under: under, Conn: c, server: s, realm: realm, state: state, client: client, fresh: true, wake: make(chan struct{}, 1)}
 	if client != nil {
@@ -300,13 +301,11 @@ func (h *hot) Write(p []byte) (int, error) {
 	if h.under == nil || len(p) < manyRecords {
 		return h.Conn.Write(p)
 	}
-	buf := h.server.corks.Get()
-	defer h.server.corks.Put(buf)
 	h.gathers.Store(true)
 	defer h.gathers.Store(false)
-	h.under.gather(buf)
+	h.under.Hold()
 	n, err := h.Conn.Write(p)
-	if ferr := h.under.flush(); err == nil {
+	if ferr := h.under.Release(); err == nil {
 		err = ferr
 	}
 	return n, err

@@ -32,6 +32,7 @@ type Ready struct {
 
 	front []byte // status line and header fields up to where Age stands
 	back  []byte // those behind, up to where Date stands
+	block []byte // the head as HTTP/2 has it, without Age and Date
 	body  []byte
 
 	request fetch.Request // with the client left out
@@ -42,7 +43,7 @@ type Ready struct {
 
 // size is what it costs to keep, in bytes.
 func (r *Ready) size() int {
-	return len(r.key) + len(r.front) + len(r.back) + len(r.body) + readyOverhead
+	return len(r.key) + len(r.front) + len(r.back) + len(r.block) + len(r.body) + readyOverhead
 }
 
 // small says whether it fits the scratch that every connection has.

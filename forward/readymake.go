@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/h2"
 	"hither/rules"
 )
 
@@ -29,7 +30,7 @@ func appendKey[T []byte | string](b []byte, realm string, host, target, accept, 
 
 // readyKey is the key of a request that net/http has read; empty: its answer is for it alone.
 func readyKey(r *http.Request) string {
-	if r.Method != http.MethodGet || r.Proto != "HTTP/1.1" || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+	if r.Method != http.MethodGet || r.Proto != "HTTP/1.1" && r.Proto != "HTTP/2.0" || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
 		return ""
 	}
 	for name, lines := range r.Header {
@@ -88,6 +89,8 @@ func (s *Server) prepare(w *reply, r *http.Request, a *fetch.Answer, body []byte
 		enclose(head)
 	}
 	ready.front, ready.back = fields(head)
+	head.Del("Age")
+	ready.block = h2.AppendHeader(h2.AppendStatus(nil, http.StatusOK), head)
 	s.ready.add(ready, now)
 }
 

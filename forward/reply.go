@@ -12,14 +12,13 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/h2"
 	"hither/rules"
 )
 
 const (
 	// patience is for a client that takes nothing. Without it, one that went to sleep holds its goroutine for ever.
 	patience = 2 * time.Minute
-	// narrowWrite fills one TLS record: a DATA frame of 16 KiB and its head of 9 bytes would need two.
-	narrowWrite = 16<<10 - 9
 	// bufferSize is for bodies, in bytes.
 	bufferSize = 256 << 10
 	// wideSize is for bodies above wideBody, in bytes: a cache that keeps those in chunks of that size need not keep a piece
@@ -35,7 +34,6 @@ type reply struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	buffers *buffers
-	narrow  bool // HTTP/2
 	old     bool // HTTP/1.0
 	given   bool // the connection belongs to somebody else now, and so do its deadlines
 
@@ -79,6 +77,9 @@ func (w *reply) cut() {
 			continue
 		case *hot:
 			conn = c.Conn
+			continue
+		case *h2.Cork:
+			conn = c.NetConn()
 			continue
 		case *guest:
 			c.left()
@@ -133,18 +134,9 @@ func (w *reply) Write(p []byte) (int, error) {
 	}
 	w.extend()
 	defer w.rest()
-	step, sent := len(p), 0
-	if w.narrow {
-		step = min(step, narrowWrite)
-	}
-	for {
-		n, err := w.ResponseWriter.Write(p[sent:min(sent+step, len(p))])
-		sent += n
-		w.sent += int64(n)
-		if err != nil || sent == len(p) {
-			return sent, err
-		}
-	}
+	n, err := w.ResponseWriter.Write(p)
+	w.sent += int64(n)
+	return n, err
 }
 
 // FlushError is for http.ResponseController.

@@ -33,14 +33,14 @@ func (c *clock) Write(p []byte) (int, error) {
 	return c.ResponseRecorder.Write(p)
 }
 
-func newReply(hangs, narrow bool) (*reply, *clock) {
+func newReply(hangs bool) (*reply, *clock) {
 	c := &clock{ResponseRecorder: httptest.NewRecorder(), hangs: hangs}
-	return &reply{ResponseWriter: c, control: http.NewResponseController(c), buffers: &buffers{}, narrow: narrow}, c
+	return &reply{ResponseWriter: c, control: http.NewResponseController(c), buffers: &buffers{}}, c
 }
 
 func TestAClientThatTakesNothingIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := newReply(true, false)
+		w, _ := newReply(true)
 		began := time.Now()
 		_, err := w.ReadFrom(strings.NewReader("something"))
 		if got := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || got != patience {
@@ -52,7 +52,7 @@ func TestAClientThatTakesNothingIsDropped(t *testing.T) {
 // Trap: the deadline of an HTTP/2 stream resets it, also while we wait for the mirror and not for the client.
 func TestASlowMirrorIsNotTheClientsFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, c := newReply(false, true)
+		w, c := newReply(false)
 		r, mirror := io.Pipe()
 		go func() {
 			for range 3 {
@@ -69,19 +69,6 @@ func TestASlowMirrorIsNotTheClientsFault(t *testing.T) {
 			t.Errorf("got:  %d, %v\nwant: 3, nil", n, err)
 		}
 	})
-}
-
-func TestHTTP2WritesFillOneTLSRecord(t *testing.T) {
-	w, c := newReply(false, true)
-	w.Write(make([]byte, 2*narrowWrite+1))
-	if got := c.sizes; len(got) != 3 || got[0] != narrowWrite || got[2] != 1 {
-		t.Errorf("got:  %v\nwant: [%d %d 1]", got, narrowWrite, narrowWrite)
-	}
-	w, c = newReply(false, false)
-	w.Write(make([]byte, 2*narrowWrite+1))
-	if len(c.sizes) != 1 {
-		t.Errorf("HTTP/1.1\ngot:  %v\nwant: one write", c.sizes)
-	}
 }
 
 func TestARegistryThatStallsIsBrokenOff(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"hither/forward/h2"
 )
 
 // tlsConfig is the CA's, with certificates by SNI or, for clients that send none, by the CONNECT target.
@@ -30,7 +32,7 @@ func (s *Server) tlsConfig() *tls.Config {
 
 // shake does the handshake. It closes g if there is none to be had, and tells the log why.
 func (s *Server) shake(g *guest) (*tls.Conn, bool) {
-	conn := tls.Server(g, s.tls)
+	conn := tls.Server(h2.NewCork(g), s.tls)
 	g.SetDeadline(time.Now().Add(headerWait))
 	if err := conn.HandshakeContext(s.ctx); err != nil {
 		s.serverLog().Printf("http: TLS handshake error from %s: %v", g.RemoteAddr(), err)
@@ -46,7 +48,7 @@ func (s *Server) serveTLS(conn *tls.Conn, g *guest) {
 	state := conn.ConnectionState()
 	switch state.NegotiatedProtocol {
 	case "h2":
-		s.toSealed.offer(conn)
+		s.serving.Go(func() { s.h2.Serve(conn, &state) })
 	default:
 		s.toSealed.offer(s.newHot(conn, realm("https", sealedPlace(&state, g.target)), &state, g.client))
 	}
@@ -93,7 +95,7 @@ func (s *Server) vouches(host string) bool {
 }
 
 func helloTarget(hello *tls.ClientHelloInfo) string {
-	if g, ok := hello.Conn.(*guest); ok {
+	if g := guestOf(hello.Conn); g != nil {
 		return g.target
 	}
 	return ""

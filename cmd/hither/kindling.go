@@ -36,7 +36,7 @@ func (k *kindling) light(r *rules.Rule) {
 	}
 	for _, base := range k.sources(r) {
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), kindleWait) //nolint:forbidigo // it outlives the request that it is for
+			ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
 			defer cancel()
 			_ = k.Connect(ctx, base, 0) // the request itself will tell
 		}()

@@ -17,7 +17,7 @@ func machineMemory() int64 {
 	var info unix.Sysinfo_t
 	memory := int64(math.MaxInt64)
 	if unix.Sysinfo(&info) == nil {
-		memory = int64(uint64(info.Totalram) * uint64(info.Unit)) //nolint:gosec,unconvert // the types differ by architecture
+		memory = int64(uint64(info.Totalram) * uint64(info.Unit)) //nolint:unconvert // the types differ by architecture
 	}
 	memory = min(memory, groupMemory(os.DirFS("/")))
 	if memory == math.MaxInt64 {

@@ -18,8 +18,8 @@ func machineMemory() int64 {
 	status := memoryStatus{}
 	status.length = uint32(unsafe.Sizeof(status))
 	ask := windows.NewLazySystemDLL("kernel32.dll").NewProc("GlobalMemoryStatusEx")
-	if ok, _, _ := ask.Call(uintptr(unsafe.Pointer(&status))); ok == 0 { //nolint:gosec // the call writes into it
+	if ok, _, _ := ask.Call(uintptr(unsafe.Pointer(&status))); ok == 0 {
 		return 0
 	}
-	return int64(min(status.total, 1<<62)) //nolint:gosec // it fits
+	return int64(min(status.total, 1<<62)) // it fits
 }

@@ -22,7 +22,7 @@ func parseProcArgs(b []byte) (args, environment []string) {
 		switch {
 		case !ok:
 			return args, environment
-		case uint32(len(args)) < count: //nolint:gosec // there are not so many
+		case uint32(len(args)) < count:
 			args = append(args, string(word))
 		default:
 			environment = append(environment, string(word))

@@ -19,7 +19,9 @@ type trailKey struct{}
 
 // Along marks a request that may go where an earlier one with the same URL and Trail was redirected to. If that fails, it
 // goes the whole way again. Only [Follow] knows of it.
-func Along(ctx context.Context, t *Trail) context.Context { return context.WithValue(ctx, trailKey{}, t) }
+func Along(ctx context.Context, t *Trail) context.Context {
+	return context.WithValue(ctx, trailKey{}, t)
+}
 
 func trailOf(ctx context.Context) *Trail {
 	t, _ := ctx.Value(trailKey{}).(*Trail)

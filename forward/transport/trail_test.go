@@ -33,7 +33,7 @@ func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
 		t.Helper()
 		req, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, registry.URL+"/blob", nil)
 		req.Header.Set("Authorization", "Bearer x")
-		resp, err := (&Follow{Next: http.DefaultTransport}).RoundTrip(req)
+		resp, err := (&Follow{Next: New(Config{})}).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
