@@ -179,6 +179,11 @@ func (b builder) path(t table) {
 		Subject: t.text("subject"), Send: t.text("send"), Accept: t.texts("accept"), Variants: t.texts("variants"), Answer: t.texts("answer"),
 		Type: strings.ToLower(t.text("type")), Line: t.line,
 	}
+	if p.Early = strings.TrimSpace(t.text("early")); p.Early != "" && p.Notary == "" {
+		b.add(t.lineOf("early"), "early is about not waiting for a notary, and there is none; remove it")
+	} else if _, there := t.keys["early"]; there && p.Early == "" {
+		b.add(t.lineOf("early"), "early is empty; write why the client need not wait for the notary, or remove the line")
+	}
 	var err error
 	if p.pattern, err = parsePattern(p.Pattern); err != nil {
 		b.add(t.lineOf("match"), "match = %q: %v", p.Pattern, err)

@@ -97,6 +97,7 @@ type Path struct {
 	Stale    time.Duration // how much longer than Keep an old answer is good enough while a new one is asked for (RFC 5861, section 3); 0: not at all
 	From     From          // absent in the file: FromOrigin
 	Notary   string        // who vouches: "gosum", "path", "npm", "tag"; empty: the origin's TLS alone
+	Early    string        // why what the origin itself sends may be handed on while the notary is still asked; it is kept only once that has spoken. Empty: it waits
 	Why      string        // why From is any although nobody vouches
 	Subject  string        // template of what private patterns are matched against: "{module}"
 	Send     string        // template of the path to ask upstream, if it is not the normalised one

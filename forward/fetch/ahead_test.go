@@ -160,3 +160,64 @@ func TestManyStaleAnswersAreOneQuestion(t *testing.T) {
 		}
 	})
 }
+
+func TestTheOriginsBytesNeedNotWaitForTheAuthority(t *testing.T) {
+	right := []byte("module m")
+	for _, c := range []struct {
+		name  string
+		first string // who is asked first
+		named []byte // what the authority names
+		path  string
+		wait  bool // for the authority
+		then  string
+	}{
+		{"it says the same", "reg", right, "/mod/m@v1", false, "module m from reg (hit) after []"},
+		{"it says something else", "reg", []byte("other"), "/mod/m@v1", false, "failure 502 after [reg near far]"},
+		{"a mirror's have to wait", "near", right, "/mod/m@v1", true, "module m from near (hit) after []"},
+		{"the rule does not say so", "reg", right, "/zip/m@v1", true, "module m from reg (hit) after []"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.put("/mod/m@v0", right)
+				w.get("/mod/m@v0") // the origin gives it to everybody
+				w.board.first = []string{c.first, "near", "far", "reg"}
+				w.notary["gosum"].err, w.notary["gosum"].digest, w.notary["gosum"].lag = nil, sum(c.named), time.Second
+				if w.put(c.path, right); strings.HasPrefix(c.path, "/zip") {
+					w.get("/zip/m@v0")
+				}
+				synctest.Wait()
+				began := time.Now()
+				got, _, _ := strings.Cut(w.get(c.path), " after")
+				expect(t, got, "module m from "+c.first+" (miss)")
+				if waited := time.Since(began) > 0; waited != c.wait {
+					t.Errorf("the client waited %v", time.Since(began))
+				}
+				time.Sleep(5 * time.Second)
+				w.notary["gosum"].lag = 0
+				expect(t, w.get(c.path), c.then)
+			})
+		})
+	}
+}
+
+func TestAllWhoWaitGetWhatIsHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		body := []byte("module m")
+		w.notary["gosum"].err, w.notary["gosum"].digest, w.notary["gosum"].lag = nil, sum(body), time.Minute
+		w.put("/mod/m@v1", body)
+		w.hosts["reg"].lag = time.Second
+		got := make(chan string, 2)
+		go func() { got <- w.get("/mod/m@v1") }()
+		go func() { got <- w.ask(w.ahead("/mod/m@v1")) }()
+		time.Sleep(2 * time.Second)
+		first, second := <-got, <-got
+		late := w.get("/mod/m@v1")
+		for _, text := range []string{first, second, late} {
+			if !strings.HasPrefix(text, "module m from reg (m") {
+				t.Errorf("got %s\nwant what the origin sent", text)
+			}
+		}
+	})
+}

@@ -209,7 +209,7 @@ func (w *fill) begin(size int64) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", cache.ErrFull, err)
 	}
-	writer = &overflow{Writer: writer, all: &w.f.over}
+	writer = &overflow{Writer: writer, want: want, all: &w.f.over}
 	if w.spool == nil {
 		w.spool = newSpool(writer, size, true)
 		return nil

@@ -164,10 +164,12 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bool, err error) {
 	switch t.verdict {
 	case whole:
+		w.early(src)
 		err := w.publish(ctx, src, t)
 		if err == nil {
 			return true, nil
 		}
+		w.doubt(src)
 		t.Err = err.Error()
 		if errors.Is(err, notary.ErrSecurity) {
 			t.Outcome = measure.Canceled

@@ -46,9 +46,10 @@ type flight struct {
 	want    digest.Digest // which bytes; may become known while they arrive
 }
 
-// outcome is what a flight has to say to those who wait. One of spool, entry, gone, err is set.
+// outcome is what a flight has to say to those who wait. One of spool, early, entry, gone, err is set.
 type outcome struct {
 	spool  *spool
+	early  []byte       // the whole body, which the authority has not yet named; not nil, but perhaps empty
 	entry  *cache.Entry // the cache has it after all: revalidated, or the same bytes under another name
 	state  State        // of entry
 	gone   *negative
@@ -122,6 +123,9 @@ func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (
 		return out.gone.answer(out.report.Tries, f.now()), nil
 	case out.entry != nil:
 		return f.reopen(ctx, fl, k)
+	case out.early != nil:
+		k.close()
+		return out.handedOn(joined), nil
 	}
 	k.close()
 	return f.spooled(ctx, fl, joined)

@@ -46,6 +46,13 @@ from    = "any"
 notary  = "gosum"
 subject = "{module}"
 [[path]]
+match   = "/mod/{module}@{version}"
+keep    = "forever"
+from    = "any"
+notary  = "gosum"
+early   = "a test"
+subject = "{module}"
+[[path]]
 match   = "/tar/{name}/{file}"
 keep    = "forever"
 from    = "any"

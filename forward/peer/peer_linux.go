@@ -51,12 +51,12 @@ func describe(pid int) (Process, error) {
 	if err != nil {
 		return Process{}, unknown("process %d has just ended", pid)
 	}
-	if !sameFiles(pid) {
-		return Process{}, unknown("process %d is in a container, where paths mean other files", pid)
-	}
 	dir, err := os.Readlink(procFile(pid, "cwd"))
 	if err != nil || !strings.HasPrefix(dir, "/") || strings.HasSuffix(dir, " (deleted)") {
 		return Process{}, unknown("process %d works nowhere", pid)
+	}
+	if !sameDirectory(procFile(pid, "cwd"), dir) {
+		return Process{}, unknown("process %d is in a container, where paths mean other files", pid)
 	}
 	args := readArgs(pid)
 	if after, err := readStat(pid); err != nil || after.started != before.started || !own(pid) {
@@ -65,16 +65,10 @@ func describe(pid int) (Process, error) {
 	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(readList(pid, "environ")), Started: before.started}, nil
 }
 
-// sameFiles says whether paths mean the same to the process as to us: it has our mount namespace and our root.
-func sameFiles(pid int) bool {
-	for _, name := range []string{"ns/mnt", "root"} {
-		theirs, err := os.Readlink(procFile(pid, name))
-		ours, err2 := os.Readlink("/proc/self/" + name)
-		if err != nil || err2 != nil || theirs != ours {
-			return false
-		}
-	}
-	return true
+// sameDirectory says whether where a process works is what we find by that path: it may have other mounts, or another root.
+func sameDirectory(theirs, ours string) bool {
+	var a, b unix.Stat_t
+	return unix.Stat(theirs, &a) == nil && unix.Stat(ours, &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino
 }
 
 func readArgs(pid int) []string { return readList(pid, "cmdline") }

@@ -132,11 +132,22 @@ func TestPathsOfAContainerAreNotOurs(t *testing.T) {
 		t.Skip("only root may make another mount namespace")
 	}
 	from, to, _ := connected(t, "127.0.0.1:0", func(c *exec.Cmd) {
-		c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		within(c, `mount -t tmpfs none "$PWD" && cd "$PWD" && exec "$@"`)
 	})
 	if p, err := Of(from, to); !errors.Is(err, ErrUnknown) {
-		t.Errorf("a process with other mounts\n got %+v %v\nwant %v", p, err, ErrUnknown)
+		t.Errorf("a process with another directory of that name\n got %+v %v\nwant %v", p, err, ErrUnknown)
 	}
+	from, to, c := connected(t, "127.0.0.1:0", func(c *exec.Cmd) { within(c, `exec "$@"`) })
+	if p, err := Of(from, to); err != nil || p.Dir != c.Dir {
+		t.Errorf("a process with mounts of its own, in our directory\n got %+v %v\nwant it in %s", p, err, c.Dir)
+	}
+}
+
+// within has a command run in a mount namespace of its own, by a shell script that ends with exec.
+func within(c *exec.Cmd, script string) {
+	c.Args = append([]string{"sh", "-c", script, "sh", c.Path}, c.Args[1:]...)
+	c.Path = "/bin/sh"
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 }
 
 func TestWhatIsNotThereIsUnknown(t *testing.T) {
