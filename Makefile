@@ -5,7 +5,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 
-.PHONY: test build deps vet lint race fuzz lab
+.PHONY: test build deps vet lint race fuzz lab bench
 
 test: deps vet lint race
 
@@ -22,7 +22,7 @@ vet:
 	GOOS=windows $(GO) vet ./...
 
 lint:
-	shellcheck .ci/run .ci/deps .ci/fuzz
+	shellcheck .ci/run .ci/deps .ci/fuzz bench/peers
 	$(LINT) run
 
 # The seeds of the fuzz tests run here too. HITHER_LIVE=0 leaves out what needs the real registries.
@@ -35,3 +35,9 @@ fuzz:
 # Far links in namespaces, and what Hither makes of them: bench/README.md. It needs root. LAB=-short is quicker.
 lab:
 	$(GO) run ./bench/mirrors $(LAB)
+
+# Real clients beside going direct, over emulated lines, and servers beside their peers: bench/README.md. It needs root.
+# BENCH=-short takes six minutes instead of forty.
+bench: deps
+	bench/peers
+	$(GO) run ./bench/speed $(BENCH)

@@ -38,7 +38,7 @@ type asked struct {
 }
 
 // choice finds the true best of each class by asking all directly, and then whom Hither chooses, knowing nothing.
-func choice(ctx context.Context, l *lab, r *report) error {
+func choice(ctx context.Context, l *world, r *report) error {
 	for _, c := range l.classes() {
 		took, err := l.truth(ctx, c)
 		if err != nil {
@@ -72,7 +72,7 @@ func (c class) judge(seen asked, direct map[string]time.Duration, r *report) {
 }
 
 // truth is the median time of each server that works. One that is far slower than the best so far is not waited for.
-func (l *lab) truth(ctx context.Context, c class) (map[string]time.Duration, error) {
+func (l *world) truth(ctx context.Context, c class) (map[string]time.Duration, error) {
 	const tries = 3
 	took := map[string]time.Duration{}
 	patience := 8 * time.Second
@@ -95,7 +95,7 @@ func (l *lab) truth(ctx context.Context, c class) (map[string]time.Duration, err
 }
 
 // timeDirect has a warm connection, as Hither would have. It ends at the first that is late.
-func (l *lab) timeDirect(ctx context.Context, name string, c class, tries int, patience time.Duration) (all []time.Duration, err error) {
+func (l *world) timeDirect(ctx context.Context, name string, c class, tries int, patience time.Duration) (all []time.Duration, err error) {
 	direct := l.direct(name)
 	defer direct.close()
 	for i := range tries + 1 {
@@ -132,7 +132,7 @@ func describeTruth(took map[string]time.Duration) string {
 }
 
 // askCold asks a new Hither for one object after another. An error of a client is an error of the scenario.
-func (l *lab) askCold(ctx context.Context, c class) (seen asked, err error) {
+func (l *world) askCold(ctx context.Context, c class) (seen asked, err error) {
 	p, err := l.start(ctx)
 	if err != nil {
 		return seen, err

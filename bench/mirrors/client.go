@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"hither/bench/lab"
 )
 
 // client asks from the near end, through Hither's gateway or directly.
@@ -33,27 +35,27 @@ type transfer struct {
 
 // through is a client of Hither.
 func (p *product) through() *client {
-	return &client{http: &http.Client{Transport: p.lab.transport()}, base: "http://" + proxyAddr + gateway}
+	return &client{http: &http.Client{Transport: p.world.transport()}, base: "http://" + proxyAddr + gateway}
 }
 
 // direct is a client of one server. Its connection stays warm, as Hither's do.
-func (l *lab) direct(server string) *client {
+func (l *world) direct(server string) *client {
 	return &client{http: &http.Client{Transport: l.transport()}, base: "https://" + hostName(server)}
 }
 
-func (l *lab) transport() *http.Transport {
+func (l *world) transport() *http.Transport {
 	addrs := map[string]string{}
 	for i, link := range l.links {
-		addrs[hostName(link.name)+":443"] = serverAddr(i) + ":443"
+		addrs[hostName(link.name)+":443"] = lab.ServerAddr(i) + ":443"
 	}
 	return &http.Transport{
 		ForceAttemptHTTP2: true,
-		TLSClientConfig:   &tls.Config{RootCAs: l.ca.roots(), MinVersion: tls.VersionTLS12},
+		TLSClientConfig:   &tls.Config{RootCAs: l.ca.Roots(), MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 			if known, ok := addrs[addr]; ok {
 				addr = known
 			}
-			err = within(clientSpace, func() (err error) {
+			err = lab.Within(lab.Client, func() (err error) {
 				conn, err = new(net.Dialer).DialContext(ctx, network, addr)
 				return err
 			})

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"hither/bench/lab"
 )
 
 // curl fetches a URL with one connection of the ordinary client, at the near end. It returns Mbit/s of the body.
-func (l *lab) curl(ctx context.Context, url string, size int64) (float64, error) {
+func (l *world) curl(ctx context.Context, url string, size int64) (float64, error) {
 	const most = 2 * time.Minute
-	out, err := output(ctx, "ip", "netns", "exec", clientSpace, "curl", "-sS", "--fail", "--cacert", l.ca.file,
+	out, err := lab.Output(ctx, "ip", "netns", "exec", lab.Client, "curl", "-sS", "--fail", "--cacert", l.ca.File,
 		"--max-time", fmt.Sprint(most.Seconds()), "-o", "/dev/null", "-w", "%{json}", url)
 	if err != nil {
 		return 0, err
@@ -32,11 +34,11 @@ func (l *lab) curl(ctx context.Context, url string, size int64) (float64, error)
 
 // curlHither fetches an object through Hither's gateway.
 func (p *product) curl(ctx context.Context, o object) (float64, error) {
-	return p.lab.curl(ctx, "http://"+proxyAddr+gateway+o.path(), o.size)
+	return p.world.curl(ctx, "http://"+proxyAddr+gateway+o.path(), o.size)
 }
 
 // curlDirect fetches an object from one server.
-func (l *lab) curlDirect(ctx context.Context, server string, o object) (float64, error) {
+func (l *world) curlDirect(ctx context.Context, server string, o object) (float64, error) {
 	return l.curl(ctx, "https://"+hostName(server)+o.path(), o.size)
 }
 

@@ -27,7 +27,7 @@ func (s *site) mixture() mixture {
 const mostExtra = 0.05
 
 // extra lets several clients ask for a mixture, and then counts what was fetched for nothing.
-func extra(ctx context.Context, l *lab, r *report) error {
+func extra(ctx context.Context, l *world, r *report) error {
 	objects, err := l.mixed()
 	if err != nil {
 		return err
@@ -37,14 +37,14 @@ func extra(ctx context.Context, l *lab, r *report) error {
 		return err
 	}
 	defer p.stop()
-	before, err := l.far.brought(ctx)
+	before, err := l.far.Brought(ctx)
 	if err != nil {
 		return err
 	}
 	if err := l.askAll(ctx, p, objects); err != nil {
 		return err
 	}
-	after, err := l.far.brought(ctx)
+	after, err := l.far.Brought(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (p *product) judgeExtra(ctx context.Context, brought uint64, r *report) err
 }
 
 // mixed makes the objects, in an order that only the seed decides.
-func (l *lab) mixed() (objects []object, err error) {
+func (l *world) mixed() (objects []object, err error) {
 	m := l.mixture()
 	for _, c := range []class{{"small", smallSize, m.small}, {"medium", 512 << 10, m.medium}, {"large", 16 << 20, m.large}} {
 		for i := range c.count {
@@ -94,7 +94,7 @@ func (l *lab) mixed() (objects []object, err error) {
 }
 
 // askAll asks for all objects, each once, and now and then for the list.
-func (l *lab) askAll(ctx context.Context, p *product, objects []object) error {
+func (l *world) askAll(ctx context.Context, p *product, objects []object) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	todo := make(chan object)
@@ -129,7 +129,7 @@ func (l *lab) askAll(ctx context.Context, p *product, objects []object) error {
 }
 
 // tally is what all servers sent of blobs, and what of it was needed: each object once.
-func (l *lab) tally() (sent, useful int64) {
+func (l *world) tally() (sent, useful int64) {
 	needed := map[string]bool{}
 	for _, s := range l.servers {
 		for path, n := range s.bytes() {

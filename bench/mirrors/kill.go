@@ -33,7 +33,7 @@ const (
 )
 
 // kill lets the best link die while an object comes over it, and revives it later.
-func kill(ctx context.Context, l *lab, r *report) error {
+func kill(ctx context.Context, l *world, r *report) error {
 	p, err := l.start(ctx)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func kill(ctx context.Context, l *lab, r *report) error {
 	if err := l.whileDead(ctx, through, r); err != nil {
 		return err
 	}
-	if err := l.far.set(ctx, victim, "loss=0"); err != nil {
+	if err := l.far.Set(ctx, victim, "loss=0"); err != nil {
 		return err
 	}
 	if err := l.untilUsed(ctx, through, victim, r); err != nil {
@@ -67,7 +67,7 @@ func kill(ctx context.Context, l *lab, r *report) error {
 }
 
 // fetch gets a new object of some size.
-func (l *lab) fetch(ctx context.Context, c *client, name string, size int64, progress func(int64)) (transfer, error) {
+func (l *world) fetch(ctx context.Context, c *client, name string, size int64, progress func(int64)) (transfer, error) {
 	o, err := l.registry.add(name, size)
 	if err != nil {
 		return transfer{}, err
@@ -80,7 +80,7 @@ func (l *lab) fetch(ctx context.Context, c *client, name string, size int64, pro
 }
 
 // warm lets Hither learn: of every size some.
-func (l *lab) warm(ctx context.Context, c *client) error {
+func (l *world) warm(ctx context.Context, c *client) error {
 	for i := range 28 {
 		size := int64(smallSize)
 		if i%4 == 3 {
@@ -97,7 +97,7 @@ func (l *lab) warm(ctx context.Context, c *client) error {
 }
 
 // killMidway fetches an object, and kills the link that brings the most of it when two fifths are there.
-func (l *lab) killMidway(ctx context.Context, c *client, calm time.Duration, r *report) (victim string, err error) {
+func (l *world) killMidway(ctx context.Context, c *client, calm time.Duration, r *report) (victim string, err error) {
 	how := l.killing()
 	o, err := l.registry.add("killed", how.size)
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *lab) killMidway(ctx context.Context, c *client, calm time.Duration, r *
 	t := c.get(ctx, o, func(n int64) {
 		if victim == "" && n > how.size*2/5 {
 			victim = l.busiest(o)
-			killing = l.far.set(ctx, victim, "loss=100")
+			killing = l.far.Set(ctx, victim, "loss=100")
 		}
 	})
 	if killing != nil {
@@ -131,7 +131,7 @@ func (l *lab) killMidway(ctx context.Context, c *client, calm time.Duration, r *
 }
 
 // busiest is the server that has sent the most of an object.
-func (l *lab) busiest(o object) (name string) {
+func (l *world) busiest(o object) (name string) {
 	most := int64(-1)
 	for _, link := range l.links {
 		if n := l.servers[link.name].bytes()[o.path()]; n > most {
@@ -142,7 +142,7 @@ func (l *lab) busiest(o object) (name string) {
 }
 
 // whileDead asks for small objects when the best source has just died.
-func (l *lab) whileDead(ctx context.Context, c *client, r *report) error {
+func (l *world) whileDead(ctx context.Context, c *client, r *report) error {
 	worst, errs := time.Duration(0), 0.0
 	var sources []string
 	for i := range 12 {
@@ -164,7 +164,7 @@ func (l *lab) whileDead(ctx context.Context, c *client, r *report) error {
 }
 
 // untilUsed waits until the revived link brings something to a client again. Probes do not count.
-func (l *lab) untilUsed(ctx context.Context, c *client, victim string, r *report) error {
+func (l *world) untilUsed(ctx context.Context, c *client, victim string, r *report) error {
 	began, most := time.Now(), l.killing().back
 	for i := 0; time.Since(began) < most; i++ {
 		size := int64(smallSize)
@@ -192,12 +192,12 @@ func (l *lab) untilUsed(ctx context.Context, c *client, victim string, r *report
 
 // shake lets all links jitter, and counts how often the choice changes. To go back to the revived link is not flapping,
 // so it has some time for that first.
-func (l *lab) shake(ctx context.Context, c *client, r *report) error {
+func (l *world) shake(ctx context.Context, c *client, r *report) error {
 	if _, err := l.small(ctx, c, "settling", l.killing().settle); err != nil {
 		return err
 	}
 	for _, link := range l.links {
-		if err := l.far.set(ctx, link.name, fmt.Sprintf("jitter=%g", link.rtt/2*shaken)); err != nil {
+		if err := l.far.Set(ctx, link.name, fmt.Sprintf("jitter=%g", link.rtt/2*shaken)); err != nil {
 			return err
 		}
 	}
@@ -214,7 +214,7 @@ func (l *lab) shake(ctx context.Context, c *client, r *report) error {
 }
 
 // small asks for small objects for a while, and returns who served them.
-func (l *lab) small(ctx context.Context, c *client, name string, most time.Duration) (sources []string, err error) {
+func (l *world) small(ctx context.Context, c *client, name string, most time.Duration) (sources []string, err error) {
 	began := time.Now()
 	for i := 0; time.Since(began) < most; i++ {
 		t, err := l.fetch(ctx, c, fmt.Sprint(name, i), smallSize, nil)

@@ -5,6 +5,8 @@ package main
 import (
 	"os"
 	"testing"
+
+	"hither/bench/lab"
 )
 
 // TestTheLab runs everything, small. The machine must be quiet, so that nobody runs it by accident.
@@ -15,7 +17,7 @@ func TestTheLab(t *testing.T) {
 	if status := run(t.Context(), []string{"-short"}, t.Output(), t.Output()); status != 0 {
 		t.Errorf("exit status\ngot  %d\nwant 0", status)
 	}
-	if left := leftovers(); len(left) > 0 {
+	if left := lab.Leftovers(); len(left) > 0 {
 		t.Errorf("left on the machine\ngot  %v\nwant nothing", left)
 	}
 }

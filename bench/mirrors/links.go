@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"hither/bench/lab"
 )
 
 const (
@@ -17,13 +19,13 @@ const (
 )
 
 // measureLinks asks whether what the other scenarios stand on is so. No Hither takes part.
-func measureLinks(ctx context.Context, l *lab, r *report) error {
+func measureLinks(ctx context.Context, l *world, r *report) error {
 	seconds := 5.0
 	if l.short {
 		seconds = 2.5
 	}
 	for i, link := range l.links {
-		trip, err := l.roundTrip(ctx, serverAddr(i))
+		trip, err := l.roundTrip(ctx, lab.ServerAddr(i))
 		if err != nil {
 			return err
 		}
@@ -45,9 +47,9 @@ func measureLinks(ctx context.Context, l *lab, r *report) error {
 }
 
 // roundTrip is the least of some connects: TCP says that it is connected after one.
-func (l *lab) roundTrip(ctx context.Context, addr string) (least time.Duration, err error) {
+func (l *world) roundTrip(ctx context.Context, addr string) (least time.Duration, err error) {
 	for range 5 {
-		err := within(clientSpace, func() error {
+		err := lab.Within(lab.Client, func() error {
 			began := time.Now()
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp4", net.JoinHostPort(addr, "443"))
 			if err != nil {

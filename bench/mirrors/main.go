@@ -30,6 +30,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hither/bench/lab"
 )
 
 // options are the command line.
@@ -127,12 +129,12 @@ func runAll(ctx context.Context, o options, text io.Writer) (results []*report, 
 		return nil, err
 	}
 	defer site.close()
-	fmt.Fprintf(text, "hither %s; senders use %s; seed %d\n", site.version, congestion, o.seed)
+	fmt.Fprintf(text, "hither %s; senders use %s; seed %d\n", site.version, lab.Congestion, o.seed)
 	for _, s := range scenarios() {
 		if !slices.Contains(o.names, s.name) {
 			continue
 		}
-		r := &report{Scenario: s.name, Version: site.version, Congestion: congestion, text: text}
+		r := &report{Scenario: s.name, Version: site.version, Congestion: lab.Congestion, text: text}
 		results = append(results, r)
 		if err := site.run(ctx, s, r); err != nil {
 			r.Error = err.Error()

@@ -14,7 +14,7 @@ const rounds = 3
 const ours = "Hither"
 
 // parts compares Hither with the sum of three links, and with curl from each.
-func parts(ctx context.Context, l *lab, r *report) error {
+func parts(ctx context.Context, l *world, r *report) error {
 	size, alone, times := int64(200_000_000), int64(12_000_000), rounds
 	if l.short {
 		size, alone, times = 40_000_000, 4_000_000, 1
@@ -55,7 +55,7 @@ func parts(ctx context.Context, l *lab, r *report) error {
 	return nil
 }
 
-func (l *lab) judgeParts(rates map[string][]float64, r *report) {
+func (l *world) judgeParts(rates map[string][]float64, r *report) {
 	sum := 0.0
 	for _, link := range l.links {
 		sum += link.rate
@@ -67,7 +67,7 @@ func (l *lab) judgeParts(rates map[string][]float64, r *report) {
 }
 
 // warmParts lets Hither know its sources, as it does when it has been up for a while.
-func (l *lab) warmParts(ctx context.Context, p *product) error {
+func (l *world) warmParts(ctx context.Context, p *product) error {
 	through := p.through()
 	defer through.close()
 	for i := range 6 {
@@ -79,7 +79,7 @@ func (l *lab) warmParts(ctx context.Context, p *product) error {
 }
 
 // whoSent notes the shares of the servers in one object.
-func (l *lab) whoSent(o object, r *report) {
+func (l *world) whoSent(o object, r *report) {
 	text, all := "", int64(0)
 	for _, link := range l.links {
 		n := l.servers[link.name].bytes()[o.path()]
@@ -90,7 +90,7 @@ func (l *lab) whoSent(o object, r *report) {
 }
 
 // lossy compares Hither with one connection over one bad link.
-func lossy(ctx context.Context, l *lab, r *report) error {
+func lossy(ctx context.Context, l *world, r *report) error {
 	size, times := int64(8_000_000), rounds
 	if l.short {
 		size, times = 2_500_000, 1

@@ -15,11 +15,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hither/bench/lab"
 )
 
 // product is a Hither that runs at the near end, with a state of its own: nothing is known and nothing kept.
 type product struct {
-	lab     *lab
+	world   *world
 	state   string
 	command *exec.Cmd
 	done    chan struct{} // closed when the process has ended
@@ -35,16 +37,16 @@ const (
 )
 
 // start runs `hither up` and returns when it is up.
-func (l *lab) start(ctx context.Context) (*product, error) {
+func (l *world) start(ctx context.Context) (*product, error) {
 	state, err := os.MkdirTemp(l.dir, "state-")
 	if err != nil {
 		return nil, err
 	}
-	p := &product{lab: l, state: state, done: make(chan struct{}), said: new(bytes.Buffer)}
-	p.command = exec.Command("ip", "netns", "exec", clientSpace, l.binary, "up", "--json",
-		"--listen", proxyAddr, "--state", state, "--rules", filepath.Join(l.dir, "rules"), "--ca-files", l.ca.file, "--log", "error")
+	p := &product{world: l, state: state, done: make(chan struct{}), said: new(bytes.Buffer)}
+	p.command = exec.Command("ip", "netns", "exec", lab.Client, l.binary, "up", "--json",
+		"--listen", proxyAddr, "--state", state, "--rules", filepath.Join(l.dir, "rules"), "--ca-files", l.ca.File, "--log", "error")
 	p.command.Env = l.environment()
-	p.command.SysProcAttr = dieWithUs()
+	p.command.SysProcAttr = lab.DieWithUs()
 	p.command.Stderr = p.said
 	ready, write, err := os.Pipe()
 	if err != nil {
@@ -71,7 +73,7 @@ func (l *lab) start(ctx context.Context) (*product, error) {
 }
 
 // environment has nothing of the user's: no proxy, no private names, no settings.
-func (l *lab) environment() []string {
+func (l *world) environment() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.dir}
 }
 
@@ -111,8 +113,8 @@ func (p *product) first(ctx context.Context, path string) (name, why string, err
 }
 
 func (p *product) ask(ctx context.Context, into any, args ...string) error {
-	c := exec.CommandContext(ctx, p.lab.binary, append(args, "--state", p.state)...)
-	c.Env, c.SysProcAttr = p.lab.environment(), dieWithUs()
+	c := exec.CommandContext(ctx, p.world.binary, append(args, "--state", p.state)...)
+	c.Env, c.SysProcAttr = p.world.environment(), lab.DieWithUs()
 	var complaint strings.Builder
 	c.Stderr = &complaint
 	out, err := c.Output()

@@ -18,6 +18,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"hither/bench/lab"
 	"hither/rules"
 )
 
@@ -152,7 +153,7 @@ func TestTheServerServesAndCounts(t *testing.T) {
 	if got := s.bytes()[o.path()]; got != 1100 {
 		t.Errorf("counted\ngot  %d\nwant 1100", got)
 	}
-	l := &lab{registry: r, servers: map[string]*server{"near": s}}
+	l := &world{registry: r, servers: map[string]*server{"near": s}}
 	sent, useful := l.tally()
 	if extra := sent - useful; extra < 100 { // the part, and the 404's text
 		t.Errorf("extra\ngot  %d\nwant the part that was sent again", extra)
@@ -175,7 +176,7 @@ func TestTheRuleFileIsOne(t *testing.T) {
 
 func TestHostsNameAllServers(t *testing.T) {
 	got := hostsFile([]link{{name: "a"}, {name: "b"}})
-	want := "127.0.0.1 localhost\n10.79.1.2 a.hither.test\n10.79.2.2 b.hither.test\n"
+	want := "127.0.0.1 localhost\n198.18.1.2 a.hither.test\n198.18.2.2 b.hither.test\n"
 	if got != want {
 		t.Errorf("hosts\ngot  %q\nwant %q", got, want)
 	}
@@ -223,13 +224,13 @@ func TestAReportHoldsOnlyIfAllWasHeld(t *testing.T) {
 }
 
 func TestWhatIsMadeIsTakenBackInReverse(t *testing.T) {
-	var u undo
+	var u lab.Undo
 	var got []int
 	for i := range 3 {
-		u.add(func() { got = append(got, i) })
+		u.Add(func() { got = append(got, i) })
 	}
-	u.all()
-	u.all()
+	u.All()
+	u.All()
 	if !slices.Equal(got, []int{2, 1, 0}) {
 		t.Errorf("order\ngot  %v\nwant [2 1 0]", got)
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"hither/bench/lab"
 )
 
 // scenario is an experiment.
@@ -13,7 +15,7 @@ type scenario struct {
 	name  string
 	about string
 	links []link // the first is the origin's
-	run   func(context.Context, *lab, *report) error
+	run   func(context.Context, *world, *report) error
 }
 
 // link is a far link as it is at the beginning.
@@ -23,6 +25,14 @@ type link struct {
 	jitter float64 // ± milliseconds one way
 	loss   float64 // percent each way
 	rate   float64 // Mbit/s
+}
+
+// wide are the links in the laboratory's words.
+func wide(links []link) (out []lab.Link) {
+	for _, l := range links {
+		out = append(out, lab.Link{Name: l.name, RTT: l.rtt, Jitter: l.jitter, Loss: l.loss, Rate: l.rate})
+	}
+	return out
 }
 
 // String describes it for the head of a scenario.

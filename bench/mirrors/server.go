@@ -12,15 +12,10 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"hither/bench/lab"
 )
-
-// congestion is what the servers' TCP does about losses. It is what most of the world's servers do; with bbr, which may
-// be this machine's default, a lossy link is nearly as fast as a clean one, and several connections gain little.
-const congestion = "cubic"
 
 // registry is what all servers have: the origin and its mirrors differ by their links alone.
 type registry struct {
@@ -75,8 +70,8 @@ type server struct {
 }
 
 // startServer listens in the server's namespace. Close ends it.
-func startServer(ctx context.Context, name, addr string, r *registry, ca *authority) (*server, error) {
-	cert, err := ca.issue(hostName(name))
+func startServer(ctx context.Context, name, addr string, r *registry, ca *lab.Authority) (*server, error) {
+	cert, err := ca.Issue(hostName(name))
 	if err != nil {
 		return nil, err
 	}
@@ -85,28 +80,12 @@ func startServer(ctx context.Context, name, addr string, r *registry, ca *author
 		Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), // connections are cut on purpose
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12},
 	}
-	var listener net.Listener
-	err = within(space(name), func() (err error) {
-		config := net.ListenConfig{Control: chooseCongestion}
-		listener, err = config.Listen(ctx, "tcp4", net.JoinHostPort(addr, "443"))
-		return err
-	})
+	listener, err := lab.Listen(ctx, name, net.JoinHostPort(addr, "443"))
 	if err != nil {
 		return nil, fmt.Errorf("start the server %s: %w", name, err)
 	}
 	s.work.Go(func() { _ = s.http.ServeTLS(listener, "", "") }) // it ends with close
 	return s, nil
-}
-
-// chooseCongestion sets it on the listener; what is accepted inherits it. The machine's own default stays as it is.
-func chooseCongestion(_, _ string, raw syscall.RawConn) (err error) {
-	control := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
-	})
-	if err != nil {
-		return fmt.Errorf("use %s: %w", congestion, err)
-	}
-	return control
 }
 
 func (s *server) close() {

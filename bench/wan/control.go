@@ -118,6 +118,9 @@ func (w *wires) stats() map[string]linkStat {
 	for _, l := range w.links {
 		all[l.name] = linkStat{l.up.count, l.down.count}
 	}
+	for space, door := range w.doors {
+		all["access of "+space] = linkStat{Down: door.count}
+	}
 	return all
 }
 

@@ -56,8 +56,9 @@ type line struct {
 	lossy bool          // a burst is under way
 }
 
-// take decides what becomes of a packet that came in at now. False: it is gone, and buf may be used again.
-func (l *line) take(now time.Duration, buf []byte) bool {
+// take decides what becomes of a packet that came in at now and goes to the device out. False: it is gone, and buf may be
+// used again.
+func (l *line) take(now time.Duration, buf []byte, out int) bool {
 	l.count.Packets++
 	l.count.Bytes += uint64(len(buf))
 	if l.loses() {
@@ -74,7 +75,7 @@ func (l *line) take(now time.Duration, buf []byte) bool {
 		at += time.Duration((2*l.random.Float64() - 1) * float64(l.jitter))
 	}
 	l.last = max(at, l.last)
-	l.queue.push(packet{l.last, buf})
+	l.queue.push(packet{l.last, buf, out})
 	return true
 }
 
@@ -112,19 +113,19 @@ func (l *line) pass(now time.Duration, n int) (time.Duration, bool) {
 	return l.free, true
 }
 
-// flush hands on all packets whose time has come, and their buffers back. It returns when the next one is due; false:
-// none waits.
-func (l *line) flush(now time.Duration, write func([]byte) error, free func([]byte)) (time.Duration, bool) {
+// flush hands on all packets whose time has come, to a send that owns their buffers. It returns when the next one is due;
+// false: none waits.
+func (l *line) flush(now time.Duration, send func(packet) error) (time.Duration, bool) {
 	for l.queue.size > 0 && l.queue.head().due <= now {
 		p := l.queue.pop()
-		if err := write(p.buf); err != nil {
+		size := uint64(len(p.buf))
+		if err := send(p); err != nil {
 			l.count.Refused++
-		} else {
-			l.count.Out++
-			l.count.OutB += uint64(len(p.buf))
-			l.note(now - p.due)
+			continue
 		}
-		free(p.buf)
+		l.count.Out++
+		l.count.OutB += size
+		l.note(now - p.due)
 	}
 	if l.queue.size == 0 {
 		return 0, false

@@ -21,9 +21,10 @@ const (
 // link joins two namespaces.
 type link struct {
 	name      string
-	device    string // its name at both ends
-	near, far end    // the client's and the server's
-	up, down  line   // from near to far, and back
+	device    string  // its name at both ends
+	near, far end     // the client's and the server's
+	up, down  line    // from near to far, and back
+	access    float64 // bit/s of the line that all links of the client with one share on the way back; 0: none
 }
 
 // end is one device.

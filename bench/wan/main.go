@@ -11,6 +11,7 @@
 //
 //	client, server   the two namespaces, which must exist, as must the right to enter them (root)
 //	cip, sip         the addresses of the two ends; each is all that the other end can reach
+//	access           Mbit/s of one line that all links of this client with the key share, behind their own; 0: none
 //	delay, jitter    milliseconds one way; jitter is ± and uniform, and never changes the order
 //	loss             percent; 100 is a dead link
 //	burst            mean length of a loss in packets; 1 and less: each packet has its own luck

@@ -8,6 +8,7 @@ import "time"
 type packet struct {
 	due time.Duration
 	buf []byte
+	out int // the device that it goes to
 }
 
 // queue is first in, first out, in a ring that grows. The zero queue is empty.

@@ -61,6 +61,12 @@ func (l *link) take(key, value string) error {
 		return address(&l.near.addr, value)
 	case "sip":
 		return address(&l.far.addr, value)
+	case "access":
+		number, err := strconv.ParseFloat(value, 64)
+		if err != nil || number <= 0 || number > 1e6 || math.IsNaN(number) {
+			return fmt.Errorf("access: %q is no rate in Mbit/s", value)
+		}
+		l.access = number * 1e6
 	default:
 		return l.set(key, value)
 	}

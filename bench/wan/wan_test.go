@@ -18,11 +18,11 @@ func newLine(s settings) *line {
 // arrivals sends n packets of size bytes, one every gap, and returns when each came out. Those that did not are absent.
 func arrivals(l *line, n, size int, gap time.Duration) (out []time.Duration) {
 	for i := range n {
-		l.take(time.Duration(i)*gap, make([]byte, size))
+		l.take(time.Duration(i)*gap, make([]byte, size), 0)
 	}
 	for l.queue.size > 0 {
 		at := l.queue.head().due
-		l.flush(at, func([]byte) error { out = append(out, at); return nil }, func([]byte) {})
+		l.flush(at, func(packet) error { out = append(out, at); return nil })
 	}
 	return out
 }
@@ -114,7 +114,7 @@ func TestLossHasItsMean(t *testing.T) {
 		l := newLine(settings{loss: c.loss, burst: c.burst})
 		const n = 400_000
 		for range n {
-			l.take(0, nil)
+			l.take(0, nil, 0)
 		}
 		got := float64(l.count.Lost) / n
 		if math.Abs(got-c.loss) > 0.1*c.loss {
@@ -127,7 +127,7 @@ func TestBurstsHaveTheirLength(t *testing.T) {
 	l := newLine(settings{loss: 0.02, burst: 4})
 	bursts, before := 0, false
 	for range 400_000 {
-		lost := !l.take(0, nil)
+		lost := !l.take(0, nil, 0)
 		if lost && !before {
 			bursts++
 		}
@@ -148,10 +148,10 @@ func TestTheSameSeedIsTheSameFate(t *testing.T) {
 
 func TestLatenessAndRefusalsAreCounted(t *testing.T) {
 	l := newLine(settings{})
-	l.take(0, make([]byte, 9))
-	l.take(time.Millisecond, make([]byte, 9))
-	l.flush(0, func([]byte) error { return errors.New("full") }, func([]byte) {})
-	l.flush(21*time.Millisecond, func([]byte) error { return nil }, func([]byte) {})
+	l.take(0, make([]byte, 9), 0)
+	l.take(time.Millisecond, make([]byte, 9), 0)
+	l.flush(0, func(packet) error { return errors.New("full") })
+	l.flush(21*time.Millisecond, func(packet) error { return nil })
 	want := counters{Packets: 2, Bytes: 18, Refused: 1, Out: 1, OutB: 9, Late: 1, LateMax: 20}
 	if l.count != want {
 		t.Errorf("counters\ngot  %+v\nwant %+v", l.count, want)
@@ -176,6 +176,32 @@ func TestTheQueueKeepsItsOrderWhileItGrows(t *testing.T) {
 	}
 }
 
+// TestLinksShareAnAccessLine: two links that are each as wide as the access line bring no more than it takes.
+func TestLinksShareAnAccessLine(t *testing.T) {
+	links := []*link{{access: 12e6}, {access: 12e6}, {}}
+	w := &wires{doors: map[string]*line{}}
+	one, other, none := w.door(links[0]), w.door(links[1]), w.door(links[2])
+	if one != other || none != nil {
+		t.Fatalf("doors\ngot  %p, %p and %p\nwant one for two links, and none for the third", one, other, none)
+	}
+	var came []time.Duration
+	for i := range 6 {
+		p := packet{due: time.Duration(i/2) * time.Millisecond, buf: make([]byte, 1500), out: i}
+		if err := w.forward(one, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for one.queue.size > 0 {
+		at := one.queue.head().due
+		one.flush(at, func(packet) error { came = append(came, at); return nil })
+	}
+	for i, at := range came {
+		if want := time.Duration(i+1) * time.Millisecond; at != want {
+			t.Errorf("packet %d came\ngot  %s\nwant %s", i, at, want)
+		}
+	}
+}
+
 const spec = "name=near,client=c,server=s,cip=10.0.0.1,sip=10.0.0.2"
 
 func TestLinksAreRead(t *testing.T) {
@@ -195,7 +221,7 @@ func TestLinksAreRead(t *testing.T) {
 }
 
 func TestBadLinksAreRefused(t *testing.T) {
-	for _, bad := range []string{"", "name", "name=x", spec + ",loss=x", spec + ",loss=-1", spec + ",rate=NaN", spec + ",speed=1", spec + ",loss.left=1", "cip=::1"} {
+	for _, bad := range []string{"", "name", "name=x", spec + ",loss=x", spec + ",loss=-1", spec + ",rate=NaN", spec + ",speed=1", spec + ",loss.left=1", spec + ",access=0", "cip=::1"} {
 		if _, err := parseLink(bad); err == nil {
 			t.Errorf("-link %q\ngot  no error\nwant one", bad)
 		}

@@ -16,6 +16,7 @@ import (
 type wires struct {
 	links []*link
 	ways  []way
+	doors map[string]*line // access lines, by the namespace they lead to
 	epoll int
 	bell  int // an eventfd that ends a wait
 	jobs  chan func()
@@ -27,15 +28,16 @@ type wires struct {
 type way struct {
 	*line
 	in, out int
+	access  *line // what comes next, shared with other ways; nil: nothing
 }
 
 // sip is how many packets are read from one device before the others have their turn.
 const sip = 64
 
 func newWires(links []*link) (*wires, error) {
-	w := &wires{links: links, epoll: -1, bell: -1, jobs: make(chan func(), sip), began: time.Now()}
+	w := &wires{links: links, epoll: -1, bell: -1, jobs: make(chan func(), sip), doors: map[string]*line{}, began: time.Now()}
 	for _, l := range links {
-		w.ways = append(w.ways, way{&l.up, l.near.fd, l.far.fd}, way{&l.down, l.far.fd, l.near.fd})
+		w.ways = append(w.ways, way{&l.up, l.near.fd, l.far.fd, nil}, way{&l.down, l.far.fd, l.near.fd, w.door(l)})
 	}
 	var err error
 	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -57,6 +59,17 @@ func newWires(links []*link) (*wires, error) {
 		}
 	}
 	return w, nil
+}
+
+// door is the access line that a link shares; nil: it has none. The first link says its rate.
+func (w *wires) door(l *link) *line {
+	if l.access <= 0 {
+		return nil
+	}
+	if w.doors[l.near.space] == nil {
+		w.doors[l.near.space] = &line{settings: settings{rate: l.access}}
+	}
+	return w.doors[l.near.space]
 }
 
 func (w *wires) close() {
@@ -109,22 +122,42 @@ func (w *wires) carry(ctx context.Context) error {
 	return nil
 }
 
-// flush sends what is due, and returns how long nothing will be; negative: for ever.
+// flush sends what is due, and returns how long nothing will be; negative: for ever. Access lines come last, because the
+// others feed them.
 func (w *wires) flush() time.Duration {
 	now, next := time.Since(w.began), time.Duration(-1)
-	for _, way := range w.ways {
-		send := func(p []byte) error {
-			_, err := unix.Write(way.out, p)
-			return err
-		}
-		if due, ok := way.flush(now, send, w.free); ok && (next < 0 || due < next) {
+	soonest := func(due time.Duration, ok bool) {
+		if ok && (next < 0 || due < next) {
 			next = due
 		}
+	}
+	for _, way := range w.ways {
+		soonest(way.flush(now, func(p packet) error { return w.forward(way.access, p) }))
+	}
+	for _, door := range w.doors {
+		soonest(door.flush(now, w.write))
 	}
 	if next < 0 {
 		return next
 	}
 	return max(0, next-time.Since(w.began))
+}
+
+// forward gives a packet to the access line at the very time it was due there, or to its device if there is none.
+func (w *wires) forward(access *line, p packet) error {
+	if access == nil {
+		return w.write(p)
+	}
+	if !access.take(p.due, p.buf, p.out) {
+		w.free(p.buf) // the queue was full; the line has counted it
+	}
+	return nil
+}
+
+func (w *wires) write(p packet) error {
+	_, err := unix.Write(p.out, p.buf)
+	w.free(p.buf)
+	return err
 }
 
 // wait needs epoll_pwait2 (Linux 5.11), because the older calls count in milliseconds: 8 packets at 100 Mbit/s.
@@ -146,7 +179,7 @@ func (w *wires) read(from way) {
 	for range sip {
 		buf := w.buffer()
 		n, err := unix.Read(from.in, buf)
-		if err != nil || n <= 0 || !from.take(time.Since(w.began), buf[:n]) {
+		if err != nil || n <= 0 || !from.take(time.Since(w.began), buf[:n], from.out) {
 			w.free(buf)
 		}
 		if err != nil || n <= 0 {

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package lab
 
 import (
 	"crypto/ecdsa"
@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// authority is the lab's own, for one run.
-type authority struct {
-	file string // PEM
+// Authority signs for the lab's servers, for one run.
+type Authority struct {
+	File string // its certificate in PEM
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
@@ -26,7 +26,8 @@ type authority struct {
 // life of certificates; a run is shorter.
 const life = 24 * time.Hour
 
-func newAuthority(file string) (*authority, error) {
+// NewAuthority makes one and writes its certificate to the file.
+func NewAuthority(file string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -45,11 +46,11 @@ func newAuthority(file string) (*authority, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return &authority{file: file, cert: cert, key: key}, os.WriteFile(file, text, 0o644)
+	return &Authority{File: file, cert: cert, key: key}, os.WriteFile(file, text, 0o644)
 }
 
-// issue makes a certificate for one host.
-func (a *authority) issue(host string) (tls.Certificate, error) {
+// Issue makes a certificate for some hosts.
+func (a *Authority) Issue(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -59,20 +60,36 @@ func (a *authority) issue(host string) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		SerialNumber: serial, Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make a certificate for %s: %w", host, err)
+		return tls.Certificate{}, fmt.Errorf("make a certificate for %s: %w", hosts[0], err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
-// roots holds nothing but this authority.
-func (a *authority) roots() *x509.CertPool {
+// Roots holds nothing but this authority.
+func (a *Authority) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
+}
+
+// Write puts a certificate for some hosts into BASE.crt and its key into BASE.key, for servers that are not ours.
+func (a *Authority) Write(base string, hosts ...string) error {
+	cert, err := a.Issue(hosts...)
+	if err != nil {
+		return err
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(base+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(base+".crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o644)
 }

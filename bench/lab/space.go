@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package lab
 
 import (
 	"context"
@@ -14,18 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prefix is how all that the lab makes on the machine begins.
-const prefix = "hither-"
+// Client is the namespace of the near end.
+const Client = Prefix + "client"
 
-// client is the namespace of the near end.
-const clientSpace = prefix + "client"
+// Space is the namespace of a server.
+func Space(server string) string { return Prefix + server }
 
-// space is the namespace of a server.
-func space(server string) string { return prefix + server }
-
-// addSpace makes a namespace with a hosts file of its own (`ip netns exec` mounts it) and without any name server.
-func addSpace(ctx context.Context, name, hosts string) error {
-	if err := command(ctx, "ip", "netns", "add", name); err != nil {
+// AddSpace makes a namespace with a hosts file of its own (`ip netns exec` mounts it) and without any name server.
+func AddSpace(ctx context.Context, name, hosts string) error {
+	if err := Command(ctx, "ip", "netns", "add", name); err != nil {
 		return err
 	}
 	dir := filepath.Join("/etc/netns", name)
@@ -37,24 +34,24 @@ func addSpace(ctx context.Context, name, hosts string) error {
 			return err
 		}
 	}
-	if err := command(ctx, "ip", "-n", name, "link", "set", "lo", "up"); err != nil {
+	if err := Command(ctx, "ip", "-n", name, "link", "set", "lo", "up"); err != nil {
 		return err
 	}
 	// What the kernel remembers of one connection would decide how the next begins. IPv6 would only chatter.
-	return command(ctx, "ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_no_metrics_save=1", "net.ipv6.conf.default.disable_ipv6=1")
+	return Command(ctx, "ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_no_metrics_save=1", "net.ipv6.conf.default.disable_ipv6=1")
 }
 
-// removeSpace also removes one that is half made.
-func removeSpace(ctx context.Context, name string) {
-	_ = command(ctx, "ip", "netns", "del", name) // it may not be there
+// RemoveSpace also removes one that is half made.
+func RemoveSpace(ctx context.Context, name string) {
+	_ = Command(ctx, "ip", "netns", "del", name) // it may not be there
 	_ = os.RemoveAll(filepath.Join("/etc/netns", name))
 	_ = os.Remove("/etc/netns") // only if nobody else has something there
 }
 
-// leftovers are the namespaces of a run that was killed.
-func leftovers() (names []string) {
+// Leftovers are the namespaces of a run that was killed.
+func Leftovers() (names []string) {
 	for _, dir := range []string{"/var/run/netns", "/etc/netns"} {
-		found, _ := filepath.Glob(filepath.Join(dir, prefix+"*")) // the pattern is good
+		found, _ := filepath.Glob(filepath.Join(dir, Prefix+"*")) // the pattern is good
 		for _, path := range found {
 			names = append(names, filepath.Base(path))
 		}
@@ -62,9 +59,16 @@ func leftovers() (names []string) {
 	return names
 }
 
-// within calls f in a namespace: sockets that it makes belong there for ever. The thread is given up afterwards, for no
+// RemoveLeftovers removes them; nobody else's lab may be alive.
+func RemoveLeftovers(ctx context.Context) {
+	for _, name := range Leftovers() {
+		RemoveSpace(ctx, name)
+	}
+}
+
+// Within calls f in a namespace: sockets that it makes belong there for ever. The thread is given up afterwards, for no
 // other goroutine may find itself in a strange network; so f must not start processes, which would die with it.
-func within(name string, f func() error) error {
+func Within(name string, f func() error) error {
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // without an unlock: the thread ends with the goroutine
@@ -85,16 +89,16 @@ func enter(name string, f func() error) error {
 	return f()
 }
 
-// command runs a program to its end. What it said is in the error.
-func command(ctx context.Context, name string, args ...string) error {
-	_, err := output(ctx, name, args...)
+// Command runs a program to its end. What it said is in the error.
+func Command(ctx context.Context, name string, args ...string) error {
+	_, err := Output(ctx, name, args...)
 	return err
 }
 
-// output runs a program and returns its standard output.
-func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+// Output runs a program and returns its standard output.
+func Output(ctx context.Context, name string, args ...string) ([]byte, error) {
 	c := exec.CommandContext(ctx, name, args...)
-	c.SysProcAttr = dieWithUs()
+	c.SysProcAttr = DieWithUs()
 	var said, complaint strings.Builder
 	c.Stdout, c.Stderr = &said, &complaint
 	if err := c.Run(); err != nil {

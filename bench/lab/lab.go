@@ -1,0 +1,80 @@
+//go:build linux
+
+// Package lab is what the laboratories of bench share: network namespaces with far links between them (bench/wan), an
+// authority for their servers, and the lock that keeps two of them apart. Everything it makes on the machine begins with
+// Prefix. It needs root.
+//
+//	unlock, err := lab.Lock()                      // nobody else's lab is alive
+//	lab.RemoveLeftovers(ctx)                       // of one that was killed
+//	lab.AddSpace(ctx, lab.Space("far"), hosts)     // and lab.Client
+//	e, err := lab.Start(ctx, wan, socket, 1, []lab.Link{{Name: "far", RTT: 200, Rate: 100}})
+//	listener, err := lab.Listen(ctx, "far", lab.ServerAddr(0)+":443")
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Prefix is how all that a lab makes on the machine begins.
+const Prefix = "hither-"
+
+// lockFile keeps two labs from using the same names.
+const lockFile = "/run/hither-lab.lock"
+
+// Lock takes the machine. The returned function gives it back; so does the end of the process.
+func Lock() (unlock func(), err error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("namespaces and TUN devices need root: run it with sudo")
+	}
+	file, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, errors.New("another run of the lab is under way: wait for its end")
+	}
+	return func() { file.Close() }, nil
+}
+
+// MakeDir makes a directory for one run, and removes those of runs that were killed; the lock says that none is alive.
+func MakeDir() (string, error) {
+	found, _ := filepath.Glob(filepath.Join(os.TempDir(), Prefix+"lab-*")) // the pattern is good
+	for _, dir := range found {
+		_ = os.RemoveAll(dir)
+	}
+	return os.MkdirTemp("", Prefix+"lab-")
+}
+
+// Undo is what has to be taken back, the last first. The zero Undo is empty.
+type Undo []func()
+
+// Add has f called by All.
+func (u *Undo) Add(f func()) { *u = append(*u, f) }
+
+// All takes everything back. It may be called again.
+func (u *Undo) All() {
+	for len(*u) > 0 {
+		last := (*u)[len(*u)-1]
+		*u = (*u)[:len(*u)-1]
+		last()
+	}
+}
+
+// DieWithUs ends a child when the lab is gone, however it went. The thread that starts it must be one that stays, because
+// children die with their thread: lock the main goroutine to its own.
+func DieWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+
+// Load is the load of the machine, others' work too; zero if it is not known.
+func Load() (load float64) {
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		_, _ = fmt.Sscan(string(text), &load) // the kernel writes a number
+	}
+	return load
+}

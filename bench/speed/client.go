@@ -1,0 +1,197 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"hither/bench/lab"
+)
+
+// way is how a client goes.
+type way string
+
+// The ways.
+const (
+	direct way = "direct"
+	level1 way = "L1"   // through a Hither that sees only what passes: the environment of `hither env`
+	level2 way = "L2"   // by `hither run`, which knows the project
+	warm   way = "warm" // as L1, and Hither has it all from a run before
+	real   way = "real" // directly to the real registries, past the laboratory
+)
+
+// client is a real program at work. It starts with nothing in any cache of its own.
+type client struct {
+	name    string
+	argv    []string               // {home} is an empty directory in memory
+	env     []string               // beside what every client has; {home} likewise
+	prepare func(dir string) error // puts the project into an empty directory; nil: there is none
+	check   func(dir string) error // whether it did its work; nil: its exit status says so
+	direct  []string               // argv of the direct way, where it is another; nil: argv
+	lesson  string                 // clients that ask for the same things have one in common; empty: the name
+}
+
+// clientPatience is for one run of a client. The slowest here take five minutes.
+const clientPatience = 12 * time.Minute
+
+// outcome is how one run of a client went.
+type outcome struct {
+	Seconds  float64 `json:"seconds"`
+	Requests int64   `json:"requests"` // as the servers count
+	Bytes    int64   `json:"bytes"`    // as the servers count
+	Conns    int64   `json:"conns"`
+	Late     float64 `json:"late"` // share of late packets in percent
+
+	recorded int64
+	proto    map[string]int64
+	names    map[string]int64 // bytes
+}
+
+// once has a client do its work one way, with a Hither that knows nothing. The direct way needs none.
+func (w *world) once(ctx context.Context, c client, how way) (outcome, error) {
+	if how == direct || how == real {
+		return w.do(ctx, c, how, nil)
+	}
+	p, err := w.start(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer p.forget()
+	return w.do(ctx, c, how, p)
+}
+
+// do has a client do its work once, through p unless the way is direct.
+func (w *world) do(ctx context.Context, c client, how way, p *product) (o outcome, err error) {
+	dir, err := os.MkdirTemp(w.memory, "client-")
+	if err != nil {
+		return o, err
+	}
+	defer os.RemoveAll(dir)
+	home := filepath.Join(dir, "home")
+	work := filepath.Join(dir, "work")
+	for _, made := range []string{home, work} {
+		if err := os.Mkdir(made, 0o755); err != nil {
+			return o, err
+		}
+	}
+	if c.prepare != nil {
+		if err := c.prepare(work); err != nil {
+			return o, err
+		}
+	}
+	argv, env, err := w.through(ctx, c, how, p, home)
+	if err != nil {
+		return o, err
+	}
+	return w.timed(ctx, c, how, work, argv, env)
+}
+
+// through is what is run, and in which environment.
+func (w *world) through(ctx context.Context, c client, how way, p *product, home string) (argv, env []string, err error) {
+	env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home}
+	if how != real {
+		env = append(env, "SSL_CERT_FILE="+w.ca.File, "NODE_EXTRA_CA_CERTS="+w.ca.File)
+	}
+	env = append(env, c.env...)
+	argv = c.argv
+	switch how {
+	case direct, real:
+		if c.direct != nil {
+			argv = c.direct
+		}
+	case level1, warm:
+		env, err = p.variables(ctx, env)
+	case level2:
+		argv = append(append([]string{w.binary, "run"}, p.flags()...), append([]string{"--"}, argv...)...)
+	}
+	return placed(argv, home), placed(env, home), err
+}
+
+// placed puts the client's home where words say {home}.
+func placed(words []string, home string) (out []string) {
+	for _, word := range words {
+		out = append(out, strings.ReplaceAll(word, "{home}", home))
+	}
+	return out
+}
+
+func (w *world) timed(ctx context.Context, c client, how way, work string, argv, env []string) (o outcome, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, clientPatience, fmt.Errorf("%s was not done within %s", c.name, clientPatience))
+	defer cancel()
+	if how != real {
+		argv = append([]string{"ip", "netns", "exec", lab.Client}, argv...)
+	}
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command.Dir, command.Env, command.SysProcAttr = work, env, lab.DieWithUs()
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	closeLogs := w.openLogs(c.name, how)
+	before := w.punctual(ctx)
+	began := time.Now()
+	err = command.Run()
+	o.Seconds = time.Since(began).Seconds()
+	o.Late = w.punctual(context.WithoutCancel(ctx)).since(before)
+	closeLogs(&o)
+	if err == nil && c.check != nil {
+		err = c.check(work)
+	}
+	if err != nil {
+		return o, fmt.Errorf("%s, %s: %w: %s", c.name, how, err, lastLines(said.String(), 12))
+	}
+	return o, nil
+}
+
+// openLogs begins the tallies of the servers. The returned function ends them, and adds them up.
+func (w *world) openLogs(name string, how way) func(*outcome) {
+	for _, s := range w.servers {
+		s.reset(w.openLog(fmt.Sprintf("%s-%s-%s", strings.ReplaceAll(name, " ", "-"), how, s.name)))
+	}
+	return func(o *outcome) {
+		o.proto, o.names = map[string]int64{}, map[string]int64{}
+		for _, s := range w.servers {
+			t := s.reset(nil)
+			o.Requests, o.Bytes, o.Conns, o.recorded = o.Requests+t.Requests, o.Bytes+t.Bytes, o.Conns+t.Conns, o.recorded+t.Recorded
+			for name, n := range t.Proto {
+				o.proto[name] += n
+			}
+			for name, n := range t.Names {
+				o.names[name] += n
+			}
+		}
+	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// put writes files into a directory, by their names.
+func put(dir string, files map[string][]byte) error {
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+//go:embed testdata
+var projects embed.FS
+
+// project is a file of testdata.
+func project(name string) []byte {
+	data, err := projects.ReadFile("testdata/" + name)
+	if err != nil {
+		panic(err) // it is in the program
+	}
+	return data
+}

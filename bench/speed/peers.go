@@ -1,0 +1,174 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"hither/bench/lab"
+)
+
+// peer is a server that one could have instead, at the near end.
+type peer struct {
+	command *exec.Cmd
+	done    chan struct{}
+	said    *bytes.Buffer
+}
+
+// startPeer starts a server in the client's namespace, and waits until it takes connections.
+func (w *world) startPeer(ctx context.Context, addr string, env []string, argv ...string) (*peer, error) {
+	p := &peer{done: make(chan struct{}), said: new(bytes.Buffer)}
+	p.command = exec.Command("ip", append([]string{"netns", "exec", lab.Client}, argv...)...)
+	p.command.Env = append(w.environment(), env...)
+	p.command.SysProcAttr = lab.DieWithUs()
+	p.command.Stdout, p.command.Stderr = p.said, p.said
+	if err := p.command.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.command.Wait() // what it has to say is in said
+	}()
+	for began := time.Now(); time.Since(began) < startPatience; {
+		err := lab.Within(lab.Client, func() error {
+			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp4", addr)
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		})
+		if err == nil {
+			return p, nil
+		}
+		select {
+		case <-p.done:
+			return nil, fmt.Errorf("%s ended: %s", argv[0], lastLines(p.said.String(), 5))
+		case <-ctx.Done():
+			p.stop()
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	p.stop()
+	return nil, fmt.Errorf("%s does not listen on %s: %s", argv[0], addr, lastLines(p.said.String(), 5))
+}
+
+func (p *peer) stop() {
+	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
+	late := time.AfterFunc(stopPatience, func() { _ = p.command.Process.Kill() })
+	<-p.done
+	late.Stop()
+}
+
+const (
+	nginxAddr     = "127.0.0.1:8080"
+	nginxTLSAddr  = "127.0.0.1:8443"
+	verdaccioAddr = "127.0.0.1:4873"
+	// verdaccioVersion is pinned, so that the peer is the same tomorrow. Later ones need Node 22.
+	verdaccioVersion = "6.1.6"
+)
+
+// nginx serves a directory, with one worker: plainly at nginxAddr, and over TLS as one of the public hosts.
+func (w *world) nginx(ctx context.Context, root string) (*peer, error) {
+	dir := filepath.Join(w.dir, "nginx")
+	for _, made := range []string{dir, filepath.Join(dir, "tmp")} {
+		if err := os.MkdirAll(made, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.ca.Write(filepath.Join(dir, "host"), ociHost); err != nil {
+		return nil, err
+	}
+	text := strings.NewReplacer("DIR", dir, "ROOT", root, "PLAIN", nginxAddr, "SECURE", nginxTLSAddr).Replace(nginxConf)
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	return w.startPeer(ctx, nginxTLSAddr, nil, "nginx", "-e", filepath.Join(dir, "error.log"), "-c", file)
+}
+
+// nginxConf is a careful administrator's, with the cipher that the go command's TLS prefers, too.
+const nginxConf = `
+user root;
+daemon off;
+worker_processes 1;
+pid DIR/pid;
+error_log DIR/error.log crit;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 100000000;
+  client_body_temp_path DIR/tmp; proxy_temp_path DIR/tmp; fastcgi_temp_path DIR/tmp; uwsgi_temp_path DIR/tmp; scgi_temp_path DIR/tmp;
+  default_type application/octet-stream;
+  open_file_cache max=1000;
+  server { listen PLAIN; root ROOT; }
+  server {
+    listen SECURE ssl http2;
+    http2_max_requests 100000000;
+    root ROOT;
+    ssl_certificate DIR/host.crt;
+    ssl_certificate_key DIR/host.key;
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+  }
+}
+`
+
+// verdaccio is an npm registry that keeps what passes. It is installed beside the recordings, once.
+func (w *world) verdaccio(ctx context.Context) (*peer, error) {
+	home := filepath.Join(w.cache, "verdaccio-"+verdaccioVersion)
+	program := filepath.Join(home, "node_modules", "verdaccio", "bin", "verdaccio")
+	if err := installVerdaccio(ctx, home, program); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(w.dir, "verdaccio")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "config.yaml")
+	text := strings.NewReplacer("DIR", dir, "HOST", npmHost).Replace(verdaccioConf)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	return w.startPeer(ctx, verdaccioAddr, []string{"NODE_EXTRA_CA_CERTS=" + w.ca.File}, "node", program, "--config", file, "--listen", verdaccioAddr)
+}
+
+// installVerdaccio does it if it was not done. One of its dependencies asks for a dist-tag, which not every registry knows;
+// the version is the one that the tag has had for years.
+func installVerdaccio(ctx context.Context, home, program string) error {
+	if _, err := os.Stat(program); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return err
+	}
+	text := asJSON(map[string]any{"private": true, "dependencies": map[string]string{"verdaccio": verdaccioVersion}, "overrides": map[string]string{"node-fetch": "2.7.0"}})
+	if err := put(home, map[string][]byte{"package.json": text}); err != nil {
+		return err
+	}
+	if err := lab.Command(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", home); err != nil {
+		return fmt.Errorf("install Verdaccio: %w", err)
+	}
+	return nil
+}
+
+const verdaccioConf = `
+storage: DIR/storage
+uplinks:
+  npmjs: {url: "https://HOST/", maxage: 60m, max_fails: 100, cache: true}
+packages:
+  "**": {access: $all, proxy: npmjs}
+log: {type: file, path: DIR/log, level: fatal}
+web: {enable: false}
+`

@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+
+	"hither/bench/lab"
+)
+
+func imageCells() []string { return []string{"image0", "blob0.1", "image0.1", "blob1", "image1"} }
+
+// imageRow is the first part of Done-when 3.
+func imageRow(ctx context.Context, w *world, r *report) error {
+	if err := w.shelf.addImage("bench", 5, 40<<20); err != nil {
+		return err
+	}
+	digest, err := w.shelf.addBlob("seven", 7<<20)
+	if err != nil {
+		return err
+	}
+	image, one := pull("bench"), blob("seven", "library/seven", digest)
+	at := func(loss float64) line { return line{rtt: 200, loss: loss, rate: 100} }
+	cells := []cell{
+		{"image0", "skopeo, 5 layers, 40 MiB", at(0), image, []bound{{level1, 0.70}}},
+		{"blob0.1", "curl, 7 MiB", at(0.1), one, []bound{{level1, 0.25}}},
+		{"image0.1", "skopeo, 5 layers, 40 MiB", at(0.1), image, []bound{{level1, 0.20}}},
+		{"blob1", "curl, 7 MiB", at(1), one, []bound{{level1, 0.30}}},
+		{"image1", "skopeo, 5 layers, 40 MiB", at(1), image, []bound{{level1, 0.20}}},
+	}
+	if w.brief() {
+		cells = cells[:2]
+	}
+	return w.compareAll(ctx, r, cells)
+}
+
+// cappedLinks are three sources that give 20 Mbit/s each. Each sends as slowly as it may to anybody, so that together
+// they are three times as fast.
+func cappedLinks() []lab.Link {
+	return []lab.Link{{Name: farLink, RTT: 200, Rate: 20}, {Name: "east", RTT: 200, Rate: 20}, {Name: "west", RTT: 200, Rate: 20}}
+}
+
+// sharedLinks are three sources whose sum is the user's own line. More than one of them gains nothing there.
+func sharedLinks() []lab.Link {
+	const access = 50
+	return []lab.Link{{Name: farLink, RTT: 200, Rate: 100, Access: access}, {Name: "east", RTT: 30, Rate: 100, Access: access}, {Name: "west", RTT: 60, Rate: 100, Access: access}}
+}
+
+// bigBlob is what is fetched from three sources, in bytes.
+const bigBlob = 39 << 20
+
+// cappedRow is the part of Done-when 3 about sources that are slow by themselves.
+func cappedRow(ctx context.Context, w *world, r *report) error {
+	if w.brief() {
+		return nil
+	}
+	c, err := w.manySources()
+	if err != nil {
+		return err
+	}
+	return w.compare(ctx, r, cell{"capped", "curl, 39 MiB, three sources", line{rtt: 200, rate: 20}, c, []bound{{level1, 0.40}}})
+}
+
+// sharedRow is the part about the user's own line. Direct is the nearest source alone.
+func sharedRow(ctx context.Context, w *world, r *report) error {
+	if w.brief() {
+		return nil
+	}
+	c, err := w.manySources()
+	if err != nil {
+		return err
+	}
+	c.name = "curl shared"
+	c.direct = nearest(c.argv)
+	return w.compare(ctx, r, cell{"shared", "curl, 39 MiB, three behind one line / the nearest", line{rtt: 200, rate: 100}, c, []bound{{level1, 1.05}}})
+}
+
+// manySources has Docker Hub and its two mirrors offer one blob.
+func (w *world) manySources() (client, error) {
+	digest, err := w.shelf.addBlob("big", bigBlob)
+	if err != nil {
+		return client{}, err
+	}
+	var mirrors []string
+	for _, link := range w.links[1:] {
+		mirrors = append(mirrors, "https://"+mirrorHost(link.Name))
+	}
+	return blob("big", "library/big", digest), w.writeRules(mirrors)
+}
+
+// nearest is the same request to the mirror in the east.
+func nearest(argv []string) []string {
+	path := argv[len(argv)-1][len("http://"+proxyAddr):]
+	return []string{"curl", "-sS", "--fail", "-o", "/dev/null", "https://" + mirrorHost("east") + path}
+}
