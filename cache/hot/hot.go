@@ -79,18 +79,9 @@ func (s *hot) Lookup(ctx context.Context, name cache.Name) (cache.Entry, error) 
 	e, err := s.under.Lookup(ctx, name)
 	if err == nil {
 		kept := copied(e)
-		s.set.put(&item{key: key, entry: kept, until: now.Add(belief), size: weight(key, kept)}, ticket)
+		s.set.put(newEntryItem(key, kept).believed(now), ticket)
 	}
 	return e, err
-}
-
-// weight is about what an entry takes, in bytes.
-func weight(key string, e cache.Entry) int64 {
-	n := len(key) + len(e.Digest) + len(e.Source) + len(e.Vouched) + len(e.Value)
-	for name, value := range e.Header {
-		n += len(name) + len(value) + 64
-	}
-	return int64(n) + overhead
 }
 
 // Open reads a committed blob.
@@ -111,7 +102,7 @@ func (s *hot) Open(ctx context.Context, d digest.Digest) (cache.Blob, error) {
 	if n, _ := b.ReadAt(whole, 0); n < len(whole) {
 		return b, nil // who reads it will meet the error
 	}
-	s.set.put(&item{key: key, blob: whole, until: now.Add(belief), size: int64(len(whole)+len(key)) + overhead}, ticket)
+	s.set.put(newBlobItem(key, whole).believed(now), ticket)
 	return newBlob(whole), b.Close()
 }
 

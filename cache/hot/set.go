@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	// overhead is what an item costs beside its bytes: its record and its places in the map and a queue.
-	overhead = 400
+	// overhead is what an item costs beside its bytes: its record, its places in the map and a queue, and the ghost that it
+	// leaves one day. It was measured.
+	overhead = 480
+	// perHeader is what a header of an entry costs beside its bytes.
+	perHeader = 64
 	// often is up to where uses are counted; more does not make an item stay longer.
 	often = 3
 	// stripes is how many tickets there are. Keys that share one make each other's fills be thrown away, now and then.
@@ -30,6 +33,24 @@ type item struct {
 	main bool // it is in the large queue
 }
 
+func newEntryItem(key string, e cache.Entry) *item {
+	n := len(e.Digest) + len(e.Source) + len(e.Vouched) + len(e.Value)
+	for name, value := range e.Header {
+		n += len(name) + len(value) + perHeader
+	}
+	return &item{key: key, entry: e, size: int64(len(key)+n) + overhead}
+}
+
+func newBlobItem(key string, b []byte) *item {
+	return &item{key: key, blob: b, size: int64(len(key)+len(b)) + overhead}
+}
+
+// believed sets how long the store below, which was asked at that time, is not asked again.
+func (it *item) believed(asked time.Time) *item {
+	it.until = asked.Add(belief)
+	return it
+}
+
 // set is a bounded number of bytes, of which those used again stay. Its methods may be called from many goroutines.
 type set struct {
 	limit int64
@@ -41,13 +62,13 @@ type set struct {
 	main    list.List
 	smalls  int64 // bytes
 	mains   int64
-	ghosts  map[string]*list.Element // keys that left small unused
-	leaving list.List                // of string, the newest in front
+	ghosts  map[uint64]*list.Element // hashes of keys that left small unused; two keys of one hash do no harm
+	leaving list.List                // of uint64, the newest in front
 	changes [stripes]uint64
 }
 
 func newSet(limit int64) *set {
-	return &set{limit: limit, seed: maphash.MakeSeed(), items: map[string]*list.Element{}, ghosts: map[string]*list.Element{}}
+	return &set{limit: limit, seed: maphash.MakeSeed(), items: map[string]*list.Element{}, ghosts: map[uint64]*list.Element{}}
 }
 
 // ticket says how things stood when the store below was asked.
@@ -84,10 +105,11 @@ func (s *set) put(it *item, t ticket) {
 		old.Value = it
 		s.countLocked(it.main, it.size-was.size)
 	} else {
-		ghost, known := s.ghosts[it.key]
+		hash := maphash.String(s.seed, it.key)
+		ghost, known := s.ghosts[hash]
 		if known {
 			s.leaving.Remove(ghost)
-			delete(s.ghosts, it.key)
+			delete(s.ghosts, hash)
 		}
 		it.main = known
 		s.pushLocked(it)
@@ -135,7 +157,7 @@ func (s *set) trimLocked() {
 				s.pushLocked(it)
 				continue
 			}
-			s.ghosts[it.key] = s.leaving.PushFront(it.key)
+			s.leaveLocked(maphash.String(s.seed, it.key))
 		} else {
 			it := s.takeLocked(s.main.Back())
 			if it.used > 0 {
@@ -145,8 +167,16 @@ func (s *set) trimLocked() {
 		}
 	}
 	for s.leaving.Len() > 64+len(s.items) { // as many as would fit, roughly
-		delete(s.ghosts, s.leaving.Remove(s.leaving.Back()).(string))
+		delete(s.ghosts, s.leaving.Remove(s.leaving.Back()).(uint64))
 	}
+}
+
+// leaveLocked makes a ghost, the newest of its hash.
+func (s *set) leaveLocked(hash uint64) {
+	if old, ok := s.ghosts[hash]; ok {
+		s.leaving.Remove(old)
+	}
+	s.ghosts[hash] = s.leaving.PushFront(hash)
 }
 
 // drop forgets a key, and whatever was read of it before now and is not kept yet.

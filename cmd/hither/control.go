@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
 	"hither/cache"
+	"hither/forward/peer"
 )
 
 // daemon is what the control socket shows of a running Hither. Its methods may be called at the same time.
@@ -143,6 +145,9 @@ func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready
 		ReadHeaderTimeout: controlHeader,
 		IdleTimeout:       controlAnswer,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, callerKey{}, peer.Caller(conn))
+		},
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(c.listener) }()
@@ -246,6 +251,9 @@ func verify(w http.ResponseWriter, r *http.Request, d daemon) {
 	}
 }
 
+// callerKey finds the process at the other end of a control connection, by the system's word.
+type callerKey struct{}
+
 // lease keeps a Hither alive that was started for one command, while another command uses it too.
 func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
 	if !c.leases.take() {
@@ -253,7 +261,11 @@ func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
 		return
 	}
 	defer c.leases.giveBack()
-	if pid, err := strconv.Atoi(r.FormValue("pid")); err == nil && c.projects != nil {
+	pid, _ := r.Context().Value(callerKey{}).(int)
+	if runtime.GOOS == "windows" { // a pipe does not say who calls
+		pid, _ = strconv.Atoi(r.FormValue("pid"))
+	}
+	if c.projects != nil {
 		defer c.projects.enter(pid)()
 	}
 	_ = json.NewEncoder(w).Encode(ready)

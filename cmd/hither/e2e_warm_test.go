@@ -88,8 +88,21 @@ func TestWarmModulesNeedNoUpstream(t *testing.T) {
 	w.Dark()
 	fresh := w.copyTo("fresh", dir, "go.mod", "go.sum", "main.go")
 	w.shell(fresh, h.goGateway(o, "fresh"), "go", "mod", "download")
-	w.shell(fresh, h.goProxied(o, "fresh"), "go", "build", "./...")
+	w.shell(fresh, h.goProxied(o, "fresh"), "go", "list", "-deps", "-test", "./...") // all that a build reads, without its work
 	same(t, "go.sum", w.read(fresh, "go.sum"), w.read(dir, "go.sum"))
+}
+
+// npmLocked is npmProject with the lock file that npm would write, which takes npm seconds.
+func (w *world) npmLocked(o *npmOrigin, name string) string {
+	w.t.Helper()
+	packages := map[string]any{"": map[string]any{"name": "project", "version": "1.0.0"}}
+	for _, p := range o.packages {
+		dist := npmDist(npmTarball(p), o.tarballs[npmTarball(p)])
+		packages["node_modules/"+p.name] = map[string]any{"version": p.version, "resolved": dist["tarball"], "integrity": dist["integrity"]}
+	}
+	dir := w.npmProject(o, name)
+	w.write(filepath.Join(name, "package-lock.json"), asJSON(map[string]any{"lockfileVersion": 3, "packages": packages}))
+	return dir
 }
 
 // Without a Hither that is up, one is started for the time, and what it fetched is there for the next.
@@ -141,8 +154,7 @@ func TestWarmTellsWhatFailed(t *testing.T) {
 	w := newWorld(t)
 	o := w.npmWorld()
 	w.npmRule(o)
-	dir := w.npmProject(o, "direct")
-	w.shell(dir, w.clientEnv("direct", proxied(w.relay().addr, w.roots)...), "npm", "install", "--package-lock-only")
+	dir := w.npmLocked(o, "direct")
 	bad := npmTarball(o.packages[7])
 	o.Bend(only(gets(bad), flips))
 	h := w.hither()
@@ -175,8 +187,7 @@ func TestWarmGoesOnWhereItWasStopped(t *testing.T) {
 	w := newWorld(t)
 	o := w.npmWorld()
 	w.npmRule(o)
-	dir := w.npmProject(o, "direct")
-	w.shell(dir, w.clientEnv("direct", proxied(w.relay().addr, w.roots)...), "npm", "install", "--package-lock-only")
+	dir := w.npmLocked(o, "direct")
 	h := w.hither()
 	o.Bend(only(gets(".tgz"), hangsAfter(100)))
 	cmd := h.warmCommand(dir, "--json")

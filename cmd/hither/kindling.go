@@ -34,13 +34,15 @@ func (k *kindling) light(r *rules.Rule) {
 	if k == nil || !k.due(r.Name) {
 		return
 	}
-	for _, base := range k.sources(r) {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
-			defer cancel()
-			_ = k.Connect(ctx, base, 0) // the request itself will tell
-		}()
-	}
+	go func() { // to rank the sources takes a while, too
+		for _, base := range k.sources(r) {
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
+				defer cancel()
+				_ = k.Connect(ctx, base, 0) // the request itself will tell
+			}()
+		}
+	}()
 }
 
 func (k *kindling) due(rule string) bool {

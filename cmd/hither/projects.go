@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 // while it runs. What it learns stays in memory. Its methods may be called at the same time.
 type projects struct {
 	All bool                                                // the setting read-projects
+	Own []string                                            // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 	Of  func(from, to netip.AddrPort) (peer.Process, error) // nil: peer.Of
 	Now func() time.Time                                    // nil: time.Now
 
@@ -34,7 +36,7 @@ type projects struct {
 
 // newProjects allows what the settings do.
 func newProjects(s Settings) *projects {
-	p := &projects{All: s.ReadProjects}
+	p := &projects{All: s.ReadProjects, Own: s.Listen}
 	p.enter(s.Runner) // it ends when this Hither does
 	return p
 }
@@ -83,7 +85,20 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	if !ok || !p.allows(process) {
 		return at, false
 	}
-	return prefetch.Place{Dir: process.Dir, Args: slices.Clone(process.Args), Private: process.Private}, true
+	private := slices.Concat(process.Private, p.sentElsewhere(process.Dir))
+	return prefetch.Place{Dir: process.Dir, Args: slices.Clone(process.Args), Private: private}, true
+}
+
+// sentElsewhere are patterns of the packages that the files of a project, or of the user, send to a registry of their own:
+// npm's must not hear their names because of a guess. What a client was told by its own environment is not known here.
+func (p *projects) sentElsewhere(dir string) []string {
+	home, _ := os.UserHomeDir() // the client's, too: it is the same user
+	registries := warmRegistries{Env: os.Environ(), Home: home, Own: p.Own}.npm(dir)
+	private := registries.Private()
+	if registries.Default != npmRegistry {
+		private = append(private, strings.TrimPrefix(npmRegistry, "https://")+"/*")
+	}
+	return private
 }
 
 // mayLook says whether any process may be looked at.

@@ -4,8 +4,6 @@ package main
 
 import (
 	"errors"
-	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -19,16 +17,6 @@ import (
 	"hither/forward/fetch"
 	"hither/forward/peer"
 )
-
-// where is what projects tell of the client of a request; a dash: nothing.
-func where(p *projects, r *http.Request) string {
-	to, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	at, ok := p.of(fetch.Client{From: netip.MustParseAddrPort(r.RemoteAddr), To: netip.MustParseAddrPort(to.String())})
-	if !ok {
-		return "-"
-	}
-	return at.Dir + " with " + filepath.Base(at.Args[0]) + "."
-}
 
 // TestProjectsAreReadOnlyIfTheUserAllowsIt has real clients, whose processes the system is asked for.
 func TestProjectsAreReadOnlyIfTheUserAllowsIt(t *testing.T) {
@@ -108,6 +96,28 @@ func TestALeaseAllowsWhatIsBelowIt(t *testing.T) {
 	p.All = true
 	same(t, "with the switch", dirs(), ";/run;/other;;;")
 	same(t, "questions", asked, 5)
+}
+
+// TestAProjectTellsWhatIsPrivate keeps the names of packages that come from elsewhere from npm's registry.
+func TestAProjectTellsWhatIsPrivate(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("PREFIX", t.TempDir())
+	for _, row := range []struct{ says, npmrc, want string }{
+		{"a scope", "@corp:registry=https://npm.corp.example\n@pub:registry=https://registry.npmjs.org\n", "corp.example/* @corp"},
+		{"all packages", "registry=https://npm.corp.example\n", "corp.example/* registry.npmjs.org/*"},
+		{"Hither's gateway", "registry=http://127.0.0.1:7890/npm\n", "corp.example/*"},
+		{"nothing", "", "corp.example/*"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, ".npmrc"), []byte(row.npmrc), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := &projects{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+			return peer.Process{Dir: dir, Private: []string{"corp.example/*"}}, nil
+		}}
+		at, _ := p.of(aClient(1))
+		same(t, row.says, strings.Join(at.Private, " "), row.want)
+	}
 }
 
 func TestClientsAreForgotten(t *testing.T) {

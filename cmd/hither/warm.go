@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +33,8 @@ func (a *app) warm() *cobra.Command {
 			"The Hither that is up does the work, else one that is started for it and ends with it. Everything comes in parallel and\n" +
 			"is verified like what any client asks for. What is here already is not fetched again, so a command that was stopped\n" +
 			"goes on where it was when it is given again. What is private, or of a host in no rule, is left out and counted.\n\n" +
+			"Modules are asked of the first proxy that GOPROXY names, packages of the registry that npmrc files, .yarnrc.yml or\n" +
+			"npm_config_registry name, public ones unless these say otherwise. Scopes with a registry of their own are private.\n\n" +
 			warmHelp(),
 		Example: "  hither warm\n  hither warm package-lock.json\n  hither warm --platform linux/amd64 --platform linux/arm64 nginx:1.27\n" +
 			"  hither warm --dry-run ../service Dockerfile",
@@ -51,7 +55,7 @@ func warmHelp() string {
 	return "--json prints one object when all is done: schema (1), objects, already, fetched, skipped, failed, bytes,\n" +
 		"fetched_bytes, sources, took_ms, interrupted; with --dry-run also missing. Objects, already and fetched are counts, bytes\n" +
 		"is what is here of these objects, skipped has counts by reason, sources has bytes by who sent them, and each of failed\n" +
-		"has url, error and next. Fields may be added; one that comes to mean something else raises schema.\n\n" +
+		"has url (or the file that could not be read), error and next. Fields may be added; one that comes to mean something else raises schema.\n\n" +
 		"Exit status: 0 all is here, 1 something failed (the rest is here), 2 wrong command line, 130 stopped by Ctrl-C."
 }
 
@@ -61,12 +65,14 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 	if err != nil {
 		return usageError(c, err)
 	}
-	wants, err := warmReader{Dir: a.dir, Platforms: chosen}.read(args)
-	if wrong := (*warmArgument)(nil); errors.As(err, &wrong) {
+	files := &warmReader{Dir: a.dir, Platforms: chosen, Registries: a.warmRegistries()}
+	wants, err := files.read(args)
+	if err != nil {
 		return usageError(c, err)
 	}
-	if err != nil {
-		return err
+	tally := newWarmTally(files.unread)
+	if len(wants) == 0 {
+		return a.reportWarm(tally.report(), f, nil)
 	}
 	screen := &warmScreen{out: a.err}
 	log, file, err := openLog(a.settings, screen)
@@ -81,15 +87,29 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = a.warmThrough(c.Context(), s, f, wants, a.newWarmProgress(screen, f), signals)
+	err = a.warmThrough(c.Context(), s, a.newWarmer(s, f, tally, files.private), wants, f, a.newWarmProgress(screen, f), signals)
 	if err2 := s.end(signals); err2 != nil {
 		log.Warn(err2.Error())
 	}
 	return err
 }
 
+// newWarmer speaks to the Hither of a session.
+func (a *app) newWarmer(s session, f warmFlags, tally *warmTally, private []string) *warmer {
+	control := newClient(a.settings.State)
+	if t, ok := control.http.Transport.(*http.Transport); ok { // thousands of questions
+		t.DisableKeepAlives, t.MaxIdleConnsPerHost = false, warmSmall+warmBulk
+	}
+	return &warmer{
+		Proxy: s.Proxy[0], Agent: "hither-warm/" + version(), Why: control.Why, Dry: f.dry,
+		Private: slices.Concat(a.settings.Private, private), Tally: tally, Pauses: []time.Duration{time.Second, 4 * time.Second},
+	}
+}
+
 // warmThrough has a Hither fetch the wants, and says what came of it.
-func (a *app) warmThrough(ctx context.Context, s session, f warmFlags, wants []warmWant, show *warmProgress, signals <-chan os.Signal) error {
+func (a *app) warmThrough(
+	ctx context.Context, s session, w *warmer, wants []warmWant, f warmFlags, show *warmProgress, signals <-chan os.Signal,
+) error {
 	if s.PID == os.Getpid() && a.settings.Cache == "off" && !f.dry {
 		return fmt.Errorf("%s: cache = off: nothing would stay when this command ends; leave that out, or warm a Hither that is up", a.settings.From["cache"])
 	}
@@ -98,11 +118,6 @@ func (a *app) warmThrough(ctx context.Context, s session, f warmFlags, wants []w
 	var watching sync.WaitGroup
 	ended := make(chan struct{})
 	watching.Go(func() { stopEarly(s.gone, signals, ended, stop) })
-	control := newClient(a.settings.State)
-	w := &warmer{
-		Proxy: s.Proxy[0], Agent: "hither-warm/" + version(), Why: control.Why, Private: a.settings.Private, Dry: f.dry,
-		Tally: &warmTally{Began: time.Now()}, Pauses: []time.Duration{time.Second, 4 * time.Second},
-	}
 	defer w.close()
 	watching.Go(func() { show.run(w.Tally.stand, ended) })
 	w.run(ctx, wants)

@@ -119,8 +119,12 @@ func TestArgumentsOfWarm(t *testing.T) {
 	write(t, filepath.Join(dir, "empty/x"), nil)
 	write(t, filepath.Join(dir, "broken/go.mod"), []byte("nonsense"))
 	read := func(args ...string) string {
-		wants, err := warmReader{Dir: dir, Platforms: []platform{{OS: "linux", Arch: "amd64"}}}.read(args)
+		r := &warmReader{Dir: dir, Platforms: []platform{{OS: "linux", Arch: "amd64"}}, Registries: warmRegistries{GoProxy: publicGoProxy}}
+		wants, err := r.read(args)
 		var out []string
+		for _, f := range r.unread {
+			out = append(out, "unread "+strings.TrimPrefix(f.URL, plain(dir)+"/"))
+		}
 		for _, w := range wants {
 			out = append(out, w.URL)
 		}
@@ -141,9 +145,13 @@ func TestArgumentsOfWarm(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant a usage error", wrong, got)
 		}
 	}
-	if got := read("broken"); !strings.HasPrefix(got, "false ") {
-		t.Errorf("a broken go.mod\n got %s\nwant an error that is no usage error", got)
-	}
+	same(t, "a broken go.mod beside others", read("broken", "go/go.mod"), "unread broken/go.mod "+goes)
+	write(t, filepath.Join(dir, "broken/Dockerfile"), []byte("FROM alpine:3\n"))
+	write(t, filepath.Join(dir, "broken/yarn.lock"), []byte(strings.Repeat("x", 1<<10)))
+	write(t, filepath.Join(dir, "broken/package-lock.json"), []byte("[]"))
+	write(t, filepath.Join(dir, "broken/a.Dockerfile"), bytes.Repeat([]byte("x"), 2<<20))
+	same(t, "a directory of broken files and a whole one", read("broken"),
+		"unread broken/go.mod unread broken unread broken/a.Dockerfile https://registry-1.docker.io/v2/library/alpine/manifests/3")
 }
 
 // warmWorld is a Hither that answers as a function says.
@@ -257,6 +265,25 @@ func TestAnObjectIsTriedAgain(t *testing.T) {
 	same(t, "requests", w.asked.Load(), 3)
 }
 
+// With the line cut, each object takes as long as Hither waits for all its sources: five thousand would take hours.
+func TestAHostOfWhichNothingComesIsGivenUp(t *testing.T) {
+	w := newWarmWorld(t, func(u string, _ int64) (int, string) {
+		return map[bool]int{true: http.StatusOK, false: http.StatusBadGateway}[strings.Contains(u, "other.test")], "Nobody gave it."
+	})
+	var wants []warmWant
+	for n := range 1000 {
+		wants = append(wants, wantURL(fmt.Sprint(n)))
+	}
+	other := warmWant{Want: project.Want{URL: "https://other.test/x", Why: "test", Bulk: true}}
+	w.run(t.Context(), append(wants, other))
+	r := w.Tally.report()
+	same(t, "failed", len(r.Failed), 1000)
+	same(t, "fetched", r.Fetched, 1)
+	if asked, most := w.asked.Load(), int64(1+3*(warmGiveUp+warmSmall)); asked > most {
+		t.Errorf("requests\n got %d\nwant at most %d", asked, most)
+	}
+}
+
 func TestADryRunFetchesNothing(t *testing.T) {
 	w := newWarmWorld(t, func(string, int64) (int, string) { return http.StatusOK, "ok" })
 	w.Dry = true
@@ -303,47 +330,6 @@ func TestTheEndOfTheWorkIsTheEndOfTheWorkers(t *testing.T) {
 	})
 }
 
-func TestTheProgressLineFits(t *testing.T) {
-	now := time.Unix(0, 0)
-	for _, width := range []int{1, 20, 40, 60, 80, 200} {
-		var out bytes.Buffer
-		p := &warmProgress{screen: &warmScreen{out: &out}, width: func() (int, bool) { return width, true }, now: func() time.Time { return now }}
-		p.began = now
-		for range 5 {
-			now = now.Add(time.Second)
-			p.tell(warmStand{Done: int(now.Unix()), Objects: 412, Bytes: now.Unix() << 20, Known: 500 << 20, Expected: 500 << 20, Received: now.Unix() << 20, Source: "https://mirrors.example.test"})
-		}
-		lines := strings.Split(out.String(), "\r\x1b[K")
-		if got := columns(lines[4]); got >= max(width, 20) {
-			t.Errorf("%d columns\n got %q with %d", width, lines[4], got)
-		}
-		if width == 200 {
-			contains(t, lines[4], "[", "] 30 of 412 objects, 30 MiB of 500 MiB, 1 MiB/s, about 7m50s left, mostly from mirrors.example.test")
-		}
-	}
-}
-
-func TestWithoutATerminalProgressIsLines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := &warmProgress{screen: &warmScreen{out: &out}, width: func() (int, bool) { return 0, false }, now: time.Now}
-		ended := make(chan struct{})
-		time.AfterFunc(11*time.Second, func() { close(ended) })
-		p.run(func() warmStand { return warmStand{Done: 1, Objects: 2, Bytes: 10, Known: 10} }, ended)
-		same(t, "what was said", out.String(), strings.Repeat("hither: 1 of 2 objects, 10 B\n", 2))
-	})
-}
-
-func TestTheLogMakesTheProgressLineWait(t *testing.T) {
-	var out bytes.Buffer
-	s := &warmScreen{out: &out}
-	s.draw("half")
-	fmt.Fprintln(s, "a warning")
-	s.draw("all")
-	s.draw("")
-	same(t, "the screen", out.String(), "half\r\x1b[Ka warning\nall\r\x1b[K")
-}
-
 func TestWarmSaysHowItEnded(t *testing.T) {
 	w := newWorld(t)
 	w.up()
@@ -367,6 +353,12 @@ func TestWarmSaysHowItEnded(t *testing.T) {
 		}
 		contains(t, warmHelp(), key)
 	}
+}
+
+func TestAWarmerKeepsWhatEitherSideCallsPrivate(t *testing.T) {
+	a := &app{settings: Settings{Private: []string{"a.test"}}}
+	w := a.newWarmer(session{Ready: Ready{Proxy: []string{"x"}}}, warmFlags{}, newWarmTally(nil), []string{"@corp"})
+	same(t, "patterns", join(w.Private), "a.test, @corp")
 }
 
 func TestWarmNeedsACacheThatStays(t *testing.T) {

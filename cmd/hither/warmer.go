@@ -30,9 +30,14 @@ type warmer struct {
 	once  sync.Once
 	http  *http.Transport
 
-	mu   sync.Mutex
-	came []warmWant // what was fetched, to look at in the end
+	mu     sync.Mutex
+	came   []warmWant     // what was fetched, to look at in the end
+	broken map[string]int // by host: how many of its objects came to nothing since the last that it said anything about
 }
+
+// warmGiveUp is after how many objects that came to nothing no more are asked of a host: each takes as long as Hither
+// waits for all its sources, and thousands would take hours.
+const warmGiveUp = 48
 
 // run works through wants and what they lead to. What fails does not end the others; the tally has it all. It returns
 // early only if ctx ends.
@@ -101,10 +106,18 @@ func (w *warmer) leaveOut(want warmWant, reason, says string) {
 
 // fetch asks for a want until it is here, or that is hopeless.
 func (w *warmer) fetch(ctx context.Context, want warmWant) {
+	if w.isDown(hostOf(want.URL)) {
+		w.Tally.fail(want, &warmError{
+			says: fmt.Sprintf("it was not asked for, since %d others of that host came to nothing one after another", warmGiveUp),
+			next: "look with `hither status` whether the outside can be reached, and give the same command again",
+		})
+		return
+	}
 	var last *warmError
 	for try := 0; ; try++ {
 		got, err := w.ask(ctx, &want)
 		if err == nil {
+			w.note(hostOf(want.URL), true)
 			w.take(want, got)
 			return
 		}
@@ -117,8 +130,28 @@ func (w *warmer) fetch(ctx context.Context, want warmWant) {
 		}
 	}
 	if ctx.Err() == nil {
+		w.note(hostOf(want.URL), !last.again)
 		w.Tally.fail(want, last)
 	}
+}
+
+// note counts what came to nothing; a refusal is a word of the host, too.
+func (w *warmer) note(host string, said bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken == nil {
+		w.broken = map[string]int{}
+	}
+	w.broken[host]++
+	if said {
+		w.broken[host] = 0
+	}
+}
+
+func (w *warmer) isDown(host string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken[host] >= warmGiveUp
 }
 
 func pauseFor(ctx context.Context, d time.Duration) bool {

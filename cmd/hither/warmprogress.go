@@ -117,7 +117,10 @@ func (p *warmProgress) tell(s warmStand) {
 		fmt.Fprintln(p.screen, "hither: "+strings.Join(warmWords(s, rate, left), ", "))
 		return
 	}
-	p.screen.draw(p.line(s, rate, left, max(columns, 20)-1)) // a full line would move the cursor to the next
+	if columns == 0 { // a terminal that does not know
+		columns = 80
+	}
+	p.screen.draw(p.line(s, rate, left, columns-1)) // a full line would move the cursor to the next
 }
 
 // measure takes a sample, and says how fast it goes and how long it will take; 0: nobody knows.
@@ -183,6 +186,9 @@ func (p *warmProgress) line(s warmStand, rate int64, left time.Duration, n int) 
 			break
 		}
 		text += ", " + word
+	}
+	if n < 1 {
+		return ""
 	}
 	return front + shorten(text, n)
 }

@@ -13,9 +13,6 @@ import (
 	"hither/forward/project"
 )
 
-// npmRegistry is what a lock file means by its own registry.
-const npmRegistry = "https://registry.npmjs.org"
-
 // warmWant is one thing to have in the cache.
 type warmWant struct {
 	project.Want
@@ -44,14 +41,19 @@ const maxWarm = 500_000
 // warmKnown is the end of messages about what is not known.
 const warmKnown = "go.mod, go.sum, go.work, the lock files of npm, pnpm, yarn and bun, Dockerfiles"
 
-// warmReader turns arguments into wants.
+// warmReader turns arguments into wants. Read may be called once. What cannot be read does not keep the rest from being
+// read.
 type warmReader struct {
-	Dir       string     // for relative names
-	Platforms []platform // of images
+	Dir        string     // for relative names
+	Platforms  []platform // of images
+	Registries warmRegistries
+
+	private []string      // patterns of names that what was read says are another registry's
+	unread  []WarmFailure // what could not be read, with its file as URL
 }
 
-// read takes the arguments in their order; none is the current directory.
-func (r warmReader) read(args []string) (wants []warmWant, err error) {
+// read takes the arguments in their order; none is the current directory. Its error is a *warmArgument.
+func (r *warmReader) read(args []string) (wants []warmWant, err error) {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
@@ -68,8 +70,20 @@ func (r warmReader) read(args []string) (wants []warmWant, err error) {
 	return wants, nil
 }
 
+// or takes what was read of a file, or of all of a kind in a directory, or notes why there is nothing.
+func (r *warmReader) or(path string, wants []warmWant, err error) []warmWant {
+	if err != nil {
+		says, next := err.Error(), "is it whole, and readable?"
+		if i := strings.LastIndex(says, "; "); i >= 0 {
+			says, next = says[:i], says[i+len("; "):]
+		}
+		r.unread = append(r.unread, WarmFailure{URL: plain(path), Err: says, Next: next})
+	}
+	return wants
+}
+
 // argument tells directories, files and images apart: what is there is meant, and what is not is an image's name.
-func (r warmReader) argument(arg string) ([]warmWant, error) {
+func (r *warmReader) argument(arg string) ([]warmWant, error) {
 	path := arg
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.Dir, arg)
@@ -119,48 +133,46 @@ func isDockerfile(base string) bool {
 }
 
 // file reads a file that the user named.
-func (r warmReader) file(path string) ([]warmWant, error) {
+func (r *warmReader) file(path string) (wants []warmWant, err error) {
 	switch base := filepath.Base(path); {
 	case isGoFile(base):
-		return readWarmGo(filepath.Dir(path))
+		wants, err = r.modules(filepath.Dir(path))
 	case isLockFile(base):
-		return lockWants(project.ReadLockFile(path))
+		wants, err = r.tarballs(project.ReadLockFile(path))
 	case base == "package.json":
-		return lockWants(project.ReadLock(filepath.Dir(path)))
+		wants, err = r.tarballs(project.ReadLock(filepath.Dir(path)))
 	case isDockerfile(base):
-		return r.dockerfile(path)
+		wants, err = r.dockerfile(path)
+	default:
+		return nil, wrongArgument("%s is no file that is known here: name %s", plain(path), warmKnown)
 	}
-	return nil, wrongArgument("%s is no file that is known here: name %s", plain(path), warmKnown)
+	return r.or(path, wants, err), nil
 }
 
 // directory reads everything in it that is known. That it has none of one kind is no error.
-func (r warmReader) directory(dir string) (wants []warmWant, err error) {
+func (r *warmReader) directory(dir string) (wants []warmWant, err error) {
 	found := false
-	add := func(more []warmWant, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+	add := func(path string, more []warmWant, err error) {
+		if !errors.Is(err, fs.ErrNotExist) {
+			found = true
+			wants = append(wants, r.or(path, more, err)...)
 		}
-		found = true
-		wants = append(wants, more...)
-		return err
 	}
-	if err := add(readWarmGo(dir)); err != nil {
-		return nil, err
-	}
-	if err := add(lockWants(project.ReadLock(dir))); err != nil {
-		return nil, err
-	}
+	more, err := r.modules(dir)
+	add(filepath.Join(dir, "go.mod"), more, err)
+	more, err = r.tarballs(project.ReadLock(dir))
+	add(dir, more, err)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w; is the directory readable?", err)
+		add(dir, nil, fmt.Errorf("%w; is the directory readable?", err))
 	}
 	for _, entry := range entries {
-		if !entry.Type().IsRegular() || !isDockerfile(entry.Name()) {
+		if !entry.Type().IsRegular() || !isDockerfile(entry.Name()) || len(wants) > maxWarm {
 			continue
 		}
-		if err := add(r.dockerfile(filepath.Join(dir, entry.Name()))); err != nil {
-			return nil, err
-		}
+		path := filepath.Join(dir, entry.Name())
+		more, err := r.dockerfile(path)
+		add(path, more, err)
 	}
 	if !found {
 		return nil, wrongArgument("%s has nothing that is known here: go where there is %s, or name an image", plain(dir), warmKnown)
@@ -168,29 +180,35 @@ func (r warmReader) directory(dir string) (wants []warmWant, err error) {
 	return wants, nil
 }
 
-// readWarmGo is what `go mod download` and a build of the module ask for, small things first.
-func readWarmGo(dir string) ([]warmWant, error) {
+// modules is what `go mod download` and a build of the module ask for, small things first.
+func (r *warmReader) modules(dir string) ([]warmWant, error) {
 	g, err := project.ReadGo(dir)
 	if err != nil {
 		return nil, err
 	}
-	direct, indirect := g.Zips(publicGoProxy)
+	proxy := r.Registries.GoProxy
+	if proxy == "" {
+		return nil, errors.New("GOPROXY names no proxy that could be asked for the modules; warm it with `go mod download`, or set GOPROXY to " + publicGoProxy)
+	}
+	direct, indirect := g.Zips(proxy)
 	var wants []warmWant
-	for _, w := range slices.Concat(g.Mods(publicGoProxy), g.Infos(publicGoProxy), direct, indirect) {
+	for _, w := range slices.Concat(g.Mods(proxy), g.Infos(proxy), direct, indirect) {
 		wants = append(wants, warmWant{Want: w})
 	}
 	return wants, nil
 }
 
-// lockWants are the tarballs of a lock file, each as its client will ask for it: npm says which digest it expects, and the
+// tarballs are those of a lock file, each as its client will ask for it: npm says which digest it expects, and the
 // word of the lock file is then enough; the others do not, and the registry's own word is fetched with the tarball.
-func lockWants(l *project.Lock, err error) ([]warmWant, error) {
+func (r *warmReader) tarballs(l *project.Lock, err error) ([]warmWant, error) {
 	if err != nil {
 		return nil, err
 	}
+	chosen := r.Registries.npm(filepath.Dir(l.File))
+	r.private = append(r.private, chosen.Private()...)
 	says := filepath.Base(l.File) == "package-lock.json" || filepath.Base(l.File) == "npm-shrinkwrap.json"
 	var wants []warmWant
-	for _, w := range l.Wants(npmRegistry) {
+	for _, w := range l.Wants(chosen.Default) {
 		want := warmWant{Want: w}
 		if says && w.Digest.Pins() {
 			want.Claim = w.Digest
@@ -202,7 +220,7 @@ func lockWants(l *project.Lock, err error) ([]warmWant, error) {
 
 // dockerfile wants the images that it begins with or copies from. A name that has a variable without a value in it is no
 // image, and is left to the build to complain of.
-func (r warmReader) dockerfile(path string) ([]warmWant, error) {
+func (r *warmReader) dockerfile(path string) ([]warmWant, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is the file readable?", err)
@@ -210,7 +228,7 @@ func (r warmReader) dockerfile(path string) ([]warmWant, error) {
 	defer file.Close()
 	names, err := project.Images(file)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err
 	}
 	var wants []warmWant
 	for _, name := range names {

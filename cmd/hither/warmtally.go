@@ -43,6 +43,13 @@ type WarmFailure struct {
 
 func (r WarmReport) here() int { return r.Already + r.Fetched }
 
+// newWarmTally begins now. What could not be read counts as an object that failed.
+func newWarmTally(unread []WarmFailure) *warmTally {
+	t := &warmTally{Began: time.Now()}
+	t.counts.Objects, t.counts.Failed = len(unread), slices.Clone(unread)
+	return t
+}
+
 // warmTally counts while the work goes on. Set Began before first use; its methods may be called at the same time.
 type warmTally struct {
 	Began time.Time

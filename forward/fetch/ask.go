@@ -78,7 +78,7 @@ func (w *fill) way(a *asking) context.Context {
 	if !w.req.Path.Bulk {
 		return transport.Along(a.watch.ctx, &w.trail)
 	}
-	lane, leave := w.f.spread.take(a.Base, w.f.now())
+	lane, leave := w.f.spread.take(a.Base, w.req.Ahead, w.f.now())
 	slot := a.release
 	a.release = func() { leave(); slot() }
 	return transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane)

@@ -64,7 +64,7 @@ func (w *fill) mixed(base string) bool {
 // compared. If it is only a client that expects others, nobody is wrong, and once the origin spoke it is between the two.
 func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err error) error {
 	mismatch := errors.Is(err, digest.ErrMismatch)
-	mixed := w.mixed(t.Base)
+	mixed := w.mixed(t.Base) || w.pieced
 	claimed := mismatch && !mixed && w.word.spokenBy() == byClient
 	t.Outcome = measure.Canceled // who vouches, the disk or the client failed us, or nobody knows yet
 	if mismatch && !mixed && !claimed && ctx.Err() == nil {
@@ -77,7 +77,9 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 	}
 	w.charge(t)
 	if mismatch && mixed {
-		w.suspect = append(w.suspect, generation{w.sent, w.spool.writer()})
+		if !w.pieced { // else it changed under one sender's hands
+			w.suspect = append(w.suspect, generation{w.sent, w.spool.writer()})
+		}
 		w.alone = true
 		w.first(src)
 	}

@@ -119,7 +119,7 @@ func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
 			w.refuse(a.carried, err)
 			return 0, err
 		}
-		w.sent = nil
+		w.sent, w.pieced = nil, false
 	}
 	w.sized = w.sized || a.Origin && total >= 0
 	w.last = response{base: a.Base, header: a.header, storable: storable(w.req.Path, a.resp)}

@@ -247,6 +247,7 @@ func TestADamagedBlobNobodyHasAnyMoreBreaksOff(t *testing.T) {
 		w := newWorld(t)
 		path := w.blob([]byte("hello"))
 		w.get(path)
+		synctest.Wait() // or the fill that is about to end has them still
 		w.disk.bad[sum([]byte("hello"))] = 2
 		for _, h := range w.hosts {
 			h.dead = true

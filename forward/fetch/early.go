@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -29,7 +30,7 @@ func (w *fill) early(src rules.Source) {
 		}
 	}
 	body := make([]byte, size)
-	if n, err := w.spool.writer().ReadAt(body, 0); int64(n) < size && err != io.EOF {
+	if n, err := w.spool.writer().ReadAt(body, 0); int64(n) < size && !errors.Is(err, io.EOF) {
 		return // the disk: then it waits
 	}
 	w.tell(outcome{early: body, header: w.last.header, report: w.report()})

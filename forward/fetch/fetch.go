@@ -53,6 +53,9 @@ type Request struct {
 	// Ahead says that nobody waits for this yet: it is a guess of what a client will ask for. It gives way to what clients
 	// wait for, and Trace is not told of it until one does.
 	Ahead bool
+	// Arrived is called once when all bytes are here, which may be long before an authority has named them, or when the fill
+	// has failed; only with Ahead, and not if the cache has it. nil: nobody wants to know.
+	Arrived func()
 	// Accepts says whether the client can read a media type; nil: any. ErrPass if it cannot read what is kept.
 	Accepts func(mediaType string) bool
 }
@@ -162,6 +165,7 @@ type Fetcher struct {
 
 	flights flights
 	gone    memory[negative] // what the origin said it does not have
+	tired   memory[struct{}] // names of which nobody had a new copy a moment ago
 	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
 	doubted memory[struct{}] // names of which the origin sent what the authority did not confirm
 	silent  memory[int]      // origins that did not answer a HEAD, and how often in a row
@@ -194,9 +198,9 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	switch {
 	case kept.fresh:
 		return f.finish(req, kept.answer(Hit))
-	case kept.usable && !req.KeptOnly && f.refresh(req, kept):
+	case kept.usable && !req.KeptOnly && !f.rests(req) && f.refresh(req, kept):
 		return f.finish(req, kept.answer(Refreshing))
-	case req.KeptOnly && kept.blob != nil:
+	case (req.KeptOnly || kept.usable && f.rests(req)) && kept.blob != nil:
 		return f.finish(req, kept.answer(Stale))
 	case req.KeptOnly:
 		return nil, ErrPass

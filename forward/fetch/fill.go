@@ -32,6 +32,7 @@ type fill struct {
 	denied  bool           // no hedge was left for the source that is late
 	afresh  string         // Base of a source that is asked for all, though it could go on; empty: none
 	sent    []split.Part   // who sent which bytes of the current generation
+	pieced  bool           // one source sent them over several connections, and no digest pins them
 	alone   bool           // all bytes must come from one source: parts of several were wrong together
 	suspect []generation   // mixed bytes that were wrong, to be compared with the right ones
 	mates   []*carried     // who sent parts beside the source that is weighed
@@ -56,6 +57,7 @@ type response struct {
 func (fl *flight) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer fl.turn(ctx)()
 	w := &fill{flight: fl, began: fl.f.now(), heads: make(chan *asking, maxTries)}
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
@@ -67,6 +69,9 @@ func (fl *flight) run(ctx context.Context) {
 	}
 	if errors.Is(context.Cause(ctx), errUnwanted) {
 		return
+	}
+	if err != nil && fl.whole {
+		fl.f.tired.put(fl.req.Name, struct{}{}, fl.f.now(), refreshRest, maxFacts)
 	}
 	if fl.f.Trace.Filled != nil && (err != nil || w.spool != nil) {
 		report := w.report()
@@ -164,6 +169,7 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bool, err error) {
 	switch t.verdict {
 	case whole:
+		w.allHere()
 		w.early(src)
 		err := w.publish(ctx, src, t)
 		if err == nil {

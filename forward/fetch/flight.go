@@ -20,6 +20,7 @@ type flights struct {
 	mu   sync.Mutex
 	open map[string]*flight
 	wg   sync.WaitGroup
+	calm chan struct{} // holds one for each fill that nobody waits for
 	stop context.CancelFunc
 	ctx  context.Context // of all fills; ends with close
 	shut bool
@@ -36,8 +37,13 @@ type flight struct {
 	wanted  bool                    // more than a guess; under flights.mu, as the next two
 	guesses int                     // who guessed, and has not given up
 	dropped bool                    // all gave up: whoever comes now needs another flight
+	landed  bool                    // nothing is left to be ended
+	leashes []func() bool           // what must be let go then: a client's context outlives many flights
+	urgent  chan struct{}           // closed when somebody waits for it
 
 	waiters sync.WaitGroup // clients between join and their answer: the spool stays for them
+	arrived chan struct{}  // closed when all bytes are here, and in any case at the end
+	arrive  sync.Once      // closes arrived
 	ready   chan struct{}  // closed when out is set
 	out     outcome
 	once    sync.Once
@@ -80,7 +86,7 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 	if gone, ok := f.gone.get(req.Name, f.now()); ok && k.blob == nil && !req.Fresh {
 		return gone.answer(nil, f.now()), nil
 	}
-	fl, joined, err := f.flights.join(f, req, k)
+	fl, joined, err := f.flights.join(f, req, k, false)
 	if err != nil {
 		k.close()
 		return nil, err
@@ -88,6 +94,12 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 	defer fl.waiters.Done()
 	if req.Ahead {
 		defer f.flights.leash(ctx, fl)
+		if req.Arrived != nil {
+			f.flights.wg.Go(func() {
+				<-fl.arrived
+				req.Arrived()
+			})
+		}
 	}
 	var late <-chan time.Time
 	if k.blob != nil {
@@ -192,9 +204,9 @@ type nopCloser struct{ io.ReadSeeker }
 
 func (nopCloser) Close() error { return nil }
 
-// join finds the flight for a request or begins one. Clients that expect different bytes fly apart. The caller must say
-// fl.waiters.Done once it has its answer.
-func (fs *flights) join(f *Fetcher, req Request, k kept) (fl *flight, joined bool, err error) {
+// join finds the flight for a request or begins one, which may be calm: nobody waits for it. Clients that expect different
+// bytes fly apart. The caller must say fl.waiters.Done once it has its answer.
+func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight, joined bool, err error) {
 	key := req.Name + "\n" + string(req.Claim)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -206,8 +218,11 @@ func (fs *flights) join(f *Fetcher, req Request, k kept) (fl *flight, joined boo
 		joined = false // its error is for those who waited for it
 	}
 	if !joined {
-		fl = &flight{f: f, req: req, kept: k.entry, whole: k.blob != nil, ready: make(chan struct{})}
+		fl = newFlight(f, req, k)
 		fs.launchLocked(key, fl)
+	}
+	if !calm {
+		fl.hurryLocked()
 	}
 	if req.Ahead {
 		fl.guesses++
@@ -218,9 +233,17 @@ func (fs *flights) join(f *Fetcher, req Request, k kept) (fl *flight, joined boo
 	return fl, joined, nil
 }
 
+func newFlight(f *Fetcher, req Request, k kept) *flight {
+	return &flight{
+		f: f, req: req, kept: k.entry, whole: k.blob != nil,
+		urgent: make(chan struct{}), ready: make(chan struct{}), arrived: make(chan struct{}),
+	}
+}
+
 func (fs *flights) launchLocked(key string, fl *flight) {
 	if fs.open == nil {
 		fs.open = make(map[string]*flight)
+		fs.calm = make(chan struct{}, maxCalm)
 		fs.ctx, fs.stop = context.WithCancel(context.Background()) //nolint:forbidigo // fills outlive the clients that began them
 	}
 	fs.open[key] = fl
@@ -228,11 +251,17 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 	ctx, fl.cancel = context.WithCancelCause(fs.ctx)
 	fs.wg.Go(func() {
 		fl.run(ctx)
+		fl.allHere()
 		fl.cancel(nil)
 		fs.mu.Lock()
 		if fs.open[key] == fl {
 			delete(fs.open, key)
 		}
+		fl.landed = true
+		for _, let := range fl.leashes {
+			let()
+		}
+		fl.leashes = nil
 		fs.mu.Unlock()
 		fl.waiters.Wait()
 		if fl.spool != nil {
@@ -241,21 +270,65 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 	})
 }
 
+// maxCalm is how many fills that nobody waits for run at once. Whoever lists a thousand modules after a week would else
+// wait behind a thousand questions for the one module that is missing.
+const maxCalm = 32
+
+// hurryLocked lets a flight go that had time.
+func (fl *flight) hurryLocked() {
+	select {
+	case <-fl.urgent:
+	default:
+		close(fl.urgent)
+	}
+}
+
+// turn waits until a flight may begin: at once if somebody waits for it. The caller calls release at its end.
+func (fl *flight) turn(ctx context.Context) (release func()) {
+	calm := fl.f.flights.calm
+	select {
+	case <-fl.urgent:
+		return func() {}
+	default:
+	}
+	select {
+	case calm <- struct{}{}:
+		return func() { <-calm }
+	case <-fl.urgent:
+	case <-ctx.Done():
+	}
+	return func() {}
+}
+
 // leash ends a flight that is nothing but a guess when the last who guessed gives up: when ctx ends before the fill.
 func (fs *flights) leash(ctx context.Context, fl *flight) {
-	context.AfterFunc(ctx, func() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fl.landed {
+		return
+	}
+	fl.leashes = append(fl.leashes, context.AfterFunc(ctx, func() {
 		fs.mu.Lock()
 		defer fs.mu.Unlock()
 		if fl.guesses--; fl.guesses == 0 && !fl.wanted {
 			fl.dropped = true
 			fl.cancel(errUnwanted)
 		}
-	})
+	}))
+}
+
+// refreshRest is how long nobody is asked for a new copy after that failed, while the old one is good enough: each request
+// would begin a fill that fails.
+const refreshRest = 15 * time.Second
+
+func (f *Fetcher) rests(req Request) bool {
+	_, rests := f.tired.get(req.Name, f.now())
+	return rests
 }
 
 // refresh asks for a new copy of what is served meanwhile. False: that cannot be done.
 func (f *Fetcher) refresh(req Request, k kept) bool {
-	fl, _, err := f.flights.join(f, req, k)
+	fl, _, err := f.flights.join(f, req, k, true)
 	if err == nil {
 		fl.waiters.Done()
 	}
@@ -281,6 +354,9 @@ func (fl *flight) failed() bool {
 		return false
 	}
 }
+
+// allHere says that all bytes are here.
+func (fl *flight) allHere() { fl.arrive.Do(func() { close(fl.arrived) }) }
 
 // tell sets the outcome and wakes those who wait. Only the first call counts.
 func (fl *flight) tell(out outcome) {

@@ -40,6 +40,12 @@ func (w *fill) splittable() bool {
 	return w.want.Pins() && !w.alone && w.f.splits.Load() < maxSplits
 }
 
+// piecemeal is splittable for parts of one source alone, which need no digest of all bytes: what a URL of the origin names
+// does not change, and what an authority says of the whole is compared when it is here. Module zips come so.
+func (w *fill) piecemeal(src rules.Source) bool {
+	return src.Origin && w.req.Path.Keep == rules.Forever && w.word.beside && !w.alone && w.f.splits.Load() < maxSplits
+}
+
 // stretch is the end of the first part to ask a source for; 0: ask for all.
 func (w *fill) stretch(src rules.Source) int64 {
 	if !w.isLikelyLarge() || !w.splittable() {
@@ -57,6 +63,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	ctx, deny := context.WithCancelCause(ctx)
 	defer deny(nil)
 	team, full, began := w.team(a), false, w.f.now()
+	w.pieced = w.pieced || !w.want.Pins()
 	job := split.Job{
 		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
@@ -99,6 +106,9 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 // resting, nor strangers to what may be private, nor so slow that their parts would hold up the rest.
 func (w *fill) team(a *asking) []rules.Source {
 	team := []rules.Source{a.src}
+	if !w.want.Pins() {
+		return team
+	}
 	best := w.f.Board.Rate(a.Base)
 	if a.Bytes == 0 && float64(w.spool.known()-a.offset) < best*short.Seconds() {
 		return team

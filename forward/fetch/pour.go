@@ -102,7 +102,7 @@ const (
 // the bytes do theirs fit.
 func (w *fill) slow(a *asking, size int64, since time.Time) bool {
 	elapsed, rest := time.Since(since), size-a.Bytes
-	if elapsed < slowLook || rest < slowLeft || !w.splittable() {
+	if elapsed < slowLook || rest < slowLeft || !w.splittable() && !w.piecemeal(a.src) {
 		return false
 	}
 	return float64(rest)/float64(a.Bytes)*elapsed.Seconds() > slowRest.Seconds()

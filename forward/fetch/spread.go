@@ -45,14 +45,18 @@ const (
 	maxFans = 256
 )
 
-// take gives a body the connection with the fewest others; it is counted from 1, as transport.Lane does. The caller calls
-// release once, at the body's end.
-func (s *spread) take(base string, now time.Time) (lane int, release func()) {
+// take gives a body the connection with the fewest others; it is counted from 1, as transport.Lane does. Those that are
+// fetched ahead keep off the first, so that one which a client waits for need not share a connection with all of them. The
+// caller calls release once, at the body's end.
+func (s *spread) take(base string, ahead bool, now time.Time) (lane int, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base, now)
-	least := 0
-	for i := range f.lanes {
+	least, end := 0, f.lanes
+	if ahead {
+		least, end = 1, min(f.lanes+1, mostLanes)
+	}
+	for i := least; i < end; i++ {
 		if f.load[i] < f.load[least] {
 			least = i
 		}

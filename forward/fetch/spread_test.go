@@ -14,7 +14,7 @@ func drive(s *spread, n int, seconds int, l line) int {
 	type body struct{ release func() }
 	var bodies []body
 	for range n {
-		_, release := s.take("base", now)
+		_, release := s.take("base", false, now)
 		bodies = append(bodies, body{release})
 	}
 	for range 10 * seconds {
@@ -28,7 +28,7 @@ func drive(s *spread, n int, seconds int, l line) int {
 		s.came("base", int(l(used)/10), now)
 		for i := range max(1, n/4) { // some end, others begin
 			bodies[i].release()
-			_, bodies[i].release = s.take("base", now)
+			_, bodies[i].release = s.take("base", false, now)
 		}
 		bodies = append(bodies[max(1, n/4):], bodies[:max(1, n/4)]...)
 	}
@@ -53,7 +53,7 @@ func TestBodiesAreDealtOutEvenly(t *testing.T) {
 	s := new(spread)
 	count := map[int]int{}
 	for range 3 * fewLanes {
-		lane, _ := s.take("base", time.Unix(0, 0))
+		lane, _ := s.take("base", false, time.Unix(0, 0))
 		count[lane]++
 	}
 	for lane := 1; lane <= fewLanes; lane++ {
@@ -63,5 +63,21 @@ func TestBodiesAreDealtOutEvenly(t *testing.T) {
 	}
 	if count[0] > 0 {
 		t.Error("a body went over the connection of small answers")
+	}
+}
+
+// A client's body is not one of many on a connection, however much is fetched ahead.
+func TestWhatIsFetchedAheadLeavesAConnectionFree(t *testing.T) {
+	s, now := new(spread), time.Unix(0, 0)
+	ahead := map[int]int{}
+	for range 3 * fewLanes {
+		lane, _ := s.take("base", true, now)
+		ahead[lane]++
+	}
+	if len(ahead) != fewLanes {
+		t.Errorf("%d connections are used ahead, want %d: %v", len(ahead), fewLanes, ahead)
+	}
+	if lane, _ := s.take("base", false, now); ahead[lane] > 0 {
+		t.Errorf("a client's body shares connection %d with %d others", lane, ahead[lane])
 	}
 }

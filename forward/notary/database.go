@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"hither/rules"
 )
@@ -30,7 +31,8 @@ type database struct {
 	slots    chan struct{}
 
 	mu       sync.Mutex
-	session  *session // for the next question; nil: to be made
+	largest  tlog.Tree // that anybody spoke of; nobody checked
+	session  *session  // for the next question; nil: to be made
 	calls    map[question]*call
 	contempt error // wraps ErrSecurity once the database contradicted itself; never nil again
 }

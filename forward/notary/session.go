@@ -37,8 +37,9 @@ type session struct {
 	lookups int // guarded by db.mu
 
 	mu       sync.Mutex
-	failures map[string]error // of look-ups, by remote path: the client returns only their text
-	trouble  error            // the last failure other than "not there"
+	foreseen map[string]*tileCall // by path
+	failures map[string]error     // of look-ups, by remote path: the client returns only their text
+	trouble  error                // the last failure other than "not there"
 }
 
 // unverified is an answer that does not prove what it says.
@@ -92,8 +93,12 @@ func remotePath(q question) string {
 // ReadRemote gets a document of the database, on the same way as everybody's requests. A partial tile that is not there any
 // more is no trouble: the client then asks for the whole one.
 func (s *session) ReadRemote(path string) ([]byte, error) {
+	if tile := s.tileAhead(path); tile != nil {
+		return tile, nil
+	}
 	data, err := s.fetch(path)
 	if err == nil {
+		s.foresee(path, data)
 		return data, nil
 	}
 	s.mu.Lock()
@@ -128,7 +133,11 @@ func (s *session) ReadConfig(file string) ([]byte, error) {
 	if file == "key" {
 		return []byte(s.db.key), nil
 	}
-	return s.db.head.read()
+	head, err := s.db.head.read()
+	if err == nil && len(head) == 0 {
+		head = s.newest()
+	}
+	return head, err
 }
 
 // WriteConfig replaces the newest tree head, which is the only file there is beside the key.

@@ -2,6 +2,8 @@ package peer
 
 import (
 	"errors"
+	"strings"
+	"unicode/utf16"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -23,31 +25,57 @@ type (
 	}
 )
 
-// readParameters reads the working directory and the command line out of the process's memory (PEB,
+// maxEnvironment bounds the environment that is read, in bytes.
+const maxEnvironment = 8 << 20
+
+// readParameters reads the working directory, the command line and the environment out of the process's memory (PEB,
 // RTL_USER_PROCESS_PARAMETERS). A 32-bit process keeps them elsewhere, and is not read.
-func readParameters(process windows.Handle) (dir, line string, err error) {
+func readParameters(process windows.Handle) (dir, line string, environment []string, err error) {
 	var small bool
 	if err := windows.IsWow64Process(process, &small); err != nil {
-		return "", "", err
+		return "", "", nil, err
 	}
 	if small {
-		return "", "", errors.New("it is a 32-bit process")
+		return "", "", nil, errors.New("it is a 32-bit process")
 	}
 	var basic basicInformation
 	var size uint32
 	err = windows.NtQueryInformationProcess(process, windows.ProcessBasicInformation, unsafe.Pointer(&basic), uint32(unsafe.Sizeof(basic)), &size)
 	if err != nil {
-		return "", "", err
+		return "", "", nil, err
 	}
 	parameters, err := read[uintptr](process, basic.peb+unsafe.Offsetof(windows.PEB{}.ProcessParameters))
 	if err != nil {
-		return "", "", err
+		return "", "", nil, err
 	}
 	if dir, err = readText(process, parameters+unsafe.Offsetof(windows.RTL_USER_PROCESS_PARAMETERS{}.CurrentDirectory)); err != nil {
-		return "", "", err
+		return "", "", nil, err
 	}
-	line, err = readText(process, parameters+unsafe.Offsetof(windows.RTL_USER_PROCESS_PARAMETERS{}.CommandLine))
-	return dir, line, err
+	if line, err = readText(process, parameters+unsafe.Offsetof(windows.RTL_USER_PROCESS_PARAMETERS{}.CommandLine)); err != nil {
+		return "", "", nil, err
+	}
+	environment, err = readEnvironment(process, parameters)
+	return dir, line, environment, err
+}
+
+// readEnvironment reads NAME=VALUE strings of UTF-16, each with a zero behind it.
+func readEnvironment(process windows.Handle, parameters uintptr) ([]string, error) {
+	at, err := read[uintptr](process, parameters+unsafe.Offsetof(windows.RTL_USER_PROCESS_PARAMETERS{}.Environment))
+	if err != nil {
+		return nil, err
+	}
+	size, err := read[uintptr](process, parameters+unsafe.Offsetof(windows.RTL_USER_PROCESS_PARAMETERS{}.EnvironmentSize))
+	if err != nil || size < 2 {
+		return nil, err
+	}
+	if size > maxEnvironment {
+		return nil, errMemory
+	}
+	text := make([]uint16, size/2)
+	if err := readMemory(process, at, (*byte)(unsafe.Pointer(&text[0])), uintptr(len(text))*2); err != nil {
+		return nil, err
+	}
+	return strings.Split(string(utf16.Decode(text)), "\x00"), nil
 }
 
 // readText reads the string, of at most 64 KiB, whose UNICODE_STRING is at that address.

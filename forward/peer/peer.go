@@ -37,7 +37,7 @@ type Process struct {
 	Parents []int    // nearest first, as far as they are known
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
-	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none, or that is not known here
+	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
 	Started uint64   // an opaque mark that tells it from a later process of the same PID
 }
 
@@ -55,7 +55,7 @@ func Of(from, to netip.AddrPort) (Process, error) {
 // privately picks from an environment what the go command keeps from proxies. Nothing else of it is looked at.
 func privately(environment []string) (out []string) {
 	for _, line := range environment {
-		if name, value, _ := strings.Cut(line, "="); value != "" && (name == "GOPRIVATE" || name == "GONOPROXY") {
+		if name, value, _ := strings.Cut(line, "="); value != "" && (strings.EqualFold(name, "GOPRIVATE") || strings.EqualFold(name, "GONOPROXY")) {
 			out = append(out, value)
 		}
 	}

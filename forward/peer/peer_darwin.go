@@ -37,7 +37,10 @@ func describe(pid int) (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	raw, _ := unix.SysctlRaw("kern.procargs2", pid) // a process may hide them; then there are none
+	raw, err := unix.SysctlRaw("kern.procargs2", pid)
+	if err != nil { // it hides them, and with them what it keeps private
+		return Process{}, unknown("ask how process %d was started: %w", pid, err)
+	}
 	if after, err := ask(pid); err != nil || after.started != before.started {
 		return Process{}, unknown("process %d has just ended", pid)
 	}

@@ -11,8 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxArgs bounds the command line that is read.
-const maxArgs = 64 << 10
+const (
+	// maxArgs bounds the command line that is read, in bytes.
+	maxArgs = 64 << 10
+	// maxEnviron bounds the environment that is read, in bytes. Of a larger one nobody knows what it keeps private; Linux
+	// itself allows a quarter of the stack, 2 MiB mostly.
+	maxEnviron = 8 << 20
+)
 
 func of(from, to netip.AddrPort) (Process, error) {
 	s, err := askDiag(from, to)
@@ -58,11 +63,15 @@ func describe(pid int) (Process, error) {
 	if !sameDirectory(procFile(pid, "cwd"), dir) {
 		return Process{}, unknown("process %d is in a container, where paths mean other files", pid)
 	}
-	args := readArgs(pid)
+	args := splitArgs(readSome(pid, "cmdline", maxArgs))
+	environ := readSome(pid, "environ", maxEnviron+1)
+	if environ == nil || len(environ) > maxEnviron {
+		return Process{}, unknown("what process %d keeps private is not to be read", pid)
+	}
 	if after, err := readStat(pid); err != nil || after.started != before.started || !own(pid) {
 		return Process{}, unknown("process %d has just ended", pid)
 	}
-	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(readList(pid, "environ")), Started: before.started}, nil
+	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(splitArgs(environ)), Started: before.started}, nil
 }
 
 // sameDirectory says whether where a process works is what we find by that path: it may have other mounts, or another root.
@@ -71,20 +80,21 @@ func sameDirectory(theirs, ours string) bool {
 	return unix.Stat(theirs, &a) == nil && unix.Stat(ours, &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino
 }
 
-func readArgs(pid int) []string { return readList(pid, "cmdline") }
-
-// readList reads a file of zero-terminated strings below /proc/PID.
-func readList(pid int, name string) []string {
+// readSome reads at most so many bytes of a file below /proc/PID; nil if it cannot be read.
+func readSome(pid int, name string, most int64) []byte {
 	file, err := os.Open(procFile(pid, name))
 	if err != nil {
 		return nil
 	}
 	defer file.Close()
-	data, _ := io.ReadAll(io.LimitReader(file, maxArgs))
-	return splitArgs(data)
+	data, err := io.ReadAll(io.LimitReader(file, most))
+	if err != nil {
+		return nil
+	}
+	return data
 }
 
-// splitArgs reads /proc/PID/cmdline: each argument ends with a zero byte, unless the process has written over them.
+// splitArgs reads cmdline and environ: each string ends with a zero byte, unless the process has written over them.
 func splitArgs(data []byte) []string {
 	text := strings.TrimSuffix(string(data), "\x00")
 	if text == "" {

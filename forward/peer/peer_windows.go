@@ -65,15 +65,15 @@ func describe(pid uint32) (Process, error) {
 	if err != nil {
 		return Process{}, unknown("ask when process %d began: %w", pid, err)
 	}
-	dir, line, err := readParameters(handle)
-	if err != nil {
+	dir, line, environment, err := readParameters(handle)
+	if err != nil { // also if it is not known what it keeps private
 		return Process{}, unknown("ask where process %d works: %w", pid, err)
 	}
 	if !filepath.IsAbs(dir) {
 		return Process{}, unknown("process %d works nowhere", pid)
 	}
 	args, _ := windows.DecomposeCommandLine(line) // what cannot be taken apart is none
-	return Process{PID: int(pid), Parents: parents(pid, started), Dir: filepath.Clean(dir), Args: args, Started: started}, nil
+	return Process{PID: int(pid), Parents: parents(pid, started), Dir: filepath.Clean(dir), Args: args, Private: privately(environment), Started: started}, nil
 }
 
 func sameUser(process windows.Handle) (bool, error) {

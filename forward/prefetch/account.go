@@ -43,10 +43,13 @@ const (
 	maxAccounts = 256              // reasons beyond share one
 	enough      = 20               // verdicts, before a reason is held back
 	lately      = 64               // verdicts; older ones count half, and half again
-	slack       = 50               // requests of a run
-	lineSlack   = 32               // requests of a line
-	bulkSlack   = 2                // packages of a line
-	byteSlack   = 1 << 20          // bytes
+	slack       = 50               // metadata of a run, for guesses
+	certain     = 90               // and for what its project or the last time names: so many are under way at once
+	lineSlack   = 32               // metadata of a line of guesses
+	bulkSlack   = 2                // packages of a line of guesses
+	bulkAhead   = 8                // packages of a run
+	byteSlack   = 1 << 20          // bytes of packages that may be wasted before 5 % are more
+	bytesAhead  = 16 << 20         // bytes of packages that may lie unused while the client got none
 	passes      = 16               // metadata asked for that stood behind a thing in its line
 	bulkPasses  = 8                // packages
 	usualBudget = int64(512) << 20 // bytes
@@ -96,9 +99,19 @@ func (a *account) tries() bool {
 func (r *run) permits(l *line, budget int64) bool {
 	t := &r.tally[l.class]
 	if l.class == metadata {
-		return t.wasted <= t.needed+slack && (!l.guess || l.unused < l.used+lineSlack && t.guessed < t.needed+slack)
+		return t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
 	}
-	return t.wastedBytes <= t.neededBytes/20+byteSlack && t.unused < budget && (!l.guess || l.unused < l.used+bulkSlack)
+	confirmed := r.tally[metadata].foretold + t.foretold // a client that has most of it already confirms little
+	return t.open < bulkAhead+confirmed && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&
+		t.wastedBytes+l.doubtful(t.unused) <= max(t.neededBytes/20, byteSlack) && (!l.guess || l.unused < l.used+bulkSlack)
+}
+
+// doubtful is how much of what lies unused will be wasted, if the line goes on as it did.
+func (l *line) doubtful(unused int64) int64 {
+	if l.wasted == 0 {
+		return 0
+	}
+	return unused * int64(l.wasted) / int64(l.wasted+l.used)
 }
 
 func (p *Prefetcher) budget() int64 {
@@ -113,6 +126,9 @@ func (p *Prefetcher) begun(r *run, o *object, size int64, cached bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.resize(o, max(size, 0))
+	if size >= 0 && o.flying > 0 {
+		p.laneOf(o.match.Rule.Name).fly(o, size)
+	}
 	if cached && !o.cached {
 		o.cached = true
 		o.line.account.Cached++
@@ -145,8 +161,8 @@ func (r *run) resize(o *object, size int64) {
 func (r *run) free(o *object) {
 	t := &r.tally[o.class]
 	t.unused -= o.bytes
+	t.open--
 	if o.guess {
-		t.guessed--
 		o.line.unused--
 	}
 }
@@ -167,7 +183,7 @@ func (p *Prefetcher) ended(r *run, o *object, size int64, err error) {
 		r.free(o)
 	}
 	o.state = failed
-	if errors.Is(err, context.Canceled) || errors.Is(err, errLarge) || errors.Is(err, fetch.ErrPass) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, fetch.ErrPass) {
 		return
 	}
 	p.log().Debug("what was asked for ahead did not come", "name", o.match.Name, "err", err)
@@ -182,11 +198,12 @@ func (r *run) use(o *object) {
 	switch o.state {
 	case queued, held:
 		o.state = taken
+		t.foretold++
 		a.judge(true)
 	case fetching, done:
 		if o.wasted { // after all it was not
 			o.wasted = false
-			t.wasted--
+			o.line.wasted--
 			t.wastedBytes -= o.bytes
 			a.Wasted--
 			a.WastedBytes -= o.bytes
@@ -194,6 +211,7 @@ func (r *run) use(o *object) {
 		}
 		o.used = true
 		o.line.used++
+		t.foretold++
 		a.Used++
 		a.UsedBytes += o.bytes
 		a.judge(true)
@@ -228,11 +246,13 @@ func (r *run) waste(o *object) {
 	}
 	o.wasted = true
 	t, a := &r.tally[o.class], o.line.account
-	t.wasted++
+	o.line.wasted++
 	t.wastedBytes += o.bytes
 	a.Wasted++
 	a.WastedBytes += o.bytes
-	a.judge(false)
+	if o.state == done || !r.ended { // what was under way when the client left says nothing of its reason
+		a.judge(false)
+	}
 }
 
 // expire gives up what has lain unused for too long.

@@ -265,7 +265,8 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 		w.later = indirect
 		return direct
 	}
-	out := g.Mods(w.registry)
+	infos := g.Infos(w.registry)
+	out := rootsFirst(g.Mods(w.registry), infos)
 	for _, want := range out {
 		if v, ok := w.version(want.URL, ".mod"); ok {
 			w.raise(v)
@@ -278,7 +279,6 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 		w.graph = true
 		out = append(out, w.allInfos()...)
 	case downloads:
-		infos := g.Infos(w.registry)
 		for _, want := range infos {
 			v, _ := w.version(want.URL, ".info")
 			w.roots[v.Path] = true
@@ -289,6 +289,18 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 		out, w.later = append(out, direct...), indirect
 	}
 	return out
+}
+
+// rootsFirst puts the go.mod files of requirements before all others, in the order of their .info: so the go command asks.
+func rootsFirst(mods, infos []project.Want) []project.Want {
+	place := make(map[string]int, len(infos))
+	for i, info := range infos {
+		place[strings.TrimSuffix(info.URL, ".info")] = i - len(infos)
+	}
+	slices.SortStableFunc(mods, func(a, b project.Want) int {
+		return place[strings.TrimSuffix(a.URL, ".mod")] - place[strings.TrimSuffix(b.URL, ".mod")]
+	})
+	return mods
 }
 
 // raise notes that a version is in the graph.

@@ -25,7 +25,7 @@ const (
 	// npmPackages bounds the packages a run knows of. The largest trees have some 5000.
 	npmPackages = 20_000
 	// npmReleases bounds the versions of them that are kept in memory: about 400 bytes each. A tree of 600 packages has 60 000.
-	npmReleases = 250_000
+	npmReleases = 150_000
 	// npmWork bounds the versions that are compared with ranges in one run, about 50 ns each: a hostile document could
 	// otherwise keep a core busy. A tree of 600 packages needs a million.
 	npmWork = 50_000_000

@@ -212,7 +212,7 @@ func TestNPMWantsTheVariantAndTheDigestsOfTheClient(t *testing.T) {
 func TestNPMWithALockFile(t *testing.T) {
 	const lock = `{"lockfileVersion":3,"packages":{"":{},"node_modules/chalk":{"version":"4.1.2","resolved":"https://registry.npmjs.org/chalk/-/chalk-4.1.2.tgz"},
 		"node_modules/react":{"version":"17.0.2"}}}`
-	tgz := []string{"/chalk/-/chalk-4.1.2.tgz", "/react/-/react-17.0.2.tgz"}
+	tgz := []string{"/react/-/react-17.0.2.tgz", "/chalk/-/chalk-4.1.2.tgz"} // npm asks from the last to the first
 	for _, c := range []struct {
 		why, command string
 		installed    bool

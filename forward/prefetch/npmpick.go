@@ -171,7 +171,7 @@ func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
 // grade puts what suits the engine above what is not deprecated, and both above all.
 func (d *packument) grade(r *npmRelease, m npmMachine) int {
 	grade := 0
-	if m.suits(d.sheet(r)) {
+	if m.node == (nodeVersion{}) || m.suits(d.sheet(r)) { // a sheet is read only if it matters: there are many
 		grade += 2
 	}
 	if !r.deprecated {

@@ -104,3 +104,15 @@ func TestMachines(t *testing.T) {
 		}
 	}
 }
+
+// TestSheetsAreReadOnlyIfTheyMatter keeps the choice of a version cheap while nobody knows which Node it is for.
+func TestSheetsAreReadOnlyIfTheyMatter(t *testing.T) {
+	doc, ok := readPackument("x", []byte(`{"dist-tags":{"latest":"3.0.0"},"versions":{
+		"1.0.0":{"engines":{"node":">=1"}},"1.1.0":{"engines":{"node":">=2"}},"3.0.0":{"engines":{"node":">=3"}}}}`))
+	_, want, _ := parseRequest("x", "^1.0.0")
+	same(t, "read", ok, true)
+	same(t, "chosen", doc.pick(want, npmMachine{}).id, "1.1.0")
+	for _, f := range doc.facts {
+		same(t, f.raw, f.read == nil, true)
+	}
+}

@@ -130,7 +130,11 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 		}
 		if c.clean || !installed(filepath.Dir(lock.File)) {
 			w.addresses(lock, c)
-			for _, want := range lock.Wants(w.registry) {
+			wants := lock.Wants(w.registry)
+			if strings.HasSuffix(lock.File, ".json") {
+				slices.Reverse(wants) // npm 11 asks from the last to the first
+			}
+			for _, want := range wants {
 				w.waiting = append(w.waiting, npmTarball{Want: want})
 			}
 		}

@@ -30,14 +30,14 @@ const (
 //
 // It takes care not to cost the user a pull that he did not make: Docker Hub counts each GET of a manifest. So it wants the
 // manifest of a platform only once the client has asked for the index itself, and not already when it asked what a tag
-// means; what the client has may be up to date. Layers it wants only once the client asked for the config or a layer of
-// the image: an engine that has them all asks for neither.
+// means; what the client has may be up to date. Layers it wants only once the client asked for one, and only those behind
+// it: engines ask in order, and what they have already is in front.
 type ociWalk struct {
 	registry  string
 	platform  platform
 	indexes   map[digest.Digest]*ociIndex
 	manifests map[digest.Digest]*ociManifest
-	owners    map[digest.Digest][]*ociManifest // of configs and layers
+	owners    map[digest.Digest][]*ociManifest // of layers
 	asked     map[digest.Digest]bool           // by the client: manifests, configs, layers
 }
 
@@ -48,9 +48,9 @@ type ociIndex struct {
 }
 
 type ociManifest struct {
-	repo     string
-	layers   []digest.Digest
-	followed bool
+	repo   string
+	layers []digest.Digest
+	from   int // the layers from this one on were asked for, or are wanted
 }
 
 // NewOCI begins a run of a container engine.
@@ -59,6 +59,9 @@ func NewOCI(s Start) Walk {
 	w.forget()
 	return w
 }
+
+// metered: what a pull asked for last time costs a pull.
+func (*ociWalk) metered() {}
 
 func (w *ociWalk) forget() {
 	w.indexes, w.manifests = make(map[digest.Digest]*ociIndex), make(map[digest.Digest]*ociManifest)
@@ -183,41 +186,31 @@ func (w *ociWalk) manifest(repo string, d digest.Digest, doc *ociDoc) []project.
 	}
 	man := &ociManifest{repo: repo}
 	w.manifests[d] = man
-	begun := false
 	var out []project.Want
-	if doc.Config.fetched() && doc.Config.MediaType != emptyType {
-		begun = w.own(man, doc.Config.Digest)
-		if !begun {
-			out = append(out, project.Want{URL: w.url(repo, "blobs", doc.Config.Digest), Why: whyConfig})
-		}
+	if c := doc.Config; c.fetched() && c.MediaType != emptyType && !w.asked[c.Digest] {
+		out = append(out, project.Want{URL: w.url(repo, "blobs", c.Digest), Why: whyConfig})
 	}
 	for _, l := range doc.Layers[:min(len(doc.Layers), ociBlobs)] {
 		if l.fetched() && !slices.Contains(man.layers, l.Digest) {
 			man.layers = append(man.layers, l.Digest)
-			begun = w.own(man, l.Digest) || begun
+			w.owners[l.Digest] = append(w.owners[l.Digest], man)
 		}
 	}
-	if begun {
-		out = append(out, w.layers(man)...)
-	}
-	return out
+	man.from = len(man.layers)
+	return append(out, w.layers(man)...)
 }
 
-// own notes that a blob is part of an image, and says whether the client asked for it already.
-func (w *ociWalk) own(man *ociManifest, d digest.Digest) bool {
-	w.owners[d] = append(w.owners[d], man)
-	return w.asked[d]
-}
-
-// layers wants all layers of an image, once, in the order in which engines ask. Which bytes they are is in their URLs, so
+// layers wants the layers of an image behind the first that was asked for, once, in the order in which engines ask. Which bytes they are is in their URLs, so
 // there is no Digest: the client claims none either, and fetch merges only requests that claim the same.
 func (w *ociWalk) layers(man *ociManifest) []project.Want {
-	if man.followed {
+	first := slices.IndexFunc(man.layers, func(d digest.Digest) bool { return w.asked[d] })
+	if first < 0 || first >= man.from {
 		return nil
 	}
-	man.followed = true
 	var out []project.Want
-	for _, d := range man.layers {
+	behind := man.layers[first+1 : man.from]
+	man.from = first
+	for _, d := range behind {
 		if !w.asked[d] {
 			out = append(out, project.Want{URL: w.url(man.repo, "blobs", d), Bulk: true, Why: whyLayer})
 		}

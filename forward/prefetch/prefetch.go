@@ -18,11 +18,14 @@
 //   - A reason whose things were used in less than half of the cases (bulk: nine in ten), of 20 or more, is held back: one
 //     in ten is tried. What is held back and then asked for counts as right, so that a reason can recover for nothing.
 //   - What follows from answers, and not from what the client itself asked for, from its project, or from last time, is a
-//     guess. Of a line of guesses no more lie unused than were used and 32 (bulk: 2); and of all of a run no more than the
-//     client needed and 50. So a reason that is wrong more often than right comes to an end within its first run.
-//   - Metadata stops while more of it was wasted in this run than the client needed, and 50.
-//   - Bulk stops while more of it was wasted in this run than 5 % of the bytes the client got, and 1 MiB; and while
-//     512 MiB lie unused.
+//     guess. Of a line of guesses no more lie unused than were used and 32 (bulk: 2). So a reason that is wrong more often
+//     than right comes to an end within its first run.
+//   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
+//     client that has most of its project's things already, and confirms little, costs no more than that.
+//   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
+//     will want its packages), and no more bytes than twice what the client got and 16 MiB, or 512 MiB.
+//   - Bulk stops while more of it was wasted in this run than 5 % of the bytes the client got, or 1 MiB if that is more;
+//     of what lies unused, as much counts as wasted as was wrong so far.
 package prefetch
 
 import (
@@ -47,6 +50,7 @@ type Prefetcher struct {
 	Recall   *Recall          // what runs asked for last time; nil: nothing is remembered
 	Metadata int              // fetches of metadata under way at one registry; 0: 90
 	Bulk     int              // fetches of packages under way at one registry; 0: 8
+	Window   int64            // bytes of packages that may be under way at one registry beyond Bulk, 64 at most; 0: 4 MiB
 	Budget   int64            // bytes of packages that may lie unused in one run; 0: 512 MiB
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // nil: silence
@@ -59,6 +63,8 @@ type Prefetcher struct {
 	order    []*run // those of runs, oldest first
 	lanes    map[string]*lane
 	accounts map[reason]*account
+	objects  int   // of all runs
+	under    int   // fetches ahead that are under way
 	reading  int   // bodies of clients' answers that are read
 	bodies   int64 // bytes of bodies that are read, or wait for their walk
 	ticking  bool
@@ -72,12 +78,13 @@ type Place struct {
 }
 
 const (
-	maxRuns    = 256       // one more, and the oldest ends
-	maxConns   = 4096      // of which runs are known; those beyond are told apart by address alone
-	maxNames   = 20_000    // that a client asks for in one run, and that are fetched ahead for it
-	maxReading = 32        // bodies of clients' answers read at once
-	maxBody    = 256 << 20 // bytes of one body that a walk is told of
-	maxBodies  = 384 << 20 // bytes of all of them in memory
+	maxRuns    = 256      // one more, and the oldest ends
+	maxConns   = 4096     // of which runs are known; those beyond are told apart by address alone
+	maxNames   = 20_000   // that a client asks for in one run, and that are fetched ahead for it
+	maxObjects = 100_000  // of all runs, some hundred bytes each
+	maxReading = 32       // bodies of clients' answers read at once
+	maxBody    = 32 << 20 // bytes of one body that a walk is told of; nearly all packuments have less than 10 MB
+	maxBodies  = 64 << 20 // bytes of all of them in memory
 )
 
 // Run lets the prefetcher work until ctx ends, and waits for what it started. It is called once.

@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,6 +21,7 @@ type event struct {
 	size  int64       // of an answer; -1 if it is not known
 	body  []byte      // of what was brought; nil: there is no such thing
 	depth int
+	again bool // the body was to be read before
 }
 
 type kind int
@@ -37,13 +39,11 @@ func (p *Prefetcher) deliver(r *run, e event) {
 	switch e.kind {
 	case demanded:
 		r.last = p.now()
-		if done, again := r.asked[name]; !again {
-			if len(r.asked) >= maxNames {
-				return
-			}
-			r.asked[name] = done
-			r.count(e.match)
+		if _, again := r.asked[name]; again || len(r.asked) >= maxNames {
+			return // that tells nothing new
 		}
+		r.asked[name] = false
+		r.count(e.match)
 		p.demand(r, e.match)
 	case answered:
 		r.last = p.now()
@@ -51,6 +51,9 @@ func (p *Prefetcher) deliver(r *run, e event) {
 			return
 		}
 		r.asked[name] = true
+		if e.state == fetch.Negative {
+			r.absent[name] = true
+		}
 		p.supply(r, e)
 	}
 	if len(r.inbox) >= maxNames {
@@ -69,10 +72,23 @@ func (r *run) count(m rules.Match) {
 	r.tally[classOf(m)].needed++
 	if len(r.sequence) < maxSteps {
 		r.sequence = append(r.sequence, stepOf(m))
+		r.names = append(r.names, m.Name)
 	}
 	if o := r.objects[m.Name]; o != nil {
 		r.use(o)
 	}
+}
+
+// answers are the steps that the registry had an answer to. What it refused, or does not have, may be a private name that
+// went astray, and is not written down.
+func (r *run) answers() []Step {
+	out := make([]Step, 0, len(r.sequence))
+	for i, name := range r.names {
+		if r.asked[name] && !r.absent[name] {
+			out = append(out, r.sequence[i])
+		}
+	}
+	return out
 }
 
 // demand notes a package that the client waits for and that nobody fetches for it yet.
@@ -183,16 +199,27 @@ func (p *Prefetcher) understand(r *run, wants []project.Want, depth int, guess b
 	return objects
 }
 
-// lastTime is what a run asked for that began like this one; nil if there is none, or it was said already.
+// lastTime is what a run asked for that began like this one; nil if there is none, or it was said already. Packages wait
+// until the client asks for one: what begins alike may be another command, which needs none.
 func (p *Prefetcher) lastTime(r *run) []project.Want {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Recall == nil || r.recalled || r.ended {
+	if p.Recall == nil || r.ended {
 		return nil
 	}
-	wants, sure := p.Recall.lookup(r.rule.Name, r.who.mark(), r.sequence)
-	r.recalled = sure
-	return wants
+	if !r.recalled {
+		r.later, r.recalled = p.Recall.lookup(r.rule.Name, r.who.mark(), r.sequence)
+	}
+	var now, later []project.Want
+	for _, w := range r.later {
+		if w.Bulk && r.tally[bulk].needed == 0 {
+			later = append(later, w)
+		} else {
+			now = append(now, w)
+		}
+	}
+	r.later = later
+	return now
 }
 
 // readAnswer reads what the client was answered, which is under way or in the cache, and tells the run.
@@ -205,12 +232,26 @@ func (p *Prefetcher) readAnswer(r *run, e event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reading--
+	if p.readLater(r, e, err) {
+		p.scheduleLocked()
+		return
+	}
 	if err != nil {
 		p.log().Debug("an answer to a client could not be read, so nothing is asked for ahead because of it", "name", e.match.Name, "err", err)
 	} else {
 		p.bring(r, e.match, body, e.depth)
 	}
 	p.scheduleLocked()
+}
+
+// readLater has a body read again that found no room beside the others, once: by then it lies in the cache.
+func (p *Prefetcher) readLater(r *run, e event, err error) bool {
+	if e.again || !errors.Is(err, errCrowded) || r.ended || len(r.reads) >= maxNames {
+		return false
+	}
+	e.again = true
+	r.reads = append(r.reads, e)
+	return true
 }
 
 // bring hands a body to its run.
@@ -233,6 +274,9 @@ func (p *Prefetcher) read(a *fetch.Answer) ([]byte, error) {
 		room = int(min(a.Size, maxBody)) + 1 // one more, so that the end shows without growing
 	}
 	body, err := p.grow(nil, room)
+	if err != nil {
+		return nil, err
+	}
 	for err == nil {
 		var n int
 		n, err = a.Body.Read(body[len(body):cap(body)])
@@ -252,13 +296,24 @@ func (p *Prefetcher) read(a *fetch.Answer) ([]byte, error) {
 
 // grow makes room for more bytes of a body, as long as all bodies together stay within their bound.
 func (p *Prefetcher) grow(body []byte, more int) ([]byte, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if cap(body)+more > maxBody+1 || p.bodies+int64(more) > maxBodies {
+	if more = min(more, maxBody+1-cap(body)); more <= 0 {
 		return body, errLarge
+	}
+	if !p.reserve(int64(more)) {
+		return body, errCrowded
 	}
 	larger := make([]byte, len(body), cap(body)+more)
 	copy(larger, body)
-	p.bodies += int64(more)
 	return larger, nil
+}
+
+// reserve counts bytes in bodies. False: they would be too many.
+func (p *Prefetcher) reserve(more int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bodies+more > maxBodies {
+		return false
+	}
+	p.bodies += more
+	return true
 }

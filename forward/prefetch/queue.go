@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"hither/cache/digest"
@@ -11,8 +12,11 @@ import (
 	"hither/rules"
 )
 
-// errLarge is a body that no walk is told of.
-var errLarge = errors.New("it is too large to be read now, with the others")
+// Why no walk is told of a body.
+var (
+	errLarge   = errors.New("it is too large to be read")
+	errCrowded = errors.New("there is no room for it beside what is read now")
+)
 
 // class keeps metadata and packages apart: small things that wait behind large ones were 3 to 5 times slower.
 type class int
@@ -48,6 +52,7 @@ type object struct {
 	cached bool      // it cost nothing
 	unpaid bool      // the client has it, and its size was not known then
 	bytes  int64     // of its body, as far as is known
+	flying int64     // of these, or of what its kind usually has, those that are still to come
 	ended  time.Time // its fetch
 }
 
@@ -75,6 +80,7 @@ type line struct {
 	held    []*object // before all of queue
 	started []*object
 	used    int
+	wasted  int
 	unused  int   // of guesses: begun, not used, and not for nothing in the cache
 	swept   int   // of started: used, or wasted
 	latest  []int // orders of those used, the highest few, ascending
@@ -90,12 +96,18 @@ type wait struct {
 // lane is what is under way at one registry.
 type lane struct {
 	ahead    [2]int
+	flying   int64           // bytes of packages ahead that are still to come, as far as is known
+	usual    int64           // bytes of a package
 	demands  map[string]wait // packages that clients wait for, and that are not ahead, by name
 	failures int             // in a row
 	rest     time.Time       // until then nothing is asked ahead
 }
 
 const (
+	maxUnder     = 200             // under way at all registries: fetch runs 320 transfers at once, and those of clients must not wait
+	mostBulk     = 64              // packages ahead under way at one registry, however small they are
+	usualWindow  = 4 << 20         // bytes of packages ahead that may be still to come: what 200 Mbit/s bring in 160 ms
+	unknownSize  = 512 << 10       // bytes of a package, as long as none has come
 	maxLines     = 64              // of one run; a want with yet another reason is left out
 	demandWithin = 2 * time.Minute // a package that a client waits for is taken to have come by then, if nobody tells
 	maxFailures  = 5               // in a row, and the registry is left in peace
@@ -105,7 +117,7 @@ const (
 func (p *Prefetcher) laneOf(rule string) *lane {
 	l := p.lanes[rule]
 	if l == nil {
-		l = &lane{demands: make(map[string]wait)}
+		l = &lane{demands: make(map[string]wait), usual: unknownSize}
 		p.lanes[rule] = l
 	}
 	return l
@@ -120,10 +132,11 @@ func (l *lane) expire(now time.Time) {
 }
 
 // room says whether one more may be asked ahead. While clients wait for packages that are not ahead, those that are do not
-// take more than half.
+// take more than half: of the number, or of what a fast line holds. Small ones are many without being much, and a client
+// that asks for fifteen at a time would outrun eight.
 func (p *Prefetcher) room(rule string, c class) bool {
 	l := p.laneOf(rule)
-	if p.now().Before(l.rest) {
+	if p.under >= maxUnder || p.now().Before(l.rest) {
 		return false
 	}
 	if c == metadata {
@@ -133,7 +146,29 @@ func (p *Prefetcher) room(rule string, c class) bool {
 	if demands > 0 {
 		limit = max(1, min(demands, limit-demands))
 	}
-	return l.ahead[c] < limit
+	if l.ahead[c] < limit {
+		return true
+	}
+	window := or64(p.Window, usualWindow)
+	if demands > 0 {
+		window /= 2
+	}
+	return l.ahead[c] < mostBulk && l.flying+l.usual <= window
+}
+
+// fly corrects how many bytes of a package are still to come.
+func (l *lane) fly(o *object, bytes int64) {
+	if o.class == bulk {
+		l.flying += bytes - o.flying
+		o.flying = bytes
+	}
+}
+
+func or64(n, usual int64) int64 {
+	if n > 0 {
+		return n
+	}
+	return usual
 }
 
 func or(n, usual int) int {
@@ -146,7 +181,7 @@ func or(n, usual int) int {
 // admit queues what is new.
 func (p *Prefetcher) admit(r *run, o *object) {
 	_, asked := r.asked[o.match.Name]
-	if asked || r.objects[o.match.Name] != nil || len(r.objects) >= maxNames {
+	if asked || r.objects[o.match.Name] != nil || len(r.objects) >= maxNames || p.objects >= maxObjects {
 		return
 	}
 	i := slices.IndexFunc(r.lines, func(l *line) bool { return l.why == o.why && l.class == o.class && l.guess == o.guess })
@@ -160,6 +195,7 @@ func (p *Prefetcher) admit(r *run, o *object) {
 	r.wants++
 	o.order, o.line = r.wants, r.lines[i]
 	r.objects[o.match.Name] = o
+	p.objects++
 	o.line.queue = append(o.line.queue, o)
 }
 
@@ -168,7 +204,7 @@ func (p *Prefetcher) scheduleLocked() {
 	for more := p.alive(); more; {
 		more = false
 		for _, r := range p.order {
-			for p.reading < maxReading && len(r.reads) > 0 {
+			for p.reading < maxReading && p.bodies < maxBodies/2 && len(r.reads) > 0 {
 				e := r.reads[0]
 				r.reads = r.reads[1:]
 				p.reading++
@@ -234,29 +270,38 @@ func (p *Prefetcher) start(r *run, o *object) {
 	o.state = fetching
 	o.line.started = append(o.line.started, o)
 	o.line.account.Ahead++
+	r.tally[o.class].open++
 	if o.guess {
 		o.line.unused++
-		r.tally[o.class].guessed++
 	}
-	p.laneOf(o.match.Rule.Name).ahead[o.class]++
+	l := p.laneOf(o.match.Rule.Name)
+	l.ahead[o.class]++
+	l.fly(o, l.usual)
+	p.under++
 	p.spawn(func() { p.bringAhead(r, o) })
 }
 
-// bringAhead fetches a thing ahead. Its bytes are read to the end, since a guess that nobody listens to is given up.
+// bringAhead fetches a thing ahead. Its bytes are read to the end, since a guess that nobody listens to is given up; but
+// what the walk cannot be told of comes without us, as long as the run goes on.
 func (p *Prefetcher) bringAhead(r *run, o *object) {
-	a, err := p.Fetch(r.ctx, fetch.Request{Match: o.match, Claim: o.claim, Ahead: true})
+	arrived := sync.OnceFunc(func() { p.arrived(o) })
+	defer arrived()
+	a, err := p.Fetch(r.ctx, fetch.Request{Match: o.match, Claim: o.claim, Ahead: true, Arrived: arrived})
 	var body []byte
 	var size int64
-	var cached bool
+	var unread error
 	if err == nil {
-		cached = a.Report.State == fetch.Hit || a.Report.State == fetch.Local
+		cached := slices.Contains([]fetch.State{fetch.Hit, fetch.Refreshing, fetch.Stale, fetch.Local}, a.Report.State)
 		p.begun(r, o, a.Size, cached)
-		switch {
+		switch size = a.Size; {
 		case o.reads:
-			body, err = p.read(a)
-			size = int64(len(body))
+			if body, err = p.read(a); err == nil {
+				size = int64(len(body))
+			}
+			if errors.Is(err, errLarge) || errors.Is(err, errCrowded) {
+				unread, err = err, nil
+			}
 		case cached:
-			size = a.Size
 			a.Body.Close()
 		default:
 			size, err = io.Copy(io.Discard, a.Body)
@@ -265,10 +310,23 @@ func (p *Prefetcher) bringAhead(r *run, o *object) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.laneOf(o.match.Rule.Name).ahead[o.class]--
+	p.under--
+	if l := p.laneOf(o.match.Rule.Name); o.class == bulk && err == nil && !o.cached {
+		l.usual += (size - l.usual) / 4
+	}
 	p.ended(r, o, size, err)
-	if o.reads && (err == nil || errors.Is(err, errLarge)) {
+	if o.reads && err == nil && !p.readLater(r, event{match: o.match, claim: o.claim, depth: o.depth}, unread) {
 		p.bring(r, o.match, body, o.depth)
 	}
+	p.scheduleLocked()
+}
+
+// arrived lets the next one be asked for: the line is free, although an authority may still have to name what came.
+func (p *Prefetcher) arrived(o *object) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.laneOf(o.match.Rule.Name)
+	l.ahead[o.class]--
+	l.fly(o, 0)
 	p.scheduleLocked()
 }

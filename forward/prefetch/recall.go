@@ -17,7 +17,8 @@ import (
 )
 
 // Recall remembers what runs of clients asked for, so that all of it can be asked for at once when a run begins the same
-// way. It is kept in a file of the user's own; what he marked private never gets here, because it never reaches fetch.Trace.
+// way. It is kept in a file of the user's own; what he marked private never gets here, because it never reaches fetch.Trace,
+// nor does what a registry does not have, which may be a private name that went astray.
 type Recall struct {
 	Path string // of the file; empty: nothing outlives the process
 
@@ -47,7 +48,9 @@ const (
 	maxPast    = 50       // runs
 	maxSteps   = 5000     // of one run
 	maxURL     = 2048     // bytes
-	maxRecall  = 64 << 20 // bytes of the file
+	maxRun     = 1 << 20  // bytes of one run, about
+	maxKept    = 4 << 20  // bytes of all of them, about: more would be felt while nothing runs
+	maxRecall  = 32 << 20 // bytes of the file, in which JSON may take six for one
 	fewSteps   = 4        // what is shorter is not worth remembering
 	opening    = 3        // requests by which a run is known,
 	openWithin = 16       // if the first ones of the other have them in any order: clients ask in parallel
@@ -96,10 +99,10 @@ func (p Past) begins(far []Step, mark string) bool {
 
 // remember keeps what a run asked for, in place of what the one like it did. False: there was nothing to remember.
 func (c *Recall) remember(rule, mark string, steps []Step) bool {
-	if len(steps) < fewSteps {
+	if steps = worthy(steps); len(steps) < fewSteps {
 		return false
 	}
-	now := Past{Rule: rule, Mark: mark, Steps: steps[:min(len(steps), maxSteps)]}
+	now := Past{Rule: rule, Mark: mark, Steps: steps}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i := slices.IndexFunc(c.past, func(p Past) bool { return p.Rule == rule && p.Mark == mark && p.begins(steps, mark) }); i >= 0 {
@@ -109,10 +112,41 @@ func (c *Recall) remember(rule, mark string, steps []Step) bool {
 		c.past = slices.Delete(c.past, i, i+1)
 	}
 	c.past = slices.Insert(c.past, 0, now)
-	c.past = c.past[:min(len(c.past), maxPast)]
+	c.past = fitting(c.past)
 	c.news = true
 	return true
 }
+
+// worthy is what is kept of a run, so that none takes the place of all others.
+func worthy(steps []Step) (out []Step) {
+	total := 0
+	for _, s := range steps[:min(len(steps), maxSteps)] {
+		if total += s.weight(); total > maxRun {
+			break
+		}
+		if len(s.URL) <= maxURL {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// fitting drops the oldest of what is too much.
+func fitting(past []Past) []Past {
+	total := 0
+	for i, p := range past {
+		for _, s := range p.Steps {
+			total += s.weight()
+		}
+		if i == maxPast || total > maxKept {
+			return slices.Clone(past[:i]) // a copy, so that the rest is let go
+		}
+	}
+	return past
+}
+
+// weight is about what a step takes, in memory and in the file, in bytes.
+func (s Step) weight() int { return len(s.URL) + len(s.Accept) + 48 }
 
 // tells says that p is a small part of old and nothing else, as when the client had most of it already.
 func (p Past) tells(old Past) bool {
@@ -145,8 +179,7 @@ func (c *Recall) load(log *slog.Logger) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.past = append(c.past, past...) // a run may have ended meanwhile
-	c.past = c.past[:min(len(c.past), maxPast)]
+	c.past = fitting(append(c.past, past...)) // a run may have ended meanwhile
 }
 
 // readPast reads a state file, which others may have written to.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/project"
 	"hither/rules"
 )
 
@@ -76,8 +77,11 @@ type run struct {
 	last  time.Time      // the client asked, or was answered
 
 	asked    map[string]bool // names; true: answered
+	absent   map[string]bool // names that the registry does not have
 	sequence []Step
-	recalled bool // the last time was looked for, and found or given up
+	names    []string       // of the sequence
+	recalled bool           // the last time was looked for, and found or given up
+	later    []project.Want // packages of last time, until the client asks for one
 
 	objects map[string]*object // asked for ahead, or waiting for it
 	lines   []*line
@@ -90,10 +94,10 @@ type run struct {
 type tally struct {
 	needed      int   // requests of the client
 	neededBytes int64 // that it got
-	guessed     int   // things that lie unused, or are under way, of lines that are guesses
-	unused      int64 // bytes that lie unused
-	wasted      int   // things that the client has passed by
-	wastedBytes int64
+	foretold    int   // of needed, those that a walk had wanted before
+	open        int   // things that came or are under way, that were not used, and not for nothing in the cache
+	unused      int64 // their bytes
+	wastedBytes int64 // of those of them that the client has passed by
 }
 
 // runOf finds the run that a request belongs to, or begins it. nil: it will be known later, and e is kept until then.
@@ -172,8 +176,9 @@ func (p *Prefetcher) openRun(rule *rules.Rule, who *client) *run {
 	}
 	r := &run{
 		key: key, rule: rule, who: who, last: p.now(), walk: p.Walks[rule.Walk](Start{Registry: "https://" + rule.Hosts[0].Name}),
-		conns: make(map[*conn]bool), asked: make(map[string]bool), objects: make(map[string]*object),
+		conns: make(map[*conn]bool), asked: make(map[string]bool), absent: make(map[string]bool), objects: make(map[string]*object),
 	}
+	_, r.recalled = r.walk.(metered)
 	r.ctx, r.cancel = context.WithCancel(p.ctx)
 	p.runs[key] = r
 	p.order = append(p.order, r)
@@ -243,8 +248,9 @@ func (p *Prefetcher) endLocked(r *run) {
 			o.line.account.judge(false)
 		}
 	}
+	p.objects -= len(r.objects)
 	p.log().Debug("a run of a client ended", "rule", r.rule.Name, "asked", len(r.asked), "ahead", len(r.objects))
-	if p.Recall != nil && p.Recall.remember(r.rule.Name, r.who.mark(), r.sequence) && p.ctx.Err() == nil {
+	if p.Recall != nil && p.Recall.remember(r.rule.Name, r.who.mark(), r.answers()) && p.ctx.Err() == nil {
 		p.spawn(func() { p.Recall.save(p.log()) })
 	}
 }

@@ -21,6 +21,10 @@ type Walk interface {
 	Project(dir string, args []string) []project.Want
 }
 
+// metered is a Walk of a registry that counts requests against its user. No more than the walk wants is asked for ahead:
+// nothing because of last time.
+type metered interface{ metered() }
+
 // Start is where a run begins: what New of an ecosystem is told.
 type Start struct {
 	Registry string // base URL of the registry, as its clients know it: https://HOST

@@ -64,7 +64,7 @@ func inWorld(t *testing.T, setup func(*world), f func(*world)) {
 		}
 		w.Prefetcher = &Prefetcher{
 			Rules: func() *rules.Set { return set }, Fetch: w.fetch,
-			Walks: map[string]func(Start) Walk{"go": NewGo},
+			Walks: map[string]func(Start) Walk{"go": NewGo}, Window: 1,
 		}
 		if setup != nil {
 			setup(w)

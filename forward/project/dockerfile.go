@@ -11,9 +11,14 @@ import (
 	"strings"
 )
 
-// maxInstruction bounds one instruction of a Dockerfile, with all the lines it goes on over, and what a variable may
-// make of it.
-const maxInstruction = 1 << 20
+const (
+	// maxInstruction bounds one instruction of a Dockerfile, with all the lines it goes on over, in bytes.
+	maxInstruction = 1 << 20
+	// maxValue bounds what a variable may stand for, in bytes. No image has a name that long.
+	maxValue = 4 << 10
+	// maxBegun bounds how often a here-document may seem to begin in one instruction: each time, the rest of it is looked at.
+	maxBegun = 1000
+)
 
 // Images are the images that a build of a Dockerfile pulls, each once, as they are written there: its syntax line, FROM,
 // COPY --from and RUN --mount=from. ARG defaults are put in; an image whose name needs an argument without one is left
@@ -21,7 +26,7 @@ const maxInstruction = 1 << 20
 func Images(dockerfile io.Reader) ([]string, error) {
 	lines := bufio.NewScanner(io.LimitReader(dockerfile, maxFile))
 	lines.Buffer(nil, maxInstruction)
-	f := &dockerReader{lines: lines, escape: '\\', args: platformArgs(), stages: map[string]bool{}}
+	f := &dockerReader{lines: lines, escape: '\\', args: platformArgs(), stages: map[string]bool{}, seen: map[string]bool{}}
 	f.directives = true
 	for {
 		instruction, ok := f.next()
@@ -48,6 +53,7 @@ type dockerReader struct {
 	stages     map[string]bool // by name in lower case, and by number
 	count      int             // of stages
 	images     []string
+	seen       map[string]bool // which images has
 }
 
 // platformArgs are the arguments that BuildKit sets itself.
@@ -116,7 +122,7 @@ func hereDocuments(instruction string) (ends []string) {
 	if !slices.Contains([]string{"RUN", "COPY", "ADD"}, strings.ToUpper(name)) {
 		return nil
 	}
-	for {
+	for range maxBegun {
 		_, after, ok := strings.Cut(rest, "<<")
 		if !ok || len(ends) == maxDepth {
 			return ends
@@ -131,6 +137,7 @@ func hereDocuments(instruction string) (ends []string) {
 			ends = append(ends, word)
 		}
 	}
+	return ends
 }
 
 func (f *dockerReader) skipTo(end string) {
@@ -210,7 +217,8 @@ func (f *dockerReader) use(image string) {
 }
 
 func (f *dockerReader) add(image string) {
-	if image != "" && !strings.ContainsAny(image, "$ \t\"'") && !slices.Contains(f.images, image) {
+	if image != "" && len(image) <= maxValue && !strings.ContainsAny(image, "$ \t\"'") && !f.seen[image] {
+		f.seen[image] = true
 		f.images = append(f.images, image)
 	}
 }
@@ -220,15 +228,15 @@ func (f *dockerReader) expand(s string) (string, bool) {
 	var out strings.Builder
 	for {
 		before, after, found := strings.Cut(s, "$")
+		if out.Len()+len(before) > maxValue {
+			return "", false
+		}
 		out.WriteString(before)
 		if !found {
 			return out.String(), true
 		}
-		if out.Len() > maxInstruction {
-			return "", false
-		}
 		value, rest, ok := f.variable(after)
-		if !ok {
+		if !ok || out.Len()+len(value) > maxValue {
 			return "", false
 		}
 		out.WriteString(value)

@@ -15,8 +15,14 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// maxGoMod is the largest go.mod that the go command reads itself (modfetch, codehost.MaxGoMod).
-const maxGoMod = 16 << 20
+const (
+	// maxGoMod is the largest go.mod or go.work that is read, in bytes, and how much all those of a workspace may have
+	// together. The go command takes 16 MiB (codehost.MaxGoMod), but reading one needs a hundred times its size, and the
+	// largest known have 200 KB.
+	maxGoMod = 1 << 20
+	// maxUses is how many modules of a workspace are looked at.
+	maxUses = 1000
+)
 
 // Go is what go.mod, go.sum and go.work say.
 type Go struct {
@@ -73,7 +79,7 @@ func readWorkspace(dir string) (*workspace, error) {
 		return nil, err
 	}
 	if len(data) > maxGoMod {
-		return nil, fmt.Errorf("%s: it is larger than the go command reads", filepath.Join(at, "go.work"))
+		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", filepath.Join(at, "go.work"), maxGoMod)
 	}
 	file, err := modfile.ParseWork(filepath.Join(at, "go.work"), data, nil)
 	return &workspace{at, file}, err
@@ -106,21 +112,27 @@ func (w *workspace) read() (*Go, error) {
 	defer root.Close()
 	var mains []*modfile.File
 	var sums [][]byte
-	for _, use := range w.file.Use {
+	seen := map[string]bool{}
+	words, lines := maxGoMod, maxFile // what may still be read of both kinds of file, in bytes
+	for _, use := range w.file.Use[:min(len(w.file.Use), maxUses)] {
 		rel, err := filepath.Rel(w.dir, w.path(use))
-		if err != nil || !filepath.IsLocal(rel) || len(mains) == maxUp {
+		if err != nil || !filepath.IsLocal(rel) || seen[rel] {
 			continue
 		}
+		seen[rel] = true
 		data, err := readRoot(root, filepath.Join(rel, "go.mod"))
-		if err != nil {
+		if words -= len(data); err != nil || words < 0 {
 			continue
 		}
 		main, err := parseGoMod(filepath.Join(w.path(use), "go.mod"), data)
 		if err != nil {
 			continue
 		}
+		mains = append(mains, main)
 		sum, _ := readRoot(root, filepath.Join(rel, "go.sum"))
-		mains, sums = append(mains, main), append(sums, sum)
+		if lines -= len(sum); lines >= 0 {
+			sums = append(sums, sum)
+		}
 	}
 	if len(mains) == 0 {
 		return nil, fmt.Errorf("%s names no module that can be read: %w", filepath.Join(w.dir, "go.work"), fs.ErrNotExist)
@@ -134,7 +146,7 @@ func (w *workspace) read() (*Go, error) {
 // parseGoMod reads a main module's go.mod.
 func parseGoMod(name string, data []byte) (*modfile.File, error) {
 	if len(data) > maxGoMod {
-		return nil, fmt.Errorf("%s: it is larger than the go command reads", name)
+		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", name, maxGoMod)
 	}
 	return modfile.Parse(name, data, nil)
 }

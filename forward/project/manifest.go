@@ -14,6 +14,7 @@ import (
 // Bounds of a workspace.
 const (
 	maxWorkspaces = 1000
+	maxPatterns   = 500    // that say where they are; each is tried for each directory
 	maxLooked     = 20_000 // directory entries looked at for them
 )
 
@@ -129,10 +130,10 @@ func workspacePatterns(root *os.Root) []string {
 		var list []string
 		var yarn struct{ Packages []string }
 		if json.Unmarshal(file.Workspaces, &list) == nil && len(list) > 0 {
-			return list
+			return list[:min(len(list), maxPatterns)]
 		}
 		if json.Unmarshal(file.Workspaces, &yarn) == nil && len(yarn.Packages) > 0 {
-			return yarn.Packages
+			return yarn.Packages[:min(len(yarn.Packages), maxPatterns)]
 		}
 	}
 	if data, err = readRoot(root, "pnpm-workspace.yaml"); err != nil {
@@ -140,7 +141,7 @@ func workspacePatterns(root *os.Root) []string {
 	}
 	var list []string
 	_ = outline(data, func(keys []string, value string) error {
-		if keys[0] == "packages" && len(keys) == 2 && keys[1] == "-" {
+		if keys[0] == "packages" && len(keys) == 2 && keys[1] == "-" && len(list) < maxPatterns {
 			list = append(list, value)
 		}
 		return nil

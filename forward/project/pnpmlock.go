@@ -44,7 +44,13 @@ func pnpmPackage(key string) Package {
 	return Package{Name: name, Version: version}
 }
 
+// maxField is more than any name of a field has, in bytes.
+const maxField = 32
+
 func pnpmField(p *Package, keys []string, value string) {
+	if len(keys) > 2 || len(keys[0]) > maxField { // a key of a megabyte is not joined again for each line below it
+		return
+	}
 	switch strings.Join(keys, ".") {
 	case "resolution":
 		fields, _ := flowMap(value)

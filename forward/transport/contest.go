@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -63,15 +64,16 @@ type way struct {
 	line   *line          // taken; nil: TCP
 	early  netip.AddrPort // valid: line has no connection yet, and the request shall begin it
 	late   time.Duration  // when TCP is asked too
+	trial  bool           // HTTP/3 is not what is chosen: the client shall not pay for our curiosity
 }
 
 // carry sends a request that fits. tcp is its other way.
-func (c *contest) carry(req *http.Request, tcp *http.Transport) (*http.Response, error) {
+func (c *contest) carry(req *http.Request, tcp *gated) (*http.Response, error) {
 	name := originOf(req.URL)
 	if name == "" {
 		return tcp.RoundTrip(req)
 	}
-	w := c.choose(req, name)
+	w := c.choose(req, name, tcp)
 	var resp *http.Response
 	var err error
 	switch {
@@ -90,7 +92,7 @@ func (c *contest) carry(req *http.Request, tcp *http.Transport) (*http.Response,
 
 // choose takes a line if HTTP/3 is the way and connected. If it is the way and not connected, that begins, and the request
 // does not wait for it.
-func (c *contest) choose(req *http.Request, name string) *way {
+func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 	w := &way{req: req, name: name, host: strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))}
 	lane := laneOf(req.Context())
 	if lane > 0 || req.Header.Get("Range") != "" {
@@ -104,7 +106,10 @@ func (c *contest) choose(req *http.Request, name string) *way {
 		return w
 	}
 	w.choice = true
-	if !o.turn(w.kind) {
+	if w.trial = !o.chosen[w.kind]; w.trial && lane > 0 && req.Header.Get("Range") == "" {
+		return w // a whole large body is too much to try things with
+	}
+	if !o.turn(w.kind) && (w.trial || tcp.open.has(name)) { // nor is TCP tried at the price of a handshake
 		return w
 	}
 	key := lineKey{name, laneNumber(lane)}
@@ -121,6 +126,9 @@ func (c *contest) choose(req *http.Request, name string) *way {
 	o.sent(w.kind)
 	c.takeLocked(l)
 	w.line, w.late = l, o.patience()
+	if w.trial {
+		w.late = min(w.late, max(trialTimes*o.tcp.wait, trialLeast))
+	}
 	return w
 }
 
@@ -197,7 +205,7 @@ func (c *contest) askLocked(o *origin, now time.Time) {
 	c.running.Go(func() {
 		ctx, cancel := context.WithTimeout(c.root, httpsPatience)
 		defer cancel()
-		alpn, port, err := c.config.HTTPS(ctx, o.host)
+		alpn, port, err := c.lookup(ctx, o.host)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		o.record = offer{}
@@ -207,6 +215,17 @@ func (c *contest) askLocked(o *origin, now time.Time) {
 			}
 		}
 	})
+}
+
+// lookup asks for an HTTPS record, unless the host is one that UDP does not reach: behind an upstream proxy, which finds
+// names itself, a name server must not hear of it.
+func (c *contest) lookup(ctx context.Context, host string) (alpn []string, port uint16, err error) {
+	if c.config.Datagrams != nil {
+		if _, err := c.config.Datagrams(ctx, net.JoinHostPort(host, "443")); err != nil {
+			return nil, 0, err
+		}
+	}
+	return c.config.HTTPS(ctx, host)
 }
 
 // renew is after a change of the network: other paths, other ports blocked, and connections that may be dead.

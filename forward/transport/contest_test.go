@@ -42,7 +42,7 @@ func TestHTTP3IsLeftWhereItIsSlower(t *testing.T) {
 	until(t, "both are measured", func() bool {
 		get(t, p, w.url)
 		s := standing(p)
-		return s.WaitHTTP3 > 0 && s.Requests >= steadyWaits
+		return s.WaitHTTP3 > 0 && s.WaitTCP > 0 && known(p)
 	})
 	if s := standing(p); s.Used {
 		t.Errorf("got  %+v\nwant TCP", s)
@@ -54,6 +54,16 @@ func TestHTTP3IsLeftWhereItIsSlower(t *testing.T) {
 	if got := w.count("h3") - before; got > 20/eagerShare+2 {
 		t.Errorf("of 20 requests\ngot  %d over HTTP/3\nwant a small share", got)
 	}
+}
+
+func known(p *Pool) bool {
+	c := p.quic[0]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.origins {
+		return o.known(whole)
+	}
+	return false
 }
 
 func TestARuleAndAnHTTPSRecordOfferToo(t *testing.T) {

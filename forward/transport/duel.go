@@ -20,10 +20,14 @@ import (
 const (
 	// An answer over HTTP/3 that takes lateTimes as long as usual is asked for over TCP too: at once when it must be lost,
 	// and not so soon that a slow answer costs the server two requests each time.
-	lateTimes            = 3
-	lateLeast, lateMost  = 100 * time.Millisecond, 5 * time.Second
-	lateUnknown          = 600 * time.Millisecond // while nothing is known
-	statusMustNotBeEarly = http.StatusTooEarly    // RFC 8470, 5.2
+	lateTimes           = 3
+	lateLeast, lateMost = 100 * time.Millisecond, 5 * time.Second
+	lateUnknown         = 600 * time.Millisecond // while nothing is known
+	// Where TCP is the chosen way it is asked too once HTTP/3 takes longer than trialTimes its usual wait.
+	trialTimes, trialLeast = 1, 10 * time.Millisecond
+	// standstill is how long a body that is given up stood still if its path may be dead.
+	standstill           = time.Second
+	statusMustNotBeEarly = http.StatusTooEarly // RFC 8470, 5.2
 )
 
 // errElsewhere says that a server answers this only over another connection: 421, or 425 to an early request.
@@ -41,15 +45,16 @@ type answer struct {
 type duel struct {
 	c       *contest
 	w       *way
-	tcp     *http.Transport
+	tcp     *gated
 	answers chan answer                // one for each way; never blocks
 	cancel  [2]context.CancelCauseFunc // of TCP and of HTTP/3; nil: not asked
 	waiting int
+	began   time.Time
 }
 
 // race carries a request that has a line.
-func (c *contest) race(w *way, tcp *http.Transport) (*http.Response, error) {
-	d := &duel{c: c, w: w, tcp: tcp, answers: make(chan answer, 2)}
+func (c *contest) race(w *way, tcp *gated) (*http.Response, error) {
+	d := &duel{c: c, w: w, tcp: tcp, answers: make(chan answer, 2), began: time.Now()}
 	late := make(chan struct{}, 1)
 	timer := time.AfterFunc(w.late, func() { late <- struct{}{} })
 	defer timer.Stop()
@@ -61,7 +66,9 @@ func (c *contest) race(w *way, tcp *http.Transport) (*http.Response, error) {
 	for {
 		select {
 		case <-late:
-			c.late(w)
+			if !w.trial {
+				c.late(w)
+			}
 			d.start(false)
 		case a := <-d.answers:
 			d.waiting--
@@ -114,6 +121,9 @@ func (d *duel) start(h3 bool) {
 // won hands the first answer on and ends the other way.
 func (d *duel) won(a answer) *http.Response {
 	if d.waiting > 0 {
+		if d.w.trial && !a.h3 {
+			d.c.outrun(d.w, time.Since(d.began))
+		}
 		d.cancelOf(!a.h3)(nil)
 		go d.bury()
 	}
@@ -228,8 +238,33 @@ func (c *contest) late(w *way) {
 	}
 }
 
+// outrun notes that a trial of HTTP/3 lasted longer than that; how long, nobody waited to see.
+func (c *contest) outrun(w *way, waited time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o := c.origins[w.name]; o != nil && !w.early.IsValid() {
+		o.sawWait(true, waited)
+	}
+}
+
+// broke judges a body over HTTP/3 that ended too early, after it stood still so long. What is asked for again shall not meet
+// the same line.
+func (c *contest) broke(w *way, err error, stood time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	left := w.req.Context().Err() != nil // whoever read it
+	if left && stood < standstill {
+		return
+	}
+	first := !w.line.retired
+	c.dropLocked(w.line)
+	if o := c.origins[w.name]; o != nil && first && !left && !orderly(err) {
+		o.fail(time.Now())
+	}
+}
+
 // overTCP measures a request that could have gone over HTTP/3.
-func (c *contest) overTCP(w *way, tcp *http.Transport) (*http.Response, error) {
+func (c *contest) overTCP(w *way, tcp *gated) (*http.Response, error) {
 	a := overTCP(w.req, tcp)
 	if a.err != nil {
 		return nil, a.err
@@ -238,7 +273,7 @@ func (c *contest) overTCP(w *way, tcp *http.Transport) (*http.Response, error) {
 }
 
 // overTCP counts from when there is a connection: HTTP/3 is measured on connections that stand.
-func overTCP(req *http.Request, tcp *http.Transport) answer {
+func overTCP(req *http.Request, tcp *gated) answer {
 	began := time.Now()
 	var got atomic.Int64
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
@@ -263,7 +298,11 @@ func (c *contest) measured(w *way, a answer, end func()) *http.Response {
 	c.mu.Unlock()
 	a.resp.Request = w.req
 	began := time.Now()
-	a.resp.Body = &paced{ReadCloser: a.resp.Body, whole: func(size int64) { c.carried(w, a.h3, size, time.Since(began)) }, end: sync.OnceFunc(end)}
+	body := &paced{ReadCloser: a.resp.Body, whole: func(size int64) { c.carried(w, a.h3, size, time.Since(began)) }, end: sync.OnceFunc(end)}
+	if a.h3 {
+		body.broke = func(err error, stood time.Duration) { c.broke(w, err, stood) }
+	}
+	a.resp.Body = body
 	return a.resp
 }
 
@@ -278,12 +317,15 @@ func (c *contest) carried(w *way, h3 bool, size int64, took time.Duration) {
 // paced is a body whose rate is measured.
 type paced struct {
 	io.ReadCloser
-	size  int64
-	whole func(size int64) // nil: told
-	end   func()
+	size   int64
+	whole  func(size int64) // nil: told
+	broke  func(err error, stood time.Duration)
+	closed atomic.Bool // by the reader: what fails then says nothing
+	end    func()
 }
 
 func (p *paced) Read(b []byte) (int, error) {
+	began := time.Now()
 	n, err := p.ReadCloser.Read(b)
 	p.size += int64(n)
 	if err == nil {
@@ -292,12 +334,16 @@ func (p *paced) Read(b []byte) (int, error) {
 	if err == io.EOF && p.whole != nil {
 		p.whole(p.size)
 		p.whole = nil
+	} else if err != io.EOF && p.broke != nil && !p.closed.Load() {
+		p.broke(err, time.Since(began))
+		p.broke = nil
 	}
 	p.end()
 	return n, err
 }
 
 func (p *paced) Close() error {
+	p.closed.Store(true)
 	err := p.ReadCloser.Close()
 	p.end()
 	return err

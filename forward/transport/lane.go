@@ -45,22 +45,23 @@ func laneNumber(n int) int {
 
 // lanes are the transports of one kind of request: the common one, which is lane 0, and those that were asked for beside it.
 type lanes struct {
-	make func(lane int) *http.Transport
+	make  func(lane int) *http.Transport
+	plain *plainHosts
 
 	mu   sync.Mutex
-	made [1 + maxLanes]*http.Transport
+	made [1 + maxLanes]*gated
 	open [1 + maxLanes]*census // of the same
 }
 
 // take is the transport of lane n, made at its first use.
-func (l *lanes) take(n int) *http.Transport {
+func (l *lanes) take(n int) *gated {
 	n = laneNumber(n)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.made[n] == nil {
-		t, open := l.make(n), new(census)
+		t, open := l.make(n), &census{gate: gate{plain: l.plain}}
 		t.DialContext = open.dialer(t.DialContext)
-		l.made[n], l.open[n] = t, open
+		l.made[n], l.open[n] = &gated{t, l.plain, open}, open
 	}
 	return l.made[n]
 }

@@ -79,6 +79,7 @@ func (c *contest) secureFor(host string) *tls.Config {
 func (c *contest) quicConfig(lane int) *quic.Config {
 	q := quicConfig()
 	q.KeepAlivePeriod, q.TokenStore = pingAfter, c.tokens // a line that nobody uses is let go after idleTime
+	q.MaxIdleTimeout = pingAfter + pingPatience           // and one that died is found as soon as over HTTP/2
 	q.InitialStreamReceiveWindow, q.InitialConnectionReceiveWindow = quicStart, quicConnStart
 	q.MaxConnectionReceiveWindow = connWindow
 	if lane > 0 {

@@ -13,8 +13,8 @@ const (
 	outlier = 4
 	// margin is how much less time HTTP/3 must need to be taken. It is left again once it needs more than TCP.
 	margin = 0.9
-	// Of the first eagerTurns requests each eagerShare-th goes by the protocol that is not the chosen one, later each
-	// steadyShare-th: what was slower may be faster by now.
+	// Of the first eagerTurns requests, until both are known, each eagerShare-th goes by the protocol that is not the chosen
+	// one, later each steadyShare-th: what was slower may be faster by now.
 	eagerTurns, eagerShare, steadyShare = 30, 3, 20
 )
 
@@ -67,7 +67,7 @@ type rivals struct {
 // turn says whether the next request of this kind should go over HTTP/3.
 func (r *rivals) turn(k kind) bool {
 	share := steadyShare
-	if r.turns[k] < eagerTurns {
+	if r.turns[k] < eagerTurns && !r.known(k) {
 		share = eagerShare
 	}
 	explore := r.turns[k]%share == 0
@@ -78,6 +78,13 @@ func (r *rivals) turn(k kind) bool {
 	r.owed[k] = r.owed[k] || explore
 	return r.owed[k]
 }
+
+// known says whether both were seen often enough to compare them.
+func (r *rivals) known(k kind) bool {
+	return r.tcp.waits >= steadyWaits && r.h3.waits >= steadyWaits && (k == whole || r.rated())
+}
+
+func (r *rivals) rated() bool { return r.tcp.rates >= steadyRates && r.h3.rates >= steadyRates }
 
 // sent says that a request goes over HTTP/3.
 func (r *rivals) sent(k kind) { r.owed[k] = false }
@@ -107,13 +114,12 @@ func (r *rivals) sawBody(k kind, h3 bool, size int64, took time.Duration) {
 // judge chooses anew for each kind: by the time that a request of the usual size needs.
 func (r *rivals) judge() {
 	for k := range kinds {
-		rated := r.tcp.rates >= steadyRates && r.h3.rates >= steadyRates
-		if r.tcp.waits < steadyWaits || r.h3.waits < steadyWaits || k == parts && !rated {
+		if !r.known(k) {
 			r.chosen[k] = false
 			continue
 		}
 		tcp, h3 := r.tcp.wait.Seconds(), r.h3.wait.Seconds()
-		if rated {
+		if r.rated() {
 			tcp += r.size[k] / r.tcp.rate
 			h3 += r.size[k] / r.h3.rate
 		}

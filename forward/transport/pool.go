@@ -71,7 +71,8 @@ type Config struct {
 // httputil.ReverseProxy makes it), is a client's and goes as it is. It may be used from many goroutines.
 //
 // GET and HEAD requests travel over HTTP/3 where the upstream offers it and answers sooner that way; Response.Proto tells.
-// No request waits for that to be found out.
+// No request waits for that to be found out. But where several come for a host that may speak HTTP/2 and has no connection,
+// the others wait for the first one's handshake instead of connecting too.
 type Pool struct {
 	chosen    *lanes // where the user sent us
 	strangers *lanes // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
@@ -87,10 +88,10 @@ func New(c Config) *Pool {
 	c = c.withDefaults()
 	kept, offers := newSessions(c.Sessions, c.Log)
 	p := &Pool{
-		chosen: openLanes(c, kept.shelves[chosenTCP]), strangers: openLanes(c, kept.shelves[strangersTCP]),
+		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain),
 		agent: c.UserAgent, proxy: c.Proxy, sessions: kept,
 	}
-	p.patient = &lanes{make: func(int) *http.Transport {
+	p.patient = &lanes{plain: kept.plain, make: func(int) *http.Transport {
 		t := p.chosen.make(0)
 		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
 		return t
@@ -107,8 +108,8 @@ func New(c Config) *Pool {
 	return p
 }
 
-func openLanes(c Config, resume tls.ClientSessionCache) *lanes {
-	return &lanes{make: func(lane int) *http.Transport {
+func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts) *lanes {
+	return &lanes{plain: plain, make: func(lane int) *http.Transport {
 		t := newTransport(c, resume)
 		if lane > 0 {
 			narrow(t)
@@ -190,7 +191,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // way is the transport for a request that is marked so.
-func (p *Pool) way(ctx context.Context) *http.Transport {
+func (p *Pool) way(ctx context.Context) *gated {
 	switch {
 	case isPublic(ctx):
 		return p.strangers.take(laneOf(ctx))

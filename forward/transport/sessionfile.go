@@ -26,6 +26,7 @@ type keptSessions struct {
 	Version  int           `json:"version"`
 	Sessions []keptSession `json:"sessions"`
 	Offers   []keptOffer   `json:"offers,omitempty"`
+	Plain    []string      `json:"plain,omitempty"` // HOST:PORT of those that speak HTTP/1.1 only
 }
 
 type keptSession struct {
@@ -70,7 +71,7 @@ func parseKept(text []byte) (*keptSessions, error) {
 	if k.Version != sessionsVersion {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d", k.Version, sessionsVersion)
 	}
-	if len(k.Sessions) > 4*maxSessions || len(k.Offers) > 2*maxOrigins {
+	if len(k.Sessions) > 4*maxSessions || len(k.Offers) > 2*maxOrigins || len(k.Plain) > maxOrigins {
 		return nil, errors.New("it holds more than was ever written")
 	}
 	return k, nil
@@ -113,7 +114,7 @@ func (s *session) seal(shelf string) (k keptSession, ok bool) {
 }
 
 func (s *sessions) encode() *keptSessions {
-	k := &keptSessions{Version: sessionsVersion, Sessions: []keptSession{}}
+	k := &keptSessions{Version: sessionsVersion, Sessions: []keptSession{}, Plain: s.plain.all()}
 	for name, shelf := range s.shelves {
 		for _, one := range shelf.all() {
 			if sealed, ok := one.seal(name); ok {

@@ -31,6 +31,7 @@ type sessions struct {
 	offers func() []keptOffer // for the file; nil: none
 
 	shelves map[string]*shelf // by name; the map does not change
+	plain   *plainHosts
 
 	mu    sync.Mutex
 	timer *time.Timer // runs while something is not written
@@ -62,6 +63,7 @@ const (
 // newSessions reads file, if there is one.
 func newSessions(file string, log *slog.Logger) (*sessions, []keptOffer) {
 	s := &sessions{file: file, log: log, shelves: map[string]*shelf{}}
+	s.plain = &plainHosts{changed: s.changed, hosts: map[string]struct{}{}}
 	for _, name := range []string{chosenTCP, chosenQUIC, strangersTCP, strangersQUIC} {
 		s.shelves[name] = &shelf{changed: s.changed, byName: map[string]*list.Element{}}
 	}
@@ -79,6 +81,11 @@ func newSessions(file string, log *slog.Logger) (*sessions, []keptOffer) {
 	for _, one := range k.Sessions {
 		if state, err := one.open(now); err == nil && s.shelves[one.Shelf] != nil {
 			s.shelves[one.Shelf].keep(&session{one.Name, state, one.Since})
+		}
+	}
+	for _, addr := range k.Plain {
+		if _, _, ok := splitOrigin(addr); ok && len(addr) <= maxKeptName {
+			s.plain.hosts[addr] = struct{}{}
 		}
 	}
 	return s, k.Offers

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -27,11 +28,13 @@ type twin struct {
 	noZero bool   // refuses early requests
 
 	mu     sync.Mutex
-	log    []string         // "h2", "h3" or "h3 early", with " resumed" behind
+	log    []string         // "h2", "h3" or, on a connection that began with a request, "h3 early", with " resumed" behind
 	answer http.HandlerFunc // nil: says the protocol
 	slow   [4]time.Duration // before each answer, by HTTP version
 	altSvc string           // empty: the UDP port
 }
+
+type connKey struct{}
 
 func newTwin(t *testing.T, noZero bool) *twin {
 	t.Helper()
@@ -49,7 +52,8 @@ func newTwin(t *testing.T, noZero bool) *twin {
 	w.udp = udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	h3 := &http3.Server{
 		Handler: w, TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: s.TLS.Certificates}),
-		QUICConfig: &quic.Config{Allow0RTT: !noZero},
+		QUICConfig:  &quic.Config{Allow0RTT: !noZero},
+		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); h3.Serve(&socketless{udp}) }()
@@ -60,7 +64,7 @@ func newTwin(t *testing.T, noZero bool) *twin {
 
 func (w *twin) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	line := fmt.Sprintf("h%d", req.ProtoMajor)
-	if req.ProtoMajor == 3 && !req.TLS.HandshakeComplete {
+	if conn, ok := req.Context().Value(connKey{}).(*quic.Conn); ok && conn.ConnectionState().Used0RTT {
 		line += " early"
 	}
 	if req.TLS.DidResume {

@@ -68,6 +68,9 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 	}
 	select {
 	case err := <-d.done:
+		if errors.Is(err, errSpared) {
+			return nil
+		}
 		return explain(req, err)
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -109,6 +112,8 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // census counts the connections of one http.Transport, which does not tell.
 type census struct {
+	gate gate
+
 	mu   sync.Mutex
 	open map[string]int // by HOST:PORT
 }
@@ -139,15 +144,20 @@ func (c *census) dialer(dial dialFunc) dialFunc {
 		if d != nil {
 			d.begun()
 		}
-		conn, err := dial(ctx, network, addr)
+		first, err := c.gate.enter(ctx, addr)
+		var conn net.Conn
+		if err == nil {
+			conn, err = dial(ctx, network, addr)
+		}
 		if d != nil && (err != nil || !d.secure) {
 			d.end(err)
 		}
 		if err != nil {
+			first.end(true)
 			c.add(addr, -1)
 			return nil, err
 		}
-		return &inCensus{Conn: conn, gone: sync.OnceFunc(func() { c.add(addr, -1) })}, nil
+		return &inCensus{Conn: conn, gone: sync.OnceFunc(func() { first.end(true); c.add(addr, -1) })}, nil
 	}
 }
 

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/forward/measure"
+	"hither/rules"
+)
+
+func TestKindlingConnectsOnceAMinute(t *testing.T) {
+	rule := &rules.Rule{
+		Name:    "reg",
+		Hosts:   []rules.Host{{Name: "a", Origin: []string{"https://a", "https://a2"}}, {Name: "b", Origin: []string{"https://b"}}, {Name: "none"}},
+		Mirrors: []rules.Mirror{{URL: "https://off", Off: "a reason"}, {URL: "https://unmeasured"}, {URL: "https://near"}},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		board := &measure.Board{}
+		for range 5 {
+			board.Add(measure.Sample{Base: "https://near", Wait: time.Millisecond, Took: time.Millisecond, Bytes: 1000})
+		}
+		var mu sync.Mutex
+		var bases []string
+		k := &kindling{Board: board, Connect: func(ctx context.Context, base string, _ int) error {
+			mu.Lock()
+			bases = append(bases, base)
+			mu.Unlock()
+			<-ctx.Done() // it ends by itself
+			return errors.New("nobody is there")
+		}}
+		for range 9 {
+			k.light(rule)
+		}
+		synctest.Wait()
+		same(t, "connections", strings.Join(slices.Sorted(slices.Values(bases)), " "), "https://a https://b https://near")
+		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
+		k.light(rule)
+		synctest.Wait()
+		same(t, "connections a minute later", len(bases), 6)
+		(*kindling)(nil).light(rule)
+		time.Sleep(kindleWait) //nolint:forbidigo // the bubble's clock
+	})
+}

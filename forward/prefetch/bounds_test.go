@@ -1,0 +1,252 @@
+package prefetch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/cache"
+	"hither/forward/fetch"
+	"hither/forward/project"
+	"hither/rules"
+)
+
+// TestRepeatsAreNoNews has a client ask for one package again and again, as for its ranges: that holds nothing up.
+func TestRepeatsAreNoNews(t *testing.T) {
+	zip, ahead := paths("m", 1, ".zip")[0], paths("z", 40, ".zip")
+	told := 0
+	inWorld(t, func(w *world) {
+		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+			return &script{asked: wants("all", ahead...), at: first, heard: func() { told++ }}
+		}}
+	}, func(w *world) {
+		w.put("x", append(ahead, zip, first)...)
+		for _, z := range ahead {
+			w.slow[host+z] = time.Hour
+		}
+		g := w.client(1)
+		g.get(zip)
+		w.Filled(fetch.Report{Rule: "go", Name: cache.Name(w.match(zip).Name), Bytes: 1})
+		for range 9 {
+			g.get(zip)
+		}
+		synctest.Wait()
+		same(t, "told to the walk", told, 1)
+		g.get(first)
+		synctest.Wait()
+		same(t, "packages under way", w.flying(bulk), 8)
+		close(g.gone)
+	})
+}
+
+// TestTheEndOfAClientIsSeenSoon gives up what is under way, and what waits, some two seconds after the connection closed.
+func TestTheEndOfAClientIsSeenSoon(t *testing.T) {
+	all := append(paths("a", 300, ".mod"), paths("z", 300, ".zip")...)
+	inWorld(t, scripted(script{asked: wants("all", all...)}), func(w *world) {
+		w.put("x", first)
+		for _, p := range all {
+			w.slow[host+p] = time.Hour
+		}
+		g := w.client(1)
+		g.get(first)
+		synctest.Wait()
+		same(t, "under way", w.flying(metadata)+w.flying(bulk), 90+8)
+		close(g.gone)
+		time.Sleep(goneAfter + 2*tick)
+		same(t, "given up", w.lost(), 90+8)
+		same(t, "runs", w.running(), 0)
+		for _, l := range w.Report() {
+			same(t, "held back, although only the client broke off", l.Held, false)
+		}
+		same(t, "things kept in mind", w.minded(), 0)
+	})
+}
+
+// minded is how many objects all runs have.
+func (w *world) minded() int {
+	w.Prefetcher.mu.Lock()
+	defer w.Prefetcher.mu.Unlock()
+	return w.objects
+}
+
+// pages is an answer of n bytes whose length nobody told.
+type pages struct {
+	io.ReadSeeker
+	left int
+}
+
+func (p *pages) Read(b []byte) (int, error) {
+	n := min(len(b), p.left)
+	if p.left -= n; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (*pages) Close() error { return nil }
+
+func TestBodiesStayWithinTheirBound(t *testing.T) {
+	var p Prefetcher
+	read := func(n int) ([]byte, error) {
+		return p.read(&fetch.Answer{Status: 200, Size: -1, Body: &pages{left: n}})
+	}
+	_, err := read(maxBody + 2)
+	same(t, "one that is too large", errors.Is(err, errLarge), true)
+	same(t, "leaves nothing behind", p.bodies, 0)
+	large, err := read(maxBody)
+	same(t, "the largest", fmt.Sprint(len(large), err), fmt.Sprint(maxBody, " <nil>"))
+	_, _ = read(maxBody / 2)
+	_, err = read(maxBody)
+	same(t, "one too many", errors.Is(err, errCrowded), true)
+	if p.bodies > maxBodies {
+		t.Errorf("bytes in memory:\n got %d\nwant at most %d", p.bodies, maxBodies)
+	}
+}
+
+// TestABodyThatFoundNoRoomIsReadLater fills the memory for bodies while the first answer comes.
+func TestABodyThatFoundNoRoomIsReadLater(t *testing.T) {
+	var heard atomic.Int32
+	inWorld(t, scripted(script{asked: wants("all", paths("a", 3, ".mod")...), reads: ".mod", answered: func(int, []byte) []project.Want {
+		heard.Add(1)
+		return nil
+	}}), func(w *world) {
+		w.put("x", append(paths("a", 3, ".mod"), first)...)
+		w.reserve(maxBodies)
+		g := w.client(1)
+		g.get(first)
+		time.Sleep(5 * time.Second)
+		same(t, "told while there is no room", heard.Load(), 0)
+		w.reserve(-maxBodies)
+		time.Sleep(5 * time.Second)
+		same(t, "told later", heard.Load(), 4)
+		same(t, "requests", len(w.sent()), 4)
+	})
+}
+
+func TestObjectsOfAllRunsAreBounded(t *testing.T) {
+	inWorld(t, scripted(script{asked: wants("all", paths("a", 50, ".mod")...)}), func(w *world) {
+		w.put("x", first)
+		w.Prefetcher.mu.Lock()
+		w.objects = maxObjects - 20
+		w.Prefetcher.mu.Unlock()
+		w.client(1).get(first)
+		time.Sleep(time.Second)
+		same(t, "asked ahead", w.balance().Ahead, 20)
+	})
+}
+
+// TestWhatTheRegistryDoesNotHaveIsNotWrittenDown keeps names that went astray, and may be private, out of the file.
+func TestWhatTheRegistryDoesNotHaveIsNotWrittenDown(t *testing.T) {
+	all := paths("a", 10, ".mod")
+	recall := &Recall{Path: filepath.Join(t.TempDir(), "recall.json")}
+	inWorld(t, func(w *world) { scripted(script{})(w); w.Recall = recall }, func(w *world) {
+		w.put("x", all...)
+		g := w.client(1)
+		g.all(1, append(paths("secret", 5, ".mod"), all...))
+		close(g.gone)
+		time.Sleep(5 * time.Second)
+	})
+	text := fmt.Sprint(recall.past)
+	same(t, "runs", len(recall.past), 1)
+	same(t, "what it had", strings.Count(text, "/a0"), 10)
+	same(t, "what it had not", strings.Count(text, "secret"), 0)
+}
+
+// TestPackagesOfLastTimeWaitForTheFirst begins like a download, and is none.
+func TestPackagesOfLastTimeWaitForTheFirst(t *testing.T) {
+	mods, zips := paths("a", 10, ".mod"), paths("a", 10, ".zip")
+	recall := &Recall{Path: filepath.Join(t.TempDir(), "recall.json")}
+	setup := func(w *world) {
+		scripted(script{})(w)
+		w.Recall = recall
+		w.put("x", append(mods, zips...)...)
+	}
+	inWorld(t, setup, func(w *world) {
+		g := w.client(1)
+		g.all(1, append(mods, zips...))
+		close(g.gone)
+		time.Sleep(5 * time.Second)
+	})
+	inWorld(t, setup, func(w *world) {
+		g := w.client(1)
+		g.all(1, mods)
+		time.Sleep(time.Second)
+		same(t, "packages asked for", w.asked(".zip"), 0)
+		g.get(zips[0])
+		w.Filled(fetch.Report{Rule: "go", Name: cache.Name(w.match(zips[0]).Name), Bytes: 1})
+		time.Sleep(time.Second)
+		atMost(t, "packages asked for after the first", 1+bulkAhead, w.asked(".zip"))
+	})
+}
+
+// TestPullsAreNotRepeated does not ask for the manifests of last time, which the registry would count.
+func TestPullsAreNotRepeated(t *testing.T) {
+	recall := &Recall{Path: filepath.Join(t.TempDir(), "recall.json")}
+	for i := range 2 {
+		inWorld(t, func(w *world) { w.Walks = map[string]func(Start) Walk{"oci": NewOCI}; w.Recall = recall }, func(w *world) {
+			g := w.client(1)
+			for n := range 10 * (1 - i) {
+				g.head(fmt.Sprintf("/v2/library/x%d/manifests/latest", n))
+			}
+			for n := range 4 {
+				g.head(fmt.Sprintf("/v2/library/x%d/manifests/latest", n))
+			}
+			time.Sleep(time.Second)
+			same(t, fmt.Sprint("asked ahead in run ", i), w.balance().Ahead, 0)
+			close(g.gone)
+			time.Sleep(5 * time.Second)
+		})
+	}
+}
+
+// head asks Docker Hub what a tag means, as engines do.
+func (g *gopher) head(path string) {
+	u := &url.URL{Scheme: "https", Host: "registry-1.docker.io", Path: path}
+	m, ok := g.w.set.Match(u.Host, rules.Query{URL: u})
+	if !ok {
+		g.w.t.Fatalf("%s is in no rule", u)
+	}
+	req := fetch.Request{Match: m, Client: g.of, Head: true}
+	g.w.Asked(req)
+	g.w.Answered(req, fetch.Report{State: fetch.Miss})
+}
+
+func TestMemoryOfRunsIsSmall(t *testing.T) {
+	long := func(letter string, n, size int) []Step {
+		out := steps(letter, n)
+		for i := range out {
+			out[i].URL += strings.Repeat("x", size)
+		}
+		return out
+	}
+	c := Recall{Path: filepath.Join(t.TempDir(), "recall.json")}
+	c.remember("go", "", steps("mine", 20))
+	c.remember("go", "", long("a", 1100, 1000))
+	same(t, "runs after one that is large", len(c.past), 2)
+	same(t, "a run of names that are too long", c.remember("go", "", long("b", 100, maxURL)), false)
+	for i := range 8 {
+		c.remember("go", "", long(fmt.Sprint(i, "x"), 1100, 1000))
+	}
+	total := 0
+	for _, p := range c.past {
+		for _, s := range p.Steps {
+			total += s.weight()
+		}
+	}
+	atMost(t, "bytes", total, maxKept)
+	var log bytes.Buffer
+	c.save(slog.New(slog.NewTextHandler(&log, nil)))
+	read := Recall{Path: c.Path}
+	read.load(slog.New(slog.NewTextHandler(&log, nil)))
+	same(t, "said", log.String(), "")
+	same(t, "runs read", len(read.past), len(c.past))
+}

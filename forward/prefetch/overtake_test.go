@@ -1,0 +1,128 @@
+package prefetch
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"hither/cache/digest"
+	"hither/cache/mem"
+	"hither/forward/fetch"
+	"hither/forward/measure"
+	"hither/forward/notary"
+	"hither/forward/project"
+	"hither/rules"
+)
+
+// slowly answers everything with its own path: after delay, and what is a guess after 20 seconds.
+type slowly struct {
+	mu    sync.Mutex
+	under int
+}
+
+func (s *slowly) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.under++
+	s.mu.Unlock()
+	wait := delay
+	if strings.Contains(r.URL.Path, "guess") || strings.Contains(r.URL.Path, "blob") {
+		wait = 20 * time.Second
+	}
+	select {
+	case <-time.After(wait):
+	case <-r.Context().Done():
+		return nil, context.Cause(r.Context())
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{}, Request: r, ContentLength: int64(len(r.URL.Path)), Body: io.NopCloser(strings.NewReader(r.URL.Path)),
+	}, nil
+}
+
+// TestAClientDoesNotWaitForGuesses has the real fetch, and as much ahead under way as there ever is, at several registries.
+func TestAClientDoesNotWaitForGuesses(t *testing.T) {
+	const registries = 5
+	files := make(fstest.MapFS)
+	for i := range registries {
+		files[fmt.Sprint(i, ".toml")] = &fstest.MapFile{Data: fmt.Appendf(nil, `
+name = "reg%[1]d"
+walk = "go"
+[[host]]
+name = "reg%[1]d.example"
+[[path]]
+match   = "/blob/{digest:digest}"
+keep    = "forever"
+from    = "any"
+notary  = "path"
+subject = "blobs"
+traffic = "bulk"
+[[path]]
+match = "/doc/{name}"
+keep  = "1h"
+`, i)}
+	}
+	set, err := rules.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		transport := &slowly{}
+		fetcher := &fetch.Fetcher{
+			Store: &mem.Store{}, Board: &measure.Board{}, Transport: transport, Notaries: map[string]notary.Notary{"path": notary.Path{}},
+		}
+		p := &Prefetcher{
+			Rules: func() *rules.Set { return set }, Fetch: fetcher.Fetch,
+			Walks: map[string]func(Start) Walk{"go": func(s Start) Walk { return &script{asked: guesses(s.Registry)} }},
+		}
+		fetcher.Trace = fetch.Trace{Asked: p.Asked, Answered: p.Answered, Filled: p.Filled}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { p.Run(ctx) })
+		synctest.Wait()
+		of := &fetch.Client{From: netip.MustParseAddrPort("127.0.0.1:4000")}
+		get := func(registry int, path string) {
+			u := &url.URL{Scheme: "https", Host: fmt.Sprintf("reg%d.example", registry), Path: path}
+			m, _ := set.Match(u.Host, rules.Query{URL: u})
+			a, err := fetcher.Fetch(t.Context(), fetch.Request{Match: m, Client: of})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(a.Body)
+			a.Body.Close()
+			same(t, "what came", string(body), path)
+		}
+		get(0, "/doc/first")
+		synctest.Wait()
+		transport.mu.Lock()
+		same(t, "under way at one registry", transport.under-1, 90+8)
+		transport.mu.Unlock()
+		same(t, "rounds beside one registry's guesses", took(func() { get(0, "/doc/other") }), 1)
+		for i := 1; i < registries; i++ {
+			same(t, "rounds beside those of several", took(func() { get(i, "/doc/first") }), 1)
+		}
+		cancel()
+		wg.Wait()
+		fetcher.Close()
+		time.Sleep(time.Minute)
+	})
+}
+
+func guesses(registry string) (out []project.Want) {
+	for i := range 100 {
+		out = append(out, project.Want{URL: fmt.Sprint(registry, "/doc/guess", i), Why: "a document"})
+	}
+	for i := range 20 {
+		sum := sha256.Sum256([]byte{byte(i)})
+		out = append(out, project.Want{URL: registry + "/blob/" + string(digest.Of(digest.SHA256, sum[:])), Bulk: true, Why: "a blob"})
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A body may break or stand still as well as its head.
+func TestABodyThatBreaksOverHTTP3IsNotAskedForThereAgain(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		end   func(context.Context)
+		rests bool
+	}{
+		{"it is cut off", func(context.Context) { panic(http.ErrAbortHandler) }, true},
+		{"it stands still until the client gives up", func(ctx context.Context) { <-ctx.Done() }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newTwin(t, false)
+			p := w.pool(t, nil)
+			prefer(t, w, p)
+			headed := make(chan struct{})
+			w.set(func() {
+				w.answer = func(rw http.ResponseWriter, req *http.Request) {
+					if req.ProtoMajor == 3 {
+						io.WriteString(rw, "the beginning")
+						rw.(http.Flusher).Flush()
+						<-headed
+						c.end(req.Context())
+					}
+					io.WriteString(rw, req.Proto)
+				}
+			})
+			p.quic[0].mu.Lock()
+			line := p.quic[0].lines[lineKey{strings.TrimPrefix(w.url, "https://"), 0}]
+			p.quic[0].mu.Unlock()
+			ctx, cancel := context.WithTimeout(t.Context(), standstill+standstill/5)
+			defer cancel()
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
+			resp, err := p.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			close(headed)
+			if body, err := io.ReadAll(resp.Body); err == nil {
+				t.Fatalf("got  %s\nwant an error", body)
+			}
+			resp.Body.Close()
+			p.quic[0].mu.Lock()
+			retired := line.retired
+			p.quic[0].mu.Unlock()
+			if s := standing(p); !retired || (s.Failures > 0) != c.rests {
+				t.Errorf("the line is retired: %t, want true\ngot  %+v\nwant a rest: %t", retired, s, c.rests)
+			}
+		})
+	}
+}
+
+// While TCP is what is chosen, nobody waits to see how slow HTTP/3 is.
+func TestATrialEndsWhenTCPWouldHaveAnswered(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	w.set(func() { w.slow[3] = time.Second })
+	c := p.quic[0]
+	c.mu.Lock()
+	for _, o := range c.origins {
+		o.chosen, o.owed = [kinds]bool{}, [kinds]bool{true, true}
+		o.tcp, o.h3 = pace{waits: 9, wait: time.Millisecond}, pace{waits: 9, wait: 10 * time.Second}
+	}
+	c.mu.Unlock()
+	before := w.count("h3")
+	want(t, get(t, p, w.url), "200 HTTP/2.0")
+	if s := standing(p); w.count("h3") == before || s.Connected != 1 || s.WaitHTTP3 == 10*time.Second {
+		t.Errorf("%d requests over HTTP/3\ngot  %+v\nwant a trial that was measured, and the connection kept", w.count("h3")-before, s)
+	}
+}
+
+// Whole large bodies are no test objects.
+func TestALargeBodyIsNoTrial(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	get(t, p, w.url)
+	before := w.count("h3")
+	for range 2 * steadyShare {
+		want(t, lined(t, p, w.url, 1), "HTTP/2.0")
+	}
+	if s := standing(p); s.Connected > 0 || w.count("h3") > before {
+		t.Errorf("got  %+v\nwant nothing tried", s)
+	}
+}
+
+// Where HTTP/3 is chosen, TCP is tried now and then, but not at the price of a handshake.
+func TestTCPIsTriedWhereItIsConnected(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	for _, c := range []struct {
+		name      string
+		connected bool
+	}{{"connected", true}, {"not connected", false}} {
+		if !c.connected {
+			p.chosen.renew()
+		}
+		before := w.count("h2")
+		for range 2 * steadyShare {
+			get(t, p, w.url)
+		}
+		if got := w.count("h2") - before; (got > 0) != c.connected {
+			t.Errorf("%s\ngot  %d requests over TCP", c.name, got)
+		}
+	}
+}
+
+// Behind an upstream proxy names are found by the proxy.
+func TestNoHTTPSRecordIsAskedForBehindAProxy(t *testing.T) {
+	d := &Dialer{Proxy: &url.URL{Scheme: "socks5h", Host: "192.0.2.1:1080"}}
+	asked := make(chan string, 9)
+	c := newContest(Config{Datagrams: d.Datagrams, HTTPS: func(_ context.Context, host string) ([]string, uint16, error) {
+		asked <- host
+		return []string{"h3"}, 443, nil
+	}}, false, nil)
+	c.mu.Lock()
+	c.originLocked("far.example:443", time.Now())
+	c.mu.Unlock()
+	c.close()
+	if len(asked) > 0 {
+		t.Errorf("a name server was asked about %s", <-asked)
+	}
+}
