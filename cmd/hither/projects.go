@@ -86,7 +86,7 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 		return at, false
 	}
 	private := slices.Concat(process.Private, p.sentElsewhere(process.Dir))
-	return prefetch.Place{Dir: process.Dir, Args: slices.Clone(process.Args), Private: private}, true
+	return prefetch.Place{Dir: process.Dir, Args: slices.Clone(process.Args), Private: private, Has: hasModule(process.Caching)}, true
 }
 
 // sentElsewhere are patterns of the packages that the files of a project, or of the user, send to a registry of their own:

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,7 @@ type Process struct {
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
 	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
+	Caching []string // GOMODCACHE, GOPATH, GOENV, HOME and XDG_CONFIG_HOME of its environment, NAME=value: where the go command keeps modules
 	Started uint64   // an opaque mark that tells it from a later process of the same PID
 }
 
@@ -50,6 +52,17 @@ func Of(from, to netip.AddrPort) (Process, error) {
 		return Process{}, unknown("%v is no address of this machine alone", from)
 	}
 	return of(from, to)
+}
+
+// caching picks from an environment what tells where the go command keeps modules.
+func caching(environment []string) (out []string) {
+	for _, line := range environment {
+		name, value, _ := strings.Cut(line, "=")
+		if value != "" && slices.Contains([]string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME"}, name) {
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // privately picks from an environment what the go command keeps from proxies. Nothing else of it is looked at.

@@ -45,7 +45,7 @@ func describe(pid int) (Process, error) {
 		return Process{}, unknown("process %d has just ended", pid)
 	}
 	args, environment := parseProcArgs(raw)
-	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(environment), Started: before.started}, nil
+	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(environment), Caching: caching(environment), Started: before.started}, nil
 }
 
 // known is what is needed of struct kinfo_proc.

@@ -71,7 +71,7 @@ func describe(pid int) (Process, error) {
 	if after, err := readStat(pid); err != nil || after.started != before.started || !own(pid) {
 		return Process{}, unknown("process %d has just ended", pid)
 	}
-	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(splitArgs(environ)), Started: before.started}, nil
+	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(splitArgs(environ)), Caching: caching(splitArgs(environ)), Started: before.started}, nil
 }
 
 // sameDirectory says whether where a process works is what we find by that path: it may have other mounts, or another root.

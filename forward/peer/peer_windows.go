@@ -73,7 +73,7 @@ func describe(pid uint32) (Process, error) {
 		return Process{}, unknown("process %d works nowhere", pid)
 	}
 	args, _ := windows.DecomposeCommandLine(line) // what cannot be taken apart is none
-	return Process{PID: int(pid), Parents: parents(pid, started), Dir: filepath.Clean(dir), Args: args, Private: privately(environment), Started: started}, nil
+	return Process{PID: int(pid), Parents: parents(pid, started), Dir: filepath.Clean(dir), Args: args, Private: privately(environment), Caching: caching(environment), Started: started}, nil
 }
 
 func sameUser(process windows.Handle) (bool, error) {

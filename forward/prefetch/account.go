@@ -99,7 +99,7 @@ func (a *account) tries() bool {
 func (r *run) permits(l *line, budget int64) bool {
 	t := &r.tally[l.class]
 	if l.class == metadata {
-		return t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
+		return l.sure || t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
 	}
 	confirmed := r.tally[metadata].foretold + t.foretold // a client that has most of it already confirms little
 	return t.open < bulkAhead+confirmed && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&

@@ -72,8 +72,11 @@ type Prefetcher struct {
 
 // Place is where a client works.
 type Place struct {
-	Dir     string   // absolute
-	Args    []string // of its command line, the program first
+	Dir  string   // absolute
+	Args []string // of its command line, the program first
+	// Has says whether the client keeps what a URL names already, so that it will not ask for it. nil: nobody knows, and what
+	// its project names is wanted with care.
+	Has     func(url string) bool
 	Private []string // patterns as in GOPRIVATE of names that it does not ask the registry for, so that we must not either
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"hither/cache/digest"
 	"hither/forward/fetch"
@@ -153,7 +154,14 @@ func (p *Prefetcher) step(r *run, e event) {
 	case e.kind == projected:
 		wants = r.walk.Project(r.who.dir, r.who.args)
 	}
+	sure := e.kind == projected && r.who.has != nil
+	if sure {
+		wants = slices.DeleteFunc(wants, func(w project.Want) bool { return r.who.has(w.URL) })
+	}
 	objects := p.understand(r, wants, e.depth+1, e.kind == answered || e.kind == brought)
+	for _, o := range objects {
+		o.sure = sure
+	}
 	if e.kind == demanded {
 		objects = append(objects, p.understand(r, p.lastTime(r), 1, false)...)
 	}

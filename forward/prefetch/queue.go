@@ -41,6 +41,7 @@ type object struct {
 	class class
 	depth int
 	guess bool // it follows from an answer
+	sure  bool // the project names it, and the client does not have it
 	reads bool // the walk wants its body
 
 	line   *line
@@ -75,6 +76,7 @@ type line struct {
 	why     string
 	class   class
 	guess   bool
+	sure    bool
 	account *account
 	queue   []*object // queued; what is taken stays until its turn
 	held    []*object // before all of queue
@@ -184,13 +186,15 @@ func (p *Prefetcher) admit(r *run, o *object) {
 	if asked || r.objects[o.match.Name] != nil || len(r.objects) >= maxNames || p.objects >= maxObjects {
 		return
 	}
-	i := slices.IndexFunc(r.lines, func(l *line) bool { return l.why == o.why && l.class == o.class && l.guess == o.guess })
+	i := slices.IndexFunc(r.lines, func(l *line) bool {
+		return l.why == o.why && l.class == o.class && l.guess == o.guess && l.sure == o.sure
+	})
 	if i < 0 {
 		if len(r.lines) >= maxLines {
 			return
 		}
 		i = len(r.lines)
-		r.lines = append(r.lines, &line{why: o.why, class: o.class, guess: o.guess, account: p.accountOf(r.rule.Name, o)})
+		r.lines = append(r.lines, &line{why: o.why, class: o.class, guess: o.guess, sure: o.sure, account: p.accountOf(r.rule.Name, o)})
 	}
 	r.wants++
 	o.order, o.line = r.wants, r.lines[i]

@@ -48,6 +48,7 @@ type client struct {
 	dir     string // empty: not known
 	args    []string
 	private []string // patterns of names that it does not ask the registry for
+	has     func(url string) bool
 }
 
 // mark is a name for the directory and the arguments of a client that does not give them away; empty if they are not known.
@@ -144,7 +145,7 @@ func (p *Prefetcher) identify(c fetch.Client, open *conn, by *client) {
 	p.spawn(func() {
 		who := by
 		if at, ok := p.Project(c); ok && at.Dir != "" {
-			who = &client{key: at.Dir + "\x00" + strings.Join(at.Args, "\x00"), dir: at.Dir, args: at.Args, private: at.Private}
+			who = &client{key: at.Dir + "\x00" + strings.Join(at.Args, "\x00"), dir: at.Dir, args: at.Args, private: at.Private, has: at.Has}
 		}
 		late.Stop()
 		p.identified(open, who)

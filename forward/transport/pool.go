@@ -153,7 +153,7 @@ func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &http.Transport{
-		DialContext:            c.Dial,
+		DialContext:            gathering(c.Dial),
 		Proxy:                  c.Proxy,
 		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12, ClientSessionCache: resume},
 		TLSHandshakeTimeout:    handshakePatience,

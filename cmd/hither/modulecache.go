@@ -1,0 +1,46 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// hasModule tells which files of modules a go command has already, by its module cache; nil: nobody knows where that is. A
+// module cache has the layout of a module proxy (go.dev/ref/mod#module-cache). Only names are looked at.
+func hasModule(env environment) func(address string) bool {
+	cache := moduleCache(env)
+	if cache == "" {
+		return nil
+	}
+	return func(address string) bool {
+		u, err := url.Parse(address)
+		if err != nil || !strings.Contains(u.Path, "/@v/") || path.Clean(u.Path) != u.Path {
+			return false
+		}
+		_, err = os.Lstat(filepath.Join(cache, filepath.FromSlash(u.Path)))
+		return err == nil
+	}
+}
+
+// moduleCache is where a go command with that environment downloads to; empty if that is not known.
+func moduleCache(env environment) string {
+	settings := goEnv{Env: env, ReadFile: os.ReadFile}
+	cache := settings.Get("GOMODCACHE")
+	if cache == "" {
+		first, _, _ := strings.Cut(settings.Get("GOPATH"), string(filepath.ListSeparator))
+		if home := env.Get("HOME"); first == "" && home != "" {
+			first = filepath.Join(home, "go")
+		}
+		if first == "" {
+			return ""
+		}
+		cache = filepath.Join(first, "pkg", "mod")
+	}
+	if !filepath.IsAbs(cache) {
+		return ""
+	}
+	return filepath.Join(cache, "cache", "download")
+}
