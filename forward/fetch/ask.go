@@ -73,12 +73,19 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 	return a
 }
 
-// way gives a bulk body a connection among those that carry nothing else.
+// way gives a bulk body a connection among those that carry nothing else, and shares the small things that nobody waits
+// for, but many are asked for at once, out over some. What a client waits for has the common one.
 func (w *fill) way(a *asking) context.Context {
-	if !w.req.Path.Bulk {
+	var lane int
+	var leave func()
+	switch {
+	case w.req.Path.Bulk:
+		lane, leave = w.f.spread.take(a.Base, w.req.Ahead, w.f.now())
+	case w.req.Ahead || w.req.Beside:
+		lane, leave = w.f.spread.share(a.Base, w.f.now())
+	default:
 		return transport.Along(a.watch.ctx, &w.trail)
 	}
-	lane, leave := w.f.spread.take(a.Base, w.req.Ahead, w.f.now())
 	slot := a.release
 	a.release = func() { leave(); slot() }
 	return transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane)

@@ -15,9 +15,10 @@ type spread struct {
 
 // fan is the connections to one source.
 type fan struct {
-	load  [mostLanes]int // bodies under way on each
-	all   int            // and on all together
-	lanes int            // how many are used
+	small [smallLanes]int // small things under way on each connection for them
+	load  [mostLanes]int  // bodies under way on each
+	all   int             // and on all together
+	lanes int             // how many are used
 
 	from    time.Time // since when bytes are counted
 	bytes   int64     // that came since
@@ -35,6 +36,11 @@ const (
 	fewLanes = 4
 	// mostLanes is as many as npm opens by itself. Fewer than the client alone would have had must never be forced on it.
 	mostLanes = 16
+	// smallLanes are the connections for small things: the common one, and the last few of those that bulk rarely gets to.
+	// A server begins a connection with ten segments a round trip (RFC 6928), and each small answer is one.
+	smallLanes = 4
+	// smallLoad is how many small things a connection has before another one is used.
+	smallLoad = 8
 	// laneSpan is over which bytes are counted.
 	laneSpan = time.Second
 	// laneGain is what more connections must bring to be kept.
@@ -69,6 +75,32 @@ func (s *spread) take(base string, ahead bool, now time.Time) (lane int, release
 		f.load[least]--
 		f.all--
 		f.idle = f.idle || f.all < f.lanes-1 // the next body may come at once
+	}
+}
+
+// share gives something small a connection; 0 is the common one. The caller calls release once, at its end.
+func (s *spread) share(base string, now time.Time) (lane int, release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fanLocked(base, now)
+	least := 0
+	for i, n := range f.small {
+		if n < smallLoad {
+			least = i
+			break
+		}
+		if n < f.small[least] {
+			least = i
+		}
+	}
+	f.small[least]++
+	if lane = least; least > 0 {
+		lane = mostLanes + 1 - least
+	}
+	return lane, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		f.small[least]--
 	}
 }
 

@@ -81,3 +81,26 @@ func TestWhatIsFetchedAheadLeavesAConnectionFree(t *testing.T) {
 		t.Errorf("a client's body shares connection %d with %d others", lane, ahead[lane])
 	}
 }
+
+func TestSmallThingsShareAFewConnections(t *testing.T) {
+	s := new(spread)
+	now := time.Unix(0, 0)
+	count := map[int]int{}
+	var releases []func()
+	for i := range 80 {
+		lane, release := s.share("base", now)
+		if count[lane]++; i < smallLoad && lane != 0 {
+			t.Errorf("the first few have lane %d, want the common one", lane)
+		}
+		releases = append(releases, release)
+	}
+	if len(count) != smallLanes || count[0] != 20 || count[1] > 0 {
+		t.Errorf("80 at once have the lanes %v, want %d with 20 each, none of them the first of bulk", count, smallLanes)
+	}
+	for _, release := range releases {
+		release()
+	}
+	if lane, _ := s.share("base", now); lane != 0 {
+		t.Errorf("one alone has lane %d, want the common one", lane)
+	}
+}

@@ -134,43 +134,6 @@ type host struct {
 	wild    func(*http.Request) *http.Response // answers instead; nil: as the wires say
 }
 
-// scribe is a notary with wires.
-type scribe struct {
-	digest digest.Digest
-	by     func(rules.Match) digest.Digest // instead of digest; may be nil
-	path   string
-	header map[string]string
-	err    error
-	lag    time.Duration
-	beside bool
-}
-
-func (s *scribe) Attest(ctx context.Context, m rules.Match) (notary.Attestation, error) {
-	if err := pause(ctx, s.lag); err != nil {
-		return notary.Attestation{}, err
-	}
-	said := notary.Attestation{Digest: s.digest, Path: s.path, Header: s.header}
-	if s.by != nil {
-		said.Digest = s.by(m)
-	}
-	return said, s.err
-}
-
-// pause waits, if there is something to wait for: each timer is one more chance for golang/go#78156.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return context.Cause(ctx)
-	}
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s *scribe) Beside() bool { return s.beside }
-
 func newWorld(t *testing.T) *world {
 	set, err := rules.Load(fstest.MapFS{"reg.toml": {Data: []byte(ruleFile)}})
 	if err != nil {

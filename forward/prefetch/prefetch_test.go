@@ -96,23 +96,6 @@ func TestMetadataDoesNotWaitBehindPackages(t *testing.T) {
 	})
 }
 
-// TestAClientThatAsksForManyAtOnceIsOutrun has small packages, of which eight at a time would bring the client nothing.
-func TestAClientThatAsksForManyAtOnceIsOutrun(t *testing.T) {
-	zips := paths("z", 600, ".zip")
-	inWorld(t, func(w *world) {
-		scripted(script{asked: wants("all", zips...), at: zips[0]})(w)
-		w.Window = 0
-	}, func(w *world) {
-		w.put("x", zips...)
-		g := w.client(1)
-		rounds := took(func() { g.all(15, zips) })
-		if rounds > 20 {
-			t.Errorf("600 packages, 15 at a time, took %.0f rounds, want at most 20 of the 40 without us", rounds)
-		}
-		same(t, "most packages at once", w.peak(bulk) <= mostBulk+15, true)
-	})
-}
-
 // TestPackagesAheadLeaveHalf lowers what is fetched ahead while the client waits for packages of its own.
 func TestPackagesAheadLeaveHalf(t *testing.T) {
 	mine, ahead := paths("m", 2, ".zip"), paths("z", 40, ".zip")
