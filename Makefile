@@ -28,6 +28,7 @@ lint:
 # The seeds of the fuzz tests run here too. HITHER_LIVE=0 leaves out what needs the real registries.
 race:
 	$(GO) test -race -timeout 25m ./...
+	$(GO) test -run Early ./forward/transport # not under the race detector: early.go there tells why
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)

@@ -137,7 +137,7 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 func (c *contest) mayBeEarlyLocked(w *way, o *origin) bool {
 	h := w.req.Header
 	return w.req.Method != http.MethodHead && o.chosen[w.kind] && o.last.IsValid() && len(c.lines) < maxLines &&
-		h.Get("Authorization") == "" && h.Get("Cookie") == "" && c.resume.early(w.host)
+		speaksEarly && h.Get("Authorization") == "" && h.Get("Cookie") == "" && c.resume.early(w.host)
 }
 
 // originLocked finds an origin; nil: nobody has a word for HTTP/3 there, nor is there anybody to ask.

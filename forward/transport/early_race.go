@@ -1,0 +1,6 @@
+//go:build race
+
+package transport
+
+// speaksEarly is told in early.go.
+const speaksEarly = false
