@@ -80,7 +80,7 @@ func (w *fill) way(a *asking) context.Context {
 	var leave func()
 	switch {
 	case w.req.Path.Bulk:
-		lane, leave = w.f.spread.take(a.Base, w.req.Ahead, w.f.now())
+		lane, leave = w.f.spread.take(a.Base, w.req.Client, w.req.Ahead, w.f.now())
 	case w.req.Ahead || w.req.Beside:
 		lane, leave = w.f.spread.share(a.Base, w.f.now())
 	default:

@@ -15,10 +15,11 @@ type spread struct {
 
 // fan is the connections to one source.
 type fan struct {
-	small [smallLanes]int // small things under way on each connection for them
-	load  [mostLanes]int  // bodies under way on each
-	all   int             // and on all together
-	lanes int             // how many are used
+	small   [smallLanes]int // small things under way on each connection for them
+	load    [mostLanes]int  // bodies under way on each
+	all     int             // and on all together
+	clients map[*Client]int // connections of clients that wait for some, and for how many
+	lanes   int             // how many are used
 
 	from    time.Time // since when bytes are counted
 	bytes   int64     // that came since
@@ -52,13 +53,17 @@ const (
 )
 
 // take gives a body the connection with the fewest others; it is counted from 1, as transport.Lane does. Those that are
-// fetched ahead keep off the first, so that one which a client waits for need not share a connection with all of them. The
-// caller calls release once, at the body's end.
-func (s *spread) take(base string, ahead bool, now time.Time) (lane int, release func()) {
+// fetched ahead keep off the first, so that one which a client waits for need not share a connection with all of them. by is
+// the client's connection, nil if it is not known: together they never get fewer than they came by. The caller calls
+// release once, at the body's end.
+func (s *spread) take(base string, by *Client, ahead bool, now time.Time) (lane int, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base, now)
-	least, end := 0, f.lanes
+	if by != nil {
+		f.clients[by]++
+	}
+	least, end := 0, max(f.lanes, min(len(f.clients), mostLanes))
 	if ahead {
 		least, end = 1, min(f.lanes+1, mostLanes)
 	}
@@ -74,6 +79,9 @@ func (s *spread) take(base string, ahead bool, now time.Time) (lane int, release
 		defer s.mu.Unlock()
 		f.load[least]--
 		f.all--
+		if f.clients[by]--; f.clients[by] <= 0 {
+			delete(f.clients, by)
+		}
 		f.idle = f.idle || f.all < f.lanes-1 // the next body may come at once
 	}
 }
@@ -123,7 +131,7 @@ func (s *spread) fanLocked(base string, now time.Time) *fan {
 	if s.sources == nil || len(s.sources) >= maxFans {
 		s.sources = make(map[string]*fan)
 	}
-	f := &fan{lanes: fewLanes, from: now, pause: lanePause}
+	f := &fan{lanes: fewLanes, from: now, pause: lanePause, clients: make(map[*Client]int)}
 	s.sources[base] = f
 	return f
 }

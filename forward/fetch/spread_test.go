@@ -14,7 +14,7 @@ func drive(s *spread, n int, seconds int, l line) int {
 	type body struct{ release func() }
 	var bodies []body
 	for range n {
-		_, release := s.take("base", false, now)
+		_, release := s.take("base", nil, false, now)
 		bodies = append(bodies, body{release})
 	}
 	for range 10 * seconds {
@@ -28,7 +28,7 @@ func drive(s *spread, n int, seconds int, l line) int {
 		s.came("base", int(l(used)/10), now)
 		for i := range max(1, n/4) { // some end, others begin
 			bodies[i].release()
-			_, bodies[i].release = s.take("base", false, now)
+			_, bodies[i].release = s.take("base", nil, false, now)
 		}
 		bodies = append(bodies[max(1, n/4):], bodies[:max(1, n/4)]...)
 	}
@@ -53,7 +53,7 @@ func TestBodiesAreDealtOutEvenly(t *testing.T) {
 	s := new(spread)
 	count := map[int]int{}
 	for range 3 * fewLanes {
-		lane, _ := s.take("base", false, time.Unix(0, 0))
+		lane, _ := s.take("base", nil, false, time.Unix(0, 0))
 		count[lane]++
 	}
 	for lane := 1; lane <= fewLanes; lane++ {
@@ -71,13 +71,13 @@ func TestWhatIsFetchedAheadLeavesAConnectionFree(t *testing.T) {
 	s, now := new(spread), time.Unix(0, 0)
 	ahead := map[int]int{}
 	for range 3 * fewLanes {
-		lane, _ := s.take("base", true, now)
+		lane, _ := s.take("base", nil, true, now)
 		ahead[lane]++
 	}
 	if len(ahead) != fewLanes {
 		t.Errorf("%d connections are used ahead, want %d: %v", len(ahead), fewLanes, ahead)
 	}
-	if lane, _ := s.take("base", false, now); ahead[lane] > 0 {
+	if lane, _ := s.take("base", nil, false, now); ahead[lane] > 0 {
 		t.Errorf("a client's body shares connection %d with %d others", lane, ahead[lane])
 	}
 }
@@ -102,5 +102,30 @@ func TestSmallThingsShareAFewConnections(t *testing.T) {
 	}
 	if lane, _ := s.share("base", now); lane != 0 {
 		t.Errorf("one alone has lane %d, want the common one", lane)
+	}
+}
+
+func TestAClientGetsAsManyConnectionsAsItCameBy(t *testing.T) {
+	s := new(spread)
+	now := time.Unix(0, 0)
+	count := map[int]int{}
+	var releases []func()
+	for range 15 {
+		lane, release := s.take("base", new(Client), false, now)
+		count[lane]++
+		releases = append(releases, release)
+	}
+	if len(count) != 15 {
+		t.Errorf("15 connections of a client became %d: %v", len(count), count)
+	}
+	for _, release := range releases {
+		release()
+	}
+	one := &Client{}
+	for range 15 {
+		s.take("base", one, false, now)
+	}
+	if used := s.sources["base"]; used.load[fewLanes] > 0 || len(used.clients) != 1 {
+		t.Errorf("15 requests of one connection are on %v, want the first %d", used.load, fewLanes)
 	}
 }
