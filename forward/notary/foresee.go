@@ -18,41 +18,44 @@ const (
 	maxForeseen = 512
 )
 
-// foresee fetches the tiles that prove a record as soon as the record is here. The client asks for those that prove the tree
-// first, and then for those of the record, a round trip later. Nothing is believed here: what comes lies in the cache until
-// the client asks, and what was derived from a lie is asked for in vain.
-func (s *session) foresee(path string, record []byte) {
-	if !strings.HasPrefix(path, "/lookup/") {
-		return
-	}
-	id, _, rest, err := tlog.ParseRecord(record)
+// Proof lists the tiles that prove what a checksum database says of a module: the record itself, in the largest tree that
+// is known, and that the tree it came with is a part of that one. lookup is the database's answer; largest is that tree, or
+// the one of the answer, and nobody has checked either. nil: it is no such answer.
+func Proof(lookup []byte, known tlog.Tree) (tiles []tlog.Tile, largest tlog.Tree) {
+	id, _, rest, err := tlog.ParseRecord(lookup)
 	if err != nil {
-		return
+		return nil, known
 	}
 	tree, err := tlog.ParseTree(rest)
 	if err != nil || tree.N > maxTree {
-		return
+		return nil, known
 	}
-	newest := s.db.grow(tree)
+	if largest = known; tree.N > known.N {
+		largest = tree
+	}
 	var needed tileList
-	reader := tlog.TileHashReader(newest, &needed)
-	if id >= 0 && id < newest.N {
+	reader := tlog.TileHashReader(largest, &needed)
+	if id >= 0 && id < largest.N {
 		_, _ = reader.ReadHashes([]int64{tlog.StoredHashIndex(0, id)}) // it ends with errListed
 	}
 	_, _ = tlog.TreeHash(tree.N, reader) // the same
-	for _, t := range needed {
-		s.fetchTile("/" + t.Path())
-	}
+	return needed, largest
 }
 
-// grow returns the largest tree that anybody spoke of.
-func (db *database) grow(tree tlog.Tree) tlog.Tree {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if tree.N > db.largest.N {
-		db.largest = tree
+// foresee fetches the tiles that prove a record as soon as the record is here. The client asks for those that prove the tree
+// first, and then for those of the record, a round trip later. Nothing is believed here: what comes waits until the client
+// asks, and what was derived from a lie is asked for in vain.
+func (s *session) foresee(path string, lookup []byte) {
+	if !strings.HasPrefix(path, "/lookup/") {
+		return
 	}
-	return db.largest
+	s.db.mu.Lock()
+	tiles, largest := Proof(lookup, s.db.largest)
+	s.db.largest = largest
+	s.db.mu.Unlock()
+	for _, t := range tiles {
+		s.fetchTile("/" + t.Path())
+	}
 }
 
 // tileCall is a tile that was asked for before the client did. Its fields are read after done is closed.
