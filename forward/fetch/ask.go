@@ -73,6 +73,9 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 	return a
 }
 
+// brief is below how many bytes an answer is small, though it travels as bulk.
+const brief = 256 << 10
+
 // way gives a bulk body a connection among those that carry nothing else, and shares the small things that nobody waits
 // for, but many are asked for at once, out over some. What a client waits for has the common one.
 func (w *fill) way(a *asking) context.Context {
@@ -88,7 +91,11 @@ func (w *fill) way(a *asking) context.Context {
 	}
 	slot := a.release
 	a.release = func() { leave(); slot() }
-	return transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane)
+	ctx := transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane)
+	if n := w.expected(); n > 0 && n < brief {
+		ctx = transport.Brief(ctx)
+	}
+	return ctx
 }
 
 // hear waits for the next head among those that were asked. When they are late, it asks another source beside them.

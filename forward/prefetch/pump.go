@@ -44,7 +44,7 @@ func (p *Prefetcher) deliver(r *run, e event) {
 			return // that tells nothing new
 		}
 		r.asked[name] = false
-		r.count(e.match)
+		r.count(e.match, e.claim)
 		p.demand(r, e.match)
 	case answered:
 		r.last = p.now()
@@ -69,10 +69,10 @@ func (p *Prefetcher) deliver(r *run, e event) {
 }
 
 // count notes a thing that the client asks for the first time.
-func (r *run) count(m rules.Match) {
+func (r *run) count(m rules.Match, claim digest.Digest) {
 	r.tally[classOf(m)].needed++
 	if len(r.sequence) < maxSteps {
-		r.sequence = append(r.sequence, stepOf(m))
+		r.sequence = append(r.sequence, stepOf(m, claim))
 		r.names = append(r.names, m.Name)
 	}
 	if o := r.objects[m.Name]; o != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 
+	"hither/cache/digest"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -37,9 +38,10 @@ type Past struct {
 
 // Step is one request of a client.
 type Step struct {
-	URL    string `json:"url"`
-	Accept string `json:"accept,omitempty"` // which variant of a document; empty: there is but one
-	Bulk   bool   `json:"bulk,omitempty"`
+	URL    string        `json:"url"`
+	Accept string        `json:"accept,omitempty"` // which variant of a document; empty: there is but one
+	Bulk   bool          `json:"bulk,omitempty"`
+	Claim  digest.Digest `json:"claim,omitempty"` // which bytes the client expected; empty: it did not say
 }
 
 const (
@@ -56,8 +58,8 @@ const (
 	openWithin = 16       // if the first ones of the other have them in any order: clients ask in parallel
 )
 
-func stepOf(m rules.Match) Step {
-	return Step{URL: "https://" + m.Host.Name + m.Clean, Accept: m.Variant, Bulk: m.Path.Bulk}
+func stepOf(m rules.Match, claim digest.Digest) Step {
+	return Step{URL: "https://" + m.Host.Name + m.Clean, Accept: m.Variant, Bulk: m.Path.Bulk, Claim: claim}
 }
 
 // lookup is what a run asked for that began like so far, or with the same mark. Sure says that more steps would change
@@ -70,7 +72,7 @@ func (c *Recall) lookup(rule, mark string, far []Step) (wants []project.Want, su
 			continue
 		}
 		for _, s := range p.Steps {
-			w := project.Want{URL: s.URL, Bulk: s.Bulk, Why: whyLastTime}
+			w := project.Want{URL: s.URL, Bulk: s.Bulk, Digest: s.Claim, Why: whyLastTime}
 			if s.Accept != "" {
 				w.Accept = []string{s.Accept}
 			}
@@ -146,7 +148,7 @@ func fitting(past []Past) []Past {
 }
 
 // weight is about what a step takes, in memory and in the file, in bytes.
-func (s Step) weight() int { return len(s.URL) + len(s.Accept) + 48 }
+func (s Step) weight() int { return len(s.URL) + len(s.Accept) + len(s.Claim) + 64 }
 
 // tells says that p is a small part of old and nothing else, as when the client had most of it already.
 func (p Past) tells(old Past) bool {
@@ -202,8 +204,8 @@ func readPast(from io.Reader) ([]Past, error) {
 		if len(p.Steps) < fewSteps || len(p.Steps) > maxSteps {
 			return nil, fmt.Errorf("it holds a run of %d requests, as was never written", len(p.Steps))
 		}
-		if slices.ContainsFunc(p.Steps, func(s Step) bool { return len(s.URL) > maxURL }) {
-			return nil, errors.New("it holds a URL longer than was ever written")
+		if slices.ContainsFunc(p.Steps, func(s Step) bool { return len(s.URL) > maxURL || len(s.Claim) > maxURL }) {
+			return nil, errors.New("it holds a URL or a digest longer than was ever written")
 		}
 	}
 	return past, nil

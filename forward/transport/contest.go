@@ -106,7 +106,7 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 		return w
 	}
 	w.choice = true
-	if w.trial = !o.chosen[w.kind]; w.trial && lane > 0 && req.Header.Get("Range") == "" {
+	if w.trial = !o.chosen[w.kind]; w.trial && lane > 0 && req.Header.Get("Range") == "" && !isBrief(req.Context()) {
 		return w // a whole large body is too much to try things with
 	}
 	if !o.turn(w.kind) && (w.trial || tcp.open.has(name)) { // nor is TCP tried at the price of a handshake

@@ -93,6 +93,11 @@ func TestALargeBodyIsNoTrial(t *testing.T) {
 	if s := standing(p); s.Connected > 0 || w.count("h3") > before {
 		t.Errorf("got  %+v\nwant nothing tried", s)
 	}
+	until(t, "one that is said to be small is tried with", func() bool {
+		req, _ := http.NewRequestWithContext(Brief(Lane(t.Context(), 1)), http.MethodGet, w.url, nil)
+		send(p, req)
+		return w.count("h3") > before
+	})
 }
 
 // Where HTTP/3 is chosen, TCP is tried now and then, but not at the price of a handshake.

@@ -29,6 +29,17 @@ type laneKey struct{}
 // keep it. A request that is marked [Patient] has no lane.
 func Lane(ctx context.Context, n int) context.Context { return context.WithValue(ctx, laneKey{}, n) }
 
+type briefKey struct{}
+
+// Brief marks a request in a lane whose answer is most likely small, although its kind may be large: it may serve to try
+// HTTP/3 with.
+func Brief(ctx context.Context) context.Context { return context.WithValue(ctx, briefKey{}, true) }
+
+func isBrief(ctx context.Context) bool {
+	marked, _ := ctx.Value(briefKey{}).(bool)
+	return marked
+}
+
 // laneOf tells the lane of a request; 0: none.
 func laneOf(ctx context.Context) int {
 	n, _ := ctx.Value(laneKey{}).(int)
