@@ -35,7 +35,7 @@ type transfer struct {
 
 // through is a client of Hither.
 func (p *product) through() *client {
-	return &client{http: &http.Client{Transport: p.world.transport()}, base: "http://" + proxyAddr + gateway}
+	return &client{http: &http.Client{Transport: p.world.transport()}, base: "http://" + lab.ProxyAddr + gateway}
 }
 
 // direct is a client of one server. Its connection stays warm, as Hither's do.

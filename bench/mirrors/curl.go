@@ -34,7 +34,7 @@ func (l *world) curl(ctx context.Context, url string, size int64) (float64, erro
 
 // curlHither fetches an object through Hither's gateway.
 func (p *product) curl(ctx context.Context, o object) (float64, error) {
-	return p.world.curl(ctx, "http://"+proxyAddr+gateway+o.path(), o.size)
+	return p.world.curl(ctx, "http://"+lab.ProxyAddr+gateway+o.path(), o.size)
 }
 
 // curlDirect fetches an object from one server.

@@ -3,17 +3,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"hither/bench/lab"
@@ -21,20 +15,12 @@ import (
 
 // product is a Hither that runs at the near end, with a state of its own: nothing is known and nothing kept.
 type product struct {
-	world   *world
-	state   string
-	command *exec.Cmd
-	done    chan struct{} // closed when the process has ended
-	said    *bytes.Buffer
+	*lab.Hither
+	world *world
+	state string
 }
 
-// proxyAddr is free, for nobody else is in the namespace.
-const proxyAddr = "127.0.0.1:7890"
-
-const (
-	startPatience = 20 * time.Second
-	stopPatience  = 8 * time.Second
-)
+const stopPatience = 8 * time.Second
 
 // start runs `hither up` and returns when it is up.
 func (l *world) start(ctx context.Context) (*product, error) {
@@ -42,34 +28,11 @@ func (l *world) start(ctx context.Context) (*product, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &product{world: l, state: state, done: make(chan struct{}), said: new(bytes.Buffer)}
-	p.command = exec.Command("ip", "netns", "exec", lab.Client, l.binary, "up", "--json",
-		"--listen", proxyAddr, "--state", state, "--rules", filepath.Join(l.dir, "rules"), "--ca-files", l.ca.File, "--log", "error")
-	p.command.Env = l.environment()
-	p.command.SysProcAttr = lab.DieWithUs()
-	p.command.Stderr = p.said
-	ready, write, err := os.Pipe()
+	running, err := lab.Up(ctx, l.binary, l.environment(), "--state", state, "--rules", filepath.Join(l.dir, "rules"), "--ca-files", l.ca.File)
 	if err != nil {
 		return nil, err
 	}
-	defer ready.Close()
-	p.command.Stdout = write
-	err = p.command.Start()
-	write.Close()
-	if err != nil {
-		return nil, fmt.Errorf("start Hither: %w", err)
-	}
-	go func() {
-		defer close(p.done)
-		_ = p.command.Wait() // what it has to say is in said
-	}()
-	ready.SetReadDeadline(time.Now().Add(startPatience)) //nolint:errcheck // a pipe can do it
-	var where struct{ Proxy []string }
-	if err := json.NewDecoder(ready).Decode(&where); err != nil {
-		p.stop()
-		return nil, fmt.Errorf("Hither did not come up: %w: %s", err, p.said)
-	}
-	return p, ctx.Err()
+	return &product{running, l, state}, nil
 }
 
 // environment has nothing of the user's: no proxy, no private names, no settings.
@@ -79,14 +42,7 @@ func (l *world) environment() []string {
 
 // stop ends it, and what it has on disk. It may be called again.
 func (p *product) stop() {
-	if p.command == nil {
-		return
-	}
-	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
-	late := time.AfterFunc(stopPatience, func() { _ = p.command.Process.Kill() })
-	<-p.done
-	late.Stop()
-	p.command = nil
+	p.Stop(stopPatience)
 	_ = os.RemoveAll(p.state)
 }
 
@@ -113,18 +69,7 @@ func (p *product) first(ctx context.Context, path string) (name, why string, err
 }
 
 func (p *product) ask(ctx context.Context, into any, args ...string) error {
-	c := exec.CommandContext(ctx, p.world.binary, append(args, "--state", p.state)...)
-	c.Env, c.SysProcAttr = p.world.environment(), lab.DieWithUs()
-	var complaint strings.Builder
-	c.Stderr = &complaint
-	out, err := c.Output()
-	if err != nil {
-		return fmt.Errorf("hither %s: %w: %s", strings.Join(args, " "), err, complaint.String())
-	}
-	if err := json.NewDecoder(bytes.NewReader(out)).Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("hither %s: %w", strings.Join(args, " "), err)
-	}
-	return nil
+	return lab.Ask(ctx, p.world.binary, p.world.environment(), into, append(args, "--state", p.state)...)
 }
 
 // serverOf is the server that a URL or a base leads to; what is none of the lab's stays as it is.

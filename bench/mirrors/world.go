@@ -6,7 +6,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"hither/bench/lab"
@@ -43,26 +42,12 @@ func newSite(ctx context.Context, o options) (_ *site, err error) {
 	if s.ca, err = lab.NewAuthority(filepath.Join(s.dir, "ca.pem")); err != nil {
 		return nil, err
 	}
-	return s, s.compile(ctx)
+	programs, err := lab.Build(ctx, s.dir, s.binary)
+	s.wan, s.binary, s.version = programs.Emulator, programs.Hither, programs.Version
+	return s, err
 }
 
 func (s *site) close() { s.undo.All() }
-
-func (s *site) compile(ctx context.Context) error {
-	s.wan = filepath.Join(s.dir, "wan")
-	if err := lab.Command(ctx, "go", "build", "-o", s.wan, "hither/bench/wan"); err != nil {
-		return err
-	}
-	if s.binary == "" {
-		s.binary = filepath.Join(s.dir, "hither")
-		if err := lab.Command(ctx, "go", "build", "-o", s.binary, "hither/cmd/hither"); err != nil {
-			return err
-		}
-	}
-	said, err := lab.Output(ctx, s.binary, "version")
-	s.version, _, _ = strings.Cut(strings.TrimPrefix(string(said), "hither "), "\n")
-	return err
-}
 
 // world is one scenario's world: servers far away, and the near end.
 type world struct {

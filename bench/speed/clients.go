@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hither/bench/lab"
 )
 
 // cores is how many processors the go command and npm believe to have: both take their concurrency from it, and a
@@ -124,7 +126,7 @@ func pull(name string) client {
 func blob(name, repo, digest string) client {
 	return client{
 		name:   "curl " + name,
-		argv:   []string{"curl", "-sS", "--fail", "--noproxy", "*", "-o", "/dev/null", "http://" + proxyAddr + "/v2/" + repo + "/blobs/" + digest},
+		argv:   []string{"curl", "-sS", "--fail", "--noproxy", "*", "-o", "/dev/null", "http://" + lab.ProxyAddr + "/v2/" + repo + "/blobs/" + digest},
 		direct: []string{"curl", "-sS", "--fail", "-L", "-o", "/dev/null", "-H", "Authorization: Bearer " + token, "https://" + ociHost + "/v2/" + repo + "/blobs/" + digest},
 		env:    []string{}, prepare: nil,
 	}

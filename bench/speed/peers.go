@@ -38,7 +38,7 @@ func (w *world) startPeer(ctx context.Context, addr string, env []string, argv .
 		defer close(p.done)
 		_ = p.command.Wait() // what it has to say is in said
 	}()
-	for began := time.Now(); time.Since(began) < startPatience; {
+	for began := time.Now(); time.Since(began) < lab.StartPatience; {
 		err := lab.Within(lab.Client, func() error {
 			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp4", addr)
 			if err == nil {

@@ -3,18 +3,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"hither/bench/lab"
@@ -22,22 +15,12 @@ import (
 
 // product is a Hither that runs at the near end.
 type product struct {
-	world   *world
-	state   string
-	command *exec.Cmd
-	done    chan struct{} // closed when the process has ended
-	said    *bytes.Buffer
-	pid     int           // of hither itself
-	took    time.Duration // from its start until it was up
+	*lab.Hither
+	world *world
+	state string
 }
 
-// proxyAddr is free, for nobody else is in the namespace.
-const proxyAddr = "127.0.0.1:7890"
-
-const (
-	startPatience = 20 * time.Second
-	stopPatience  = 15 * time.Second
-)
+const stopPatience = 15 * time.Second
 
 // start runs `hither up` with an empty state.
 func (w *world) start(ctx context.Context) (*product, error) {
@@ -49,38 +32,12 @@ func (w *world) start(ctx context.Context) (*product, error) {
 }
 
 // startAt runs it with a state that is there. It returns when it is up.
-func (w *world) startAt(ctx context.Context, state string) (*product, error) {
-	p := &product{world: w, state: state, done: make(chan struct{}), said: new(bytes.Buffer)}
-	args := append([]string{"netns", "exec", lab.Client, w.binary, "up", "--json", "--listen", proxyAddr, "--log", "error"}, p.flags()...)
-	p.command = exec.Command("ip", args...)
-	p.command.Env = w.environment()
-	p.command.SysProcAttr = lab.DieWithUs()
-	p.command.Stderr = p.said
-	ready, write, err := os.Pipe()
-	if err != nil {
+func (w *world) startAt(ctx context.Context, state string) (_ *product, err error) {
+	p := &product{world: w, state: state}
+	if p.Hither, err = lab.Up(ctx, w.binary, w.environment(), p.flags()...); err != nil {
 		return nil, err
 	}
-	defer ready.Close()
-	p.command.Stdout = write
-	began := time.Now()
-	err = p.command.Start()
-	write.Close()
-	if err != nil {
-		return nil, fmt.Errorf("start Hither: %w", err)
-	}
-	p.pid = p.command.Process.Pid // ip becomes what it executes
-	go func() {
-		defer close(p.done)
-		_ = p.command.Wait() // what it has to say is in said
-	}()
-	ready.SetReadDeadline(time.Now().Add(startPatience)) //nolint:errcheck // a pipe can do it
-	var where struct{ Proxy []string }
-	if err := json.NewDecoder(ready).Decode(&where); err != nil {
-		p.stop()
-		return nil, fmt.Errorf("Hither did not come up: %w: %s", err, p.said)
-	}
-	p.took = time.Since(began)
-	return p, ctx.Err()
+	return p, nil
 }
 
 // flags are those that every command of this Hither needs.
@@ -94,16 +51,7 @@ func (w *world) environment() []string {
 }
 
 // stop ends it. What it has on disk stays for startAt; forget removes it. It may be called again.
-func (p *product) stop() {
-	if p.command == nil {
-		return
-	}
-	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
-	late := time.AfterFunc(stopPatience, func() { _ = p.command.Process.Kill() })
-	<-p.done
-	late.Stop()
-	p.command = nil
-}
+func (p *product) stop() { p.Stop(stopPatience) }
 
 func (p *product) forget() {
 	p.stop()
@@ -135,17 +83,5 @@ func (p *product) status(ctx context.Context) (s status, err error) {
 }
 
 func (p *product) ask(ctx context.Context, env []string, into any, args ...string) error {
-	all := append([]string{"netns", "exec", lab.Client, p.world.binary}, append(args, "--state", p.state)...)
-	c := exec.CommandContext(ctx, "ip", all...)
-	c.Env, c.SysProcAttr = env, lab.DieWithUs()
-	var complaint strings.Builder
-	c.Stderr = &complaint
-	out, err := c.Output()
-	if err != nil {
-		return fmt.Errorf("hither %s: %w: %s", strings.Join(args, " "), err, complaint.String())
-	}
-	if err := json.NewDecoder(bytes.NewReader(out)).Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("hither %s: %w", strings.Join(args, " "), err)
-	}
-	return nil
+	return lab.Ask(ctx, p.world.binary, env, into, append(args, "--state", p.state)...)
 }

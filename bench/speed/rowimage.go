@@ -90,6 +90,6 @@ func (w *world) manySources() (client, error) {
 
 // nearest is the same request to the mirror in the east.
 func nearest(argv []string) []string {
-	path := argv[len(argv)-1][len("http://"+proxyAddr):]
+	path := argv[len(argv)-1][len("http://"+lab.ProxyAddr):]
 	return []string{"curl", "-sS", "--fail", "-o", "/dev/null", "https://" + mirrorHost("east") + path}
 }

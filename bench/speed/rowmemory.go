@@ -59,11 +59,11 @@ func memoryRow(ctx context.Context, w *world, r *report) error {
 		return err
 	}
 	held := fmt.Sprintf("with %.1f GB kept", float64(size)/1e9)
-	r.atMost(result{Cell: "start", What: "from start to first answer, ms, " + held, Got: 1000 * time.Since(began).Seconds(), How: fmt.Sprintf("up after %d ms", p.took.Milliseconds())}, mostStart)
+	r.atMost(result{Cell: "start", What: "from start to first answer, ms, " + held, Got: 1000 * time.Since(began).Seconds(), How: fmt.Sprintf("up after %d ms", p.Took.Milliseconds())}, mostStart)
 	if err := rest(ctx, quiet); err != nil {
 		return err
 	}
-	if err := r.memory(p.pid, "idle", "idle, anonymous MiB, "+held, mostIdle); err != nil {
+	if err := r.memory(p.PID, "idle", "idle, anonymous MiB, "+held, mostIdle); err != nil {
 		return err
 	}
 	return w.watchPull(ctx, r, p)
@@ -119,7 +119,7 @@ func (w *world) fetch(ctx context.Context, path string) error {
 		return conn, err
 	}}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+proxyAddr+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+lab.ProxyAddr+path, nil)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (w *world) watchPull(ctx context.Context, r *report, p *product) error {
 			}
 			going = false
 		case <-tick.C:
-			m, err := readMemory(p.pid)
+			m, err := readMemory(p.PID)
 			if err != nil {
 				return err
 			}
@@ -165,7 +165,7 @@ func (w *world) watchPull(ctx context.Context, r *report, p *product) error {
 	if err := rest(ctx, quiet); err != nil {
 		return err
 	}
-	return r.memory(p.pid, "after", "idle again, anonymous MiB", mostIdle)
+	return r.memory(p.PID, "after", "idle again, anonymous MiB", mostIdle)
 }
 
 // memory adds two lines: what is Hither's own, and the pages of its files that it has mapped.

@@ -53,7 +53,7 @@ func serveRow(ctx context.Context, w *world, r *report) error {
 	}
 	defer p.forget()
 	for _, path := range paths { // now Hither is warm
-		if _, err := lab.Output(ctx, "ip", "netns", "exec", lab.Client, "curl", "-sS", "--fail", "-o", "/dev/null", "http://"+proxyAddr+path); err != nil {
+		if _, err := lab.Output(ctx, "ip", "netns", "exec", lab.Client, "curl", "-sS", "--fail", "-o", "/dev/null", "http://"+lab.ProxyAddr+path); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (w *world) serveTurns(ctx context.Context, r *report, l load, path string, 
 		if err != nil {
 			return err
 		}
-		b, err := drive(ctx, l, path, proxyAddr, p.pid)
+		b, err := drive(ctx, l, path, lab.ProxyAddr, p.PID)
 		if err != nil {
 			return err
 		}

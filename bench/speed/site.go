@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"hither/bench/lab"
 )
@@ -52,7 +51,9 @@ func newSite(ctx context.Context, o options) (_ *site, err error) {
 	if s.store, err = openStore(filepath.Join(s.cache, "registry")); err != nil {
 		return nil, err
 	}
-	return s, s.compile(ctx)
+	programs, err := lab.Build(ctx, s.dir, s.binary)
+	s.wan, s.binary, s.version = programs.Emulator, programs.Hither, programs.Version
+	return s, err
 }
 
 func (s *site) close() { s.undo.All() }
@@ -65,26 +66,6 @@ func makeMemory() (string, error) {
 		_ = os.RemoveAll(dir)
 	}
 	return os.MkdirTemp(shm, lab.Prefix+"speed-")
-}
-
-func (s *site) compile(ctx context.Context) error {
-	s.wan = filepath.Join(s.dir, "wan")
-	if err := lab.Command(ctx, "go", "build", "-o", s.wan, "hither/bench/wan"); err != nil {
-		return err
-	}
-	if s.binary == "" {
-		s.binary = filepath.Join(s.dir, "hither")
-		if err := lab.Command(ctx, "go", "build", "-o", s.binary, "hither/cmd/hither"); err != nil {
-			return err
-		}
-	}
-	var err error
-	if s.binary, err = filepath.Abs(s.binary); err != nil {
-		return err
-	}
-	said, err := lab.Output(ctx, s.binary, "version")
-	s.version, _, _ = strings.Cut(strings.TrimPrefix(string(said), "hither "), "\n")
-	return err
 }
 
 // run gives a row its world.

@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"hither/forward/peer"
 )
 
 // addressInUse is the error of a taken port.
@@ -38,28 +38,12 @@ func findInode(table string, at netip.AddrPort) string {
 		if len(fields) <= inode || fields[state] != listening {
 			continue
 		}
-		local, ok := parseProcAddress(fields[1])
+		local, ok := peer.ParseAddress(fields[1])
 		if ok && local.Port() == at.Port() && (local.Addr() == at.Addr() || local.Addr().IsUnspecified()) {
 			return fields[inode]
 		}
 	}
 	return ""
-}
-
-// parseProcAddress reads ADDRESS:PORT in hex. The kernel prints the address as words of its own byte order, which is
-// little-endian wherever Hither is built for.
-func parseProcAddress(text string) (netip.AddrPort, bool) {
-	host, portText, _ := strings.Cut(text, ":")
-	raw, err := hex.DecodeString(host)
-	port, err2 := strconv.ParseUint(portText, 16, 16)
-	if err != nil || err2 != nil || len(raw)%4 != 0 {
-		return netip.AddrPort{}, false
-	}
-	for word := range slices.Chunk(raw, 4) {
-		slices.Reverse(word)
-	}
-	addr, ok := netip.AddrFromSlice(raw)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok
 }
 
 func socketOwner(inode string) process {

@@ -36,8 +36,8 @@ func findSocket(table io.Reader, from, to netip.AddrPort) (socket, bool) {
 		if len(fields) <= inode {
 			continue
 		}
-		a, ok := parseAddress(fields[local])
-		b, ok2 := parseAddress(fields[remote])
+		a, ok := ParseAddress(fields[local])
+		b, ok2 := ParseAddress(fields[remote])
 		if !ok || !ok2 || a != from || b != to {
 			continue
 		}
@@ -50,9 +50,9 @@ func findSocket(table io.Reader, from, to netip.AddrPort) (socket, bool) {
 	return socket{}, false
 }
 
-// parseAddress reads ADDRESS:PORT in hex. The kernel prints the address as words of its own byte order, which is
+// ParseAddress reads ADDRESS:PORT in hex, as /proc/net/tcp has it; false: it is none. The kernel prints the address as words of its own byte order, which is
 // little-endian wherever Hither is built for.
-func parseAddress(text string) (netip.AddrPort, bool) {
+func ParseAddress(text string) (netip.AddrPort, bool) {
 	host, portText, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(host)
 	port, err2 := strconv.ParseUint(portText, 16, 16)

@@ -151,7 +151,7 @@ func (p *Prefetcher) room(rule string, c class) bool {
 	if l.ahead[c] < limit {
 		return true
 	}
-	window := or64(p.Window, usualWindow)
+	window := or(p.Window, usualWindow)
 	if demands > 0 {
 		window /= 2
 	}
@@ -166,14 +166,8 @@ func (l *lane) fly(o *object, bytes int64) {
 	}
 }
 
-func or64(n, usual int64) int64 {
-	if n > 0 {
-		return n
-	}
-	return usual
-}
-
-func or(n, usual int) int {
+// or is the setting, or what stands for its zero.
+func or[T int | int64](n, usual T) T {
 	if n > 0 {
 		return n
 	}

@@ -1,0 +1,36 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+)
+
+// Programs are what a laboratory runs.
+type Programs struct {
+	Emulator string // bench/wan
+	Hither   string // absolute
+	Version  string // of Hither, as it says
+}
+
+// Build makes the programs of this tree in dir. hither is another one to test; empty: that of the tree, too.
+func Build(ctx context.Context, dir, hither string) (p Programs, err error) {
+	p = Programs{Emulator: filepath.Join(dir, "wan"), Hither: hither}
+	if err := Command(ctx, "go", "build", "-o", p.Emulator, "hither/bench/wan"); err != nil {
+		return p, err
+	}
+	if p.Hither == "" {
+		p.Hither = filepath.Join(dir, "hither")
+		if err := Command(ctx, "go", "build", "-o", p.Hither, "hither/cmd/hither"); err != nil {
+			return p, err
+		}
+	}
+	if p.Hither, err = filepath.Abs(p.Hither); err != nil {
+		return p, err
+	}
+	said, err := Output(ctx, p.Hither, "version")
+	p.Version, _, _ = strings.Cut(strings.TrimPrefix(string(said), "hither "), "\n")
+	return p, err
+}
