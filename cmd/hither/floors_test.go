@@ -19,13 +19,13 @@ import (
 func floors() map[string]int {
 	return map[string]int{
 		"rules.d": 0, "cache/digest": 0, "resolver/exchange": 0, "forward/measure": 0, "forward/split": 0, "forward/transport": 0, "forward/authority": 0,
-		"forward/peer": 0, "forward/h2": 0, "install": 0,
+		"forward/peer": 0, "forward/h2": 0, "forward/listener": 0, "install": 0,
 		"rules": 1, "cache": 1, "forward/project": 1,
 		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/s3": 2, "cache/cachetest": 2, "forward/notary": 2,
 		"resolver": 3, "forward/fetch": 3,
 		"forward": 4, "forward/prefetch": 4,
-		"cmd/hither/console": 5, "cmd/hither/metrics": 5,
-		"cmd/hither": 6, "bench/wan": 6, "bench/lab": 5, "bench/mirrors": 6, "bench/speed": 6,
+		"cmd/hither/console": 5, "cmd/hither/metrics": 5, "cmd/hither/doctor": 5,
+		"cmd/hither": 6, "bench/wan": 6, "bench/lab": 5, "bench/dns": 6, "bench/mirrors": 6, "bench/speed": 6,
 	}
 }
 
