@@ -1,6 +1,7 @@
 package split
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -200,9 +201,25 @@ func (p *plan) sizeLocked(l *lane) int64 {
 	if rate := p.rateLocked(l); rate > 0 {
 		size = int64(rate * max(chunkTime, 4*l.source.trip).Seconds())
 	}
-	size = min(size, maxChunk, (p.job.Size-p.next)/(2*lanes)) // the last ones get smaller, so that all end together
+	if !l.used {
+		size = min(size, unknown) // it starts slowly, and may get nothing of what others share
+	}
+	size = min(size, maxChunk, int64(float64(p.job.Size-p.next)/2*p.shareLocked(l))) // the last ones get smaller, so that all end together
 	size = min(max(size, p.smallestLocked(l)), max(p.memory.limit()/(3*lanes), blockSize))
 	return (size + blockSize - 1) / blockSize * blockSize
+}
+
+// shareLocked is how much a lane brings of what all lanes bring together, from 0 to 1.
+func (p *plan) shareLocked(l *lane) float64 {
+	sum, usual := 0.0, p.usualLocked()
+	for _, o := range p.lanes {
+		sum += cmp.Or(p.rateLocked(o), usual)
+	}
+	own := cmp.Or(p.rateLocked(l), usual)
+	if own == 0 || sum < own {
+		return 1 / float64(max(1, len(p.lanes)))
+	}
+	return own / sum
 }
 
 // smallestLocked is what a lane should be asked for at least. When little is left, that is what it brings in two round

@@ -34,7 +34,7 @@ const (
 	span       = 500 * time.Millisecond // over which bytes are counted
 	firstPause = time.Second            // after a trial that failed; doubled each time, since each costs a little
 	lastPause  = 16 * time.Second
-	gain       = 1.10 // one connection more must bring this
+	gain       = 1.15 // one connection more must bring this
 	bigGain    = 1.30 // and if it brings this, two more are tried at once
 	loss       = 0.95 // one connection less may cost this
 	alike      = 0.8  // rates that differ by less are thought equal

@@ -87,8 +87,14 @@ const (
 	tedious = 4 * time.Second
 )
 
+// apart is a round trip for which one connection more is opened at the beginning.
+const apart = 40 * time.Millisecond
+
 // firstLanes is how many connections the best source begins with.
 func (p *plan) firstLanes(s *source) int {
+	if far := int(s.Trip / apart); far > 2 && len(p.sources) == 1 && p.job.Size-p.job.From >= 2*int64(far)*minChunk {
+		return min(far, 8)
+	}
 	if rest := float64(p.job.Size - p.job.From); s.Rate > 0 && s.Rate < thin && rest/s.Rate > tedious.Seconds() {
 		return 4
 	}
@@ -137,22 +143,36 @@ func (p *plan) readyLocked(l *lane, now time.Time) bool {
 	case len(l.runs) == 0:
 		return true
 	}
-	return len(l.runs) == 1 && s.Most > 1 && p.endingLocked(l.runs[0])
+	return len(l.runs) < ahead && s.Most > 1 && p.endingLocked(l)
 }
 
-// endingLocked says that a run is within a round trip of its end, so that the next range should be asked for.
-func (p *plan) endingLocked(r *run) bool {
-	if r.got == 0 || r.lead && r.end > r.chunk.to && r.chunk.to == p.next {
-		return false
-	}
+// ahead is how many ranges a lane may have under way. Where they are short and the source is far, one after the other would
+// leave the line empty for a round trip each.
+const ahead = 3
+
+// endingLocked says that what a lane was asked for will have come within a round trip, so that more should be asked for.
+func (p *plan) endingLocked(l *lane) bool {
 	const margin = 1.5 // round trips vary
-	left := float64(r.chunk.to - r.at)
-	rate := p.rateLocked(r.lane)
-	return rate == 0 || left <= rate*r.lane.source.trip.Seconds()*margin
+	left := int64(0)
+	for _, r := range l.runs {
+		if r.lead && r.end > r.chunk.to && r.chunk.to == p.next {
+			return false
+		}
+		left += max(r.chunk.to-r.at, 0)
+	}
+	trip := l.source.trip.Seconds()
+	if len(l.runs) == 1 && l.runs[0].got > 0 {
+		rate := p.rateLocked(l)
+		return rate == 0 || float64(left) <= rate*trip*margin
+	}
+	return float64(left) < l.meter.mean()*trip // they are shorter than what is on its way
 }
 
 // pickLocked is what a lane should bring next; nil: nothing.
 func (p *plan) pickLocked(l *lane, now time.Time) *chunk {
+	if p.tooLateLocked(l) {
+		return nil
+	}
 	size := p.sizeLocked(l)
 	if l.source.strikes > 0 && p.othersLocked(l.source) {
 		return p.freshLocked(minChunk) // nobody waits for that one
@@ -167,6 +187,26 @@ func (p *plan) pickLocked(l *lane, now time.Time) *chunk {
 		return c
 	}
 	return p.slowLocked(l, now)
+}
+
+// opening is in how many round trips a connection that is not open yet brings about as much as one that is.
+const opening = 5
+
+// tooLateLocked says that a connection which was not used yet would hold up the end: the others will have brought all that
+// is missing before it comes to speed.
+func (p *plan) tooLateLocked(l *lane) bool {
+	return !l.used && l.number > 0 && p.arrived > 0 && p.endsWithinLocked(opening*l.source.trip)
+}
+
+// endsWithinLocked says that the lanes that bring bytes now will have brought all within d.
+func (p *plan) endsWithinLocked(d time.Duration) bool {
+	sum := 0.0
+	for _, l := range p.lanes {
+		if l.used {
+			sum += l.meter.mean()
+		}
+	}
+	return sum > 0 && float64(p.job.Size-p.job.From-p.arrived)/sum < d.Seconds()
 }
 
 // watch looks for silence and tries other numbers of connections until the job is over.

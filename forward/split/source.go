@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	usualMost  = 6        // connections to one source, as browsers have them
-	allMost    = 8        // connections of a job: more gained nothing on any link that was measured
+	usualMost  = 8        // connections to one source
+	allMost    = 16       // connections of a job
 	strikesOut = 3        // failures in a row after which a source is given up
 	proof      = 64 << 10 // bytes in one range that show that a source is alive
 	pace       = 4 << 10  // bytes that must come within Job.Stall: one now and then would hold up everybody for ever
@@ -51,7 +51,7 @@ type lane struct {
 	number int
 	off    bool // gets no more ranges
 	used   bool
-	runs   []*run // at most two: the next is asked for shortly before the last one ends
+	runs   []*run // the next is asked for shortly before the last one ends
 	meter  meter
 }
 

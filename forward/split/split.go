@@ -35,7 +35,10 @@ var (
 type Source struct {
 	Base string  // names it in Result
 	Rate float64 // bytes a second that one connection to it usually brings; 0: unknown
-	Most int     // connections at once; 0: 6
+	Most int     // connections at once; 0: 8
+	// Trip is the time that it takes to answer on a connection that is open; 0: unknown. A far source begins with more
+	// connections: each starts slowly, and to find out by trying takes a dozen round trips.
+	Trip time.Duration
 }
 
 // Job is one download. Run may be called once.

@@ -88,6 +88,32 @@ func TestASlowSourceBeginsWithFourConnections(t *testing.T) {
 	})
 }
 
+// A far source is given several connections at once: each starts slowly, and to try one after the other takes longer than
+// the whole.
+func TestAFarSourceBeginsWithSeveralConnections(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		trip time.Duration
+		size int64
+		want int
+	}{{"near", 60 * ms, 8 * mb, 2}, {"far", 200 * ms, 8 * mb, 5}, {"very far", 600 * ms, 8 * mb, 8}, {"far, but short", 200 * ms, mb, 2}, {"unknown", 0, 8 * mb, 2}} {
+		p := newPlan(t.Context(), &Job{Size: c.size, Sources: []Source{{Base: "a", Trip: c.trip}}})
+		if got := p.firstLanes(p.sources[0]); got != c.want {
+			t.Errorf("%s\ngot  %d\nwant %d", c.name, got, c.want)
+		}
+	}
+}
+
+// Short ranges of a far source are asked for before the one before them has begun to come, or the line would lie empty.
+func TestAFarConnectionIsKeptBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20*mb, &mirror{name: "a", trip: 200 * ms, rate: 20 * mbit, most: 1}, &mirror{name: "b", trip: 200 * ms, rate: 20 * mbit, most: 2})
+		o := w.run(t.Context())
+		t.Log(o, "times both at their best:", o.took.Seconds()/ideal(20*mb, 40*mbit).Seconds())
+		atMost(t, "time", o.took, ideal(20*mb, 40*mbit)*31/20)
+	})
+}
+
 func TestASharedLineIsNotHarmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &pipe{rate: 50 * mbit}
