@@ -82,13 +82,8 @@ func (b builder) host(t table) {
 	if h.Prefix != "" && len(b.rule.Hosts) == 0 {
 		b.add(t.lineOf("prefix"), "the first host is the registry itself and has no prefix; move it behind the host that serves it, or remove the prefix")
 	}
-	for _, item := range t.keys["origin"].items {
-		base, err := parseBase(item.text)
-		if err != nil {
-			b.add(item.line, "origin holds %q: %v", item.text, err)
-		}
-		h.Origin = append(h.Origin, base)
-	}
+	h.Origin = b.bases(t, "origin")
+	h.Tokens, h.Stores = b.bases(t, "tokens"), b.bases(t, "stores")
 	h.Offers = b.offers(t)
 	if len(h.Origin) == 0 {
 		h.Origin = []string{"https://" + urlHost(h.Name)}
@@ -99,6 +94,18 @@ func (b builder) host(t table) {
 		}
 	}
 	b.rule.Hosts = append(b.rule.Hosts, h)
+}
+
+// bases are the base URLs that a key lists.
+func (b builder) bases(t table, key string) (all []string) {
+	for _, item := range t.keys[key].items {
+		base, err := parseBase(item.text)
+		if err != nil {
+			b.add(item.line, "%s holds %q: %v", key, item.text, err)
+		}
+		all = append(all, base)
+	}
+	return all
 }
 
 func (b builder) mirror(t table) {

@@ -38,6 +38,8 @@ type Host struct {
 	Prefix string   // the path below which the first host and the mirrors serve this host too; empty: at the root
 	Origin []string // base URLs to ask for it, in order; default https://NAME. The first that answers decides.
 	Offers []string // what it speaks although it may not say so: "h3"
+	Tokens []string // base URLs of who gives tokens for it, to be connected to ahead; it names them itself when asked
+	Stores []string // base URLs of where it sends clients for large bodies, to be connected to ahead; empty: it sends them itself
 	Key    string   // verifier key of a checksum database (golang.org/x/mod/sumdb/note); empty: it is none
 
 	line int // in the rule file

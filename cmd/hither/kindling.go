@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hither/forward/measure"
+	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -27,6 +28,8 @@ const (
 	kindleWait = 10 * time.Second
 	// kindleMost bounds the sources of one rule.
 	kindleMost = 4
+	// kindleLanes is how many connections large bodies begin with.
+	kindleLanes = 4
 )
 
 // light is told of each request of a client. It does not wait for anything.
@@ -36,13 +39,28 @@ func (k *kindling) light(r *rules.Rule) {
 	}
 	go func() { // to rank the sources takes a while, too
 		for _, base := range k.sources(r) {
-			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
-				defer cancel()
-				_ = k.Connect(ctx, base, 0) // the request itself will tell
-			}()
+			go k.connect(base, 0, false)
+		}
+		for _, h := range r.Hosts {
+			for _, base := range h.Tokens {
+				go k.connect(base, 0, true)
+			}
+			for _, base := range h.Stores {
+				go k.connect(base, kindleLanes, true)
+			}
 		}
 	}()
+}
+
+// connect makes connections to a base: as to a stranger, if it is the registry that sends us there, for then the requests
+// will go so, too.
+func (k *kindling) connect(base string, lanes int, led bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
+	defer cancel()
+	if led {
+		ctx = transport.Public(ctx)
+	}
+	_ = k.Connect(ctx, base, lanes) // the request itself will tell
 }
 
 func (k *kindling) due(rule string) bool {

@@ -17,7 +17,7 @@ import (
 func TestKindlingConnectsOnceAMinute(t *testing.T) {
 	rule := &rules.Rule{
 		Name:    "reg",
-		Hosts:   []rules.Host{{Name: "a", Origin: []string{"https://a", "https://a2"}}, {Name: "b", Origin: []string{"https://b"}}, {Name: "none"}},
+		Hosts:   []rules.Host{{Name: "a", Origin: []string{"https://a", "https://a2"}, Tokens: []string{"https://tokens"}, Stores: []string{"https://store"}}, {Name: "b", Origin: []string{"https://b"}}, {Name: "none"}},
 		Mirrors: []rules.Mirror{{URL: "https://off", Off: "a reason"}, {URL: "https://unmeasured"}, {URL: "https://near"}},
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -27,8 +27,11 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var bases []string
-		k := &kindling{Board: board, Connect: func(ctx context.Context, base string, _ int) error {
+		k := &kindling{Board: board, Connect: func(ctx context.Context, base string, lanes int) error {
 			mu.Lock()
+			if lanes > 0 {
+				base += "+lanes"
+			}
 			bases = append(bases, base)
 			mu.Unlock()
 			<-ctx.Done() // it ends by itself
@@ -38,11 +41,11 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 			k.light(rule)
 		}
 		synctest.Wait()
-		same(t, "connections", strings.Join(slices.Sorted(slices.Values(bases)), " "), "https://a https://b https://near")
+		same(t, "connections", strings.Join(slices.Sorted(slices.Values(bases)), " "), "https://a https://b https://near https://store+lanes https://tokens")
 		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
 		k.light(rule)
 		synctest.Wait()
-		same(t, "connections a minute later", len(bases), 6)
+		same(t, "connections a minute later", len(bases), 10)
 		(*kindling)(nil).light(rule)
 		time.Sleep(kindleWait) //nolint:forbidigo // the bubble's clock
 	})

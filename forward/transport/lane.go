@@ -29,6 +29,17 @@ type laneKey struct{}
 // keep it. A request that is marked [Patient] has no lane.
 func Lane(ctx context.Context, n int) context.Context { return context.WithValue(ctx, laneKey{}, n) }
 
+type outsetKey struct{}
+
+// Outset marks a request in a lane that is most likely redirected to where the body is: the way there is asked over the
+// common connection, which is warm, and only those hops that follow travel in the lane.
+func Outset(ctx context.Context) context.Context { return context.WithValue(ctx, outsetKey{}, true) }
+
+func isOutset(ctx context.Context) bool {
+	marked, _ := ctx.Value(outsetKey{}).(bool)
+	return marked
+}
+
 type briefKey struct{}
 
 // Brief marks a request in a lane whose answer is most likely small, although its kind may be large: it may serve to try

@@ -36,6 +36,10 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	first := req.URL
 	seen := []string{first.String()}
+	home := req.Context()
+	if isOutset(home) {
+		req = req.WithContext(Lane(home, 0))
+	}
 	for {
 		resp, err := f.Next.RoundTrip(req)
 		if err != nil {
@@ -60,7 +64,8 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 		if seen = append(seen, target.String()); len(seen) > maxHops+1 {
 			return nil, fmt.Errorf("%s redirects more than %d times", first.Host+first.Path, maxHops)
 		}
-		req = hop(req, first, target)
+		req = hop(req.WithContext(home), first, target)
+		home = req.Context()
 	}
 }
 

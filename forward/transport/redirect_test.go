@@ -1,20 +1,56 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// roundTrip is a function as an http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 func to(url string) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, url, http.StatusFound) }
+}
+
+// TestTheWayToTheBodyIsAskedOverTheCommonConnection: a lane of its own to a host that only redirects would cost the
+// handshake of each.
+func TestTheWayToTheBodyIsAskedOverTheCommonConnection(t *testing.T) {
+	var lanes []int
+	next := roundTrip(func(req *http.Request) (*http.Response, error) {
+		lanes = append(lanes, laneOf(req.Context()))
+		rec := httptest.NewRecorder()
+		if req.URL.Host == "reg.example" {
+			to("https://cdn.example/")(rec, req)
+		}
+		return rec.Result(), nil
+	})
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		want []int
+	}{
+		{"a lane", Lane(t.Context(), 3), []int{3, 3}},
+		{"a lane that is not needed for the way there", Outset(Lane(t.Context(), 3)), []int{0, 3}},
+		{"no lane", Outset(t.Context()), []int{0, 0}},
+	} {
+		lanes = nil
+		req, _ := http.NewRequestWithContext(c.ctx, http.MethodGet, "https://reg.example/", nil)
+		if _, err := (&Follow{Next: next}).RoundTrip(req); err != nil || !slices.Equal(lanes, c.want) {
+			t.Errorf("%s\ngot  %v, error %v\nwant %v", c.name, lanes, err, c.want)
+		}
+	}
 }
 
 func TestRedirects(t *testing.T) {

@@ -22,7 +22,7 @@ var errWarm = errors.New("only the connection was wanted")
 // Warm connects to the host of base ahead of the requests: the one connection of requests in no lane, and those of lanes 1
 // to n. Where a connection is, idle or busy, nothing is done. It returns when all stand, or ctx ends; the error joins those
 // of all. Connections that nobody uses are closed after 90 s. Behind an upstream proxy that is given plain requests nothing
-// is done for http.
+// is done for http. Requests that are marked [Public] have connections of their own: mark ctx for those.
 func (p *Pool) Warm(ctx context.Context, base string, n int) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -49,17 +49,21 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 			return err
 		}
 	}
-	if c := p.contestOf(false); c != nil {
+	to, public := p.chosen, isPublic(ctx)
+	if public {
+		to = p.strangers
+	}
+	if c := p.contestOf(public); c != nil {
 		c.warm(originOf(u), lane)
 	}
-	if p.chosen.census(lane).has(net.JoinHostPort(u.Hostname(), port(u))) {
+	if to.census(lane).has(net.JoinHostPort(u.Hostname(), port(u))) {
 		return nil
 	}
 	short, cancel := context.WithCancelCause(Lane(ctx, lane))
 	defer cancel(errWarm)
 	d := &warmDial{begun: func() { cancel(errWarm) }, secure: u.Scheme == "https", done: make(chan error, 1)}
 	req = named(req.WithContext(d.mark(short)), p.agent)
-	resp, err := p.chosen.take(lane).RoundTrip(req)
+	resp, err := to.take(lane).RoundTrip(req)
 	if err == nil {
 		return resp.Body.Close()
 	}
