@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"hither/forward/measure"
@@ -19,7 +21,10 @@ type asking struct {
 	watch *watch
 	since time.Time // when it was sent, by the clock that timers go by
 
-	release func() // its place among the transfers
+	release func()       // its place among the transfers
+	lane    int          // of transport; 0: the common connection
+	asked   atomic.Int64 // when the request was last written, as a redirect is followed, in nanoseconds since since
+	first   atomic.Int64 // when the first byte of the answer came, likewise; 0: that is not known
 
 	ended chan struct{}  // closed when the following are set
 	resp  *http.Response // its body is still to be read; nil: err says why
@@ -89,14 +94,34 @@ func (w *fill) way(a *asking) context.Context {
 	default:
 		return transport.Along(a.watch.ctx, &w.trail)
 	}
+	a.lane = lane
 	slot := a.release
 	a.release = func() { leave(); slot() }
-	ctx := transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane)
+	ctx := a.traced(transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane))
+	if w.leads(a.src) {
+		ctx = transport.Outset(ctx)
+	}
 	if n := w.expected(); n > 0 && n < brief {
 		ctx = transport.Brief(ctx)
 	}
 	return ctx
 }
+
+// leads says that a source sends us elsewhere for the body.
+func (w *fill) leads(src rules.Source) bool {
+	return src.Origin && w.req.Path.Bulk && len(w.req.Host.Stores) > 0
+}
+
+// traced notes how long the source takes to answer over a connection that is open.
+func (a *asking) traced(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest:         func(httptrace.WroteRequestInfo) { a.asked.Store(int64(time.Since(a.since))) },
+		GotFirstResponseByte: func() { a.first.Store(int64(time.Since(a.since))) },
+	})
+}
+
+// trip is how long the source took to answer over an open connection; 0: not known.
+func (a *asking) trip() time.Duration { return time.Duration(max(a.first.Load()-a.asked.Load(), 0)) }
 
 // hear waits for the next head among those that were asked. When they are late, it asks another source beside them.
 func (w *fill) hear(ctx context.Context) *asking {

@@ -172,9 +172,10 @@ type Fetcher struct {
 	sizes   memory[sizes]    // of what a rule's path brought
 	slots   slots
 	spread  spread
-	splits  atomic.Int64 // bodies that come in parts now
-	waiting split.Memory // parts of large bodies that came before their turn
-	over    atomic.Int64 // bytes that fills hold in memory for want of a disk
+	proofs  memory[http.Header] // what an origin said of URLs that it has just proven public
+	splits  atomic.Int64        // bodies that come in parts now
+	waiting split.Memory        // parts of large bodies that came before their turn
+	over    atomic.Int64        // bytes that fills hold in memory for want of a disk
 }
 
 // Fetch answers a request, or returns ErrPass, a *Failure, or ctx's error.

@@ -114,6 +114,7 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 			return req, ErrPass
 		}
 		f.public.put(req.subject(), struct{}{}, f.now(), publicLife, maxFacts)
+		f.proofs.put(src.URL, resp.Header, f.now(), proofLife, maxProofs)
 		return req, nil
 	}
 	req.KeptOnly = true

@@ -68,7 +68,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
 			src := member(team, s.Base)
-			body, err := w.open(ctx, src, lane, from, to)
+			body, err := w.open(ctx, src, w.laneOf(a, src, lane), from, to)
 			if errors.Is(err, errLength) && src.Origin && !a.Origin {
 				deny(fmt.Errorf("announced a wrong length: the origin %w", err))
 			}
@@ -83,6 +83,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	for _, src := range team {
 		job.Sources = append(job.Sources, split.Source{Base: src.Base, Rate: w.f.Board.Rate(src.Base)})
 	}
+	job.Sources[0].Trip = a.trip()
 	if a.Bytes > 0 { // it turned out to be slow
 		job.Sources[0].Rate = float64(a.Bytes) / max(began.Sub(a.began)-a.Wait, time.Millisecond).Seconds()
 	}
@@ -100,6 +101,18 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 		a.Outcome = measure.Short
 	}
 	return err
+}
+
+// laneOf is the connection to a source for lane n of a job, which counts from 0. The one that brought the beginning is lane
+// 0 of its source. What is bulk keeps off the common connection.
+func (w *fill) laneOf(a *asking, src rules.Source, n int) int {
+	switch {
+	case !w.req.Path.Bulk:
+		return n
+	case src.Base == a.Base && a.lane > 0:
+		return (a.lane-1+n)%mostLanes + 1
+	}
+	return n + 1
 }
 
 // team is who sends parts: who began, and if that one would not soon be done alone, the next of those that are neither
@@ -165,7 +178,11 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 
 // open asks for one part. Everything about the answer is checked but the bytes.
 func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64) (io.ReadCloser, error) {
-	req, err := newRequest(transport.Lane(transport.Along(ctx, &w.trail), lane), http.MethodGet, w.req.Match, src)
+	ctx = transport.Lane(transport.Along(ctx, &w.trail), lane)
+	if w.leads(src) {
+		ctx = transport.Outset(ctx)
+	}
+	req, err := newRequest(ctx, http.MethodGet, w.req.Match, src)
 	if err != nil {
 		return nil, err
 	}

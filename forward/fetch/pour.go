@@ -38,7 +38,7 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	mark, stall := int64(pace), w.stall(size)
-	since := time.Now()
+	speed := speed{from: time.Now()}
 	a.watch.reset(stall, "no byte came")
 	for {
 		n, err := body.Read(*buf)
@@ -65,7 +65,7 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 			return plain(io.ErrUnexpectedEOF)
 		case err != nil:
 			return plain(err)
-		case w.slow(a, size, since):
+		case w.slow(a, size, speed.after(a.Bytes, time.Now())):
 			return w.parts(ctx, a)
 		}
 	}
@@ -89,23 +89,21 @@ func (w *fill) write(base string, p []byte) error {
 }
 
 const (
-	// slowLook is how long a body is looked at before it is called slow.
-	slowLook = time.Second
-	// slowRest is how long the rest of a slow one takes at least. To hang up on it costs what comes in a round trip or two,
+	// slowRest is how long the rest of a slow body takes at least. To hang up on it costs what comes in a round trip or two,
 	// which should be little of the whole.
 	slowRest = 3 * time.Second
 	// slowLeft is the least rest of a slow body that is worth more than one connection, in bytes.
 	slowLeft = 128 << 10
 )
 
-// slow says that the rest of a body, of size bytes in all, takes so long that others should help. Only where a digest pins
-// the bytes do theirs fit.
-func (w *fill) slow(a *asking, size int64, since time.Time) bool {
-	elapsed, rest := time.Since(since), size-a.Bytes
-	if elapsed < slowLook || rest < slowLeft || !w.splittable() && !w.piecemeal(a.src) {
+// slow says that the rest of a body, of size bytes in all, takes so long at a rate, in bytes a second, that others should
+// help; 0: the rate is not known. Only where a digest pins the bytes do theirs fit.
+func (w *fill) slow(a *asking, size int64, rate float64) bool {
+	rest := size - a.Bytes
+	if rate == 0 || rest < slowLeft || !w.splittable() && !w.piecemeal(a.src) {
 		return false
 	}
-	return float64(rest)/float64(a.Bytes)*elapsed.Seconds() > slowRest.Seconds()
+	return float64(rest)/rate > slowRest.Seconds()
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}

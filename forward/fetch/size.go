@@ -38,8 +38,8 @@ func (w *fill) isLikelyLarge() bool {
 	if known := w.foretold(); known > 0 {
 		return known >= splitFrom
 	}
-	s, _ := w.f.sizes.get(w.kind(), w.f.now())
-	return s.mean >= likelyFrom
+	s, known := w.f.sizes.get(w.kind(), w.f.now())
+	return s.mean >= likelyFrom || !known && w.req.Path.Bulk
 }
 
 // kind is what has a usual size: module zips, or the layers of images.
