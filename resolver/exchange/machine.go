@@ -1,14 +1,11 @@
 package exchange
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +33,7 @@ type Machine struct {
 	mu      sync.Mutex
 	servers []netip.AddrPort
 	read    time.Time
+	crew    crew
 }
 
 // System returns the servers of this machine without those that self says are we (nil: none are). The error tells that
@@ -52,12 +50,29 @@ func (m *Machine) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make(Fallback, len(servers))
-	for i, s := range servers {
-		all[i] = Plain{Server: s}
-	}
-	return all.Exchange(ctx, q)
+	return m.crew.follow(servers, nil).Exchange(ctx, q)
 }
+
+// Forget drops all connections and all that was measured, and looks at the settings before the next question.
+func (m *Machine) Forget() {
+	m.crew.forget()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.read = time.Time{}
+}
+
+// Close ends what was started.
+func (m *Machine) Close() error { return m.crew.close() }
+
+// Probe looks which servers send our questions back to us; see [Group.Probe].
+func (m *Machine) Probe(ctx context.Context) {
+	if servers, err := m.Servers(); err == nil {
+		m.crew.follow(servers, nil).Probe(ctx)
+	}
+}
+
+// Seen is told of probes; see [Group.Seen].
+func (m *Machine) Seen(name string) bool { return m.crew.seen(name) }
 
 // Servers lists whom Exchange asks, in order. If the settings cannot be read any more, the last ones stay.
 func (m *Machine) Servers() ([]netip.AddrPort, error) {
@@ -97,25 +112,4 @@ func (m *Machine) look() ([]netip.AddrPort, error) {
 		return nil, errors.New("this machine's only name server is Hither itself; name another in the setting dns")
 	}
 	return nil, errors.New("this machine has no name servers; connect it to a network or name some in the setting dns")
-}
-
-// parseServers reads the nameserver lines of resolv.conf(5). What it does not understand it passes over, as the C
-// library does.
-func parseServers(r io.Reader) ([]netip.AddrPort, error) {
-	var found []netip.AddrPort
-	lines := bufio.NewScanner(io.LimitReader(r, maxSettings))
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
-		}
-		addr, err := netip.ParseAddr(fields[1])
-		if err != nil {
-			continue
-		}
-		if s := netip.AddrPortFrom(addr.Unmap(), 53); !slices.Contains(found, s) {
-			found = append(found, s)
-		}
-	}
-	return found, lines.Err()
 }

@@ -21,7 +21,8 @@ func settings(path string) ([]netip.AddrPort, error) {
 			return nil, err
 		}
 		defer file.Close()
-		return parseServers(file)
+		l, err := parseResolvConf(file)
+		return l.Servers, err
 	}
 	first, err := adapters()
 	if err != nil {

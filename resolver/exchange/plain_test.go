@@ -152,7 +152,7 @@ func TestPlainRefusesWhatIsNoQuestion(t *testing.T) {
 
 // FuzzAnswered: a packet is believed only if it repeats the id and the question, and reading it never panics.
 func FuzzAnswered(f *testing.F) {
-	l, err := write(ask(), true)
+	l, err := write(ask(), open)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -178,4 +178,91 @@ func FuzzAnswered(f *testing.F) {
 			t.Errorf("read %+v", got)
 		}
 	})
+}
+
+func TestForgersDriveTheQuestionToTCP(t *testing.T) {
+	forge := func(q *dns.Msg) (out [][]byte) {
+		for i := range uint16(maxWrong) {
+			forged := answered(t, q, "reg.example. 60 IN A 203.0.113.66")
+			forged.Id += i + 1
+			out = append(out, wire(t, forged))
+		}
+		return append(out, wire(t, answered(t, q, "reg.example. 60 IN A 203.0.113.66")))
+	}
+	server := &liar{udp: forge, tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }}
+	got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
+	if err != nil || got.Answer[0].(*dns.A).A.String() != "192.0.2.1" {
+		t.Errorf("got  %v, %v\nwant what TCP says", got, err)
+	}
+	deaf := &liar{udp: forge}
+	if _, err = (Plain{Server: deaf.start(t)}).Exchange(t.Context(), ask()); !errors.Is(err, errForged) {
+		t.Errorf("got  %v\nwant word of forgery", err)
+	}
+}
+
+func TestServerThatIsSilentOverUDPIsAskedOverTCP(t *testing.T) {
+	t.Parallel()
+	server := &liar{udp: func(*dns.Msg) [][]byte { return nil }, tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }}
+	got, err := NewPlain(server.start(t)).Exchange(t.Context(), ask())
+	if err != nil || len(got.Answer) != 1 {
+		t.Errorf("got  %v, %v\nwant the answer", got, err)
+	}
+}
+
+func TestServerFromBeforeEDNSIsRemembered(t *testing.T) {
+	for name, test := range map[string]struct {
+		refuse func(q *dns.Msg) *dns.Msg
+		with   int // questions with EDNS, of 3
+		asked  int
+	}{
+		"does not know it":       {func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeNotImplemented) }, 1, 4},
+		"knows it but not this":  {func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeFormatError).SetEdns0(512, false) }, 3, 3},
+		"understands it rightly": {func(q *dns.Msg) *dns.Msg { return answered(t, q, right) }, 3, 3},
+	} {
+		server := &liar{udp: func(q *dns.Msg) [][]byte {
+			if q.IsEdns0() != nil {
+				return [][]byte{wire(t, test.refuse(q))}
+			}
+			return [][]byte{wire(t, answered(t, q, right))}
+		}}
+		plain := NewPlain(server.start(t))
+		for range 3 {
+			if _, err := plain.Exchange(t.Context(), ask()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		with := 0
+		for _, s := range server.questions() {
+			if s.msg.IsEdns0() != nil {
+				with++
+			}
+		}
+		if asked := len(server.questions()); with != test.with || asked != test.asked {
+			t.Errorf("%s\ngot  %d of %d with EDNS\nwant %d of %d", name, with, asked, test.with, test.asked)
+		}
+		plain.Forget()
+		plain.Exchange(t.Context(), ask())
+		if last := server.questions()[test.asked]; last.msg.IsEdns0() == nil {
+			t.Errorf("%s: not tried again on another network", name)
+		}
+	}
+}
+
+func TestClientsRetryIsSentFromAnotherPort(t *testing.T) {
+	again := make(chan struct{}, 1)
+	asked := 0
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		if asked++; asked == 1 {
+			again <- struct{}{}
+			return nil
+		}
+		return [][]byte{wire(t, answered(t, q, right))}
+	}}
+	plain := Plain{Server: server.start(t), Timeout: 500 * time.Millisecond} // less than a resend of our own
+	if _, err := plain.Exchange(WithResend(t.Context(), again), ask()); err != nil {
+		t.Fatal(err)
+	}
+	if s := server.questions(); s[0].from == s[1].from || s[0].msg.Id == s[1].msg.Id {
+		t.Errorf("got  %v and %v with ids %d and %d\nwant two ports and ids", s[0].from, s[1].from, s[0].msg.Id, s[1].msg.Id)
+	}
 }

@@ -26,7 +26,7 @@ type seen struct {
 	msg  *dns.Msg
 }
 
-func (l *liar) start(t *testing.T) netip.AddrPort {
+func (l *liar) start(t testing.TB) netip.AddrPort {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
 	if err != nil {

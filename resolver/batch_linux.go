@@ -1,0 +1,130 @@
+package resolver
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// batchSize is how many packets one system call brings or takes. Under load that halves what a question costs; a single
+// question is not kept waiting for others.
+const batchSize = 32
+
+// batch reads and answers packets of one UDP socket, many at a time (recvmmsg(2), sendmmsg(2)). x/net has this too, but
+// allocates the address of each. It is for one goroutine.
+type batch struct {
+	raw      syscall.RawConn
+	in, out  [batchSize]mmsghdr
+	names    [batchSize]unix.RawSockaddrInet6 // of the clients; those of IPv4 are shorter and begin alike
+	vectors  [2 * batchSize]unix.Iovec
+	packets  [batchSize][packetSize]byte
+	replies  [batchSize][ednsSize]byte
+	received int // of this batch
+	queued   int // answers to it
+	sent     int // of those
+	err      error
+	read     func(fd uintptr) bool // made once, so that no call allocates them
+	write    func(fd uintptr) bool
+}
+
+// mmsghdr is one message of a batch, as the kernel has it.
+type mmsghdr struct {
+	header unix.Msghdr
+	length uint32
+}
+
+func newBatch(conn *net.UDPConn) (*batch, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{raw: raw}
+	for i := range batchSize {
+		b.vectors[i].Base = &b.packets[i][0]
+		b.vectors[i].SetLen(packetSize)
+		b.in[i].header = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&b.names[i])), Iov: &b.vectors[i]}
+		b.in[i].header.SetIovlen(1)
+		b.out[i].header = unix.Msghdr{Iov: &b.vectors[batchSize+i]}
+		b.out[i].header.SetIovlen(1)
+	}
+	b.read, b.write = b.recvmmsg, b.sendmmsg
+	return b, nil
+}
+
+// receive waits for packets and returns how many came.
+func (b *batch) receive() (int, error) {
+	b.received, b.queued, b.sent, b.err = 0, 0, 0, nil
+	for i := range b.in {
+		b.in[i].header.Namelen = unix.SizeofSockaddrInet6
+	}
+	return b.received, errors.Join(b.raw.Read(b.read), b.err)
+}
+
+// recvmmsg returns false to be called again when there is something. It never waits itself.
+func (b *batch) recvmmsg(fd uintptr) bool {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+		b.received = int(n)
+	case unix.EAGAIN:
+		return false
+	case unix.EINTR:
+	default:
+		b.err = os.NewSyscallError("recvmmsg", errno)
+	}
+	return true
+}
+
+// packet is the i-th that came, and from whom.
+func (b *batch) packet(i int) ([]byte, netip.AddrPort) {
+	data := b.packets[i][:min(b.in[i].length, packetSize)]
+	name := &b.names[i]
+	port := *(*[2]byte)(unsafe.Pointer(&name.Port))
+	at := uint16(port[0])<<8 | uint16(port[1])
+	if name.Family == unix.AF_INET {
+		short := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+		return data, netip.AddrPortFrom(netip.AddrFrom4(short.Addr), at)
+	}
+	return data, netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), at)
+}
+
+// room is where the next answer may be written, to be given to reply.
+func (b *batch) room() []byte { return b.replies[b.queued][:0] }
+
+// reply answers the i-th packet, at the next send. wire is kept until then.
+func (b *batch) reply(i int, wire []byte) {
+	m := &b.out[b.queued].header
+	m.Name, m.Namelen = b.in[i].header.Name, b.in[i].header.Namelen
+	m.Iov.Base = &wire[0]
+	m.Iov.SetLen(len(wire))
+	b.queued++
+}
+
+// send sends the answers. Those that cannot be sent are lost, as any packet may be.
+func (b *batch) send() {
+	if b.queued > 0 {
+		_ = b.raw.Write(b.write)
+	}
+}
+
+// sendmmsg returns false to be called again when there is room.
+func (b *batch) sendmmsg(fd uintptr) bool {
+	for b.sent < b.queued {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.queued-b.sent), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			b.sent += int(n)
+		case unix.EAGAIN:
+			return false
+		case unix.EINTR:
+		default:
+			b.sent++ // this one's client is to blame, not the next one's
+		}
+	}
+	return true
+}

@@ -1,0 +1,48 @@
+package exchange
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+)
+
+// maxSent is how often one question may be sent to one server over one transport (RFC 9520, 3.1), by whomever: the
+// server's own repetitions, a Group's, and those that a client causes.
+const maxSent = 3
+
+type allowanceKey struct{}
+
+// allowance counts what one question has cost each server. It may be used from many goroutines.
+type allowance struct {
+	mu   sync.Mutex
+	sent map[hop]int
+}
+
+type hop struct {
+	server  netip.AddrPort
+	network string
+}
+
+// withAllowance returns a context in which one question is counted; ctx itself if it already is one.
+func withAllowance(ctx context.Context) context.Context {
+	if ctx.Value(allowanceKey{}) != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, allowanceKey{}, &allowance{sent: map[hop]int{}})
+}
+
+// maySend counts one more sending, or says that there were enough.
+func maySend(ctx context.Context, network string, server netip.AddrPort) bool {
+	a, _ := ctx.Value(allowanceKey{}).(*allowance)
+	if a == nil {
+		return true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := hop{server, network}
+	if a.sent[at] >= maxSent {
+		return false
+	}
+	a.sent[at]++
+	return true
+}

@@ -1,0 +1,216 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// maxAsked bounds how often one question of a Group goes out.
+const maxAsked = 8
+
+// contest is one question to the upstreams of a Group. Only running and results are shared.
+type contest struct {
+	group   *Group
+	q       *dns.Msg
+	order   []int // best first
+	asked   []entrant
+	turns   int
+	waiting int
+	running sync.WaitGroup
+	results chan finish // has room for all
+	fell    bool        // the fallback has been asked
+	second  *dns.Msg    // a reply that is better than none
+	errs    []error
+}
+
+// entrant is one question to one upstream.
+type entrant struct {
+	which  int // fallback: -1
+	begin  time.Time
+	again  chan struct{} // its resends; nil: it is asked anew instead
+	rcode  int           // if over without an error
+	over   bool
+	failed bool
+}
+
+type finish struct {
+	entrant int
+	outcome
+}
+
+const fallback = -1
+
+func (g *Group) race(ctx context.Context, q *dns.Msg, order []int) (*dns.Msg, error) {
+	again := resends(ctx)
+	ctx, cancel := context.WithCancel(WithResend(ctx, nil))
+	c := contest{group: g, q: q, order: order, results: make(chan finish, maxAsked+1)}
+	defer c.running.Wait()
+	defer cancel()
+	next := time.NewTimer(c.ask(ctx, false))
+	defer next.Stop()
+	desperate := time.NewTimer(fallbackAfter)
+	defer desperate.Stop()
+	for {
+		select {
+		case <-next.C:
+			next.Reset(c.ask(ctx, false))
+		case _, ok := <-again:
+			if !ok {
+				again = nil
+			} else {
+				next.Reset(c.ask(ctx, true))
+			}
+		case <-desperate.C:
+			c.fall(ctx)
+		case f := <-c.results:
+			if reply := c.take(f); reply != nil {
+				return reply, nil
+			}
+			if c.over(ctx) {
+				return c.best(ctx)
+			}
+			if c.lost(f.entrant) {
+				next.Reset(c.ask(ctx, false))
+			}
+		case <-ctx.Done():
+			return c.best(ctx)
+		}
+	}
+}
+
+// ask puts the question to the next upstream, or again to the best one when all have it, and returns how long to wait
+// before the next. One that is made of others asks them again by itself, and at once if a client has repeated itself.
+func (c *contest) ask(ctx context.Context, repeated bool) time.Duration {
+	if len(c.asked) >= maxAsked {
+		return patience
+	}
+	round, which := c.turns/len(c.order), c.order[c.turns%len(c.order)]
+	c.turns++
+	wait := c.group.waitFor(which) << min(round, maxAsked) // each round has twice the patience of the last
+	if i := slices.IndexFunc(c.asked, func(e entrant) bool { return e.which == which && e.again != nil && !e.over }); i >= 0 {
+		if repeated {
+			select {
+			case c.asked[i].again <- struct{}{}:
+			default:
+			}
+		}
+		return wait
+	}
+	c.start(ctx, which, c.group.Upstreams[which])
+	return wait
+}
+
+func (c *contest) start(ctx context.Context, which int, upstream Exchanger) {
+	number, e := len(c.asked), entrant{which: which, begin: time.Now()}
+	if _, ok := upstream.(looper); ok {
+		e.again = make(chan struct{}, 1)
+		ctx = WithResend(ctx, e.again)
+	}
+	c.asked = append(c.asked, e)
+	c.waiting++
+	c.running.Go(func() {
+		reply, err := upstream.Exchange(ctx, c.q)
+		c.results <- finish{number, outcome{reply, err}}
+	})
+}
+
+// fall asks the fallback if nobody has replied.
+func (c *contest) fall(ctx context.Context) {
+	if !c.fell && c.second == nil && c.group.mayFall(c.q) {
+		c.fell = true
+		c.start(ctx, fallback, c.group.Fallback)
+	}
+}
+
+// take notes how an entrant ended, and returns its reply if that settles the question.
+func (c *contest) take(f finish) *dns.Msg {
+	e := &c.asked[f.entrant]
+	e.over = true
+	c.waiting--
+	if f.err != nil {
+		e.failed = true
+		if text := f.err.Error(); !slices.ContainsFunc(c.errs, func(err error) bool { return err.Error() == text }) {
+			c.errs = append(c.errs, f.err)
+		}
+		if e.which != fallback {
+			c.group.note(e.which, (*figures).failed)
+		}
+		return nil
+	}
+	e.rcode = f.reply.Rcode
+	if e.which != fallback {
+		c.group.heard()
+	}
+	if !settled(f.reply) {
+		if c.second == nil {
+			c.second = f.reply
+		}
+		return nil
+	}
+	c.won(f.entrant)
+	return f.reply
+}
+
+// won measures the winner and those it beat.
+func (c *contest) won(winner int) {
+	now, took := time.Now(), time.Duration(0)
+	which := c.asked[winner].which
+	if took = now.Sub(c.asked[winner].begin); which == fallback && c.second == nil {
+		c.group.silent()
+	} else if which != fallback {
+		c.group.note(which, func(f *figures) { f.answered(took) })
+	}
+	for _, e := range c.asked {
+		if e.which == which || e.which == fallback || e.failed {
+			continue
+		}
+		waited := now.Sub(e.begin)
+		c.group.note(e.which, func(f *figures) {
+			if e.over { // SERVFAIL and the like, where another one knew better
+				f.failed()
+			} else if waited > f.wait() {
+				f.overtaken(waited)
+			}
+		})
+	}
+}
+
+// lost says whether the entrant that just ended leaves a place for the next one at once: it failed, and not everybody has
+// been asked yet.
+func (c *contest) lost(number int) bool {
+	e := c.asked[number]
+	return e.which != fallback && len(c.asked) < len(c.order) && e.over
+}
+
+// over says whether nobody is left to wait for. Before that is so, the fallback is asked.
+func (c *contest) over(ctx context.Context) bool {
+	if c.waiting > 0 || len(c.asked) < len(c.order) {
+		return false
+	}
+	if ctx.Err() == nil {
+		c.fall(ctx)
+	}
+	return c.waiting == 0
+}
+
+func (c *contest) best(ctx context.Context) (*dns.Msg, error) {
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	for _, e := range c.asked {
+		if late && !e.over && e.which != fallback {
+			c.group.note(e.which, (*figures).failed)
+		}
+	}
+	if c.second != nil {
+		return c.second, nil
+	}
+	if err := ctx.Err(); err != nil {
+		c.errs = append(c.errs, err)
+	}
+	return nil, fmt.Errorf("no name server answers: %w", errors.Join(c.errs...))
+}

@@ -1,0 +1,145 @@
+package exchange
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// udpSize is the largest reply that crosses the usual paths in one piece (DNS flag day 2020).
+	udpSize = 1232
+	// inboxSize holds what a server sends although we asked for less. A longer packet does not parse and is passed over.
+	inboxSize = 4096
+	// headerLen is in bytes (RFC 1035, 4.1.1).
+	headerLen = 12
+	// block is what encrypted questions are padded to a multiple of, in bytes (RFC 8467, 4.1). Without it their length
+	// gives the name away.
+	block = 128
+	// optionHead is the length of an EDNS option without its content (RFC 6891, 6.1.2).
+	optionHead = 4
+)
+
+// errNotOurs is for a reply that is not to the question of its stream or request.
+var errNotOurs = errors.New("the reply is not to our question")
+
+// envelope is how a question goes out.
+type envelope int
+
+const (
+	open   envelope = iota // in the clear, with EDNS
+	bare                   // in the clear, to a server from before EDNS
+	sealed                 // inside an encrypted connection: with EDNS and padding
+)
+
+// letter is a question as it is sent.
+type letter struct {
+	wire     []byte
+	question []byte // name, type and class; part of wire
+}
+
+// write packs q under a new random id. Only its header, its question and what its EDNS says of DO go out: cookies, client
+// subnets and the like are between the client and us.
+func write(q *dns.Msg, as envelope) (letter, error) {
+	if len(q.Question) != 1 {
+		return letter{}, fmt.Errorf("a DNS message with %d questions cannot be passed on", len(q.Question))
+	}
+	out := &dns.Msg{MsgHdr: q.MsgHdr, Question: q.Question}
+	out.Id = dns.Id()
+	opt := q.IsEdns0()
+	if as != bare {
+		out.SetEdns0(udpSize, opt != nil && opt.Do())
+		if opt != nil {
+			out.IsEdns0().SetCo(opt.Co())
+		}
+	}
+	if as == sealed {
+		pad(out)
+	}
+	wire, err := out.Pack()
+	if err != nil {
+		return letter{}, fmt.Errorf("this DNS question cannot be written: %w", err)
+	}
+	end := questionEnd(wire)
+	return letter{wire: wire, question: wire[headerLen:end:end]}, nil
+}
+
+// pad fills m up to the next whole block (RFC 7830).
+func pad(m *dns.Msg) {
+	fill := (block - (m.Len()+optionHead)%block) % block
+	opt := m.IsEdns0()
+	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, fill)})
+}
+
+// questionEnd finds the byte behind the first question. Its name is never compressed: nothing stands before it.
+func questionEnd(wire []byte) int {
+	at := headerLen
+	for wire[at] != 0 {
+		at += 1 + int(wire[at])
+	}
+	return at + 1 + 2 + 2
+}
+
+// under is the same letter with another id.
+func (l letter) under(id uint16) letter {
+	wire := slices.Clone(l.wire)
+	binary.BigEndian.PutUint16(wire, id)
+	return letter{wire: wire, question: wire[headerLen : headerLen+len(l.question)]}
+}
+
+// framed is the letter behind its length (RFC 1035, 4.2.2).
+func (l letter) framed() []byte {
+	frame := make([]byte, 0, 2+len(l.wire))
+	return append(binary.BigEndian.AppendUint16(frame, uint16(len(l.wire))), l.wire...)
+}
+
+// readFrame reads one message behind its length.
+func readFrame(r io.Reader) ([]byte, error) {
+	var size [2]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		return nil, err
+	}
+	packet := make([]byte, binary.BigEndian.Uint16(size[:]))
+	_, err := io.ReadFull(r, packet)
+	return packet, err
+}
+
+// answered reads packet if it is a reply to l: it must repeat the id and the question byte for byte.
+func (l letter) answered(packet []byte) (*dns.Msg, bool) {
+	end := headerLen + len(l.question)
+	const isReply, opcode = 0x80, 0x78 // in the third byte
+	switch {
+	case len(packet) < end,
+		packet[0] != l.wire[0] || packet[1] != l.wire[1],
+		packet[2]&isReply == 0 || packet[2]&opcode != l.wire[2]&opcode,
+		binary.BigEndian.Uint16(packet[4:]) != 1,
+		!slices.Equal(packet[headerLen:end], l.question):
+		return nil, false
+	}
+	reply := new(dns.Msg)
+	if err := reply.Unpack(packet); err != nil || len(reply.Question) != 1 {
+		return nil, false
+	}
+	return reply, true
+}
+
+// readdress makes a server's reply to our letter the reply to q: under q's id, with EDNS only if q had it, without the
+// options of the hop behind us, and without records that nobody asked for.
+func readdress(reply, q *dns.Msg) *dns.Msg {
+	reply.Id = q.Id
+	prune(reply)
+	opt := reply.IsEdns0()
+	if opt == nil {
+		return reply
+	}
+	if q.IsEdns0() == nil {
+		reply.Extra = slices.DeleteFunc(reply.Extra, func(r dns.RR) bool { return r.Header().Rrtype == dns.TypeOPT })
+		return reply
+	}
+	opt.Option = slices.DeleteFunc(opt.Option, func(o dns.EDNS0) bool { return o.Option() != dns.EDNS0EDE })
+	return reply
+}

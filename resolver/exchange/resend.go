@@ -1,0 +1,19 @@
+package exchange
+
+import "context"
+
+type resendKey struct{}
+
+// WithResend returns a context in which each value received from again makes an [Exchanger] send its question once more,
+// to the next upstream if there are several. A client that asks again has probably lost a packet: joining it to the
+// waiting question without sending anything would swallow its retry. The sender should not block: give the channel room
+// for one and drop what does not fit. A nil or closed channel never resends.
+func WithResend(ctx context.Context, again <-chan struct{}) context.Context {
+	return context.WithValue(ctx, resendKey{}, again)
+}
+
+// resends is nil, on which nothing is ever received, if nobody may ask again.
+func resends(ctx context.Context) <-chan struct{} {
+	again, _ := ctx.Value(resendKey{}).(<-chan struct{})
+	return again
+}

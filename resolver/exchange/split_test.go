@@ -1,0 +1,161 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// named is a name server on loopback that answers every question with its name.
+func named(t *testing.T, name string) netip.AddrPort {
+	t.Helper()
+	l := &liar{udp: func(q *dns.Msg) [][]byte {
+		return [][]byte{wire(t, answered(t, q, q.Question[0].Name+" 1 IN TXT "+name))}
+	}}
+	return l.start(t)
+}
+
+// whoFor says who answers for name.
+func whoFor(t *testing.T, e Exchanger, name string) string {
+	t.Helper()
+	reply, err := e.Exchange(t.Context(), new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeTXT))
+	if err != nil {
+		return err.Error()
+	}
+	if len(reply.Answer) == 0 {
+		return rcode(reply.Rcode)
+	}
+	return reply.Answer[0].(*dns.TXT).Txt[0]
+}
+
+func TestSplit(t *testing.T) {
+	home, vpn, lab, world := named(t, "home"), named(t, "vpn"), named(t, "lab"), named(t, "world")
+	us := named(t, "us")
+	links := []Link{
+		{Name: "eth0", Servers: []netip.AddrPort{us, home}, Domains: []string{"lan"}, Default: true},
+		{Name: "tun1", Servers: []netip.AddrPort{lab}, Domains: []string{"lab.corp.example"}},
+		{Name: "tun0", Servers: []netip.AddrPort{vpn}, Domains: []string{"~corp.example", "10.in-addr.arpa"}},
+		{Name: "hither0", Servers: []netip.AddrPort{us}, Domains: []string{"registry.example"}},
+	}
+	var failure error
+	s := &Split{Else: NewPlain(world), Self: func(a netip.AddrPort) bool { return a == us },
+		Links: func(context.Context) ([]Link, error) { return links, failure }}
+	defer s.Close()
+	for name, want := range map[string]string{
+		"www.example":              "world",
+		"nas.LAN":                  "home",
+		"lan":                      "home",
+		"plan":                     "world",
+		"wiki.corp.example":        "vpn",
+		"corp.example":             "vpn",
+		"x.lab.corp.example":       "lab",
+		"notcorp.example":          "world",
+		"registry.example":         "world",
+		"1.1.168.192.in-addr.arpa": "home",
+		"1.0.0.10.in-addr.arpa":    "vpn",
+		"8.8.8.8.in-addr.arpa":     "world",
+	} {
+		if got := whoFor(t, s, name); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", name, got, want)
+		}
+		if got := s.Local(name); got != (want != "world") {
+			t.Errorf("%s: local %v", name, got)
+		}
+	}
+	failure, links = errors.New("the bus is away"), nil // the last settings stay
+	s.read = s.read.Add(-settingsAge)
+	if got := whoFor(t, s, "wiki.corp.example"); got != "vpn" {
+		t.Errorf("got  %s\nwant vpn", got)
+	}
+	s.running.Wait()
+	links = []Link{{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}, Default: true}} // the VPN went down
+	s.Forget()
+	if got := whoFor(t, s, "wiki.corp.example"); got != "world" {
+		t.Errorf("got  %s\nwant world", got)
+	}
+	reply, err := s.Exchange(t.Context(), new(dns.Msg).SetQuestion("1.1.168.192.in-addr.arpa.", dns.TypePTR))
+	if err != nil || reply.Rcode != dns.RcodeNameError || len(reply.Ns) != 1 || reply.Ns[0].Header().Name != "168.192.in-addr.arpa." {
+		t.Errorf("got  %v, %v\nwant NXDOMAIN of our own: no server here is near", reply, err)
+	}
+}
+
+func TestSplitWithoutUpstreamsAsksTheNetwork(t *testing.T) {
+	home := named(t, "home")
+	links := []Link{{Servers: []netip.AddrPort{home}, Default: true}}
+	s := &Split{Links: func(context.Context) ([]Link, error) { return links, nil }}
+	defer s.Close()
+	if got := whoFor(t, s, "www.example"); got != "home" {
+		t.Errorf("got  %s\nwant home", got)
+	}
+	alone := &Split{Links: func(context.Context) ([]Link, error) { return nil, errors.New("broken") }}
+	defer alone.Close()
+	if got := whoFor(t, alone, "www.example"); !strings.Contains(got, "broken") || !strings.Contains(got, "setting dns") {
+		t.Errorf("got  %s\nwant the reason and the next step", got)
+	}
+}
+
+func TestRosterFollowsItsList(t *testing.T) {
+	a, b, us := named(t, "a"), named(t, "b"), named(t, "us")
+	list := []netip.AddrPort{us, a}
+	r := &Roster{List: func() []netip.AddrPort { return list }, Self: func(at netip.AddrPort) bool { return at == us }}
+	defer r.Close()
+	for _, want := range []string{"a", "b"} {
+		if got := whoFor(t, r, "www.example"); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		list = []netip.AddrPort{b}
+	}
+	list = nil
+	if got := whoFor(t, r, "www.example"); !strings.Contains(got, "name one in the setting dns") {
+		t.Errorf("got  %s\nwant the next step", got)
+	}
+}
+
+func TestLoopsAreFoundThroughAllThatAreMadeOfOthers(t *testing.T) {
+	var mu sync.Mutex
+	var all []Exchanger
+	back := &liar{udp: func(q *dns.Msg) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, e := range all {
+			e.(looper).Seen(q.Question[0].Name)
+		}
+		return [][]byte{wire(t, answered(t, q, q.Question[0].Name+" 1 IN TXT back"))}
+	}}
+	loop := []netip.AddrPort{back.start(t)}
+	links := func(context.Context) ([]Link, error) { return []Link{{Servers: loop, Default: true}}, nil }
+	split, roster, inner := &Split{Links: links}, &Roster{List: func() []netip.AddrPort { return loop }}, &Group{Upstreams: []Exchanger{NewPlain(loop[0])}}
+	mu.Lock()
+	all = []Exchanger{split, roster, inner, &Split{Links: links, Else: inner}, &Group{Upstreams: []Exchanger{&member{name: "x", err: errDown}}, Fallback: NewPlain(loop[0])}}
+	mu.Unlock()
+	for i, e := range all {
+		e.(looper).Probe(t.Context())
+		if got := whoFor(t, e, "www.example"); strings.Contains(got, "back") && !strings.Contains(got, "back to us") {
+			t.Errorf("%d\ngot  %s\nwant an error", i, got)
+		}
+		shut(e)
+	}
+}
+
+func TestServersThatTheSystemAsksOverTLSAreAskedSo(t *testing.T) {
+	a := newAuthority(t, "dns.corp.example")
+	u := &upstream{kind: "tls", tls: serverTLS(a), answer: func(q *dns.Msg) *dns.Msg { return answered(t, q, q.Question[0].Name+" 1 IN TXT vault") }}
+	u.start(t)
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), u.port)
+	link := Link{Servers: []netip.AddrPort{at}, Default: true, TLS: map[netip.AddrPort]string{at: "dns.corp.example"}}
+	s := &Split{RootCAs: a.roots, Links: func(context.Context) ([]Link, error) { return []Link{link}, nil }}
+	defer s.Close()
+	if got := whoFor(t, s, "www.example"); got != "vault" {
+		t.Errorf("got  %s\nwant vault", got)
+	}
+	link.TLS = map[netip.AddrPort]string{at: "other.example"}
+	s.Forget()
+	if got := whoFor(t, s, "www.example"); !strings.Contains(got, "certificate") {
+		t.Errorf("got  %s\nwant word of the certificate", got)
+	}
+}

@@ -1,0 +1,85 @@
+package resolver
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// rebinds says whether a reply of the public DNS leads into this machine or its networks, by which a web page could have
+// the browser talk to what stands there. Names of developers' helpers do so on purpose: Allow is for them.
+func (s *Server) rebinds(name string, reply *dns.Msg) bool {
+	for _, spared := range s.Allow {
+		if dns.IsSubDomain(dns.CanonicalName(spared), canonical(name)) {
+			return false
+		}
+	}
+	for _, record := range reply.Answer {
+		for _, ip := range leadsTo(record) {
+			if addr, ok := netip.AddrFromSlice(ip); ok && inside(addr.Unmap()) {
+				s.warnOfRebinding(name, addr.Unmap())
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// warnEach is the least time between two warnings: a hostile page has any number of names.
+const warnEach = 10 * time.Second
+
+func (s *Server) warnOfRebinding(name string, addr netip.Addr) {
+	now, last := s.now().UnixNano(), s.warned.Load()
+	if now-last >= int64(warnEach) && s.warned.CompareAndSwap(last, now) {
+		s.Log.Warn("an answer of the public DNS leads to a private address and is withheld; spare the name with the setting dns-rebinding-allow if it is meant to",
+			"name", name, "address", addr)
+	}
+}
+
+// leadsTo are the addresses in a record.
+func leadsTo(record dns.RR) (ips []net.IP) {
+	switch r := record.(type) {
+	case *dns.A:
+		return []net.IP{r.A}
+	case *dns.AAAA:
+		return []net.IP{r.AAAA}
+	case *dns.HTTPS:
+		return hints(r.Value)
+	case *dns.SVCB:
+		return hints(r.Value)
+	}
+	return nil
+}
+
+func hints(values []dns.SVCBKeyValue) (ips []net.IP) {
+	for _, value := range values {
+		switch v := value.(type) {
+		case *dns.SVCBIPv4Hint:
+			ips = append(ips, v.Hint...)
+		case *dns.SVCBIPv6Hint:
+			ips = append(ips, v.Hint...)
+		}
+	}
+	return ips
+}
+
+// inside says whether addr is this machine or on its networks. 0.0.0.0 reaches this machine too; 100.64.0.0/10 is where
+// overlay networks live; 198.18.0.0/15, which proxies make up for every name, is spared.
+func inside(addr netip.Addr) bool {
+	overlay := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10)
+	this := netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8)
+	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() ||
+		overlay.Contains(addr) || this.Contains(addr)
+}
+
+// withhold is what is said instead: that the name has no address.
+func withhold(name string, q *question) *dns.Msg {
+	m := none(name, maxNegative)
+	m.Response = true
+	m.Question = []dns.Question{{Name: name, Qtype: q.qtype, Qclass: dns.ClassINET}}
+	m.SetEdns0(ednsSize, false)
+	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeFiltered, ExtraText: "a private address from the public DNS"}}
+	return m
+}

@@ -1,0 +1,139 @@
+package resolver
+
+import (
+	"context"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// sender takes one answer to a client. It may be called from any goroutine.
+type sender interface{ send(wire []byte) }
+
+// slowly answers in a goroutine of its own what is not in memory, if there is a place for it. packet is given away.
+func (s *Server) slowly(ctx context.Context, packet []byte, a asker, to sender) {
+	q := new(question)
+	q.parse(packet, a.size) // it was good, and is so still
+	if !a.host && !s.limit.allow(a.addr.Addr(), a.when) {
+		s.counts.busy.Add(1)
+		reply := appendFailure(nil, q, dns.RcodeRefused, dns.ExtendedErrorCodeProhibited, "too many questions")
+		to.send(s.traced(reply, q, &a, "busy"))
+		return
+	}
+	select {
+	case s.slow <- struct{}{}:
+	default:
+		s.counts.busy.Add(1)
+		to.send(s.overrun(q, &a))
+		return
+	}
+	s.work.Go(func() {
+		defer func() { <-s.slow }()
+		answered := false
+		_ = s.guard(func() error {
+			reply := s.answer(ctx, q, &a)
+			answered = true
+			to.send(reply)
+			return nil
+		})
+		if !answered {
+			to.send(appendFailure(nil, q, dns.RcodeServerFailure, dns.ExtendedErrorCodeOther, "a fault of Hither"))
+		}
+	})
+}
+
+// overrun answers when all places are taken.
+func (s *Server) overrun(q *question, a *asker) []byte {
+	if e := s.memory.get(q.key); e != nil && e.usable(a.when.UnixNano()) {
+		s.counts.stale.Add(1)
+		return s.traced(appendReply(nil, q, e, a.when.UnixNano(), true), q, a, "stale")
+	}
+	s.counts.failed.Add(1)
+	reply := appendFailure(nil, q, dns.RcodeServerFailure, dns.ExtendedErrorCodeNetworkError, "too many questions wait for the upstreams")
+	return s.traced(reply, q, a, "busy")
+}
+
+// answer is what rules, files, memory and upstreams say, in this order.
+func (s *Server) answer(ctx context.Context, q *question, a *asker) []byte {
+	name, _, err := dns.UnpackDomainName(q.asked, 0)
+	if err != nil {
+		s.counts.refused.Add(1)
+		return s.traced(appendRejection(nil, q, formErr), q, a, "refused")
+	}
+	if m, how := s.byRule(name, q); m != nil {
+		if e, err := newEntry(q, m, how, a.when, false); err == nil {
+			s.counts.special.Add(1)
+			return s.traced(appendReply(nil, q, e, a.when.UnixNano(), false), q, a, how)
+		}
+	}
+	found := s.resolve(ctx, name, q, a.when)
+	now := s.now().UnixNano()
+	switch {
+	case found.entry == nil:
+		s.counts.failed.Add(1)
+		return s.traced(appendFailure(nil, q, found.rcode, found.code, found.text), q, a, "failed")
+	case found.stale:
+		s.counts.stale.Add(1)
+		return s.traced(appendReply(nil, q, found.entry, now, true), q, a, "stale")
+	case found.entry.rcode() == dns.RcodeServerFailure:
+		s.counts.failed.Add(1)
+	}
+	return s.traced(appendReply(nil, q, found.entry, now, false), q, a, found.entry.kind)
+}
+
+// result is what became of a question: an answer, or why there is none.
+type result struct {
+	entry *entry
+	stale bool
+	rcode byte
+	code  uint16 // of the extended error
+	text  string
+}
+
+const (
+	// patience is how long an old answer is held back for a new one (RFC 8767, 5).
+	patience = 400 * time.Millisecond
+	// giveUp is how long an old answer is given at once after a new one could not be had (RFC 8767, 5).
+	giveUp = 30 * time.Second
+)
+
+// resolve takes the answer from memory or the upstreams.
+func (s *Server) resolve(ctx context.Context, name string, q *question, since time.Time) result {
+	now := s.now()
+	old := s.memory.get(q.key)
+	switch {
+	case old != nil && old.fresh(now.UnixNano()):
+		s.counts.hits.Add(1)
+		return result{entry: old} // it came in the meantime
+	case old != nil && !old.usable(now.UnixNano()):
+		old = nil
+	case old != nil && now.UnixNano()-old.failed.Load() < int64(giveUp):
+		return result{entry: old, stale: true}
+	}
+	if e := s.knownMissing(q, now); e != nil && old == nil {
+		s.counts.hits.Add(1)
+		return result{entry: e}
+	}
+	if rcode, ok := s.failures.recent(q.key, now); ok && old == nil {
+		return result{rcode: rcode, code: dns.ExtendedErrorCodeCachedError, text: "the upstreams failed a moment ago"}
+	}
+	f := s.join(ctx, name, q, now)
+	wait := budget - s.now().Sub(since)
+	if old != nil {
+		wait = min(wait, patience)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+	case <-timer.C:
+		if old != nil {
+			return result{entry: old, stale: true}
+		}
+		return result{rcode: dns.RcodeServerFailure, code: dns.ExtendedErrorCodeNoReachableAuthority, text: "no upstream answered in time"}
+	}
+	if old != nil && f.failed() {
+		return result{entry: old, stale: true}
+	}
+	return f.result
+}
