@@ -1,7 +1,7 @@
 // Package forward is the HTTP side of Hither: three doors in, one way on.
 //
 // A client comes by the proxy (an absolute URL, or CONNECT), by our own address (a gateway path such as /go, or the
-// console), or by a bare TLS connection that DNS led here. What is for a host in no rule is passed on unseen. What is
+// console), by a bare TLS connection that DNS led here, or by a transparent door of [listener]. What is for a host in no rule is passed on unseen. What is
 // for a host in the rules is answered from [fetch], or sent to its origin as it came.
 //
 //	s := &forward.Server{Rules: rules, Fetch: fetcher.Fetch, Pass: pool, Dial: dialer.DialContext, CA: ca, Self: self}
@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,9 @@ type Server struct {
 	CA CA
 	// Self says whether HOST:PORT is one of our own listeners, by any name; nil: none is.
 	Self func(hostport string) bool
+	// Own says whether we opened a connection between these a moment ago: transport.Dialer.Own. A redirect rule that does not
+	// exempt us leads it to a transparent door of ours, and without an end. nil: none is ours.
+	Own func(local, remote netip.AddrPort) bool
 	// Console serves what is on our own address and below no gateway; nil: 404, in words.
 	Console http.Handler
 	// Log gets one Info record a request, and a Warn for our own failures; nil: nothing is logged.
@@ -104,7 +108,8 @@ const (
 )
 
 // Serve takes connections from l until Shutdown, then returns http.ErrServerClosed. It closes l. Each connection may
-// begin with a proxy request, a request for ourselves, or TLS. Several listeners may be served at once.
+// begin with a proxy request, a request for ourselves, or TLS; those of a listener.Listener know nothing of us and are
+// answered as their hosts would. Several listeners may be served at once.
 func (s *Server) Serve(l net.Listener) error {
 	s.begin()
 	var err error

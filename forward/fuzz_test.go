@@ -2,14 +2,19 @@ package forward
 
 import (
 	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"hither/forward/listener"
 )
 
 func FuzzValidTarget(f *testing.F) {
@@ -76,6 +81,91 @@ func TestServerName(t *testing.T) {
 	g := &guest{Conn: deaf{bytes.NewReader(clientHello("registry.world.test"))}}
 	if got, want := g.serverName(), "registry.world.test"; got != want {
 		t.Errorf("got:  %s\nwant: %s", got, want)
+	}
+}
+
+// Whatever a client says at a transparent door, no byte is lost or added, and what it is taken to want is a place.
+func FuzzIntroduction(f *testing.F) {
+	hello := clientHello("registry.world.test")
+	for _, seed := range [][]byte{
+		hello, hello[:len(hello)/2], inRecordsOf(hello, 7), clientHello("192.0.2.1"), {tlsHandshake, 3, 1, 255, 255, 1, 255, 255, 255},
+		[]byte("GET / HTTP/1.1\r\nHost: a.test:80\r\n\r\nmore"), []byte("CONNECT a.test:443 HTTP/1.1\r\n\r\n"),
+		[]byte("GET http://u@a.test:81/ HTTP/1.1\nHost: b\n\n"), []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+		[]byte("GET  / HTTP/1.1\r\nHost : a\r\n x\r\n\r\n"), []byte("SSH-2.0-x\r\n"), []byte("a"), {0}, {},
+	} {
+		f.Add(seed, false)
+		f.Add(seed, true)
+	}
+	f.Fuzz(func(t *testing.T, sent []byte, led bool) {
+		g, c := &guest{Conn: deaf{bytes.NewReader(sent)}}, &caller{}
+		if led {
+			c.origin = netip.MustParseAddrPort("192.0.2.7:8443")
+		}
+		g.introduce(c)
+		if place := c.place(); place != "" && (!validTarget(place) || c.speaks == silence || c.speaks == jargon) {
+			t.Errorf("%q\ngot:  %q, as speech %d\nwant: HOST:PORT of one that was understood", sent, place, c.speaks)
+		}
+		head, below := g.unread()
+		if rest, _ := io.ReadAll(below); !bytes.Equal(append(head, rest...), sent) {
+			t.Errorf("after the look\ngot:  %x\nwant: %x", append(head, rest...), sent)
+		}
+	})
+}
+
+// A hello of today is longer than a packet, and some clients cut it into several records (RFC 8446, section 5.1).
+func TestServerNameInPieces(t *testing.T) {
+	for _, size := range []int{1, 7, 100} {
+		g := &guest{Conn: deaf{bytes.NewReader(inRecordsOf(clientHello("registry.world.test"), size))}}
+		if got, want := g.serverName(), "registry.world.test"; got != want {
+			t.Errorf("in records of %d bytes\ngot:  %q\nwant: %s", size, got, want)
+		}
+	}
+}
+
+// With Encrypted ClientHello (RFC 9849) the name that can be read is that of who holds the key, and that is where it goes.
+func TestServerNameOfAnEncryptedHello(t *testing.T) {
+	sent := &mouth{}
+	tls.Client(sent, &tls.Config{ServerName: "registry.world.test", EncryptedClientHelloConfigList: echConfig(t, "front.test")}).Handshake()
+	g := &guest{Conn: deaf{bytes.NewReader(sent.Bytes())}}
+	if got, want := g.serverName(), "front.test"; got != want {
+		t.Errorf("got:  %q\nwant: %s", got, want)
+	}
+}
+
+// echConfig is a list of one configuration for X25519, HKDF-SHA256 and AES-128-GCM.
+func echConfig(t *testing.T, front string) []byte {
+	t.Helper()
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := append([]byte{1, 0, 0x20, 0, 32}, key.PublicKey().Bytes()...)
+	body = append(body, 0, 4, 0, 1, 0, 1, 32, byte(len(front)))
+	body = append(append(body, front...), 0, 0)
+	config := append([]byte{0xfe, 0x0d, 0, byte(len(body))}, body...)
+	return append([]byte{0, byte(len(config))}, config...)
+}
+
+// inRecordsOf cuts the handshake in one record into several.
+func inRecordsOf(record []byte, size int) (out []byte) {
+	for piece := range slices.Chunk(record[5:], size) {
+		out = append(append(out, tlsHandshake, 3, 1, 0, byte(len(piece))), piece...)
+	}
+	return out
+}
+
+// The kernel moves the bytes of a tunnel only between two TCP connections that it can see.
+func TestATunnelShowsTheClientsTCPConnection(t *testing.T) {
+	tcp := &net.TCPConn{}
+	g := newGuest(listener.NewConn(tcp, netip.AddrPort{}, true))
+	g.head = []byte("b")
+	outer := g.again([]byte("a"))
+	head, below := outer.unread()
+	if string(head) != "ab" || below != net.Conn(tcp) {
+		t.Errorf("got:  %q and %T\nwant: ab and the *net.TCPConn", head, below)
+	}
+	if n, _ := outer.unread(); len(n) != 0 {
+		t.Errorf("once more\ngot:  %q\nwant: nothing", n)
 	}
 }
 

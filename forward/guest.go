@@ -3,6 +3,7 @@ package forward
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/listener"
 )
 
 // guest is a client's connection that we looked at before we knew where it belongs.
@@ -22,21 +24,41 @@ type guest struct {
 	target string        // HOST:PORT of the CONNECT it came by; empty: it came by itself
 	client *fetch.Client // the same for all requests that come by it; nil: nobody knows
 	leave  func()        // closes client.Gone; nil: there is nobody to tell
+	wait   time.Duration // for its first bytes; 0: headerWait
 }
 
 // newGuest is a client's connection, nothing of which was read. Requests that come by it share its fetch.Client.
 func newGuest(c net.Conn) *guest {
 	gone := make(chan struct{})
-	return &guest{
-		Conn:   c,
-		client: &fetch.Client{From: addrPort(c.RemoteAddr()), To: addrPort(c.LocalAddr()), Gone: gone},
-		leave:  sync.OnceFunc(func() { close(gone) }),
+	client := &fetch.Client{From: addrPort(c.RemoteAddr()), To: addrPort(c.LocalAddr()), Gone: gone}
+	if led, ok := c.(*listener.Conn); ok {
+		if to, err := led.Original(); err == nil {
+			client.To = to // so the client's own socket says
+		}
 	}
+	return &guest{Conn: c, client: client, leave: sync.OnceFunc(func() { close(gone) })}
 }
 
 // again is the same client with bytes to be read again.
 func (g *guest) again(head []byte) *guest {
 	return &guest{Conn: g, head: head, target: g.target, client: g.client, leave: g.leave}
+}
+
+// unread is what was looked at and nobody has read, and the connection below, for who copies the rest: the kernel moves
+// bytes only between two TCP connections that it can see.
+func (g *guest) unread() (head []byte, below net.Conn) {
+	below = g
+	for {
+		switch outer := below.(type) {
+		case *guest:
+			head, outer.head = append(head, outer.head...), nil
+			below = outer.Conn
+		case *listener.Conn:
+			return head, outer.TCPConn
+		default:
+			return head, below
+		}
+	}
 }
 
 // addrPort is zero for what is no TCP address.
@@ -75,7 +97,7 @@ func (g *guest) peek() (byte, error) {
 	if len(g.head) > 0 {
 		return g.head[0], nil
 	}
-	g.SetReadDeadline(time.Now().Add(headerWait))
+	g.SetReadDeadline(time.Now().Add(g.patience()))
 	defer g.SetReadDeadline(time.Time{})
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(g.Conn, first); err != nil {
@@ -85,9 +107,11 @@ func (g *guest) peek() (byte, error) {
 	return first[0], nil
 }
 
+func (g *guest) patience() time.Duration { return cmp.Or(g.wait, headerWait) }
+
 // serverName reads the ClientHello, leaves it where it is, and returns its SNI; empty if it names no host or is no TLS.
 func (g *guest) serverName() string {
-	g.SetReadDeadline(time.Now().Add(headerWait))
+	g.SetReadDeadline(time.Now().Add(g.patience()))
 	defer g.SetReadDeadline(time.Time{})
 	var seen bytes.Buffer
 	name := ""

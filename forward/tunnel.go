@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"sync"
+
+	"hither/forward/listener"
 )
 
 // tlsHandshake is the first byte of every TLS connection (RFC 8446, 5.1).
@@ -13,6 +15,10 @@ const tlsHandshake = 0x16
 // admit finds out by its first byte which server a connection is for. It returns at once.
 func (s *Server) admit(g *guest) {
 	s.conns.start(g, func() {
+		if door, ok := g.Conn.(*listener.Conn); ok && g.target == "" {
+			s.admitDoor(g, door)
+			return
+		}
 		first, err := g.peek()
 		switch {
 		case err != nil:
@@ -43,7 +49,7 @@ func (s *Server) admitTLS(g *guest) {
 }
 
 // tunnel copies bytes both ways, unseen, until both sides have ended.
-func (s *Server) tunnel(client net.Conn, addr string) {
+func (s *Server) tunnel(client *guest, addr string) {
 	defer client.Close()
 	if !validTarget(addr) { // an upstream proxy would read it as a line of our request
 		s.log().Warn("a tunnel could not be opened", "to", addr, "error", "that is no host")
@@ -54,10 +60,25 @@ func (s *Server) tunnel(client net.Conn, addr string) {
 		s.log().Warn("a tunnel could not be opened", "to", addr, "error", err)
 		return
 	}
+	join(client, far)
+}
+
+// join is the tunnel between two ends, and closes both.
+func join(client *guest, far net.Conn) {
+	defer client.Close()
 	defer far.Close()
+	head, near := client.unread()
 	var out sync.WaitGroup
-	out.Go(func() { carry(far, client) })
-	carry(client, far)
+	out.Go(func() {
+		if len(head) > 0 {
+			if _, err := far.Write(head); err != nil {
+				near.Close()
+				return
+			}
+		}
+		carry(far, near)
+	})
+	carry(near, far)
 	out.Wait()
 }
 

@@ -37,7 +37,8 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
-// Dialer makes connections past ourselves. Fields are set before first use; then it may be used from many goroutines.
+// Dialer makes connections past ourselves, to the address of a name that answers soonest: it remembers how long each took.
+// Fields are set before first use; then it may be used from many goroutines.
 // The zero value reaches addresses and localhost.
 type Dialer struct {
 	// Resolver finds names. The system's resolver is never asked: it may be us. nil: names are an error.
@@ -55,7 +56,13 @@ type Dialer struct {
 	Timeout time.Duration
 	// Connect opens one connection to an address; nil: TCP with keep-alive.
 	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	memory memory
+	opened opened
 }
+
+// Forget is for a change of the network: how long addresses took to answer says nothing any more.
+func (d *Dialer) Forget() { d.memory.forget() }
 
 // DialContext connects to addr, which is HOST:PORT, over "tcp", "tcp4" or "tcp6". The caller closes the connection.
 // Errors wrap [ErrSelf] or [ErrPrivate] if it was refused.
@@ -107,8 +114,8 @@ func (d *Dialer) dialDirect(ctx context.Context, network, host string, port uint
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	conn, err := race(ctx, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-		return d.connect(ctx, network, to.String())
+	conn, err := raceRemembering(ctx, &d.memory, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		return d.connect(ctx, network, to)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
@@ -116,7 +123,7 @@ func (d *Dialer) dialDirect(ctx context.Context, network, host string, port uint
 	return conn, nil
 }
 
-// candidates are the addresses that host may be reached at, or why there are none.
+// candidates are the addresses that host may be reached at, whom to try first in front, or why there are none.
 func (d *Dialer) candidates(ctx context.Context, network, host string, port uint16) ([]netip.AddrPort, error) {
 	addrs, named, err := d.lookup(ctx, host)
 	if err != nil {
@@ -138,7 +145,7 @@ func (d *Dialer) candidates(ctx context.Context, network, host string, port uint
 	if len(good) == 0 {
 		return nil, cmp.Or(refused, errors.New("the host has no address of that kind"))
 	}
-	good = interleave(good)
+	good = d.memory.rank(good, time.Now())
 	return good[:min(len(good), maxCandidates)], nil
 }
 
@@ -185,8 +192,8 @@ func (d *Dialer) permit(ctx context.Context, to netip.AddrPort, named bool) erro
 	return nil
 }
 
-func (d *Dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
-	listener := traceOf(ctx)
+func (d *Dialer) connect(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+	listener, addr := traceOf(ctx), to.String()
 	listener.connectStart(network, addr)
 	open := d.Connect
 	if open == nil {
@@ -195,5 +202,8 @@ func (d *Dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	}
 	conn, err := open(untraced{ctx}, network, addr)
 	listener.connectDone(network, addr, err)
+	if err == nil {
+		d.opened.add(conn, to, time.Now())
+	}
 	return conn, err
 }

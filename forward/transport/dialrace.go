@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// errOutrun is why an attempt ends when another address has answered.
+var errOutrun = errors.New("another address answered first")
+
+// runners are the addresses of one host in a race for one connection (RFC 8305, section 5).
+type runners struct {
+	memory  *memory
+	connect func(context.Context, netip.AddrPort) (net.Conn, error)
+	addrs   []netip.AddrPort // still to start
+	beside  netip.AddrPort   // started together with the first, to learn of it; zero: none
+	results chan run
+	running int
+}
+
+// run is one that has ended.
+type run struct {
+	to   netip.AddrPort
+	conn net.Conn
+	err  error
+}
+
+// raceRemembering connects to the first address that answers, and remembers how each did. The next one is tried when one
+// failed or had its head start. It returns after all attempts have ended, and the connections that came too late are closed.
+func raceRemembering(ctx context.Context, m *memory, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+	r := &runners{memory: m, connect: connect, addrs: addrs, results: make(chan run, len(addrs))}
+	if beside, ok := m.explore(addrs, time.Now()); ok {
+		r.beside = beside
+		rest := slices.DeleteFunc(slices.Clone(addrs[1:]), func(a netip.AddrPort) bool { return a == beside })
+		r.addrs = append([]netip.AddrPort{addrs[0], beside}, rest...)
+	}
+	return r.race(ctx)
+}
+
+func (r *runners) race(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer func() {
+		cancel(errOutrun)
+		r.bury()
+	}()
+	timer := time.NewTimer(r.start(ctx))
+	defer timer.Stop()
+	var failed error
+	for r.running > 0 {
+		select {
+		case <-timer.C:
+		case end := <-r.results:
+			r.running--
+			if end.err == nil {
+				r.won(end.to)
+				return end.conn, nil
+			}
+			failed = errors.Join(failed, end.err)
+		}
+		if len(r.addrs) > 0 && ctx.Err() == nil {
+			timer.Reset(r.start(ctx))
+		}
+	}
+	return nil, failed
+}
+
+// start lets the next one run, and who runs beside it. It returns the head start over those behind.
+func (r *runners) start(ctx context.Context) time.Duration {
+	to := r.addrs[0]
+	r.addrs = r.addrs[1:]
+	r.running++
+	go func() { r.results <- r.run(ctx, to) }()
+	if len(r.addrs) > 0 && r.addrs[0] == r.beside {
+		r.start(ctx)
+	}
+	return r.memory.stagger(to, time.Now())
+}
+
+// run makes one attempt and tells the memory of it.
+func (r *runners) run(ctx context.Context, to netip.AddrPort) run {
+	began := time.Now()
+	conn, err := r.connect(ctx, to)
+	now := time.Now()
+	took := now.Sub(began)
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		r.memory.answered(to, took, now)
+	case errors.Is(cause, errOutrun):
+		r.memory.outrun(to, took, now)
+	case cause == nil, errors.Is(cause, context.DeadlineExceeded) && took >= silentFor:
+		r.memory.failed(to, now)
+	}
+	return run{to, conn, err}
+}
+
+// won has the winner go first from now on. Who ran beside the first has won nothing but a figure: that may be luck.
+func (r *runners) won(to netip.AddrPort) {
+	if to != r.beside {
+		r.memory.elect(to, time.Now())
+	}
+}
+
+// bury receives the attempts that were under way when the race was over.
+func (r *runners) bury() {
+	for range r.running {
+		if end := <-r.results; end.err == nil {
+			end.conn.Close()
+		}
+	}
+}
