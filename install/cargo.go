@@ -1,0 +1,81 @@
+package install
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// cargoSteps replaces the source of crates.io by our gateway where there is one: Cargo.lock keeps the origin's name, so
+// this is the cleanest way of all. Without a gateway Cargo gets the proxy. Neither has a second way, so both are volatile.
+// Each line says all by itself, at the head of the file: below a header of ours the user's later lines would lose it.
+func cargoSteps(m *Machine, t Tooling) []Step {
+	home := m.ownDir("CARGO_HOME", m.join(m.Home, ".cargo"))
+	file := m.join(home, "config.toml")
+	if old := m.join(home, "config"); m.Exists(old) { // Cargo prefers it
+		file = old
+	}
+	return []Step{Edit{
+		On: m, Name: "send Cargo through Hither in " + file, Path: file, Volatile: true, Mode: 0o644,
+		Change: func(old []byte, _ bool) ([]byte, error) {
+			f, err := parseTOML(old)
+			if err != nil {
+				return nil, in(file, err)
+			}
+			put := putCargoProxy
+			if _, ok := t.gateway("cargo"); ok {
+				put = putCargoSource
+			}
+			out, err := put(f, t)
+			return out, in(file, err)
+		},
+	}}
+}
+
+// putCargoSource leaves a replacement that the user made: which one shall stand behind ours cannot be said in this file.
+func putCargoSource(f *tomlText, t Tooling) ([]byte, error) {
+	gateway, _ := t.gateway("cargo")
+	registry := "sparse+" + gateway + "/"
+	theirs := f.table("source", "crates-io")
+	if tomlString(theirs, "replace-with") == "hither" && tomlString(f.table("source", "hither"), "registry") == registry {
+		return f.text, nil
+	}
+	if theirs != nil || f.table("source", "hither") != nil {
+		return nil, refuse("replaces crates.io by %q: take the table [source.crates-io] away, because Hither finds the fastest mirror itself, or leave cargo out",
+			tomlString(theirs, "replace-with"))
+	}
+	lines := fmt.Sprintf("source.crates-io.replace-with = \"hither\"\nsource.hither.registry = %s\n", strconv.Quote(registry))
+	return f.insert(0, lines, func(tree map[string]any) {
+		sub(tree, "source", "crates-io")["replace-with"] = "hither"
+		sub(tree, "source", "hither")["registry"] = registry
+	})
+}
+
+// putCargoProxy sets http.proxy, and http.cainfo to a complete file if there is none: it replaces all other roots.
+func putCargoProxy(f *tomlText, t Tooling) ([]byte, error) {
+	http := f.table("http")
+	now, set := http["proxy"]
+	if set && sameProxy(fmt.Sprint(now), t.proxyURL()) {
+		return f.text, nil
+	}
+	if set {
+		// Not replaced even if it is the proxy behind us: the line may be one of many forms, and only adding is safe.
+		return nil, refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
+			shownURL(fmt.Sprint(now)))
+	}
+	at, prefix := f.header("[http]")+1, ""
+	if at == 0 {
+		prefix = "http."
+	}
+	lines := prefix + "proxy = " + strconv.Quote(t.proxyURL()) + "\n"
+	cainfo := ""
+	if _, ok := http["cainfo"]; !ok && t.Bundle != "" {
+		cainfo = t.Bundle
+		lines += prefix + "cainfo = " + strconv.Quote(cainfo) + "\n"
+	}
+	return f.insert(at, lines, func(tree map[string]any) {
+		sub(tree, "http")["proxy"] = t.proxyURL()
+		if cainfo != "" {
+			sub(tree, "http")["cainfo"] = cainfo
+		}
+	})
+}

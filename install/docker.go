@@ -1,0 +1,67 @@
+package install
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// dockerSteps puts Hither at the head of dockerd's registry-mirrors, before those of the user. They serve Docker Hub
+// alone, and dockerd passes on to the next, and to Docker Hub, when one does not answer: so nothing breaks without us.
+func dockerSteps(m *Machine, t Tooling) []Step {
+	const file = "/etc/docker/daemon.json"
+	name := "put Hither before the registry mirrors in " + file
+	gateway, ok := t.gateway("docker")
+	switch {
+	case m.System() != "linux":
+		return []Step{refusal{name, refuse("Docker Desktop's engine runs in a machine of its own, whose loopback is not this one: name http://host.docker.internal:%s in its Settings, Resources, Proxies, or leave docker out", port(t.Proxy))}}
+	case !ok:
+		return []Step{refusal{name, refuse("no rule has a gateway for Docker: put the rule docker back, or leave docker out")}}
+	case gateway != t.proxyURL()+"/v2":
+		return []Step{refusal{name, refuse("the gateway for Docker is %s, but dockerd takes only one at /v2: change it in the rule, or leave docker out", gateway)}}
+	}
+	return []Step{Noted{
+		Step: Edit{
+			On: m, Name: name, Path: file, Mode: 0o644,
+			Change: func(old []byte, _ bool) ([]byte, error) {
+				if where := m.dockerFlag(); where != "" {
+					return nil, refuse("%s gives dockerd the flag --registry-mirror, and dockerd does not start with both: move that mirror into %s, or leave docker out", where, file)
+				}
+				out, err := jsonPutFirst(old, "registry-mirrors", t.proxyURL())
+				return out, in(file, err)
+			},
+		},
+		Note: "dockerd reads its mirrors anew with `systemctl reload docker` (or kill -HUP), which stops no container; it was not told to",
+	}}
+}
+
+// dockerFlag names a file that starts dockerd with mirrors on the command line.
+func (m *Machine) dockerFlag() string {
+	for _, pattern := range []string{
+		"/etc/systemd/system/docker.service", "/etc/systemd/system/docker.service.d/*.conf", "/run/systemd/system/docker.service.d/*.conf",
+		"/lib/systemd/system/docker.service", "/usr/lib/systemd/system/docker.service", "/usr/lib/systemd/system/docker.service.d/*.conf",
+		"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker",
+	} {
+		for _, file := range m.Glob(pattern) {
+			data, err := m.Read(file)
+			if err != nil {
+				continue
+			}
+			for line := range bytes.Lines(data) {
+				if !isINIBlank(string(line)) && bytes.Contains(line, []byte("--registry-mirror")) {
+					return file
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// port is what follows the last colon of HOST:PORT.
+func port(address string) string {
+	for i := len(address) - 1; i >= 0; i-- {
+		if address[i] == ':' {
+			return address[i+1:]
+		}
+	}
+	return fmt.Sprint(address)
+}

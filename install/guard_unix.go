@@ -1,0 +1,8 @@
+//go:build !windows
+
+package install
+
+import "syscall"
+
+// apart gives a process a session of its own: neither the terminal's signals nor its end reach it.
+func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

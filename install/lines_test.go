@@ -1,0 +1,84 @@
+package install
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWhatIsOursIsTakenOut has rows of former, ours, now, want; a slash ends a line.
+func TestWhatIsOursIsTakenOut(t *testing.T) {
+	for _, row := range []struct{ name, former, ours, now, want string }{
+		{"nobody else wrote", "a/b/", "a/b/our line/", "a/b/our line/", "a/b/"},
+		{"somebody wrote before and after", "a/", "a/our line/", "x/a/our line/y/", "x/a/y/"},
+		{"somebody wrote into our block", "a/", "a/our one/our two/", "a/our one/x/our two/", "a/x/"},
+		{"our block was moved", "a/b/", "a/b/our one/}/", "our one/}/a/b/", "a/b/"},
+		{"our line was moved", "a/b/", "a/b/our one/our two/", "our two/a/b/our one/", "a/b/"},
+		{"a line that we replaced", "dns 1/z/", "dns ours/z/", "x/dns ours/z/", "x/dns 1/z/"},
+		{"a line of ours that somebody replaced", "dns 1/z/", "dns ours/z/", "dns 2/z/", "dns 2/z/"},
+		{"a line that we left out", "a/old/z/", "a/z/", "a/z/x/", "a/old/z/x/"},
+		{"a line that we left out and somebody put back", "a/old/z/", "a/z/", "a/old/z/x/", "a/old/z/x/"},
+		{"a file that somebody wrote anew", "a/old/z/", "our line/a/z/", "quite/another/", "quite/another/"},
+		{"a brace of somebody's", "{/}/", "{/our key/}/}/", "{/}/", "{/}/"},
+		{"a missing end of line", "a", "a/our line/", "a/our line/x", "a/x"},
+		{"a certificate behind another", "a/", "a/-----BEGIN/MIIours/-----END/", "a/-----BEGIN/MIItheirs/-----END/-----BEGIN/MIIours/-----END/", "a/-----BEGIN/MIItheirs/-----END/"},
+	} {
+		text := func(s string) []byte { return []byte(strings.ReplaceAll(s, "/", "\n")) }
+		got := strings.ReplaceAll(string(takeOut(text(row.former), text(row.ours), text(row.now))), "\n", "/")
+		same(t, row.name, got, row.want)
+	}
+}
+
+func TestJSONStaysJSON(t *testing.T) {
+	f := FileRecord{
+		Path: "/etc/docker/daemon.json", Former: FileState{Bytes: []byte("{\n  \"a\": 1\n}\n")},
+		Ours: []byte("{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ]\n}\n"),
+	}
+	now := "{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ],\n  \"b\": \"}, {\"\n}\n"
+	got := f.without([]byte(now))
+	var value map[string]any
+	if err := json.Unmarshal(got, &value); err != nil || len(value) != 2 || value["b"] != "}, {" {
+		t.Errorf("%v: got %s", err, got)
+	}
+}
+
+func FuzzTakeOut(f *testing.F) {
+	f.Add("a\nb\n", "a\nb\nour line\n", "x\na\nour line")
+	f.Add("", "our line\n}\n", "}\nour line\n")
+	f.Fuzz(func(t *testing.T, former, ours, now string) {
+		got := takeOut([]byte(former), []byte(ours), []byte(now))
+		known := map[string]bool{}
+		for _, l := range keys(splitLines([]byte(ours)), lineEnds) {
+			known[l] = true
+		}
+		there := map[string]bool{}
+		for _, l := range keys(splitLines(got), lineEnds) {
+			there[l] = true
+		}
+		for _, l := range keys(splitLines([]byte(now)), lineEnds) {
+			if !known[l] && !there[l] {
+				t.Errorf("the line %q of somebody else is lost in %q", l, got)
+			}
+		}
+		a, b := keys(splitLines([]byte(ours)), lineEnds), keys(splitLines([]byte(now)), lineEnds)
+		last := -1
+		for i, j := range match(a, b) {
+			if j >= 0 && (j <= last || a[i] != b[j]) {
+				t.Errorf("line %d is matched with %d after %d", i, j, last)
+			}
+			last = max(last, j)
+		}
+	})
+}
+
+func FuzzMendCommas(f *testing.F) {
+	f.Add([]byte(`{"a": 1 "b": [1 2,], , "c": "\"", }`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got := mendCommas(slices.Clone(text))
+		if json.Valid(text) && !bytes.Equal(got, text) {
+			t.Errorf("got %s\nwant %s", got, text)
+		}
+	})
+}

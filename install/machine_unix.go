@@ -1,0 +1,59 @@
+//go:build !windows
+
+package install
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// owner is who owns a file, and how many names it has.
+func owner(info fs.FileInfo) (uid, gid, names int) {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid), int(s.Gid), int(s.Nlink) // Nlink is narrower on some systems
+	}
+	return -1, -1, 1
+}
+
+// give makes f the property of somebody. -1 leaves it.
+func give(f *os.File, uid, gid int) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if u, g, _ := owner(info); (uid < 0 || u == uid) && (gid < 0 || g == gid) {
+		return nil
+	}
+	return f.Chown(uid, gid)
+}
+
+// syncDir makes names in a directory last.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if err2 := d.Close(); err == nil {
+		err = err2
+	}
+	return err
+}
+
+// isBusy says that a file cannot be replaced but can be written to: a bind mount in a container.
+func isBusy(err error) bool {
+	return errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV)
+}
+
+func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
+
+// isNotDir says that a directory of the path is a file, so nothing is there.
+func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
+
+// elevated never holds: only Windows has it.
+func elevated(*Machine) bool { return false }
+
+// amRoot says that others' files can be made.
+func amRoot(m *Machine) bool { return m.Root == "" && os.Getuid() == 0 }

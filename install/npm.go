@@ -1,0 +1,60 @@
+package install
+
+import "strings"
+
+func npmStyle() iniStyle { return iniStyle{equals: "="} }
+
+// npmSteps sets the proxy in the user's npmrc, which pnpm and Yarn 1 read too. The registry stays the origin's, because
+// another one would stand in the lock files of pnpm, Yarn and Bun. A cafile is added only if there is none: it replaces
+// all other roots, so it has to be complete.
+func npmSteps(m *Machine, t Tooling) []Step {
+	file := m.npmVariable("userconfig")
+	if file == "" {
+		file = m.join(m.Home, ".npmrc")
+	}
+	return []Step{Edit{
+		On: m, Name: "send npm through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow
+		Change: func(old []byte, _ bool) ([]byte, error) {
+			out, err := putNpmProxy(old, t, m)
+			return out, in(file, err)
+		},
+	}}
+}
+
+func (m *Machine) npmVariable(name string) string {
+	if value := m.Getenv("npm_config_" + name); value != "" {
+		return value
+	}
+	return m.Getenv("NPM_CONFIG_" + strings.ToUpper(name))
+}
+
+func putNpmProxy(text []byte, t Tooling, m *Machine) ([]byte, error) {
+	f, err := parseINI(text, npmStyle())
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"https-proxy", "proxy"} {
+		now, _ := f.get("", name)
+		if err := t.mayTake("in the line "+name, now.value); err != nil {
+			return nil, err
+		}
+		if !sameProxy(now.value, t.proxyURL()) {
+			f.set("", name, t.proxyURL())
+		}
+	}
+	// npm asks even loopback through the proxy, and its noproxy hides the variable NO_PROXY.
+	now, ok := f.get("", "noproxy")
+	users := now.value
+	if !ok {
+		users = m.Getenv("NO_PROXY") + "," + m.Getenv("no_proxy")
+	}
+	if want := strings.Join(t.direct(users), ","); want != now.value {
+		f.set("", "noproxy", want)
+	}
+	if _, ok := f.get("", "cafile"); !ok && t.Bundle != "" {
+		if _, ok := f.get("", "ca"); !ok {
+			f.set("", "cafile", t.Bundle)
+		}
+	}
+	return f.bytes(), nil
+}

@@ -1,0 +1,90 @@
+package install
+
+import (
+	"strings"
+)
+
+func pipStyle() iniStyle {
+	return iniStyle{equals: " = ", colon: true, wraps: true, sections: true, fold: func(name string) string {
+		return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	}}
+}
+
+// pipSteps sets pip's proxy. Its index-url stays, because another one would stand in lock files. A cert is added only if
+// there is none: it replaces all other roots, so it has to be complete; pip from 24.2 knows those of the system without.
+func pipSteps(m *Machine, t Tooling) []Step {
+	file := m.pipConfig()
+	name := "send pip through Hither in " + file
+	if file == "/dev/null" || strings.EqualFold(file, "nul") {
+		why := refuse("PIP_CONFIG_FILE=%s keeps pip from reading its settings: unset it, or leave pip out", file)
+		return []Step{refusedVolatile(m, "send pip through Hither", why)}
+	}
+	return []Step{Edit{
+		On: m, Name: name, Path: file, Volatile: true, Mode: 0o600, // an index-url may hold a password
+		Change: func(old []byte, _ bool) ([]byte, error) {
+			if err := m.pipElsewhere(t); err != nil {
+				return nil, err
+			}
+			out, err := putPipProxy(old, t)
+			return out, in(file, err)
+		},
+	}}
+}
+
+// pipConfig is the last of the files that pip reads, which counts most.
+func (m *Machine) pipConfig() string {
+	if file := m.Getenv("PIP_CONFIG_FILE"); file != "" {
+		return file
+	}
+	switch m.System() {
+	case "windows":
+		return m.join(m.configHome(), "pip", "pip.ini")
+	case "darwin":
+		if dir := m.join(m.configHome(), "pip"); m.Exists(dir) {
+			return m.join(dir, "pip.conf")
+		}
+		return m.join(m.Home, ".config", "pip", "pip.conf")
+	}
+	return m.join(m.xdgConfig(), "pip", "pip.conf")
+}
+
+// pipElsewhere looks for a proxy in the files that ours goes before.
+func (m *Machine) pipElsewhere(t Tooling) error {
+	files := []string{"/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/Library/Application Support/pip/pip.conf", m.join(m.Home, ".pip", "pip.conf")}
+	if m.System() == "windows" {
+		files = []string{`C:\ProgramData\pip\pip.ini`, m.join(m.Home, "pip", "pip.ini")}
+	}
+	for _, file := range files {
+		data, err := m.Read(file)
+		if err != nil {
+			continue
+		}
+		f, err := parseINI(data, pipStyle())
+		if err != nil {
+			continue // pip's to complain of
+		}
+		now, _ := f.get("global", "proxy")
+		if err := t.mayTake(file, now.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putPipProxy(text []byte, t Tooling) ([]byte, error) {
+	f, err := parseINI(text, pipStyle())
+	if err != nil {
+		return nil, err
+	}
+	now, _ := f.get("global", "proxy")
+	if err := t.mayTake("in [global]", now.value); err != nil {
+		return nil, err
+	}
+	if _, ok := f.get("global", "cert"); !ok && t.Bundle != "" {
+		f.set("global", "cert", t.Bundle)
+	}
+	if !sameProxy(now.value, t.proxyURL()) {
+		f.set("global", "proxy", t.proxyURL())
+	}
+	return f.bytes(), nil
+}

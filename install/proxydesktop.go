@@ -1,0 +1,217 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// gnomeSteps set the keys that GNOME, Cinnamon, MATE and all who use GLib's proxy resolver read. mode comes last and is
+// undone first, so that at no time a half-made proxy is in force.
+func gnomeSteps(m *Machine, p Proxying) []Step {
+	if !m.hasSession() && !m.Exists(m.join(m.xdgConfig(), "dconf", "user")) {
+		return nil
+	}
+	g := gnome{m: m, p: p}
+	host, number := p.split()
+	return []Step{
+		g.key("org.gnome.system.proxy.http", "host", quoteGVariant(host)),
+		g.key("org.gnome.system.proxy.http", "port", number),
+		g.key("org.gnome.system.proxy.https", "host", quoteGVariant(host)),
+		g.key("org.gnome.system.proxy.https", "port", number),
+		g.ignore(),
+		g.key("org.gnome.system.proxy", "mode", "'manual'"),
+	}
+}
+
+// hasSession tells whether the user has a D-Bus session. Without one, and without settings that were made in an earlier
+// one, there is no desktop.
+func (m *Machine) hasSession() bool {
+	id := m.UID
+	if id < 0 {
+		id = os.Getuid()
+	}
+	return m.UID < 0 && m.Getenv("DBUS_SESSION_BUS_ADDRESS") != "" || m.Exists("/run/user/"+strconv.Itoa(id)+"/bus")
+}
+
+type gnome struct {
+	m *Machine
+	p Proxying
+}
+
+// inSession makes a command run in the user's session. At boot there is none yet, but what a power cut left must be put back
+// all the same: then it gets a bus of its own, which is enough to write the settings.
+func (m *Machine) inSession(argv ...string) []string {
+	const script = `bus=${DBUS_SESSION_BUS_ADDRESS:-unix:path=$XDG_RUNTIME_DIR/bus}; bus=${bus#unix:path=}; ` +
+		`case $bus in /*) [ -S "${bus%%,*}" ] || set -- dbus-run-session -- "$@" ;; esac; exec "$@"`
+	return m.asUser(append([]string{"sh", "-c", script, "sh"}, argv...)...)
+}
+
+func (g gnome) key(schema, key, value string) Setting {
+	return g.setting(schema, key, func(string) string { return value })
+}
+
+// ignore keeps the user's list of hosts, and ours after it.
+func (g gnome) ignore() Setting {
+	return g.setting("org.gnome.system.proxy", "ignore-hosts", func(old string) string {
+		list := unique(append(gvariantStrings(old), g.p.direct(g.m)...))
+		for i := range list {
+			list[i] = quoteGVariant(list[i])
+		}
+		return "[" + strings.Join(list, ", ") + "]"
+	})
+}
+
+// setting is one key. A key that stands at its default counts as unset, so that Undo resets it.
+func (g gnome) setting(schema, key string, want func(old string) string) Setting {
+	run := func(ctx context.Context, argv ...string) (string, error) {
+		out, err := g.m.Command(ctx, g.m.inSession(argv...)...)
+		return strings.TrimSpace(string(out)), err
+	}
+	return Setting{
+		On: g.m, Name: fmt.Sprintf("set %s %s of the desktop's proxy (gsettings)", schema, key), Volatile: true,
+		Check: g.m.inSession("gsettings", "get", schema, key),
+		Get: func(ctx context.Context) (string, bool, error) {
+			if err := g.mayTake(ctx, run); err != nil {
+				return "", false, err
+			}
+			value, err := run(ctx, "gsettings", "get", schema, key)
+			if err != nil {
+				return "", false, err
+			}
+			standard, err := run(ctx, "env", "GSETTINGS_BACKEND=memory", "gsettings", "get", schema, key)
+			return value, value != standard, err
+		},
+		Want: func(old string, _ bool) string { return want(old) },
+		Set: func(ctx context.Context, value string) error {
+			_, err := run(ctx, "gsettings", "set", schema, key, value)
+			return err
+		},
+		UndoSet:   func(old string) []string { return g.m.inSession("gsettings", "set", schema, key, old) },
+		UndoUnset: func(string) []string { return g.m.inSession("gsettings", "reset", schema, key) },
+	}
+}
+
+// mayTake refuses a script, and a proxy that is neither ours nor the one behind us.
+func (g gnome) mayTake(ctx context.Context, run func(context.Context, ...string) (string, error)) error {
+	mode, err := run(ctx, "gsettings", "get", "org.gnome.system.proxy", "mode")
+	if err != nil || mode == "'none'" {
+		return err
+	}
+	if mode == "'auto'" {
+		return refuse("the desktop's proxy is chosen by a script (gsettings get org.gnome.system.proxy autoconfig-url): switch that off and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
+	}
+	for _, kind := range []string{"http", "https"} {
+		host, err := run(ctx, "gsettings", "get", "org.gnome.system.proxy."+kind, "host")
+		if err != nil {
+			return err
+		}
+		number, err := run(ctx, "gsettings", "get", "org.gnome.system.proxy."+kind, "port")
+		if err != nil {
+			return err
+		}
+		if host = unquoteINI(host); host == "" {
+			continue
+		}
+		if ours, _ := g.p.split(); host == ours { // half-way through, the port may still be the former one
+			continue
+		}
+		if err := g.p.mayTake("the desktop's setting", host+":"+number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quoteGVariant writes a string as gsettings reads and prints it (GVariant text format).
+func quoteGVariant(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
+
+// gvariantStrings reads ['a', 'b'] and @as [].
+func gvariantStrings(text string) []string {
+	var list []string
+	var item strings.Builder
+	quote := rune(0)
+	escaped := false
+	for _, r := range text {
+		switch {
+		case quote == 0:
+			if r == '\'' || r == '"' {
+				quote = r
+			}
+		case escaped:
+			item.WriteRune(r)
+			escaped = false
+		case r == '\\':
+			escaped = true
+		case r == quote:
+			list = append(list, item.String())
+			item.Reset()
+			quote = 0
+		default:
+			item.WriteRune(r)
+		}
+	}
+	return list
+}
+
+func kdeStyle() iniStyle { return iniStyle{equals: "="} }
+
+func (m *Machine) hasKDE() bool {
+	return m.Exists(m.kdeFile()) || m.Look("plasmashell")
+}
+
+func (m *Machine) kdeFile() string { return m.join(m.xdgConfig(), "kioslaverc") }
+
+// kdeStep writes what KDE's own page of settings writes, and tells the programs that run.
+func kdeStep(m *Machine, p Proxying) Step {
+	file := m.kdeFile()
+	reread := m.asUser("dbus-send", "--type=signal", "/KIO/Scheduler", "org.kde.KIO.Scheduler.reparseSlaveConfiguration", "string:")
+	return Edit{
+		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{perhaps(reread)},
+		Change: func(old []byte, _ bool) ([]byte, error) {
+			out, err := putKDEProxy(old, m, p)
+			return out, in(file, err)
+		},
+	}
+}
+
+// putKDEProxy knows KDE's kinds of proxy: 0 none, 1 named here, 2 a script, 3 a script that is searched for, 4 the variables of
+// the environment, which are ours already.
+func putKDEProxy(text []byte, m *Machine, p Proxying) ([]byte, error) {
+	const section = "Proxy Settings"
+	f, err := parseINI(text, kdeStyle())
+	if err != nil {
+		return nil, err
+	}
+	kind, _ := f.get(section, "ProxyType")
+	switch kind.value {
+	case "4":
+		return text, nil
+	case "2", "3":
+		return nil, refuse("has the proxy chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
+	}
+	host, number := p.split()
+	for _, name := range []string{"httpProxy", "httpsProxy"} {
+		now, _ := f.get(section, name)
+		if kind.value == "1" {
+			if err := p.mayTake("in the line "+name, strings.Join(strings.Fields(now.value), ":")); err != nil {
+				return nil, err
+			}
+		}
+		if want := "http://" + host + " " + number; now.value != want {
+			f.set(section, name, want)
+		}
+	}
+	users, _ := f.get(section, "NoProxyFor")
+	if want := strings.Join(p.direct(m, users.value), ","); want != users.value {
+		f.set(section, "NoProxyFor", want)
+	}
+	if kind.value != "1" {
+		f.set(section, "ProxyType", "1")
+	}
+	return f.bytes(), nil
+}

@@ -1,0 +1,82 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+)
+
+// Leftover is something of ours that is still on the machine.
+type Leftover struct {
+	Step string
+	What string // where it is
+}
+
+// Leftovers looks whether anything of the changes is still there, whatever the journal says. The records are those of the
+// journal before it was undone.
+func Leftovers(ctx context.Context, m *Machine, records []Record) ([]Leftover, error) {
+	var left []Leftover
+	var errs []error
+	for _, r := range records {
+		what, err := m.leftOf(ctx, r)
+		errs = append(errs, err)
+		if what != "" {
+			left = append(left, Leftover{Step: r.Step, What: what})
+		}
+	}
+	return left, errors.Join(errs...)
+}
+
+func (m *Machine) leftOf(ctx context.Context, r Record) (string, error) {
+	if c := r.Command; c != nil {
+		if r.State == Begun || c.Shown == c.Before || m.gone(c) {
+			return "", nil
+		}
+		shown, err := m.shown(ctx, c.Check)
+		if err == nil && shown == c.Shown {
+			return "the value is still ours", nil
+		}
+		return "", err
+	}
+	real := m.Path(r.File.Path)
+	if now, err := m.state(tempName(real)); err == nil && !now.Absent {
+		return "a file of ours, " + m.below(tempName(real)), nil
+	}
+	now, err := m.state(real)
+	if err != nil || now.same(r.File.Former) || now.Absent {
+		return m.leftDir(r.File), err
+	}
+	if left := telling(r.File.Former.Bytes, r.File.Ours, now.Bytes); left != "" {
+		return "the line " + left + " in " + r.File.Path, nil
+	}
+	return "", nil
+}
+
+// leftDir returns a directory that we had made and in which nothing is.
+func (m *Machine) leftDir(f *FileRecord) string {
+	for _, dir := range f.Dirs {
+		if isEmptyDir(m.Path(dir)) {
+			return "the empty directory " + dir
+		}
+	}
+	return ""
+}
+
+// telling returns a line of now that ours had added to former and that is nobody else's; empty: there is none.
+func telling(former, ours, now []byte) string {
+	if bytes.Equal(former, ours) {
+		return ""
+	}
+	w := weave{known: map[string]bool{}}
+	for _, l := range keys(splitLines(former), lineEnds) {
+		w.known[l] = true
+	}
+	there := keys(splitLines(now), lineEnds)
+	for _, l := range keys(splitLines(ours), lineEnds) {
+		if w.telling(l) && slices.Contains(there, l) {
+			return l
+		}
+	}
+	return ""
+}

@@ -1,0 +1,252 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Serving is how Hither is to be started by itself.
+type Serving struct {
+	Exe  string   // path of the program, which must not move
+	Args []string // after `hither up`
+	// User asks for a service of the user alone, which needs no rights of an administrator: without DNS and ports below
+	// 1024. systemd and launchd have such.
+	User bool
+	// Sockets lets systemd open the ports of proxy and doors, so that no connection is refused while Hither starts
+	// anew. Hither has to be given the same addresses by Args or its settings.
+	Sockets bool
+	// Sealed says that Hither changes nothing in homes while it runs, neither the proxy of a desktop nor that of a tool: so
+	// systemd may keep it out of them, and from acting as a user.
+	Sealed bool
+}
+
+// ServiceState is the state directory of the machine's service, which is not that of the user. Empty: this system has no
+// place for it.
+func ServiceState(m *Machine) string {
+	switch m.System() {
+	case "darwin":
+		return "/Library/Application Support/hither"
+	case "windows":
+		return `C:\ProgramData\hither`
+	case "linux":
+		return "/var/lib/hither"
+	}
+	return ""
+}
+
+// Service are the steps that have Hither started at boot, or at the user's login, and now. Undone they stop it first.
+// They come after all others, and so are undone first.
+func Service(m *Machine, s Serving) []Step {
+	switch {
+	case m.System() == "darwin":
+		return launchdSteps(m, s)
+	case m.System() == "windows" && !s.User:
+		return windowsSteps(m, s)
+	case m.System() == "linux" && m.Exists("/run/systemd/system"): // sd_booted(3)
+		if s.User {
+			return userUnitSteps(m, s)
+		}
+		return unitSteps(m, s)
+	case m.System() == "linux" && m.Exists("/sbin/openrc-run") && !s.User:
+		return openrcSteps(m, s)
+	case s.User:
+		return []Step{refusal{"have Hither started for this user", refuse("this system starts nothing for a user alone that Hither knows of: leave out --user, or start `hither up` by your session")}}
+	}
+	return []Step{refusal{"have Hither started", refuse("neither systemd nor OpenRC runs here: start `hither up` by what starts your other services, and let it call `hither restore` when that ends")}}
+}
+
+// unitSteps are for systemd as the manager of the machine.
+func unitSteps(m *Machine, s Serving) []Step {
+	const dir = "/etc/systemd/system/"
+	steps := []Step{
+		unitFile(m, dir+"hither-restore.service", systemdUnit("hither-restore.service", s.Exe, nil), "systemctl", "daemon-reload"),
+		unitFile(m, dir+"hither.service", homesOf(m, s, systemdUnit("hither.service", s.Exe, s.Args)), "systemctl", "daemon-reload"),
+		enableUnit(m, "hither-restore.service", "systemctl"),
+	}
+	if s.Sockets {
+		steps = append(steps,
+			unitFile(m, dir+"hither.socket", []byte(shipped("hither.socket")), "systemctl", "daemon-reload"),
+			enableUnit(m, "hither.socket", "systemctl"), startUnit(m, "hither.socket", "systemctl"))
+	}
+	return append(steps, enableUnit(m, "hither.service", "systemctl"), startUnit(m, "hither.service", "systemctl"))
+}
+
+// homesOf opens the home of the user for whom tools are set, wherever it is, or closes all.
+func homesOf(m *Machine, s Serving, unit []byte) []byte {
+	const homes, users = "ReadWritePaths=-/home -/root -/var/home\n", "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID\n"
+	text := string(unit)
+	if s.Sealed {
+		return []byte(strings.Replace(strings.Replace(text, homes, "ProtectHome=read-only\n", 1), users, "", 1))
+	}
+	if m.Home == "" || strings.HasPrefix(m.Home, "/home/") || m.Home == "/root" {
+		return unit
+	}
+	return []byte(strings.Replace(text, homes, homes+"ReadWritePaths="+quoteUnit("-"+m.Home)+"\n", 1))
+}
+
+// userUnitSteps are for systemd as the manager of the user's session.
+func userUnitSteps(m *Machine, s Serving) []Step {
+	systemctl := m.asUser("systemctl", "--user")
+	file := m.join(m.xdgConfig(), "systemd/user/hither.service")
+	return []Step{
+		unitFile(m, file, systemdUnit("hither-user.service", s.Exe, s.Args), append(systemctl[:len(systemctl):len(systemctl)], "daemon-reload")...),
+		enableUnit(m, "hither.service", systemctl...),
+		startUnit(m, "hither.service", systemctl...),
+	}
+}
+
+// unitFile is a file that is ours alone.
+func unitFile(m *Machine, file string, text []byte, reload ...string) Step {
+	e := Edit{
+		On: m, Name: "write the service file " + file, Path: file, Mode: 0o644,
+		Change: func([]byte, bool) ([]byte, error) { return text, nil },
+	}
+	if len(reload) > 0 {
+		e.After = [][]string{reload}
+	}
+	return e
+}
+
+// enableUnit has a unit started at boot. Undone it stops it too, even one that systemd is about to start again.
+func enableUnit(m *Machine, unit string, systemctl ...string) Step {
+	return onOff{
+		m: m, name: "start " + unit + " at boot", on: "enabled", off: "disabled",
+		is:  append(systemctl[:len(systemctl):len(systemctl)], "is-enabled", "--quiet", unit),
+		set: append(systemctl[:len(systemctl):len(systemctl)], "enable", unit), unset: append(systemctl[:len(systemctl):len(systemctl)], "disable", "--now", unit),
+	}.step()
+}
+
+func startUnit(m *Machine, unit string, systemctl ...string) Step {
+	return onOff{
+		m: m, name: "start " + unit + " now", on: "active", off: "inactive",
+		is:  append(systemctl[:len(systemctl):len(systemctl)], "is-active", "--quiet", unit),
+		set: append(systemctl[:len(systemctl):len(systemctl)], "start", unit), unset: append(systemctl[:len(systemctl):len(systemctl)], "stop", unit),
+	}.step()
+}
+
+// onOff is a setting with two values, which a command tells by how it ends.
+type onOff struct {
+	m              *Machine
+	name           string
+	on, off        string   // words for the two
+	is, set, unset []string // is succeeds when it is on
+}
+
+func (o onOff) step() Setting {
+	check := append([]string{"sh", "-c", `if "$@" >/dev/null 2>&1; then echo ` + o.on + `; else echo ` + o.off + `; fi`, "sh"}, o.is...)
+	return Setting{
+		On: o.m, Name: o.name, Check: check,
+		Get: func(ctx context.Context) (string, bool, error) {
+			out, err := o.m.Command(ctx, check...)
+			return strings.TrimSpace(string(out)), true, err
+		},
+		Want: func(string, bool) string { return o.on },
+		Set: func(ctx context.Context, _ string) error {
+			_, err := o.m.Command(ctx, o.set...)
+			return err
+		},
+		UndoSet:   func(string) []string { return o.unset },
+		UndoUnset: func(string) []string { return o.unset },
+	}
+}
+
+// launchdSteps are for macOS: a daemon of the machine, or an agent of the user.
+func launchdSteps(m *Machine, s Serving) []Step {
+	domain, dir := "system", "/Library/LaunchDaemons/"
+	list := launchdList("dev.hither.plist", s.Exe, s.Args)
+	var steps []Step
+	if s.User {
+		id := m.UID
+		if id < 0 {
+			id = os.Getuid()
+		}
+		domain, dir = "gui/"+strconv.Itoa(id), m.join(m.Home, "Library", "LaunchAgents")+"/"
+		list = agentList(list, m.Home)
+	} else {
+		steps = append(steps, unitFile(m, dir+"dev.hither.restore.plist", launchdList("dev.hither.restore.plist", s.Exe, nil)))
+	}
+	file := dir + "dev.hither.plist"
+	return append(steps, unitFile(m, file, list), onOff{
+		m: m, name: "load dev.hither into launchd's domain " + domain, on: "loaded", off: "unloaded",
+		is:  []string{"launchctl", "print", domain + "/dev.hither"},
+		set: []string{"launchctl", "bootstrap", domain, file}, unset: []string{"launchctl", "bootout", domain + "/dev.hither"},
+	}.step())
+}
+
+// openrcSteps are for Alpine and Gentoo.
+func openrcSteps(m *Machine, s Serving) []Step {
+	const file = "/etc/init.d/hither"
+	script := openrcScript(s.Exe, s.Args)
+	return []Step{
+		Edit{
+			On: m, Name: "write the service file " + file, Path: file, Mode: 0o755,
+			Change: func([]byte, bool) ([]byte, error) { return script, nil },
+		},
+		onOff{
+			m: m, name: "start the service hither at boot", on: "added", off: "none",
+			is:  []string{"test", "-e", "/etc/runlevels/default/hither"},
+			set: []string{"rc-update", "add", "hither", "default"}, unset: []string{"rc-update", "del", "hither", "default"},
+		}.step(),
+		onOff{
+			m: m, name: "start the service hither now", on: "started", off: "stopped",
+			is:  []string{"rc-service", "hither", "status"},
+			set: []string{"rc-service", "hither", "start"}, unset: []string{"rc-service", "hither", "stop"},
+		}.step(),
+	}
+}
+
+// windowsSteps are for the service manager of Windows, by sc.exe, so that the journal can undo them without us. After two
+// ends within a minute the third puts the machine back instead of starting anew.
+func windowsSteps(m *Machine, s Serving) []Step {
+	exe := `"` + s.Exe + `"` // no Windows path has a quote
+	command := []string{exe, "up", "--state", quoteWindows(ServiceState(m))}
+	for _, arg := range s.Args {
+		command = append(command, quoteWindows(arg))
+	}
+	there := powershell("if (Get-Service -Name hither -ErrorAction SilentlyContinue) { 'there' } else { 'none' }")
+	runs := powershell("$s = Get-Service -Name hither -ErrorAction SilentlyContinue; if ($s -and $s.Status -ne 'Stopped') { 'running' } else { 'stopped' }")
+	stop := powershell("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue")
+	return []Step{
+		scSetting(m, "make the Windows service hither", "there", there, [][]string{
+			{"sc.exe", "create", "hither", "binPath=", strings.Join(command, " "), "start=", "auto", "DisplayName=", "Hither"},
+			{"sc.exe", "description", "hither", "Brings what a build asks for from the nearest place that has it."},
+			{"sc.exe", "failure", "hither", "reset=", "60", "actions=", "restart/200/restart/200/run/0", "command=", exe + " restore --state " + quoteWindows(ServiceState(m))},
+			{"sc.exe", "failureflag", "hither", "1"},
+		}, powershell("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue; sc.exe delete hither; if ($LASTEXITCODE -ne 0) { throw 'sc.exe delete hither failed' }")),
+		scSetting(m, "start the Windows service hither", "running", runs, [][]string{{"sc.exe", "start", "hither"}}, stop),
+	}
+}
+
+// scSetting is a setting that commands make, one after the other.
+func scSetting(m *Machine, name, want string, check []string, set [][]string, undo []string) Step {
+	return Setting{
+		On: m, Name: name, Check: check,
+		Get: func(ctx context.Context) (string, bool, error) {
+			out, err := m.Command(ctx, check...)
+			return strings.TrimSpace(string(out)), true, err
+		},
+		Want: func(string, bool) string { return want },
+		Set: func(ctx context.Context, _ string) error {
+			for _, argv := range set {
+				if _, err := m.Command(ctx, argv...); err != nil {
+					return fmt.Errorf("%w; call this as an administrator", err)
+				}
+			}
+			return nil
+		},
+		UndoSet:   func(string) []string { return undo },
+		UndoUnset: func(string) []string { return undo },
+	}
+}
+
+// quoteWindows makes one word of a service's command line. A backslash before the closing quote would escape it.
+func quoteWindows(word string) string {
+	if word != "" && !strings.ContainsAny(word, " \t\"") {
+		return word
+	}
+	trailing := len(word) - len(strings.TrimRight(word, `\`))
+	return `"` + strings.ReplaceAll(word, `"`, `\"`) + strings.Repeat(`\`, trailing) + `"`
+}

@@ -1,0 +1,343 @@
+package install
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// services plays the managers of services: what is on, by the words that the check has in its script.
+type services struct {
+	on  map[string]bool // "is-enabled hither.service"
+	log []string
+}
+
+func (s *services) play(argv []string, _ []byte) ([]byte, error) {
+	line := strings.Join(argv, " ")
+	if argv[0] == "sh" { // the check of an onOff: sh -c SCRIPT sh COMMAND...
+		words := regexp.MustCompile(`echo (\w+)`).FindAllStringSubmatch(argv[2], 2)
+		if s.on[strings.Join(argv[4:], " ")] {
+			return []byte(words[0][1] + "\n"), nil
+		}
+		return []byte(words[1][1] + "\n"), nil
+	}
+	s.log = append(s.log, line)
+	for _, pair := range [][2]string{
+		{"systemctl enable ", "systemctl is-enabled --quiet "}, {"systemctl start ", "systemctl is-active --quiet "},
+		{"systemctl --user enable ", "systemctl --user is-enabled --quiet "}, {"systemctl --user start ", "systemctl --user is-active --quiet "},
+	} {
+		if unit, ok := strings.CutPrefix(line, pair[0]); ok {
+			s.on[pair[1]+unit] = true
+		}
+	}
+	switch {
+	case strings.HasPrefix(line, "systemctl disable --now "), strings.HasPrefix(line, "systemctl --user disable --now "):
+		unit := argv[len(argv)-1]
+		for key := range s.on {
+			if strings.HasSuffix(key, " "+unit) {
+				delete(s.on, key)
+			}
+		}
+	case strings.HasPrefix(line, "systemctl stop "):
+		delete(s.on, "systemctl is-active --quiet "+argv[2])
+	case strings.HasPrefix(line, "systemctl --user stop "):
+		delete(s.on, "systemctl --user is-active --quiet "+argv[3])
+	case strings.HasPrefix(line, "launchctl bootstrap "):
+		s.on["launchctl print "+argv[2]+"/dev.hither"] = true
+	case strings.HasPrefix(line, "launchctl bootout "):
+		delete(s.on, "launchctl print "+argv[2])
+	case line == "rc-update add hither default":
+		s.on["test -e /etc/runlevels/default/hither"] = true
+	case line == "rc-update del hither default":
+		delete(s.on, "test -e /etc/runlevels/default/hither")
+	case strings.HasPrefix(line, "rc-service hither st"):
+		s.on["rc-service hither status"] = argv[2] == "start"
+	case strings.HasPrefix(line, "sc.exe create hither"):
+		s.on["there"] = true
+	case strings.HasPrefix(line, "sc.exe start hither"):
+		s.on["running"] = true
+	case argv[0] == "powershell.exe" && strings.Contains(line, "Stop-Service"):
+		delete(s.on, "running")
+		if strings.Contains(line, "sc.exe delete") {
+			delete(s.on, "there")
+		}
+	case argv[0] == "powershell.exe":
+		for _, word := range []string{"there", "running"} {
+			if strings.Contains(line, "'"+word+"'") && s.on[word] {
+				return []byte(word + "\r\n"), nil
+			}
+		}
+		return []byte("none\r\n"), nil
+	}
+	return nil, nil
+}
+
+// TestAServiceIsStartedAndTakenAway has a row for each manager of services.
+func TestAServiceIsStartedAndTakenAway(t *testing.T) {
+	const exe = "/opt/my tools/hither"
+	for _, row := range []struct {
+		name, system string
+		files        map[string]string
+		serving      Serving
+		path, holds  string // a file and what is in it
+		last         string // the last command of starting
+		first        string // the first of taking away
+	}{
+		{"systemd", "linux", map[string]string{"/run/systemd/system/": "", "/etc/systemd/system/": ""}, Serving{Exe: exe, Args: []string{"--dns", "127.0.0.1:5300"}},
+			"/etc/systemd/system/hither.service", "ExecStart=\"/opt/my tools/hither\" up --dns 127.0.0.1:5300\n", "systemctl start hither.service", "systemctl stop hither.service"},
+		{"systemd with sockets", "linux", map[string]string{"/run/systemd/system/": ""}, Serving{Exe: exe, Sockets: true},
+			"/etc/systemd/system/hither.socket", "ListenStream=127.0.0.1:7890\n", "systemctl start hither.service", "systemctl stop hither.service"},
+		{"systemd of the user", "linux", map[string]string{"/run/systemd/system/": "", "/home/u/": ""}, Serving{Exe: "/home/u/50%/hither", User: true},
+			"/home/u/.config/systemd/user/hither.service", "ExecStopPost=-/home/u/50%%/hither restore\n", "systemctl --user start hither.service", "systemctl --user stop hither.service"},
+		{"launchd", "darwin", map[string]string{"/Library/LaunchDaemons/": ""}, Serving{Exe: "/opt/a&b/hither", Args: []string{"--verbose"}},
+			"/Library/LaunchDaemons/dev.hither.plist", "<string>/opt/a&amp;b/hither</string>\n\t\t<string>up</string>\n\t\t<string>--verbose</string>\n",
+			"launchctl bootstrap system /Library/LaunchDaemons/dev.hither.plist", "launchctl bootout system/dev.hither"},
+		{"launchd of the user", "darwin", map[string]string{"/home/u/": ""}, Serving{Exe: exe, User: true},
+			"/home/u/Library/LaunchAgents/dev.hither.plist", "<string>/home/u/Library/Logs/hither.log</string>", "", ""},
+		{"OpenRC", "linux", map[string]string{"/sbin/openrc-run": "", "/etc/init.d/": ""}, Serving{Exe: exe},
+			"/etc/init.d/hither", "command='/opt/my tools/hither'\n", "rc-service hither start", "rc-service hither stop"},
+		{"Windows", "windows", nil, Serving{Exe: `C:\Program Files\hither.exe`}, "", "", "", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w, s := newWorld(t, row.system, row.files), &services{on: map[string]bool{}}
+			w.play = s.play
+			check(t, os.MkdirAll(w.Root, 0o755))
+			tree := w.tree()
+			steps := Service(w.Machine, row.serving)
+			check(t, Apply(t.Context(), steps...))
+			for _, step := range steps {
+				inForce(t, step, true)
+			}
+			if row.last != "" {
+				same(t, "last command", s.log[len(s.log)-1], row.last)
+			}
+			if row.path != "" && !strings.Contains(w.read(row.path), row.holds) {
+				t.Errorf("%s is\n%s\nwant %q in it", row.path, w.read(row.path), row.holds)
+			}
+			done := len(s.log)
+			_, err := Restore(t.Context(), w.Machine, Volatile)
+			check(t, err)
+			same(t, "commands when only the volatile goes", len(s.log), done)
+			_, err = Restore(t.Context(), w.Machine, nil)
+			check(t, err)
+			if row.first != "" {
+				same(t, "first command of taking away", s.log[done], row.first)
+			}
+			same(t, "what is on", len(s.on)-boolCount(s.on, false), 0)
+			same(t, "tree", w.tree(), tree)
+		})
+	}
+	w := newWorld(t, "linux", nil)
+	if err := Apply(t.Context(), Service(w.Machine, Serving{Exe: exe})...); err == nil || !strings.Contains(err.Error(), "hither restore") {
+		t.Errorf("got  %v\nwant what to do without a manager of services", err)
+	}
+}
+
+func boolCount(set map[string]bool, what bool) (n int) {
+	for _, on := range set {
+		if on == what {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAServiceThatWasThereStays is for a unit that the user had enabled and started before: it is not ours to stop.
+func TestAServiceThatWasThereStays(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/run/systemd/system/": ""})
+	s := &services{on: map[string]bool{"systemctl is-enabled --quiet hither.service": true, "systemctl is-active --quiet hither.service": true}}
+	w.play = s.play
+	check(t, Apply(t.Context(), Service(w.Machine, Serving{Exe: "/usr/bin/hither"})...))
+	_, err := Restore(t.Context(), w.Machine, nil)
+	check(t, err)
+	if strings.Contains(strings.Join(s.log, "\n"), "stop hither.service") {
+		t.Errorf("ran %q\nwant it left running", s.log)
+	}
+}
+
+// TestSystemdTakesTheUnits asks systemd-analyze, where it is, about the units as they are written.
+func TestSystemdTakesTheUnits(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("there is no systemd-analyze here")
+	}
+	for _, exe := range []string{"plain", "with blanks and 50% $HOME"} {
+		dir := t.TempDir()
+		exe = filepath.Join(dir, exe)
+		check(t, os.WriteFile(exe, []byte("#!/bin/sh\n"), 0o700))
+		units := map[string][]byte{
+			"hither.service":         homesOf(&Machine{Home: "/srv/my home"}, Serving{}, systemdUnit("hither.service", exe, []string{"--dns", "127.0.0.1:5300"})),
+			"hither-sealed.service":  homesOf(&Machine{Home: "/srv/u"}, Serving{Sealed: true}, systemdUnit("hither.service", exe, nil)),
+			"hither-restore.service": systemdUnit("hither-restore.service", exe, nil),
+			"hither.socket":          []byte(shipped("hither.socket")),
+		}
+		var paths []string
+		for name, text := range units {
+			paths = append(paths, filepath.Join(dir, name))
+			check(t, os.WriteFile(paths[len(paths)-1], text, 0o600))
+		}
+		out, err := exec.CommandContext(t.Context(), analyze, append([]string{"verify", "--man=no", "--recursive-errors=no"}, paths...)...).CombinedOutput()
+		if err != nil || strings.Contains(string(out), dir) {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+}
+
+// TestASealedServiceStaysOutOfHomes also proves that the lines which are replaced are there.
+func TestASealedServiceStaysOutOfHomes(t *testing.T) {
+	unit := systemdUnit("hither.service", "/usr/bin/hither", nil)
+	for _, row := range []struct {
+		name, home string
+		sealed     bool
+		has, not   string
+	}{
+		{"sealed", "/home/u", true, "ProtectHome=read-only\n", "CAP_SETUID"},
+		{"open", "/home/u", false, "CAP_SETUID\n", "ProtectHome"},
+		{"with its home elsewhere", "/srv/u", false, "ReadWritePaths=-/srv/u\n", "ProtectHome"},
+	} {
+		text := string(homesOf(&Machine{Home: row.home}, Serving{Sealed: row.sealed}, unit))
+		if !strings.Contains(text, row.has) || strings.Contains(text, row.not) {
+			t.Errorf("%s\ngot  %s\nwant %q and not %q", row.name, text, row.has, row.not)
+		}
+	}
+}
+
+func TestDNSIsNeverActivatedByASocket(t *testing.T) {
+	for line := range strings.Lines(shipped("hither.socket")) {
+		if strings.HasPrefix(line, "ListenDatagram") || strings.HasPrefix(line, "Listen") && strings.Contains(line, ":53\n") {
+			t.Errorf("the socket unit has %q\nwant none for DNS: a mute socket costs each look-up 5 s", line)
+		}
+	}
+}
+
+// TestWhatShipsCanBeRead parses each file by its kind, and proves that the texts agree with the program.
+func TestWhatShipsCanBeRead(t *testing.T) {
+	err := fs.WalkDir(files, "files", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := files.ReadFile(path)
+		check(t, err)
+		switch filepath.Ext(path) {
+		case ".plist":
+			for dec := xml.NewDecoder(bytes.NewReader(data)); ; {
+				if _, err := dec.Token(); errors.Is(err, io.EOF) {
+					break
+				} else if err != nil {
+					t.Fatalf("%s: %v", path, err)
+				}
+			}
+		case ".json":
+			if !json.Valid(data) {
+				t.Errorf("%s is no JSON", path)
+			}
+		case ".sh", ".openrc":
+			if out, err := exec.CommandContext(t.Context(), "sh", "-n", path).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v: %s", path, err, out)
+			}
+		case ".yaml":
+			if strings.Contains(string(data), "\t") {
+				t.Errorf("%s has a tab, which YAML forbids", path)
+			}
+		}
+		return nil
+	})
+	check(t, err)
+	for name, wanted := range map[string][]string{
+		"daemonset.yaml":      {"127.0.0.1:7890", `dial_timeout = "1s"`, "hostNetwork: true"},
+		"compose.yaml":        {"127.0.0.1:7890/go|https://proxy.golang.org,direct", `network_mode: "service:hither"`},
+		"Dockerfile":          {"./cmd/hither", "ENTRYPOINT"},
+		"hither.service":      {"WatchdogSec=5", "Restart=always", "RestartSec=200ms", "restore", "Type=notify"},
+		"dev.hither.plist":    {"<key>KeepAlive</key>\n\t<true/>"},
+		"hither.openrc":       {"supervise-daemon", `"$command" restore`},
+		"hither-user.service": {"WatchdogSec=5", "restore"},
+	} {
+		for _, want := range wanted {
+			if !strings.Contains(shipped(name), want) {
+				t.Errorf("%s has no %q", name, want)
+			}
+		}
+	}
+}
+
+// TestTheHostsFileOfTheClusterIsOurs keeps daemonset.yaml and the step for containerd from telling different things.
+func TestTheHostsFileOfTheClusterIsOurs(t *testing.T) {
+	text, err := putHost(nil, "http://127.0.0.1:7890")
+	check(t, err)
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.Contains(shipped("daemonset.yaml"), "\n    "+line+"\n") {
+			t.Errorf("daemonset.yaml has no line %q", line)
+		}
+	}
+}
+
+// TestTheDockerfileBuildsThisModule reads the instructions: what is copied from a stage must be made there, and the
+// compiler be that of go.mod.
+func TestTheDockerfileBuildsThisModule(t *testing.T) {
+	module, err := os.ReadFile("../go.mod")
+	check(t, err)
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
+	text := shipped("Dockerfile")
+	if !strings.Contains(text, "FROM golang:"+string(version)+"-") {
+		t.Errorf("the Dockerfile does not build with Go %s, which go.mod names", version)
+	}
+	known := []string{"FROM", "WORKDIR", "COPY", "RUN", "ENV", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+	stages := regexp.MustCompile(`(?m)^FROM \S+ AS (\w+)`).FindAllStringSubmatch(text, -1)
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0][0] == '#' {
+			continue
+		}
+		if !slices.Contains(known, words[0]) {
+			t.Errorf("unknown instruction %q", line)
+		}
+		if from, ok := strings.CutPrefix(words[1], "--from="); ok && !slices.ContainsFunc(stages, func(s []string) bool { return s[1] == from }) {
+			t.Errorf("%q copies from a stage that is not there", line)
+		}
+		if i := strings.IndexByte(line, '['); i >= 0 {
+			var argv []string
+			if err := json.Unmarshal([]byte(line[i:]), &argv); err != nil || argv[0] == "" {
+				t.Errorf("%q is no list of words: %v", line, err)
+			}
+		}
+	}
+}
+
+func TestSystemdHearsThatWeAreReady(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Skipf("this system has no such sockets: %v", err)
+	}
+	defer l.Close()
+	set := map[string]string{"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "5000000", "WATCHDOG_PID": strconv.Itoa(os.Getpid())}
+	env := func(name string) string { return set[name] }
+	check(t, Notify(env, NotifyReady))
+	buf := make([]byte, 64)
+	n, err := l.Read(buf)
+	check(t, err)
+	same(t, "heard", string(buf[:n]), "READY=1")
+	same(t, "interval", WatchdogInterval(env), 2500*time.Millisecond)
+	set["WATCHDOG_PID"] = "1"
+	same(t, "interval of another process", WatchdogInterval(env), 0)
+	set = nil
+	check(t, Notify(env, NotifyReady))
+	same(t, "interval without systemd", WatchdogInterval(env), 0)
+	set = map[string]string{"NOTIFY_SOCKET": "vsock:2:1"}
+	if Notify(env, NotifyReady) == nil {
+		t.Error("a socket that is none of this machine was taken")
+	}
+}

@@ -1,0 +1,93 @@
+package install
+
+import (
+	"bytes"
+	"embed"
+	"encoding/xml"
+	"strings"
+)
+
+// files are what ships beside the program: units, property lists, and what runs Hither in containers. Each is valid as it
+// stands; those for services name the program /usr/bin/hither or /usr/local/bin/hither, which is replaced.
+//
+//go:embed all:files
+var files embed.FS
+
+// File is one of the files that ship: "compose.yaml", "devcontainer/hither/install.sh".
+func File(name string) ([]byte, error) { return files.ReadFile("files/" + name) }
+
+// shipped is a file that is known to be there.
+func shipped(name string) string {
+	data, err := File(name)
+	if err != nil {
+		panic(err) // it is in the binary
+	}
+	return string(data)
+}
+
+// systemdUnit is a unit that starts exe. sign is kept: + gives every privilege, - lets it fail.
+func systemdUnit(name, exe string, args []string) []byte {
+	var out strings.Builder
+	for line := range strings.Lines(shipped(name)) {
+		key, command, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if !ok || !strings.HasPrefix(key, "Exec") {
+			out.WriteString(line)
+			continue
+		}
+		sign, rest, _ := strings.Cut(command, "/usr/bin/hither")
+		out.WriteString(key + "=" + sign + quoteUnit(exe) + rest)
+		if key == "ExecStart" && strings.HasSuffix(rest, " up") {
+			for _, arg := range args {
+				out.WriteString(" " + quoteUnit(strings.ReplaceAll(arg, "$", "$$")))
+			}
+		}
+		out.WriteString("\n")
+	}
+	return []byte(out.String())
+}
+
+// quoteUnit writes a word of a command in a unit (systemd.service(5), "Command lines"): % means something everywhere, $ in
+// all words but the first.
+func quoteUnit(word string) string {
+	word = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "\n", `\n`).Replace(word)
+	if word == "" || strings.ContainsAny(word, " \t'\"\\;") {
+		return `"` + word + `"`
+	}
+	return word
+}
+
+// launchdList is a property list that starts exe.
+func launchdList(name, exe string, args []string) []byte {
+	text := strings.Replace(shipped(name), "<string>/usr/local/bin/hither</string>", "<string>"+escapeXML(exe)+"</string>", 1)
+	var more strings.Builder
+	for _, arg := range args {
+		more.WriteString("\t\t<string>" + escapeXML(arg) + "</string>\n")
+	}
+	return []byte(strings.Replace(text, "\t\t<string>up</string>\n", "\t\t<string>up</string>\n"+more.String(), 1))
+}
+
+// agentList is the list of a daemon as that of one user: with his own state directory, and a log that he can write.
+func agentList(list []byte, home string) []byte {
+	before, rest, _ := bytes.Cut(list, []byte("\t<key>EnvironmentVariables</key>\n"))
+	_, after, _ := bytes.Cut(rest, []byte("\t</dict>\n"))
+	return bytes.Replace(append(before, after...), []byte("/var/log/hither.log"), []byte(escapeXML(home)+"/Library/Logs/hither.log"), 1)
+}
+
+func escapeXML(s string) string {
+	var out strings.Builder
+	if err := xml.EscapeText(&out, []byte(s)); err != nil {
+		panic(err) // a Builder takes everything
+	}
+	return out.String()
+}
+
+// openrcScript is a script that starts exe.
+func openrcScript(exe string, args []string) []byte {
+	words := []string{"up"}
+	for _, arg := range args {
+		words = append(words, "'"+quotePosix(arg)+"'") // supervise-daemon's arguments pass through eval
+	}
+	text := strings.Replace(shipped("hither.openrc"), `command="/usr/bin/hither"`, "command='"+quotePosix(exe)+"'", 1)
+	line := "command_args='" + quotePosix(strings.Join(words, " ")) + "'"
+	return []byte(strings.Replace(text, `command_args="up"`, line, 1))
+}

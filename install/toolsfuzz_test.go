@@ -1,0 +1,122 @@
+package install
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// promise is what every editor of text keeps, whatever it is given: it fails with a sentence, or what it writes is in
+// force, and taking it out gives the former bytes.
+func promise(t *testing.T, old []byte, edit func([]byte) ([]byte, error)) (now []byte, ok bool) {
+	t.Helper()
+	given := bytes.Clone(old)
+	now, err := edit(old)
+	if !bytes.Equal(given, old) {
+		t.Fatalf("it wrote into what it was given: %q", old)
+	}
+	if err != nil {
+		var refused *Refused
+		if len(err.Error()) < 20 && !errors.As(err, &refused) {
+			t.Errorf("%q is no sentence", err)
+		}
+		return nil, false
+	}
+	again, err := edit(bytes.Clone(now))
+	if err != nil || !bytes.Equal(again, now) {
+		t.Errorf("it is not in force once it is done (%v)\nbefore %q\nonce   %q\ntwice  %q", err, old, now, again)
+	}
+	return now, true
+}
+
+func FuzzJSON(f *testing.F) {
+	for _, seed := range []string{"", "{}", "\ufeff{\n \"a\": [1, {\"registry-mirrors\": 2}] }\n", `{"registry-mirrors": null}`, `{"registry-mirrors":[ ]}`, `{"registry-mirrors":["x"`,
+		"{\r\n\"registry-mirrors\":[\r\n\"x\"\r\n]}", `{"registry-mirrors":["x"],"a":1e999}`, `{"a":1,"registry-mirrors":["x"]}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, old []byte) {
+		now, ok := promise(t, old, func(b []byte) ([]byte, error) { return jsonPutFirst(b, "registry-mirrors", "http://127.0.0.1:7890") })
+		if !ok {
+			return
+		}
+		var tree map[string]any
+		if err := json.Unmarshal(bytes.TrimPrefix(now, []byte("\ufeff")), &tree); err != nil {
+			t.Fatalf("%q became %q, which is no JSON: %v", old, now, err)
+		}
+		list, _ := tree["registry-mirrors"].([]any)
+		for _, item := range list {
+			if item == "http://127.0.0.1:7890" {
+				return
+			}
+		}
+		t.Errorf("%q became %q, without our mirror", old, now)
+	})
+}
+
+func FuzzTOML(f *testing.F) {
+	for _, seed := range []string{"", "[http]", "[http]\nproxy='x'", "http.timeout=3\n", "[ http ]\n[source]\n", "a=\"\"\"\n[http]\n\"\"\"\n", "[host.\"x\"]\r\n", "[[host]]\n", "host=3", "# [host\n"} {
+		f.Add([]byte(seed))
+	}
+	edits := []func(*tomlText) ([]byte, error){
+		func(f *tomlText) ([]byte, error) { return putCargoProxy(f, tooling()) },
+		func(f *tomlText) ([]byte, error) {
+			with := tooling()
+			with.Gateways["cargo"] = "/crates"
+			return putCargoSource(f, with)
+		},
+		func(f *tomlText) ([]byte, error) { return putHost(f.text, "http://127.0.0.1:7890") },
+	}
+	f.Fuzz(func(t *testing.T, old []byte) {
+		for _, edit := range edits {
+			now, ok := promise(t, old, func(b []byte) ([]byte, error) {
+				f, err := parseTOML(b)
+				if err != nil {
+					return nil, err
+				}
+				return edit(f)
+			})
+			if tree := map[string]any{}; ok && toml.Unmarshal(now, &tree) != nil {
+				t.Errorf("%q became %q, which is no TOML", old, now)
+			}
+		}
+	})
+}
+
+func FuzzINI(f *testing.F) {
+	for _, seed := range []string{"", "proxy=x", "[global]\nproxy = http://127.0.0.1:7890\n", "[global]", "a=b\r\n[global]\r\n", "; c\n[Proxy Settings]\nProxyType=1\n", "[global]\ncert\n x\n", "=", "[]", "proxy=false",
+		"GOPROXY=https://proxy.golang.org", "GOPROXY=|", "httpProxy: x", "key: |\n  text\n"} {
+		f.Add([]byte(seed))
+	}
+	w := newWorld(f, "linux", nil)
+	f.Fuzz(func(t *testing.T, old []byte) {
+		for _, edit := range []func([]byte) ([]byte, error){
+			func(b []byte) ([]byte, error) { return putNpmProxy(b, tooling(), w.Machine) },
+			func(b []byte) ([]byte, error) { return putPipProxy(b, tooling()) },
+			func(b []byte) ([]byte, error) { return putYarnProxy(b, tooling()) },
+			func(b []byte) ([]byte, error) { return putKDEProxy(b, w.Machine, proxying()) },
+			func(b []byte) ([]byte, error) { return putGoProxy(b, "http://127.0.0.1:7890/go", goDefault) },
+		} {
+			promise(t, old, edit)
+		}
+	})
+}
+
+func FuzzDesktopAnswers(f *testing.F) {
+	for _, seed := range []string{"['localhost', 'it\\'s']", "@as []", `[1,"127.0.0.1:7890","<local>",null]`, "Enabled: Yes\nServer: a\nPort: 1\n", `[null]`, "null", `{"a":1}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		gvariantStrings(text)
+		parseWebProxy(text)
+		bypassDomains(text)
+		if w, err := parseWininet(text); err == nil {
+			if again, err := parseWininet(w.String()); err != nil || again.String() != w.String() {
+				t.Errorf("%q was read as %s, which is not read as itself: %v", text, w, err)
+			}
+			w.script()
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package install
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// iniStyle is what the readers of such files disagree on.
+type iniStyle struct {
+	equals   string              // what is written between name and value
+	colon    bool                // a colon may stand for the equals sign
+	wraps    bool                // an indented line goes on with the value above
+	sections bool                // nothing may stand above the first section
+	fold     func(string) string // the form in which names are compared; nil: as they are
+}
+
+// iniEntry is a value and the lines it stands on, from and up to.
+type iniEntry struct {
+	value    string
+	from, to int
+}
+
+// iniText is a file of names and values in lines, with sections or without.
+type iniText struct {
+	style iniStyle
+	lines []string // with their endings
+}
+
+// parseINI refuses what is no text and what its reader would not read either.
+func parseINI(text []byte, style iniStyle) (*iniText, error) {
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, errors.New("is not a text in UTF-8: save it as one")
+	}
+	f := &iniText{style: style, lines: slices.Collect(strings.Lines(string(text)))}
+	if !style.sections {
+		return f, nil
+	}
+	for _, line := range f.lines {
+		if _, ok := iniHeader(line); ok {
+			break
+		}
+		if !isINIBlank(line) {
+			return nil, fmt.Errorf("has the line %q above its first [section]: move it into one", strings.TrimSpace(line))
+		}
+	}
+	return f, nil
+}
+
+func (f *iniText) bytes() []byte { return []byte(strings.Join(f.lines, "")) }
+
+// get finds the last value of that name in a section, which is the one that counts.
+func (f *iniText) get(section, name string) (iniEntry, bool) {
+	var found iniEntry
+	ok, here := false, ""
+	for i, line := range f.lines {
+		if header, is := iniHeader(line); is {
+			here = header
+			continue
+		}
+		n, value, is := f.split(line)
+		if !is || here != section || f.folded(n) != f.folded(name) {
+			continue
+		}
+		found, ok = iniEntry{value: unquoteINI(value), from: i, to: i + 1}, true
+		for f.style.wraps && found.to < len(f.lines) && isINIWrapped(f.lines[found.to]) {
+			found.value += "\n" + strings.TrimSpace(f.lines[found.to])
+			found.to++
+		}
+	}
+	return found, ok
+}
+
+// set gives a name a value. A value that is there is replaced where it stands; a new one goes below the section's header,
+// or above the first section if it belongs to none.
+func (f *iniText) set(section, name, value string) {
+	line := name + f.style.equals + value + lineEnding(f.bytes())
+	if old, ok := f.get(section, name); ok {
+		f.lines = slices.Replace(f.lines, old.from, old.to, line)
+		return
+	}
+	header := slices.IndexFunc(f.lines, func(line string) bool {
+		s, ok := iniHeader(line)
+		return ok && (s == section || section == "")
+	})
+	switch {
+	case section == "" && header >= 0:
+		f.lines = slices.Insert(f.lines, header, line)
+	case header >= 0:
+		f.endLine(header)
+		f.lines = slices.Insert(f.lines, header+1, line)
+	case section == "":
+		f.endLine(len(f.lines) - 1)
+		f.lines = append(f.lines, line)
+	default:
+		f.endLine(len(f.lines) - 1)
+		f.lines = append(f.lines, "["+section+"]"+lineEnding(f.bytes()), line)
+	}
+}
+
+// endLine gives the last line of a file an ending, so that another can follow.
+func (f *iniText) endLine(i int) {
+	if i >= 0 && !strings.HasSuffix(f.lines[i], "\n") {
+		f.lines[i] += lineEnding(f.bytes())
+	}
+}
+
+func (f *iniText) split(line string) (name, value string, ok bool) {
+	if isINIBlank(line) || f.style.wraps && isINIWrapped(line) {
+		return "", "", false
+	}
+	separators := "="
+	if f.style.colon {
+		separators = "=:"
+	}
+	i := strings.IndexAny(line, separators)
+	if i < 0 {
+		return "", "", false
+	}
+	return strings.TrimSpace(line[:i]), strings.TrimSpace(line[i+1:]), true
+}
+
+func (f *iniText) folded(name string) string {
+	if f.style.fold == nil {
+		return name
+	}
+	return f.style.fold(name)
+}
+
+func iniHeader(line string) (string, bool) {
+	line = strings.TrimSpace(line)
+	if len(line) < 2 || line[0] != '[' || line[len(line)-1] != ']' {
+		return "", false
+	}
+	return line[1 : len(line)-1], true
+}
+
+func isINIBlank(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == "" || line[0] == '#' || line[0] == ';'
+}
+
+func isINIWrapped(line string) bool {
+	return !isINIBlank(line) && (line[0] == ' ' || line[0] == '\t')
+}
+
+func unquoteINI(value string) string {
+	if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+		return value[1 : n-1]
+	}
+	return value
+}

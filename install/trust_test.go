@@ -1,0 +1,279 @@
+package install
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newRoot(t testing.TB, name string) Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	check(t, err)
+	root, err := NewCertificate(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
+	check(t, err)
+	return root
+}
+
+// TestTheLayoutOfTheMachineDecidesWhereTheRootGoes has a row for each family of systems.
+func TestTheLayoutOfTheMachineDecidesWhereTheRootGoes(t *testing.T) {
+	for _, row := range []struct {
+		system string
+		files  map[string]string
+		path   string
+		ran    string
+	}{
+		{"debian", map[string]string{"/usr/sbin/update-ca-certificates": "", "/usr/local/share/ca-certificates/": ""},
+			"/usr/local/share/ca-certificates/hither.crt", "update-ca-certificates"},
+		{"alpine", map[string]string{"/usr/sbin/update-ca-certificates": ""}, "/usr/local/share/ca-certificates/hither.crt", "update-ca-certificates"},
+		{"fedora", map[string]string{"/usr/bin/update-ca-trust": "", "/usr/bin/trust": "", "/etc/pki/ca-trust/source/anchors/": ""},
+			"/etc/pki/ca-trust/source/anchors/hither.pem", "update-ca-trust extract"},
+		{"arch", map[string]string{"/usr/bin/update-ca-trust": "", "/usr/bin/trust": "", "/etc/ca-certificates/trust-source/anchors/": ""},
+			"/etc/ca-certificates/trust-source/anchors/hither.crt", "trust extract-compat"},
+		{"suse", map[string]string{"/usr/sbin/update-ca-certificates": "", "/etc/pki/trust/anchors/": "", "/usr/share/pki/trust/anchors/": ""},
+			"/etc/pki/trust/anchors/hither.pem", "update-ca-certificates"},
+	} {
+		t.Run(row.system, func(t *testing.T) {
+			w, root := newWorld(t, "linux", row.files), newRoot(t, "Hither A")
+			before := w.tree()
+			steps := Trust(w.Machine, root)
+			check(t, Apply(t.Context(), steps...))
+			same(t, row.path, w.read(row.path), string(root.PEM))
+			same(t, "commands", strings.Join(w.ran, ", "), row.ran)
+
+			// A new root takes the place of the old one, and what was before both comes back.
+			next := newRoot(t, "Hither B")
+			inForce(t, Trust(w.Machine, next)[0], false)
+			check(t, Apply(t.Context(), Trust(w.Machine, next)...))
+			same(t, row.path, w.read(row.path), string(next.PEM))
+			inForce(t, Trust(w.Machine, next)[0], true)
+			inForce(t, Trust(w.Machine, root)[0], false)
+			_, err := Restore(t.Context(), w.Machine, nil)
+			check(t, err)
+			same(t, "tree", w.tree(), before)
+			same(t, "commands", len(w.ran), 3)
+		})
+	}
+}
+
+func TestASystemWithoutAKnownStoreSaysSo(t *testing.T) {
+	w := newWorld(t, "linux", nil)
+	if err := Apply(t.Context(), Trust(w.Machine, newRoot(t, "A"))...); !errors.Is(err, errNoStore) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestBundlesThatToolsNameGetTheRoot and nothing else of them is touched.
+func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
+	other := string(newRoot(t, "the company's").PEM)
+	w := newWorld(t, "linux", map[string]string{
+		"/home/u/.npmrc":                     "registry=https://r.example/\n ; cafile=/no.pem\ncafile = \"${HOME}/npm.pem\"\n",
+		"/home/u/npm.pem":                    strings.TrimSuffix(other, "\n"),
+		"/usr/local/etc/npmrc":               "cafile=/srv/global.pem\n",
+		"/srv/global.pem":                    "-> real.pem",
+		"/srv/real.pem":                      strings.ReplaceAll(other, "\n", "\r\n"),
+		"/home/u/.config/pip/pip.conf":       "[global]\ncert = ~/pip.pem\n",
+		"/home/u/pip.pem":                    other,
+		"/home/u/.condarc":                   "ssl_verify: /home/u/pip.pem\n",
+		"/home/u/.gitconfig":                 "[http]\n\tsslCAInfo = /etc/ssl/certs/ca-certificates.crt\n[http \"https://x\"]\n\tsslCAInfo=/home/u/git.pem\n",
+		"/home/u/git.pem":                    other,
+		"/etc/ssl/certs/ca-certificates.crt": other,
+		"/home/u/.cargo/config.toml":         "[http]\ncainfo = \"ca/mine.pem\"\n",
+		"/home/u/.cargo/ca/mine.pem":         other,
+		"/home/u/.yarnrc.yml":                "httpsCaFilePath: ./gone.pem\n",
+		"/home/u/node.pem":                   other,
+		"/home/u/.config/conda/.condarc":     "ssl_verify: truststore\n",
+		"/usr/sbin/update-ca-certificates":   "",
+		"/home/u/.pip/pip.conf":              "cert = /home/u/binary.p12\n",
+		"/home/u/binary.p12":                 "\x30\x82\x00\x01",
+	})
+	w.Env = func(name string) string { return map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/node.pem"}[name] }
+	before, root := w.tree(), newRoot(t, "Hither A")
+	check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+	for _, path := range []string{"/home/u/npm.pem", "/srv/real.pem", "/home/u/pip.pem", "/home/u/git.pem", "/home/u/.cargo/ca/mine.pem", "/home/u/node.pem"} {
+		text := w.read(path)
+		if !root.isIn([]byte(text)) || !strings.HasPrefix(strings.ReplaceAll(text, "\r", ""), other) || strings.Count(text, "BEGIN") != 2 {
+			t.Errorf("%s holds\n%s\nwant the company's root and ours", path, text)
+		}
+	}
+	same(t, "the system's bundle", w.read("/etc/ssl/certs/ca-certificates.crt"), other)
+	next := newRoot(t, "Hither B")
+	check(t, Apply(t.Context(), Trust(w.Machine, next)...))
+	text := w.read("/home/u/pip.pem")
+	same(t, "the old root is there", root.isIn([]byte(text)), false)
+	same(t, "the new root is there", next.isIn([]byte(text)), true)
+
+	// Somebody adds another root meanwhile.
+	check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(text+other), 0o644))
+	check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other+w.read("/home/u/node.pem")), 0o644))
+	_, err := Restore(t.Context(), w.Machine, nil)
+	check(t, err)
+	same(t, "pip.pem", w.read("/home/u/pip.pem"), other+other)
+	same(t, "node.pem", w.read("/home/u/node.pem"), other+other)
+	check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(other), 0o644))
+	check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other), 0o644))
+	same(t, "tree", w.tree(), before)
+}
+
+func TestContainerDaemonsGetTheRootForEachRegistry(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/etc/docker/certs.d/ghcr.io/ca.crt": "-----BEGIN x\n", "/usr/sbin/update-ca-certificates": ""})
+	before, root := w.tree(), newRoot(t, "A")
+	check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+	same(t, "docker.io", root.isIn([]byte(w.read("/etc/docker/certs.d/registry-1.docker.io/ca.crt"))), true)
+	same(t, "ghcr.io", w.read("/etc/docker/certs.d/ghcr.io/ca.crt"), "-----BEGIN x\n"+marker+"\n"+string(root.PEM))
+	_, err := Restore(t.Context(), w.Machine, nil)
+	check(t, err)
+	same(t, "tree", w.tree(), before)
+}
+
+// keeper plays a program that keeps certificates: it lists, adds and deletes.
+type keeper struct {
+	root Certificate
+	has  map[string]string // by store
+}
+
+func (k *keeper) play(argv []string, _ []byte) ([]byte, error) {
+	line := strings.Join(argv, " ")
+	store := "the store"
+	for i, arg := range argv[:len(argv)-1] {
+		if arg == "-keystore" || arg == "-d" && strings.HasPrefix(argv[i+1], "sql:") {
+			store = argv[i+1]
+		}
+	}
+	contains := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) })
+	}
+	switch {
+	case contains(" -addstore", " -A ", " -importcert", "add-trusted-cert"):
+		k.has[store] += string(k.root.PEM) + "SHA-1 hash: " + k.root.sha1 + ";"
+	case contains(" -delstore", " -D ", " -delete ", "delete-certificate"):
+		kept := ""
+		for _, entry := range strings.SplitAfter(k.has[store], ";") {
+			if digest := entry[max(0, len(entry)-41):]; store == "the store" && !contains(strings.TrimSuffix(digest, ";")) {
+				kept += entry
+			}
+		}
+		if kept == k.has[store] {
+			return nil, errors.New("exit status 255")
+		}
+		if k.has[store] = kept; kept == "" {
+			delete(k.has, store)
+		}
+	case contains(" -store", " -L ", " -list"):
+		digest := argv[len(argv)-1]
+		if k.has[store] == "" || len(digest) == 40 && !strings.Contains(k.has[store], digest) {
+			return nil, errors.New("exit status 1")
+		}
+		if len(digest) == 40 {
+			return []byte(digest), nil
+		}
+		return []byte(k.has[store]), nil
+	case contains("find-certificate"):
+		for _, entry := range strings.SplitAfter(k.has[store], ";") {
+			if text, digest, ok := strings.Cut(entry, "SHA-1"); ok {
+				c, err := NewCertificate([]byte(text), "")
+				if err == nil && contains(inQuotes(c.name)) {
+					return []byte("SHA-1" + digest), nil
+				}
+			}
+		}
+	}
+	return nil, nil
+}
+
+func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
+	for _, row := range []struct {
+		name, system string
+		files        map[string]string
+		stores       []string
+	}{
+		{"NSS of Firefox and Chromium", "linux", map[string]string{
+			"/usr/bin/certutil": "", "/home/u/.pki/nssdb/cert9.db": "", "/home/u/.mozilla/firefox/a.default/cert9.db": "",
+			"/home/u/snap/firefox/common/.mozilla/firefox/b/cert9.db": "", "/home/u/.var/app/org.chromium.Chromium/data/pki/nssdb/cert9.db": "",
+			"/usr/sbin/update-ca-certificates": "",
+		}, []string{
+			"sql:/home/u/.pki/nssdb", "sql:/home/u/.mozilla/firefox/a.default", "sql:/home/u/snap/firefox/common/.mozilla/firefox/b",
+			"sql:/home/u/.var/app/org.chromium.Chromium/data/pki/nssdb",
+		}},
+		{"Java without the system's store", "linux", map[string]string{
+			"/usr/lib/jvm/one/lib/security/cacerts": "-> /etc/ssl/certs/java/cacerts", "/etc/ssl/certs/java/cacerts": "", "/usr/lib/jvm/one/bin/keytool": "",
+			"/home/u/.sdkman/candidates/java/21/lib/security/cacerts": "", "/home/u/.sdkman/candidates/java/21/bin/keytool": "",
+			"/home/u/.sdkman/candidates/java/current": "-> 21", "/opt/java/openjdk/jre/lib/security/cacerts": "", "/opt/java/openjdk/bin/keytool": "",
+			"/usr/sbin/update-ca-certificates": "",
+		}, []string{"/home/u/.sdkman/candidates/java/21/lib/security/cacerts", "/opt/java/openjdk/jre/lib/security/cacerts"}},
+		{"the keychain", "darwin", map[string]string{"/Library/Keychains/System.keychain": ""}, []string{"the store"}},
+		{"the store of Windows", "windows", map[string]string{`C:\Windows\System32\certutil.exe`: ""}, []string{"the store"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w, root := newWorld(t, row.system, row.files), newRoot(t, "Hither's A")
+			k := &keeper{root, map[string]string{}}
+			w.play = k.play
+			before := w.tree()
+			steps := Trust(w.Machine, root)
+			check(t, Apply(t.Context(), steps...))
+			for _, store := range row.stores {
+				if k.has[store] == "" {
+					t.Errorf("%s has no root; commands:\n%s", store, strings.Join(w.ran, "\n"))
+				}
+			}
+			same(t, "stores", len(k.has), len(row.stores))
+			for _, step := range steps {
+				inForce(t, step, true)
+			}
+			k.root = newRoot(t, "Hither's B")
+			check(t, Apply(t.Context(), Trust(w.Machine, k.root)...))
+			records, err := w.Journal.Records()
+			check(t, err)
+			if n := len(records); n > len(steps) {
+				t.Errorf("%d changes stand, want the former root's taken back", n)
+			}
+			for _, step := range Trust(w.Machine, k.root) {
+				inForce(t, step, true)
+			}
+			_, err = Restore(t.Context(), w.Machine, nil)
+			check(t, err)
+			same(t, "stores at the end", len(k.has), 0)
+			same(t, "tree", w.tree(), before)
+		})
+	}
+}
+
+func inForce(t *testing.T, step Step, want bool) {
+	t.Helper()
+	done, err := step.Done(t.Context())
+	check(t, err)
+	same(t, step.String()+" is in force", done, want)
+}
+
+func FuzzAddTo(f *testing.F) {
+	root := newRoot(f, "A")
+	f.Add([]byte(marker + "\n-----BEGIN CERTIFICATE-----\n"))
+	f.Add(append([]byte("x\r\n-----BEGIN y"), root.PEM...))
+	f.Fuzz(func(t *testing.T, old []byte) {
+		once, err := root.addTo(slices.Clone(old), true)
+		if err != nil {
+			return
+		}
+		if !root.isIn(once) {
+			t.Skip("an unfinished block before ours hides it from every reader")
+		}
+		twice, err := root.addTo(slices.Clone(once), true)
+		check(t, err)
+		same(t, "again", string(twice), string(once))
+	})
+}

@@ -1,0 +1,131 @@
+package install
+
+import (
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// naming is a configuration that may name a bundle of roots. A tool that is told one knows no others, so our root goes
+// into it; a tool that is told none is left to take the system's.
+type naming struct {
+	tool  string
+	files []string       // below nothing; patterns
+	names *regexp.Regexp // its first group is the path
+}
+
+// bundles returns a step for each bundle that a tool is told to take its roots from. Nothing is replaced.
+func bundles(m *Machine, root Certificate) []Step {
+	var steps []Step
+	var seen []string
+	add := func(tool, file string) {
+		real, err := m.resolve(m.Path(file))
+		if err != nil || !m.Exists(file) || underSystem(m, file) || slices.Contains(seen, real) {
+			return
+		}
+		if text, err := m.Read(file); err != nil || !strings.Contains(string(text), "-----BEGIN") {
+			return // a tool that reads it says so better than we can
+		}
+		seen = append(seen, real)
+		file = m.below(real)
+		steps = append(steps, Edit{On: m, Name: "trust the root certificate in " + file + ", for " + tool, Path: file, Change: root.addTo})
+	}
+	for _, n := range namings(m) {
+		for _, pattern := range n.files {
+			for _, file := range m.Glob(pattern) {
+				text, _ := m.Read(file) // what cannot be read names nothing
+				for _, found := range n.names.FindAllStringSubmatch(string(text), -1) {
+					add(n.tool, m.expand(found[1], file))
+				}
+			}
+		}
+	}
+	for _, name := range []string{
+		"NODE_EXTRA_CA_CERTS", "npm_config_cafile", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO",
+		"SSL_CERT_FILE", "DENO_CERT", "YARN_HTTPS_CA_FILE_PATH",
+	} {
+		if file := m.Getenv(name); file != "" && isAbs(m, file) {
+			add(name, file)
+		}
+	}
+	return steps
+}
+
+func namings(m *Machine) []naming {
+	home, config := m.Home, m.Home+"/.config"
+	if xdg := m.Getenv("XDG_CONFIG_HOME"); xdg != "" && isAbs(m, xdg) {
+		config = xdg
+	}
+	list := []naming{
+		{"npm", []string{
+			orElse(m.Getenv("NPM_CONFIG_USERCONFIG"), home+"/.npmrc"), m.Getenv("npm_config_globalconfig"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc",
+			"/opt/homebrew/etc/npmrc", home + "/.nvm/versions/node/*/etc/npmrc", home + "/.npm-global/etc/npmrc", home + `/AppData/Roaming/npm/etc/npmrc`,
+		}, setting("cafile")},
+		{"yarn", []string{home + "/.yarnrc.yml"}, regexp.MustCompile(`(?m)^\s*httpsCaFilePath\s*:\s*(.*?)\s*$`)},
+		{"pip", []string{
+			m.Getenv("PIP_CONFIG_FILE"), "/etc/pip.conf", "/etc/xdg/pip/pip.conf", home + "/.pip/pip.conf", config + "/pip/pip.conf",
+			home + "/Library/Application Support/pip/pip.conf", "/Library/Application Support/pip/pip.conf",
+			home + "/AppData/Roaming/pip/pip.ini", home + "/pip/pip.ini", "C:/ProgramData/pip/pip.ini",
+		}, setting("cert")},
+		{"conda", []string{m.Getenv("CONDARC"), home + "/.condarc", home + "/.conda/.condarc", config + "/conda/.condarc", "/etc/conda/.condarc"},
+			regexp.MustCompile(`(?m)^\s*ssl_verify\s*:\s*(.*?)\s*$`)},
+		{"git", []string{m.Getenv("GIT_CONFIG_GLOBAL"), home + "/.gitconfig", config + "/git/config", "/etc/gitconfig", "/opt/homebrew/etc/gitconfig"},
+			setting("sslCAInfo")},
+		{"cargo", []string{
+			orElse(m.Getenv("CARGO_HOME"), home+"/.cargo") + "/config.toml", orElse(m.Getenv("CARGO_HOME"), home+"/.cargo") + "/config",
+		}, regexp.MustCompile(`(?m)^\s*(?:http\.|proxy-)?cainfo\s*=\s*(.*?)\s*$`)},
+	}
+	for i := range list {
+		list[i].files = slices.DeleteFunc(list[i].files, func(f string) bool {
+			return !isAbs(m, f) || m.System() != "windows" && strings.HasPrefix(f, "C:")
+		})
+	}
+	return list
+}
+
+// setting matches a line "name = path" in files like ini.
+func setting(name string) *regexp.Regexp {
+	return regexp.MustCompile(`(?mi)^\s*` + name + `\s*=\s*(.*?)\s*$`)
+}
+
+func orElse(value, other string) string {
+	if value == "" {
+		return other
+	}
+	return value
+}
+
+// expand reads a path as the tools do: quotes, ${VARIABLE}, ~/, and below the configuration's own directory.
+func (m *Machine) expand(value, file string) string {
+	value = strings.TrimSpace(value)
+	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
+		quote := value[0]
+		value = value[1 : len(value)-1]
+		if quote == '"' {
+			value = strings.ReplaceAll(value, `\\`, `\`)
+		}
+	}
+	value = regexp.MustCompile(`\$\{(\w+)\}`).ReplaceAllStringFunc(value, func(s string) string {
+		if name := s[2 : len(s)-1]; name != "HOME" {
+			return m.Getenv(name)
+		}
+		return m.Home
+	})
+	if rest, ok := strings.CutPrefix(value, "~/"); ok {
+		return m.Home + "/" + rest
+	}
+	if value == "" || isAbs(m, value) {
+		return value
+	}
+	return path.Join(path.Dir(filepath.ToSlash(file)), value)
+}
+
+// isAbs knows the paths of the machine's system, which a test may play.
+func isAbs(m *Machine, p string) bool {
+	if m.System() == "windows" {
+		return len(p) > 2 && p[1] == ':' && (p[2] == '\\' || p[2] == '/')
+	}
+	return strings.HasPrefix(p, "/")
+}

@@ -1,0 +1,99 @@
+package install
+
+import (
+	"context"
+	"strings"
+)
+
+// javaWord opens the store of roots of every Java, as it is delivered. Whoever has changed it adds the root by hand.
+const javaWord = "changeit"
+
+// javaHomes are where Javas are, by pattern. JAVA_HOME may name a Java that is long gone, so it is only one of them.
+func javaHomes(m *Machine) []string {
+	home := m.Home
+	patterns := []string{m.Getenv("JAVA_HOME"), home + "/.sdkman/candidates/java/*", home + "/.jdks/*", home + "/.asdf/installs/java/*", home + "/.local/share/mise/installs/java/*"}
+	switch m.System() {
+	case "darwin":
+		return append(patterns, "/Library/Java/JavaVirtualMachines/*/Contents/Home", home+"/Library/Java/JavaVirtualMachines/*/Contents/Home",
+			"/opt/homebrew/opt/openjdk*/libexec/openjdk.jdk/Contents/Home", "/usr/local/opt/openjdk*/libexec/openjdk.jdk/Contents/Home")
+	case "windows":
+		return []string{patterns[0], `C:\Program Files\Java\*`, `C:\Program Files\Eclipse Adoptium\*`, `C:\Program Files\Microsoft\jdk*`,
+			`C:\Program Files\Zulu\*`, `C:\Program Files\Amazon Corretto\*`, home + `\.jdks\*`}
+	}
+	return append(patterns, "/usr/lib/jvm/*", "/usr/java/*", "/opt/java/*", "/opt/jdk*", "/usr/local/openjdk*", "/opt/ibm/java*")
+}
+
+// javaStores are the stores that belong to a Java alone. On most Linux systems they are links to one that the system's own
+// tool makes, which has our root by then.
+func javaStores(m *Machine, root Certificate) []Step {
+	var steps []Step
+	seen := map[string]bool{}
+	for _, pattern := range javaHomes(m) {
+		if pattern == "" {
+			continue
+		}
+		for _, home := range m.Glob(pattern) {
+			store := javaStore(m, home)
+			real, err := m.resolve(m.Path(store))
+			if store == "" || err != nil || seen[real] || underSystem(m, store) {
+				continue
+			}
+			seen[real] = true
+			if tool := keytool(m, home); tool != "" {
+				steps = append(steps, java(m, root, tool, m.below(real)))
+			}
+		}
+	}
+	return steps
+}
+
+// javaStore is the store of a Java; empty: it has none, as when only a part of it was removed.
+func javaStore(m *Machine, home string) string {
+	for _, p := range []string{"/lib/security/cacerts", "/jre/lib/security/cacerts"} {
+		if m.Exists(home + p) {
+			return home + p
+		}
+	}
+	return ""
+}
+
+func keytool(m *Machine, home string) string {
+	for _, p := range []string{"/bin/keytool", "/jre/bin/keytool", `\bin\keytool.exe`, `\jre\bin\keytool.exe`} {
+		if m.Exists(home + p) {
+			return home + p
+		}
+	}
+	if m.Look("keytool") {
+		return "keytool"
+	}
+	return ""
+}
+
+func java(m *Machine, root Certificate, tool, store string) Step {
+	call := func(args ...string) []string {
+		return append(append([]string{tool}, args...), "-alias", strings.ToLower(nickname), "-keystore", store, "-storepass", javaWord)
+	}
+	show := call("-list", "-rfc")
+	remove := call("-delete")
+	return Setting{
+		On: m, Name: "trust the root certificate in the Java key store " + store,
+		Get: func(ctx context.Context) (string, bool, error) {
+			out, err := m.Command(ctx, show...)
+			if err != nil {
+				return "", false, ctx.Err() // it says so by its exit status
+			}
+			if root.isIn(out) {
+				return root.sha256, true, nil
+			}
+			return "another", true, nil
+		},
+		Want: func(string, bool) string { return root.sha256 },
+		Set: func(ctx context.Context, _ string) error {
+			_, _ = m.Command(ctx, remove...) // a former root of ours
+			_, err := m.Command(ctx, call("-importcert", "-noprompt", "-trustcacerts", "-file", root.File)...)
+			return err
+		},
+		UndoSet: func(string) []string { return remove }, UndoUnset: func(string) []string { return remove },
+		Check: show,
+	}
+}
