@@ -41,4 +41,4 @@ lab:
 # BENCH=-short takes six minutes instead of forty.
 bench: deps
 	bench/peers
-	$(GO) run ./bench/speed $(BENCH)
+	$(GO) run ./bench/dns $(filter -short,$(BENCH)); dns=$$?; $(GO) run ./bench/speed $(BENCH) && exit $$dns
