@@ -9,15 +9,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hither/forward/listener"
 )
 
 // probeWait bounds the question whether a stranger's port is a proxy; it is on this machine.
 const probeWait = time.Second
 
-// listenAll opens the proxy's listeners, all or none. A port that somebody has is a *portTaken.
-func listenAll(ctx context.Context, addresses []string) ([]net.Listener, error) {
+// listenAll opens the proxy's listeners, all or none, but for those that a service manager has opened. A port that somebody has is a *portTaken.
+func listenAll(ctx context.Context, addresses []string, inherited *listener.Inherited) ([]net.Listener, error) {
 	var out []net.Listener
 	for _, address := range addresses {
+		if at, err := netip.ParseAddrPort(address); err == nil {
+			if l := inherited.Take(at); l != nil {
+				out = append(out, l)
+				continue
+			}
+		}
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err == nil {
 			out = append(out, l)

@@ -56,7 +56,7 @@ func TestTheOwnerOfAPortIsAsked(t *testing.T) {
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			address := occupy(t, row.answers)
-			_, err := listenAll(t.Context(), []string{"127.0.0.1:0", address})
+			_, err := listenAll(t.Context(), []string{"127.0.0.1:0", address}, nil)
 			var taken *portTaken
 			if !errors.As(err, &taken) {
 				t.Fatalf("\n got %v\nwant a taken port", err)
@@ -76,10 +76,10 @@ func TestAFailureLeavesNoListener(t *testing.T) {
 	}
 	address := free.Addr().String()
 	free.Close()
-	if _, err := listenAll(t.Context(), []string{address, occupy(t, http.NotFound)}); err == nil {
+	if _, err := listenAll(t.Context(), []string{address, occupy(t, http.NotFound)}, nil); err == nil {
 		t.Fatal("no error")
 	}
-	again, err := listenAll(t.Context(), []string{address})
+	again, err := listenAll(t.Context(), []string{address}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

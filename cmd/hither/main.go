@@ -8,7 +8,7 @@
 // speak with a running Hither through the control socket in the state directory (control.go, client.go).
 //
 // Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run; 4 `hither mirrors` found
-// a rule without a source that works. `hither run` has its command's:
+// a rule without a source that works; 5 `hither doctor` found something broken. `hither run` has its command's:
 // 128+N if a signal N ended it, and 125 if Hither failed, 126 if the command could not be run, 127 if there is none, as
 // env(1) and docker have it.
 package main
@@ -108,7 +108,7 @@ func (a *app) root() *cobra.Command {
 			"  hither up                Hither for all, until Ctrl-C\n" +
 			"  eval \"$(hither env)\"     this shell behind the Hither that is up\n\n" +
 			"Exit status: 0 done, 1 failed, 2 wrong command line, 3 Hither does not run,\n" +
-			"4 a rule has no source that works (mirrors); run has its command's.",
+			"4 a rule has no source that works (mirrors), 5 something is broken (doctor); run has its command's.",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              usage(cobra.NoArgs),
@@ -118,7 +118,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	root.PersistentFlags().String("config", "", "configuration file, instead of HITHER_CONFIG or your own config.toml")
 	addFlags(root.PersistentFlags(), func(k key) bool { return k.wide })
-	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.warm(), a.config(), a.version())
+	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.warm(), a.config(), a.version(),
+		a.installCommand(), a.uninstall(), a.restoreCommand(), a.doctor(), a.guard(), a.dns())
 	return root
 }
 
@@ -165,8 +166,14 @@ func addFlags(flags *pflag.FlagSet, want func(key) bool) {
 		default:
 			flags.String(k.name, "", k.doc+k.defaultDoc())
 		}
+		if f := flags.Lookup(k.name); f != nil {
+			f.Annotations = map[string][]string{settingFlag: nil}
+		}
 	}
 }
+
+// settingFlag marks flags that are settings: a command may have one of its own by the same name.
+const settingFlag = "hither-setting"
 
 func (k key) defaultDoc() string {
 	if k.def == "" {
@@ -179,7 +186,7 @@ func (k key) defaultDoc() string {
 func givenFlags(flags *pflag.FlagSet) map[string][]string {
 	given := map[string][]string{}
 	flags.Visit(func(f *pflag.Flag) {
-		if _, ok := findKey(f.Name); !ok {
+		if _, ok := f.Annotations[settingFlag]; !ok {
 			return
 		}
 		if list, ok := f.Value.(pflag.SliceValue); ok {

@@ -14,11 +14,11 @@ import (
 
 	"hither/forward/measure"
 	"hither/forward/transport"
-	"hither/resolver/exchange"
 )
 
 // network is the way out: names resolved and connections dialled past ourselves.
 type network struct {
+	names  *upstreams
 	dialer *transport.Dialer
 	pool   *transport.Pool
 	follow http.RoundTripper
@@ -32,7 +32,7 @@ func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slo
 	if err != nil {
 		return nil, err
 	}
-	names, err := newResolver(s, self, log)
+	names, err := newUpstreams(s, self, roots, log)
 	if err != nil {
 		return nil, err
 	}
@@ -40,13 +40,13 @@ func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slo
 	if err != nil {
 		return nil, err
 	}
-	n := &network{dialer: &transport.Dialer{
-		Resolver: names, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
+	n := &network{names: names, dialer: &transport.Dialer{
+		Resolver: names.resolver, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
 	}}
 	config := transport.Config{
 		Dial: n.dialer.DialContext, Datagrams: n.dialer.Datagrams, Proxy: n.dialer.PlainProxy, RootCAs: roots,
 		UserAgent: "hither/" + version() + " (registry accelerator on a developer's machine)",
-		Offers:    offersH3, HTTPS: names.LookupHTTPS, Log: log,
+		Offers:    offersH3, HTTPS: names.resolver.LookupHTTPS, Log: log,
 	}
 	if s.State != "" {
 		config.Sessions = filepath.Join(s.State, "sessions.json")
@@ -60,7 +60,17 @@ func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slo
 // prober measures upstreams, by the same ways out as traffic.
 func (n *network) prober() *measure.Prober { return &measure.Prober{Single: n.single} }
 
-func (n *network) close() { n.pool.Close() }
+// forget is for another network: nothing that was found out on the one before is true on this one.
+func (n *network) forget() {
+	n.pool.CloseIdleConnections()
+	n.dialer.Forget()
+	n.names.forget()
+}
+
+func (n *network) close() {
+	n.pool.Close()
+	n.names.close()
+}
 
 // upstreamProxy reads the setting. Ourselves as our own upstream would be a loop, and is what an environment made by
 // `hither env` looks like.
@@ -79,41 +89,6 @@ func upstreamProxy(s Settings, self self, log *slog.Logger) (*url.URL, error) {
 	return proxy, nil
 }
 
-// newResolver asks the servers the user named, else those of the machine; the hosts file before either.
-func newResolver(s Settings, self self, log *slog.Logger) (*exchange.Resolver, error) {
-	r := &exchange.Resolver{Hosts: new(exchange.Hosts)}
-	var servers exchange.Fallback
-	for _, text := range s.DNS {
-		server, err := parseServer(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: dns: %w", s.From["dns"], err)
-		}
-		servers = append(servers, exchange.Plain{Server: server})
-	}
-	if len(servers) > 0 {
-		r.Exchange = servers
-		return r, nil
-	}
-	machine, err := exchange.System(self.address)
-	if err != nil {
-		log.Warn("no DNS server is known yet; what is kept is served meanwhile", "error", err)
-	}
-	r.Exchange = machine
-	return r, nil
-}
-
-// parseServer reads ADDRESS or ADDRESS:PORT.
-func parseServer(text string) (netip.AddrPort, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.AddrPortFrom(addr, 53), nil
-	}
-	server, err := netip.ParseAddrPort(text)
-	if err != nil || server.Port() == 0 {
-		return server, fmt.Errorf("%q is not the address of a DNS server: write 192.0.2.1 or 192.0.2.1:53", text)
-	}
-	return server, nil
-}
-
 // self is our own listeners.
 type self []netip.AddrPort
 
@@ -125,6 +100,11 @@ func newSelf(listeners []net.Listener) (s self) {
 		}
 	}
 	return s
+}
+
+// with adds listeners that are known by their addresses.
+func (s self) with(more ...[]netip.AddrPort) self {
+	return slices.Concat(append([][]netip.AddrPort{s}, more...)...)
 }
 
 // address says whether at is one of our listeners. The systems take the unspecified address for loopback.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 
 	"hither/forward/transport"
@@ -65,17 +67,22 @@ func TestSelfIsWhatWasBound(t *testing.T) {
 	same(t, "host", own.host(l.Addr().String()), true)
 }
 
-func TestDNSServersAreAddresses(t *testing.T) {
-	for text, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1:53", "192.0.2.1:5353": "192.0.2.1:5353", "2001:db8::1": "[2001:db8::1]:53", "[2001:db8::1]:54": "[2001:db8::1]:54",
+func TestDNSSettingsAreChecked(t *testing.T) {
+	for _, c := range []struct{ dns, upstream, strict, want string }{
+		{"", "", "", ""}, {"off", "", "", ""}, {"127.0.0.1", "", "", ""}, {"127.0.0.1:5353,[::1]:53", "192.0.2.1,tls://dns.example", "true", ""},
+		{"off,127.0.0.1", "", "", "dns: off stands beside addresses"},
+		{"localhost:53", "", "", "dns: \"localhost:53\" is no address"},
+		{"", "dns.example", "", "dns-upstream: "}, {"", "ftp://dns.example", "", "dns-upstream: "},
+		{"", "", "true", "dns-strict means nothing without dns-upstream"},
 	} {
-		got, err := parseServer(text)
-		same(t, text, err, nil)
-		same(t, text, got.String(), want)
-	}
-	for _, wrong := range []string{"", "dns.example", "192.0.2.1:0", "192.0.2.1:99999", "https://dns.example/dns-query"} {
-		if _, err := parseServer(wrong); err == nil {
-			t.Errorf("%q\n got no error\nwant a sentence", wrong)
+		flags := map[string][]string{"dns": {c.dns}, "dns-upstream": {c.upstream}}
+		if c.strict != "" {
+			flags["dns-strict"] = []string{c.strict}
+		}
+		_, err := loadSettings(sources{Flags: flags, Env: environment{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist }})
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%+v\ngot  %v\nwant %q", c, err, c.want)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"hither/cache/hot"
 	"hither/forward"
 	"hither/forward/fetch"
+	"hither/forward/listener"
 	"hither/forward/measure"
 	"hither/forward/notary"
 	"hither/rules"
@@ -33,12 +34,23 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 		return err
 	}
 	defer control.Close()
-	listeners, err := listenAll(ctx, s.Listen)
+	inherited := listener.Inherit()
+	defer inherited.Close()
+	listeners, err := listenAll(ctx, s.Listen, inherited)
 	if err != nil {
 		return err
 	}
 	defer closeAll(listeners)
-	self := newSelf(listeners)
+	keep, err := s.upkeep()
+	if err != nil {
+		return err
+	}
+	way, err := openLed(ctx, s, keep, inherited)
+	if err != nil {
+		return err
+	}
+	defer way.close()
+	self := newSelf(listeners).with(way.addresses())
 	book, err := openRulebook(s, log)
 	if err != nil {
 		return err
@@ -67,20 +79,27 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	defer fetcher.Close()
 	h.ahead = newPrefetcher(s, book.now, fetcher, clients.of, &kindling{Connect: out.pool.Warm, Board: h.board}, log)
 	doors := &forward.Server{
-		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host,
+		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
 		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), ID: instance(),
 	}
-	here := Ready{
-		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: self.addresses(), CA: trust.File(), Upstream: s.UpstreamProxy,
-	}
+	way.answer(s, book.now(), out.names, log)
+	control.names = way.namesServer()
+	here := newReady(s, newSelf(listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
 	openDoors(ctx, work, doors, listeners)
-	work.Go(func() error { return book.watch(ctx, trust.extend) })
+	way.serve(ctx, doors, work.Go)
+	work.Go(func() error {
+		return book.watch(ctx, func(set *rules.Set) error {
+			way.setNames(set)
+			return trust.extend(set)
+		})
+	})
 	work.Go(func() error { return scores.run(ctx) })
 	work.Go(func() error { return untilEnd(ctx, h.rounds.Run) })
 	work.Go(func() error { return h.ahead.Run(ctx) })
-	work.Go(func() error { return watchNetwork(ctx, h.board, h.rounds, out, log) })
-	work.Go(func() error { return control.Serve(ctx, h, here, ready) })
+	work.Go(func() error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
+	work.Go(func() error { return uphold(ctx, s, keep, way, book.now, trust, log) })
+	work.Go(func() error { return control.Serve(ctx, h, here, notifying(ready, log)) })
 	return work.Wait()
 }
 
@@ -129,11 +148,12 @@ func untilEnd(ctx context.Context, run func(context.Context) error) error {
 }
 
 // watchNetwork forgets what a change of the network made wrong: what was measured, and the connections of the old one.
-func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network, log *slog.Logger) error {
+func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network, way *led, log *slog.Logger) error {
 	return netwatch{Changed: func(why string) {
 		log.Info("measuring anew", "because", why)
 		board.Doubt()
-		out.pool.CloseIdleConnections()
+		out.forget()
+		way.forget(ctx)
 		rounds.Wake()
 	}}.Run(ctx)
 }

@@ -32,7 +32,13 @@ type Settings struct {
 	CacheFree     Bytes
 	CAFiles       []string
 	Private       []string
-	DNS           []string // servers for our own look-ups, ADDRESS or ADDRESS:PORT; empty: those the system is set up with
+	DNS           []string // ADDRESS:PORT where DNS is answered; empty: nowhere
+	DNSUpstream   []string // see exchange.Parse; empty: the servers the machine is set up with
+	DNSStrict     bool     // never the network's own servers instead of DNSUpstream
+	DNSRebinding  bool     // public names must not lead to private addresses
+	DNSAllow      []string // but these
+	DNSCanary     bool     // ask browsers to leave their own DNS
+	Transparent   []string // doors, see listener.Listen; the first is where names are led
 
 	TrustOneMirror []string // names of rules in which one mirror may say what a tag means while the origin is silent
 
@@ -207,6 +213,9 @@ func (s *Settings) check() error {
 	}
 	if len(s.Listen) == 0 {
 		return fmt.Errorf("%s: listen: there is no address: name one, such as %s", s.From["listen"], defaultListen)
+	}
+	if err := s.checkDNS(); err != nil {
+		return err
 	}
 	if s.Cache != "disk" && s.Cache != "off" {
 		return fmt.Errorf("%s: cache: %q is neither disk nor off", s.From["cache"], s.Cache)

@@ -9,6 +9,7 @@ import (
 
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
+	"hither/install"
 
 	"github.com/spf13/cobra"
 )
@@ -38,6 +39,12 @@ func (a *app) status() *cobra.Command {
 
 func (a *app) printStatus(s Status) {
 	fmt.Fprintf(a.out, "Hither %s is up on %s, pid %d, for %s.\n", s.Ready.Version, join(s.Ready.Proxy), s.Ready.PID, rough(s.Now.Sub(s.Ready.Since)))
+	if len(s.Ready.DNS) > 0 {
+		fmt.Fprintf(a.out, "It answers DNS on %s%s.\n", join(s.Ready.DNS), ledInWords(s.Ready.DNSMode))
+	}
+	if len(s.Ready.Transparent) > 0 {
+		fmt.Fprintf(a.out, "Programs that know nothing of it come in by %s.\n", join(s.Ready.Transparent))
+	}
 	if s.Ready.Upstream != "" {
 		fmt.Fprintf(a.out, "It goes out through %s.\n", s.Ready.Upstream)
 	}
@@ -64,6 +71,17 @@ func (a *app) printStatus(s Status) {
 		}
 		fmt.Fprintf(a.out, "  %s ago  %s  %s\n", rough(s.Now.Sub(failure.When)), failure.URL, failure.Err)
 	}
+}
+
+// ledInWords says which names of the machine come to us.
+func ledInWords(mode install.Mode) string {
+	switch mode {
+	case install.Scoped:
+		return ", and the machine asks it for the registries' names"
+	case install.Full:
+		return ", and the machine asks it for every name"
+	}
+	return ""
 }
 
 // describeAhead sums up what was fetched before a client asked for it; empty: nothing was.

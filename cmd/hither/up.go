@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"hither/install"
 )
 
 // stopWait is how long a stop may take. Then the process ends with what is under way; the cache survives that.
@@ -27,6 +29,9 @@ func (a *app) up() *cobra.Command {
 			show := a.printReady
 			if asJSON {
 				show = func(r Ready) { _ = a.printJSON(r) } // nobody reads it: that is no reason to stop
+			}
+			if ran, err := install.AsService(c.Context(), func(ctx context.Context) error { return a.keepUp(ctx, show) }); ran {
+				return err
 			}
 			return a.keepUp(c.Context(), show)
 		},
@@ -50,6 +55,7 @@ func (a *app) keepUp(ctx context.Context, ready func(Ready)) error {
 	select {
 	case <-running.done:
 	case <-ctx.Done():
+		_ = install.Notify(os.Getenv, install.NotifyStopping) // systemd sees it anyway, a little later
 		log.Info("stopping")
 	}
 	return running.wait(stopWait)
@@ -89,6 +95,12 @@ func (r *running) wait(limit time.Duration) error {
 func (a *app) printReady(r Ready) {
 	fmt.Fprintf(a.out, "Hither is up on %s (pid %d).\n", join(r.Proxy), r.PID)
 	fmt.Fprintf(a.out, "  certificate     %s\n  state           %s\n", r.CA, r.State)
+	if len(r.DNS) > 0 {
+		fmt.Fprintf(a.out, "  DNS             %s\n", join(r.DNS))
+	}
+	if len(r.Transparent) > 0 {
+		fmt.Fprintf(a.out, "  doors           %s\n", join(r.Transparent))
+	}
 	if r.Upstream != "" {
 		fmt.Fprintf(a.out, "  upstream proxy  %s\n", r.Upstream)
 	}

@@ -130,7 +130,7 @@ func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, re
 		return err
 	}
 	defer c.Close()
-	listeners, err := listenAll(ctx, s.Listen)
+	listeners, err := listenAll(ctx, s.Listen, nil)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hither/resolver"
+)
+
+// names is the control socket's side of the name server.
+type names struct {
+	server *resolver.Server
+
+	mu      sync.Mutex
+	looking int // who reads the trace
+}
+
+// traceEach is how often new questions are looked for while somebody reads the trace.
+const traceEach = 100 * time.Millisecond
+
+var errNoDNS = errors.New("this Hither does not answer DNS: start it with --dns 127.0.0.1:53, or call `hither install --dns scoped`")
+
+func (n *names) add(mux *http.ServeMux) {
+	mux.HandleFunc("GET /dns", answer(func(*http.Request) (any, error) {
+		if n == nil {
+			return nil, errNoDNS
+		}
+		return n.server.Stats(), nil
+	}))
+	mux.HandleFunc("GET /dns/trace", func(w http.ResponseWriter, r *http.Request) {
+		if n == nil {
+			refuse(w, http.StatusUnprocessableEntity, errNoDNS)
+			return
+		}
+		n.trace(w, r)
+	})
+}
+
+// trace writes questions as they are answered, until the client goes. They are remembered only while somebody looks.
+func (n *names) trace(w http.ResponseWriter, r *http.Request) {
+	n.look(1)
+	defer n.look(-1)
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+	pace := time.NewTicker(traceEach)
+	defer pace.Stop()
+	for last := time.Now(); ; {
+		if flush.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-pace.C:
+		}
+		for _, t := range n.server.Trace(r.FormValue("name")) {
+			if t.When.After(last) {
+				last = t.When
+				if lines.Encode(t) != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (n *names) look(by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.looking += by
+	n.server.SetTrace(n.looking > 0)
+}
+
+// DNS tells what was asked and how it was answered; the error says so if DNS is not answered.
+func (c *client) DNS(ctx context.Context) (out resolver.Stats, err error) {
+	return out, c.ask(ctx, http.MethodGet, "/dns", nil, &out)
+}
+
+// Trace calls each with every question about name, or about all names if it is empty, until ctx ends.
+func (c *client) Trace(ctx context.Context, name string, each func(resolver.Traced)) error {
+	body, err := c.do(ctx, http.MethodGet, "/dns/trace", url.Values{"name": {name}})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for lines := json.NewDecoder(body); ; {
+		var t resolver.Traced
+		if err := lines.Decode(&t); err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // the user has seen enough
+			}
+			return fmt.Errorf("Hither tells no more questions (%w); see whether it still runs with `hither status`", err)
+		}
+		each(t)
+	}
+}
+
+func (a *app) dns() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "dns",
+		Short: "Show how the questions of DNS were answered",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			stats, err := newClient(a.settings.State).DNS(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(stats)
+			}
+			return a.printDNS(stats)
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	c.AddCommand(a.traceDNS())
+	return c
+}
+
+func (a *app) printDNS(s resolver.Stats) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "questions\t%d\n", s.Questions)
+	for _, line := range []struct {
+		what string
+		n    uint64
+	}{
+		{"with Hither's address", s.Ours}, {"from memory", s.Hits}, {"from memory, out of date", s.Stale},
+		{"by rule or hosts file", s.Special}, {"asked upstream", s.Upstream}, {"failed", s.Failed},
+		{"refused", s.Refused}, {"dropped", s.Dropped}, {"too many at once", s.Busy}, {"withheld", s.Withheld},
+	} {
+		fmt.Fprintf(w, "  %s\t%d\n", line.what, line.n)
+	}
+	fmt.Fprintf(w, "in memory\t%d answers, %s\n", s.Entries, Bytes(s.Bytes))
+	return w.Flush()
+}
+
+func (a *app) traceDNS() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "trace [NAME]",
+		Short: "Show questions and how they are answered, as they come, until Ctrl-C",
+		Args:  usage(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			return newClient(a.settings.State).Trace(c.Context(), name, func(t resolver.Traced) {
+				if asJSON {
+					_ = a.printJSON(t) // nobody reads it: the next line will tell
+					return
+				}
+				fmt.Fprintf(a.out, "%s  %-4s %-6s %-40q %-9s %-8s %6s  %s\n",
+					t.When.Local().Format("15:04:05.000"), t.Net, t.Type, t.Name, t.How, t.Rcode, t.Took.Round(10*time.Microsecond), t.Client)
+			})
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	return c
+}

@@ -1,0 +1,101 @@
+package doctor
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// cargoClient is cargo.
+type cargoClient struct{}
+
+// Name implements client.
+func (cargoClient) Name() string { return "cargo" }
+
+// Host implements client.
+func (cargoClient) Host() string { return "index.crates.io" }
+
+// cargoConfig is what matters of a config.toml (The Cargo Book, "Configuration").
+type cargoConfig struct {
+	HTTP struct {
+		Proxy  string `toml:"proxy"`
+		CAInfo string `toml:"cainfo"`
+	} `toml:"http"`
+	Source map[string]struct {
+		ReplaceWith string `toml:"replace-with"`
+		Registry    string `toml:"registry"`
+	} `toml:"source"`
+}
+
+// parseCargo reads a config.toml; one that is broken says nothing, as cargo itself will complain.
+func parseCargo(data []byte) (c cargoConfig, err error) {
+	return c, toml.Unmarshal(data, &c)
+}
+
+// cargoFile is the user's configuration, with where it is; the project's own is cargo's to merge.
+func (p *Patient) cargoFile() (cargoConfig, string) {
+	base := p.lookup("CARGO_HOME")
+	if base == "" {
+		base = p.home(".cargo")
+	}
+	for _, name := range []string{"config.toml", "config"} {
+		file := filepath.Join(base, name)
+		if data, err := p.read(file); base != "" && err == nil {
+			c, _ := parseCargo(data)
+			return c, file
+		}
+	}
+	return cargoConfig{}, ""
+}
+
+// Registry implements client: what stands for crates-io.
+func (cargoClient) Registry(p *Patient) setting {
+	c, file := p.cargoFile()
+	name := "crates-io"
+	for range 8 { // sources may stand for sources
+		next := c.Source[name].ReplaceWith
+		if next == "" {
+			break
+		}
+		name = next
+	}
+	if name == "crates-io" {
+		return setting{}
+	}
+	return setting{Name: "source." + name + " in " + file, Value: strings.TrimPrefix(c.Source[name].Registry, "sparse+")}
+}
+
+// Proxy implements client: its own setting, git's, then libcurl's variables.
+func (cargoClient) Proxy(p *Patient) setting {
+	if s := p.first("CARGO_HTTP_PROXY"); s.said() {
+		return s
+	}
+	if c, file := p.cargoFile(); c.HTTP.Proxy != "" {
+		return setting{Name: "http.proxy in " + file, Value: c.HTTP.Proxy}
+	}
+	return p.first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+}
+
+// Bypass implements client.
+func (cargoClient) Bypass(p *Patient) setting { return p.first("no_proxy", "NO_PROXY") }
+
+// Roots implements client.
+func (cargoClient) Roots(p *Patient) (shelf, string, bool) {
+	if c, file := p.cargoFile(); c.HTTP.CAInfo != "" && p.lookup("CARGO_HTTP_CAINFO") == "" {
+		return p.shelf("http.cainfo in "+file, c.HTTP.CAInfo), p.appendRemedy(c.HTTP.CAInfo), true
+	}
+	return p.environmentRoots("CARGO_HTTP_CAINFO", "SSL_CERT_FILE")
+}
+
+// More implements client.
+func (cargoClient) More(p *Patient) []Finding {
+	_, file := p.cargoFile()
+	if file == "" {
+		return nil
+	}
+	if _, err := parseCargo([]byte(p.text(file))); err != nil {
+		return []Finding{warn("cargo's configuration "+file+" does not parse: "+err.Error(), "Correct it: `$EDITOR "+quote(file)+"`.")}
+	}
+	return nil
+}

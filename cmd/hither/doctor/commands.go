@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The commands of remedies, in the words of the shell that the user has: PowerShell on Windows, fish, else a POSIX one.
+
+// thisShell puts the shell behind Hither.
+func (p *Patient) thisShell() string {
+	switch {
+	case p.system() == "windows":
+		return "hither env | Out-String | Invoke-Expression"
+	case p.isFish():
+		return "hither env | source"
+	}
+	return `eval "$(hither env)"`
+}
+
+// export sets a variable.
+func (p *Patient) export(name, value string) string {
+	switch {
+	case p.system() == "windows":
+		return "$env:" + name + " = '" + strings.ReplaceAll(value, "'", "''") + "'"
+	case p.isFish():
+		return "set -gx " + name + " " + quote(value)
+	}
+	return "export " + name + "=" + quote(value)
+}
+
+// copyVariable gives one variable the value of another, without showing it.
+func (p *Patient) copyVariable(to, from string) string {
+	if p.isFish() {
+		return "set -gx " + to + " $" + from
+	}
+	return "export " + to + "=\"$" + from + "\""
+}
+
+// unset takes variables away.
+func (p *Patient) unset(names ...string) string {
+	switch {
+	case p.system() == "windows":
+		return "Remove-Item Env:" + strings.Join(names, ", Env:")
+	case p.isFish():
+		return "set -e " + strings.Join(names, " ")
+	}
+	return "unset " + strings.Join(names, " ")
+}
+
+// installs is the command for one change to the machine that can be undone; empty: there is none. The state directory is
+// named because with sudo another one would be meant, with another root.
+func (p *Patient) installs(what string) string {
+	if p.Install == "" {
+		return ""
+	}
+	command := p.Install + " " + what
+	if p.State != "" && !p.Daemon.Stranger {
+		command += " --state " + quote(p.State)
+	}
+	if p.system() != "windows" {
+		command = "sudo " + command
+	}
+	return command
+}
+
+func (p *Patient) isFish() bool { return filepath.Base(p.lookup("SHELL")) == "fish" }
+
+// appendRemedy adds our root to a file of roots that a user keeps. The system's own bundle is not to be written by hand,
+// and what is in our state directory Hither makes itself.
+func (p *Patient) appendRemedy(file string) string {
+	shell := "for this shell: `" + p.thisShell() + "`."
+	switch {
+	case p.Daemon.Stranger && p.Install != "":
+		return "Let the Hither of this machine tell its tools: `" + p.installs("--trust --tools found") + "`."
+	case slices.Contains(systemFiles(), file):
+		return "Add it to the system's roots, from which that file is made: `" + p.trustCommand() + "`; or " + shell
+	case p.State != "" && strings.HasPrefix(file, p.State+string(filepath.Separator)):
+		return "The file is an earlier one of Hither's; have a new one made " + shell
+	}
+	return "Add Hither's root to it: `cat " + quote(p.rootFile()) + " >> " + quote(file) + "`; or " + shell
+}
+
+// quote makes one word of a shell's command.
+func quote(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-\\", r)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,72 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+)
+
+// disk looks whether there is room for the cache.
+type disk struct{}
+
+// Name implements Check.
+func (disk) Name() string { return "disk" }
+
+const (
+	// leastFiles is how many files must be left for a cache to work.
+	leastFiles = 1000
+	// scarce is how much beyond what stays free is little, in bytes.
+	scarce = 1 << 30
+)
+
+// Run implements Check.
+func (c disk) Run(_ context.Context, p *Patient) []Finding {
+	if p.State == "" {
+		return nil
+	}
+	look := p.Space
+	if look == nil {
+		look = systemSpace
+	}
+	place := p.State
+	if !p.exists(place) {
+		return nil // it is made when Hither first starts
+	}
+	s, err := look(p.path(place))
+	if err != nil {
+		return []Finding{warn("the disk of the state directory "+place+" cannot be looked at: "+err.Error(), "Name another with `hither up --state DIRECTORY`.")}
+	}
+	return []Finding{c.judge(p, s).with("free", size(s.Free)).with("total", size(s.Total)).with("kept free", size(uint64(max(p.MinFree, 0))))}
+}
+
+func (disk) judge(p *Patient, s Space) Finding {
+	keep := uint64(max(p.MinFree, 0))
+	room := "Make room (`hither cache du`, `hither cache rm --all`), or put the cache elsewhere: `hither up --state DIRECTORY`; to leave less free: `hither up --cache-free 200MiB`."
+	switch {
+	case s.ReadOnly:
+		return fail("the file system of "+p.State+" is read-only, so nothing can be kept and no certificate made", "Mount it for writing, or name another place: `hither up --state DIRECTORY`.")
+	case !s.NoInodes && s.Files < leastFiles:
+		return fail(fmt.Sprintf("the file system of %s has room for %d more files only, however many bytes are free", p.State, s.Files), "Remove small files, or name another place: `hither up --state DIRECTORY`.")
+	case s.Free < keep/64 || s.Free < 16<<20:
+		return fail(fmt.Sprintf("the disk of %s is full: %s of %s are free, and Hither leaves %s free, so nothing new is kept and every download comes from the network", p.State, size(s.Free), size(s.Total), size(keep)), room)
+	case s.Free < keep:
+		return fail(fmt.Sprintf("the disk of %s has %s of %s free, less than the %s that Hither leaves free, so nothing new is kept", p.State, size(s.Free), size(s.Total), size(keep)), room)
+	case s.Free < keep+scarce:
+		return note(fmt.Sprintf("the disk of %s has %s free: there is little room above the %s that Hither leaves free", p.State, size(s.Free), size(keep)), room)
+	}
+	return well(fmt.Sprintf("%s are free for the cache in %s", size(s.Free), p.State))
+}
+
+// size is an amount for people.
+func size(n uint64) string {
+	value, unit := float64(n), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if value < 1024 {
+			break
+		}
+		value, unit = value/1024, next
+	}
+	if unit == "B" || value >= 10 {
+		return fmt.Sprintf("%.0f %s", value, unit)
+	}
+	return fmt.Sprintf("%.1f %s", value, unit)
+}

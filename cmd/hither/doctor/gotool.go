@@ -1,0 +1,137 @@
+package doctor
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// goClient is the go command.
+type goClient struct{}
+
+// Name implements client.
+func (goClient) Name() string { return "go" }
+
+// Host implements client.
+func (goClient) Host() string { return "proxy.golang.org" }
+
+// goSetting looks where the go command does: the environment, the file of `go env -w`, GOROOT/go.env (cmd/go/internal/cfg).
+func (p *Patient) goSetting(name string) setting {
+	if s := p.first(name); s.said() {
+		return s
+	}
+	for _, file := range p.goFiles() {
+		for raw := range strings.Lines(p.text(file)) {
+			if n, value, ok := strings.Cut(strings.TrimSpace(raw), "="); ok && n == name && value != "" {
+				return setting{Name: name + " in " + file, Value: value}
+			}
+		}
+	}
+	return setting{}
+}
+
+func (p *Patient) goFiles() (files []string) {
+	own := p.lookup("GOENV")
+	if own == "" {
+		own = p.configFile("go", "env")
+	}
+	if own != "" && own != "off" {
+		files = append(files, own)
+	}
+	if p.GoRoot != "" {
+		files = append(files, filepath.Join(p.GoRoot, "go.env"))
+	}
+	return files
+}
+
+// configFile is a file in the user's directory of settings, as os.UserConfigDir has it; empty: there is no home.
+func (p *Patient) configFile(parts ...string) string {
+	base := ""
+	switch p.system() {
+	case "windows":
+		base = p.lookup("AppData")
+	case "darwin":
+		base = p.home("Library", "Application Support")
+	default:
+		if base = p.lookup("XDG_CONFIG_HOME"); base == "" {
+			base = p.home(".config")
+		}
+	}
+	if base == "" {
+		return ""
+	}
+	return filepath.Join(append([]string{base}, parts...)...)
+}
+
+// Registry implements client: the first of GOPROXY that counts. What the public proxy stands before, Go asks only when
+// that has nothing.
+func (c goClient) Registry(p *Patient) setting {
+	s := p.goSetting("GOPROXY")
+	first := s.Value
+	if i := strings.IndexAny(first, ",|"); i >= 0 {
+		first = first[:i]
+	}
+	if s.Value = strings.TrimSpace(first); strings.TrimRight(s.Value, "/") == "https://"+c.Host() {
+		return setting{}
+	}
+	return s
+}
+
+// Proxy implements client (net/http.ProxyFromEnvironment).
+func (goClient) Proxy(p *Patient) setting { return p.first("HTTPS_PROXY", "https_proxy") }
+
+// Bypass implements client.
+func (goClient) Bypass(p *Patient) setting { return p.first("NO_PROXY", "no_proxy") }
+
+// Roots implements client.
+func (goClient) Roots(p *Patient) (shelf, string, bool) { return p.environmentRoots("SSL_CERT_FILE") }
+
+// Advice implements advised.
+func (goClient) Advice(p *Patient) string {
+	return "For this shell: `" + p.thisShell() + "`; for all: `go env -w 'GOPROXY=http://" + p.proxyAddress() + "/go|https://proxy.golang.org,direct'`."
+}
+
+// More implements client: settings that make the go command ask less, or believe more, than it should.
+func (c goClient) More(p *Patient) (out []Finding) {
+	list := p.goSetting("GOPROXY")
+	if u := c.Registry(p); u.said() && strings.HasPrefix(u.Value, "http") && strings.Contains(u.Value, "://") {
+		if rest := strings.TrimPrefix(list.Value, u.Value); strings.HasPrefix(rest, ",") && p.isOursURL(u.Value) {
+			out = append(out, note(list.Name+" has a comma behind Hither, at which Go stops when Hither does not run",
+				"Put a bar there: `go env -w 'GOPROXY="+u.Value+"|"+strings.TrimPrefix(rest, ",")+"'`."))
+		}
+	}
+	if s := p.goSetting("GOSUMDB"); s.Value == "off" {
+		out = append(out, warn(s.Name+" is off: the go command no longer compares modules with the checksum database", "Take it back: `go env -u GOSUMDB; "+p.unset("GOSUMDB")+"`; for private modules set GOPRIVATE."))
+	}
+	for _, name := range []string{"GONOSUMDB", "GONOSUMCHECK", "GONOPROXY", "GOINSECURE"} {
+		s := p.goSetting(name)
+		if !s.said() {
+			continue
+		}
+		if s.Value == "*" || name == "GONOSUMCHECK" {
+			out = append(out, warn(s.Name+" is "+s.Value+", which holds for every module: "+goMeaning(name), "Name only your own modules in it: `go env -u "+name+"; "+p.unset(name)+"`, then set GOPRIVATE."))
+		} else {
+			out = append(out, note(s.Name+" is "+s.Value+": "+goMeaning(name), ""))
+		}
+	}
+	if s := p.goSetting("GOFLAGS"); strings.Contains(s.Value, "-insecure") {
+		out = append(out, warn(s.Name+" has -insecure, which Go removed in 1.19 and older ones take for a leave to use plain HTTP", "Take it out: `go env -u GOFLAGS`."))
+	} else if strings.Contains(s.Value, "-mod=vendor") {
+		out = append(out, note(s.Name+" has -mod=vendor, so builds download nothing", ""))
+	}
+	return out
+}
+
+func goMeaning(name string) string {
+	switch name {
+	case "GONOPROXY":
+		return "those go past Hither to version control"
+	case "GOINSECURE":
+		return "those may come by plain HTTP, unchecked"
+	}
+	return "those are not compared with the checksum database"
+}
+
+func (p *Patient) isOursURL(text string) bool {
+	u, ok := parseProxy(text)
+	return ok && p.isOurs(hostPort(u))
+}

@@ -1,0 +1,21 @@
+//go:build !windows
+
+package doctor
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// systemHeld says whose a file is.
+func systemHeld(path string) (int, fs.FileMode, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return -1, 0, err
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid), info.Mode(), nil
+	}
+	return -1, info.Mode(), nil
+}

@@ -1,0 +1,56 @@
+package doctor
+
+import (
+	"strings"
+)
+
+// line is one setting of a file in the INI manner.
+type line struct {
+	Section string // lower case; empty before the first
+	Key     string // lower case, "_" as "-"
+	Value   string
+	Number  int // from 1
+}
+
+// parseINI reads the INI files of npm and of Python's configparser: comments begin with # or ;, a key ends at = or :, and
+// with folded true a line that begins with a blank belongs to the value above. What it does not understand it passes over.
+func parseINI(text string, folded bool) (lines []line) {
+	section, number := "", 0
+	for raw := range strings.Lines(text) {
+		number++
+		raw = strings.TrimRight(raw, "\r\n")
+		trimmed := strings.TrimSpace(raw)
+		switch {
+		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
+		case folded && raw[0] != trimmed[0] && len(lines) > 0 && lines[len(lines)-1].Section == section:
+			last := &lines[len(lines)-1]
+			last.Value = strings.TrimSpace(last.Value + "\n" + trimmed)
+		case trimmed[0] == '[' && strings.HasSuffix(trimmed, "]"):
+			section = strings.ToLower(strings.TrimSpace(trimmed[1 : len(trimmed)-1]))
+		default:
+			if l, ok := parseLine(trimmed, folded); ok {
+				l.Section, l.Number = section, number
+				lines = append(lines, l)
+			}
+		}
+	}
+	return lines
+}
+
+// parseLine reads KEY = VALUE. npm takes a key alone for true.
+func parseLine(text string, colon bool) (line, bool) {
+	separators := "="
+	if colon {
+		separators = "=:"
+	}
+	at := strings.IndexAny(text, separators)
+	if at < 0 {
+		return line{Key: normalKey(text), Value: "true"}, !colon
+	}
+	key := normalKey(text[:at])
+	return line{Key: key, Value: strings.TrimSpace(text[at+1:])}, key != ""
+}
+
+func normalKey(text string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(text)), "_", "-")
+}

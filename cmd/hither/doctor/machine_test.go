@@ -1,0 +1,239 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"hither/rules"
+)
+
+func TestProxyVariables(t *testing.T) {
+	for _, row := range []struct {
+		says string
+		env  map[string]string
+		want string
+	}{
+		{"ours", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890"}, "proxy ok: HTTPS_PROXY leads to Hither"},
+		{"they differ", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "https_proxy": "http://127.0.0.1:1"}, "each tool reads the one it likes"},
+		{"they differ in writing only", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "https_proxy": "127.0.0.1:7890/"}, "leads to Hither"},
+		{"dead", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "http_proxy is http://127.0.0.1:1, where nobody listens"},
+		{"dead, the remedy", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "`unset http_proxy`"},
+		{"in fish", map[string]string{"http_proxy": "http://127.0.0.1:1", "SHELL": "/usr/bin/fish"}, "`set -e http_proxy`"},
+		{"another one", map[string]string{"ALL_PROXY": "socks5://other.example"}, "ALL_PROXY is socks5://other.example, which is not Hither"},
+		{"TLS to us", map[string]string{"HTTPS_PROXY": "https://127.0.0.1:7890"}, "speaks plain HTTP"},
+		{"none at all", map[string]string{"HTTPS_PROXY": "http://"}, "is no address of a proxy"},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			w := newWorld(t)
+			w.env = row.env
+			w.up["other.example:1080"] = true
+			holds(t, w.run1(proxies{}), row.want)
+		})
+	}
+}
+
+func TestNoProxyMistakes(t *testing.T) {
+	for _, row := range []struct {
+		list, want string
+	}{
+		{"*", "no-proxy fail: NO_PROXY has *, which hides registry-1.docker.io, proxy.golang.org, registry.npmjs.org"},
+		{"localhost,.npmjs.org", "NO_PROXY has .npmjs.org, which hides registry.npmjs.org from Hither"},
+		{"localhost,.npmjs.org", "`export NO_PROXY=localhost`"},
+		{"a'b,registry.npmjs.org", `export NO_PROXY='a'\''b'`},
+		{"corp.example", "lacks localhost"},
+		{"localhost,127.0.0.1", "hides no registry"},
+	} {
+		w := newWorld(t)
+		w.env["NO_PROXY"], w.env["HTTPS_PROXY"] = row.list, "http://127.0.0.1:7890"
+		holds(t, w.run1(bypasses{}), row.want)
+	}
+	w := newWorld(t)
+	w.env["NO_PROXY"], w.env["no_proxy"] = "localhost", "other"
+	holds(t, w.run1(bypasses{}), "NO_PROXY and no_proxy differ", "`export no_proxy=\"$NO_PROXY\"`")
+}
+
+func TestEveryStoreIsLookedAt(t *testing.T) {
+	w := newWorld(t)
+	der := w.root()
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(rootPEM("Some CA"))+string(rootPEM("Hither local authority (old) 0000aa")))
+	w.write("/home/u/.pki/nssdb/cert9.db", "SQLite format 3\x00…"+string(der))
+	w.write("/etc/ssl/certs/java/cacerts", "\xfe\xed\xfe\xed…Hither local authority (old) 0000aa…")
+	w.env["SSL_CERT_FILE"], w.env["PIP_CERT"] = "/nowhere.pem", "/nowhere.pem"
+	w.env["CURL_CA_BUNDLE"] = "/home/u/.local/state/hither/ca.pem"
+	w.says["git config --get http.sslCAInfo"] = "/etc/ssl/certs/ca-certificates.crt\n"
+	w.write("/etc/ca-certificates.conf", "")
+	holds(t, w.run1(trust{}),
+		"trust warn: /etc/ssl/certs/ca-certificates.crt holds Hither local authority (old) 0000aa", "sudo install -m 644 /home/u/.local/state/hither/ca.pem /usr/local/share/ca-certificates/hither.crt && sudo update-ca-certificates",
+		"trust ok: Hither's root is in /home/u/.pki/nssdb/cert9.db", "trust warn: /etc/ssl/certs/java/cacerts holds Hither local authority (old) 0000aa", "keytool -importcert",
+		"trust fail: SSL_CERT_FILE, PIP_CERT (/nowhere.pem) is not there", "`unset SSL_CERT_FILE PIP_CERT`", "Hither's root is in CURL_CA_BUNDLE", "git's http.sslCAInfo")
+}
+
+func TestOtherSystemsStores(t *testing.T) {
+	w := newWorld(t)
+	w.OS = "darwin"
+	w.says["/usr/bin/security find-certificate -a -p -c Hither local authority"] = string(w.CA)
+	holds(t, w.run1(trust{}), "among the system's (the keychains)")
+	w.says = map[string]string{}
+	holds(t, w.run1(trust{}), "sudo security add-trusted-cert")
+	w.OS = "windows"
+	holds(t, w.run1(trust{}), "certutil -user -addstore Root")
+}
+
+func TestTheDesktopsProxy(t *testing.T) {
+	w := newWorld(t)
+	w.says["gsettings get org.gnome.system.proxy mode"] = "'auto'\n"
+	w.says["gsettings get org.gnome.system.proxy autoconfig-url"] = "'http://me:hush@corp.example/proxy.pac'\n"
+	holds(t, w.run1(pac{}), "proxy script http://…@corp.example/proxy.pac")
+	w.says["gsettings get org.gnome.system.proxy autoconfig-url"] = "'http://127.0.0.1:7890/proxy.pac'\n"
+	holds(t, w.run1(pac{}), "pac ok: the desktop reads Hither's own proxy script")
+	w.OS = "darwin"
+	w.says["scutil --proxy"] = "<dictionary> {\n  HTTPSEnable : 1\n  HTTPSPort : 8080\n  HTTPSProxy : corp.example\n}\n"
+	holds(t, w.run1(pac{}), "the desktop's proxy is corp.example:8080")
+	w.OS = "windows"
+	w.says[`reg query HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings`] = "\r\nHKEY_CURRENT_USER\\…\r\n    ProxyEnable    REG_DWORD    0x1\r\n    ProxyServer    REG_SZ    corp.example:1\r\n"
+	holds(t, w.run1(pac{}), "corp.example:1", "Out-String | Invoke-Expression")
+}
+
+func TestDisks(t *testing.T) {
+	for _, row := range []struct {
+		says string
+		s    Space
+		want string
+	}{
+		{"room", Space{Free: 50 << 30, Total: 100 << 30, Files: 1 << 20}, "disk ok: 50 GiB are free"},
+		{"little room", Space{Free: 5 << 29, Total: 100 << 30, Files: 1 << 20}, "disk note"},
+		{"below what stays free", Space{Free: 1 << 30, Total: 100 << 30, Files: 1 << 20}, "has 1.0 GiB of 100 GiB free, less than the 2.0 GiB that Hither leaves free"},
+		{"full", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "disk fail: the disk of /home/u/.local/state/hither is full: 4.0 KiB of 8.0 MiB"},
+		{"its remedy", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "`hither cache rm --all`"},
+		{"no more files", Space{Free: 50 << 30, Files: 3}, "room for 3 more files only"},
+		{"files are not counted", Space{Free: 50 << 30, NoInodes: true}, "disk ok"},
+		{"read-only", Space{Free: 50 << 30, ReadOnly: true}, "is read-only"},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			w := newWorld(t)
+			w.MinFree = 2 << 30
+			w.Space = func(string) (Space, error) { return row.s, nil }
+			holds(t, w.run1(disk{}), row.want)
+		})
+	}
+}
+
+func TestWhoMayReadTheKey(t *testing.T) {
+	w := newWorld(t)
+	w.write(w.State+"/ca-key.pem", "secret")
+	w.write(w.State+"/scores.json", "{}")
+	modes := map[string]fs.FileMode{w.State: fs.ModeDir | 0o700, w.State + "/ca-key.pem": 0o600, w.State + "/ca.pem": 0o644, w.State + "/scores.json": 0o600}
+	owner := 1000
+	w.Held = func(name string) (int, fs.FileMode, error) {
+		mode, ok := modes[name]
+		if !ok {
+			return -1, 0, fs.ErrNotExist
+		}
+		if name == w.State {
+			return 1000, mode, nil
+		}
+		return owner, mode, nil
+	}
+	holds(t, w.run1(permissions{}), "permissions ok")
+	modes[w.State+"/ca-key.pem"] = 0o644
+	holds(t, w.run1(permissions{}), "others may read the key", "`chmod 600 /home/u/.local/state/hither/ca-key.pem`")
+	modes[w.State+"/ca-key.pem"], modes[w.State+"/scores.json"] = 0o600, 0o666
+	holds(t, w.run1(permissions{}), "others may change /home/u/.local/state/hither/scores.json")
+	modes[w.State+"/scores.json"], modes[w.State] = 0o600, fs.ModeDir|0o755
+	holds(t, w.run1(permissions{}), "`chmod 700 /home/u/.local/state/hither`")
+	owner = 0
+	holds(t, w.run1(permissions{}), "was Hither started with sudo once?", "`sudo chown -R 1000 /home/u/.local/state/hither`")
+}
+
+func TestLinks(t *testing.T) {
+	w := newWorld(t)
+	w.Links = func() ([]Link, error) {
+		return []Link{{Name: "lo", MTU: 65536, Up: true, Loopback: true}, {Name: "wg0", MTU: 1200, Up: true}, {Name: "hither0", MTU: 1500, Up: true}, {Name: "tun9", MTU: 500}}, nil
+	}
+	holds(t, w.run1(mtu{}), "the interface wg0 passes packets of at most 1200 bytes", "`sudo ip link set dev wg0 mtu 1280`")
+	found := w.run1(vpn{})
+	holds(t, found, "a VPN is up (wg0)")
+	lacks(t, found, "hither0", "tun9")
+}
+
+func TestClocks(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		off  time.Duration
+		want Level
+	}{{0, OK}, {-20 * time.Second, OK}, {2 * time.Minute, Note}, {-4 * time.Minute, Note}, {6 * time.Minute, Fail}, {-9000 * time.Hour, Fail}} {
+		if f := judgeClock(&Patient{OS: "linux"}, row.off, "registry.npmjs.org"); f.Level != row.want {
+			t.Errorf("off by %v\n got %v\nwant %v", row.off, f.Level, row.want)
+		}
+	}
+	at, ok := dateOf(http.Header{"Date": {now.Format(http.TimeFormat)}, "Age": {"60"}})
+	if !ok || !at.Equal(now.Add(time.Minute)) {
+		t.Errorf("Date and Age\n got %v\nwant %v", at, now.Add(time.Minute))
+	}
+	if _, ok := dateOf(http.Header{"Date": {"yesterday"}}); ok {
+		t.Error("a date that is none was read")
+	}
+}
+
+func TestRuleFilesThatDoNotLoad(t *testing.T) {
+	w := newWorld(t)
+	holds(t, w.run1(ruleFiles{}), "rules ok: 3 rules with")
+	w.Daemon.Rules = "mine.toml:2: no such key"
+	holds(t, w.run1(ruleFiles{}), "has not taken the rule files over: mine.toml:2")
+	w.Rules = func() (*rules.Set, error) { return nil, errors.New("mine.toml:2: no such key") }
+	holds(t, w.run1(ruleFiles{}), "the running Hither has its last good ones: mine.toml:2")
+	w.Daemon = Daemon{}
+	holds(t, w.run1(ruleFiles{}), "Hither will not start")
+}
+
+func TestUpstreamsThatFail(t *testing.T) {
+	w := newWorld(t)
+	w.Daemon.Upstreams = []Upstream{{Rule: "npm", Base: "https://liar.example", Requests: 10, Failures: 6, Note: "sent wrong bytes"}, {Rule: "npm", Base: "https://fine.example", Requests: 10, Failures: 5}}
+	found := w.run1(upstreams{})
+	holds(t, found, "https://liar.example failed 6 of 10 requests")
+	lacks(t, found, "fine.example")
+	w.Quick, w.Daemon.Upstreams = false, nil
+	holds(t, w.run1(upstreams{}), "upstreams fail: no registry is to be reached from here", "connection refused", "--upstream-proxy")
+}
+
+func TestHitherThatDoesNotAnswer(t *testing.T) {
+	w := newWorld(t)
+	holds(t, w.run1(running{}), "runs, but does not answer on 127.0.0.1:7890", "`kill 4711`")
+	w.Daemon.Err, w.Daemon.Running = errors.New("nothing came"), false
+	holds(t, w.run1(running{}), "holds its state directory and does not answer: nothing came")
+	w.Daemon = Daemon{}
+	holds(t, w.run1(running{}), "Hither does not run", "`hither up`", "127.0.0.1:7890, where Hither is set to listen, is taken by another program")
+}
+
+// The machine itself answers, whatever it is.
+func TestTheMachineItself(t *testing.T) {
+	p := &Patient{Root: "", State: t.TempDir()}
+	if err := os.WriteFile(p.State+"/ca-key.pem", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(p.State, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := systemSpace(p.State); err != nil || s.Total == 0 {
+		t.Errorf("space\n got %v %v", s, err)
+	}
+	if links, err := systemLinks(); err != nil || len(links) == 0 {
+		t.Errorf("links\n got %v %v", links, err)
+	}
+	holds(t, Examine(t.Context(), []Check{permissions{}}, p).Findings, "permissions ok")
+	if got := p.run(t.Context(), "no-such-command-at-all"); got != "" {
+		t.Errorf("a command that is not there\n got %q", got)
+	}
+	if _, err := p.read("/dev/zero"); err == nil || !strings.Contains(err.Error(), "no ordinary file") {
+		t.Errorf("a device\n got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	Examine(ctx, Checks(), p) // ends at once
+}

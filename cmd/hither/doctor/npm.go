@@ -1,0 +1,80 @@
+package doctor
+
+import "strings"
+
+// npmClient is npm; pnpm and Yarn 1 read the same files.
+type npmClient struct{}
+
+// Name implements client.
+func (npmClient) Name() string { return "npm" }
+
+// Host implements client.
+func (npmClient) Host() string { return "registry.npmjs.org" }
+
+// Registry implements client.
+func (c npmClient) Registry(p *Patient) setting {
+	s := p.npmSettings()["registry"]
+	if strings.TrimRight(s.Value, "/") == "https://"+c.Host() {
+		return setting{}
+	}
+	return s
+}
+
+// Proxy implements client: npm's own settings go before the environment.
+func (npmClient) Proxy(p *Patient) setting {
+	set := p.npmSettings()
+	for _, name := range []string{"https-proxy", "proxy"} {
+		if s := set[name]; s.said() && s.Value != "false" {
+			return s
+		}
+	}
+	return p.first("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "PROXY", "proxy")
+}
+
+// Bypass implements client.
+func (npmClient) Bypass(p *Patient) setting {
+	if s := p.npmSettings()["noproxy"]; s.said() {
+		return s
+	}
+	return p.first("NO_PROXY", "no_proxy")
+}
+
+// Roots implements client. Npm's cafile and ca replace all other roots; without them Node has its own, to which
+// NODE_EXTRA_CA_CERTS adds.
+func (npmClient) Roots(p *Patient) (shelf, string, bool) {
+	set := p.npmSettings()
+	if s := set["cafile"]; s.said() {
+		found := p.shelf(s.Name, s.Value)
+		return found, p.appendRemedy(s.Value), true
+	}
+	if s := set["ca"]; s.said() {
+		return shelf{Setting: s.Name, Path: "its text", Ours: holdsRoot(p, s.Value)},
+			"Name a file instead that has both: `npm config delete ca && npm config set cafile " + quote(p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
+	}
+	if s := p.first("NODE_EXTRA_CA_CERTS"); s.said() {
+		return p.shelf(s.Name, s.Value), "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
+	}
+	options := p.lookup("NODE_OPTIONS")
+	if p.lookup("NODE_USE_SYSTEM_CA") == "1" || strings.Contains(options, "--use-system-ca") || strings.Contains(options, "--use-openssl-ca") {
+		return p.environmentRoots("SSL_CERT_FILE")
+	}
+	return shelf{}, "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", false
+}
+
+// holdsRoot says whether PEM text, with \n for the ends of lines, has the root in force.
+func holdsRoot(p *Patient, text string) bool {
+	own := &Patient{CA: []byte(strings.ReplaceAll(text, `\n`, "\n"))}
+	return len(p.root()) > 0 && string(own.root()) == string(p.root())
+}
+
+// More implements client.
+func (npmClient) More(p *Patient) (out []Finding) {
+	if s := p.npmSettings()["strict-ssl"]; s.Value == "false" {
+		out = append(out, warn("npm checks no certificates: "+s.Name+" is false, so whoever is between can change packages",
+			"Take it back: `npm config delete strict-ssl`; Hither needs no such thing."))
+	}
+	if s := p.first("NODE_TLS_REJECT_UNAUTHORIZED"); s.Value == "0" {
+		out = append(out, warn("Node checks no certificates: NODE_TLS_REJECT_UNAUTHORIZED is 0", "Take it back: `"+p.unset("NODE_TLS_REJECT_UNAUTHORIZED")+"`; Hither needs no such thing."))
+	}
+	return out
+}

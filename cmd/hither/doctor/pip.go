@@ -1,0 +1,100 @@
+package doctor
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// pipClient is pip; uv reads some of the same variables.
+type pipClient struct{}
+
+// Name implements client.
+func (pipClient) Name() string { return "pip" }
+
+// Host implements client.
+func (pipClient) Host() string { return "pypi.org" }
+
+// pipSetting looks where pip does: PIP_NAME, then the configuration files, the strongest first (pip's documentation,
+// "Configuration").
+func (p *Patient) pipSetting(name string) setting {
+	if s := p.first("PIP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); s.said() {
+		return s
+	}
+	for _, file := range p.pipFiles() {
+		if s := findPip(p.text(file), name); s.said() {
+			s.Name = fmt.Sprintf("%s in %s", name, file)
+			return s
+		}
+	}
+	return setting{}
+}
+
+// findPip reads one file; a command's own section goes before [global].
+func findPip(text, name string) (found setting) {
+	lines := parseINI(text, true)
+	for _, section := range []string{"global", "install"} {
+		for _, l := range lines {
+			if l.Section == section && l.Key == name {
+				found = setting{Name: name, Value: l.Value}
+			}
+		}
+	}
+	return found
+}
+
+func (p *Patient) pipFiles() (files []string) {
+	name := "pip.conf"
+	if p.system() == "windows" {
+		name = "pip.ini"
+	}
+	if env := p.lookup("VIRTUAL_ENV"); env != "" {
+		files = append(files, filepath.Join(env, name))
+	}
+	if own := p.lookup("PIP_CONFIG_FILE"); own != "" && own != "/dev/null" {
+		return append([]string{own}, files...)
+	}
+	files = append(files, p.configFile("pip", name))
+	if p.system() == "darwin" {
+		files = append(files, p.home(".config", "pip", name))
+	}
+	files = append(files, p.home(".pip", name), "/etc/xdg/pip/"+name, "/etc/"+name)
+	return slices.DeleteFunc(files, func(f string) bool { return f == "" })
+}
+
+// Registry implements client.
+func (c pipClient) Registry(p *Patient) setting {
+	s := p.pipSetting("index-url")
+	if strings.HasPrefix(s.Value, "https://"+c.Host()+"/") {
+		return setting{}
+	}
+	return s
+}
+
+// Proxy implements client: requests reads the small letters first.
+func (pipClient) Proxy(p *Patient) setting {
+	if s := p.pipSetting("proxy"); s.said() {
+		return s
+	}
+	return p.first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+}
+
+// Bypass implements client.
+func (pipClient) Bypass(p *Patient) setting { return p.first("no_proxy", "NO_PROXY") }
+
+// Roots implements client. From 24.2 on pip asks the system; before it had roots of its own.
+func (pipClient) Roots(p *Patient) (shelf, string, bool) {
+	if s := p.pipSetting("cert"); s.said() {
+		return p.shelf(s.Name, s.Value), p.appendRemedy(s.Value), true
+	}
+	return p.environmentRoots("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+}
+
+// More implements client.
+func (c pipClient) More(p *Patient) (out []Finding) {
+	if s := p.pipSetting("trusted-host"); s.said() && slices.ContainsFunc(strings.Fields(s.Value), func(h string) bool { return h == c.Host() || h == "files.pythonhosted.org" }) {
+		out = append(out, warn("pip checks no certificate of a host in "+s.Name, "Take it back: `pip config unset global.trusted-host`; Hither needs no such thing."))
+	}
+	return out
+}

@@ -1,0 +1,26 @@
+package doctor
+
+import "context"
+
+// ruleFiles reads the rule files as they are now.
+type ruleFiles struct{}
+
+// Name implements Check.
+func (ruleFiles) Name() string { return "rules" }
+
+// Run implements Check.
+func (ruleFiles) Run(_ context.Context, p *Patient) []Finding {
+	if p.Rules == nil {
+		return nil
+	}
+	set, err := p.Rules()
+	switch {
+	case err != nil && p.Daemon.Running:
+		return []Finding{fail("the rule files do not load, and the running Hither has its last good ones: "+err.Error(), "Correct the line that is named; Hither reads the file again by itself.")}
+	case err != nil:
+		return []Finding{fail("the rule files do not load, so Hither will not start: "+err.Error(), "Correct the line that is named, or move the file away.")}
+	case p.Daemon.Rules != "":
+		return []Finding{warn("the running Hither has not taken the rule files over: "+p.Daemon.Rules, "Start it again: `"+endCommand(p)+"`, then `hither up`.")}
+	}
+	return []Finding{well(count(len(set.Rules()), "rule") + " with " + count(len(set.Hosts()), "host") + " in force")}
+}

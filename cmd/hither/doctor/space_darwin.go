@@ -1,0 +1,16 @@
+package doctor
+
+import "golang.org/x/sys/unix"
+
+// systemSpace asks the kernel (statfs(2)).
+func systemSpace(path string) (Space, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return Space{}, err
+	}
+	block := uint64(s.Bsize)
+	return Space{
+		Free: s.Bavail * block, Total: s.Blocks * block, Files: s.Ffree, NoInodes: s.Files == 0,
+		ReadOnly: s.Flags&unix.MNT_RDONLY != 0,
+	}, nil
+}

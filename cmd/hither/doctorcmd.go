@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hither/cmd/hither/doctor"
+	"hither/forward/transport"
+	"hither/rules"
+)
+
+// exitUnwell is the exit status of a doctor who found something broken.
+const exitUnwell = 5
+
+// statusWait bounds the doctor's questions to the running Hither: one that hangs is a finding.
+const statusWait = 3 * time.Second
+
+// doctorFlags are what the command line says of an examination.
+type doctorFlags struct {
+	json, quick bool
+	tools       []string
+}
+
+func (a *app) doctor() *cobra.Command {
+	var f doctorFlags
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say why requests do not go through Hither, or are not believed, and what to do about it",
+		Long: "Look at this machine and say, tool by tool, whether requests go through Hither, by which door, and whether the tool\n" +
+			"trusts it; and look for what stands in the way: Hither itself, its port, DNS, certificates, proxy variables, Clash and\n" +
+			"VPNs, Docker, the clock, the disk, permissions. Nothing is changed. It ends within 15 seconds.\n\n" +
+			"It sees the environment of this shell: run it where the tool runs. The levels are ok, note, warn (something goes past\n" +
+			"Hither, or is about to break) and fail (something is broken).\n\n" +
+			"--json prints one object: schema (1), when, took (nanoseconds), findings. A finding has check, level, cause, remedy,\n" +
+			"details. Fields may be added; one that comes to mean something else raises schema.\n\n" +
+			"Exit status: 0 nothing is broken, 5 something is, 2 wrong command line.",
+		Example: "  hither doctor\n  hither doctor --tool npm,go\n  hither doctor --quick --json",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			checks, err := f.checks()
+			if err != nil {
+				return usageError(c, err)
+			}
+			return a.runDoctor(c.Context(), f, checks)
+		},
+	}
+	c.Flags().BoolVar(&f.quick, "quick", false, "measure nothing and ask no registry")
+	c.Flags().StringSliceVar(&f.tools, "tool", nil, "of the tools, look at these only: "+join(doctor.Tools()))
+	addJSONFlag(c, &f.json)
+	addFlags(c.Flags(), func(k key) bool { // what matters without a running Hither
+		return slices.Contains([]string{"listen", "rules", "upstream-proxy", "ca-files", "cache-free", "dns-upstream"}, k.name)
+	})
+	return c
+}
+
+// checks leaves out the tools that are not wanted.
+func (f doctorFlags) checks() ([]doctor.Check, error) {
+	for _, name := range f.tools {
+		if !slices.Contains(doctor.Tools(), name) {
+			return nil, fmt.Errorf("--tool: there is no tool %q: name some of %s", name, join(doctor.Tools()))
+		}
+	}
+	return slices.DeleteFunc(doctor.Checks(), func(c doctor.Check) bool {
+		return len(f.tools) > 0 && slices.Contains(doctor.Tools(), c.Name()) && !slices.Contains(f.tools, c.Name())
+	}), nil
+}
+
+func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Check) error {
+	p := a.patient(ctx)
+	p.Quick = f.quick
+	report := doctor.Examine(ctx, checks, p)
+	if f.json {
+		if err := a.printJSON(report); err != nil {
+			return err
+		}
+	} else if err := (doctorTable{Ink: a.ink()}).Print(a.out, report); err != nil {
+		return err
+	}
+	if report.Worst() == doctor.Fail {
+		return &exitError{Status: exitUnwell}
+	}
+	return nil
+}
+
+// patient is this machine, with the environment of the shell as it is, and not as it was before Hither changed it.
+func (a *app) patient(ctx context.Context) *doctor.Patient {
+	home, _ := findPlaces(a.env) // the settings were read, so it is known
+	p := &doctor.Patient{
+		Home: home.home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact,
+		Install: "hither install", State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
+		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
+			owner := portOwner(ctx, at)
+			return owner.PID, owner.Name
+		},
+		Rules: func() (*rules.Set, error) { return (&rulebook{dir: a.settings.Rules}).load() },
+	}
+	p.Daemon = askDaemon(ctx, a.settings.State)
+	if p.Daemon.CA == "" {
+		p.Daemon.CA = filepath.Join(a.settings.State, "ca.pem")
+	}
+	p.CA, _ = os.ReadFile(p.Daemon.CA) // there is none before the first start
+	if !p.Daemon.Running && p.Daemon.Err == nil {
+		meetStranger(ctx, p)
+	}
+	a.lendWayOut(p)
+	return p
+}
+
+// lendWayOut lets the doctor dial as Hither does. What is wrong with these settings `hither up` says.
+func (a *app) lendWayOut(p *doctor.Patient) {
+	alone := a.settings
+	alone.State = "" // what is kept there of connections is the running Hither's
+	var own self
+	for _, text := range slices.Concat(p.Daemon.Proxy, p.Daemon.DNS) {
+		if at, err := netip.ParseAddrPort(text); err == nil {
+			own = append(own, at)
+		}
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	out, err := newNetwork(alone, own, func(string) bool { return false }, quiet)
+	if err != nil {
+		return
+	}
+	p.Out = out.dialer.DialContext
+	p.Roots, _ = transport.Roots(alone.CAFiles...)
+}
+
+// doctorStatus is the part of a Status that the doctor reads.
+type doctorStatus struct {
+	Ready     Ready      `json:"ready"`
+	Rules     string     `json:"rules"`
+	Upstreams []Upstream `json:"upstreams"`
+}
+
+// askDaemon asks the running Hither how it stands.
+func askDaemon(ctx context.Context, state string) doctor.Daemon {
+	ctx, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	var s doctorStatus
+	err := newClient(state).ask(ctx, http.MethodGet, "/status", nil, &s)
+	if errors.Is(err, errNotRunning) {
+		return doctor.Daemon{Mine: version()}
+	}
+	d := doctor.Daemon{
+		Running: err == nil, Err: err, PID: s.Ready.PID, Version: s.Ready.Version, Mine: version(), Proxy: s.Ready.Proxy, CA: s.Ready.CA,
+		DNS: s.Ready.DNS, Transparent: s.Ready.Transparent, Mode: string(s.Ready.DNSMode), Rules: s.Rules,
+	}
+	if err != nil {
+		d.PID = readPID(state)
+	}
+	for _, u := range s.Upstreams {
+		d.Upstreams = append(d.Upstreams, doctor.Upstream{Rule: u.Rule, Base: u.Base, Origin: u.Origin, Requests: u.Requests, Failures: u.Failures, Note: u.Note})
+	}
+	return d
+}
+
+// meetStranger looks whether a Hither listens where ours would: the one that is installed as a service has a state directory
+// that users cannot enter, and tools go through it all the same.
+func meetStranger(ctx context.Context, p *doctor.Patient) {
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	by := &http.Transport{DisableKeepAlives: true}
+	for _, at := range p.Listen {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/ca.pem", nil)
+		if err != nil {
+			continue
+		}
+		resp, err := by.RoundTrip(req)
+		if err != nil {
+			continue
+		}
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, rootLimit))
+		resp.Body.Close()
+		if doctor.IsRoot(text) {
+			p.Daemon.Running, p.Daemon.Stranger, p.Daemon.Proxy, p.CA = true, true, append(p.Daemon.Proxy, at), text
+			p.Daemon.Version = p.Daemon.Mine // it does not say
+			return
+		}
+	}
+}
+
+// doctorTable prints a report for people, what is worst first.
+type doctorTable struct{ Ink ink }
+
+// Widths of the columns before the text.
+const (
+	levelColumns = 6
+	checkColumns = 13
+)
+
+// Print writes the report.
+func (t doctorTable) Print(w io.Writer, r doctor.Report) error {
+	lines := []string{t.summary(r), ""}
+	for _, level := range []doctor.Level{doctor.Fail, doctor.Warn, doctor.Note, doctor.OK} {
+		for _, f := range r.Findings {
+			if f.Level == level {
+				lines = append(lines, t.finding(f)...)
+			}
+		}
+	}
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
+	return err
+}
+
+func (t doctorTable) summary(r doctor.Report) string {
+	switch failed, warned := r.Count(doctor.Fail), r.Count(doctor.Warn); {
+	case failed > 0:
+		return t.Ink.red(fmt.Sprintf("Broken: %s.", count(int64(failed), "thing"))) + fmt.Sprintf(" Warnings: %d.", warned)
+	case warned > 0:
+		return fmt.Sprintf("Nothing is broken. Warnings: %d.", warned)
+	}
+	return t.Ink.green("All is well.")
+}
+
+// finding is the level, the check, and the cause with its remedy below.
+func (t doctorTable) finding(f doctor.Finding) (lines []string) {
+	const before = levelColumns + checkColumns
+	level := fit(string(f.Level), levelColumns)
+	switch f.Level {
+	case doctor.Fail:
+		level = t.Ink.red(level)
+	case doctor.OK:
+		level = t.Ink.green(level)
+	}
+	for i, line := range wrap(plain(f.Cause), tableWidth-before) {
+		if i == 0 {
+			lines = append(lines, level+fit(plain(f.Check), checkColumns)+line)
+		} else {
+			lines = append(lines, strings.Repeat(" ", before)+line)
+		}
+	}
+	for i, line := range wrap(plain(f.Remedy), tableWidth-before-2) {
+		mark := "→ "
+		if i > 0 {
+			mark = "  "
+		}
+		lines = append(lines, strings.Repeat(" ", before)+mark+line)
+	}
+	return lines
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"hither/cmd/hither/doctor"
+)
+
+// reportOfAll has every level, a long remedy, and words of strangers.
+func reportOfAll() doctor.Report {
+	return doctor.Report{
+		Schema: doctor.Schema, When: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), Took: 412 * time.Millisecond,
+		Findings: []doctor.Finding{
+			{Check: "daemon", Level: doctor.OK, Cause: "Hither runs (pid 4711) and answers on 127.0.0.1:7890"},
+			{Check: "npm", Level: doctor.Fail, Cause: "npm does not trust Hither: cafile in /home/u/.npmrc (/home/u/corp.pem) lacks Hither's root certificate",
+				Remedy:  "Add Hither's root to it: `cat /home/u/.local/state/hither/ca.pem >> /home/u/corp.pem`; or for this shell: `eval \"$(hither env)\"`.",
+				Details: map[string]string{"door": "proxy"}},
+			{Check: "clash", Level: doctor.Note, Cause: "127.0.0.1:7890 is Clash (v1\x1b[31m\u202e 登录), held by verge (pid 99); Hither runs beside it"},
+			{Check: "proxy", Level: doctor.Warn, Cause: "HTTPS_PROXY is http://…@proxy.corp:3128, which is not Hither, so tools go past it",
+				Remedy: "Send this shell to Hither: `eval \"$(hither env)\"`."},
+		},
+	}
+}
+
+func TestTheDoctorsReport(t *testing.T) {
+	var out bytes.Buffer
+	if err := (doctorTable{}).Print(&out, reportOfAll()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "doctor.txt", out.String())
+	for line := range strings.Lines(out.String()) {
+		if n := columns(strings.TrimRight(line, "\n")); n > tableWidth {
+			t.Errorf("a line of %d columns\n got %s", n, line)
+		}
+	}
+	data, err := json.MarshalIndent(reportOfAll(), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "doctor.json", string(data)+"\n")
+}
+
+// doctor calls the command in this world, wherever main.go has it.
+func (w *world) doctor(args ...string) int {
+	w.t.Helper()
+	w.out.Reset()
+	w.err.Reset()
+	a := &app{in: strings.NewReader(""), out: &w.out, err: &w.err, env: w.env, dir: w.home, serve: w.fake.serve}
+	root := a.root()
+	if found, _, err := root.Find([]string{"doctor"}); err != nil || found == root {
+		root.AddCommand(a.doctor())
+	}
+	root.SetArgs(append([]string{"doctor", "--quick"}, args...))
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	if err := root.ExecuteContext(w.t.Context()); err != nil {
+		return exitStatus(err)
+	}
+	return 0
+}
+
+func TestTheDoctorsExitStatus(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	same(t, "without Hither", w.doctor(), exitUnwell)
+	contains(t, w.out.String(), "Broken: ", "fail  daemon       Hither does not run")
+	same(t, "a tool that is none", w.doctor("--tool", "make"), exitUsage)
+	ready, _ := w.up()
+	w.env = append(w.env, "NO_PROXY=*")
+	same(t, "with NO_PROXY", w.doctor("--json", "--tool", "go"), exitUnwell)
+	var report doctor.Report
+	if err := json.Unmarshal(w.out.Bytes(), &report); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "schema", report.Schema, 1)
+	text := w.out.String()
+	contains(t, text, `NO_PROXY has *, which hides`, ready.Proxy[0])
+	if strings.Contains(text, `"check": "npm"`) {
+		t.Errorf("a tool that was not asked for\n%s", text)
+	}
+}
+
+func TestTheDoctorFindsAHitherThatHangs(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	c, err := openControl(w.state()) // holds the directory and the socket, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	write(t, filepath.Join(w.state(), readyName), []byte(`{"pid": 4711}`))
+	same(t, "status", w.doctor(), exitUnwell)
+	contains(t, strings.Join(strings.Fields(w.out.String()), " "), "holds its state directory and does not answer", "`kill 4711`")
+}
+
+// A Hither that answers DNS, and a machine whose look-ups do not come to it.
+func TestTheDoctorSeesDNSGoPastHither(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	asked := answerDNS(t)
+	c, err := openControl(w.state())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	write(t, filepath.Join(w.state(), "ca.pem"), newRoot(t, "Hither Root"))
+	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(rw, `{"ready": {"pid": 4711, "proxy": ["127.0.0.1:1"], "dns": [%q], "transparent": ["127.0.0.9:443"], "dns_mode": "full"}}`, asked)
+	})}
+	defer server.Close()
+	go server.Serve(c.listener)
+	tools := t.TempDir() // a C library that has never heard of us
+	write(t, filepath.Join(tools, "getent"), []byte("#!/bin/sh\necho 203.0.113.9 STREAM $2\n"))
+	if err := os.Chmod(filepath.Join(tools, "getent"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", tools+string(os.PathListSeparator)+os.Getenv("PATH"))
+	same(t, "status", w.doctor(), exitUnwell)
+	text := strings.Join(strings.Fields(w.out.String()), " ")
+	contains(t, text, "Hither's DNS on "+asked+" answers", "DNS goes past Hither: registry-1.docker.io, proxy.golang.org, registry.npmjs.org leads to 203.0.113.9")
+}
+
+// answerDNS is Hither's DNS: every name is at 127.0.0.9.
+func answerDNS(t *testing.T) (address string) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(rw dns.ResponseWriter, q *dns.Msg) {
+		reply := new(dns.Msg).SetReply(q)
+		reply.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(127, 0, 0, 9)}}
+		_ = rw.WriteMsg(reply)
+	})}
+	go server.ActivateAndServe()
+	t.Cleanup(func() { _ = server.Shutdown() })
+	return conn.LocalAddr().String()
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheGuardsCommandLineIsItsOwn(t *testing.T) {
+	argv := guardCommand("/usr/bin/hither", "/state/journal", "/state/lease", "hither0")
+	c, rest, err := (&app{}).guard().Find(append(argv[2:], "--holder", "x"))
+	same(t, "find", err, nil)
+	same(t, "parse", c.ParseFlags(rest), nil)
+	for flag, want := range map[string]string{"journal": "/state/journal", "lease": "/state/lease", "link": "hither0", "holder": "x"} {
+		got, _ := c.Flags().GetString(flag)
+		same(t, flag, got, want)
+	}
+	same(t, "people need not see it", c.Hidden, true)
+}
+
+func TestAGuardStartedByHandSaysWhatToDo(t *testing.T) {
+	var said strings.Builder
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: &said}
+	err := a.keepGuard(t.Context(), guardFlags{})
+	same(t, "status", exitStatus(err), exitUsage)
+	contains(t, err.Error(), "hither restore")
+}
+
+// TestALogThatNobodyReadsHoldsNothingUp guards restoring against a terminal that was stopped with Ctrl-S.
+func TestALogThatNobodyReadsHoldsNothingUp(t *testing.T) {
+	read, write := io.Pipe()
+	defer read.Close()
+	w := newLateWriter(write)
+	for range 10 * lateLines {
+		if n, err := w.Write([]byte("line\n")); n != 5 || err != nil {
+			t.Fatalf("\n got %d, %v\nwant 5, no error", n, err)
+		}
+	}
+	closed := make(chan struct{})
+	go func() { w.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Error("Close\n got none\nwant it after a second")
+	}
+}

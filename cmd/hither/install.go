@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hither/install"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// installFlags are those of `hither install`.
+type installFlags struct {
+	wanted               wanted
+	tools                string
+	dry, yes, status, js bool
+}
+
+func (a *app) installCommand() *cobra.Command {
+	var f installFlags
+	c := &cobra.Command{
+		Use:   "install",
+		Short: "Change this machine so that its tools go through Hither, in ways that can all be undone",
+		Long: "Change this machine so that its tools go through Hither. Without a choice: trust the root certificate, lead the names of\n" +
+			"the registries to Hither (--dns scoped), and start Hither as a service. The steps are shown first.\n\n" +
+			"Each step is written down with what was before, and undone by `hither uninstall`, byte by byte. What only makes\n" +
+			"sense while Hither runs (DNS, proxy settings) is done by Hither when it begins and undone when it ends, also by\n" +
+			"`kill -9`; `hither restore` does it by hand.",
+		Example:           "  sudo hither install\n  sudo hither install --trust --tools go,npm --dry-run\n  hither install --status",
+		Args:              usage(cobra.NoArgs),
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.loadBeside(c) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			i, err := a.newInstallation(c, f)
+			if err != nil {
+				return err
+			}
+			if f.status {
+				return a.showInstalled(c.Context(), i, f.js)
+			}
+			return a.install(c.Context(), i, f)
+		},
+	}
+	flags := c.Flags()
+	flags.BoolVar(&f.wanted.Trust, "trust", false, "make the machine trust Hither's root certificate, which may vouch for the registries alone")
+	flags.StringVar(&f.wanted.DNS, "dns", "off", "scoped: the registries' names are asked of Hither; full: all names; off")
+	flags.BoolVar(&f.wanted.Proxy, "proxy", false, "tell the programs of the desktop to go through the proxy")
+	flags.BoolVar(&f.wanted.Service, "service", false, "have Hither started at boot, and now; without root: at your login")
+	flags.StringVar(&f.tools, "tools", "none", "tools to be told of Hither, with commas: "+strings.Join(install.ToolNames(), ", ")+"; found: all that are here")
+	flags.StringVar(&f.wanted.User, "user", "", "whose tools and desktop; empty: yours, also through sudo")
+	flags.BoolVar(&f.dry, "dry-run", false, "only show the steps")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	flags.BoolVar(&f.status, "status", false, "only show which steps are in force")
+	addJSONFlag(c, &f.js)
+	_ = c.RegisterFlagCompletionFunc("dns", cobra.FixedCompletions([]string{"scoped", "full", "off"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
+	return c
+}
+
+// loadBeside is load for a command with flags of its own that are called as settings are: --dns is another thing here.
+func (a *app) loadBeside(c *cobra.Command) error {
+	before, _, err := a.env.Original()
+	if err != nil {
+		return err
+	}
+	a.before = before
+	given := givenFlags(c.Flags())
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { delete(given, f.Name) })
+	config, _ := c.Flags().GetString("config") // fails only if there is no such flag
+	a.settings, err = loadSettings(sources{Flags: given, Config: config, Env: before, Dir: a.dir, ReadFile: os.ReadFile})
+	return err
+}
+
+// newInstallation finds out what the machine is and what is wanted.
+func (a *app) newInstallation(c *cobra.Command, f installFlags) (*installation, error) {
+	i := &installation{wanted: f.wanted, settings: a.settings, env: a.before, log: slog.New(slog.DiscardHandler)}
+	if !slices.Contains([]string{"scoped", "full", "off"}, f.wanted.DNS) {
+		return nil, usageError(c, fmt.Errorf("--dns %q is none of scoped, full, off", f.wanted.DNS))
+	}
+	if err := i.upkeep.findUser(a.before, f.wanted.User); err != nil {
+		return nil, err
+	}
+	i.machine = i.upkeep.machine("", a.before)
+	i.settings.State = serviceState(i.machine, a.settings)
+	i.machine = i.upkeep.machine(i.settings.State, a.before)
+	chosen := slices.ContainsFunc([]string{"trust", "dns", "proxy", "service", "tools"}, c.Flags().Changed)
+	if !chosen {
+		i.wanted = usual()
+	}
+	var err error
+	if i.wanted.Tools, err = parseTools(i.machine, f.tools); err != nil {
+		return nil, err
+	}
+	book, err := openRulebook(i.settings, i.log)
+	if err != nil {
+		return nil, err
+	}
+	i.rules = book.now()
+	i.exe, err = ownProgram()
+	return i, err
+}
+
+// install shows the steps, asks, and does them.
+func (a *app) install(ctx context.Context, i *installation, f installFlags) error {
+	plan, err := i.plan()
+	if err != nil {
+		return err
+	}
+	if f.dry {
+		return a.printSteps(ctx, plan, f.js)
+	}
+	if !f.yes {
+		if err := a.confirm(ctx, plan); err != nil {
+			return err
+		}
+	}
+	report := a.do(ctx, plan.Now)
+	if f.js {
+		if err := a.printJSON(report); err != nil {
+			return err
+		}
+	}
+	return report.err()
+}
+
+// stepReport is what became of one step.
+type stepReport struct {
+	Step   string `json:"step"`
+	Result string `json:"result"` // "done", "was done", "failed", "left out", "taken back", "to do", "while Hither runs"
+	Why    string `json:"why,omitempty"`
+}
+
+type installReport []stepReport
+
+// err is nil if all was done.
+func (r installReport) err() error {
+	failed := 0
+	for _, s := range r {
+		if s.Result == "failed" || s.Result == "left out" {
+			failed++
+		}
+	}
+	switch {
+	case failed == 0:
+		return nil
+	case slices.ContainsFunc(r, func(s stepReport) bool { return s.Result == "failed" }):
+		return errors.New("the machine is as it was before: see the step that failed, then call this again")
+	}
+	return fmt.Errorf("%s left out; the others are done: see why, and call this again, or leave that as it is", count(int64(failed), "step"))
+}
+
+// do does the steps. One that is not optional and fails takes those of this call back.
+func (a *app) do(ctx context.Context, steps []install.Step) installReport {
+	var report installReport
+	var done []install.Step
+	say := func(step install.Step, result string, err error) {
+		s := stepReport{Step: step.String(), Result: result}
+		if err != nil {
+			s.Why = redact(err.Error())
+		}
+		report = append(report, s)
+		fmt.Fprintln(a.err, strings.TrimSuffix("  "+s.Result+": "+s.Step+"; "+s.Why, "; "))
+	}
+	for _, step := range steps {
+		before, err := step.Done(ctx)
+		if err == nil && before {
+			say(step, "was done", nil)
+			continue
+		}
+		err = install.Apply(ctx, step)
+		_, optional := step.(install.Optional)
+		var refused *install.Refused
+		switch {
+		case err == nil:
+			done = append(done, step)
+			say(step, "done", nil)
+			continue
+		case optional || errors.As(err, &refused):
+			say(step, "left out", err)
+			continue
+		}
+		say(step, "failed", err)
+		for _, step := range slices.Backward(done) {
+			say(step, "taken back", step.Undo(context.WithoutCancel(ctx)))
+		}
+		return report
+	}
+	return report
+}
+
+// confirm asks on a terminal; elsewhere --yes must have been given.
+func (a *app) confirm(ctx context.Context, plan plannedSteps) error {
+	in, ok := a.in.(*os.File)
+	if !ok || !isTerminal(in) {
+		return &exitError{Status: exitUsage, Err: errors.New("nobody can be asked here: see the steps with --dry-run, then give --yes")}
+	}
+	if err := a.printSteps(ctx, plan, false); err != nil {
+		return err
+	}
+	fmt.Fprint(a.out, "\nGo ahead? [y/N] ")
+	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is no
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// stateOf tells how the steps stand.
+func stateOf(ctx context.Context, plan plannedSteps) installReport {
+	var report installReport
+	for _, step := range plan.Now {
+		s := stepReport{Step: step.String(), Result: "to do"}
+		done, err := step.Done(ctx)
+		var refused *install.Refused
+		switch {
+		case errors.As(err, &refused):
+			s.Result, s.Why = "left out", refused.Why
+		case err != nil:
+			s.Why = redact(err.Error())
+		case done:
+			s.Result = "was done"
+		}
+		if noted, ok := step.(install.Noted); ok {
+			s.Why = noted.Note
+		}
+		report = append(report, s)
+	}
+	for _, held := range plan.Held {
+		report = append(report, stepReport{Step: held, Result: "while Hither runs"})
+	}
+	return report
+}
+
+func (a *app) printSteps(ctx context.Context, plan plannedSteps, asJSON bool) error {
+	report := stateOf(ctx, plan)
+	if asJSON {
+		return a.printJSON(report)
+	}
+	for _, s := range report {
+		fmt.Fprintln(a.out, strings.TrimSuffix("  "+s.Result+": "+s.Step+"; "+s.Why, "; "))
+	}
+	return nil
+}
+
+// showInstalled lists what the journal holds.
+func (a *app) showInstalled(_ context.Context, i *installation, asJSON bool) error {
+	records, err := i.machine.Journal.Records()
+	if asJSON {
+		shown := []stepReport{}
+		for _, r := range records {
+			shown = append(shown, stepReport{Step: r.Step, Result: string(r.State)})
+		}
+		return errors.Join(a.printJSON(shown), err)
+	}
+	if len(records) == 0 && err == nil {
+		fmt.Fprintln(a.out, "Nothing of this machine is changed. The journal would be "+filepath.Clean(i.machine.Journal.Path())+".")
+	}
+	for _, r := range records {
+		held := ""
+		if r.Volatile {
+			held = ", while Hither runs"
+		}
+		fmt.Fprintf(a.out, "  %s: %s%s (since %s)\n", r.State, r.Step, held, r.At.Local().Format("2006-01-02 15:04"))
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hither/install"
+
+	"github.com/spf13/cobra"
+)
+
+// changedMachine is a machine of which two files were changed: one for good, one for as long as Hither runs.
+type changedMachine struct {
+	t              *testing.T
+	app            *app
+	out            bytes.Buffer
+	dir            string
+	lasting, brief string
+	machine        *install.Machine
+}
+
+func newChangedMachine(t *testing.T) *changedMachine {
+	t.Helper()
+	dir := t.TempDir()
+	c := &changedMachine{t: t, dir: dir, lasting: filepath.Join(dir, "lasting"), brief: filepath.Join(dir, "brief")}
+	config := filepath.Join(dir, "config.toml")
+	state := filepath.Join(dir, "state")
+	lay(t, config, "this is = = no TOML")
+	c.app = &app{in: strings.NewReader(""), out: &c.out, err: &c.out, dir: dir, env: environment{
+		"HOME=" + dir, "HITHER_STATE=" + state, "HITHER_CONFIG=" + config, "PATH=" + os.Getenv("PATH"),
+	}}
+	c.machine = &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(filepath.Join(state, journalName))}
+	for _, path := range []string{c.lasting, c.brief} {
+		lay(t, path, "theirs\n")
+		must(t, install.Apply(t.Context(), install.Edit{
+			On: c.machine, Name: "change " + path, Path: path, Volatile: path == c.brief,
+			Change: func([]byte, bool) ([]byte, error) { return []byte("theirs\nours, and nobody else's\n"), nil },
+		}))
+	}
+	return c
+}
+
+func lay(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// call runs one command as main does.
+func (c *changedMachine) call(command *cobra.Command, args ...string) error {
+	root := c.app.root()
+	root.AddCommand(command)
+	root.SetArgs(append([]string{command.Name()}, args...))
+	root.SetOut(&c.out)
+	root.SetErr(&c.out)
+	c.out.Reset()
+	return root.ExecuteContext(c.t.Context())
+}
+
+func (c *changedMachine) text(path string) string {
+	text, err := os.ReadFile(path)
+	must(c.t, err)
+	return string(text)
+}
+
+// A damaged configuration must not keep anybody from his network.
+func TestRestoreNeedsNoSettings(t *testing.T) {
+	c := newChangedMachine(t)
+	must(t, c.call(c.app.restoreCommand()))
+	same(t, "brief", c.text(c.brief), "theirs\n")
+	same(t, "lasting", c.text(c.lasting), "theirs\nours, and nobody else's\n")
+	contains(t, c.out.String(), "put back: change "+c.brief)
+	must(t, c.call(c.app.restoreCommand(), "--all", "--json"))
+	same(t, "lasting", c.text(c.lasting), "theirs\n")
+	var report installReport
+	must(t, json.Unmarshal(c.out.Bytes(), &report))
+	same(t, "report", report[0].Result, "put back")
+	must(t, c.call(c.app.restoreCommand()))
+	contains(t, c.out.String(), "nothing to put back")
+}
+
+func TestUninstallProvesThatNothingIsLeft(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, c.lasting, "theirs\nours, and nobody else's\nsomebody's\n")
+	must(t, c.call(c.app.uninstall()))
+	same(t, "brief", c.text(c.brief), "theirs\n")
+	same(t, "lasting", c.text(c.lasting), "theirs\nsomebody's\n")
+	if _, err := os.Stat(c.machine.Journal.Path()); err == nil {
+		t.Error("the journal is still there")
+	}
+}
+
+func TestUninstallNamesWhatIsLeft(t *testing.T) {
+	c := newChangedMachine(t)
+	// Somebody keeps a second copy of our line: only one was ours to take.
+	lay(t, c.brief, "theirs\nours, and nobody else's\nours, and nobody else's\n")
+	err := c.call(c.app.uninstall())
+	if err == nil || exitStatus(err) != exitFailed {
+		t.Errorf("got %v, want exit status %d", err, exitFailed)
+	}
+	contains(t, c.out.String(), "left over: change "+c.brief, "put back: change "+c.lasting)
+}
+
+func TestInstallShowsItsStepsAndAsks(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	before := c.text(c.lasting)
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--dns", "scoped", "--proxy", "--tools", "go"))
+	contains(t, c.out.String(), "while Hither runs: have the machine ask Hither for the registries' names alone", "to do: send the go command", upkeepName)
+	same(t, "lasting", c.text(c.lasting), before)
+	err := c.call(c.app.installCommand(), "--dns", "scoped")
+	same(t, "status without a terminal", exitStatus(err), exitUsage)
+	err = c.call(c.app.installCommand(), "--dns", "all")
+	same(t, "status of a wrong mode", exitStatus(err), exitUsage)
+	err = c.call(c.app.installCommand(), "--tools", "go,make")
+	same(t, "status of a wrong tool", exitStatus(err), exitUsage)
+	must(t, c.call(c.app.installCommand(), "--status"))
+	contains(t, c.out.String(), "done: change "+c.brief+", while Hither runs")
+}
+
+func TestInstallAndUninstallLeaveNothing(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	must(t, c.call(c.app.uninstall()))
+	must(t, c.call(c.app.installCommand(), "--yes", "--tools", "go", "--dns", "scoped"))
+	u, err := readUpkeep(filepath.Join(c.dir, "state"))
+	must(t, err)
+	same(t, "DNS", u.DNS, install.Scoped)
+	goenv := filepath.Join(c.dir, ".config", "go", "env")
+	contains(t, c.text(goenv), "GOPROXY=http://127.0.0.1:7890/go")
+	must(t, c.call(c.app.uninstall()))
+	for _, path := range []string{goenv, filepath.Join(c.dir, ".config"), filepath.Join(c.dir, "state", upkeepName)} {
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: got %v, want it gone", path, err)
+		}
+	}
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hither/forward/authority"
+	"hither/install"
+	"hither/rules"
+)
+
+// Files of the state directory that hold what was done to the machine.
+const (
+	journalName = "journal.jsonl" // see install.Journal; hither-restore.service looks for journal*
+	upkeepName  = "upkeep.json"   // see upkeep
+)
+
+// wanted is what `hither install` was asked for.
+type wanted struct {
+	Trust, Proxy, Service bool
+	DNS                   string   // scoped, full or off
+	Tools                 []string // names of install.ToolNames
+	User                  string   // whose tools and desktop; empty: who calls, also through sudo
+}
+
+// usual is what is done if nothing is chosen: all registries' names come to Hither, and nothing else of the machine changes.
+func usual() wanted { return wanted{Trust: true, DNS: string(install.Scoped), Service: true} }
+
+// upkeep is what a running Hither keeps in force and takes back when it ends. `hither install` leaves it in the state
+// directory; no file means nothing.
+type upkeep struct {
+	DNS    install.Mode `json:"dns,omitempty"` // empty: the machine's DNS is left alone
+	Proxy  bool         `json:"proxy,omitempty"`
+	Tools  []string     `json:"tools,omitempty"`
+	Bundle string       `json:"bundle,omitempty"` // file of all roots for the tools
+	Home   string       `json:"home,omitempty"`   // of the user for whom it is done
+	UID    int          `json:"uid"`              // -1: who runs Hither
+	GID    int          `json:"gid"`
+}
+
+// readUpkeep returns the zero upkeep if nothing was installed.
+func readUpkeep(state string) (upkeep, error) {
+	u := upkeep{UID: -1, GID: -1}
+	path := filepath.Join(state, upkeepName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &u)
+	}
+	if err != nil {
+		return upkeep{UID: -1, GID: -1}, fmt.Errorf("what to keep in force on this machine cannot be read: %w; call `hither install` again, it writes %s anew", err, path)
+	}
+	return u, nil
+}
+
+// machine is this machine, for the user that upkeep names.
+func (u upkeep) machine(state string, env environment) *install.Machine {
+	return &install.Machine{
+		Home: u.Home, UID: u.UID, GID: u.GID, Journal: install.OpenJournal(filepath.Join(state, journalName)), Env: ownVariables(env, u.UID < 0),
+	}
+}
+
+// ownVariables are those of the user for whom tools are set: root's say nothing about another's files.
+func ownVariables(env environment, own bool) func(string) string {
+	return func(name string) string {
+		if own || slices.Contains([]string{"PATH", "JAVA_HOME", "SystemRoot", "ProgramData"}, name) {
+			return env.Get(name)
+		}
+		return ""
+	}
+}
+
+// findUser fills in for whom the machine is changed. Through sudo that is who called it.
+func (u *upkeep) findUser(env environment, name string) error {
+	u.UID, u.GID = -1, -1
+	if sudo := env.Get("SUDO_USER"); name == "" && sudo != "root" && os.Geteuid() == 0 {
+		name = sudo
+	}
+	if name == "" {
+		home, err := findPlaces(env)
+		u.Home = home.home
+		return err
+	}
+	found, err := user.Lookup(name)
+	if err != nil {
+		return &exitError{Status: exitUsage, Err: fmt.Errorf("--user %s: %w; see `getent passwd`", name, err)}
+	}
+	u.Home = found.HomeDir
+	if uid, err := strconv.Atoi(found.Uid); err == nil && uid != os.Geteuid() {
+		u.UID = uid
+		u.GID, _ = strconv.Atoi(found.Gid)
+	}
+	return nil
+}
+
+// plannedSteps are the steps of an installation. Held are done by Hither whenever it runs.
+type plannedSteps struct {
+	Now  []install.Step
+	Held []string // in words
+}
+
+// installation puts the steps together; it changes nothing but that there is an authority afterwards, whose root is needed.
+type installation struct {
+	wanted   wanted
+	upkeep   upkeep
+	settings Settings // State is where the installed Hither keeps things
+	machine  *install.Machine
+	rules    *rules.Set
+	env      environment
+	exe      string
+	log      *slog.Logger
+}
+
+// plan returns the steps in the order in which they are safe: trust before anything is led to us, the service last.
+func (i *installation) plan() (plannedSteps, error) {
+	root, err := i.root()
+	if err != nil {
+		return plannedSteps{}, err
+	}
+	var p plannedSteps
+	if i.wanted.Trust {
+		p.Now = append(p.Now, install.Trust(i.machine, root)...)
+	}
+	if len(i.wanted.Tools) > 0 {
+		p.Now = append(p.Now, i.bundle(root)...)
+	}
+	tools, err := install.Tools(i.machine, i.tooling(), i.wanted.Tools...)
+	if err != nil {
+		return plannedSteps{}, &exitError{Status: exitUsage, Err: err}
+	}
+	for _, step := range tools {
+		if install.IsVolatile(step) {
+			p.Held = append(p.Held, step.String())
+			i.upkeep.Tools = i.wanted.Tools
+		} else {
+			p.Now = append(p.Now, install.Optional{Step: step})
+		}
+	}
+	if i.wanted.DNS != "off" {
+		i.upkeep.DNS = install.Mode(i.wanted.DNS)
+		p.Held = append(p.Held, dnsInWords(i.wanted.DNS))
+	}
+	if i.wanted.Proxy {
+		i.upkeep.Proxy = true
+		p.Held = append(p.Held, "tell the programs of the desktop to go through the proxy")
+	}
+	p.Now = append(p.Now, i.remember())
+	if i.wanted.Service {
+		user := !i.machine.Privileged()
+		if !user && i.machine.System() == "linux" && (i.upkeep.Proxy || len(i.upkeep.Tools) > 0) {
+			p.Now = append(p.Now, i.openHome())
+		}
+		p.Now = append(p.Now, install.Service(i.machine, install.Serving{Exe: i.exe, User: user, Sealed: !i.upkeep.Proxy && len(i.upkeep.Tools) == 0})...)
+	}
+	return p, nil
+}
+
+func dnsInWords(mode string) string {
+	if mode == string(install.Full) {
+		return "have the machine ask Hither for every name"
+	}
+	return "have the machine ask Hither for the registries' names alone"
+}
+
+// root opens the authority of the installed Hither, or makes it.
+func (i *installation) root() (install.Certificate, error) {
+	if err := makePrivate(i.settings.State); err != nil {
+		return install.Certificate{}, err
+	}
+	ca, err := authority.Open(i.settings.State, i.rules.Hosts(), time.Now)
+	if err != nil {
+		return install.Certificate{}, err
+	}
+	var registries []string
+	for _, rule := range i.rules.Rules() {
+		for _, host := range rule.Hosts {
+			if rule.Walk == "oci" {
+				registries = append(registries, host.Name)
+			}
+		}
+	}
+	return install.NewCertificate(ca.PEM(), ca.File(), registries...)
+}
+
+// remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it.
+func (i *installation) remember() install.Step {
+	path := filepath.Join(i.settings.State, upkeepName)
+	e := install.Edit{
+		On: i.machine, Name: "tell Hither what to keep in force while it runs, in " + path, Path: path, Mode: 0o600,
+		Change: func([]byte, bool) ([]byte, error) { return json.MarshalIndent(i.upkeep, "", "  ") },
+	}
+	if i.wanted.Service && i.machine.System() == "linux" && i.machine.Look("systemctl") {
+		e.After = [][]string{{"sh", "-c", "systemctl try-restart hither.service 2>/dev/null || true"}}
+	}
+	return e
+}
+
+// openHome lets the hardened unit write what is kept in force for a user, in his files and with his rights.
+func (i *installation) openHome() install.Step {
+	const path = "/etc/systemd/system/hither.service.d/home.conf"
+	text := "# Proxy settings and tools of a user stand in his home directory; `hither install` wrote this because they were chosen.\n[Service]\n" +
+		"ProtectHome=no\nReadWritePaths=\"-" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(i.upkeep.Home) + "\"\n" +
+		"CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETUID CAP_SETGID\n"
+	return install.Edit{
+		On: i.machine, Name: "let the service write in " + i.upkeep.Home + ", by " + path, Path: path, Mode: 0o644,
+		Change: func([]byte, bool) ([]byte, error) { return []byte(text), nil },
+	}
+}
+
+// bundle finds a file of all roots for tools that read one alone, or makes it. The system's is the best: it stays fresh.
+func (i *installation) bundle(root install.Certificate) []install.Step {
+	if i.wanted.Trust && i.machine.System() == "linux" {
+		for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"} {
+			if i.machine.Exists(path) {
+				i.upkeep.Bundle = path
+				return nil
+			}
+		}
+	}
+	var r roots
+	r.addSystem(i.env)
+	r.addPEM(root.PEM)
+	path := filepath.Join(i.machine.Home, ".local", "share", "hither", "roots.pem")
+	switch i.machine.System() {
+	case "darwin":
+		path = filepath.Join(i.machine.Home, "Library", "Application Support", "hither", "roots.pem")
+	case "windows":
+		path = filepath.Join(i.machine.Home, "AppData", "Local", "hither", "roots.pem")
+	}
+	i.upkeep.Bundle = path
+	text := r.encode()
+	return []install.Step{install.Edit{
+		On: i.machine, Name: "write all roots for tools that read one file, in " + path, Path: path, Mode: 0o644,
+		Change: func([]byte, bool) ([]byte, error) { return text, nil },
+	}}
+}
+
+func (i *installation) tooling() install.Tooling {
+	t := install.Tooling{Proxy: i.settings.Listen[0], Gateways: map[string]string{}, Bundle: i.upkeep.Bundle, Upstream: i.settings.UpstreamProxy}
+	for _, rule := range i.rules.Rules() {
+		if rule.Gateway != "" {
+			t.Gateways[rule.Name] = rule.Gateway
+		}
+	}
+	return t
+}
+
+// serviceState is where a Hither keeps things that is installed for the machine: not below anybody's home.
+func serviceState(m *install.Machine, s Settings) string {
+	if s.From["state"] == "default" && m.Privileged() {
+		if dir := install.ServiceState(m); dir != "" {
+			return dir
+		}
+	}
+	return s.State
+}
+
+// parseTools reads the value of --tools; found stands for all that are on the machine.
+func parseTools(m *install.Machine, list string) ([]string, error) {
+	switch list {
+	case "", "none":
+		return nil, nil
+	case "found":
+		return install.ToolsFound(m), nil
+	}
+	var names []string
+	for _, name := range strings.Split(list, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(install.ToolNames(), name) {
+			return nil, &exitError{Status: exitUsage, Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(install.ToolNames(), ", "))}
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// ownProgram is the path of this program, as services need it.
+func ownProgram() (string, error) {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the path of this program on %s: %w; call it by its whole path", runtime.GOOS, err)
+	}
+	return exe, nil
+}

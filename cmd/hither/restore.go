@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"hither/install"
+
+	"github.com/spf13/cobra"
+)
+
+// noSettings stands for the loading of the settings before commands that must work when those are damaged.
+func noSettings(*cobra.Command, []string) error { return nil }
+
+func (a *app) restoreCommand() *cobra.Command {
+	var all, asJSON bool
+	c := &cobra.Command{
+		Use:   "restore",
+		Short: "Put the machine's DNS and proxy settings back, when Hither cannot do it itself",
+		Long: "Put back what Hither had changed for as long as it runs: DNS, proxy settings, and tools that have no second way. Only\n" +
+			"what is still Hither's is touched. It needs no running Hither and no settings, and may be called at any time and again.\n" +
+			"The next Hither makes these changes anew: `hither uninstall` undoes all for good.",
+		Args:              usage(cobra.NoArgs),
+		PersistentPreRunE: noSettings,
+		RunE: func(c *cobra.Command, _ []string) error {
+			only := install.Volatile
+			if all {
+				only = nil
+			}
+			report, err := a.undo(c, only)
+			return errors.Join(a.printUndone(report, nil, asJSON), err)
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "also what stays while Hither does not run, as uninstall does")
+	addJSONFlag(c, &asJSON)
+	return c
+}
+
+// undo restores from every journal that this user may have written.
+func (a *app) undo(c *cobra.Command, only func(install.Record) bool) (report []install.Outcome, err error) {
+	// A Hither that was stopped holds its link still; without one there is nothing to release.
+	errs := []error{notThere(install.ReleaseScoped(""))}
+	for _, m := range a.installed(c) {
+		undone, err := install.Restore(c.Context(), m, only)
+		report, errs = append(report, undone...), append(errs, err)
+	}
+	return report, errors.Join(errs...)
+}
+
+// notThere is nil for what needs no release, or is not ours to release: without rights nobody has made it either.
+func notThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// installed returns the machine once for each journal that is there. Settings are asked for the state directory if they can
+// be read at all.
+func (a *app) installed(c *cobra.Command) []*install.Machine {
+	var states []string
+	m := &install.Machine{UID: -1, GID: -1}
+	given, _ := c.Flags().GetString("state")
+	if given == "" {
+		given = a.env.Get("HITHER_STATE")
+	}
+	if a.load(c.Flags()) == nil && a.settings.State != "" {
+		states = append(states, a.settings.State)
+	}
+	if home, err := findPlaces(a.env); err == nil && given == "" {
+		states = append(states, home.state)
+	}
+	if given != "" {
+		states = append(states, filepath.Clean(given))
+	} else if dir := install.ServiceState(m); dir != "" && m.Privileged() {
+		states = append(states, dir)
+	}
+	var machines []*install.Machine
+	for i, state := range states {
+		journal := filepath.Join(state, journalName)
+		if _, err := os.Stat(journal); err != nil || slices.Contains(states[:i], state) {
+			continue
+		}
+		machines = append(machines, &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(journal)})
+	}
+	return machines
+}
+
+// printUndone says what became of each change, and what is left.
+func (a *app) printUndone(report []install.Outcome, left []install.Leftover, asJSON bool) error {
+	shown := installReport{}
+	for _, o := range report {
+		s := stepReport{Step: o.Record.Step, Result: o.What}
+		if o.Err != nil {
+			s.Result, s.Why = "failed", redact(o.Err.Error())
+		}
+		shown = append(shown, s)
+	}
+	for _, l := range left {
+		shown = append(shown, stepReport{Step: l.Step, Result: "left over", Why: l.What})
+	}
+	if asJSON {
+		return a.printJSON(shown)
+	}
+	for _, s := range shown {
+		fmt.Fprintf(a.out, "  %s: %s", s.Result, s.Step)
+		if s.Why != "" {
+			fmt.Fprintf(a.out, "; %s", s.Why)
+		}
+		fmt.Fprintln(a.out)
+	}
+	if len(shown) == 0 {
+		fmt.Fprintln(a.out, "There is nothing to put back.")
+	}
+	return nil
+}
+
+// leftovers looks again at what the journals held.
+func leftovers(ctx context.Context, machines []*install.Machine, records [][]install.Record) (left []install.Leftover, err error) {
+	var errs []error
+	for i, m := range machines {
+		found, err := install.Leftovers(ctx, m, records[i])
+		left, errs = append(left, found...), append(errs, err)
+	}
+	return left, errors.Join(errs...)
+}

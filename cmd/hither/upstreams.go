@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"hither/install"
+	"hither/resolver/exchange"
+)
+
+// upstreams are the name servers that Hither asks: for its own connections, and for what it is asked by others. Names of a
+// VPN or of the network itself go to the servers of those, whoever is asked for the rest. If nobody answers, the servers of
+// the machine are asked, and then those that it had before it was changed.
+type upstreams struct {
+	split    *exchange.Split
+	resolver *exchange.Resolver
+}
+
+// newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
+func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger) (*upstreams, error) {
+	network := &exchange.Split{Self: self.address, RootCAs: roots, Log: log}
+	former := &exchange.Roster{List: func() []netip.AddrPort { return formerServers(s.State) }, Self: self.address, Log: log}
+	all := &exchange.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
+	if len(s.DNSUpstream) > 0 {
+		all = &exchange.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
+	}
+	options := exchange.Options{Self: self.address, RootCAs: roots, Lookup: (&exchange.Resolver{Exchange: network}).LookupNetIP}
+	for _, text := range s.DNSUpstream {
+		e, err := exchange.Parse(text, options)
+		if err != nil {
+			return nil, fmt.Errorf("%s: dns-upstream: %w", s.From["dns-upstream"], err)
+		}
+		all.Upstreams = append(all.Upstreams, e)
+	}
+	u := &upstreams{split: &exchange.Split{Else: all, Self: self.address, RootCAs: roots, Log: log}}
+	u.resolver = &exchange.Resolver{Exchange: u, Hosts: new(exchange.Hosts)}
+	return u, nil
+}
+
+// formerServers are those that the machine had before `hither install --dns full`, as the journal has them.
+func formerServers(state string) (servers []netip.AddrPort) {
+	records, err := install.OpenJournal(filepath.Join(state, journalName)).Records()
+	if err != nil {
+		return nil
+	}
+	for _, r := range records {
+		if r.File == nil || filepath.Base(r.File.Path) != "resolv.conf" {
+			continue
+		}
+		for line := range strings.Lines(string(r.File.Former.Bytes)) {
+			words := strings.Fields(line)
+			if len(words) < 2 || words[0] != "nameserver" {
+				continue
+			}
+			if addr, err := netip.ParseAddr(words[1]); err == nil {
+				servers = append(servers, netip.AddrPortFrom(addr, 53))
+			}
+		}
+	}
+	return servers
+}
+
+// Exchange implements exchange.Exchanger.
+func (u *upstreams) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	return u.split.Exchange(ctx, q)
+}
+
+// forget drops connections and figures, because the machine has another network.
+func (u *upstreams) forget() { u.split.Forget() }
+
+// probe looks which of them sends our questions back to us. Only who answers DNS need ask.
+func (u *upstreams) probe(ctx context.Context) { u.split.Probe(ctx) }
+
+// seen is told of each probe that came back, by its name.
+func (u *upstreams) seen(name string) { u.split.Seen(name) }
+
+func (u *upstreams) close() { _ = u.split.Close() } // nothing is lost with a connection
+
+// checkDNS finds addresses and upstreams that cannot be.
+func (s *Settings) checkDNS() error {
+	if len(s.DNS) == 1 && strings.EqualFold(s.DNS[0], "off") {
+		s.DNS = nil
+	}
+	for i, text := range s.DNS {
+		if strings.EqualFold(text, "off") {
+			return fmt.Errorf("%s: dns: off stands beside addresses: name addresses or say off", s.From["dns"])
+		}
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			addr, bare := netip.ParseAddr(text)
+			if bare != nil {
+				return fmt.Errorf("%s: dns: %q is no address: write 127.0.0.1:53, or off", s.From["dns"], text)
+			}
+			at = netip.AddrPortFrom(addr, 53)
+		}
+		s.DNS[i] = at.String()
+	}
+	for _, text := range s.DNSUpstream {
+		if _, err := exchange.Parse(text, exchange.Options{}); err != nil {
+			return fmt.Errorf("%s: dns-upstream: %w", s.From["dns-upstream"], err)
+		}
+	}
+	if s.DNSStrict && len(s.DNSUpstream) == 0 {
+		return errors.New("dns-strict means nothing without dns-upstream: name one, or leave dns-strict out")
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// kennel is a watchdog with the doors it asks, whose health each step sets.
+type kennel struct {
+	*watchdog
+	mute, deaf atomic.Bool  // DNS, TLS
+	ahead      atomic.Int64 // of the wall clock
+	local      atomic.Bool  // the last question was for the local name
+	said       []string     // what Sick was told
+	log        strings.Builder
+}
+
+func newKennel() *kennel {
+	k := &kennel{}
+	ask := func(ctx context.Context, dead *atomic.Bool) error {
+		if !dead.Load() {
+			return nil
+		}
+		<-ctx.Done() // a mute socket
+		return ctx.Err()
+	}
+	k.watchdog = &watchdog{
+		Resolve: func(ctx context.Context, local bool) error { k.local.Store(local); return ask(ctx, &k.mute) },
+		Shake:   func(ctx context.Context) error { return ask(ctx, &k.deaf) },
+		Sick: func(sick bool) {
+			k.said = append(k.said, map[bool]string{true: "empty", false: "fill"}[sick])
+		},
+		Log:  slog.New(slog.NewTextHandler(&k.log, nil)),
+		Wall: func() time.Time { return time.Now().Round(0).Add(time.Duration(k.ahead.Load())) },
+	}
+	return k
+}
+
+func TestTheWatchdogEmptiesTheTableAndFillsItAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKennel()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- k.Run(ctx) }()
+		for _, step := range []struct {
+			name  string
+			do    func()
+			after time.Duration
+			said  string
+		}{
+			{"all is well", func() {}, 10 * time.Second, ""},
+			{"the door fails once", func() { k.deaf.Store(true) }, 1200 * time.Millisecond, ""},
+			{"and then answers", func() { k.deaf.Store(false) }, 5 * time.Second, ""},
+			{"the door is deaf", func() { k.deaf.Store(true) }, 5 * time.Second, "empty"},
+			{"it stays so", func() {}, time.Minute, "empty"},
+			{"it answers", func() { k.deaf.Store(false) }, 5 * time.Second, "empty fill"},
+			{"DNS is mute", func() { k.mute.Store(true) }, 2 * time.Second, "empty fill"},
+			{"and answers after two questions", func() { k.mute.Store(false) }, 900 * time.Millisecond, "empty fill empty"},
+			{"for a while", func() {}, 5 * time.Second, "empty fill empty fill"},
+		} {
+			step.do()
+			<-time.After(step.after)
+			synctest.Wait()
+			same(t, step.name, strings.Join(k.said, " "), step.said)
+		}
+		cancel()
+		same(t, "end", <-done, nil)
+	})
+}
+
+func TestTheWatchdogEndsAMuteProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKennel()
+		var exit error
+		k.Exit = func(err error) { exit = err }
+		k.mute.Store(true)
+		begun := time.Now()
+		same(t, "end", errors.Is(k.Run(t.Context()), errMute), true)
+		same(t, "exit", exit, errMute)
+		same(t, "after", time.Since(begun) <= 6*time.Second, true)
+		same(t, "table", strings.Join(k.said, " "), "empty")
+		same(t, "asked for what needs no table", k.local.Load(), true)
+		contains(t, k.log.String(), "watchdog_test.go") // the stacks
+	})
+}
+
+func TestADeafDoorDoesNotEndTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKennel()
+		k.Exit = func(err error) { t.Errorf("exit\n got %v\nwant none", err) }
+		k.deaf.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		same(t, "end", k.Run(ctx), nil)
+	})
+}
+
+func TestASleepIsNoFailure(t *testing.T) {
+	for name, jump := range map[string]func(k *kennel){
+		"the wall clock goes on while the machine sleeps": func(k *kennel) { k.ahead.Add(int64(time.Hour)) },
+		"the wall clock is put back":                      func(k *kennel) { k.ahead.Add(-int64(time.Hour)) },
+		"the process was stopped":                         func(*kennel) { <-time.After(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newKennel()
+				k.Resolve = func(context.Context, bool) error { jump(k); return errors.New("the network is not up yet") }
+				k.Exit = func(err error) { t.Errorf("exit\n got %v\nwant none", err) }
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+				defer cancel()
+				same(t, "end", k.Run(ctx), nil)
+				same(t, "table", len(k.said), 0)
+			})
+		})
+	}
+}
+
+func TestTheWatchdogAsksOverTheKernel(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	same(t, "listen", err, nil)
+	var asked atomic.Value
+	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		asked.Store(q.Question[0].Name)
+		w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeServerFailure))
+	})}
+	go srv.ActivateAndServe()
+	defer srv.Shutdown()
+	intercepted := "reg.lab.example"
+	ask := askOurselves(netip.MustParseAddrPort(conn.LocalAddr().String()), func() string { return intercepted })
+	for _, row := range []struct {
+		name  string
+		local bool
+		want  string
+	}{{"reg.lab.example", false, "reg.lab.example."}, {"reg.lab.example", true, localName}, {"", false, localName}} {
+		intercepted = row.name
+		same(t, "ask", ask(t.Context(), row.local), nil)
+		same(t, "asked", asked.Load(), any(row.want))
+	}
+	srv.Shutdown()
+	if err := ask(t.Context(), false); err == nil {
+		t.Error("a closed socket\n got no error\nwant one")
+	}
+}
+
+func TestTheWatchdogShakesHands(t *testing.T) {
+	door := httptest.NewTLSServer(nil)
+	defer door.Close()
+	at := netip.MustParseAddrPort(door.Listener.Addr().String())
+	roots := x509.NewCertPool()
+	roots.AddCert(door.Certificate())
+	same(t, "our door", shakeHands(at, "example.com", roots)(t.Context()), nil)
+	var wrong *tls.CertificateVerificationError
+	same(t, "another's root", errors.As(shakeHands(at, "example.com", x509.NewCertPool())(t.Context()), &wrong), true)
+	same(t, "another's name", errors.As(shakeHands(at, "reg.lab.example", roots)(t.Context()), &wrong), true)
+}
