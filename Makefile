@@ -15,11 +15,14 @@ build:
 deps:
 	.ci/deps
 
-# Every system that Hither is built for is vetted, because each has files of its own.
+# Every system that Hither is built for is vetted, because each has files of its own. The tests of what changes the machine
+# are linked too.
 vet:
 	$(GO) vet ./...
-	GOOS=darwin $(GO) vet ./...
-	GOOS=windows $(GO) vet ./...
+	for os in linux darwin windows; do for arch in amd64 arm64; do \
+		GOOS=$$os GOARCH=$$arch $(GO) vet ./... || exit 1; done; done
+	for os in darwin windows; do for package in install resolver resolver/exchange cmd/hither; do \
+		GOOS=$$os $(GO) test -c -o /dev/null ./$$package || exit 1; done; done
 
 lint:
 	shellcheck .ci/run .ci/deps .ci/fuzz bench/peers
