@@ -69,6 +69,9 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 		w.heads <- a
 		return a
 	}
+	if a.upto > 0 {
+		w.meet()
+	}
 	w.f.flights.wg.Go(func() {
 		a.resp, a.err = w.f.carrier(w.req.Rule).RoundTrip(req)
 		a.heard = w.f.now().Sub(a.began)
@@ -105,6 +108,32 @@ func (w *fill) way(a *asking) context.Context {
 		ctx = transport.Brief(ctx)
 	}
 	return ctx
+}
+
+const (
+	// meetEvery is how often a source is connected to ahead at most, and meetWait for how long that is tried.
+	meetEvery, meetWait = 30 * time.Second, 10 * time.Second
+	// meetMost bounds the sources that are remembered to have been.
+	meetMost = 256
+)
+
+// meet connects to those who will help with a body that is likely large: when its head is here, they can begin at once. They
+// are told nothing by that.
+func (w *fill) meet() {
+	if w.f.Connect == nil {
+		return
+	}
+	for _, src := range w.queue[:min(len(w.queue), carriers-1)] {
+		if _, just := w.f.met.get(src.Base, w.f.now()); just || w.f.Board.Resting(src.Base) {
+			continue
+		}
+		w.f.met.put(src.Base, struct{}{}, w.f.now(), meetEvery, meetMost)
+		w.f.flights.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(w.f.flights.ctx, meetWait)
+			defer cancel()
+			_ = w.f.Connect(ctx, src.Base, 1) // the request itself will tell
+		})
+	}
 }
 
 // leads says that a source sends us elsewhere for the body.

@@ -157,11 +157,14 @@ type Fetcher struct {
 	Notaries  map[string]notary.Notary // by the name that rule files use
 	Transport http.RoundTripper        // follows redirects inside
 	Bearer    http.RoundTripper        // the same, with anonymous tokens, for rules with auth = "bearer"; nil: Transport
-	Hedge     Hedger                   // nil: as often as somebody is late
-	Private   []string                 // patterns of subjects that never reach a mirror
-	Parts     func(rules.Match) []Part // what else begins with the bytes of a match, the likeliest first; nil: nothing does
-	Trace     Trace
-	Now       func() time.Time // nil: time.Now
+	// Connect makes connections to a source ahead, the common one and so many lanes: transport.Pool.Warm. It may take long.
+	// nil: none are made.
+	Connect func(ctx context.Context, base string, lanes int) error
+	Hedge   Hedger                   // nil: as often as somebody is late
+	Private []string                 // patterns of subjects that never reach a mirror
+	Parts   func(rules.Match) []Part // what else begins with the bytes of a match, the likeliest first; nil: nothing does
+	Trace   Trace
+	Now     func() time.Time // nil: time.Now
 
 	flights flights
 	gone    memory[negative] // what the origin said it does not have
@@ -173,6 +176,7 @@ type Fetcher struct {
 	slots   slots
 	spread  spread
 	proofs  memory[http.Header] // what an origin said of URLs that it has just proven public
+	met     memory[struct{}]    // sources that were connected to ahead
 	splits  atomic.Int64        // bodies that come in parts now
 	waiting split.Memory        // parts of large bodies that came before their turn
 	over    atomic.Int64        // bytes that fills hold in memory for want of a disk

@@ -54,8 +54,15 @@ func (p *plan) growLocked(now time.Time) {
 	case now.Before(g.settled):
 	case g.from.IsZero():
 		g.from, g.bytes, g.idle = now, p.arrived, false
+		for _, s := range p.sources {
+			s.counted = s.received
+		}
 	case now.Sub(g.from) >= span:
-		rate := float64(p.arrived-g.bytes) / now.Sub(g.from).Seconds()
+		elapsed := now.Sub(g.from).Seconds()
+		rate := float64(p.arrived-g.bytes) / elapsed
+		for _, s := range p.sources {
+			s.rate = float64(s.received-s.counted) / elapsed
+		}
 		p.settleLocked(now)
 		p.concludeLocked(rate, now)
 	}
@@ -81,6 +88,9 @@ func (p *plan) concludeLocked(rate float64, now time.Time) {
 		}
 		p.pauseLocked(now, true)
 		return
+	case g.trial == more && !p.paidLocked(now):
+		p.pauseLocked(now, true)
+		return
 	case g.trial == less && rate < g.before*loss:
 		g.tried[0].off = g.tried[0].source.err != nil
 		p.pauseLocked(now, false)
@@ -93,7 +103,25 @@ func (p *plan) concludeLocked(rate float64, now time.Time) {
 		n = 2
 	}
 	g.before = rate
+	for _, s := range p.sources {
+		s.before = s.rate
+	}
 	p.tryLocked(n, now)
+}
+
+// paidLocked switches those of the tried connections off whose own source did not become faster: what all bring may have
+// grown meanwhile by others, which are still starting. It says whether any is left.
+func (p *plan) paidLocked(now time.Time) (paid bool) {
+	g := &p.growth
+	for _, l := range g.tried {
+		s := l.source
+		if s.before > 0 && s.rate < s.before*gain {
+			l.off, s.full = true, now.Add(g.pause)
+			continue
+		}
+		paid = true
+	}
+	return paid
 }
 
 // pauseLocked waits before the next trial, which goes the other way.

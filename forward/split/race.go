@@ -28,13 +28,15 @@ func (p *plan) slowLocked(l *lane, now time.Time) *chunk {
 	return nil
 }
 
+// rivals is how many may bring the same chunk at once. The second may turn out to be as slow as the first.
+const rivals = 3
+
 // tooSlowLocked says that a lane would bring the rest of a chunk in half the time, and margin sooner.
 func (p *plan) tooSlowLocked(c *chunk, l *lane, margin time.Duration, now time.Time) bool {
-	if c.whole() || len(c.runs) != 1 || c.runs[0].lane == l || !c.runs[0].waiting {
+	if c.whole() || len(c.runs) == 0 || len(c.runs) >= rivals {
 		return false
 	}
-	left := float64(c.to - c.at)
-	rate := p.rateLocked(l)
+	left, rate := float64(c.to-c.at), p.rateLocked(l)
 	if rate == 0 {
 		rate = p.usualLocked()
 	}
@@ -42,7 +44,25 @@ func (p *plan) tooSlowLocked(c *chunk, l *lane, margin time.Duration, now time.T
 		return false
 	}
 	here := l.source.trip.Seconds() + left/rate
-	return p.remainsLocked(c.runs[0], left, rate, now) > slower*here+margin.Seconds()
+	for i, r := range c.runs {
+		fresh := i > 0 && now.Sub(r.began) < impatience
+		if fresh || !p.mayRaceLocked(l, r) || p.remainsLocked(r, left, rate, now) <= slower*here+margin.Seconds() {
+			return false
+		}
+	}
+	return true
+}
+
+// mayRaceLocked says that a lane may bring what another is bringing. Two lanes to one source share what it gives: there the
+// one must have shown that it gets more, and nobody else be there.
+func (p *plan) mayRaceLocked(l *lane, r *run) bool {
+	switch {
+	case r.lane == l || !r.waiting:
+		return false
+	case r.lane.source == l.source:
+		return l.meter.mean() > 0 && !p.othersLocked(l.source)
+	}
+	return true
 }
 
 // remainsLocked is in how many seconds a run will have brought what is left. One that was silent is thought to stay so for

@@ -37,6 +37,9 @@ type source struct {
 	trip     time.Duration // from asking to the first byte, averaged; 0: not known
 	floor    float64       // bytes a second over a range and its round trip, at best; for ranges too short to measure more
 	received int64         // bytes, of any use or none
+	counted  int64         // of these, those before the span in which growth counts
+	rate     float64       // bytes a second in the last such span
+	before   float64       // the same before the trial that is on
 	used     int64         // bytes written
 	strikes  int           // failures in a row
 	struck   time.Time     // when it last failed
