@@ -77,6 +77,9 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 		Write: func(p []byte) error {
 			_, err := w.spool.Write(p)
 			full = err != nil
+			if w.req.Path.Bulk {
+				w.f.spread.came(a.Base, len(p), w.f.now())
+			}
 			return err
 		},
 	}
@@ -103,16 +106,24 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	return err
 }
 
+// crowd is from how many bodies in parts on they share connections: together they fill a clean line with few, and more
+// overflow its queue. Those that pay are found by spread.
+const crowd = 3
+
 // laneOf is the connection to a source for lane n of a job, which counts from 0. The one that brought the beginning is lane
 // 0 of its source. What is bulk keeps off the common connection.
 func (w *fill) laneOf(a *asking, src rules.Source, n int) int {
-	switch {
-	case !w.req.Path.Bulk:
+	if !w.req.Path.Bulk {
 		return n
-	case src.Base == a.Base && a.lane > 0:
-		return (a.lane-1+n)%mostLanes + 1
 	}
-	return n + 1
+	width := mostLanes
+	if w.f.splits.Load() >= crowd {
+		width = w.f.spread.width(src.Base, w.f.now())
+	}
+	if src.Base == a.Base && a.lane > 0 {
+		n += a.lane - 1
+	}
+	return n%width + 1
 }
 
 // team is who sends parts: who began, and if that one would not soon be done alone, the next of those that are neither

@@ -112,6 +112,13 @@ func (s *spread) share(base string, now time.Time) (lane int, release func()) {
 	}
 }
 
+// width is how many connections to a source pay, as far as is known.
+func (s *spread) width(base string, now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fanLocked(base, now).lanes
+}
+
 // came counts bytes of bulk bodies, and concludes a trial when it is time.
 func (s *spread) came(base string, n int, now time.Time) {
 	s.mu.Lock()

@@ -11,8 +11,17 @@ const (
 // blockedLocked is the chunk at the head, if it holds up all others although this lane could bring the rest of it much
 // sooner. nil: it does not.
 func (p *plan) blockedLocked(l *lane, now time.Time) *chunk {
-	if len(p.chunks) > 0 && p.tooSlowLocked(p.chunks[0], l, impatience, now) {
-		return p.chunks[0]
+	if len(p.chunks) == 0 {
+		return nil
+	}
+	head := p.chunks[0]
+	for _, r := range head.runs {
+		if r.lane.source == l.source && now.Sub(r.last) < impatience {
+			return nil // what they share may be all that there is
+		}
+	}
+	if p.tooSlowLocked(head, l, impatience, now) {
+		return head
 	}
 	return nil
 }
