@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -249,5 +250,26 @@ func TestAShortRun(t *testing.T) {
 	}
 	if status := run(t.Context(), []string{"-short"}, t.Output(), t.Output()); status != 0 {
 		t.Errorf("exit status\ngot  %d\nwant 0", status)
+	}
+}
+
+// TestHitherIsNotInTheWay is row 4 in its shortest form: each client once over one far and slightly lossy link. The figures are
+// for the log, since other tests run beside; only what nobody could overlook fails.
+func TestHitherIsNotInTheWay(t *testing.T) {
+	if os.Geteuid() != 0 || os.Getenv("HITHER_LIVE") == "0" || testing.Short() {
+		t.Skip("links need root, and what their servers say is recorded from the real registries")
+	}
+	var out, said bytes.Buffer
+	run(t.Context(), []string{"-json", "-rounds", "1", "-run", "4.go-50-0.1-100,4.npm-50-0.1-100,4.oci-50-0.1-100"}, &out, &said)
+	t.Log(said.String())
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Lines) < 3 {
+		t.Fatalf("the report: %v, %d lines", err, len(r.Lines))
+	}
+	for _, line := range r.Lines {
+		const overlooked = 2
+		if line.Got > overlooked {
+			t.Errorf("%s %s\ngot  %.2f of direct\nwant at most %d", line.Cell, line.What, line.Got, overlooked)
+		}
 	}
 }
