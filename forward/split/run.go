@@ -44,9 +44,12 @@ func (p *plan) leadLocked() {
 	p.runs.Go(func() { p.carry(r, p.job.Lead) })
 }
 
-// stretch is how many bytes are left to the lead. Half of a short rest goes to others, however slow the lead is: it may be
-// they who are fast.
+// stretch is how many bytes are left to the lead: all that was asked of it, if that is only the beginning of the object, for
+// those bytes are on their way. Half of a short rest goes to others, however slow the lead is: it may be they who are fast.
 func (p *plan) stretch() int64 {
+	if p.job.LeadTo < p.job.Size {
+		return min(p.job.LeadTo-p.next, maxChunk)
+	}
 	size := int64(leadUnknown)
 	if rate := p.sources[0].Rate; rate > 0 {
 		size = min(max(int64(rate*leadTime.Seconds()), tinyChunk), maxChunk)
