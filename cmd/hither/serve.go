@@ -120,7 +120,7 @@ func (h *house) measure(out *network, log *slog.Logger) *scores {
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
 func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Connect: out.pool.Warm, Private: s.Private, Hedge: &l.hedges,
+		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private, Hedge: &l.hedges,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
 	}
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
