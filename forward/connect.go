@@ -42,7 +42,7 @@ func (s *Server) choose(host string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAct
 	far, err := s.reach(ctx.Req.Context(), host)
 	if err != nil {
 		status, sentence := describe(host, err)
-		s.log().Warn("a tunnel could not be opened", "to", host, "error", err)
+		s.warn("a tunnel could not be opened", "to", host, "error", err)
 		ctx.Resp = rejection(ctx.Req, status, sentence)
 		return &goproxy.ConnectAction{Action: goproxy.ConnectReject}, host
 	}

@@ -60,8 +60,8 @@ func (s *Server) admitDoor(g *guest, door *listener.Conn) {
 	}
 	place := c.place()
 	switch {
-	case c.origin.IsValid() && s.Own != nil && s.Own(g.client.From, c.origin):
-		s.log().Warn("Hither's own connection was led back to it", "to", c.origin,
+	case s.Own != nil && s.Own(g.client.From, g.client.To):
+		s.warn("Hither's own connection was led back to it", "to", g.client.To,
 			"error", "exempt Hither in the redirect rule: add `meta skuid != hither` to nft, or `-m owner ! --uid-owner hither` to iptables")
 		g.Close()
 	case place != "" && !c.tunnel && s.answers(c, place):
@@ -154,7 +154,7 @@ func (s *Server) passOn(ctx context.Context, g *guest, c *caller, addr string) {
 	began := time.Now()
 	far, err := s.reach(ctx, addr)
 	if err != nil {
-		s.log().Warn("a tunnel could not be opened", "to", addr, "error", err)
+		s.warn("a tunnel could not be opened", "to", addr, "error", err)
 		status, sentence := describe(cmp.Or(c.name, addr), err)
 		g.refuse(c, status, sentence)
 		return

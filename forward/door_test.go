@@ -270,6 +270,31 @@ func TestOurOwnConnectionThatWasLedBackIsClosed(t *testing.T) {
 	}
 }
 
+// Our own connection comes back by a name that leads to the door, too; the door then knows of no destination but itself.
+func TestOurOwnConnectionByNameIsClosed(t *testing.T) {
+	w := newWorld(t, func(s *forward.Server) {
+		s.Own = func(_, remote netip.AddrPort) bool { return remote.Addr().IsLoopback() }
+	})
+	_, r := w.call(w.door("", false), "GET / HTTP/1.1\r\nHost: "+alien+"\r\n\r\n")
+	if got := answer(r); got != "closed" || w.dialledLast() != "nobody" {
+		t.Errorf("got:  %s, dialled %s\nwant: closed, dialled nobody", got, w.dialledLast())
+	}
+}
+
+// Clients that try again and again do not fill the disk with our warnings.
+func TestWarningsThatClientsCauseAreFew(t *testing.T) {
+	w := newWorld(t)
+	w.unreachable()
+	door := w.door("", false)
+	for range 50 {
+		_, r := w.call(door, "GET / HTTP/1.1\r\nHost: "+alien+"\r\n\r\n")
+		answer(r)
+	}
+	if got := strings.Count(w.log.String(), "a tunnel could not be opened"); got != 20 {
+		t.Errorf("got:  %d warnings\nwant: 20", got)
+	}
+}
+
 func TestANeighbourDoesNotReachThisMachinesOwnServices(t *testing.T) {
 	w := newWorld(t)
 	request := "GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"

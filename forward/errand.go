@@ -97,7 +97,7 @@ func credentials(r *http.Request) credential {
 func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	request := wish(r, e.match)
 	request.Doubtful = doubtful
-	w.request, w.set = &request, e.set
+	w.request, w.set, w.age = &request, e.set, s.ready.age.Load()
 	answer, err := s.Fetch(r.Context(), request)
 	switch {
 	case err == nil && doubtful && answer.Status != http.StatusOK:

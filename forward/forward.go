@@ -1,8 +1,8 @@
-// Package forward is the HTTP side of Hither: three doors in, one way on.
+// Package forward is the HTTP side of Hither: four doors in, one way on.
 //
 // A client comes by the proxy (an absolute URL, or CONNECT), by our own address (a gateway path such as /go, or the
-// console), by a bare TLS connection that DNS led here, or by a transparent door of [listener]. What is for a host in no rule is passed on unseen. What is
-// for a host in the rules is answered from [fetch], or sent to its origin as it came.
+// console), by a bare TLS connection that DNS led here, or by a transparent door of [listener]. What is for a host in no
+// rule is passed on unseen. What is for a host in the rules is answered from [fetch], or sent to its origin as it came.
 //
 //	s := &forward.Server{Rules: rules, Fetch: fetcher.Fetch, Pass: pool, Dial: dialer.DialContext, CA: ca, Self: self}
 //	go s.Serve(listener)
@@ -88,6 +88,7 @@ type Server struct {
 	tls      *tls.Config
 	ready    readies
 	calendar calendar
+	warnings seldom
 	closing  atomic.Bool // Shutdown has begun: nothing is answered but by the servers, who say goodbye
 
 	serving   sync.WaitGroup
@@ -152,6 +153,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.serving.Wait()
 	return errors.Join(errs...)
 }
+
+// Forget is for who took something out of the cache: Fetch is asked again for all that lies ready.
+func (s *Server) Forget() { s.ready.forget() }
 
 // begin makes the two servers on first use, and starts them.
 func (s *Server) begin() {

@@ -102,7 +102,7 @@ func converse(t *testing.T, text []byte, step int, front bool) string {
 	s.ready.add(&Ready{
 		key: hotKey(), set: set, until: now.Add(time.Hour), checked: now, body: []byte("hot"),
 		front: []byte("HTTP/1.1 200 OK\r\n"), back: []byte("Content-Length: 3\r\n"),
-	}, now)
+	}, 0, now)
 	client := &script{in: bytes.Clone(text), step: step, closed: make(chan struct{})}
 	var conn net.Conn = client
 	if front {
@@ -194,7 +194,7 @@ func TestWhatLiesReadyIsBounded(t *testing.T) {
 	defer s.close()
 	now := time.Now()
 	for i := range 2000 {
-		s.add(&Ready{key: fmt.Sprint(i), until: now.Add(readyLife), body: make([]byte, readyBody)}, now)
+		s.add(&Ready{key: fmt.Sprint(i), until: now.Add(readyLife), body: make([]byte, readyBody)}, 0, now)
 		if s.bytes > readyRoom {
 			t.Fatalf("bytes\ngot:  %d\nwant: at most %d", s.bytes, readyRoom)
 		}
@@ -205,9 +205,15 @@ func TestWhatLiesReadyIsBounded(t *testing.T) {
 	if s.find([]byte("1999"), nil, now.Add(readyLife)) != nil {
 		t.Error("it outlived its time")
 	}
-	s.add(&Ready{key: "x", until: now.Add(2 * readyLife)}, now.Add(readyLife))
+	s.add(&Ready{key: "x", until: now.Add(2 * readyLife)}, 0, now.Add(readyLife))
 	if len(s.byKey) != 1 || len(s.order) != 1 {
 		t.Errorf("kept when their time is over\ngot:  %d\nwant: 1", len(s.order))
+	}
+	found := s.age.Load()
+	s.forget()
+	s.add(&Ready{key: "y", until: now.Add(2 * readyLife)}, found, now)
+	if len(s.byKey) != 0 || len(s.order) != 0 || s.bytes != 0 {
+		t.Errorf("what was found before it was forgotten\ngot:  %d kept\nwant: none", len(s.order))
 	}
 }
 
@@ -225,7 +231,7 @@ func BenchmarkReady(b *testing.B) {
 	set := new(rules.Set)
 	s := &Server{Rules: func() *rules.Set { return set }, ctx: b.Context()}
 	now := time.Now()
-	s.ready.add(&Ready{key: hotKey(), set: set, until: now.Add(time.Hour), checked: now, body: make([]byte, 1024), front: make([]byte, 50), back: make([]byte, 300)}, now)
+	s.ready.add(&Ready{key: hotKey(), set: set, until: now.Add(time.Hour), checked: now, body: make([]byte, 1024), front: make([]byte, 50), back: make([]byte, 300)}, 0, now)
 	defer s.ready.close()
 	h := s.newHot(nothing{}, realm("http", ""), nil, nil)
 	b.ReportAllocs()

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// readyLife is for how long an answer lies ready. After it the cache is asked again, so that what was forgotten, evicted
-	// or found damaged there is soon not served from here either.
+	// readyLife is for how long an answer lies ready. After it the cache is asked again, so that what was evicted or found
+	// damaged there is soon not served from here either.
 	readyLife = 10 * time.Second
 	// readyBody is the largest body that lies ready, in bytes. What is larger gains nothing: its bytes cost more than its head.
 	readyBody = 64 << 10
@@ -81,6 +81,7 @@ type readies struct {
 	bytes int      // of order
 	sweep *time.Timer
 	shut  bool
+	age   atomic.Uint64 // how often forget was called
 }
 
 // find returns what lies ready under key; nil: nothing, or nothing that is still good under these rules.
@@ -94,11 +95,11 @@ func (s *readies) find(key []byte, set *rules.Set, now time.Time) *Ready {
 	return r
 }
 
-// add keeps r, and lets go of the oldest if there are too many.
-func (s *readies) add(r *Ready, now time.Time) {
+// add keeps r, which was found at that age, and lets go of the oldest if there are too many.
+func (s *readies) add(r *Ready, age uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shut {
+	if s.shut || age != s.age.Load() {
 		return
 	}
 	if s.byKey == nil {
@@ -136,6 +137,14 @@ func (s *readies) tidy() {
 		return
 	}
 	s.sweep.Reset(readyLife)
+}
+
+// forget drops everything, and what was found before and is still to be added.
+func (s *readies) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.age.Add(1)
+	s.byKey, s.order, s.bytes = nil, nil, 0
 }
 
 // close drops everything and keeps nothing any more.

@@ -187,6 +187,22 @@ func TestNewRulesDropWhatLiesReady(t *testing.T) {
 	}
 }
 
+func TestWhatWasForgottenIsNotReady(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(content("text", nil))
+	conn, r := w.enter("")
+	get := "GET /forever/a HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
+	exchange(t, conn, r, get)
+	w.setFetch(content("other", nil))
+	if got := exchange(t, conn, r, get); !strings.HasSuffix(got, "text") {
+		t.Errorf("a moment later\ngot:  %q\nwant: what lies ready", got)
+	}
+	w.server.Forget()
+	if got := exchange(t, conn, r, get); !strings.HasSuffix(got, "other") {
+		t.Errorf("after it was taken out of the cache\ngot:  %q\nwant: what the cache says now", got)
+	}
+}
+
 // TestPipelinedRequestsAreAnsweredInOrder mixes what lies ready with what does not.
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	w := newWorld(t)

@@ -91,7 +91,7 @@ func (s *Server) prepare(w *reply, r *http.Request, a *fetch.Answer, body []byte
 	ready.front, ready.back = fields(head)
 	head.Del("Age")
 	ready.block = h2.AppendHeader(h2.AppendStatus(nil, http.StatusOK), head)
-	s.ready.add(ready, now)
+	s.ready.add(ready, w.age, now)
 }
 
 // fields writes a head as net/http does, in two parts: Age stands between them, and Date behind the second.

@@ -49,6 +49,7 @@ type reply struct {
 
 	request *fetch.Request // what was asked of Fetch; nil: nothing
 	set     *rules.Set     // the rules that told so
+	age     uint64         // of what lies ready, when it was asked
 }
 
 // Unwrap is for http.ResponseController.

@@ -52,12 +52,12 @@ func (s *Server) admitTLS(g *guest) {
 func (s *Server) tunnel(client *guest, addr string) {
 	defer client.Close()
 	if !validTarget(addr) { // an upstream proxy would read it as a line of our request
-		s.log().Warn("a tunnel could not be opened", "to", addr, "error", "that is no host")
+		s.warn("a tunnel could not be opened", "to", addr, "error", "that is no host")
 		return
 	}
 	far, err := s.reach(s.ctx, addr)
 	if err != nil {
-		s.log().Warn("a tunnel could not be opened", "to", addr, "error", err)
+		s.warn("a tunnel could not be opened", "to", addr, "error", err)
 		return
 	}
 	join(client, far)

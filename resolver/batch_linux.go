@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -90,7 +91,11 @@ func (b *batch) packet(i int) ([]byte, netip.AddrPort) {
 		short := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
 		return data, netip.AddrPortFrom(netip.AddrFrom4(short.Addr), at)
 	}
-	return data, netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), at)
+	addr := netip.AddrFrom16(name.Addr).Unmap()
+	if name.Scope_id != 0 && addr.Is6() { // without it, nothing can be sent there
+		addr = addr.WithZone(strconv.FormatUint(uint64(name.Scope_id), 10))
+	}
+	return data, netip.AddrPortFrom(addr, at)
 }
 
 // room is where the next answer may be written, to be given to reply.

@@ -40,9 +40,10 @@ type flights struct {
 	epoch int // counts what is forgotten; what was asked before is not kept
 }
 
-// join waits with those who ask the same, or begins. A client that repeats itself did not get its answer, perhaps because
-// a packet was lost: merged silently, it would wait for nothing, so the upstream is asked again.
-func (s *Server) join(ctx context.Context, name string, q *question, now time.Time) *flight {
+// join returns the flight of those who ask the same, or a new one and how to begin it: fly must be called then, and returns
+// when done is closed. It is nil for a flight under way. A client that repeats itself did not get its answer, perhaps
+// because a packet was lost: merged silently, it would wait for nothing, so the upstream is asked again.
+func (s *Server) join(ctx context.Context, name string, q *question, now time.Time) (f *flight, fly func()) {
 	key := string(q.key)
 	if !q.recursive() {
 		key += "-" // what the upstream happens to know is another question
@@ -59,17 +60,16 @@ func (s *Server) join(ctx context.Context, name string, q *question, now time.Ti
 			default:
 			}
 		}
-		return f
+		return f, nil
 	}
-	f := &flight{done: make(chan struct{}), resend: make(chan struct{}, 1), start: now, sent: now}
+	f = &flight{done: make(chan struct{}), resend: make(chan struct{}, 1), start: now, sent: now}
 	if s.flights.by == nil {
 		s.flights.by = map[string]*flight{}
 	}
 	s.flights.by[key] = f
 	epoch := s.flights.epoch
 	s.counts.upstream.Add(1)
-	s.work.Go(func() { s.fly(ctx, name, q, f, key, epoch) })
-	return f
+	return f, func() { s.fly(ctx, name, q, f, key, epoch) }
 }
 
 // fly asks and tells those who wait, come what may.
@@ -123,7 +123,7 @@ func (s *Server) ask(ctx context.Context, name string, q *question, f *flight) r
 	reply, err := s.Exchange.Exchange(exchange.WithResend(ctx, f.resend), message(name, q))
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return result{rcode: dns.RcodeServerFailure, code: dns.ExtendedErrorCodeNoReachableAuthority, text: "no upstream answered in time"}
+		return tooLate()
 	case err != nil:
 		s.Log.Debug("no upstream answered", "error", err)
 		return result{rcode: dns.RcodeServerFailure, code: dns.ExtendedErrorCodeNetworkError, text: "no upstream could be asked"}

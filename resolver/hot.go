@@ -76,7 +76,9 @@ func (s *Server) renew(ctx context.Context, e *entry) {
 			return err
 		}
 		s.counts.refreshed.Add(1)
-		s.join(ctx, name, q, s.now())
+		if _, fly := s.join(ctx, name, q, s.now()); fly != nil {
+			s.work.Go(fly)
+		}
 		return nil
 	})
 }

@@ -28,10 +28,12 @@ type asker struct {
 	size int // the longest answer that its transport carries, in bytes
 }
 
-// serves says whether a is one of those we answer, and fills in whether it is of this machine. local is our address.
+// serves says whether a is one of those we answer, and fills in whether it is of this machine. local is our address. The
+// zone of a link's own address is only needed to send there; no prefix contains an address that has one.
 func (s *Server) serves(a *asker, local netip.Addr) bool {
-	client := a.addr.Addr()
-	a.host = client.IsLoopback() || client == local
+	client := a.addr.Addr().WithZone("")
+	a.addr = netip.AddrPortFrom(client, a.addr.Port())
+	a.host = client.IsLoopback() || client == local.WithZone("")
 	return a.host || s.Clients != nil && s.Clients(client)
 }
 

@@ -76,11 +76,20 @@ func writeSaved(path string, file []byte) error {
 	return err
 }
 
+// dropLeftovers removes what a process that was killed while it wrote has left behind.
+func (s *Server) dropLeftovers() {
+	left, _ := filepath.Glob(filepath.Join(s.State, savedName+"-*.tmp"))
+	for _, path := range left {
+		os.Remove(path)
+	}
+}
+
 // load takes what was saved into memory as answers that are too old: they are used only while nobody has better ones.
 func (s *Server) load() {
 	if s.State == "" {
 		return
 	}
+	s.dropLeftovers()
 	file, err := os.Open(filepath.Join(s.State, savedName))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {

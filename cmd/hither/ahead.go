@@ -24,10 +24,8 @@ func newPrefetcher(
 	}
 	told := f.Trace
 	f.Trace = fetch.Trace{
-		Asked: func(req fetch.Request) {
-			p.Asked(req)
-			k.light(req.Rule)
-		},
+		Asked:  p.Asked,
+		Missed: func(req fetch.Request) { k.light(req.Rule) },
 		Answered: func(req fetch.Request, r fetch.Report) {
 			told.Answered(req, r)
 			p.Answered(req, r)

@@ -69,6 +69,7 @@ func (e *runningError) Error() string {
 //	GET /lease?pid=PID        → one line of Ready, then silence while either side lives; PID is of the `hither run` that asks
 //	GET /dns                  → resolver.Stats
 //	GET /dns/trace?name=NAME  → lines of resolver.Traced, from now on; all names without one
+//	POST /letgo               → nothing, when the machine is put back as it was; it stays so until the next Hither
 //	POST /drain               → nothing, when the last lease is given back; no new ones are given
 //
 // An error is a status of 400 or more and {"error": "a sentence"}.
@@ -80,6 +81,7 @@ type control struct {
 	leases   leases
 	projects *projects // told who runs behind a lease; nil: nobody wants to know. Set before Serve
 	names    *names    // what DNS is asked; nil: it is not answered. Set before Serve
+	letGo    *letGo    // what is kept in force on the machine; nil: nothing. Set before Serve
 }
 
 // takeControl takes the state directory. It waits a little for a Hither that has it but is not to be reached: that one is
@@ -208,6 +210,7 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 	mux.HandleFunc("POST /cache/verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, d) })
 	addMirrors(mux, d)
 	c.names.add(mux)
+	c.letGo.add(mux)
 	mux.HandleFunc("GET /lease", func(w http.ResponseWriter, r *http.Request) { c.lease(w, r, ready) })
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { c.drain(w, r) })
 	return mux

@@ -52,7 +52,11 @@ func (n *names) trace(w http.ResponseWriter, r *http.Request) {
 	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
 	pace := time.NewTicker(traceEach)
 	defer pace.Stop()
-	for last := time.Now(); ; {
+	shown := map[resolver.Traced]bool{} // they come as they are answered, which is not as they were asked
+	for _, t := range n.server.Trace("") {
+		shown[t] = true
+	}
+	for {
 		if flush.Flush() != nil {
 			return
 		}
@@ -61,13 +65,15 @@ func (n *names) trace(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-pace.C:
 		}
-		for _, t := range n.server.Trace(r.FormValue("name")) {
-			if t.When.After(last) {
-				last = t.When
-				if lines.Encode(t) != nil {
-					return
-				}
+		known := n.server.Trace(r.FormValue("name"))
+		for _, t := range known {
+			if !shown[t] && lines.Encode(t) != nil {
+				return
 			}
+		}
+		clear(shown)
+		for _, t := range known {
+			shown[t] = true
 		}
 	}
 }

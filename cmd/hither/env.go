@@ -63,7 +63,7 @@ func (a *app) shellChanges(c *cobra.Command, undo bool) (map[string]*string, err
 
 // enter changes a shell; one that was changed before is changed from its first state, so that nothing doubles.
 func (a *app) enter(c *cobra.Command) (map[string]*string, error) {
-	ready, err := newClient(a.settings.State).Ready(c.Context())
+	ready, err := a.ready(c.Context())
 	if err != nil {
 		if _, back, _ := a.env.Original(); back != nil {
 			return nil, fmt.Errorf("%w; to take this shell back meanwhile, use env --unset", err)
@@ -98,8 +98,8 @@ func (a *app) plan(ready Ready) (plan, error) {
 	if len(ready.Proxy) == 0 {
 		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
-	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: readNpmrc(a.before, home.home, a.dir, os.ReadFile)}
-	p.GoProxy = goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
+	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: readNpmrc(a.before, home.home, a.dir, readSettingsFile)}
+	p.GoProxy = goEnv{Env: a.before, ReadFile: readSettingsFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
 	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }
 	if p.Bundle, err = b.write(); err != nil {

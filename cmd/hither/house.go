@@ -24,12 +24,14 @@ type house struct {
 	settings Settings
 	self     self
 	book     *rulebook
+	way      *led // nil: nobody is led to us
 	store    cache.Store
 	board    *measure.Board
 	rounds   *measure.Rounds // has the budgets that surveys are charged to
 	ledger   *ledger
 	ahead    *prefetch.Prefetcher
 	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
+	removed  func()                                                                   // is told that the cache lost something; nil: nobody is
 
 	turns  turns
 	pauses pauses
@@ -40,7 +42,7 @@ var _ daemon = (*house)(nil)
 // Status implements daemon.
 func (h *house) Status(ctx context.Context) (Status, error) {
 	s := h.ledger.snapshot()
-	s.Rules = h.book.Problem()
+	s.Rules, s.Trouble = h.book.Problem(), h.way.trouble()
 	s.Upstreams = h.upstreams()
 	s.Prefetch = h.ahead.Report()
 	var err error
@@ -241,6 +243,9 @@ func (h *house) Remove(ctx context.Context, text string, all bool) (Removal, err
 		if names, err = h.names(text); err != nil {
 			return Removal{}, err
 		}
+	}
+	if h.removed != nil {
+		defer h.removed() // also when only some of them could be forgotten
 	}
 	return h.forget(ctx, names)
 }

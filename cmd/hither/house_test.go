@@ -196,6 +196,8 @@ func TestRemove(t *testing.T) {
 	for _, path := range []string{"/list/a", "/list/b", blobPath("good")} {
 		same(t, path, h.get("http://reg.test"+path), http.StatusOK)
 	}
+	told := 0
+	h.removed = func() { told++ }
 	pinned := cache.Entry{Value: []byte("a tree head"), Pinned: true}
 	if err := h.store.Bind(t.Context(), "pinned", pinned); err != nil {
 		t.Fatal(err)
@@ -223,6 +225,7 @@ func TestRemove(t *testing.T) {
 	same(t, "error", err, nil)
 	same(t, "all others", got, Removal{Names: 2})
 	same(t, "what is pinned stays", h.kept(), 1)
+	same(t, "the doors are told", told, 3)
 }
 
 // checked is a store that can be read through, with what is found in it.

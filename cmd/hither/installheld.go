@@ -4,114 +4,264 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"hither/install"
 	"hither/rules"
 )
 
 // held is what a running Hither keeps in force on this machine, as `hither install` has left word in upkeep. Without Hither
-// none of it may be: release takes it back at the end, the guard and `hither restore` do so after a crash. Its methods may
-// be called at once.
+// none of it may be: release takes it back at the end, the guard and `hither restore` do so after a crash. Fields in front
+// of mu are set before the first use; the methods may be called at once.
 type held struct {
-	upkeep  upkeep
-	machine *install.Machine
-	log     *slog.Logger
+	upkeep   upkeep
+	settings Settings // Listen is where the proxy listens in fact
+	machine  *install.Machine
+	rules    func() *rules.Set
+	dns      []netip.AddrPort     // where the resolver listens; none: the machine's DNS is left alone
+	trusted  func() error         // why the machine's programs would refuse our certificates; nil, or nil error: they do not
+	troubled func(trouble string) // told of what is not in force, in words; empty: all is. nil: nobody is
+	log      *slog.Logger
 
-	mu     sync.Mutex
-	scoped *install.Held // nil: the names are led by steps, or not at all
-	dns    []install.Step
-	over   bool // released: nothing is changed any more
+	mu      sync.Mutex
+	scoped  *install.Held  // nil: the names are led by steps, or not at all
+	steps   []install.Step // by which names are led
+	led     chan struct{}  // closed when there are other steps
+	gaveIn  error          // why we have stopped to lead names: somebody else wants the machine's DNS more than we do
+	over    bool           // released: nothing is changed any more
+	trouble map[string]string
 }
 
-// hold brings in force what upkeep asks for. Call it when the proxy and the resolver answer and the guard watches. dns is where
-// the resolver listens; none: the machine's DNS is left alone. What cannot be done is logged, and the rest is done. An upkeep
-// that cannot be read is an error, and holds nothing.
-func hold(ctx context.Context, s Settings, set *rules.Set, dns []netip.AddrPort, env environment, log *slog.Logger) (*held, error) {
-	u, err := readUpkeep(s.State)
-	if err != nil {
-		return nil, err
+// tryAgain is how long after a fault the machine is changed again: systemd-resolved may have been away, or a disk full.
+const tryAgain = 30 * time.Second
+
+// newHeld changes nothing yet.
+func newHeld(u upkeep, s Settings, set func() *rules.Set, dns []netip.AddrPort, env environment, log *slog.Logger) *held {
+	return &held{
+		upkeep: u, settings: s, machine: u.machine(s.State, env), rules: set, dns: dns, log: log,
+		led: make(chan struct{}), trouble: map[string]string{},
 	}
-	h := &held{upkeep: u, machine: u.machine(s.State, env), log: log}
-	h.again(ctx, s, set, dns)
-	return h, nil
 }
 
-// again brings in force what is not, after the guard has taken everything back although Hither lives: it was stopped a while.
-func (h *held) again(ctx context.Context, s Settings, set *rules.Set, dns []netip.AddrPort) {
+// hold brings in force what is not. Call it when the proxy and the resolver answer and the guard watches; and again, after the
+// guard has taken everything back although Hither lives, since it was stopped a while. What cannot be done is told, and the
+// rest is done.
+func (h *held) hold(ctx context.Context) { h.bring(ctx, func(string) bool { return true }) }
+
+// bring does the steps that are wanted, by their names.
+func (h *held) bring(ctx context.Context, wanted func(step string) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over {
 		return
 	}
-	h.apply(ctx, h.leadLocked(ctx, set, dns))
+	before := h.trouble
+	h.trouble = map[string]string{}
+	h.leadLocked(ctx)
+	var steps []install.Step
 	if h.upkeep.Proxy {
-		h.apply(ctx, install.Proxy(ctx, h.machine, install.Proxying{Address: s.Listen[0], Upstream: s.UpstreamProxy}))
+		steps = install.Proxy(ctx, h.machine, install.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
 	}
-	i := &installation{upkeep: h.upkeep, settings: s, machine: h.machine, rules: set}
+	i := &installation{upkeep: h.upkeep, settings: h.settings, machine: h.machine, rules: h.rules()}
 	tools, err := install.Tools(h.machine, i.tooling(), h.upkeep.Tools...)
 	if err != nil {
-		h.failed(ctx, "tools", err)
+		h.trouble["tools"] = err.Error()
 	}
-	h.apply(ctx, tools)
-}
-
-// leadLocked returns the steps that lead names to the resolver at dns, or holds them. A link that was held before renews itself.
-func (h *held) leadLocked(ctx context.Context, set *rules.Set, dns []netip.AddrPort) []install.Step {
-	if h.upkeep.DNS == "" || h.scoped != nil {
-		return nil
-	}
-	steps, err := install.DNS(ctx, h.machine, h.upkeep.DNS, install.Resolver{Addrs: dns, Names: dnsNames(set)})
-	if errors.Is(err, install.ErrHeld) {
-		h.scoped, err = install.HoldScoped(ctx, install.Scope{Names: dnsNames(set), All: h.upkeep.DNS == install.Full, Server: dns[0], Log: h.log})
-	}
-	if err != nil {
-		h.failed(ctx, dnsInWords(string(h.upkeep.DNS)), err)
-	}
-	h.dns = steps
-	return steps
-}
-
-// watch puts DNS settings back that others write over, until ctx ends or it gives in. Where a link is held, its keeper does
-// that.
-func (h *held) watch(ctx context.Context) {
-	h.mu.Lock()
-	steps := h.dns
-	h.mu.Unlock()
-	if len(steps) == 0 {
-		return
-	}
-	if err := (&install.Watch{Steps: steps, Paths: install.Files(steps...), Log: h.log}).Run(ctx); err != nil {
-		h.failed(ctx, dnsInWords(string(h.upkeep.DNS)), err)
-	}
+	steps = slices.DeleteFunc(append(steps, tools...), func(s install.Step) bool { return !wanted(s.String()) })
+	h.applyLocked(ctx, steps)
+	h.tellLocked(ctx, before)
 }
 
 // setNames follows a change of the rules.
-func (h *held) setNames(ctx context.Context, set *rules.Set) error {
+func (h *held) setNames(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.scoped == nil || h.over {
-		return nil
+	if h.over || h.upkeep.DNS == "" {
+		return
 	}
-	return h.scoped.SetNames(ctx, dnsNames(set))
+	before := maps.Clone(h.trouble)
+	delete(h.trouble, h.leading())
+	h.leadLocked(ctx)
+	h.tellLocked(ctx, before)
 }
 
-// apply does the volatile ones of the steps, each by itself.
-func (h *held) apply(ctx context.Context, steps []install.Step) {
+// leading is the step that leads names to us, in words.
+func (h *held) leading() string { return dnsInWords(string(h.upkeep.DNS)) }
+
+// leadLocked leads the names of the rules to the resolver, and no others any more. None are led whom our certificates would
+// only frighten.
+func (h *held) leadLocked(ctx context.Context) {
+	if h.upkeep.DNS == "" {
+		return
+	}
+	names := dnsNames(h.rules())
+	err := h.mayLead(names)
+	switch {
+	case h.gaveIn != nil:
+		err = h.gaveIn
+	case err != nil:
+		err = errors.Join(err, h.unleadLocked(ctx))
+	case h.scoped != nil:
+		err = h.scoped.SetNames(ctx, names) // after an error the keeper of the link goes on trying
+	default:
+		err = h.beginLocked(ctx, names)
+	}
+	if err != nil {
+		h.trouble[h.leading()] = err.Error()
+	}
+}
+
+// mayLead says why names must not be led to us now.
+func (h *held) mayLead(names []string) error {
+	switch {
+	case len(h.dns) == 0:
+		return errors.New("Hither answers no DNS: see above why, or give it an address with --dns")
+	case len(names) == 0:
+		return errors.New("the rules have no host that can be led to Hither")
+	case h.trusted != nil:
+		return h.trusted()
+	}
+	return nil
+}
+
+// beginLocked holds the link, or does the steps that are new and undoes those that are not wanted any more.
+func (h *held) beginLocked(ctx context.Context, names []string) error {
+	steps, err := install.DNS(ctx, h.machine, h.upkeep.DNS, install.Resolver{Addrs: h.dns, Names: names})
+	if errors.Is(err, install.ErrHeld) {
+		h.scoped, err = install.HoldScoped(ctx, install.Scope{Names: names, All: h.upkeep.DNS == install.Full, Server: h.dns[0], Log: h.log})
+	}
+	if err != nil {
+		return err
+	}
+	kept := func(old install.Step) bool {
+		return slices.ContainsFunc(steps, func(s install.Step) bool { return s.String() == old.String() })
+	}
+	err = undo(ctx, slices.DeleteFunc(slices.Clone(h.steps), kept))
+	h.setSteps(steps)
+	h.applyLocked(ctx, steps)
+	return err
+}
+
+// unleadLocked leads no name to us any more.
+func (h *held) unleadLocked(ctx context.Context) error {
+	var err error
+	if h.scoped != nil {
+		err, h.scoped = h.scoped.Close(), nil
+	}
+	err = errors.Join(err, undo(ctx, h.steps))
+	h.setSteps(nil)
+	return err
+}
+
+func undo(ctx context.Context, steps []install.Step) error {
+	var errs []error
+	for _, step := range slices.Backward(steps) {
+		errs = append(errs, step.Undo(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *held) setSteps(steps []install.Step) {
+	if len(steps) == 0 && len(h.steps) == 0 {
+		return
+	}
+	h.steps = steps
+	close(h.led)
+	h.led = make(chan struct{})
+}
+
+// applyLocked does the volatile ones of the steps, each by itself.
+func (h *held) applyLocked(ctx context.Context, steps []install.Step) {
 	for _, step := range steps {
 		if !install.IsVolatile(step) {
 			continue
 		}
 		if err := install.Apply(ctx, step); err != nil {
-			h.failed(ctx, step.String(), err)
+			h.trouble[step.String()] = err.Error()
 		}
 	}
 }
 
-func (h *held) failed(ctx context.Context, what string, err error) {
-	h.log.WarnContext(ctx, "this machine is not changed as it should be", "step", what, "reason", err)
+// tellLocked tells what is not in force, each trouble once.
+func (h *held) tellLocked(ctx context.Context, before map[string]string) {
+	if ctx.Err() != nil { // then it is the end that kept us from it
+		return
+	}
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(h.trouble)) {
+		why := h.trouble[what]
+		all = append(all, what+": "+why)
+		if before[what] != why {
+			h.log.WarnContext(ctx, "this machine is not changed as it should be; trying again now and then", "step", what, "reason", why)
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(before)) {
+		if _, still := h.trouble[what]; !still {
+			h.log.InfoContext(ctx, "this machine is changed as it should be again", "step", what)
+		}
+	}
+	if h.troubled != nil {
+		h.troubled(strings.Join(all, "; "))
+	}
+}
+
+// watch puts DNS settings back that others write over, and tries again what could not be done, until ctx ends. Where a link is
+// held, its keeper does the former.
+func (h *held) watch(ctx context.Context) {
+	pace := time.NewTicker(tryAgain)
+	defer pace.Stop()
+	for ctx.Err() == nil {
+		h.mu.Lock()
+		steps, led := h.steps, h.led
+		h.mu.Unlock()
+		round, stop := context.WithCancel(ctx)
+		var guarding sync.WaitGroup
+		if len(steps) > 0 {
+			guarding.Go(func() { h.putBack(round, steps) })
+		}
+		h.mend(ctx, pace.C, led)
+		stop()
+		guarding.Wait()
+	}
+}
+
+// mend tries again what could not be done, until names are led in another way.
+func (h *held) mend(ctx context.Context, pace <-chan time.Time, led <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-led:
+			return
+		case <-pace:
+		}
+		h.mu.Lock()
+		trouble := maps.Clone(h.trouble)
+		h.mu.Unlock()
+		if len(trouble) > 0 { // what was done stays as it is: if the user has changed it since, he means it
+			h.bring(ctx, func(step string) bool { _, failed := trouble[step]; return failed })
+		}
+	}
+}
+
+// putBack ends with ctx, or when it gives in.
+func (h *held) putBack(ctx context.Context, steps []install.Step) {
+	err := (&install.Watch{Steps: steps, Paths: install.Files(steps...), Log: h.log}).Run(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gaveIn = err
+	before := maps.Clone(h.trouble)
+	h.trouble[h.leading()] = err.Error()
+	h.tellLocked(ctx, before)
 }
 
 // release takes back what hold and its like did. ctx must outlive the end of Hither.
@@ -119,24 +269,27 @@ func (h *held) release(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.over = true
-	var errs []error
+	var err error
 	if h.scoped != nil {
-		errs = append(errs, h.scoped.Close())
+		err, h.scoped = h.scoped.Close(), nil
 	}
-	_, err := install.Restore(ctx, h.machine, install.Volatile)
-	return errors.Join(append(errs, err)...)
+	_, rest := install.Restore(ctx, h.machine, install.Volatile)
+	return errors.Join(err, rest)
 }
 
-// dnsNames are the hosts of the rules without the ports that some have.
+// dnsNames are the hosts of the rules that can be led to our doors, which are on ports 443 and 80: a host that a rule names
+// with another port would be cut off there. Names of one label are no business of DNS.
 func dnsNames(set *rules.Set) []string {
-	var names []string
-	for _, host := range set.Hosts() {
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		if net.ParseIP(host) == nil {
-			names = append(names, host)
+	odd := map[string]bool{}
+	for _, rule := range set.Rules() {
+		for _, host := range rule.Hosts {
+			if name, _, err := net.SplitHostPort(host.Name); err == nil { // the usual ports are not written
+				odd[name] = true
+			}
 		}
 	}
-	return names
+	return slices.DeleteFunc(set.Hosts(), func(name string) bool {
+		_, err := netip.ParseAddr(name)
+		return err == nil || odd[name] || !strings.Contains(name, ".")
+	})
 }

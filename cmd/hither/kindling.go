@@ -10,9 +10,9 @@ import (
 	"hither/rules"
 )
 
-// kindling connects to the sources that a client's next requests will go to, at its first: TCP and TLS take three round
-// trips, and registries have hosts that are not asked before the second round, such as a checksum database. The connections
-// are let go when nothing uses them.
+// kindling connects to the sources that a client's next requests will go to, at the first that the cache cannot answer: TCP
+// and TLS take three round trips, and registries have hosts that are not asked before the second round, such as a checksum
+// database. The connections are let go when nothing uses them.
 type kindling struct {
 	Connect func(ctx context.Context, base string, lanes int) error // transport.Pool.Warm
 	Board   *measure.Board                                          // says which mirror leads
@@ -32,7 +32,7 @@ const (
 	kindleLanes = 4
 )
 
-// light is told of each request of a client. It does not wait for anything.
+// light is told of each request that the cache does not answer. It does not wait for anything.
 func (k *kindling) light(r *rules.Rule) {
 	if k == nil || !k.due(r.Name) {
 		return

@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"hither/forward"
 	"hither/forward/listener"
@@ -20,57 +23,97 @@ import (
 )
 
 // led is how programs come that know nothing of Hither: a name server that gives them our address for the registries'
-// names, and doors at that address. The zero value has neither.
+// names, and doors at that address. The zero value has neither. Its methods may be called at once, but for those that are
+// called before serve.
 type led struct {
-	sockets []*resolver.Sockets
-	doors   []*listener.Listener
-	server  *resolver.Server // nil: DNS is not answered
-	probe   func(context.Context)
+	sockets  []*resolver.Sockets
+	doors    []*listener.Listener
+	server   *resolver.Server // nil: DNS is not answered
+	networks listener.Networks
+	probe    func(context.Context)
+	again    chan struct{} // asks for a probe
 
-	named atomic.Pointer[func(*rules.Set)] // told of new rules; nil: nobody is
+	now atomic.Pointer[resolver.Names] // whose address is ours
 
-	now  atomic.Pointer[resolver.Names] // whose address is ours
-	full atomic.Pointer[resolver.Names] // the same while we are well
-	sick atomic.Bool                    // our doors do not answer, so nobody is led to them
+	mu       sync.Mutex
+	set      *rules.Set
+	names    *resolver.Names   // what now is while we are well
+	sick     bool              // our doors do not answer, so nobody is led to them
+	follow   func()            // called after a change of the rules; nil: nobody is told
+	troubles map[string]string // what is not as the user wants it, by what it is about
 }
 
 // Where doors are unless the user says: an address of our own, so that a web server of the user's stays undisturbed. macOS
 // has no loopback address but one.
 const ownAddress = "127.0.7.90"
 
-// openLed opens what the settings say, and else what `hither install` left word of. The caller closes it.
-func openLed(ctx context.Context, s Settings, keep upkeep, inherited *listener.Inherited) (l *led, err error) {
-	l = new(led)
-	defer func() {
-		if err != nil {
-			l.close()
-		}
-	}()
+// openLed opens what the settings say, and else what `hither install` left word of. The latter is told and left out if it
+// cannot be had: the proxy is of use without it. The caller closes it.
+func openLed(ctx context.Context, s Settings, keep upkeep, inherited *listener.Inherited, log *slog.Logger) (*led, error) {
+	l := &led{again: make(chan struct{}, 1)}
 	dns, doors := ledAddresses(s, keep.DNS, runtime.GOOS)
-	for _, addr := range dns {
+	for _, part := range []struct {
+		setting string
+		chosen  bool
+		open    func() error
+	}{
+		{"dns", len(s.DNS) > 0, func() error { return l.openSockets(ctx, dns) }},
+		{"transparent", len(s.Transparent) > 0, func() error { return l.openDoors(ctx, doors, inherited) }},
+	} {
+		err := part.open()
+		switch {
+		case err == nil:
+		case part.chosen:
+			l.close()
+			return nil, fmt.Errorf("%s: %w", part.setting, err)
+		default:
+			l.tell(part.setting, err.Error())
+			log.ErrorContext(ctx, "what `hither install` asked for cannot be had; Hither goes on without it", "setting", part.setting, "reason", err)
+		}
+	}
+	return l, nil
+}
+
+// openSockets opens all or none.
+func (l *led) openSockets(ctx context.Context, addrs []string) error {
+	for _, addr := range addrs {
 		sockets, err := resolver.Listen(ctx, addr)
 		if resolver.Taken(err) {
 			err = errors.Join(err, inspectDNSPort(ctx, addr))
 		}
 		if err != nil {
-			return l, fmt.Errorf("dns: %w", err)
+			l.closeSockets()
+			return err
 		}
 		l.sockets = append(l.sockets, sockets)
 	}
-	for _, addr := range doors {
+	return nil
+}
+
+// openDoors opens all or none.
+func (l *led) openDoors(ctx context.Context, addrs []string, inherited *listener.Inherited) error {
+	for _, addr := range addrs {
 		door, err := listener.Listen(ctx, addr, listener.Options{Inherited: inherited})
 		if err != nil {
-			return l, fmt.Errorf("transparent: %w", err)
+			l.closeDoors()
+			return err
 		}
 		l.doors = append(l.doors, door)
 	}
-	return l, nil
+	return nil
 }
 
-// ledAddresses are where DNS is answered and where doors are.
+// ledAddresses are where DNS is answered and where doors are. The Hither of a single command has none that are for everybody:
+// that command comes by the proxy.
 func ledAddresses(s Settings, mode install.Mode, system string) (dns, doors []string) {
 	dns, doors = s.DNS, s.Transparent
-	if mode == "" {
+	if s.Runner != 0 && s.From["dns"] != "--dns" {
+		dns = nil
+	}
+	if s.Runner != 0 && s.From["transparent"] != "--transparent" {
+		doors = nil
+	}
+	if mode == "" || s.Runner != 0 {
 		return dns, doors
 	}
 	own, port := ownAddress, "53"
@@ -83,7 +126,7 @@ func ledAddresses(s Settings, mode install.Mode, system string) (dns, doors []st
 	if len(dns) == 0 {
 		dns = []string{net.JoinHostPort(own, port)}
 	}
-	if len(doors) == 0 {
+	if len(doors) == 0 && !s.isOff("transparent", s.Transparent) {
 		doors = []string{own}
 	}
 	return dns, doors
@@ -99,7 +142,7 @@ func inspectDNSPort(ctx context.Context, addr string) error {
 	if owner.PID == 0 {
 		return nil
 	}
-	return fmt.Errorf("it is taken by %s (pid %d): give dns another address, such as %s, or end that program", owner.Name, owner.PID, net.JoinHostPort(ownAddress, "53"))
+	return fmt.Errorf("that program is %s (pid %d)", owner.Name, owner.PID)
 }
 
 // addresses are all of ours, DNS first.
@@ -113,16 +156,27 @@ func (l *led) addresses() (dns, doors []netip.AddrPort) {
 	return dns, doors
 }
 
+// close may be called more than once.
 func (l *led) close() {
+	l.closeSockets()
+	l.closeDoors()
+}
+
+func (l *led) closeSockets() {
 	for _, s := range l.sockets {
 		s.Close()
 	}
+	l.sockets = nil
+}
+
+func (l *led) closeDoors() {
 	for _, d := range l.doors {
 		d.Close()
 	}
+	l.doors = nil
 }
 
-// answer makes the name server. It answers when run is called.
+// answer makes the name server. It answers when serve is called.
 func (l *led) answer(s Settings, set *rules.Set, names *upstreams, log *slog.Logger) {
 	l.setNames(set)
 	l.probe = names.probe
@@ -143,46 +197,104 @@ func (l *led) namesServer() *names {
 	return &names{server: l.server}
 }
 
-// setNames follows a change of the rules.
+// rules are those that were told last.
+func (l *led) rules() *rules.Set {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.set
+}
+
+// setNames follows a change of the rules. Call it when our certificates are good for their hosts.
 func (l *led) setNames(set *rules.Set) {
 	_, doors := l.addresses()
-	if len(doors) == 0 {
-		return
+	names := resolver.NewNames(dnsNames(set), netip.Addr{}, netip.Addr{})
+	names = names.Seen(func(client netip.Addr) (v4, v6 netip.Addr, ours bool) { return l.view(doors, client) })
+	l.mu.Lock()
+	l.set, l.names = set, names
+	l.showLocked()
+	follow := l.follow
+	l.mu.Unlock()
+	if follow != nil {
+		follow()
 	}
-	v4, v6, _ := view(doors, netip.Addr{})
-	names := resolver.NewNames(dnsNames(set), v4, v6)
-	if slices.ContainsFunc(doors, func(d netip.AddrPort) bool { return !d.Addr().IsLoopback() }) {
-		names = names.Seen(func(client netip.Addr) (v4, v6 netip.Addr, ours bool) { return view(doors, client) })
-	}
-	l.full.Store(names)
-	l.show()
-	if named := l.named.Load(); named != nil {
-		(*named)(set)
-	}
+}
+
+// onNames has follow called after each change of the rules, by who changes them.
+func (l *led) onNames(follow func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.follow = follow
 }
 
 // setSick leads nobody to us while we do not answer ourselves.
 func (l *led) setSick(sick bool) {
-	l.sick.Store(sick)
-	l.show()
-}
-
-func (l *led) show() {
-	names := l.full.Load()
-	if l.sick.Load() {
-		names = nil
+	why := ""
+	if sick {
+		why = "Hither does not answer itself, so no name is led to it until it does; see its log"
 	}
-	l.now.Store(names)
+	l.tell("health", why)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sick = sick
+	l.showLocked()
 }
 
-// view is where a client finds our doors: on its own network, or on loopback if it is a program of this machine. The zero
+func (l *led) showLocked() {
+	if l.sick || len(l.doors) == 0 {
+		l.now.Store(nil)
+		return
+	}
+	l.now.Store(l.names)
+}
+
+// tell notes what is not as the user wants it; nothing: it is.
+func (l *led) tell(about, trouble string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.troubles == nil {
+		l.troubles = map[string]string{}
+	}
+	l.troubles[about] = trouble
+	if trouble == "" {
+		delete(l.troubles, about)
+	}
+}
+
+// trouble is all that was told, in a line; empty: nothing. A nil led has none.
+func (l *led) trouble() string {
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for _, about := range slices.Sorted(maps.Keys(l.troubles)) {
+		all = append(all, about+": "+l.troubles[about])
+	}
+	return strings.Join(all, "; ")
+}
+
+// sealedDoor is where TLS is spoken to us; false: nowhere that names could be led to.
+func sealedDoor(doors []netip.AddrPort) (at netip.AddrPort, ok bool) {
+	i := slices.IndexFunc(doors, func(d netip.AddrPort) bool { return d.Port() == 443 })
+	if i < 0 {
+		return at, false
+	}
+	return doors[i], true
+}
+
+// view is where a client finds our doors: on its own network, or anywhere if it is a program of this machine. The zero
 // client is one.
-func view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr, ours bool) {
-	local := !client.IsValid() || client.IsLoopback() || slices.ContainsFunc(doors, func(d netip.AddrPort) bool { return d.Addr() == client })
+func (l *led) view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr, ours bool) {
+	local := !client.IsValid() || l.networks.Ours(client)
 	for _, d := range doors {
 		addr := d.Addr().Unmap()
+		if addr.IsUnspecified() {
+			addr = l.reachable(addr, client, local)
+		}
 		switch {
-		case d.Port() != 443 || !local && (addr.IsLoopback() || !neighbours(addr, client)):
+		case d.Port() != 443 || !addr.IsValid() || addr.Zone() != "": // an address in DNS has no zone
+		case !local && (addr.IsLoopback() || !l.networks.Neighbour(client, addr)):
 		case addr.Is4() && !v4.IsValid():
 			v4 = addr
 		case addr.Is6() && !v6.IsValid():
@@ -192,50 +304,39 @@ func view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr, ours bo
 	return v4, v6, v4.IsValid() || v6.IsValid()
 }
 
-// serves says which other machines are answered: the containers of a bridge that we listen on.
+// reachable is the address at which a client finds a door that is bound to all of a family; invalid: there is none.
+func (l *led) reachable(all, client netip.Addr, local bool) netip.Addr {
+	switch {
+	case local && all.Is4():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case local:
+		return netip.IPv6Loopback()
+	}
+	if own := l.networks.Facing(client); own.Is4() == all.Is4() {
+		return own
+	}
+	return netip.Addr{}
+}
+
+// serves says who is answered: programs of this machine, and the containers of a bridge that we listen on.
 func (l *led) serves(client netip.Addr) bool {
 	for _, s := range l.sockets {
-		if own := s.Addr().Addr(); own == client || client.IsLoopback() || !own.IsLoopback() && neighbours(own, client) {
+		if own := s.Addr().Addr(); own == client || client.IsLoopback() || !own.IsLoopback() && l.networks.Neighbour(client, own) {
 			return true
 		}
 	}
 	return false
 }
 
-// networks are those that this machine is in, read again after a while: they are asked for with each question of a container.
-type networks struct {
-	prefixes []netip.Prefix
-	read     time.Time
-}
-
-// networksAge is for how long they are believed.
-const networksAge = 5 * time.Second
-
-var seenNetworks atomic.Pointer[networks]
-
-// neighbours says that client is on the network of one of our own addresses.
-func neighbours(own, client netip.Addr) bool {
-	known := seenNetworks.Load()
-	if known == nil || time.Since(known.read) > networksAge {
-		known = &networks{read: time.Now()}
-		addrs, _ := net.InterfaceAddrs() // none are known then
-		for _, a := range addrs {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-				known.prefixes = append(known.prefixes, prefix)
-			}
-		}
-		seenNetworks.Store(known)
-	}
-	return slices.ContainsFunc(known.prefixes, func(p netip.Prefix) bool {
-		return p.Addr().Unmap() == own.Unmap() && p.Contains(client.Unmap())
-	})
-}
-
 // forget is for another network.
-func (l *led) forget(ctx context.Context) {
-	if l.server != nil {
-		l.server.Forget(resolver.NetworkChanged)
-		go l.probe(ctx)
+func (l *led) forget() {
+	if l.server == nil {
+		return
+	}
+	l.server.Forget(resolver.NetworkChanged)
+	select {
+	case l.again <- struct{}{}:
+	default: // one is asked for already
 	}
 }
 
@@ -244,8 +345,35 @@ func (l *led) serve(ctx context.Context, doors *forward.Server, start func(func(
 	for _, door := range l.doors {
 		start(func() error { return ignoreClosed(doors.Serve(door)) })
 	}
-	if l.server != nil {
-		start(func() error { return l.server.Serve(ctx, l.sockets...) })
-		go l.probe(ctx)
+	if l.server == nil {
+		return
 	}
+	start(func() error { return l.server.Serve(ctx, l.sockets...) })
+	l.again <- struct{}{}
+	start(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-l.again:
+				l.probe(ctx)
+			}
+		}
+	})
+}
+
+// trustedHere says why this machine's programs would refuse what our authority signs; nil: they would not.
+func trustedHere(ca *trust) error {
+	if systemTrusts(ca.PEM()) {
+		return nil
+	}
+	return fmt.Errorf("this machine does not trust Hither's certificates, which may be new because a rule has a new host: call `hither install --trust`, or trust %s by hand", ca.File())
+}
+
+// systemTrusts says that the system's own store has a root, whatever the environment of this process names instead.
+func systemTrusts(root []byte) bool {
+	var ours, all roots
+	ours.addPEM(root)
+	all.addSystem(nil)
+	return len(ours.ders) == 1 && all.seen[sha256.Sum256(ours.ders[0])]
 }

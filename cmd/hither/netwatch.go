@@ -96,14 +96,14 @@ func networkNow() string {
 	return strings.Join(parts, "\n")
 }
 
-// links are the interfaces that lead out of the machine.
+// links are the interfaces that lead out of the machine. Our own leads nowhere.
 func links() (out []link) {
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil
 	}
 	for _, i := range all {
-		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || i.Name == scopedLink {
 			continue
 		}
 		addrs, err := i.Addrs()

@@ -44,7 +44,7 @@ func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slo
 		Resolver: names.resolver, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
 	}}
 	config := transport.Config{
-		Dial: n.dialer.DialContext, Datagrams: n.dialer.Datagrams, Proxy: n.dialer.PlainProxy, RootCAs: roots,
+		Dial: n.dialer.DialContext, Datagrams: n.dialer.Datagrams, HeadStart: n.dialer.HeadStart, Proxy: n.dialer.PlainProxy, RootCAs: roots,
 		UserAgent: "hither/" + version() + " (registry accelerator on a developer's machine)",
 		Offers:    offersH3, HTTPS: names.resolver.LookupHTTPS, Log: log,
 	}

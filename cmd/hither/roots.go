@@ -75,6 +75,9 @@ func (r *roots) addPath(path string) (int, error) {
 }
 
 func (r *roots) addFile(path string, info os.FileInfo) (int, error) {
+	if !info.Mode().IsRegular() { // a pipe would be waited for without end, and a project's .npmrc may name one
+		return 0, fmt.Errorf("%s is no ordinary file", path)
+	}
 	if info.Size() > rootLimit {
 		return 0, fmt.Errorf("%s has %s, which is no list of certificates", path, Bytes(info.Size()))
 	}

@@ -29,28 +29,14 @@ const stopping = 3 * time.Second
 // Everything is made from the lowest floor up and closed in the opposite order.
 func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
 	tuneMemory()
-	control, err := takeControl(ctx, s.State)
+	in, err := openEntrance(ctx, s, log)
 	if err != nil {
 		return err
 	}
-	defer control.Close()
-	inherited := listener.Inherit()
-	defer inherited.Close()
-	listeners, err := listenAll(ctx, s.Listen, inherited)
-	if err != nil {
-		return err
-	}
-	defer closeAll(listeners)
-	keep, err := s.upkeep()
-	if err != nil {
-		return err
-	}
-	way, err := openLed(ctx, s, keep, inherited)
-	if err != nil {
-		return err
-	}
-	defer way.close()
-	self := newSelf(listeners).with(way.addresses())
+	defer in.close()
+	control, way, keep := in.control, in.way, in.keep
+	s.Listen = newSelf(in.listeners).addresses() // port 0 has become one
+	self := newSelf(in.listeners).with(way.addresses())
 	book, err := openRulebook(s, log)
 	if err != nil {
 		return err
@@ -71,36 +57,100 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	if err != nil {
 		return err
 	}
-	clients := newProjects(s)
-	control.projects = clients
-	h := &house{settings: s, self: self, book: book, store: store, ledger: newLedger(), probe: out.prober().Probe}
+	control.projects = newProjects(s)
+	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.prober().Probe}
 	scores := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
-	h.ahead = newPrefetcher(s, book.now, fetcher, clients.of, &kindling{Connect: out.pool.Warm, Board: h.board}, log)
+	h.ahead = newPrefetcher(s, book.now, fetcher, control.projects.of, &kindling{Connect: out.pool.Warm, Board: h.board}, log)
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
 		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), ID: instance(),
 	}
+	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)
 	control.names = way.namesServer()
-	here := newReady(s, newSelf(listeners), way, keep, trust)
+	here := newReady(s, newSelf(in.listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
-	openDoors(ctx, work, doors, listeners)
-	way.serve(ctx, doors, work.Go)
-	work.Go(func() error {
-		return book.watch(ctx, func(set *rules.Set) error {
-			way.setNames(set)
-			return trust.extend(set)
-		})
-	})
+	open, shut := context.WithCancel(context.WithoutCancel(ctx)) // doors close when nobody is sent to them any more
+	keeping := &keeper{settings: s, upkeep: keep, way: way, ca: trust, restored: shut, letGo: newLetGo(), log: log}
+	control.letGo = keeping.letGo
+	work.Go(func() error { return keeping.run(ctx) })
+	openDoors(open, work, doors, in.listeners)
+	way.serve(open, doors, work.Go)
+	work.Go(func() error { return book.watch(ctx, extending(trust, way)) })
 	work.Go(func() error { return scores.run(ctx) })
 	work.Go(func() error { return untilEnd(ctx, h.rounds.Run) })
 	work.Go(func() error { return h.ahead.Run(ctx) })
 	work.Go(func() error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
-	work.Go(func() error { return uphold(ctx, s, keep, way, book.now, trust, log) })
-	work.Go(func() error { return control.Serve(ctx, h, here, notifying(ready, log)) })
+	tell, withdraw := publishing(notifying(ready, log), log)
+	defer withdraw()
+	work.Go(func() error { return control.Serve(ctx, h, here, tell) })
 	return work.Wait()
+}
+
+// publishing lets everybody on this machine know where we are before ready is called, and takes that back by withdraw.
+func publishing(ready func(Ready), log *slog.Logger) (tell func(Ready), withdraw func()) {
+	taken := func() {}
+	tell = func(r Ready) {
+		taken = publish(r, log)
+		ready(r)
+	}
+	return tell, func() { taken() }
+}
+
+// entrance is where clients and our own commands come in.
+type entrance struct {
+	control   *control
+	inherited *listener.Inherited
+	listeners []net.Listener // of the proxy
+	keep      upkeep
+	way       *led
+}
+
+// openEntrance opens all or nothing. Nobody is let in yet.
+func openEntrance(ctx context.Context, s Settings, log *slog.Logger) (*entrance, error) {
+	control, err := takeControl(ctx, s.State)
+	if err != nil {
+		return nil, err
+	}
+	in := &entrance{control: control, inherited: listener.Inherit()}
+	if err = in.open(ctx, s, log); err != nil {
+		in.close()
+		return nil, err
+	}
+	return in, nil
+}
+
+func (in *entrance) open(ctx context.Context, s Settings, log *slog.Logger) (err error) {
+	if in.listeners, err = listenAll(ctx, s.Listen, in.inherited); err != nil {
+		return err
+	}
+	if in.keep, err = s.upkeep(); err != nil {
+		return err
+	}
+	in.way, err = openLed(ctx, s, in.keep, in.inherited, log)
+	return err
+}
+
+func (in *entrance) close() {
+	if in.way != nil {
+		in.way.close()
+	}
+	closeAll(in.listeners)
+	in.inherited.Close()
+	in.control.Close()
+}
+
+// extending is for new rules. A name for which we cannot vouch would be led to its end, so that comes first.
+func extending(ca *trust, way *led) func(*rules.Set) error {
+	return func(set *rules.Set) error {
+		if err := ca.extend(set); err != nil {
+			return err
+		}
+		way.setNames(set)
+		return nil
+	}
 }
 
 // hotMemory is for small things that clients ask for again and again, in bytes.
@@ -120,7 +170,7 @@ func (h *house) measure(out *network, log *slog.Logger) *scores {
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
 func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Private: s.Private, Hedge: &l.hedges,
+		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Connect: out.pool.Warm, Private: s.Private, Hedge: &l.hedges,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
 	}
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
@@ -153,7 +203,7 @@ func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rou
 		log.Info("measuring anew", "because", why)
 		board.Doubt()
 		out.forget()
-		way.forget(ctx)
+		way.forget()
 		rounds.Wake()
 	}}.Run(ctx)
 }

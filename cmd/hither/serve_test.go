@@ -32,7 +32,7 @@ type served struct {
 }
 
 // serving starts Hither before an origin until the test ends.
-func serving(t *testing.T, origin http.HandlerFunc) *served {
+func serving(t *testing.T, origin http.HandlerFunc, edits ...func(*Settings)) *served {
 	t.Helper()
 	dir := t.TempDir()
 	s := &served{t: t, said: &journal{}, rules: filepath.Join(dir, "rules.d"), origin: httptest.NewServer(origin), ended: make(chan error, 1)}
@@ -41,6 +41,9 @@ func serving(t *testing.T, origin http.HandlerFunc) *served {
 	roots := filepath.Join(dir, "roots.pem")
 	write(t, roots, newRoot(t, "A company"))
 	settings := Settings{Listen: []string{"127.0.0.1:0"}, State: filepath.Join(dir, "state"), Rules: s.rules, Cache: "off", CAFiles: []string{roots}}
+	for _, edit := range edits {
+		edit(&settings)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	ready := make(chan Ready, 1)

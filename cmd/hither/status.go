@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -22,7 +23,16 @@ func (a *app) status() *cobra.Command {
 		Long:  "Say how the running Hither stands. The exit status is 3 if none runs.",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			status, err := newClient(a.settings.State).Status(c.Context())
+			status, err := a.daemon(c.Context()).Status(c.Context())
+			if errors.Is(err, errNotRunning) {
+				if ready, err := a.ready(c.Context()); err == nil {
+					if asJSON {
+						return a.printJSON(Status{Ready: ready, Now: time.Now()})
+					}
+					a.printPublic(ready)
+					return nil
+				}
+			}
 			if err != nil {
 				return err
 			}
@@ -47,6 +57,9 @@ func (a *app) printStatus(s Status) {
 	}
 	if s.Ready.Upstream != "" {
 		fmt.Fprintf(a.out, "It goes out through %s.\n", s.Ready.Upstream)
+	}
+	if s.Trouble != "" {
+		fmt.Fprintf(a.out, "Not all is as it should be: %s\n", s.Trouble)
 	}
 	if s.Rules != "" {
 		fmt.Fprintf(a.out, "The rule files have a mistake, and the last good ones are in force: %s\n", s.Rules)

@@ -3,135 +3,197 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	"hither/install"
-	"hither/rules"
 )
 
-// leaseName is the file of the state directory that says who keeps the machine's changes in force; see install.Lease.
-const leaseName = "lease"
+const (
+	// leaseName is the file of the state directory that says who keeps the machine's changes in force; see install.Lease.
+	leaseName = "lease"
+	// scopedLink is the link by which systemd-resolved is led to us, as install.HoldScoped calls it.
+	scopedLink = "hither0"
+	// releasing is how long it may take to put the machine back when Hither ends. Clients are answered meanwhile, and have
+	// stopping afterwards; both together end before stopWait.
+	releasing = 1500 * time.Millisecond
+)
 
-// scopedLink is the link by which systemd-resolved is led to us, as install.HoldScoped calls it.
-const scopedLink = "hither0"
-
-// upkeep is what to keep in force. A Hither for one command keeps nothing.
+// upkeep is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
+// installed.
 func (s Settings) upkeep() (upkeep, error) {
 	if s.Runner != 0 {
 		return upkeep{UID: -1, GID: -1}, nil
 	}
-	return readUpkeep(s.State)
+	u, err := readUpkeep(s.State)
+	if s.isOff("dns", s.DNS) {
+		u.DNS = ""
+	}
+	return u, err
 }
 
 // any says that there is something to keep in force.
 func (u upkeep) any() bool { return u.DNS != "" || u.Proxy || len(u.Tools) > 0 }
 
-// uphold keeps in force what upkeep says, and sees to it that Hither answers itself, until ctx ends. A guard takes back what
-// this cannot, because it died or hangs.
-func uphold(ctx context.Context, s Settings, keep upkeep, way *led, set func() *rules.Set, ca *trust, log *slog.Logger) error {
-	dog := way.watchdog(set, ca, log)
-	if !keep.any() {
-		return dog.Run(ctx)
-	}
-	lease, err := takeLease(ctx, s, keep, log)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err := lease.Close(); err != nil {
-			log.Warn("the guard was not told that all is well; it will look by itself", "error", err)
-		}
-	}()
-	dns, _ := way.addresses()
-	h, err := hold(ctx, s, set(), dns, os.Environ(), log)
-	if err != nil {
-		return err
-	}
-	lapse := func(ctx context.Context) { h.again(ctx, s, set(), dns) }
-	lease.onLapse(lapse)
-	follow := func(set *rules.Set) { _ = h.setNames(ctx, set) } // the keeper of the link goes on trying
-	way.named.Store(&follow)
-	watching, stop := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() { h.watch(watching) })
-	defer func() {
-		stop()
-		watch.Wait()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
-		defer cancel()
-		if err := h.release(ctx); err != nil {
-			log.Error("this machine could not be put back as it was; call `hither restore`", "error", err)
-		}
-	}()
-	return dog.Run(ctx)
+// keeper keeps in force what upkeep says, and sees to it that Hither answers itself. Fields are set before run.
+type keeper struct {
+	settings Settings
+	upkeep   upkeep
+	way      *led
+	ca       *trust
+	restored func() // called when nobody is sent to us any more by what we changed; perhaps more than once
+	letGo    *letGo
+	log      *slog.Logger
 }
 
-// heldLease is a lease whose changes may have to be made again.
-type heldLease struct {
-	install.Lease
-	lapsed chan func(context.Context)
+// run ends with ctx, when it has taken back what was changed. The watchdog begins at once: what keeps the changes may have to
+// wait for the guard of a Hither before.
+func (k *keeper) run(ctx context.Context) error {
+	defer k.restored()
+	ctx, stop := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	if k.upkeep.any() {
+		keeping.Go(func() {
+			defer close(k.letGo.over)
+			k.letGo.err = k.keep(ctx)
+		})
+	} else {
+		close(k.letGo.over)
+	}
+	err := k.way.watchdog(k.ca, k.settings.Runner == 0, k.log).Run(ctx)
+	stop()
+	if !k.upkeep.any() {
+		k.restored()
+	}
+	keeping.Wait()
+	return err
 }
 
-// takeLease starts the guard.
-func takeLease(ctx context.Context, s Settings, keep upkeep, log *slog.Logger) (*heldLease, error) {
+// keep changes the machine until whole ends or it is asked to let go, and puts it back; the error is of that. A guard takes
+// back what this cannot, because it died or hangs; without a guard nothing is changed, and the proxy serves those who know of
+// it.
+func (k *keeper) keep(whole context.Context) error {
+	ctx, stop := k.letGo.until(whole)
+	defer stop()
+	dns, doors := k.way.addresses()
+	if _, ok := sealedDoor(doors); !ok && k.upkeep.DNS == install.Scoped {
+		dns = nil // nobody would come in
+	}
+	h := newHeld(k.upkeep, k.settings, k.way.rules, dns, os.Environ(), k.log)
+	h.trusted = func() error { return trustedHere(k.ca) }
+	h.troubled = func(trouble string) { k.way.tell("upkeep", trouble) }
+	lease := k.takeLease(ctx, func(ctx context.Context) {
+		if u, err := k.settings.upkeep(); err == nil && !u.any() { // uninstalled while we were stopped
+			k.letGo.demand()
+			return
+		}
+		h.hold(ctx)
+	})
+	if lease == nil {
+		return nil
+	}
+	k.way.onNames(func() { h.setNames(ctx) })
+	h.hold(ctx)
+	h.watch(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasing)
+	defer cancel()
+	if err := h.release(ctx); err != nil {
+		k.log.Error("this machine could not be put back as it was; the guard goes on trying for a minute, and then call `hither restore`", "error", err)
+		return err // without a goodbye
+	}
+	if whole.Err() != nil {
+		k.restored()
+	} else {
+		k.way.tell("upkeep", "this machine was put back as it was, because `hither restore` or `hither uninstall` asked for it; the next Hither changes it again if it should")
+	}
+	if err := lease.Close(); err != nil {
+		k.log.Warn("the guard was not told that all is well; it will look by itself", "error", err)
+	}
+	return nil
+}
+
+// takeLease starts the guard, and tries until it has; nil: ctx has ended. again is called when the guard has taken everything
+// back although we live.
+func (k *keeper) takeLease(ctx context.Context, again func(context.Context)) *install.Lease {
+	for told := ""; ; {
+		lease, err := k.newLease(again)
+		if err == nil {
+			err = lease.Take(ctx)
+		}
+		if err == nil {
+			k.way.tell("guard", "")
+			return lease
+		}
+		if why := err.Error(); why != told && ctx.Err() == nil {
+			told = why
+			k.way.tell("guard", "nothing of this machine is changed, because no guard would undo it: "+why)
+			k.log.ErrorContext(ctx, "nothing of this machine is changed, because no guard would undo it; trying again now and then", "reason", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(tryAgain):
+		}
+	}
+}
+
+func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 	exe, err := ownProgram()
 	if err != nil {
 		return nil, err
 	}
 	link := ""
-	if keep.DNS != "" {
+	if k.upkeep.DNS != "" {
 		link = scopedLink
 	}
-	file := filepath.Join(s.State, leaseName)
-	l := &heldLease{lapsed: make(chan func(context.Context), 1)}
-	l.Lease = install.Lease{
-		File: file, Guard: guardCommand(exe, filepath.Join(s.State, journalName), file, link), Log: log, Err: os.Stderr,
-		Lapsed: func(ctx context.Context) {
-			select {
-			case again := <-l.lapsed:
-				l.lapsed <- again
-				again(ctx)
-			case <-ctx.Done():
-			}
-		},
-	}
-	return l, l.Take(ctx)
+	state := k.settings.State
+	file := filepath.Join(state, leaseName)
+	return &install.Lease{
+		File: file, Guard: guardCommand(exe, filepath.Join(state, journalName), file, link), Log: k.log, Err: os.Stderr, Lapsed: again,
+	}, nil
 }
 
-// onLapse says what to do when the guard has taken everything back although we live. It is called once.
-func (l *heldLease) onLapse(again func(context.Context)) { l.lapsed <- again }
-
-// watchdog asks our own doors, those that there are.
-func (l *led) watchdog(set func() *rules.Set, ca *trust, log *slog.Logger) *watchdog {
-	w := &watchdog{Sick: l.setSick, Exit: exitNow, Log: log}
+// watchdog asks our own doors, those that there are. mayExit lets it end the process, where nobody but us lives in it.
+func (l *led) watchdog(ca *trust, mayExit bool, log *slog.Logger) *watchdog {
+	w := &watchdog{Sick: l.setSick, Log: log}
+	if mayExit {
+		w.Exit = exitNow
+	}
 	if install.WatchdogInterval(os.Getenv) > 0 { // systemd starts us anew if it hears nothing; we look each second, which is often enough
 		w.Well = func() { _ = install.Notify(os.Getenv, install.NotifyWatchdog) }
 	}
-	names := dnsNames(set())
 	dns, doors := l.addresses()
 	if len(dns) > 0 {
-		w.Resolve = askOurselves(dns[0], func() string {
-			if names := dnsNames(set()); len(names) > 0 && l.now.Load().Len() > 0 {
-				return names[0]
-			}
-			return ""
-		})
+		w.Resolve = func(ctx context.Context) error { return askAll(ctx, dns) }
 	}
-	sealed := slices.IndexFunc(doors, func(d netip.AddrPort) bool { return d.Port() == 443 })
-	if sealed >= 0 && len(names) > 0 {
-		w.Shake = func(ctx context.Context) error { // a rule that adds a host brings another root
+	if door, ok := sealedDoor(doors); ok {
+		w.Shake = func(ctx context.Context) error {
+			names := dnsNames(l.rules()) // a change of the rules brings others, and another root
+			if len(names) == 0 {
+				return nil
+			}
 			roots := x509.NewCertPool()
-			roots.AppendCertsFromPEM(ca.ca.Load().PEM())
-			return shakeHands(doors[sealed], names[0], roots)(ctx)
+			roots.AppendCertsFromPEM(ca.PEM())
+			return shakeHands(door, names[0], roots)(ctx)
 		}
 	}
 	return w
+}
+
+// askAll asks each of our DNS sockets.
+func askAll(ctx context.Context, servers []netip.AddrPort) error {
+	errs := make([]error, len(servers))
+	var asking sync.WaitGroup
+	for i, server := range servers {
+		asking.Go(func() { errs[i] = askOurselves(server)(ctx) })
+	}
+	asking.Wait()
+	return errors.Join(errs...)
 }
 
 // notifying tells systemd that we are ready when ready is called.

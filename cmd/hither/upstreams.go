@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -27,7 +28,7 @@ type upstreams struct {
 // newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
 func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger) (*upstreams, error) {
 	network := &exchange.Split{Self: self.address, RootCAs: roots, Log: log}
-	former := &exchange.Roster{List: func() []netip.AddrPort { return formerServers(s.State) }, Self: self.address, Log: log}
+	former := &exchange.Roster{List: (&formers{state: s.State}).now, Self: self.address, Log: log}
 	all := &exchange.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
 	if len(s.DNSUpstream) > 0 {
 		all = &exchange.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
@@ -45,12 +46,29 @@ func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger)
 	return u, nil
 }
 
-// formerServers are those that the machine had before `hither install --dns full`, as the journal has them.
-func formerServers(state string) (servers []netip.AddrPort) {
-	records, err := install.OpenJournal(filepath.Join(state, journalName)).Records()
-	if err != nil {
-		return nil
+// formers are the name servers that the machine had before `hither install --dns full`, as the journal has them.
+type formers struct {
+	state string
+
+	mu      sync.Mutex
+	servers []netip.AddrPort
+	read    time.Time
+}
+
+// formersAge is how long the journal is believed: it is asked for with each question that nobody else answers.
+const formersAge = 2 * time.Second
+
+func (f *formers) now() []netip.AddrPort {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.read.IsZero() || time.Since(f.read) > formersAge {
+		f.servers, f.read = formerServers(f.state), time.Now()
 	}
+	return f.servers
+}
+
+func formerServers(state string) (servers []netip.AddrPort) {
+	records, _ := install.OpenJournal(filepath.Join(state, journalName)).Records() // what could be read is right
 	for _, r := range records {
 		if r.File == nil || filepath.Base(r.File.Path) != "resolv.conf" {
 			continue
@@ -86,8 +104,10 @@ func (u *upstreams) close() { _ = u.split.Close() } // nothing is lost with a co
 
 // checkDNS finds addresses and upstreams that cannot be.
 func (s *Settings) checkDNS() error {
-	if len(s.DNS) == 1 && strings.EqualFold(s.DNS[0], "off") {
-		s.DNS = nil
+	for _, list := range []*[]string{&s.DNS, &s.Transparent} {
+		if len(*list) == 1 && strings.EqualFold((*list)[0], "off") {
+			*list = nil
+		}
 	}
 	for i, text := range s.DNS {
 		if strings.EqualFold(text, "off") {
@@ -95,7 +115,7 @@ func (s *Settings) checkDNS() error {
 		}
 		at, err := netip.ParseAddrPort(text)
 		if err != nil {
-			addr, bare := netip.ParseAddr(text)
+			addr, bare := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
 			if bare != nil {
 				return fmt.Errorf("%s: dns: %q is no address: write 127.0.0.1:53, or off", s.From["dns"], text)
 			}
@@ -109,7 +129,13 @@ func (s *Settings) checkDNS() error {
 		}
 	}
 	if s.DNSStrict && len(s.DNSUpstream) == 0 {
-		return errors.New("dns-strict means nothing without dns-upstream: name one, or leave dns-strict out")
+		return fmt.Errorf("%s: dns-strict means nothing without dns-upstream: name one, or leave dns-strict out", s.From["dns-strict"])
 	}
 	return nil
+}
+
+// isOff says that the user has turned off what `hither install` may have asked for, and has not only said nothing.
+func (s *Settings) isOff(key string, value []string) bool {
+	from := s.From[key]
+	return len(value) == 0 && from != "" && from != "default"
 }

@@ -38,9 +38,8 @@ var errMute = errors.New("our own resolver does not answer us: ending, so that t
 
 // watchdog asks our own doors, over the kernel as everybody else does, whether they answer. Fields are set before Run.
 type watchdog struct {
-	// Resolve asks our DNS socket, for an intercepted name or, if local, for one that is answered without upstreams while
-	// nothing is intercepted. nil: there is no such socket.
-	Resolve func(ctx context.Context, local bool) error
+	// Resolve asks our DNS sockets for what they answer without upstreams. nil: there are none.
+	Resolve func(ctx context.Context) error
 	// Shake makes a whole TLS connection to our own door. nil: there is none.
 	Shake func(ctx context.Context) error
 	// Sick empties the intercept table (true) or fills it again (false). It is called when that changes.
@@ -98,7 +97,7 @@ func (w *watchdog) look(ctx context.Context) (r round) {
 	defer cancel()
 	var both sync.WaitGroup
 	if w.Resolve != nil {
-		both.Go(func() { r.resolve = w.Resolve(ctx, w.sick) })
+		both.Go(func() { r.resolve = w.Resolve(ctx) })
 	}
 	if w.Shake != nil {
 		both.Go(func() { r.shake = w.Shake(ctx) })
@@ -171,19 +170,14 @@ func stacks() string {
 // localName is answered by every resolver from itself (RFC 6761 section 6.3).
 const localName = "hither-watchdog.localhost."
 
-// askOurselves is a watchdog's Resolve: a question over UDP to our socket, for the name that is intercepted now (name
-// returns none: nothing is). It must be one that is answered without upstreams, or a lost network would look like a mute
-// socket. A reply with any content will do.
-func askOurselves(server netip.AddrPort, name func() string) func(context.Context, bool) error {
+// askOurselves is a watchdog's Resolve: a question over UDP to our socket, for a name that needs no upstream, or a lost network
+// would look like a mute socket. A reply with any content will do.
+func askOurselves(server netip.AddrPort) func(context.Context) error {
 	client := &dns.Client{Net: "udp", Timeout: watchEvery}
-	return func(ctx context.Context, local bool) error {
-		asked := name()
-		if local || asked == "" {
-			asked = localName
-		}
-		question := new(dns.Msg).SetQuestion(dns.Fqdn(asked), dns.TypeA)
+	return func(ctx context.Context) error {
+		question := new(dns.Msg).SetQuestion(localName, dns.TypeA)
 		if _, _, err := client.ExchangeContext(ctx, question, server.String()); err != nil {
-			return fmt.Errorf("ask our resolver at %s for %s: %w", server, asked, err)
+			return fmt.Errorf("ask our resolver at %s for %s: %w", server, localName, err)
 		}
 		return nil
 	}

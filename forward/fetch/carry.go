@@ -120,6 +120,7 @@ func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
 			return 0, err
 		}
 		w.sent, w.pieced = nil, false
+		w.unsure.Store(false)
 	}
 	w.sized = w.sized || a.Origin && total >= 0
 	w.last = response{base: a.Base, header: a.header, storable: storable(w.req.Path, a.resp)}

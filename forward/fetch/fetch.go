@@ -54,10 +54,12 @@ type Request struct {
 	// wait for, and Trace is not told of it until one does.
 	Ahead bool
 	// Arrived is called once when all bytes are here, which may be long before an authority has named them, or when the fill
-	// has failed; only with Ahead, and not if the cache has it. nil: nobody wants to know.
+	// has failed; only with Ahead, and not if the cache has it. It must not block. nil: nobody wants to know.
 	Arrived func()
 	// Accepts says whether the client can read a media type; nil: any. ErrPass if it cannot read what is kept.
 	Accepts func(mediaType string) bool
+
+	proof *proof // by which the origin gave it to everybody a moment ago; nil: it was not asked for this request
 }
 
 // Client is the other end of a connection, of which many requests may come.
@@ -126,6 +128,7 @@ type Try struct {
 // Trace watches. Nil functions are not called; they must not block.
 type Trace struct {
 	Asked    func(Request)         // a client asks; its answer is still to come
+	Missed   func(Request)         // the cache alone cannot answer, a client or a guess: sources will be asked
 	Answered func(Request, Report) // a client got its answer, perhaps not yet its last byte
 	Filled   func(Report)          // a fill ended: committed, or failed for all its readers (Err)
 }
@@ -175,11 +178,10 @@ type Fetcher struct {
 	sizes   memory[sizes]    // of what a rule's path brought
 	slots   slots
 	spread  spread
-	proofs  memory[http.Header] // what an origin said of URLs that it has just proven public
-	met     memory[struct{}]    // sources that were connected to ahead
-	splits  atomic.Int64        // bodies that come in parts now
-	waiting split.Memory        // parts of large bodies that came before their turn
-	over    atomic.Int64        // bytes that fills hold in memory for want of a disk
+	met     memory[struct{}] // sources that were connected to ahead
+	splits  atomic.Int64     // bodies that come in parts now
+	waiting split.Memory     // parts of large bodies that came before their turn
+	over    atomic.Int64     // bytes that fills hold in memory for want of a disk
 }
 
 // Fetch answers a request, or returns ErrPass, a *Failure, or ctx's error.
@@ -210,6 +212,7 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	case req.KeptOnly:
 		return nil, ErrPass
 	}
+	f.miss(req)
 	if req.Head && req.Path.Keep == rules.Forever {
 		if answer := f.headOnly(ctx, req); answer != nil {
 			kept.close()
@@ -226,6 +229,12 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 		return nil, err
 	}
 	return f.finish(req, answer)
+}
+
+func (f *Fetcher) miss(req Request) {
+	if f.Trace.Missed != nil {
+		f.Trace.Missed(req)
+	}
 }
 
 // finish is the last look at every answer.

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -292,34 +291,6 @@ func TestPrivateNamesAndUnprovenOnesArePassedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.Body.Close()
-	})
-}
-
-// TestAProofSaysWhatATagMeans: a client that shows credentials costs one HEAD, by which the origin gives a tag to everybody;
-// the notary does not ask for the same again.
-func TestAProofSaysWhatATagMeans(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.put("/tag/latest", []byte("v1"))
-		req := w.request("/tag/latest")
-		req.Doubtful = true
-		for range 2 { // the second time it is known
-			a, err := w.open(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a.Body.Close()
-		}
-		for _, pause := range []time.Duration{0, 3 * time.Second} { // and what it means is soon asked anew
-			time.Sleep(pause)
-			if _, status, err := w.Head(t.Context(), req.Match); status != http.StatusOK || err != nil {
-				t.Errorf("got %d, %v, want 200", status, err)
-			}
-		}
-		heads := slices.DeleteFunc(w.seen(), func(what string) bool { return what != "HEAD reg" })
-		if len(heads) != 2 {
-			t.Errorf("got  %v\nwant one for the proof, and one three seconds later", heads)
-		}
 	})
 }
 

@@ -34,16 +34,16 @@ type flight struct {
 	whole bool        // the kept blob is there too, so that a 304 is an answer
 
 	cancel  context.CancelCauseFunc // ends the fill
-	wanted  bool                    // more than a guess; under flights.mu, as the next two
+	wanted  bool                    // more than a guess; under flights.mu, as those to leashes
 	guesses int                     // who guessed, and has not given up
 	dropped bool                    // all gave up: whoever comes now needs another flight
 	landed  bool                    // nothing is left to be ended
+	here    bool                    // all bytes are, or it is over
+	arrived []func()                // who is to be told of that
 	leashes []func() bool           // what must be let go then: a client's context outlives many flights
 	urgent  chan struct{}           // closed when somebody waits for it
 
 	waiters sync.WaitGroup // clients between join and their answer: the spool stays for them
-	arrived chan struct{}  // closed when all bytes are here, and in any case at the end
-	arrive  sync.Once      // closes arrived
 	ready   chan struct{}  // closed when out is set
 	out     outcome
 	once    sync.Once
@@ -94,12 +94,7 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 	defer fl.waiters.Done()
 	if req.Ahead {
 		defer f.flights.leash(ctx, fl)
-		if req.Arrived != nil {
-			f.flights.wg.Go(func() {
-				<-fl.arrived
-				req.Arrived()
-			})
-		}
+		f.flights.await(fl, req.Arrived)
 	}
 	var late <-chan time.Time
 	if k.blob != nil {
@@ -236,7 +231,7 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 func newFlight(f *Fetcher, req Request, k kept) *flight {
 	return &flight{
 		f: f, req: req, kept: k.entry, whole: k.blob != nil,
-		urgent: make(chan struct{}), ready: make(chan struct{}), arrived: make(chan struct{}),
+		urgent: make(chan struct{}), ready: make(chan struct{}),
 	}
 }
 
@@ -328,6 +323,7 @@ func (f *Fetcher) rests(req Request) bool {
 
 // refresh asks for a new copy of what is served meanwhile. False: that cannot be done.
 func (f *Fetcher) refresh(req Request, k kept) bool {
+	f.miss(req)
 	fl, _, err := f.flights.join(f, req, k, true)
 	if err == nil {
 		fl.waiters.Done()
@@ -355,8 +351,33 @@ func (fl *flight) failed() bool {
 	}
 }
 
-// allHere says that all bytes are here.
-func (fl *flight) allHere() { fl.arrive.Do(func() { close(fl.arrived) }) }
+// await calls arrived when all bytes are here, at once if they are; nil: nobody wants to know.
+func (fs *flights) await(fl *flight, arrived func()) {
+	if arrived == nil {
+		return
+	}
+	fs.mu.Lock()
+	here := fl.here
+	if !here {
+		fl.arrived = append(fl.arrived, arrived)
+	}
+	fs.mu.Unlock()
+	if here {
+		arrived()
+	}
+}
+
+// allHere says that all bytes are here. It may be called more than once.
+func (fl *flight) allHere() {
+	fs := &fl.f.flights
+	fs.mu.Lock()
+	told := fl.arrived
+	fl.here, fl.arrived = true, nil
+	fs.mu.Unlock()
+	for _, tell := range told {
+		tell()
+	}
+}
 
 // tell sets the outcome and wakes those who wait. Only the first call counts.
 func (fl *flight) tell(out outcome) {

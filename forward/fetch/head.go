@@ -85,18 +85,32 @@ func (f *Fetcher) Head(ctx context.Context, m rules.Match) (http.Header, int, er
 	return nil, 0, last
 }
 
-const (
-	// proofLife is for how long the head by which an origin has proven something public says what a tag means, too: the
-	// notary asks for the same a moment later.
-	proofLife = 2 * time.Second
-	// maxProofs bounds those heads.
-	maxProofs = 256
-)
+// proof is the head by which an origin has just proven something public. It says what a tag means, too: the notary asks for
+// the same a moment later. It goes with the request that asked for it and with no other, for a tag may be moved meanwhile.
+type proof struct {
+	url    string
+	header http.Header
+	when   time.Time
+}
+
+// proofLife is for how long: a fill that nobody waits for may begin late.
+const proofLife = 2 * time.Second
+
+type proofKey struct{}
+
+// known is what a source has just said of the object; nil: nothing.
+func known(ctx context.Context, src rules.Source, now time.Time) http.Header {
+	p, _ := ctx.Value(proofKey{}).(*proof)
+	if p == nil || !src.Origin || p.url != src.URL || now.Sub(p.when) >= proofLife {
+		return nil
+	}
+	return p.header
+}
 
 // Poll asks one source about an object; it is how the mirrors of a quorum are heard. A mirror that redirects to another
 // host has no word of its own, and its answer is the redirect.
 func (f *Fetcher) Poll(ctx context.Context, m rules.Match, src rules.Source) (http.Header, int, error) {
-	if header, ok := f.proofs.get(src.URL, f.now()); ok && src.Origin {
+	if header := known(ctx, src, f.now()); header != nil {
 		return header, http.StatusOK, nil
 	}
 	sample := measure.Sample{Base: src.Base, When: f.now(), Outcome: measure.Broken}

@@ -105,6 +105,7 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 	if _, ok := f.public.get(req.subject(), f.now()); ok {
 		return req, nil
 	}
+	f.miss(req)
 	for _, src := range req.Origins() {
 		resp, err := f.head(ctx, req.Match, src)
 		if err != nil {
@@ -114,7 +115,7 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 			return req, ErrPass
 		}
 		f.public.put(req.subject(), struct{}{}, f.now(), publicLife, maxFacts)
-		f.proofs.put(src.URL, resp.Header, f.now(), proofLife, maxProofs)
+		req.proof = &proof{src.URL, resp.Header, f.now()}
 		return req, nil
 	}
 	req.KeptOnly = true

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cache/digest"
 	"hither/forward/measure"
 	"hither/forward/split"
 	"hither/forward/transport"
@@ -62,13 +63,13 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	defer w.f.splits.Add(-1)
 	ctx, deny := context.WithCancelCause(ctx)
 	defer deny(nil)
-	team, full, began := w.team(a), false, w.f.now()
-	w.pieced = w.pieced || !w.want.Pins()
+	team, full, began, pinned := w.team(a), false, w.f.now(), w.want.Pins()
+	w.pieced = w.pieced || !pinned
 	job := split.Job{
 		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
 			src := member(team, s.Base)
-			body, err := w.open(ctx, src, w.laneOf(a, src, lane), from, to)
+			body, err := w.open(ctx, src, w.laneOf(a, src, lane), from, to, pinned)
 			if errors.Is(err, errLength) && src.Origin && !a.Origin {
 				deny(fmt.Errorf("announced a wrong length: the origin %w", err))
 			}
@@ -187,8 +188,9 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 	return t
 }
 
-// open asks for one part. Everything about the answer is checked but the bytes.
-func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64) (io.ReadCloser, error) {
+// open asks for one part. Everything about the answer is checked but the bytes. pinned: a digest will tell whether those are
+// right.
+func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64, pinned bool) (io.ReadCloser, error) {
 	ctx = transport.Lane(transport.Along(ctx, &w.trail), lane)
 	if w.leads(src) {
 		ctx = transport.Outset(ctx)
@@ -202,12 +204,38 @@ func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to in
 	if err != nil {
 		return nil, plain(err)
 	}
-	if err := checkPart(resp, src.URL, from, to, w.spool.known()); err != nil {
+	err = checkPart(resp, src.URL, from, to, w.spool.known())
+	if err == nil && !pinned { // else the digest tells, and is of what comes, whatever that is called
+		err = w.belongs(resp)
+	}
+	if err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
 	return resp.Body, nil
 }
+
+// belongs says what is wrong with a part of a body that no digest pins, beside the one that began it.
+func (w *fill) belongs(resp *http.Response) error {
+	if coded(resp) {
+		return &partError{measure.Refused, fmt.Errorf("sent it as %q, which nobody asked for", resp.Header.Get("Content-Encoding"))}
+	}
+	sure := false
+	for _, validator := range []string{"Etag", "Last-Modified"} {
+		first, now := w.last.header[validator], resp.Header.Get(validator)
+		if first != "" && now != "" && first != now {
+			return fmt.Errorf("%w for what it began, of which it has another version now", split.ErrNoRange)
+		}
+		sure = sure || first != "" && first == now
+	}
+	if !sure {
+		w.unsure.Store(true)
+	}
+	return nil
+}
+
+// errUnsure is about parts that nobody can check and that may be of two versions.
+var errUnsure = fmt.Errorf("came over several connections, and nobody says that the parts belong together: %w", digest.ErrMismatch)
 
 // checkPart says what is wrong with an answer to a request to asked for the bytes [from, to) of size.
 func checkPart(resp *http.Response, asked string, from, to, size int64) error {
@@ -227,9 +255,6 @@ func checkPart(resp *http.Response, asked string, from, to, size int64) error {
 	}
 	if !strings.EqualFold(said, want) || resp.ContentLength >= 0 && resp.ContentLength != to-from {
 		return &partError{measure.Short, fmt.Errorf("answered a request for the bytes %d to %d with Content-Range %q", from, to-1, said)}
-	}
-	if coded(resp) {
-		return &partError{measure.Refused, fmt.Errorf("sent it as %q, which nobody asked for", resp.Header.Get("Content-Encoding"))}
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	if !src.Origin && w.unvouched() {
 		return errUnvouched
 	}
+	if w.unsure.Load() && w.unvouched() {
+		return errUnsure
+	}
 	got, err := w.spool.commit(w.want, w.last.storable)
 	if err != nil {
 		return err

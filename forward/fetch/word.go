@@ -59,7 +59,7 @@ const wordPatience = 3 * time.Minute
 
 func (w *word) listen(ctx context.Context, n notary.Notary, req Request) {
 	defer close(w.heard)
-	ctx, cancel := context.WithTimeout(ctx, wordPatience)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, proofKey{}, req.proof), wordPatience)
 	defer cancel()
 	said, err := n.Attest(ctx, req.Match)
 	if err != nil {

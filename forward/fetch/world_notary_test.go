@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"hither/cache/digest"
@@ -18,11 +19,17 @@ type scribe struct {
 	err    error
 	lag    time.Duration
 	beside bool
+	head   func(context.Context, rules.Match) (http.Header, int, error) // it asks the origin first; may be nil
 }
 
 func (s *scribe) Attest(ctx context.Context, m rules.Match) (notary.Attestation, error) {
 	if err := pause(ctx, s.lag); err != nil {
 		return notary.Attestation{}, err
+	}
+	if s.head != nil {
+		if _, _, err := s.head(ctx, m); err != nil {
+			return notary.Attestation{}, err
+		}
 	}
 	said := notary.Attestation{Digest: s.digest, Path: s.path, Header: s.header}
 	if s.by != nil {

@@ -197,9 +197,9 @@ func (c *conn) part(err error) {
 		c.mu.Unlock()
 		return
 	}
-	c.nc.SetWriteDeadline(time.Now().Add(lingering))
-	c.deadline = time.Now().Add(time.Hour) // nobody sets another
-	if !peace {
+	if !peace { // else the end of an answer may still be on its way, and has the time that all answers have
+		c.nc.SetWriteDeadline(time.Now().Add(lingering))
+		c.deadline = time.Now().Add(time.Hour) // nobody sets another
 		c.queue = queue{}
 		if !c.leaving {
 			c.told = c.last

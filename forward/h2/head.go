@@ -104,6 +104,9 @@ func (c *conn) decode(raw []byte) error {
 	c.last = b.id
 	refuse := len(c.streams) >= c.maxStreams()
 	leaving := c.leaving
+	if leaving && !b.end {
+		c.rememberLocked(b.id) // its body is on its way, and no fault of the streams that still run
+	}
 	c.mu.Unlock()
 	switch {
 	case leaving:

@@ -99,11 +99,12 @@ func (c *conn) header(fields []hpack.HeaderField) http.Header {
 		if known, ok := m[name]; !ok {
 			values[0] = f.Value
 			m[name], values = values[:1:1], values[1:]
-		} else if name == "Cookie" {
-			known[0] += "; " + f.Value // section 8.2.3
 		} else {
 			m[name] = append(known, f.Value)
 		}
+	}
+	if crumbs := m["Cookie"]; len(crumbs) > 1 {
+		m["Cookie"] = []string{strings.Join(crumbs, "; ")} // section 8.2.3
 	}
 	return m
 }

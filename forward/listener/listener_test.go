@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -84,6 +85,27 @@ func TestWhoMayComeIn(t *testing.T) {
 		n := neighbours{look: func() ([]net.Addr, error) { return nets, nil }}
 		got := n.relation(netip.MustParseAddr(test.client), netip.MustParseAddr(test.door), time.Now())
 		want(t, test.client+" at "+test.door, names[got], test.want)
+	}
+}
+
+func TestWhatNetworksSay(t *testing.T) {
+	nets := []net.Addr{
+		&net.IPNet{IP: net.IP{172, 17, 0, 1}, Mask: net.CIDRMask(16, 32)},
+		&net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(64, 128)},
+	}
+	for _, test := range []struct{ client, own, want string }{
+		{"127.0.0.1", "172.17.0.1", "true true invalid IP"},
+		{"172.17.0.1", "172.17.0.1", "true true 172.17.0.1"},
+		{"172.17.0.9", "172.17.0.1", "false true 172.17.0.1"},
+		{"172.17.0.9", "127.0.0.1", "false false 172.17.0.1"},
+		{"fd00::9", "fd00::1", "false true fd00::1"},
+		{"172.18.0.9", "172.17.0.1", "false false invalid IP"},
+		{"203.0.113.1", "172.17.0.1", "false false invalid IP"},
+	} {
+		n := Networks{neighbours{look: func() ([]net.Addr, error) { return nets, nil }}}
+		client := netip.MustParseAddr(test.client)
+		got := fmt.Sprint(n.Ours(client), n.Neighbour(client, netip.MustParseAddr(test.own)), n.Facing(client))
+		want(t, test.client+" at "+test.own, got, test.want)
 	}
 }
 

@@ -103,3 +103,32 @@ func prefix(a net.Addr) (netip.Prefix, bool) {
 	}
 	return netip.PrefixFrom(ip, bits), ok
 }
+
+// Networks tells programs of this machine and of its private networks from strangers, for those who have sockets of another
+// kind than ours. The zero value asks the system. It may be used from many goroutines.
+type Networks struct{ known neighbours }
+
+// Ours says whether client is a program of this machine.
+func (n *Networks) Ours(client netip.Addr) bool {
+	return n.known.relation(client, client, time.Now()) == ourselves
+}
+
+// Neighbour says whether client is in the private network of own, an address of ours, or is a program of this machine.
+func (n *Networks) Neighbour(client, own netip.Addr) bool {
+	return n.known.relation(client, own, time.Now()) != stranger
+}
+
+// Facing is our own address in the network of client; invalid: there is none.
+func (n *Networks) Facing(client netip.Addr) netip.Addr {
+	if !n.Neighbour(client, client) {
+		return netip.Addr{}
+	}
+	n.known.mu.Lock()
+	defer n.known.mu.Unlock()
+	for _, own := range n.known.nets {
+		if own.Contains(client.WithZone("")) {
+			return own.Addr()
+		}
+	}
+	return netip.Addr{}
+}

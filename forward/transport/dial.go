@@ -64,6 +64,11 @@ type Dialer struct {
 // Forget is for a change of the network: how long addresses took to answer says nothing any more.
 func (d *Dialer) Forget() { d.memory.forget() }
 
+// HeadStart is how long an address is waited for before the next one is tried, by how long its connections took lately.
+func (d *Dialer) HeadStart(addr netip.AddrPort) time.Duration {
+	return d.memory.stagger(addr, time.Now())
+}
+
 // DialContext connects to addr, which is HOST:PORT, over "tcp", "tcp4" or "tcp6". The caller closes the connection.
 // Errors wrap [ErrSelf] or [ErrPrivate] if it was refused.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -64,7 +64,7 @@ func (c *contest) reach(host string, port uint16, lane int) (*quicConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return race(ctx, candidates, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
+	return race(ctx, candidates, c.config.HeadStart, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
 		return shakeHands(ctx, to, c.secureFor(host), c.quicConfig(lane), false)
 	})
 }

@@ -53,6 +53,8 @@ type Config struct {
 	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: Dialer.Datagrams. Only HTTP/3 needs it.
 	// nil: that of the zero Dialer if Dial is nil too, else HTTP/3 is an error.
 	Datagrams func(ctx context.Context, addr string) ([]netip.AddrPort, error)
+	// HeadStart is what an address of Datagrams has over the next: Dialer.HeadStart. nil: 250 ms.
+	HeadStart func(addr netip.AddrPort) time.Duration
 
 	// Offers says which hosts are known to speak HTTP/3; nil: only those that say so themselves, in Alt-Svc fields.
 	Offers func(host string) bool

@@ -38,13 +38,13 @@ type attempt[C io.Closer] struct {
 	err  error
 }
 
-// race connects to the first address that answers. The next one is tried when one failed or stagger has gone by. It
-// returns after all attempts have ended, and the connections that came too late are closed.
-func race[C io.Closer](ctx context.Context, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (C, error)) (C, error) {
+// race connects to the first address that answers. The next one is tried when one failed or had its head start; nil: stagger
+// for each. It returns after all attempts have ended, and the connections that came too late are closed.
+func race[C io.Closer](ctx context.Context, addrs []netip.AddrPort, head func(netip.AddrPort) time.Duration, connect func(context.Context, netip.AddrPort) (C, error)) (C, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan attempt[C], len(addrs))
 	running := 0
-	start := func() {
+	start := func() time.Duration {
 		to := addrs[0]
 		addrs = addrs[1:]
 		running++
@@ -52,10 +52,13 @@ func race[C io.Closer](ctx context.Context, addrs []netip.AddrPort, connect func
 			conn, err := connect(ctx, to)
 			results <- attempt[C]{conn, err}
 		}()
+		if head == nil {
+			return stagger
+		}
+		return head(to)
 	}
 	defer func() { cancel(); closeRest(results, running) }()
-	start()
-	timer := time.NewTimer(stagger)
+	timer := time.NewTimer(start())
 	defer timer.Stop()
 	var failed error
 	for running > 0 {
@@ -69,8 +72,7 @@ func race[C io.Closer](ctx context.Context, addrs []netip.AddrPort, connect func
 			failed = errors.Join(failed, a.err)
 		}
 		if len(addrs) > 0 && ctx.Err() == nil {
-			start()
-			timer.Reset(stagger)
+			timer.Reset(start())
 		}
 	}
 	var none C

@@ -15,7 +15,7 @@ type allowanceKey struct{}
 // allowance counts what one question has cost each server. It may be used from many goroutines.
 type allowance struct {
 	mu   sync.Mutex
-	sent map[hop]int
+	sent []hop // one for each sending; there are few
 }
 
 type hop struct {
@@ -28,7 +28,7 @@ func withAllowance(ctx context.Context) context.Context {
 	if ctx.Value(allowanceKey{}) != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, allowanceKey{}, &allowance{sent: map[hop]int{}})
+	return context.WithValue(ctx, allowanceKey{}, new(allowance))
 }
 
 // maySend counts one more sending, or says that there were enough.
@@ -39,10 +39,15 @@ func maySend(ctx context.Context, network string, server netip.AddrPort) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := hop{server, network}
-	if a.sent[at] >= maxSent {
+	at, before := hop{server, network}, 0
+	for _, h := range a.sent {
+		if h == at {
+			before++
+		}
+	}
+	if before >= maxSent {
 		return false
 	}
-	a.sent[at]++
+	a.sent = append(a.sent, at)
 	return true
 }

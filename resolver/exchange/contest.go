@@ -14,7 +14,8 @@ import (
 // maxAsked bounds how often one question of a Group goes out.
 const maxAsked = 8
 
-// contest is one question to the upstreams of a Group. Only running and results are shared.
+// contest is one question to the upstreams of a Group. Only running and results are shared; the rest is for who decides:
+// at first whoever asked, and run as soon as there is more to wait for than one reply.
 type contest struct {
 	group   *Group
 	q       *dns.Msg
@@ -44,17 +45,58 @@ type finish struct {
 	outcome
 }
 
+type outcome struct {
+	reply *dns.Msg
+	err   error
+}
+
 const fallback = -1
 
+// race asks the best upstream. Others are asked only if that one is late, by a timer, or fails.
 func (g *Group) race(ctx context.Context, q *dns.Msg, order []int) (*dns.Msg, error) {
 	again := resends(ctx)
-	ctx, cancel := context.WithCancel(WithResend(ctx, nil))
+	if again != nil {
+		ctx = WithResend(ctx, nil)
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	c := contest{group: g, q: q, order: order, results: make(chan finish, maxAsked+1)}
 	defer c.running.Wait()
 	defer cancel()
-	next := time.NewTimer(c.ask(ctx, false))
+	best, wait := order[0], g.waitFor(order[0])
+	c.turns = 1
+	number, mine := c.enter(ctx, best, g.Upstreams[best])
+	begin := c.asked[number].begin
+	var decision outcome
+	decided := make(chan struct{})
+	hedge := time.AfterFunc(wait, func() {
+		defer close(decided)
+		defer cancel() // also if it is the first that lost
+		decision.reply, decision.err = c.run(ctx, again, begin, 0)
+	})
+	reply, err := g.Upstreams[best].Exchange(mine, q)
+	first := finish{number, outcome{reply, err}}
+	if !hedge.Stop() {
+		c.results <- first
+		<-decided
+		return decision.reply, decision.err
+	}
+	if reply := c.take(first); reply != nil {
+		return reply, nil
+	}
+	if c.over(ctx) {
+		return c.best(ctx)
+	}
+	if wait -= time.Since(begin); c.lost(number) {
+		wait = 0
+	}
+	return c.run(ctx, again, begin, wait)
+}
+
+// run asks another one after wait, and so on, until the question is settled.
+func (c *contest) run(ctx context.Context, again <-chan struct{}, begin time.Time, wait time.Duration) (*dns.Msg, error) {
+	next := time.NewTimer(wait)
 	defer next.Stop()
-	desperate := time.NewTimer(fallbackAfter)
+	desperate := time.NewTimer(fallbackAfter - time.Since(begin))
 	defer desperate.Stop()
 	for {
 		select {
@@ -92,7 +134,10 @@ func (c *contest) ask(ctx context.Context, repeated bool) time.Duration {
 	}
 	round, which := c.turns/len(c.order), c.order[c.turns%len(c.order)]
 	c.turns++
-	wait := c.group.waitFor(which) << min(round, maxAsked) // each round has twice the patience of the last
+	wait := c.group.waitFor(which)
+	if round > 0 { // each has twice the patience of the last: a loss that lasts must not take all that may be sent
+		wait = max(wait, maxWait) << min(round, maxAsked)
+	}
 	if i := slices.IndexFunc(c.asked, func(e entrant) bool { return e.which == which && e.again != nil && !e.over }); i >= 0 {
 		if repeated {
 			select {
@@ -107,17 +152,28 @@ func (c *contest) ask(ctx context.Context, repeated bool) time.Duration {
 }
 
 func (c *contest) start(ctx context.Context, which int, upstream Exchanger) {
-	number, e := len(c.asked), entrant{which: which, begin: time.Now()}
+	number, ctx := c.enter(ctx, which, upstream)
+	c.running.Go(func() {
+		reply, err := upstream.Exchange(ctx, c.q)
+		c.results <- finish{number, outcome{reply, err}}
+	})
+}
+
+// enter notes that upstream is asked, and returns the context in which it is to be.
+func (c *contest) enter(ctx context.Context, which int, upstream Exchanger) (int, context.Context) {
+	e := entrant{which: which, begin: time.Now()}
 	if _, ok := upstream.(looper); ok {
 		e.again = make(chan struct{}, 1)
 		ctx = WithResend(ctx, e.again)
 	}
 	c.asked = append(c.asked, e)
 	c.waiting++
-	c.running.Go(func() {
-		reply, err := upstream.Exchange(ctx, c.q)
-		c.results <- finish{number, outcome{reply, err}}
-	})
+	return len(c.asked) - 1, ctx
+}
+
+// settled says whether a reply speaks of the name and not of the server's trouble.
+func settled(reply *dns.Msg) bool {
+	return reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
 }
 
 // fall asks the fallback if nobody has replied.

@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-// maxBootstrap bounds how many addresses of an upstream are tried.
-const maxBootstrap = 8
+const (
+	// maxBootstrap bounds how many addresses of an upstream are tried.
+	maxBootstrap = 8
+	// headStart is what one way to an upstream has before the next one is tried too (RFC 8305, 5).
+	headStart = 250 * time.Millisecond
+)
 
 // endpoint is where an encrypted upstream is reached, and how it proves that it is the one.
 type endpoint struct {

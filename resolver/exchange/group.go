@@ -60,7 +60,7 @@ func (g *Group) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if len(g.Upstreams) == 0 && g.Fallback == nil {
 		return nil, errors.New("there is no name server to ask; name one in the setting dns")
 	}
-	ctx, cancel := context.WithTimeout(withAllowance(ctx), patience)
+	ctx, cancel := within(withAllowance(ctx), patience)
 	defer cancel()
 	if len(g.Upstreams) == 0 || g.standIn(ctx, q) {
 		return g.Fallback.Exchange(ctx, q)

@@ -129,6 +129,25 @@ func TestGroupOfOneAsksAgain(t *testing.T) {
 	})
 }
 
+// A loss that lasts for a moment must not take all that may be sent of one question.
+func TestGroupOfOneThatIsFastIsPatientFromTheSecondTimeOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &member{name: "a", after: ms}
+		g := groupOf(a)
+		who(t, g)
+		a.mute, a.asked = true, nil
+		begin := time.Now()
+		who(t, g)
+		var at []time.Duration
+		for _, when := range a.asked {
+			at = append(at, when.Sub(begin))
+		}
+		if got, want := fmt.Sprint(at), "[0s 30ms 530ms 1.53s]"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
 func TestGroupLearnsWhoIsBest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := &member{name: "a", after: 100 * ms}, &member{name: "b", after: 10 * ms}
@@ -201,13 +220,13 @@ func TestSilentServerNeverLooksGood(t *testing.T) { // dns.md, finding 8
 
 func TestRetryAsksTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := &member{name: "a", mute: true}, &member{name: "b"}
+		a, b, c := &member{name: "a", mute: true}, &member{name: "b", mute: true}, &member{name: "c"}
 		again := make(chan struct{}, 1)
-		time.AfterFunc(100*ms, func() { again <- struct{}{} })
+		time.AfterFunc(300*ms, func() { again <- struct{}{} })
 		begin := time.Now()
-		_, err := groupOf(a, b).Exchange(WithResend(t.Context(), again), ask())
-		if err != nil || time.Since(begin) != 100*ms {
-			t.Errorf("got  %v after %v\nwant b after 100ms", err, time.Since(begin))
+		_, err := groupOf(a, b, c).Exchange(WithResend(t.Context(), again), ask())
+		if err != nil || time.Since(begin) != 300*ms {
+			t.Errorf("got  %v after %v\nwant c after 300ms", err, time.Since(begin))
 		}
 	})
 }

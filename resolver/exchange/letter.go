@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ const (
 	// block is what encrypted questions are padded to a multiple of, in bytes (RFC 8467, 4.1). Without it their length
 	// gives the name away.
 	block = 128
+	// optHead is the length of an OPT record without options (RFC 6891, 6.1.2).
+	optHead = 11
 	// optionHead is the length of an EDNS option without its content (RFC 6891, 6.1.2).
 	optionHead = 4
 )
@@ -42,46 +45,55 @@ type letter struct {
 	question []byte // name, type and class; part of wire
 }
 
-// write packs q under a new random id. Only its header, its question and what its EDNS says of DO go out: cookies, client
-// subnets and the like are between the client and us.
+// write packs q under a new random id. Only its question, how it is to be treated, and what its EDNS says of DO and CO go
+// out: cookies, client subnets and the like are between the client and us.
 func write(q *dns.Msg, as envelope) (letter, error) {
 	if len(q.Question) != 1 {
 		return letter{}, fmt.Errorf("a DNS message with %d questions cannot be passed on", len(q.Question))
 	}
-	out := &dns.Msg{MsgHdr: q.MsgHdr, Question: q.Question}
-	out.Id = dns.Id()
-	opt := q.IsEdns0()
-	if as != bare {
-		out.SetEdns0(udpSize, opt != nil && opt.Do())
-		if opt != nil {
-			out.IsEdns0().SetCo(opt.Co())
-		}
-	}
-	if as == sealed {
-		pad(out)
-	}
-	wire, err := out.Pack()
+	asked := q.Question[0]
+	const moreThanName = 1 + 4 + optHead + optionHead + block
+	wire := make([]byte, headerLen+len(asked.Name)+moreThanName)
+	end, err := dns.PackDomainName(asked.Name, wire, headerLen, nil, false)
 	if err != nil {
 		return letter{}, fmt.Errorf("this DNS question cannot be written: %w", err)
 	}
-	end := questionEnd(wire)
+	rand.Read(wire[:2])
+	wire[2] = flag(q.RecursionDesired, 0x01) | byte(q.Opcode&0xf)<<3
+	wire[3] = flag(q.AuthenticatedData, 0x20) | flag(q.CheckingDisabled, 0x10)
+	wire[5] = 1
+	wire = binary.BigEndian.AppendUint16(wire[:end], asked.Qtype)
+	wire = binary.BigEndian.AppendUint16(wire, asked.Qclass)
+	end += 4
+	if as != bare {
+		wire = appendOPT(wire, q.IsEdns0(), as == sealed)
+	}
 	return letter{wire: wire, question: wire[headerLen:end:end]}, nil
 }
 
-// pad fills m up to the next whole block (RFC 7830).
-func pad(m *dns.Msg) {
-	fill := (block - (m.Len()+optionHead)%block) % block
-	opt := m.IsEdns0()
-	opt.Option = append(opt.Option, &dns.EDNS0_PADDING{Padding: make([]byte, fill)})
+func flag(set bool, bit byte) byte {
+	if set {
+		return bit
+	}
+	return 0
 }
 
-// questionEnd finds the byte behind the first question. Its name is never compressed: nothing stands before it.
-func questionEnd(wire []byte) int {
-	at := headerLen
-	for wire[at] != 0 {
-		at += 1 + int(wire[at])
+// appendOPT ends a message with what we take, and what of opt is meant for the server too (RFC 6891, 6.1.2); nil: nothing.
+// padded: filled up to the next whole block (RFC 7830).
+func appendOPT(wire []byte, opt *dns.OPT, padded bool) []byte {
+	wire[11] = 1
+	var flags byte
+	if opt != nil {
+		flags = flag(opt.Do(), 0x80) | flag(opt.Co(), 0x40)
 	}
-	return at + 1 + 2 + 2
+	wire = append(wire, 0, 0, byte(dns.TypeOPT), udpSize>>8, udpSize&0xff, 0, 0, flags, 0, 0, 0)
+	if !padded {
+		return wire
+	}
+	fill := (block - (len(wire)+optionHead)%block) % block
+	binary.BigEndian.PutUint16(wire[len(wire)-2:], uint16(optionHead+fill))
+	wire = append(wire, 0, dns.EDNS0PADDING, 0, byte(fill))
+	return append(wire, make([]byte, fill)...)
 }
 
 // under is the same letter with another id.
@@ -120,11 +132,23 @@ func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 		!slices.Equal(packet[headerLen:end], l.question):
 		return nil, false
 	}
-	reply := new(dns.Msg)
-	if err := reply.Unpack(packet); err != nil || len(reply.Question) != 1 {
+	reply, err := unpack(packet)
+	if err != nil || len(reply.Question) != 1 {
 		return nil, false
 	}
 	return reply, true
+}
+
+// unpack reads a message. If that breaks the reader, the message is to blame, and nothing else ends: it came from outside, and
+// most goroutines that read one have nobody above them who would stop a panic.
+func unpack(packet []byte) (m *dns.Msg, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a DNS message broke its reader; please report this: %v", p)
+		}
+	}()
+	m = new(dns.Msg)
+	return m, m.Unpack(packet)
 }
 
 // readdress makes a server's reply to our letter the reply to q: under q's id, with EDNS only if q had it, without the

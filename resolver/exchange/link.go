@@ -14,6 +14,8 @@ import (
 const (
 	// maxLinks, maxDomains bound what is believed of the system's settings.
 	maxLinks, maxDomains = 64, 1024
+	// maxSettings bounds what is read of resolv.conf, in bytes.
+	maxSettings = 64 << 10
 )
 
 // Link is what the system knows of DNS on one way out: a network interface, a VPN, or a rule for some names.

@@ -14,5 +14,5 @@ func SystemLinks(ctx context.Context) ([]Link, error) {
 			return links, nil
 		}
 	}
-	return resolvConfLinks("")
+	return resolvConfLinks()
 }

@@ -29,7 +29,7 @@ func SystemLinks(ctx context.Context) ([]Link, error) {
 			}
 		}
 	}
-	return resolvConfLinks("")
+	return resolvConfLinks()
 }
 
 // The shapes of org.freedesktop.resolve1(5).

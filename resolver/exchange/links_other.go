@@ -5,4 +5,4 @@ package exchange
 import "context"
 
 // SystemLinks reads resolv.conf.
-func SystemLinks(context.Context) ([]Link, error) { return resolvConfLinks("") }
+func SystemLinks(context.Context) ([]Link, error) { return resolvConfLinks() }

@@ -12,6 +12,9 @@ import (
 	"github.com/miekg/dns"
 )
 
+// maxServers bounds how many of a list are asked. resolv.conf(5) stops at 3.
+const maxServers = 8
+
 // Roster asks whichever servers List names at the time, as a [Group] does: those that the machine had before it was
 // changed, kept in a journal, are one. Fields are set before first use; then it may be used from many goroutines.
 type Roster struct {

@@ -16,8 +16,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// linksPatience is for reading the system's settings, which may have to ask another process.
-const linksPatience = time.Second
+const (
+	// linksPatience is for reading the system's settings, which may have to ask another process.
+	linksPatience = time.Second
+	// settingsAge is how long they are believed. They change when the machine joins another network.
+	settingsAge = 5 * time.Second
+)
 
 // Split asks the right one: names that a link of the system claims (a VPN's, the office's, the home router's) go to that
 // link's own servers, reverse names of private addresses to a server nearby, and the rest to Else. The settings are read

@@ -18,7 +18,7 @@ type stream struct {
 
 // Exchange implements [Exchanger].
 func (s *stream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := within(ctx, patience)
 	defer cancel()
 	l, err := write(q, s.as)
 	if err != nil {

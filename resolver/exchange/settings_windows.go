@@ -3,8 +3,6 @@ package exchange
 import (
 	"errors"
 	"net/netip"
-	"os"
-	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -12,35 +10,6 @@ import (
 
 // hostsPath is where the DNS client service looks.
 const hostsPath = `C:\Windows\System32\drivers\etc\hosts`
-
-// settings asks for the servers of the adapters that are up, or reads path if there is one.
-func settings(path string) ([]netip.AddrPort, error) {
-	if path != "" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		l, err := parseResolvConf(file)
-		return l.Servers, err
-	}
-	first, err := adapters()
-	if err != nil {
-		return nil, err
-	}
-	var found []netip.AddrPort
-	for a := first; a != nil; a = a.Next {
-		if a.OperStatus != windows.IfOperStatusUp {
-			continue
-		}
-		for s := a.FirstDnsServerAddress; s != nil; s = s.Next {
-			if addr, ok := server(s); ok && !slices.Contains(found, addr) {
-				found = append(found, addr)
-			}
-		}
-	}
-	return found, nil
-}
 
 // adapters calls GetAdaptersAddresses with a buffer that grows to what Windows wants.
 func adapters() (*windows.IpAdapterAddresses, error) {

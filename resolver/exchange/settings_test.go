@@ -22,50 +22,29 @@ func TestServersOfResolvConf(t *testing.T) {
 		"a link-local one keeps its zone":  {"nameserver fe80::1%eth0", "[fe80::1%eth0]:53"},
 		"comments and nonsense are no one": {"# nameserver 1.1.1.1\n;\nnameserver\nnameserver dns.example\nsearch a b\n\tnameserver 192.0.2.2 # x\n", "192.0.2.2:53"},
 		"we ourselves are left out":        {"nameserver 127.0.0.1\nnameserver 192.0.2.3", "192.0.2.3:53"},
-		"only we ourselves: an error":      {"nameserver 127.0.0.1", "this machine's only name server is Hither itself; name another in the setting dns"},
-		"nobody: an error":                 {"", "this machine has no name servers; connect it to a network or name some in the setting dns"},
+		"only we ourselves, so nobody":     {"nameserver 127.0.0.1", ""},
+		"nobody":                           {"", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "resolv.conf")
-			put(t, path, test.file)
-			m := &Machine{Path: path, Self: func(a netip.AddrPort) bool { return a.String() == "127.0.0.1:53" }}
-			if got := servers(m); got != test.want {
+			link, err := parseResolvConf(strings.NewReader(test.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := text(defaults(tidy([]Link{link}, func(a netip.AddrPort) bool { return a.String() == "127.0.0.1:53" })))
+			if got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
 	}
 }
 
-func TestServersFollowTheNetwork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "resolv.conf")
-		m := &Machine{Path: path}
-		steps := []struct{ file, want string }{
-			{"nameserver 192.0.2.1", "192.0.2.1:53"},
-			{"nameserver 198.51.100.1", "198.51.100.1:53"},
-			{"", "198.51.100.1:53"}, // between two networks the last ones stay
-		}
-		for _, step := range steps {
-			put(t, path, step.file)
-			time.Sleep(settingsAge)
-			if got := servers(m); got != step.want {
-				t.Errorf("got  %s\nwant %s", got, step.want)
-			}
-		}
-		os.Remove(path)
-		if got := servers(m); got != "198.51.100.1:53" {
-			t.Errorf("got  %s\nwant the last ones", got)
-		}
-	})
-}
-
-func TestSystemReadsThisMachine(t *testing.T) {
+func TestSystemLinksReadsThisMachine(t *testing.T) {
 	if _, err := os.Stat("/etc/resolv.conf"); err != nil && runtime.GOOS != "windows" {
 		t.Skip("this machine has no resolv.conf")
 	}
-	if m, err := System(nil); err != nil || len(m.servers) == 0 {
-		t.Errorf("got  %v, %v\nwant servers", m.servers, err)
+	if links, err := SystemLinks(t.Context()); err != nil || len(links) == 0 {
+		t.Errorf("got  %v, %v\nwant links", links, err)
 	}
 }
 
@@ -103,15 +82,6 @@ func put(t *testing.T, path, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// servers are those of m in words, or why there are none.
-func servers(m *Machine) string {
-	found, err := m.Servers()
-	if err != nil {
-		return err.Error()
-	}
-	return text(found)
 }
 
 func text[T interface{ String() string }](list []T) string {

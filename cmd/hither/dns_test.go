@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"hither/resolver"
+)
+
+// naming is a Hither that answers DNS, and an app that asks it.
+func naming(t *testing.T) (*served, *app, *bytes.Buffer) {
+	t.Helper()
+	up := upstreamDNS(t)
+	s := serving(t, has("package"), func(s *Settings) { s.DNS, s.DNSUpstream = []string{"127.0.0.1:0"}, []string{up} })
+	var out bytes.Buffer
+	return s, &app{in: strings.NewReader(""), out: &out, err: &out, dir: t.TempDir(), env: environment{"HOME=" + t.TempDir(), "HITHER_STATE=" + s.ready.State}}, &out
+}
+
+func (a *app) call(ctx context.Context, args ...string) error {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	return root.ExecuteContext(ctx)
+}
+
+func TestHowQuestionsWereAnswered(t *testing.T) {
+	s, a, out := naming(t)
+	for _, name := range []string{"www.example", "www.example", "localhost"} {
+		ask(t, s.ready.DNS[0], name)
+	}
+	must(t, a.call(t.Context(), "dns"))
+	contains(t, out.String(), "questions ", "  from memory ", "  asked upstream ", "in memory ")
+	out.Reset()
+	must(t, a.call(t.Context(), "dns", "--json"))
+	var stats resolver.Stats
+	must(t, json.Unmarshal(out.Bytes(), &stats))
+	same(t, "from memory and upstream", stats.Hits >= 1 && stats.Upstream >= 1, true)
+	same(t, "status of a word too much", exitStatus(a.call(t.Context(), "dns", "what")), exitUsage)
+}
+
+func TestAHitherWithoutDNSSaysHowToHaveIt(t *testing.T) {
+	s := serving(t, has("package"))
+	c := newClient(s.ready.State)
+	_, err := c.DNS(t.Context())
+	if err == nil {
+		t.Fatal("no error")
+	}
+	contains(t, err.Error(), "--dns 127.0.0.1:53")
+	if err := c.Trace(t.Context(), "", nil); err == nil {
+		t.Fatal("no error")
+	}
+}
+
+// A slow answer comes after a quick one that was asked for later, and is shown all the same.
+func TestEachQuestionIsShownOnce(t *testing.T) {
+	s, _, _ := naming(t)
+	ask(t, s.ready.DNS[0], "before.example")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	shown := make(chan string, 100)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- newClient(s.ready.State).Trace(ctx, "", func(q resolver.Traced) { shown <- q.Name })
+	}()
+	for begun := false; !begun; { // nobody is told when the trace has begun
+		ask(t, s.ready.DNS[0], "begin.example")
+		select {
+		case <-shown:
+			begun = true
+		case <-time.After(traceEach):
+		}
+	}
+	go ask(t, s.ready.DNS[0], "slow.example")
+	seen := map[string]int{}
+	for n := 0; seen["slow.example."] == 0 && n < 50; n++ {
+		ask(t, s.ready.DNS[0], "quick.example")
+		select {
+		case name := <-shown:
+			seen[name]++
+		case <-ctx.Done():
+			t.Fatalf("got  %v\nwant slow.example", seen)
+		}
+	}
+	same(t, "the slow one", seen["slow.example."], 1)
+	same(t, "what was before", seen["before.example."], 0)
+	cancel()
+	same(t, "end", <-ended, nil)
+}
+
+func TestOneNameIsTraced(t *testing.T) {
+	s, a, _ := naming(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var said journal
+	a.out = &said
+	ended := make(chan error, 1)
+	go func() { ended <- a.call(ctx, "dns", "trace", "Www.example") }()
+	for !strings.Contains(said.String(), "\n") {
+		ask(t, s.ready.DNS[0], "other.example")
+		ask(t, s.ready.DNS[0], "www.example")
+		if ctx.Err() != nil {
+			t.Fatal("no line")
+		}
+		<-time.After(traceEach / 10)
+	}
+	cancel()
+	same(t, "end", <-ended, nil)
+	contains(t, said.String(), "udp", "www.example.", "NOERROR")
+	same(t, "of another name", strings.Contains(said.String(), "other.example"), false)
+}

@@ -1,0 +1,93 @@
+package fetch_test
+
+import (
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/forward/fetch"
+)
+
+// TestArrivedIsToldWithoutSomebodyWhoWaits: thousands of guesses may be under way.
+func TestArrivedIsToldWithoutSomebodyWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.hosts["reg"].lag = time.Second
+		w.put("/doc/a", []byte("doc"))
+		var told atomic.Int32
+		ask := func() {
+			req := w.request("/doc/a")
+			req.Ahead, req.Arrived = true, func() { told.Add(1) }
+			if a, err := w.open(req); err == nil {
+				a.Body.Close()
+			}
+		}
+		go ask()
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		go ask()
+		synctest.Wait()
+		if got := runtime.NumGoroutine() - before; got != 1 {
+			t.Errorf("goroutines for one guess more\ngot  %d\nwant 1, who asks", got)
+		}
+		time.Sleep(time.Minute)
+		if got := told.Load(); got != 2 {
+			t.Errorf("told\ngot  %d\nwant 2", got)
+		}
+	})
+}
+
+// TestOnlyWhatTheCacheLacksIsAMiss: connections are made ahead by it.
+func TestOnlyWhatTheCacheLacksIsAMiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("/news/a", []byte("news"))
+		missed := 0
+		w.Trace.Missed = func(fetch.Request) { missed++ }
+		for _, row := range []struct {
+			after time.Duration
+			want  int
+		}{{0, 1}, {time.Second, 1}, {2 * time.Minute, 2}, {time.Hour, 3}} {
+			time.Sleep(row.after)
+			w.get("/news/a")
+			if missed != row.want {
+				t.Errorf("%v later\ngot  %d misses\nwant %d", row.after, missed, row.want)
+			}
+		}
+		w.hosts["reg"].dead = true
+		req := w.request("/news/b")
+		req.KeptOnly = true
+		w.ask(req)
+		if missed != 3 {
+			t.Errorf("what is wanted only if it is kept\ngot  %d misses\nwant 3", missed)
+		}
+	})
+}
+
+// TestAProofSaysWhatATagMeans: a client that shows credentials costs one HEAD, by which the origin gives a tag to everybody;
+// the notary does not ask for the same again.
+func TestAProofSaysWhatATagMeans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("/tag/latest", []byte("v1"))
+		w.notary["tag"].head = w.Head
+		req := w.request("/tag/latest")
+		req.Doubtful = true
+		for i, want := range []int{1, 1, 2} {
+			req.Fresh = i == 2 // at once, and perhaps the tag was moved meanwhile
+			a, err := w.open(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Body.Close()
+			synctest.Wait() // or the next one shares this one's word
+			heads := slices.DeleteFunc(w.seen(), func(what string) bool { return what != "HEAD reg" })
+			if len(heads) != want {
+				t.Errorf("after request %d\ngot  %d heads\nwant %d", i+1, len(heads), want)
+			}
+		}
+	})
+}
