@@ -41,6 +41,8 @@ func TestInNamespaces(t *testing.T) {
 		{"AScopeOfAllLeavesVPNsTheirs", aScopeOfAllLeavesVPNsTheirs},
 		{"OnlyNamesOfTheScopeComeToUs", onlyNamesOfTheScopeComeToUs},
 		{"WithoutResolvedItSaysSo", withoutResolvedItSaysSo},
+		{"AFullDiskKeepsNobodyFromHisDNS", aFullDiskKeepsNobodyFromHisDNS},
+		{"AnImmutableFileIsLeftAsItIs", anImmutableFileIsLeftAsItIs},
 		{"OurAddressAvoidsOthers", ourAddressAvoidsOthers},
 	} {
 		turns <- struct{}{}

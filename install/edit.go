@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Edit is a Step on one file.
@@ -25,9 +26,13 @@ type Edit struct {
 	// Change returns the text that is wanted, given the present one. The same text says that the change is in force.
 	// It must find its own lines again when it is given its own text with others' changes in it.
 	Change func(old []byte, exists bool) (wanted []byte, err error)
-	// Replace puts a file in the place of a link, whose target belongs to somebody else: resolv.conf of systemd-resolved.
-	// Change is given what is read through the link, and Undo puts the link back.
+	// Replace puts a file in the place of a link, whose target belongs to somebody else: resolv.conf of openresolv.
+	// Change is given what is read through the link, and Undo puts the link back. The change is in force as long as the
+	// file is what Change makes of the target: its owner goes on writing there when the network changes.
 	Replace bool
+	// Clean returns the former text without what a Hither has left in it of which no journal tells any more, so that Undo
+	// does not bring that back. nil: the former text is taken as it is.
+	Clean func(former []byte) []byte
 	// After are run after Do and after Undo, so that other programs see the change. One whose program is missing when
 	// it is undone is passed over.
 	After [][]string
@@ -49,11 +54,37 @@ func (e Edit) Done(context.Context) (bool, error) {
 	}
 	records, _ := e.On.Journal.Records() // damage is told by those who act
 	for _, r := range records {
-		if r.Step == e.Name && r.State == Begun {
+		if r.Step != e.Name {
+			continue
+		}
+		if _, stale := e.On.behind(r, now); stale || r.State == Begun {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// behind returns what is now read through the link whose place our file has taken; false: it is what the file was made of,
+// or the file is no longer ours.
+func (m *Machine) behind(r Record, now FileState) (text []byte, stale bool) {
+	if r.File == nil || r.File.Former.Link == "" || now.Link != "" || !bytes.Equal(now.Bytes, r.File.Ours) {
+		return nil, false
+	}
+	target, err := m.target(r.File)
+	if err != nil {
+		return nil, false
+	}
+	text, err = readBounded(target)
+	return text, err == nil && !bytes.Equal(text, r.File.Former.Bytes)
+}
+
+// target is the real path to which the former link leads.
+func (m *Machine) target(f *FileRecord) (string, error) {
+	link := f.Former.Link
+	if filepath.IsAbs(link) {
+		return m.resolve(m.Path(link))
+	}
+	return m.resolve(filepath.Join(filepath.Dir(m.Path(f.Path)), link))
 }
 
 // Do makes the change.
@@ -63,34 +94,39 @@ func (e Edit) Do(ctx context.Context) error {
 		return err
 	}
 	defer t.end()
-	real, err := e.place()
+	p, err := e.place()
 	if err != nil {
 		return err
 	}
-	now, err := t.heal(real)
+	defer p.close()
+	now, err := t.heal(p)
 	if err != nil {
 		return err
 	}
 	old := t.find(e.Name)
 	ok, err := e.inForce(now)
+	stale := false
+	if old != nil {
+		_, stale = e.On.behind(*old, now)
+	}
 	switch {
 	case err != nil:
 		return err
 	case ok && old == nil: // somebody else has made it, so it is not ours to undo
 		return nil
-	case ok && old.State == Made:
+	case ok && old.State == Made && !stale:
 		return nil
-	case ok:
+	case ok && !stale:
 		return e.finish(ctx, t, *old)
 	}
-	r, err := e.plan(t, now, old)
+	r, err := e.plan(t, p, now, old)
 	if err != nil {
 		return err
 	}
 	if err := t.begin(r, old); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	if err := e.On.makeDirs(r.File.Dirs); err != nil {
+	if err := p.make(); err != nil {
 		return err
 	}
 	want := now
@@ -98,7 +134,7 @@ func (e Edit) Do(ctx context.Context) error {
 	if now.Absent || now.Link != "" {
 		want.UID, want.GID = e.On.ownerBelow(r.File.Path)
 	}
-	err = e.On.put(e.On.Path(r.File.Path), now, want, func(text []byte) error {
+	err = p.put(now, want, func(text []byte) error {
 		r.File.Writing = text
 		return t.write(r)
 	})
@@ -112,21 +148,15 @@ func (e Edit) Do(ctx context.Context) error {
 func (e Edit) Undo(ctx context.Context) error { return e.On.undoStep(ctx, e.Name) }
 
 // place is where the file really stands.
-func (e Edit) place() (string, error) {
-	real := e.On.Path(e.Path)
-	if e.Replace {
-		dir, err := e.On.resolve(filepath.Dir(real))
-		return filepath.Join(dir, filepath.Base(real)), err
-	}
-	return e.On.resolve(real)
-}
+func (e Edit) place() (*place, error) { return e.On.locate(e.On.Path(e.Path), !e.Replace) }
 
 func (e Edit) look() (FileState, error) {
-	real, err := e.place()
+	p, err := e.place()
 	if err != nil {
 		return FileState{}, err
 	}
-	return e.On.state(real)
+	defer p.close()
+	return p.state()
 }
 
 // inForce says whether now is as it should be.
@@ -143,22 +173,31 @@ func (f FileState) exists() bool { return !f.Absent && (f.Link == "" || f.Bytes 
 
 // plan is what the journal must know before anything is done. A change of the same step that is still there is not
 // stacked upon: what was before that one is what Undo must bring back.
-func (e Edit) plan(t *turn, now FileState, old *Record) (Record, error) {
-	real, err := e.place()
-	if err != nil {
+func (e Edit) plan(t *turn, p *place, now FileState, old *Record) (Record, error) {
+	if err := errors.Join(p.refused, e.On.mayWrite(e.Path, p)); err != nil {
 		return Record{}, err
 	}
-	path := e.On.below(real)
+	path := e.On.below(p.real)
+	if old == nil && e.Clean != nil && now.Bytes != nil {
+		now.Bytes = e.Clean(now.Bytes)
+	}
 	r := Record{N: t.next(), Step: e.Name, State: Begun, Volatile: e.Volatile, After: e.After, AfterUndo: e.AfterUndo}
 	file := &FileRecord{Path: path, Former: now}
 	if old != nil && old.File != nil && old.File.Path == path {
 		file.Dirs = old.File.Dirs
 		former, what := old.File.former(now, old.State)
 		if what != saidForeign { // else nothing of it is left, and others may have written on top
-			r.N, file.Former, file.Before = old.N, former, now.Bytes
+			if text, stale := e.On.behind(*old, now); stale {
+				former.Bytes = text
+			}
+			file.Former, file.Before = former, [][]byte{now.Bytes}
+			if !t.isCovered(*old) { // else this one comes on top of those that cover it
+				r.N = old.N
+			}
 		}
 	}
 	former := file.Former
+	var err error
 	file.Ours, err = e.Change(bytes.Clone(former.Bytes), former.exists())
 	if err != nil {
 		return Record{}, err
@@ -176,9 +215,16 @@ func (e Edit) plan(t *turn, now FileState, old *Record) (Record, error) {
 	if !now.Absent && now.Link == "" {
 		file.Mode = now.Mode
 	}
-	file.Dirs = append(file.Dirs, e.On.missingDirs(filepath.Dir(real))...)
+	file.Dirs = append(file.Dirs, p.missing()...)
 	r.File = file
-	return r, e.On.mayWrite(e.Path, real)
+	return r, nil
+}
+
+// isCovered says that a later change of the same file stands.
+func (t *turn) isCovered(r Record) bool {
+	return slices.ContainsFunc(t.active(), func(later Record) bool {
+		return later.N > r.N && later.File != nil && later.File.Path == r.File.Path
+	})
 }
 
 // begin notes that r is about to be made. old is the former change of the same step, of which nothing may be left.
@@ -207,30 +253,26 @@ func (e Edit) finish(ctx context.Context, t *turn, r Record) error {
 	return t.write(r)
 }
 
-// errForeign is a file that a change for a user must not touch.
-var errForeign = errors.New("a link leads there from the home directory, and it belongs to somebody else; change it by hand")
-
-// mayWrite keeps a user from having the files of others changed by a link in his home directory: what lies elsewhere must
-// be his, or if it is not there yet, its directory.
-func (m *Machine) mayWrite(named, real string) error {
+// mayWrite keeps what is changed for a user in what is his: links that lead out of his home are followed to his files only
+// (locate), a further name of somebody else's file is no file of his, and a home that is not there is not made: it may
+// not be mounted yet.
+func (m *Machine) mayWrite(named string, p *place) error {
 	if m.Home == "" || m.UID < 0 || !isBelow(m.Path(named), m.Path(m.Home)) {
 		return nil
 	}
-	home, err := m.resolve(m.Path(m.Home))
-	if err != nil || isBelow(real, home) {
-		return err
+	home, err := os.Stat(m.Path(m.Home))
+	if err != nil {
+		return fmt.Errorf("the home %s: %w; mount it, and call this again", m.Home, err)
 	}
-	for place := real; ; place = filepath.Dir(place) {
-		info, err := os.Lstat(place)
-		if err != nil && place != filepath.Dir(place) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if uid, _, _ := owner(info); uid != m.UID && uid >= 0 {
-			return fmt.Errorf("%s: %w", m.below(real), errForeign)
-		}
-		return nil
+	if uid, _, _ := owner(home); uid != m.UID && uid >= 0 {
+		return fmt.Errorf("the home %s is not the user's (%d): if it is not mounted yet, mount it and call this again", m.Home, m.UID)
 	}
+	info, err := p.lstat(p.name)
+	if err != nil {
+		return nil //nolint:nilerr // a file that is not there is nobody's
+	}
+	if uid, _, names := owner(info); names > 1 && uid != m.UID && uid >= 0 {
+		return fmt.Errorf("%s: %w", p.real, errForeign)
+	}
+	return nil
 }

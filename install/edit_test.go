@@ -117,10 +117,11 @@ func newGame(t *testing.T, seed uint64) *game {
 	changes := []func([]byte, bool) ([]byte, error){
 		appending("# hither 1", "x = hither", "}"), replacing("server", " hither"), leavingOut("old"), appending("other hither"),
 	}
+	changes = append(changes, appending("# hither 1", "x = hither, another port", "}")) // instead of the first
 	for i, change := range changes {
 		for _, p := range paths {
 			g.steps = append(g.steps, Edit{
-				On: g.Machine, Name: fmt.Sprint(i, p), Path: p, Change: change, Replace: seed%2 == 0,
+				On: g.Machine, Name: fmt.Sprint(i%4, p), Path: p, Change: change, Replace: seed%2 == 0,
 				After: [][]string{{"reload"}}, Volatile: i%2 == 0,
 			})
 		}

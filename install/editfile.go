@@ -7,74 +7,59 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// state reads a real path without following a link at its end.
-func (m *Machine) state(real string) (FileState, error) {
-	info, err := os.Lstat(real)
-	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) {
-		return FileState{Absent: true, UID: -1, GID: -1}, nil
+// put makes the file, which is now as now says, as want says. It is replaced at once; where that cannot be, it is written
+// in place after inPlace has returned nil.
+func (p *place) put(now, want FileState, inPlace func(text []byte) error) error {
+	if p.refused != nil {
+		return p.refused
 	}
-	if err != nil {
-		return FileState{}, err
-	}
-	s := FileState{Mode: info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)}
-	s.UID, s.GID, _ = owner(info)
-	if info.Mode()&fs.ModeSymlink == 0 {
-		s.Bytes, err = readBounded(real)
-		return s, err
-	}
-	if s.Link, err = os.Readlink(real); err != nil {
-		return s, err
-	}
-	if target, err := m.resolve(real); err == nil {
-		s.Bytes, _ = readBounded(target) // a link that leads nowhere has no text
-	}
-	return s, nil
-}
-
-// put makes the file at real, which is now as now says, as want says. It is replaced at once; where that cannot be, it
-// is written in place after inPlace has returned nil.
-func (m *Machine) put(real string, now, want FileState, inPlace func(text []byte) error) error {
-	temp := tempName(real)
-	if err := m.remove(temp); err != nil {
-		return readOnly(real, err)
+	if err := p.remove(p.temp()); err != nil {
+		return readOnly(p.real, err)
 	}
 	switch {
 	case want.Absent:
-		return readOnly(real, m.removeLast(real))
-	case want.Link != "":
-		m.at("symlink", temp)
-		if err := os.Symlink(want.Link, temp); err != nil {
-			return readOnly(real, err)
+		err := p.remove(p.name)
+		if err == nil {
+			err = syncIn(p.dir)
 		}
-		return m.rename(temp, real)
-	case hasNames(real):
-		return m.writeInPlace(real, want.Bytes, inPlace, nil)
+		return readOnly(p.real, err)
+	case want.Link != "":
+		p.m.at("symlink", p.real)
+		if err := p.dir.Symlink(want.Link, p.temp()); err != nil {
+			return readOnly(p.real, err)
+		}
+		return p.rename()
+	case p.hasNames():
+		return p.writeInPlace(now, want.Bytes, inPlace, nil)
 	}
-	err := m.writeNew(temp, real, want)
+	err := p.writeNew(now, want)
 	if err == nil {
-		err = m.rename(temp, real)
+		err = p.rename()
 	}
 	if err == nil {
 		return nil
 	}
-	_ = os.Remove(temp)
-	if now.Absent || now.Link != "" || !inTheWay(err) {
-		return readOnly(real, err)
+	_ = p.dir.Remove(p.temp()) // the error before tells more
+	switch {
+	case now.Absent || now.Link != "":
+	case isFull(err) && len(want.Bytes) <= len(now.Bytes):
+		return p.overwrite(now, want.Bytes, err)
+	case inTheWay(err):
+		return p.writeInPlace(now, want.Bytes, inPlace, err)
 	}
-	return m.writeInPlace(real, want.Bytes, inPlace, err)
+	return readOnly(p.real, err)
 }
 
-// tempName is the same each time, so that what a crash left is found again.
-func tempName(real string) string {
-	return filepath.Join(filepath.Dir(real), "."+filepath.Base(real)+".hither")
-}
+// temp is the same name each time, so that what a crash left is found again.
+func (p *place) temp() string { return "." + p.name + ".hither" }
 
 // hasNames says that a file has further names, which replacing it would cut off.
-func hasNames(real string) bool {
-	info, err := os.Lstat(real)
+func (p *place) hasNames() bool {
+	info, err := p.lstat(p.name)
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
@@ -87,15 +72,15 @@ func inTheWay(err error) bool {
 	return isBusy(err) || isReadOnly(err) || errors.Is(err, fs.ErrPermission)
 }
 
-func (m *Machine) writeNew(temp, real string, want FileState) error {
-	m.at("create", temp)
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func (p *place) writeNew(now, want FileState) error {
+	p.m.at("create", p.real)
+	f, err := p.dir.OpenFile(p.temp(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	m.at("write", temp)
+	p.m.at("write", p.real)
 	_, err = f.Write(want.Bytes)
-	m.at("attributes", temp)
+	p.m.at("attributes", p.real)
 	if err == nil {
 		err = give(f, want.UID, want.GID)
 	}
@@ -103,8 +88,10 @@ func (m *Machine) writeNew(temp, real string, want FileState) error {
 		err = f.Chmod(want.Mode)
 	}
 	if err == nil {
-		copyAttributes(real, f)
-		m.at("sync", temp)
+		if !now.Absent && now.Link == "" {
+			p.copyAttributes(f)
+		}
+		p.m.at("sync", p.real)
 		err = f.Sync()
 	}
 	if err2 := f.Close(); err == nil {
@@ -113,41 +100,82 @@ func (m *Machine) writeNew(temp, real string, want FileState) error {
 	return err
 }
 
-func (m *Machine) rename(temp, real string) error {
-	m.at("rename", real)
-	if err := os.Rename(temp, real); err != nil {
-		return err
+// copyAttributes gives f those of the file that it is to replace, as far as the system lets us.
+func (p *place) copyAttributes(f *os.File) {
+	from, err := p.dir.OpenFile(p.name, os.O_RDONLY|neverWait, 0)
+	if err != nil {
+		return
 	}
-	m.at("renamed", real)
-	return syncDir(filepath.Dir(real))
+	copyAttributes(from, f)
+	_ = from.Close() // it was only read
+}
+
+func (p *place) rename() error {
+	p.m.at("rename", p.real)
+	if err := p.dir.Rename(p.temp(), p.name); err != nil {
+		return readOnly(p.real, err)
+	}
+	p.m.at("renamed", p.real)
+	return syncIn(p.dir)
 }
 
 // writeInPlace writes to the file itself. why is what kept it from being replaced.
-func (m *Machine) writeInPlace(real string, text []byte, allowed func(text []byte) error, why error) error {
-	f, err := os.OpenFile(real, os.O_WRONLY, 0)
+func (p *place) writeInPlace(now FileState, text []byte, allowed func(text []byte) error, why error) error {
+	f, err := p.openSame(now)
 	if err != nil {
-		return readOnly(real, errors.Join(why, err))
+		return readOnly(p.real, errors.Join(why, err))
 	}
 	if err := allowed(text); err != nil {
-		f.Close()
-		return err
+		return errors.Join(err, f.Close())
 	}
-	m.at("truncate", real)
+	p.m.at("truncate", p.real)
 	err = f.Truncate(0)
 	for half := range 2 { // a crash may come in the middle
-		m.at("write", real)
+		p.m.at("write", p.real)
 		if part := text[half*(len(text)/2) : (len(text)/2)+half*(len(text)-len(text)/2)]; err == nil {
 			_, err = f.Write(part)
 		}
 	}
-	m.at("sync", real)
+	p.m.at("sync", p.real)
 	if err == nil {
 		err = f.Sync()
 	}
-	if err2 := f.Close(); err == nil {
-		err = err2
+	return readOnly(p.real, errors.Join(err, f.Close()))
+}
+
+// overwrite is for a full disk: what is not longer than the file has its room already, as long as the file keeps it.
+func (p *place) overwrite(now FileState, text []byte, why error) error {
+	f, err := p.openSame(now)
+	if err != nil {
+		return readOnly(p.real, errors.Join(why, err))
 	}
-	return readOnly(real, err)
+	p.m.at("overwrite", p.real)
+	_, err = f.WriteAt(text, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(text)))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return readOnly(p.real, errors.Join(err, f.Close()))
+}
+
+// openSame opens the file for writing, unless it is no longer what now says: a further name of somebody else's file.
+func (p *place) openSame(now FileState) (*os.File, error) {
+	f, err := p.dir.OpenFile(p.name, os.O_WRONLY|neverWait, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		if uid, _, _ := owner(info); uid != now.UID || !info.Mode().IsRegular() {
+			err = errMoved
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // readOnly adds the next step to an error of writing.
@@ -164,68 +192,29 @@ func readOnly(real string, err error) error {
 }
 
 // remove removes a file that need not be there.
-func (m *Machine) remove(path string) error {
-	if _, err := os.Lstat(path); err != nil {
+func (p *place) remove(name string) error {
+	if _, err := p.lstat(name); err != nil {
 		return nil //nolint:nilerr // what cannot be seen is met again when the file is written
 	}
-	m.at("remove", path)
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+	p.m.at("remove", p.real)
+	if err := p.dir.Remove(name); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-func (m *Machine) removeLast(path string) error {
-	if err := m.remove(path); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(path)); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// missingDirs returns the directories, without Root, that must be made for real, outermost first.
-func (m *Machine) missingDirs(real string) []string {
-	var dirs []string
-	for {
-		if _, err := os.Lstat(real); err == nil || real == filepath.Dir(real) {
-			return dirs
-		}
-		dirs = append([]string{m.below(real)}, dirs...)
-		real = filepath.Dir(real)
-	}
-}
-
-func (m *Machine) makeDirs(dirs []string) error {
-	for _, dir := range dirs {
-		real := m.Path(dir)
-		m.at("mkdir", real)
-		err := os.Mkdir(real, 0o755)
-		if errors.Is(err, fs.ErrExist) {
+// removeDirs removes those of our directories that are empty. What somebody has put in the place of one stays.
+func (m *Machine) removeDirs(dirs []string) {
+	for _, dir := range slices.Backward(dirs) {
+		m.at("rmdir", dir)
+		p, err := m.locate(m.Path(dir), false)
+		if err != nil {
 			continue
 		}
-		if err != nil {
-			return readOnly(real, err)
+		if info, err := p.lstat(p.name); err == nil && info.IsDir() && p.refused == nil {
+			_ = p.dir.Remove(p.name) // what others have put in keeps it
 		}
-		if uid, gid := m.ownerBelow(dir); uid >= 0 || gid >= 0 {
-			m.at("attributes", real)
-			if err := os.Lchown(real, uid, gid); err != nil {
-				return readOnly(real, err)
-			}
-		}
-		if err := syncDir(filepath.Dir(real)); err != nil {
-			return readOnly(real, err)
-		}
-	}
-	return nil
-}
-
-// removeDirs removes those of our directories that are empty.
-func (m *Machine) removeDirs(dirs []string) {
-	for i := len(dirs) - 1; i >= 0; i-- {
-		m.at("rmdir", dirs[i])
-		_ = os.Remove(m.Path(dirs[i])) // what others have put in keeps it
+		p.close()
 	}
 }
 

@@ -158,12 +158,14 @@ func (g *Guard) succeeded(ctx context.Context) bool {
 // restoreInTurn restores if the lease is still the daemon's, and then says that nobody holds it. Daemons and other guards
 // wait meanwhile, so that nothing is changed and undone at once.
 func (g *Guard) restoreInTurn(ctx context.Context, why error) error {
+	var failed error
 	lapse := func(holder string) (string, error) {
 		if holder != g.Holder {
 			return holder, errSuccessor
 		}
 		g.Log.WarnContext(ctx, "giving the machine's settings back", "reason", why)
-		return "", g.restore(ctx)
+		failed = g.restore(ctx) // what was given back must be made again by a daemon that wakes up, in either case
+		return "", nil
 	}
 	locked := false
 	short, cancel := context.WithTimeout(ctx, leaseTime)
@@ -173,10 +175,10 @@ func (g *Guard) restoreInTurn(ctx context.Context, why error) error {
 		// A daemon that was stopped with the lock in its hand must not keep the settings from being given back.
 		err = changeLease(g.Lease, lapse)
 	}
-	switch {
-	case errors.Is(err, errSuccessor):
+	if errors.Is(err, errSuccessor) {
 		return nil
-	case err != nil:
+	}
+	if err = errors.Join(failed, err); err != nil {
 		return fmt.Errorf("the machine's settings are not all given back: %w: run `hither restore`", err)
 	}
 	g.Log.InfoContext(ctx, "the machine's settings are given back", "pid", os.Getpid())

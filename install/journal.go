@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -56,7 +57,7 @@ type FileRecord struct {
 	Former  FileState   `json:"former"`
 	Ours    []byte      `json:"ours"`
 	Mode    fs.FileMode `json:"mode"`              // that we gave it
-	Before  []byte      `json:"before,omitempty"`  // what an earlier change of the same step had left, if it was in the file
+	Before  [][]byte    `json:"before,omitempty"`  // what else of ours may stand there: of an earlier change of the step, or while one below it is undone
 	Dirs    []string    `json:"dirs,omitempty"`    // that did not exist, outermost first
 	Writing []byte      `json:"writing,omitempty"` // what is being written over it, where it cannot be replaced at once; a crash may leave a part
 }
@@ -103,9 +104,17 @@ func (j *Journal) Records() ([]Record, error) {
 }
 
 func readJournal(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
+	f, err := openOwn(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(f)
+		err = errors.Join(err, f.Close())
+	}
+	if errors.Is(err, errNotOurs) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the journal of changes: %w; call this as the user who installed Hither", err)

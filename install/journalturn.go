@@ -47,6 +47,9 @@ func (m *Machine) takeBack(ctx context.Context, wait time.Duration) (*turn, erro
 	if err == nil {
 		return t, nil
 	}
+	if errors.Is(err, errNotOurs) {
+		return nil, err
+	}
 	text, err2 := readJournal(m.Journal.path)
 	if err2 != nil {
 		return nil, err2
@@ -91,7 +94,7 @@ func (m *Machine) open(ctx context.Context, wait time.Duration, flags int) (*tur
 // lockJournal opens the file and waits for its lock. The file may have been removed while we waited: then there is a new one.
 func lockJournal(ctx context.Context, path string, flags int) (f *os.File, locked bool, err error) {
 	for {
-		f, err = os.OpenFile(path, flags, 0o600)
+		f, err = openOwn(path, flags)
 		if err != nil {
 			return nil, false, err
 		}

@@ -27,7 +27,7 @@ type leaseRecord struct {
 
 // readLease tells who holds the lease; empty: nobody.
 func readLease(path string) (holder string, err error) {
-	f, err := os.Open(path)
+	f, err := openOwn(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -56,7 +56,7 @@ func holdLease(ctx context.Context, path string, change func(holder string) (str
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("the lease: %w: choose a state directory that can be written", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openOwn(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("the lease: %w: choose a state directory that can be written", err)
 	}
@@ -78,7 +78,7 @@ func holdLease(ctx context.Context, path string, change func(holder string) (str
 
 // changeLease is holdLease without the lock, for a lease whose lock is held by a process that was stopped.
 func changeLease(path string, change func(holder string) (string, error)) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := openOwn(path, os.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("the lease: %w: give Hither back its state directory", err)
 	}

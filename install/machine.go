@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -67,17 +68,28 @@ func (m *Machine) Read(p string) ([]byte, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|neverWait, 0)
+	if err != nil {
+		return nil, err
+	}
+	text, err := readAll(f, path)
+	return text, errors.Join(err, f.Close())
+}
+
+// readAll reads a file of a bounded size. path is for words.
+func readAll(f *os.File, path string) ([]byte, error) {
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a plain file: %w", path, errors.ErrUnsupported)
 	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are looked at; change it by hand", path, info.Size(), maxFile)
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("%s has more than the %d bytes that are looked at; change it by hand", path, maxFile)
 	}
-	return os.ReadFile(path)
+	return text, err
 }
 
 // Exists tells whether a file or directory is there. A link counts if its target is there.
@@ -222,19 +234,10 @@ func (m *Machine) now() time.Time {
 	return m.Now()
 }
 
-// maxLinks is what Linux follows (MAXSYMLINKS).
-const maxLinks = 40
-
 // resolve follows links at the end and in the middle of a real path. What is missing at its end stays as it is. An
 // absolute target is looked for below Root.
 func (m *Machine) resolve(path string) (string, error) {
-	if m.Root == "" {
-		return m.resolveFrom(filepath.VolumeName(path)+string(filepath.Separator), path)
-	}
-	return m.resolveFrom(filepath.Clean(m.Root), path)
-}
-
-func (m *Machine) resolveFrom(top, path string) (string, error) {
+	top := m.top(path)
 	rest, ok := strings.CutPrefix(filepath.Clean(path), top)
 	if !ok {
 		return "", fmt.Errorf("%s does not lie below %s: %w; name it with its whole path", path, top, fs.ErrInvalid)

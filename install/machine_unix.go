@@ -29,6 +29,18 @@ func give(f *os.File, uid, gid int) error {
 	return f.Chown(uid, gid)
 }
 
+// neverWait keeps the opening of a pipe or a device from waiting for somebody at its other end.
+const neverWait = syscall.O_NONBLOCK
+
+// noFollow refuses a link at the end of a path.
+const noFollow = syscall.O_NOFOLLOW
+
+// errNotDir is met on a way through what is no directory.
+const errNotDir = syscall.ENOTDIR
+
+// syncOpen makes the names in a directory last.
+func syncOpen(dir *os.File) error { return dir.Sync() }
+
 // syncDir makes names in a directory last.
 func syncDir(path string) error {
 	d, err := os.Open(path)
@@ -45,6 +57,11 @@ func syncDir(path string) error {
 // isBusy says that a file cannot be replaced but can be written to: a bind mount in a container.
 func isBusy(err error) bool {
 	return errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV)
+}
+
+// isFull says that there is no room on the disk, or none for this user.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }

@@ -13,11 +13,27 @@ func owner(fs.FileInfo) (uid, gid, names int) { return -1, -1, 1 }
 
 func give(*os.File, int, int) error { return nil }
 
+// neverWait is nothing: files with somebody at their other end have names of their own here.
+const neverWait = 0
+
+// noFollow is nothing: users cannot make links.
+const noFollow = 0
+
+// errNotDir is met on a way through what is no directory.
+var errNotDir = fs.ErrNotExist
+
+func syncOpen(*os.File) error { return nil }
+
 func syncDir(string) error { return nil }
 
 // isBusy says that somebody holds the file open, so that it can be written to but not be replaced.
 func isBusy(err error) bool {
 	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)
+}
+
+// isFull says that there is no room on the disk, or none for this user.
+func isFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
 
 func isReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }

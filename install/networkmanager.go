@@ -19,6 +19,8 @@ func networkManagerNames(m *Machine, r Resolver) []Step {
 		On: m, Name: "lead the registries' names to Hither in " + managerNames, Path: managerNames, Volatile: true,
 		Change: func([]byte, bool) ([]byte, error) { return dnsmasqNames(r), nil },
 		After:  [][]string{{"nmcli", "general", "reload", "dns-full"}},
+		// A NetworkManager that does not run has nothing to read again.
+		AfterUndo: [][]string{perhaps([]string{"nmcli", "general", "reload", "dns-full"})},
 	}}
 }
 

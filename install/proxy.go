@@ -81,15 +81,22 @@ func (p Proxying) direct(m *Machine, users ...string) []string {
 // asUser makes a command run as the user for whom tools are set, in the reach of his session, when we are root.
 func (m *Machine) asUser(argv ...string) []string {
 	if m.UID <= 0 || m.UID == os.Getuid() {
-		return argv
+		if !amRoot(m) || m.Home == "" {
+			return argv
+		}
+		// The unit that undoes it at the next boot has another home, other settings (XDG_CONFIG_HOME=/etc), and no session.
+		return append([]string{"env", "HOME=" + m.Home, "XDG_CONFIG_HOME=" + m.xdgConfig(), "XDG_RUNTIME_DIR=/run/user/0"}, argv...)
 	}
 	id, run := strconv.Itoa(m.UID), "/run/user/"+strconv.Itoa(m.UID)
 	group := strconv.Itoa(m.GID)
 	if m.GID < 0 {
 		group = id
 	}
+	if m.System() == "darwin" {
+		return append([]string{"sudo", "-n", "-u", "#" + id, "--", "env", "HOME=" + m.Home}, argv...)
+	}
 	return append([]string{
-		"setpriv", "--reuid=" + id, "--regid=" + group, "--clear-groups", "--", "env", "HOME=" + m.Home, "XDG_RUNTIME_DIR=" + run,
+		"setpriv", "--reuid=" + id, "--regid=" + group, "--clear-groups", "--", "env", "HOME=" + m.Home, "XDG_CONFIG_HOME=" + m.xdgConfig(), "XDG_RUNTIME_DIR=" + run,
 		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + run + "/bus",
 	}, argv...)
 }

@@ -15,6 +15,9 @@ const (
 	resolvEnd   = "# Hither ends"
 )
 
+// resolvStep is the name of the step resolvConf.
+const resolvStep = "ask Hither's resolver first in " + resolvPath
+
 // resolvConf puts our resolver before the others in /etc/resolv.conf (resolv.conf(5)).
 //
 // A link to the file of systemd-resolved or NetworkManager gives way to a file: its target is written anew all the time,
@@ -22,9 +25,35 @@ const (
 // and the guard has not acted yet: a closed port costs a look-up some milliseconds.
 func resolvConf(m *Machine, addrs []netip.Addr) Step {
 	return Edit{
-		On: m, Name: "ask Hither's resolver first in " + resolvPath, Path: resolvPath, Volatile: true, Replace: true,
+		On: m, Name: resolvStep, Path: resolvPath, Volatile: true, Replace: true,
 		Change: func(old []byte, _ bool) ([]byte, error) { return serversFirst(old, addrs), nil },
+		Clean:  cleanResolv,
 	}
+}
+
+// cleanResolv is resolv.conf without our block. A text without one comes back as it is.
+func cleanResolv(text []byte) []byte { return []byte(strings.Join(withoutBlock(text), "")) }
+
+// SweepDNS takes our block out of resolv.conf where no journal tells of it: that was deleted, or its disk was lost. Call it
+// only where there is no journal. Nothing to do: no outcome.
+func SweepDNS(m *Machine) (report []Outcome, err error) {
+	if m.System() == "windows" {
+		return nil, nil
+	}
+	p, err := m.locate(m.Path(resolvPath), false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	now, err := p.state()
+	if err != nil || now.Absent || now.Link != "" || !bytes.Contains(now.Bytes, []byte(resolvBegin)) {
+		return nil, err
+	}
+	back := now
+	back.Bytes = cleanResolv(now.Bytes)
+	o := Outcome{Record: Record{Step: resolvStep, State: Undone}, What: "our lines taken out; no journal tells what was there before"}
+	o.Err = p.put(now, back, func([]byte) error { return nil })
+	return []Outcome{o}, o.Err
 }
 
 // resolvOptions make a dead server cheap: each is tried for a second, and the list twice. No comment may follow on the
@@ -107,19 +136,4 @@ func serverIn(l string) (netip.Addr, bool) {
 	}
 	a, err := netip.ParseAddr(words[1])
 	return a, err == nil
-}
-
-// FormerServers are the servers in resolv.conf that are not ours, in order: what a resolver that can reach no other asks.
-// None, or no such file: none.
-func FormerServers(m *Machine, ours ...netip.Addr) (servers []netip.Addr) {
-	text, err := m.Read(resolvPath)
-	if err != nil {
-		return nil
-	}
-	for _, l := range withoutBlock(text) {
-		if a, ok := serverIn(l); ok && !slices.Contains(ours, a) {
-			servers = append(servers, a)
-		}
-	}
-	return servers
 }

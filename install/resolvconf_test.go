@@ -3,7 +3,6 @@ package install
 import (
 	"bytes"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -33,18 +32,6 @@ func TestOurServerComesFirst(t *testing.T) {
 		if again := string(serversFirst([]byte(got), addrs)); again != got {
 			t.Errorf("%s, again\ngot  %q\nwant %q", row.name, again, got)
 		}
-	}
-}
-
-func TestFormerServersAreTheOthers(t *testing.T) {
-	m := &Machine{Root: t.TempDir()}
-	mustWrite(t, m.Path(resolvPath), block+"nameserver 127.0.0.53\n nameserver 2001:db8::1\nnameserver nonsense\nnameserver\n")
-	got := FormerServers(m, netip.MustParseAddr("127.0.0.1"))
-	if want := []netip.Addr{netip.MustParseAddr("127.0.0.53"), netip.MustParseAddr("2001:db8::1")}; !slices.Equal(got, want) {
-		t.Errorf("got  %v\nwant %v", got, want)
-	}
-	if got := FormerServers(&Machine{Root: t.TempDir()}); got != nil {
-		t.Errorf("without a file\ngot  %v\nwant none", got)
 	}
 }
 

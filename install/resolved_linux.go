@@ -206,17 +206,21 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// connect opens a connection of our own to the bus, and listens for systemd-resolved coming and going.
+// connect opens a connection of our own to the bus, and listens for systemd-resolved coming and going. After an error there is none.
 func (h *Held) connect(ctx context.Context) error {
-	// The connection lives until Close; ctx would end it.
+	// The connection lives until Close; ctx would end it. A bus that was stopped takes connections and says nothing.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	late := time.AfterFunc(busTime, end)
+	defer late.Stop()
+	var bus *dbus.Conn
 	var err error
 	if h.scope.Bus == "" {
-		h.bus, err = dbus.ConnectSystemBus()
+		bus, err = dbus.ConnectSystemBus(dbus.WithContext(life))
 	} else {
-		h.bus, err = dbus.Connect(h.scope.Bus)
+		bus, err = dbus.Connect(h.scope.Bus, dbus.WithContext(life))
 	}
 	if err != nil {
-		h.bus = nil
+		end()
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("the system's D-Bus refuses Hither: %w: run it as root or by its systemd unit", err)
 		}
@@ -224,9 +228,14 @@ func (h *Held) connect(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, busTime)
 	defer cancel()
-	h.gone = make(chan *dbus.Signal, 8)
-	h.bus.Signal(h.gone)
-	return h.bus.AddMatchSignalContext(ctx, dbus.WithMatchSender("org.freedesktop.DBus"),
+	gone := make(chan *dbus.Signal, 8)
+	bus.Signal(gone)
+	err = bus.AddMatchSignalContext(ctx, dbus.WithMatchSender("org.freedesktop.DBus"),
 		dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"),
 		dbus.WithMatchArg(0, resolveName))
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w (D-Bus: %w)", ErrNoResolved, err), bus.Close())
+	}
+	h.bus, h.gone = bus, gone
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -32,10 +33,7 @@ func Restore(ctx context.Context, m *Machine, only func(Record) bool) (report []
 	}
 	defer t.end()
 	errs := []error{t.complaint(t.path)}
-	for _, r := range slices.Backward(t.active()) {
-		if only != nil && !only(r) {
-			continue
-		}
+	for _, r := range inTurn(t.active(), only) {
 		o := t.undo(ctx, r.N)
 		report = append(report, o)
 		if o.Err != nil {
@@ -43,6 +41,27 @@ func Restore(ctx context.Context, m *Machine, only func(Record) bool) (report []
 		}
 	}
 	return report, errors.Join(errs...)
+}
+
+// inTurn are the changes that are to be undone, the newest first. If only a part is undone, its files come before what
+// commands do, and those without commands first of all: a session that hangs must not keep the DNS from coming back.
+func inTurn(records []Record, only func(Record) bool) []Record {
+	slices.Reverse(records)
+	if only == nil {
+		return records
+	}
+	records = slices.DeleteFunc(records, func(r Record) bool { return !only(r) })
+	rank := func(r Record) int {
+		switch {
+		case r.File == nil:
+			return 2
+		case len(r.After)+len(r.AfterUndo) > 0:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(records, func(a, b Record) int { return rank(a) - rank(b) })
+	return records
 }
 
 // Volatile is for Restore: the changes that must not outlive the daemon.
@@ -85,7 +104,7 @@ func (t *turn) undo(ctx context.Context, n int) Outcome {
 		if len(argv) == 0 || t.m.Run == nil && !t.m.Look(argv[0]) {
 			continue
 		}
-		if _, err := t.m.run(ctx, argv, nil); err != nil {
+		if err := t.after(ctx, r, argv); err != nil {
 			o.Err = errors.Join(o.Err, err)
 		}
 	}
@@ -93,6 +112,17 @@ func (t *turn) undo(ctx context.Context, n int) Outcome {
 		t.undone(n)
 	}
 	return o
+}
+
+// after runs one of the commands that follow. What must be undone at once does not wait for long.
+func (t *turn) after(ctx context.Context, r Record, argv []string) error {
+	if r.Volatile {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, quick)
+		defer cancel()
+	}
+	_, err := t.m.run(ctx, argv, nil)
+	return err
 }
 
 // undoOthers undoes the standing changes whose step begins with prefix, but for step itself: former ones of its kind.
@@ -120,21 +150,31 @@ const (
 )
 
 func (t *turn) undoFile(r Record) (string, error) {
-	real := t.m.Path(r.File.Path)
-	now, err := t.heal(real)
+	p, err := t.m.locate(t.m.Path(r.File.Path), false)
 	if err != nil {
 		return "", err
 	}
+	defer p.close()
+	if dirs := p.missing(); len(dirs) > 0 && !slices.Contains(r.File.Dirs, dirs[0]) {
+		return "", fmt.Errorf("%s is not there: %w; if it is gone for good, delete %s", dirs[0], errAway, t.path)
+	}
+	now, err := t.heal(p)
+	if err != nil {
+		return "", err
+	}
+	if now.Absent && r.File.Former.UID > 0 && p.isBare(r.File.Former.UID) {
+		return "", fmt.Errorf("%s is empty: %w; if it is gone for good, delete %s", filepath.Dir(p.real), errAway, t.path)
+	}
 	if now.Link != "" && now.Link != r.File.Former.Link {
-		return t.undoBehindLink(r, real)
+		return t.undoBehindLink(r, p)
 	}
 	back, what := r.File.former(now, r.State)
 	// A journal that cannot be written, on a full disk, must not keep anybody from his network.
 	_ = errors.Join(t.rebase(r), t.bequeath(r))
-	if !now.same(back) || back.Link != now.Link {
-		err = t.m.put(real, now, back, func(text []byte) error { return t.inPlace(r, text) })
-	} else {
-		err = readOnly(real, t.m.remove(tempName(real)))
+	if !now.same(back) {
+		err = p.put(now, back, func(text []byte) error { return t.inPlace(r, text) })
+	} else if p.refused == nil {
+		err = readOnly(p.real, p.remove(p.temp()))
 	}
 	if err != nil {
 		return "", err
@@ -143,18 +183,21 @@ func (t *turn) undoFile(r Record) (string, error) {
 	return what, nil
 }
 
+// errAway is met when what held a file is gone: a home that is not mounted yet. The change stays in the journal.
+var errAway = errors.New("perhaps it is not mounted; mount it and call this again")
+
 // heal ends a writing that was cut off in the middle, and returns the file as it is then.
-func (t *turn) heal(real string) (FileState, error) {
-	now, err := t.m.state(real)
+func (t *turn) heal(p *place) (FileState, error) {
+	now, err := p.state()
 	if err != nil || now.Absent || now.Link != "" {
 		return now, err
 	}
 	for _, r := range slices.Backward(t.active()) {
-		if r.File == nil || t.m.Path(r.File.Path) != real || r.File.Writing == nil {
+		if r.File == nil || r.File.Writing == nil || !p.isAt(t.m.Path(r.File.Path)) {
 			continue
 		}
-		if whole := r.File.Writing; len(now.Bytes) < len(whole) && bytes.HasPrefix(whole, now.Bytes) {
-			if err := t.m.writeInPlace(real, whole, func([]byte) error { return nil }, nil); err != nil {
+		if whole := r.File.Writing; len(now.Bytes) < len(whole) && bytes.HasPrefix(whole, now.Bytes) && p.refused == nil {
+			if err := p.writeInPlace(now, whole, func([]byte) error { return nil }, nil); err != nil {
 				return now, err
 			}
 			now.Bytes = whole
@@ -188,17 +231,18 @@ func (t *turn) inPlace(r Record, text []byte) error {
 }
 
 // undoBehindLink is for a file that somebody has replaced by a link: our lines may have moved along.
-func (t *turn) undoBehindLink(r Record, real string) (string, error) {
+func (t *turn) undoBehindLink(r Record, link *place) (string, error) {
 	if r.File.Former.Link != "" {
 		return saidForeign, nil // whoever owns the link has taken it back
 	}
-	target, err := t.m.resolve(real)
+	p, err := t.m.locate(link.asked, true)
 	if err != nil {
 		return saidForeign, nil //nolint:nilerr // a link to itself holds nothing of ours
 	}
-	now, err := t.m.state(target)
+	defer p.close()
+	now, err := p.state()
 	if err != nil || now.Absent {
-		return saidForeign, err
+		return saidForeign, nil //nolint:nilerr // nor does what cannot be edited
 	}
 	text := r.File.without(now.Bytes)
 	if bytes.Equal(text, now.Bytes) {
@@ -206,7 +250,7 @@ func (t *turn) undoBehindLink(r Record, real string) (string, error) {
 	}
 	back := now
 	back.Bytes = text
-	return saidOut, t.m.put(target, now, back, func(text []byte) error { return t.inPlace(r, text) })
+	return saidOut, p.put(now, back, func(text []byte) error { return t.inPlace(r, text) })
 }
 
 // former is how the file should be without the change, given how it is now.
@@ -224,8 +268,10 @@ func (f *FileRecord) former(now FileState, state State) (FileState, string) {
 		return back, saidBack
 	}
 	text := now.Bytes
-	if f.Before != nil && state == Begun {
-		text = takeOut(f.Former.Bytes, f.Before, text)
+	if state == Begun {
+		for _, before := range f.Before {
+			text = takeOut(f.Former.Bytes, before, text)
+		}
 	}
 	text = f.without(text)
 	if bytes.Equal(text, now.Bytes) {
@@ -241,7 +287,7 @@ func (f *FileRecord) former(now FileState, state State) (FileState, string) {
 
 // isOurs says that nobody else wrote what the file holds now.
 func (f *FileRecord) isOurs(now []byte) bool {
-	return bytes.Equal(now, f.Ours) || f.Before != nil && bytes.Equal(now, f.Before)
+	return bytes.Equal(now, f.Ours) || slices.ContainsFunc(f.Before, func(b []byte) bool { return bytes.Equal(now, b) })
 }
 
 // bequeath leaves the directories that this change has made to another one that still has a file in them.
@@ -284,9 +330,14 @@ func (t *turn) rebase(r Record) error {
 		if file.Former.same(later.File.Former) && bytes.Equal(ours, file.Ours) {
 			continue
 		}
-		if !bytes.Equal(ours, file.Ours) {
-			file.Ours, file.Before = ours, file.Ours
+		if later.State == Begun && !file.Former.same(later.File.Former) {
+			file.Before = [][]byte{later.File.Former.Bytes}
 		}
+		if !bytes.Equal(ours, file.Ours) {
+			file.Before = append(slices.Clone(file.Before), file.Ours)
+			file.Ours = ours
+		}
+		file.Before = file.Before[max(0, len(file.Before)-maxBefore):]
 		later.File = &file
 		if err := t.write(later); err != nil {
 			return err
@@ -294,6 +345,9 @@ func (t *turn) rebase(r Record) error {
 	}
 	return nil
 }
+
+// maxBefore is how many texts a change remembers beside its own.
+const maxBefore = 4
 
 // quick bounds a command that is run while undoing, so that the rest has its turn.
 const quick = 20 * time.Second

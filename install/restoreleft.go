@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 )
 
@@ -39,11 +40,15 @@ func (m *Machine) leftOf(ctx context.Context, r Record) (string, error) {
 		}
 		return "", err
 	}
-	real := m.Path(r.File.Path)
-	if now, err := m.state(tempName(real)); err == nil && !now.Absent {
-		return "a file of ours, " + m.below(tempName(real)), nil
+	p, err := m.locate(m.Path(r.File.Path), false)
+	if err != nil {
+		return "", err
 	}
-	now, err := m.state(real)
+	defer p.close()
+	if _, err := p.lstat(p.temp()); err == nil {
+		return "a file of ours, " + m.below(filepath.Join(filepath.Dir(p.real), p.temp())), nil
+	}
+	now, err := p.state()
 	if err != nil || now.same(r.File.Former) || now.Absent {
 		return m.leftDir(r.File), err
 	}

@@ -105,7 +105,7 @@ func unitFile(m *Machine, file string, text []byte, reload ...string) Step {
 		Change: func([]byte, bool) ([]byte, error) { return text, nil },
 	}
 	if len(reload) > 0 {
-		e.After = [][]string{reload}
+		e.After, e.AfterUndo = [][]string{reload}, [][]string{perhaps(reload)} // without systemd nobody has the file in mind
 	}
 	return e
 }

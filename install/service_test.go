@@ -26,6 +26,9 @@ type services struct {
 }
 
 func (s *services) play(argv []string, _ []byte) ([]byte, error) {
+	if len(argv) > 4 && strings.Contains(argv[2], "|| :") { // perhaps
+		argv = argv[4:]
+	}
 	line := strings.Join(argv, " ")
 	if argv[0] == "sh" { // the check of an onOff: sh -c SCRIPT sh COMMAND...
 		words := regexp.MustCompile(`echo (\w+)`).FindAllStringSubmatch(argv[2], 2)

@@ -25,7 +25,7 @@ func bundles(m *Machine, root Certificate) []Step {
 		if err != nil || !m.Exists(file) || underSystem(m, file) || slices.Contains(seen, real) {
 			return
 		}
-		if text, err := m.Read(file); err != nil || !strings.Contains(string(text), "-----BEGIN") {
+		if text, err := m.Read(file); err != nil || !isBundle(string(text)) {
 			return // a tool that reads it says so better than we can
 		}
 		seen = append(seen, real)
@@ -51,6 +51,11 @@ func bundles(m *Machine, root Certificate) []Step {
 		}
 	}
 	return steps
+}
+
+// isBundle says that a file holds certificates and nothing secret: who names a key of root's in a setting must not have it written to.
+func isBundle(text string) bool {
+	return strings.Contains(text, "CERTIFICATE-----") && !strings.Contains(text, "PRIVATE KEY-----")
 }
 
 func namings(m *Machine) []naming {

@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"os"
 	"strings"
 )
 
@@ -69,9 +70,30 @@ func keytool(m *Machine, home string) string {
 	return ""
 }
 
+// isUsers says that a program stands in the home of the user for whom tools are set, or is his.
+func (m *Machine) isUsers(program string) bool {
+	if m.UID <= 0 || !isAbs(m, program) {
+		return false
+	}
+	real, err := m.resolve(m.Path(program))
+	if err != nil || isBelow(m.Path(program), m.Path(m.Home)) {
+		return true
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return true
+	}
+	uid, _, _ := owner(info)
+	return uid == m.UID
+}
+
 func java(m *Machine, root Certificate, tool, store string) Step {
 	call := func(args ...string) []string {
-		return append(append([]string{tool}, args...), "-alias", strings.ToLower(nickname), "-keystore", store, "-storepass", javaWord)
+		argv := append(append([]string{tool}, args...), "-alias", strings.ToLower(nickname), "-keystore", store, "-storepass", javaWord)
+		if m.isUsers(tool) { // root does not run what a user may have put there
+			return m.asUser(argv...)
+		}
+		return argv
 	}
 	show := call("-list", "-rfc")
 	remove := call("-delete")

@@ -2,7 +2,6 @@ package install
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"strings"
 )
@@ -110,11 +109,7 @@ func nssStores(m *Machine, root Certificate) []Step {
 func nss(m *Machine, root Certificate, dir string) Step {
 	call := func(args ...string) []string {
 		argv := append([]string{"certutil", "-d", "sql:" + dir}, args...)
-		if m.UID <= 0 || !amRoot(m) || !m.Look("setpriv") {
-			return argv
-		}
-		// A file of root's beside the database would lock its owner out.
-		return append([]string{"setpriv", "--reuid", fmt.Sprint(m.UID), "--regid", fmt.Sprint(m.GID), "--clear-groups", "--"}, argv...)
+		return m.asUser(argv...) // a file of root's beside the database would lock its owner out
 	}
 	show := call("-L", "-n", nickname, "-a")
 	remove := call("-D", "-n", nickname)

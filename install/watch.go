@@ -165,14 +165,31 @@ func (w *Watch) listen(ctx context.Context) (<-chan struct{}, func()) {
 	}
 }
 
-// Files are the files that steps edit, for Watch.
+// Files are the files that steps edit, for Watch, and the targets of the links whose places they have taken.
 func Files(steps ...Step) (paths []string) {
 	for _, step := range steps {
 		switch e := step.(type) {
 		case Edit:
-			paths = append(paths, e.On.Path(e.Path))
+			paths = append(paths, e.files()...)
 		case *Edit:
-			paths = append(paths, e.On.Path(e.Path))
+			paths = append(paths, e.files()...)
+		}
+	}
+	return paths
+}
+
+func (e Edit) files() []string {
+	paths := []string{e.On.Path(e.Path)}
+	if !e.Replace || e.On.Journal == nil {
+		return paths
+	}
+	records, _ := e.On.Journal.Records() // without it only the file itself is watched, and the pace does the rest
+	for _, r := range records {
+		if r.Step != e.Name || r.File == nil || r.File.Former.Link == "" {
+			continue
+		}
+		if target, err := e.On.target(r.File); err == nil {
+			paths = append(paths, target)
 		}
 	}
 	return paths

@@ -1,0 +1,311 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// cargo is a change in a home, as a tool's step makes it.
+func cargo(w *world) Edit {
+	return Edit{On: w.Machine, Name: "cargo", Path: "/home/u/.cargo/config.toml", Volatile: true, Change: appending("[hither]")}
+}
+
+// TestADirectoryThatIsSwappedLeadsNowhereElse plays a user who puts a link to a directory of root's in the place of his own
+// between any two system calls of ours.
+func TestADirectoryThatIsSwappedLeadsNowhereElse(t *testing.T) {
+	acts := map[string]func(*world) error{
+		"do":   func(w *world) error { return cargo(w).Do(t.Context()) },
+		"undo": func(w *world) error { _, err := Restore(t.Context(), w.Machine, nil); return err },
+	}
+	for name, act := range acts {
+		for at := range 14 {
+			w := newWorld(t, "linux", map[string]string{
+				"/home/u/.cargo/config.toml": "[user]\n", "/etc/containerd/config.toml": "[root]\n", "/etc/containerd/other": "x",
+			})
+			if name == "undo" {
+				check(t, cargo(w).Do(t.Context()))
+			}
+			calls := 0
+			w.fault = func(string, string) {
+				if calls++; calls == at+1 {
+					check(t, os.Rename(w.Path("/home/u/.cargo"), w.Path("/home/u/.kept")))
+					check(t, os.Symlink("../../etc/containerd", w.Path("/home/u/.cargo")))
+				}
+			}
+			_ = act(w) // it may fail
+			w.fault = nil
+			if text := w.read("/etc/containerd/config.toml"); text != "[root]\n" {
+				t.Fatalf("%s, swapped at call %d: root's file holds %q", name, at, text)
+			}
+			entries, err := os.ReadDir(w.Path("/etc/containerd"))
+			check(t, err)
+			same(t, "files beside root's", len(entries), 2)
+		}
+	}
+}
+
+// TestLinksOfAUserLeadToHisFilesOnly is for root, who changes files for a user and follows that user's links.
+func TestLinksOfAUserLeadToHisFilesOnly(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root acts for others: run this test as root")
+	}
+	const user = 4711
+	for _, row := range []struct {
+		name    string
+		ofUser  []string // what is his, beside the link
+		allowed bool
+	}{
+		{"root's directory and file", nil, false},
+		{"root's file in his directory", []string{"/srv/c"}, false},
+		{"his file", []string{"/srv/c", "/srv/c/config.toml"}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, "linux", map[string]string{"/home/u/.cargo": "-> /srv/c", "/srv/c/config.toml": "[x]\n"})
+			for _, path := range append(row.ofUser, "/home/u", "/home/u/.cargo") {
+				check(t, os.Lchown(w.Path(path), user, user))
+			}
+			before := w.tree()
+			err := cargo(w).Do(t.Context())
+			same(t, "allowed", err == nil, row.allowed)
+			if !row.allowed && !errors.Is(err, errForeign) {
+				t.Errorf("got %v", err)
+			}
+			_, err = Restore(t.Context(), w.Machine, nil)
+			check(t, err)
+			same(t, "tree", w.tree(), before)
+		})
+	}
+}
+
+// TestWhatATrickedRestoreFindsStays: after the change the user leads us to a file of root's that looks like ours.
+func TestWhatATrickedRestoreFindsStays(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root acts for others: run this test as root")
+	}
+	w := newWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[user]\n", "/etc/r/config.toml": "[user]\n[hither]\n"})
+	check(t, cargo(w).Do(t.Context()))
+	for _, link := range []struct{ from, to string }{
+		{"/home/u/.cargo", "/etc/r"}, {"/home/u/.cargo/config.toml", "/etc/r/config.toml"},
+	} {
+		check(t, os.Rename(w.Path(link.from), w.Path("/home/u/kept")))
+		check(t, os.Symlink(link.to, w.Path(link.from)))
+		check(t, os.Lchown(w.Path(link.from), 4711, 4711))
+		_, err := Restore(t.Context(), w.Machine, nil)
+		if !errors.Is(err, errForeign) {
+			t.Errorf("%s: got %v", link.from, err)
+		}
+		same(t, "root's file", w.read("/etc/r/config.toml"), "[user]\n[hither]\n")
+		check(t, os.Remove(w.Path(link.from)))
+		check(t, os.Rename(w.Path("/home/u/kept"), w.Path(link.from)))
+	}
+	_, err := Restore(t.Context(), w.Machine, nil)
+	check(t, err)
+	same(t, "the user's file", w.read("/home/u/.cargo/config.toml"), "[user]\n")
+}
+
+// TestWhatStandsInThePlaceOfOurDirectoryStays keeps a link and a file that somebody made where we had made a directory.
+func TestWhatStandsInThePlaceOfOurDirectoryStays(t *testing.T) {
+	for _, what := range []string{"-> /srv/dotfiles", "a file"} {
+		w := newWorld(t, "linux", map[string]string{"/home/u/.bashrc": "", "/srv/dotfiles/": ""})
+		check(t, cargo(w).Do(t.Context()))
+		check(t, os.RemoveAll(w.Path("/home/u/.cargo")))
+		w.write("/home/u/.cargo", what)
+		before, err := os.Lstat(w.Path("/home/u/.cargo"))
+		check(t, err)
+		_, err = Restore(t.Context(), w.Machine, nil)
+		check(t, err)
+		after, err := os.Lstat(w.Path("/home/u/.cargo"))
+		same(t, what+" is still there", err == nil && os.SameFile(before, after), true)
+	}
+}
+
+// TestAHomeThatIsNotMountedIsRememberedAndNotMade: at boot it may come later.
+func TestAHomeThatIsNotMountedIsRememberedAndNotMade(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/home/u/.npmrc": "a=1\n"})
+	before := w.tree()
+	step := Edit{On: w.Machine, Name: "npm", Path: "/home/u/.npmrc", Volatile: true, Change: appending("proxy = hither")}
+	check(t, step.Do(t.Context()))
+	check(t, os.Rename(w.Path("/home/u"), w.Path("/away")))
+	if _, err := Restore(t.Context(), w.Machine, Volatile); !errors.Is(err, errAway) {
+		t.Errorf("got %v", err)
+	}
+	w.UID = 4711
+	if err := step.Do(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	check(t, os.Rename(w.Path("/away"), w.Path("/home/u")))
+	_, err := Restore(t.Context(), w.Machine, Volatile)
+	check(t, err)
+	same(t, "tree", w.tree(), before)
+}
+
+// TestRootDoesNotObeyOthersJournals, which hold commands.
+func TestRootDoesNotObeyOthersJournals(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root acts for others: run this test as root")
+	}
+	w := newWorld(t, "linux", map[string]string{"/etc/f": "x\n"})
+	check(t, Edit{On: w.Machine, Name: "f", Path: "/etc/f", Change: appending("hither")}.Do(t.Context()))
+	path := w.Journal.Path()
+	check(t, os.Chown(path, 4711, 4711))
+	if _, err := Restore(t.Context(), w.Machine, nil); !errors.Is(err, errNotOurs) {
+		t.Errorf("another's: got %v", err)
+	}
+	check(t, os.Chown(path, 0, 0))
+	check(t, os.Rename(path, path+".real"))
+	check(t, os.Symlink(path+".real", path))
+	if _, err := Restore(t.Context(), w.Machine, nil); err == nil {
+		t.Error("a link: got no error")
+	}
+	lease := filepath.Join(filepath.Dir(path), "lease")
+	check(t, os.Symlink(w.Path("/etc/f"), lease))
+	if err := holdLease(t.Context(), lease, func(string) (string, error) { return "we", nil }); err == nil {
+		t.Error("a lease that is a link: got no error")
+	}
+	same(t, "file", w.read("/etc/f"), "x\nhither\n")
+}
+
+// TestASessionThatHangsKeepsNobodyFromHisDNS: files come before commands when all must be given back at once.
+func TestASessionThatHangsKeepsNobodyFromHisDNS(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": "nameserver 10.0.0.1\n"})
+	ctx, cancel := context.WithCancel(t.Context())
+	check(t, Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: appending("hither")}.Do(ctx))
+	check(t, Edit{On: w.Machine, Name: "nm", Path: "/etc/nm", Volatile: true, Change: appending("hither"), After: [][]string{{"reload"}}}.Do(ctx))
+	check(t, Setting{
+		On: w.Machine, Name: "gsettings", Volatile: true, Check: []string{"gsettings", "get"},
+		Get: func(context.Context) (string, bool, error) { return "", false, nil }, Want: func(string, bool) string { return "x" },
+		Set: func(context.Context, string) error { return nil }, UndoUnset: func(string) []string { return []string{"gsettings", "reset"} },
+	}.Do(ctx))
+	w.play = func([]string, []byte) ([]byte, error) {
+		same(t, "resolv.conf while a command hangs", w.read("/etc/resolv.conf"), "nameserver 10.0.0.1\n")
+		cancel() // the time is over before it answers
+		return nil, ctx.Err()
+	}
+	if _, err := Restore(ctx, w.Machine, Volatile); err == nil {
+		t.Error("got no error of what hangs")
+	}
+	same(t, "nm is there", w.Exists("/etc/nm"), false)
+}
+
+// TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest when the daemon wakes up: the lease has lapsed in either case.
+func TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest(t *testing.T) {
+	lease := filepath.Join(t.TempDir(), "lease")
+	check(t, holdLease(t.Context(), lease, func(string) (string, error) { return "daemon", nil }))
+	ctx, cancel := context.WithCancel(t.Context())
+	g := Guard{
+		Lease: lease, Holder: "daemon", In: strings.NewReader(""), Out: &strings.Builder{}, Hurry: closed(),
+		Restore: func(context.Context) error { cancel(); return errors.New("one is immutable") },
+	}
+	if err := g.Run(ctx); err == nil || !strings.Contains(err.Error(), "hither restore") {
+		t.Errorf("got %v", err)
+	}
+	holder, err := readLease(lease)
+	check(t, err)
+	same(t, "holder", holder, "")
+}
+
+func closed() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// TestRootDoesNotRunWhatAUserPutThere: a Java in a home is asked as that user, also when the journal is undone.
+func TestRootDoesNotRunWhatAUserPutThere(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{
+		"/home/u/.jdks/17/bin/keytool": "", "/home/u/.jdks/17/lib/security/cacerts": "",
+		"/usr/lib/jvm/21/bin/keytool": "", "/usr/lib/jvm/21/lib/security/cacerts": "",
+	})
+	w.UID, w.GID = 4711, 4711
+	for _, step := range javaStores(w.Machine, newRoot(t, "A")) {
+		s := step.(Setting)
+		users := strings.Contains(s.Name, "/home/u")
+		for _, argv := range [][]string{s.Check, s.UndoUnset(""), s.UndoSet("")} {
+			same(t, strings.Join(argv, " "), slices.Contains(argv, "--reuid=4711"), users)
+		}
+	}
+}
+
+// TestAKeyIsNoBundle, though a setting of a user may name it so.
+func TestAKeyIsNoBundle(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{
+		"/home/u/.npmrc": "cafile=/etc/ssh/key\n", "/etc/ssh/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+	})
+	same(t, "steps", len(bundles(w.Machine, newRoot(t, "A"))), 0)
+}
+
+// TestAPipeInAHomeHoldsNobodyUp where a file should be.
+func TestAPipeInAHomeHoldsNobodyUp(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/home/u/": ""})
+	makePipe(t, w.Path("/home/u/.npmrc"))
+	done := make(chan error, 1)
+	go func() {
+		done <- Edit{On: w.Machine, Name: "npm", Path: "/home/u/.npmrc", Change: appending("hither")}.Do(t.Context())
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
+	}
+}
+
+// TestServersThatComeBehindALinkAreTaken when the network changes: openresolv and its kin write where the link led.
+func TestServersThatComeBehindALinkAreTaken(t *testing.T) {
+	const cafe, home = "nameserver 10.0.0.1\n", "nameserver 192.168.7.1\n"
+	for _, link := range []string{"/run/resolvconf/resolv.conf", "../run/resolvconf/resolv.conf"} {
+		w := newWorld(t, "linux", map[string]string{"/run/resolvconf/resolv.conf": cafe, "/etc/resolv.conf": "-> " + link})
+		step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
+		check(t, Apply(t.Context(), step))
+		inForce(t, step, true)
+		same(t, "files to watch", strings.Join(Files(step), " "), w.Path("/etc/resolv.conf")+" "+w.Path("/run/resolvconf/resolv.conf"))
+		check(t, os.WriteFile(w.Path("/run/resolvconf/resolv.conf"), []byte(home), 0o644))
+		inForce(t, step, false)
+		check(t, Apply(t.Context(), step))
+		inForce(t, step, true)
+		text := w.read("/etc/resolv.conf")
+		if !strings.HasSuffix(text, resolvEnd+"\n"+home) || strings.Contains(text, cafe) {
+			t.Errorf("%s: got %q", link, text)
+		}
+		_, err := Restore(t.Context(), w.Machine, Volatile)
+		check(t, err)
+		target, err := os.Readlink(w.Path("/etc/resolv.conf"))
+		check(t, err)
+		same(t, "link", target, link)
+	}
+}
+
+// TestABlockWithoutAJournalIsTakenOut: by whoever restores, and by the next change.
+func TestABlockWithoutAJournalIsTakenOut(t *testing.T) {
+	const theirs = "search example.net\nnameserver 10.0.0.1\n"
+	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": theirs})
+	step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
+	lose := func() {
+		check(t, Apply(t.Context(), step))
+		check(t, os.Remove(w.Journal.Path()))
+	}
+	lose()
+	report, err := SweepDNS(w.Machine)
+	check(t, err)
+	same(t, "outcomes", len(report), 1)
+	same(t, "resolv.conf", w.read("/etc/resolv.conf"), theirs)
+
+	lose()
+	other := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.2")})
+	check(t, Apply(t.Context(), other))
+	check(t, other.Undo(t.Context()))
+	same(t, "resolv.conf", w.read("/etc/resolv.conf"), theirs)
+	report, err = SweepDNS(w.Machine)
+	check(t, err)
+	same(t, "outcomes without a block", len(report), 0)
+}
