@@ -97,6 +97,10 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*installation, 
 	if i.wanted.Tools, err = parseTools(i.machine, f.tools); err != nil {
 		return nil, err
 	}
+	former, err := readUpkeep(i.settings.State)
+	if err == nil { // one that cannot be read is written anew
+		i.keepFormer(former, c.Flags().Changed)
+	}
 	book, err := openRulebook(i.settings, i.log)
 	if err != nil {
 		return nil, err

@@ -116,10 +116,10 @@ func TestInstallShowsItsStepsAndAsks(t *testing.T) {
 	c := newChangedMachine(t)
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	before := c.text(c.lasting)
-	must(t, c.call(c.app.installCommand(), "--dry-run", "--dns", "scoped", "--proxy", "--tools", "go"))
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--proxy", "--tools", "go"))
 	contains(t, c.out.String(), "while Hither runs: have the machine ask Hither for the registries' names alone", "to do: send the go command", upkeepName)
 	same(t, "lasting", c.text(c.lasting), before)
-	err := c.call(c.app.installCommand(), "--dns", "scoped")
+	err := c.call(c.app.installCommand(), "--tools", "go")
 	same(t, "status without a terminal", exitStatus(err), exitUsage)
 	err = c.call(c.app.installCommand(), "--dns", "all")
 	same(t, "status of a wrong mode", exitStatus(err), exitUsage)
@@ -133,10 +133,10 @@ func TestInstallAndUninstallLeaveNothing(t *testing.T) {
 	c := newChangedMachine(t)
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	must(t, c.call(c.app.uninstall()))
-	must(t, c.call(c.app.installCommand(), "--yes", "--tools", "go", "--dns", "scoped"))
+	must(t, c.call(c.app.installCommand(), "--yes", "--tools", "go,npm"))
 	u, err := readUpkeep(filepath.Join(c.dir, "state"))
 	must(t, err)
-	same(t, "DNS", u.DNS, install.Scoped)
+	same(t, "tools", strings.Join(u.Tools, ","), "go,npm")
 	goenv := filepath.Join(c.dir, ".config", "go", "env")
 	contains(t, c.text(goenv), "GOPROXY=http://127.0.0.1:7890/go")
 	must(t, c.call(c.app.uninstall()))
@@ -144,5 +144,30 @@ func TestInstallAndUninstallLeaveNothing(t *testing.T) {
 		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: got %v, want it gone", path, err)
 		}
+	}
+}
+
+// Programs that are led to a certificate which they do not trust are broken by it.
+func TestInstallLeadsNobodyToWhatIsNotTrusted(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	for _, args := range [][]string{{"--dns", "scoped"}, {"--dns", "full"}, {"--proxy"}} {
+		err := c.call(c.app.installCommand(), append([]string{"--yes"}, args...)...)
+		same(t, "status of "+args[0]+" without --trust", exitStatus(err), exitUsage)
+		contains(t, err.Error(), "give --trust too")
+	}
+	_, err := os.Stat(filepath.Join(c.dir, "state", upkeepName))
+	same(t, "upkeep after a refusal is missing", errors.Is(err, os.ErrNotExist), true)
+}
+
+// Whoever adds something later keeps what he chose before.
+func TestInstallKeepsWhatWasChosenBefore(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	for _, row := range []struct{ arg, want string }{{"--tools=npm", "npm"}, {"--proxy=false", "npm"}, {"--tools=none", ""}} {
+		must(t, c.call(c.app.installCommand(), "--yes", row.arg))
+		u, err := readUpkeep(filepath.Join(c.dir, "state"))
+		must(t, err)
+		same(t, "tools after "+row.arg, strings.Join(u.Tools, ","), row.want)
 	}
 }

@@ -106,6 +106,23 @@ func (u *upkeep) findUser(env environment, name string) error {
 	return nil
 }
 
+// keepFormer wants what an earlier call has left word of, too, unless this one has chosen otherwise: each switch is its own.
+// Proxy and tools are one user's.
+func (i *installation) keepFormer(former upkeep, chosen func(flag string) bool) {
+	if !chosen("dns") && former.DNS != "" {
+		i.wanted.DNS = string(former.DNS)
+	}
+	if former.Home != i.upkeep.Home {
+		return
+	}
+	if !chosen("proxy") {
+		i.wanted.Proxy = former.Proxy
+	}
+	if !chosen("tools") {
+		i.wanted.Tools = former.Tools
+	}
+}
+
 // plannedSteps are the steps of an installation. Held are done by Hither whenever it runs.
 type plannedSteps struct {
 	Now  []install.Step
@@ -128,6 +145,9 @@ type installation struct {
 func (i *installation) plan() (plannedSteps, error) {
 	root, err := i.root()
 	if err != nil {
+		return plannedSteps{}, err
+	}
+	if err := i.mayLead(root); err != nil {
 		return plannedSteps{}, err
 	}
 	var p plannedSteps
@@ -168,6 +188,15 @@ func (i *installation) plan() (plannedSteps, error) {
 	return p, nil
 }
 
+// mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
+// it is not made for him.
+func (i *installation) mayLead(root install.Certificate) error {
+	if i.wanted.DNS == "off" && !i.wanted.Proxy || i.wanted.Trust || systemTrusts(root.PEM) {
+		return nil
+	}
+	return &exitError{Status: exitUsage, Err: errors.New("this machine does not trust Hither's root certificate, so its programs would refuse what they are led to: give --trust too")}
+}
+
 func dnsInWords(mode string) string {
 	if mode == string(install.Full) {
 		return "have the machine ask Hither for every name"
@@ -206,6 +235,14 @@ func (i *installation) remember() install.Step {
 		e.After = [][]string{{"sh", "-c", "systemctl try-restart hither.service 2>/dev/null || true"}}
 	}
 	return e
+}
+
+// serviceArgs names the state directory if it is not the service's own.
+func (i *installation) serviceArgs() []string {
+	if i.settings.From["state"] == "default" {
+		return nil
+	}
+	return []string{"--state", i.settings.State}
 }
 
 // openHome lets the hardened unit write what is kept in force for a user, in his files and with his rights.

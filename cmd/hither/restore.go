@@ -24,7 +24,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		Short: "Put the machine's DNS and proxy settings back, when Hither cannot do it itself",
 		Long: "Put back what Hither had changed for as long as it runs: DNS, proxy settings, and tools that have no second way. Only\n" +
 			"what is still Hither's is touched. It needs no running Hither and no settings, and may be called at any time and again.\n" +
-			"The next Hither makes these changes anew: `hither uninstall` undoes all for good.",
+			"A Hither that runs goes on without them. The next one makes them anew: `hither uninstall` undoes all for good.",
 		Args:              usage(cobra.NoArgs),
 		PersistentPreRunE: noSettings,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -43,11 +43,19 @@ func (a *app) restoreCommand() *cobra.Command {
 
 // undo restores from every journal that this user may have written.
 func (a *app) undo(c *cobra.Command, only func(install.Record) bool) (report []install.Outcome, err error) {
+	machines := a.installed(c)
+	for _, m := range machines {
+		a.askToLetGo(c.Context(), filepath.Dir(m.Journal.Path()))
+	}
 	// A Hither that was stopped holds its link still; without one there is nothing to release.
 	errs := []error{notThere(install.ReleaseScoped(""))}
-	for _, m := range a.installed(c) {
+	for _, m := range machines {
 		undone, err := install.Restore(c.Context(), m, only)
 		report, errs = append(report, undone...), append(errs, err)
+	}
+	if len(machines) == 0 { // nobody knows any more: the state directory was deleted, or its disk was lost
+		swept, err := install.SweepDNS(&install.Machine{UID: -1, GID: -1})
+		report, errs = append(report, swept...), append(errs, err)
 	}
 	return report, errors.Join(errs...)
 }
