@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -179,13 +180,22 @@ func (i *installation) plan() (plannedSteps, error) {
 	}
 	p.Now = append(p.Now, i.remember())
 	if i.wanted.Service {
-		user := !i.machine.Privileged()
-		if !user && i.machine.System() == "linux" && (i.upkeep.Proxy || len(i.upkeep.Tools) > 0) {
-			p.Now = append(p.Now, i.openHome())
-		}
-		p.Now = append(p.Now, install.Service(i.machine, install.Serving{Exe: i.exe, User: user, Sealed: !i.upkeep.Proxy && len(i.upkeep.Tools) == 0})...)
+		p.Now = append(p.Now, i.service()...)
 	}
 	return p, nil
+}
+
+// service has Hither started by itself.
+func (i *installation) service() (steps []install.Step) {
+	user := !i.machine.Privileged()
+	if usual := install.ServiceState(i.machine); !user && usual != "" && usual != i.settings.State {
+		return []install.Step{misplaced{i.settings.State, usual}}
+	}
+	if !user && i.machine.System() == "linux" && (i.upkeep.Proxy || len(i.upkeep.Tools) > 0) {
+		steps = append(steps, i.openHome())
+	}
+	sealed := !i.upkeep.Proxy && len(i.upkeep.Tools) == 0
+	return append(steps, install.Service(i.machine, install.Serving{Exe: i.exe, User: user, Sealed: sealed})...)
 }
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
@@ -237,13 +247,24 @@ func (i *installation) remember() install.Step {
 	return e
 }
 
-// serviceArgs names the state directory if it is not the service's own.
-func (i *installation) serviceArgs() []string {
-	if i.settings.From["state"] == "default" {
-		return nil
-	}
-	return []string{"--state", i.settings.State}
+// misplaced is the service of a Hither whose state is not where services keep theirs: its unit may write nowhere else.
+type misplaced struct{ state, usual string }
+
+func (misplaced) String() string { return "have Hither started at boot" }
+
+// Done refuses.
+func (m misplaced) Done(context.Context) (bool, error) {
+	return false, &install.Refused{Why: fmt.Sprintf("the machine's service keeps its state in %s, not in %s: leave out --state and HITHER_STATE, or start `hither up` by yourself", m.usual, m.state)}
 }
+
+// Do refuses too.
+func (m misplaced) Do(ctx context.Context) error {
+	_, err := m.Done(ctx)
+	return err
+}
+
+// Undo has nothing to take back.
+func (misplaced) Undo(context.Context) error { return nil }
 
 // openHome lets the hardened unit write what is kept in force for a user, in his files and with his rights.
 func (i *installation) openHome() install.Step {
