@@ -125,10 +125,10 @@ func pull(name string) client {
 // blob fetches one object of the registry, as curl does. Both ways a token must be had first.
 func blob(name, repo, digest string) client {
 	return client{
-		name:   "curl " + name,
-		argv:   []string{"curl", "-sS", "--fail", "--noproxy", "*", "-o", "/dev/null", "http://" + lab.ProxyAddr + "/v2/" + repo + "/blobs/" + digest},
+		name: "curl " + name,
+		argv: []string{"curl", "-sS", "--fail", "--noproxy", "*", "-o", "/dev/null", "http://" + lab.ProxyAddr + "/v2/" + repo + "/blobs/" + digest},
 		direct: []string{"sh", "-ec", `token=$(curl -sS --fail "https://` + tokenHost + `/token?service=registry.docker.io&scope=repository:` + repo + `:pull" | sed 's/.*"token":"\([^"]*\)".*/\1/')
 exec curl -sS --fail -L -o /dev/null -H "Authorization: Bearer $token" https://` + ociHost + "/v2/" + repo + "/blobs/" + digest},
-		env:    []string{}, prepare: nil,
+		env: []string{}, prepare: nil,
 	}
 }
