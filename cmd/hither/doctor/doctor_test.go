@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,12 +75,17 @@ func TestSecretsAreInNoFinding(t *testing.T) {
 func TestNothingIsChanged(t *testing.T) {
 	w := newWorld(t)
 	w.dns("full")
+	var mu sync.Mutex // the checks run at once
 	asked := map[string]bool{}
 	w.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		asked[strings.Join(argv[:min(2, len(argv))], " ")] = true
 		return nil, nil
 	}
 	Examine(t.Context(), Checks(), w.Patient)
+	mu.Lock() // one may have been left behind
+	defer mu.Unlock()
 	for command := range asked {
 		switch command {
 		case "docker info", "git config", "gsettings get", "resolvectl domain", "resolvectl dnssec":
