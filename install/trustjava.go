@@ -97,25 +97,8 @@ func java(m *Machine, root Certificate, tool, store string) Step {
 	}
 	show := call("-list", "-rfc")
 	remove := call("-delete")
-	return Setting{
-		On: m, Name: "trust the root certificate in the Java key store " + store,
-		Get: func(ctx context.Context) (string, bool, error) {
-			out, err := m.Command(ctx, show...)
-			if err != nil {
-				return "", false, ctx.Err() // it says so by its exit status
-			}
-			if root.isIn(out) {
-				return root.sha256, true, nil
-			}
-			return "another", true, nil
-		},
-		Want: func(string, bool) string { return root.sha256 },
-		Set: func(ctx context.Context, _ string) error {
-			_, _ = m.Command(ctx, remove...) // a former root of ours
-			_, err := m.Command(ctx, call("-importcert", "-noprompt", "-trustcacerts", "-file", root.File)...)
-			return err
-		},
-		UndoSet: func(string) []string { return remove }, UndoUnset: func(string) []string { return remove },
-		Check: show,
-	}
+	return inStore(m, root, "trust the root certificate in the Java key store "+store, show, remove, func(ctx context.Context) error {
+		_, err := m.Command(ctx, call("-importcert", "-noprompt", "-trustcacerts", "-file", root.File)...)
+		return err
+	})
 }

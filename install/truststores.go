@@ -113,8 +113,16 @@ func nss(m *Machine, root Certificate, dir string) Step {
 	}
 	show := call("-L", "-n", nickname, "-a")
 	remove := call("-D", "-n", nickname)
+	return inStore(m, root, "trust the root certificate in the NSS database "+dir, show, remove, func(ctx context.Context) error {
+		_, err := m.run(ctx, call("-A", "-t", "C,,", "-n", nickname, "-a"), root.PEM)
+		return err
+	})
+}
+
+// inStore is a root in a store that has a program of its own: show prints it in PEM, remove takes ours out, and add puts it in.
+func inStore(m *Machine, root Certificate, name string, show, remove []string, add func(context.Context) error) Step {
 	return Setting{
-		On: m, Name: "trust the root certificate in the NSS database " + dir,
+		On: m, Name: name,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, show...)
 			if err != nil {
@@ -128,8 +136,7 @@ func nss(m *Machine, root Certificate, dir string) Step {
 		Want: func(string, bool) string { return root.sha256 },
 		Set: func(ctx context.Context, _ string) error {
 			_, _ = m.Command(ctx, remove...) // a former root of ours
-			_, err := m.run(ctx, call("-A", "-t", "C,,", "-n", nickname, "-a"), root.PEM)
-			return err
+			return add(ctx)
 		},
 		UndoSet: func(string) []string { return remove }, UndoUnset: func(string) []string { return remove },
 		Check: show,

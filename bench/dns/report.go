@@ -5,10 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"hither/bench/lab"
@@ -42,25 +39,12 @@ type result struct {
 }
 
 func newReport(b *bench, text io.Writer) *report {
-	r := &report{Tested: "package resolver", Machine: machine(), Began: time.Now(), text: text}
+	r := &report{Tested: "package resolver", Machine: lab.Machine(), Began: time.Now(), text: text}
 	if b.binary != "" {
 		r.Tested = b.binary
 	}
 	fmt.Fprintf(text, "%s; %s\n", r.Tested, r.Machine)
 	return r
-}
-
-// machine says in words what all was measured on.
-func machine() string {
-	model := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores of %s, load %.2f at the start, %s", runtime.NumCPU(), model, lab.Load(), runtime.Version())
 }
 
 func (r *report) begin(row, about string) {

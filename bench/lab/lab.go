@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -77,4 +79,17 @@ func Load() (load float64) {
 		_, _ = fmt.Sscan(string(text), &load) // the kernel writes a number
 	}
 	return load
+}
+
+// Machine says in words what all is measured on.
+func Machine() string {
+	model := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+			}
+		}
+	}
+	return fmt.Sprintf("%d cores of %s, load %.2f at the start, %s", runtime.NumCPU(), model, Load(), runtime.Version())
 }

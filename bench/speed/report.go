@@ -5,10 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"hither/bench/lab"
@@ -43,22 +40,9 @@ type result struct {
 }
 
 func newReport(s *site, text io.Writer) *report {
-	r := &report{Version: s.version, Machine: machine(), Congestion: lab.Congestion, Began: time.Now(), text: text}
+	r := &report{Version: s.version, Machine: lab.Machine(), Congestion: lab.Congestion, Began: time.Now(), text: text}
 	fmt.Fprintf(text, "hither %s; %s; senders use %s; seed %d\n", r.Version, r.Machine, r.Congestion, s.seed)
 	return r
-}
-
-// machine says in words what all was measured on.
-func machine() string {
-	model := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for text := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(text, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores of %s, load %.2f at the start, %s", runtime.NumCPU(), model, lab.Load(), runtime.Version())
 }
 
 func (r *report) begin(w row) {
