@@ -15,8 +15,8 @@ var (
 	ErrNoTun = errors.New("no link for DNS can be made")
 )
 
-// scopedLink is the link that HoldScoped makes if it is told no other.
-const scopedLink = "hither0"
+// ScopedLink is the link that HoldScoped makes if it is told no other.
+const ScopedLink = "hither0"
 
 // Scope says which names the system is to ask whom for.
 type Scope struct {

@@ -53,7 +53,7 @@ func HoldScoped(ctx context.Context, s Scope) (*Held, error) {
 		return nil, fmt.Errorf("systemd-resolved cannot ask %s: give the address and port on which the resolver listens", s.Server)
 	}
 	if s.Link == "" {
-		s.Link = scopedLink
+		s.Link = ScopedLink
 	}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)

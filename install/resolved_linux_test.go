@@ -145,8 +145,8 @@ func withoutResolvedItSaysSo(t *testing.T) {
 	if !errors.Is(err, ErrNoResolved) {
 		t.Errorf("without a bus\ngot  %v\nwant %v", err, ErrNoResolved)
 	}
-	if left := command(t, "ip", "-brief", "link"); strings.Contains(left, scopedLink) {
-		t.Errorf("links after a failure\ngot  %s\nwant no %s", left, scopedLink)
+	if left := command(t, "ip", "-brief", "link"); strings.Contains(left, ScopedLink) {
+		t.Errorf("links after a failure\ngot  %s\nwant no %s", left, ScopedLink)
 	}
 }
 

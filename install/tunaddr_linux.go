@@ -93,7 +93,7 @@ func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 // name means hither0.
 func ReleaseScoped(name string) error {
 	if name == "" {
-		name = scopedLink
+		name = ScopedLink
 	}
 	var faults []error
 	if link, err := netlink.LinkByName(name); err == nil {

@@ -14,7 +14,6 @@ import (
 	"hither/install"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // installFlags are those of `hither install`.
@@ -34,9 +33,8 @@ func (a *app) installCommand() *cobra.Command {
 			"Each step is written down with what was before, and undone by `hither uninstall`, byte by byte. What only makes\n" +
 			"sense while Hither runs (DNS, proxy settings) is done by Hither when it begins and undone when it ends, also by\n" +
 			"`kill -9`; `hither restore` does it by hand.",
-		Example:           "  sudo hither install\n  sudo hither install --trust --tools go,npm --dry-run\n  hither install --status",
-		Args:              usage(cobra.NoArgs),
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.loadBeside(c) },
+		Example: "  sudo hither install\n  sudo hither install --trust --tools go,npm --dry-run\n  hither install --status",
+		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			i, err := a.newInstallation(c, f)
 			if err != nil {
@@ -61,20 +59,6 @@ func (a *app) installCommand() *cobra.Command {
 	addJSONFlag(c, &f.js)
 	_ = c.RegisterFlagCompletionFunc("dns", cobra.FixedCompletions([]string{"scoped", "full", "off"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
 	return c
-}
-
-// loadBeside is load for a command with flags of its own that are called as settings are: --dns is another thing here.
-func (a *app) loadBeside(c *cobra.Command) error {
-	before, _, err := a.env.Original()
-	if err != nil {
-		return err
-	}
-	a.before = before
-	given := givenFlags(c.Flags())
-	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { delete(given, f.Name) })
-	config, _ := c.Flags().GetString("config") // fails only if there is no such flag
-	a.settings, err = loadSettings(sources{Flags: given, Config: config, Env: before, Dir: a.dir, ReadFile: os.ReadFile})
-	return err
 }
 
 // newInstallation finds out what the machine is and what is wanted.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/install"
 )
 
 const (
@@ -103,7 +105,7 @@ func links() (out []link) {
 		return nil
 	}
 	for _, i := range all {
-		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || i.Name == scopedLink {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || i.Name == install.ScopedLink {
 			continue
 		}
 		addrs, err := i.Addrs()

@@ -17,8 +17,6 @@ import (
 const (
 	// leaseName is the file of the state directory that says who keeps the machine's changes in force; see install.Lease.
 	leaseName = "lease"
-	// scopedLink is the link by which systemd-resolved is led to us, as install.HoldScoped calls it.
-	scopedLink = "hither0"
 	// releasing is how long it may take to put the machine back when Hither ends. Clients are answered meanwhile, and have
 	// stopping afterwards; both together end before stopWait.
 	releasing = 1500 * time.Millisecond
@@ -149,7 +147,7 @@ func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 	}
 	link := ""
 	if k.upkeep.DNS != "" {
-		link = scopedLink
+		link = install.ScopedLink
 	}
 	state := k.settings.State
 	file := filepath.Join(state, leaseName)

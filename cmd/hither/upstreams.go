@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -73,15 +74,8 @@ func formerServers(state string) (servers []netip.AddrPort) {
 		if r.File == nil || filepath.Base(r.File.Path) != "resolv.conf" {
 			continue
 		}
-		for line := range strings.Lines(string(r.File.Former.Bytes)) {
-			words := strings.Fields(line)
-			if len(words) < 2 || words[0] != "nameserver" {
-				continue
-			}
-			if addr, err := netip.ParseAddr(words[1]); err == nil {
-				servers = append(servers, netip.AddrPortFrom(addr, 53))
-			}
-		}
+		former, _ := exchange.ParseResolvConf(bytes.NewReader(r.File.Former.Bytes)) // what could be read is right
+		servers = append(servers, former.Servers...)
 	}
 	return servers
 }

@@ -61,9 +61,9 @@ func public(domain string) bool {
 	return icann && suffix == domain
 }
 
-// parseResolvConf reads nameserver, search and domain of resolv.conf(5) as one link. What it does not understand it passes
+// ParseResolvConf reads nameserver, search and domain of resolv.conf(5) as one link. What it does not understand it passes
 // over, as the C library does.
-func parseResolvConf(r io.Reader) (Link, error) {
+func ParseResolvConf(r io.Reader) (Link, error) {
 	l := Link{Name: "resolv.conf", Default: true}
 	lines := bufio.NewScanner(io.LimitReader(r, maxSettings))
 	for lines.Scan() {

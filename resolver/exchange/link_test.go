@@ -31,7 +31,7 @@ func TestRecordedSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := parseResolvConf(strings.NewReader(recorded(t, "resolv-networkmanager.conf")))
+	file, err := ParseResolvConf(strings.NewReader(recorded(t, "resolv-networkmanager.conf")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func FuzzLinks(f *testing.F) {
 	f.Add("resolver #1\n nameserver[0] : ::1\n port : 70000\n domain : .\n", uint64(8))
 	f.Fuzz(func(t *testing.T, text string, options uint64) {
 		mac, _ := parseScutil(strings.NewReader(text))
-		file, _ := parseResolvConf(strings.NewReader(text))
+		file, _ := ParseResolvConf(strings.NewReader(text))
 		rule, _ := parseNRPT("id", strings.Fields(text), text, options)
 		for _, l := range tidy(append(mac, file, rule), nil) {
 			if len(l.Servers) == 0 || len(l.Servers) > maxServers || len(l.Domains) > maxDomains {

@@ -27,7 +27,7 @@ func TestServersOfResolvConf(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			link, err := parseResolvConf(strings.NewReader(test.file))
+			link, err := ParseResolvConf(strings.NewReader(test.file))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,6 @@ func resolvConfLinks() ([]Link, error) {
 		return nil, err
 	}
 	defer file.Close()
-	l, err := parseResolvConf(file)
+	l, err := ParseResolvConf(file)
 	return []Link{l}, err
 }
