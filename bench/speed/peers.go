@@ -21,37 +21,43 @@ import (
 type peer struct {
 	command *exec.Cmd
 	done    chan struct{}
-	said    *bytes.Buffer
+	said    *bytes.Buffer // not to be read before done
 }
 
 // startPeer starts a server in the client's namespace, and waits until it takes connections.
 func (w *world) startPeer(ctx context.Context, addr string, env []string, argv ...string) (*peer, error) {
-	p := &peer{done: make(chan struct{}), said: new(bytes.Buffer)}
-	p.command = exec.Command("ip", append([]string{"netns", "exec", lab.Client}, argv...)...)
-	p.command.Env = append(w.environment(), env...)
-	p.command.SysProcAttr = lab.DieWithUs()
-	p.command.Stdout, p.command.Stderr = p.said, p.said
-	if err := p.command.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", argv[0], err)
-	}
-	go func() {
-		defer close(p.done)
-		_ = p.command.Wait() // what it has to say is in said
-	}()
-	for began := time.Now(); time.Since(began) < lab.StartPatience; {
-		err := lab.Within(lab.Client, func() error {
+	command := exec.Command("ip", append([]string{"netns", "exec", lab.Client}, argv...)...)
+	command.Env = append(w.environment(), env...)
+	return launch(ctx, argv[0], command, func() error {
+		return lab.Within(lab.Client, func() error {
 			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp4", addr)
 			if err == nil {
 				conn.Close()
 			}
 			return err
 		})
-		if err == nil {
+	})
+}
+
+// launch starts a program, and waits until it answers, which up says by nil. The caller stops it.
+func launch(ctx context.Context, name string, command *exec.Cmd, up func() error) (*peer, error) {
+	p := &peer{command: command, done: make(chan struct{}), said: new(bytes.Buffer)}
+	command.SysProcAttr, command.Stdout, command.Stderr = lab.DieWithUs(), p.said, p.said
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = command.Wait() // what it has to say is in said
+	}()
+	var err error
+	for began := time.Now(); time.Since(began) < lab.StartPatience; {
+		if err = up(); err == nil {
 			return p, nil
 		}
 		select {
 		case <-p.done:
-			return nil, fmt.Errorf("%s ended: %s", argv[0], lastLines(p.said.String(), 5))
+			return nil, fmt.Errorf("%s ended: %s", name, lastLines(p.said.String(), 5))
 		case <-ctx.Done():
 			p.stop()
 			return nil, ctx.Err()
@@ -59,9 +65,10 @@ func (w *world) startPeer(ctx context.Context, addr string, env []string, argv .
 		}
 	}
 	p.stop()
-	return nil, fmt.Errorf("%s does not listen on %s: %s", argv[0], addr, lastLines(p.said.String(), 5))
+	return nil, fmt.Errorf("%s does not answer: %w: %s", name, err, lastLines(p.said.String(), 5))
 }
 
+// stop ends it, with force after a while. It may be called again; after it, said is whole.
 func (p *peer) stop() {
 	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
 	late := time.AfterFunc(stopPatience, func() { _ = p.command.Process.Kill() })
