@@ -36,7 +36,18 @@ type client struct {
 	prepare func(dir string) error // puts the project into an empty directory; nil: there is none
 	check   func(dir string) error // whether it did its work; nil: its exit status says so
 	direct  []string               // argv of the direct way, where it is another; nil: argv
+	daemon  startDaemon            // starts the program that does the client's work; nil: the client does it itself
 	lesson  string                 // clients that ask for the same things have one in common; empty: the name
+}
+
+// startDaemon starts a program without which a client can do nothing, in an empty directory. It is up before the client is
+// measured. The caller stops it.
+type startDaemon func(ctx context.Context, w *world, how way, home string) (*daemon, error)
+
+// daemon is that program. verify, called once when the client is done, says whether it did as it was told, and may stop it.
+type daemon struct {
+	*peer
+	verify func(context.Context) error
 }
 
 // clientPatience is for one run of a client. The slowest here take five minutes.
@@ -91,7 +102,21 @@ func (w *world) do(ctx context.Context, c client, how way, p *product) (o outcom
 	if err != nil {
 		return o, err
 	}
-	return w.timed(ctx, c, how, work, argv, env)
+	if c.daemon == nil {
+		return w.timed(ctx, c, how, work, argv, env)
+	}
+	d, err := c.daemon(ctx, w, how, home)
+	if err != nil {
+		return o, err
+	}
+	defer d.stop()
+	if o, err = w.timed(ctx, c, how, work, argv, env); err != nil {
+		return o, err
+	}
+	if err := d.verify(ctx); err != nil {
+		return o, fmt.Errorf("%s, %s: %w", c.name, how, err)
+	}
+	return o, nil
 }
 
 // through is what is run, and in which environment.

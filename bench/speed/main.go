@@ -1,8 +1,8 @@
 //go:build linux
 
 // Speed holds Hither against going direct, and against the servers that one could have instead. It builds a far link
-// (bench/wan) to registries that answer what the real ones answered once, and has real clients (go, npm, skopeo, curl)
-// ask them: directly and through the real `hither up`, in turn, with empty caches. Each line is a ratio and its bound.
+// (bench/wan) to registries that answer what the real ones answered once, and has real clients (go, npm, docker, skopeo,
+// curl) ask them: directly and through the real `hither up`, in turn, with empty caches. Each line is a ratio and its bound.
 //
 //	go run ./bench/speed                  all rows; root; about 40 minutes, and a few more the first time
 //	go run ./bench/speed -short           less of each, about 6 minutes

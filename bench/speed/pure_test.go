@@ -200,7 +200,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // TestAnImageIsPulledAsFromDockerHub walks the way of a client: challenge, token, index, manifest, config, layers.
 func TestAnImageIsPulledAsFromDockerHub(t *testing.T) {
 	s := world0(t)
-	if err := s.world.shelf.addImage("app", 2, 20_000); err != nil {
+	if _, err := s.world.shelf.addImage("app", 2, 20_000); err != nil {
 		t.Fatal(err)
 	}
 	base := "https://" + ociHost + "/v2/library/app/"

@@ -50,7 +50,7 @@ type smallClient struct {
 
 func (w *world) smallClients(ctx context.Context) ([]smallClient, error) {
 	const layers, size = 3, 3600 << 10
-	if err := w.shelf.addImage("small", layers, size); err != nil {
+	if _, err := w.shelf.addImage("small", layers, size); err != nil {
 		return nil, err
 	}
 	ci, err := w.npmCI(ctx, "small")

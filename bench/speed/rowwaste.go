@@ -25,7 +25,7 @@ func wasteRow(ctx context.Context, w *world, r *report) error {
 	if err != nil {
 		return err
 	}
-	if err := w.shelf.addImage("bench", 5, 40<<20); err != nil {
+	if _, err := w.shelf.addImage("bench", 5, 40<<20); err != nil {
 		return err
 	}
 	for _, c := range []cell{

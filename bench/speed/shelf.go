@@ -86,8 +86,9 @@ func (s *shelf) keep(kind string, data []byte) descriptor {
 	return descriptor{MediaType: kind, Digest: digest, Size: int64(len(data))}
 }
 
-// addImage makes an image under a tag, "library/NAME:latest". Its layers cannot be compressed.
-func (s *shelf) addImage(name string, layers int, size int64) error {
+// addImage makes an image under a tag, "library/NAME:latest", and returns its id, which is the digest of its configuration.
+// Its layers cannot be compressed.
+func (s *shelf) addImage(name string, layers int, size int64) (id string, err error) {
 	manifest := struct {
 		SchemaVersion int          `json:"schemaVersion"`
 		MediaType     string       `json:"mediaType"`
@@ -98,7 +99,7 @@ func (s *shelf) addImage(name string, layers int, size int64) error {
 	for i := range layers {
 		packed, id, err := makeLayer(fmt.Sprint(name, " layer ", i), size/int64(layers))
 		if err != nil {
-			return err
+			return "", err
 		}
 		ids = append(ids, id)
 		manifest.Layers = append(manifest.Layers, s.keep(layerType, packed))
@@ -114,7 +115,7 @@ func (s *shelf) addImage(name string, layers int, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.manifests["library/"+name+":latest"] = s.manifests[index.Digest]
-	return nil
+	return manifest.Config.Digest, nil
 }
 
 // makeLayer packs one file. id is the digest of what was packed.
