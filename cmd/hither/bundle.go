@@ -6,24 +6,29 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // bundleAge is how long a bundle that nobody asked for again is kept. A shell may live long; its tools keep the path.
 const bundleAge = 30 * 24 * time.Hour
 
+// npmBundles is how many bundles for npm alone are kept, because a project may name other roots each time.
+const npmBundles = 32
+
 // bundle is a file of every root that a tool behind Hither must know. Most tools read one file only, so ours alone would
 // take all others from them.
 type bundle struct {
 	Path     string
-	Complete bool     // the system's roots are in it
+	Npm      string   // file of the roots that npm and its kin must know instead; empty: they add Path to Node's
+	Complete bool     // the system's roots are in Path
 	Warnings []string // about files that are left out
 }
 
 // bundler makes bundles. Different environments have different roots, so each set gets a file of its own.
 type bundler struct {
-	Env    environment      // the user's, before Hither changed it
-	Npm    npmConfig        // of the project and the user
+	Env    environment // the user's, before Hither changed it
+	Npm    npmConfig
 	CA     string           // file of our own root
 	Extra  []string         // the setting ca-files
 	Dir    string           // where bundles are kept
@@ -39,6 +44,12 @@ func rootVariables() []string {
 	}
 }
 
+// The beginnings of the files' names.
+const (
+	commonBundle = "ca"
+	npmBundle    = "npm"
+)
+
 // write collects the roots and writes them, if they are not there already.
 func (b bundler) write() (bundle, error) {
 	var r roots
@@ -52,11 +63,29 @@ func (b bundler) write() (bundle, error) {
 		r.warnings = append(r.warnings, "this system has no root certificates, so only tools with roots of their own can go "+
 			"through Hither: install the package ca-certificates, or name a file with SSL_CERT_FILE")
 	}
-	path, err := b.save(r.encode())
-	return bundle{Path: path, Complete: complete, Warnings: r.warnings}, err
+	path, err := b.save(commonBundle, r.encode())
+	if err != nil {
+		return bundle{}, err
+	}
+	npm, err := b.writeNpm()
+	return bundle{Path: path, Npm: npm, Complete: complete, Warnings: r.warnings}, err
 }
 
-// addUser takes what the user gave to single tools. All tools get all of it: the bundle is one.
+// writeNpm writes what npm would believe without us, and our own root. It is a file by itself: npm may be told to believe
+// fewer than other tools do, and a project that tells it of one root more must not tell git and curl.
+func (b bundler) writeNpm() (string, error) {
+	if !b.Npm.Replaced {
+		return "", nil
+	}
+	var r roots
+	r.addPEM(b.Npm.Roots)
+	if _, err := r.addPath(b.CA); err != nil {
+		return "", fmt.Errorf("our own certificate is not in %s (%w): stop Hither and start it again", b.CA, err)
+	}
+	return b.save(npmBundle, r.encode())
+}
+
+// addUser takes what the user gave to single tools. All tools get all of it, but nothing that a project's file says.
 func (b bundler) addUser(r *roots) {
 	for _, name := range rootVariables() {
 		if path := b.Env.Get(name); path != "" {
@@ -75,12 +104,12 @@ func (b bundler) addUser(r *roots) {
 }
 
 // save names the file by its content, so that a shell which was set up before keeps its own.
-func (b bundler) save(data []byte) (string, error) {
+func (b bundler) save(kind string, data []byte) (string, error) {
 	if err := makePrivate(b.Dir); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(data)
-	path := filepath.Join(b.Dir, "ca-"+hex.EncodeToString(sum[:8])+".pem")
+	path := filepath.Join(b.Dir, kind+"-"+hex.EncodeToString(sum[:8])+".pem")
 	now := time.Now()
 	if b.Now != nil {
 		now = b.Now()
@@ -91,16 +120,27 @@ func (b bundler) save(data []byte) (string, error) {
 		}
 	}
 	_ = os.Chtimes(path, now, now) // what is lost is only a file that is made again
-	b.prune(now)
+	b.prune(now, path)
 	return path, nil
 }
 
-// prune removes bundles that nobody asked for in a long time.
-func (b bundler) prune(now time.Time) {
-	files, _ := filepath.Glob(filepath.Join(b.Dir, "ca-*.pem"))
-	for _, file := range files {
-		if info, err := os.Stat(file); err == nil && now.Sub(info.ModTime()) > bundleAge {
-			_ = os.Remove(file)
+// prune removes bundles that nobody asked for in a long time, the oldest of too many for npm, and what a write left that was
+// cut off; never the one that was just asked for.
+func (b bundler) prune(now time.Time, keep string) {
+	for _, kind := range []string{commonBundle, npmBundle, "." + commonBundle, "." + npmBundle} {
+		files, _ := filepath.Glob(filepath.Join(b.Dir, kind+"-*.pem*")) // the pattern is right
+		files = slices.DeleteFunc(files, func(file string) bool { return file == keep })
+		asked := make(map[string]time.Time, len(files))
+		for _, file := range files {
+			if info, err := os.Stat(file); err == nil {
+				asked[file] = info.ModTime()
+			}
+		}
+		slices.SortFunc(files, func(one, other string) int { return asked[other].Compare(asked[one]) })
+		for i, file := range files {
+			if now.Sub(asked[file]) > bundleAge || kind == npmBundle && i+1 >= npmBundles {
+				_ = os.Remove(file)
+			}
 		}
 	}
 }

@@ -70,9 +70,13 @@ func (a *app) enter(c *cobra.Command) (map[string]*string, error) {
 		}
 		return nil, err
 	}
-	p, err := a.plan(ready)
+	p, err := a.plan(ready, false) // the shell may leave the project
 	if err != nil {
 		return nil, err
+	}
+	if p.Npm.LeftOut != "" {
+		fmt.Fprintf(a.err, "hither: npm believes roots of the project's own choice in %s (ca or cafile), which no shell gets, for it may leave the "+
+			"project: to use npm there, call it by `hither run`\n", p.Npm.LeftOut)
 	}
 	changes := a.before.Saving(p.changes())
 	a.restoreOlder(changes)
@@ -89,8 +93,9 @@ func (a *app) restoreOlder(changes map[string]*string) {
 	}
 }
 
-// plan finds out what the tools of this environment need, makes the bundle for them, and warns on stderr.
-func (a *app) plan(ready Ready) (plan, error) {
+// plan finds out what the tools of this environment need, makes the bundles for them, and warns on stderr. Only with project
+// may the project of the working directory say whom npm believes.
+func (a *app) plan(ready Ready, project bool) (plan, error) {
 	home, err := findPlaces(a.before)
 	if err != nil {
 		return plan{}, err
@@ -98,7 +103,8 @@ func (a *app) plan(ready Ready) (plan, error) {
 	if len(ready.Proxy) == 0 {
 		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
-	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: readNpmrc(a.before, home.home, a.dir, readSettingsFile)}
+	npm := npmReader{Env: a.before, Home: home.home, Dir: a.dir, ReadFile: readSettingsFile, Project: project}
+	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.read()}
 	p.GoProxy = goEnv{Env: a.before, ReadFile: readSettingsFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
 	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }

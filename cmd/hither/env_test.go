@@ -43,7 +43,7 @@ func TestAShellCanBeTakenBackWhenHitherIsGone(t *testing.T) {
 	same(t, "proxy", evaluate(t, w.env, w.out.String()).Get("HTTPS_PROXY"), "")
 }
 
-// TestASecondEnvTakesBackWhatOnlyTheFirstNeeded guards variables of a project that the shell has left.
+// TestASecondEnvTakesBackWhatOnlyTheFirstNeeded guards variables that are not needed any more.
 func TestASecondEnvTakesBackWhatOnlyTheFirstNeeded(t *testing.T) {
 	skipElsewhere(t)
 	w := newWorld(t)
@@ -51,13 +51,34 @@ func TestASecondEnvTakesBackWhatOnlyTheFirstNeeded(t *testing.T) {
 	npmrc := filepath.Join(w.home, ".npmrc")
 	write(t, npmrc, []byte("cafile="+ready.CA))
 	w.env = evaluate(t, w.env, lines(t, w, "env", "--shell", "sh"))
-	same(t, "in the project", w.env.Get("npm_config_cafile"), w.env.Get("NODE_EXTRA_CA_CERTS"))
+	same(t, "with a cafile", rootNames(t, w.env.Get("npm_config_cafile")), "Hither Root")
 	if err := os.Remove(npmrc); err != nil {
 		t.Fatal(err)
 	}
 	w.env = evaluate(t, w.env, lines(t, w, "env", "--shell", "sh"))
-	same(t, "outside", w.env.Get("npm_config_cafile"), "")
+	same(t, "without", w.env.Get("npm_config_cafile"), "")
 	same(t, "still in", w.env.Get("HTTPS_PROXY"), "http://"+ready.Proxy[0])
+}
+
+// A shell may leave the project, and would take along whom it believes.
+func TestAShellGetsNoRootsOfAProject(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	w.up()
+	w.dir = filepath.Join(w.home, "project")
+	write(t, filepath.Join(w.dir, "evil.pem"), newRoot(t, "Project Root"))
+	write(t, filepath.Join(w.dir, ".npmrc"), []byte("cafile=evil.pem"))
+	got := evaluate(t, w.env, lines(t, w, "env", "--shell", "sh"))
+	same(t, "npm", got.Get("npm_config_cafile"), "")
+	for _, name := range []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "GIT_SSL_CAINFO"} {
+		same(t, name, rootNames(t, got.Get(name)), "System Root, Hither Root")
+	}
+	contains(t, w.err.String(), "in "+w.dir+" ", "hither run")
+	write(t, filepath.Join(w.home, "corp.pem"), newRoot(t, "Corp Root"))
+	write(t, filepath.Join(w.home, ".npmrc"), []byte("cafile=~/corp.pem"))
+	got = evaluate(t, w.env, lines(t, w, "env", "--shell", "sh"))
+	same(t, "npm by the user's file", rootNames(t, got.Get("npm_config_cafile")), "Corp Root, Hither Root")
+	same(t, "all by the user's file", rootNames(t, got.Get("SSL_CERT_FILE")), "System Root, Corp Root, Hither Root")
 }
 
 func TestProgramsReadTheEnvironmentToo(t *testing.T) {

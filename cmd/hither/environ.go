@@ -79,8 +79,23 @@ func (p plan) addRoots(set map[string]*string) {
 	if p.Env.Get("YARN_HTTPS_CA_FILE_PATH") != "" {
 		put(set, "YARN_HTTPS_CA_FILE_PATH", p.Bundle.Path)
 	}
-	if p.Npm.replacesRoots() {
-		put(set, "npm_config_cafile", p.Bundle.Path)
+	if p.Bundle.Npm != "" {
+		p.addNpmRoots(set)
+	}
+}
+
+// addNpmRoots goes before whatever else says whom npm believes. The name counts in any case of letters, and of cafile and
+// ca, which npm passes over when it is empty, the later one in the environment.
+func (p plan) addNpmRoots(set map[string]*string) {
+	put(set, "npm_config_cafile", p.Bundle.Npm)
+	for _, line := range p.Env {
+		switch name, _, _ := strings.Cut(line, "="); {
+		case hasVariable(set, name):
+		case strings.EqualFold(name, "npm_config_cafile"):
+			put(set, name, p.Bundle.Npm)
+		case strings.EqualFold(name, "npm_config_ca"):
+			put(set, name, "")
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +21,8 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 	incomplete.Bundle.Complete = false
 	incompleteOwn := newPlan(environment{"REQUESTS_CA_BUNDLE=/corp.pem"})
 	incompleteOwn.Bundle.Complete = false
-	npm := newPlan(nil)
-	npm.Npm = npmConfig{CAFiles: []string{"/corp.pem"}, Proxy: true}
+	npm := newPlan(environment{"NPM_CONFIG_CAFILE=/corp.pem", "npm_config_CA=x"})
+	npm.Npm, npm.Bundle.Npm = npmConfig{Proxy: true}, "/s/npm.pem"
 	for _, row := range []struct {
 		says string
 		plan plan
@@ -39,7 +41,11 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 		{"an incomplete bundle is added to roots", incomplete, "NODE_EXTRA_CA_CERTS", "/s/ca.pem"},
 		{"roots that the user replaced are in it", incompleteOwn, "REQUESTS_CA_BUNDLE", "/s/ca.pem"},
 		{"npm's own roots are replaced only if npm has any", newPlan(nil), "npm_config_cafile", "-"},
-		{"a cafile makes NODE_EXTRA_CA_CERTS dead (trap 14)", npm, "npm_config_cafile", "/s/ca.pem"},
+		{"a cafile makes NODE_EXTRA_CA_CERTS dead (trap 14)", npm, "npm_config_cafile", "/s/npm.pem"},
+		{"in each spelling that npm might take instead", npm, "NPM_CONFIG_CAFILE", "/s/npm.pem"},
+		{"a ca might come later, but not an empty one", npm, "npm_config_CA", ""},
+		{"what npm is to believe is for npm", npm, "NODE_EXTRA_CA_CERTS", "/s/ca.pem"},
+		{"not for git", npm, "GIT_SSL_CAINFO", "/s/ca.pem"},
 		{"a proxy in npmrc would go before HTTPS_PROXY", npm, "npm_config_https_proxy", "http://127.0.0.1:7890"},
 		{"Java is left alone", newPlan(nil), "JAVA_TOOL_OPTIONS", "-"},
 		{"Go asks the gateway", newPlan(nil), "GOPROXY", "http://127.0.0.1:7890/go|https://proxy.golang.org,direct"},
@@ -106,24 +112,6 @@ func TestGoSettingsAreReadWhereGoReadsThem(t *testing.T) {
 	}
 }
 
-func TestNpmFilesAreReadUpToTheRoot(t *testing.T) {
-	skipElsewhere(t)
-	files := map[string]string{
-		"/work/.npmrc":   "; comment\ncafile = \"${CORP}/ca.pem\"\nregistry=https://x\n",
-		"/home/u/.npmrc": "https-proxy=http://p\nca[]=\"-----BEGIN\\nX\"\nca=null\n",
-	}
-	read := func(path string) ([]byte, error) {
-		if text, ok := files[path]; ok {
-			return []byte(text), nil
-		}
-		return nil, os.ErrNotExist
-	}
-	got := readNpmrc(environment{"CORP=/corp", "npm_config_cafile=/env.pem"}, "/home/u", "/work/a/b", read)
-	same(t, "cafile", strings.Join(got.CAFiles, ","), "/env.pem,/corp/ca.pem")
-	same(t, "ca", strings.Join(got.CA, "|"), "-----BEGIN\nX")
-	same(t, "proxy", got.Proxy, true)
-}
-
 func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -141,13 +129,15 @@ func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 	write(t, path("again"), system)
 	env := environment{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
 		"REQUESTS_CA_BUNDLE=" + path("requests"), "CURL_CA_BUNDLE=" + path("again"), "GIT_SSL_CAINFO=" + path("missing"), "PIP_CERT=" + path("broken")}
-	b := bundler{Env: env, Npm: npmConfig{CAFiles: []string{path("npm")}, CA: []string{string(inline)}}, Extra: []string{path("corp")}, CA: path("ours"),
+	npm := npmConfig{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: newRoot(t, "project")}
+	b := bundler{Env: env, Npm: npm, Extra: []string{path("corp")}, CA: path("ours"),
 		Dir: path("bundle"), System: func(r *roots) { r.addListed(env, []string{path("node")}, nil) }}
 	got, err := b.write()
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "roots, each once", rootNames(t, got.Path), "system, directory/a, directory/b, node, requests, npm, inline, corp, ours")
+	same(t, "npm's alone", rootNames(t, got.Npm), "project, ours")
 	same(t, "complete", got.Complete, true)
 	contains(t, strings.Join(got.Warnings, "\n"), "GIT_SSL_CAINFO: ", "PIP_CERT: "+path("broken")+" has no PEM certificate")
 }
@@ -197,6 +187,48 @@ func TestBundlesOfOtherShellsStayForAMonth(t *testing.T) {
 	}
 	if _, err := os.Stat(second.Path); err != nil {
 		t.Error("the one in use is gone:", err)
+	}
+}
+
+// A project may name other roots at each call, and must not fill the disk with them.
+func TestBundlesForNpmStayFew(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
+	now := time.Now()
+	b := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*roots) {}, Now: func() time.Time { return now }}
+	b.Npm.Replaced = true
+	first := ""
+	for i := range npmBundles + 3 {
+		now = now.Add(time.Second)
+		b.Npm.Roots = newRoot(t, strconv.Itoa(i))
+		got, err := b.write()
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "roots", rootNames(t, got.Npm), strconv.Itoa(i)+", ours")
+		if i == 0 {
+			first = got.Npm
+			write(t, filepath.Join(b.Dir, ".npm-cut.pem-off"), nil)
+		}
+	}
+	files, err := os.ReadDir(b.Dir)
+	same(t, "error", err, nil)
+	same(t, "files: npm's, the common one, and the rest of a write", len(files), npmBundles+2)
+	if _, err := os.Stat(first); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the oldest is kept:", err)
+	}
+	now = now.Add(bundleAge + time.Hour)
+	if _, err = b.write(); err != nil {
+		t.Fatal(err)
+	}
+	files, _ = os.ReadDir(b.Dir)
+	same(t, "files after a month", len(files), 2)
+	for _, file := range files {
+		info, err := file.Info()
+		same(t, "error", err, nil)
+		if runtime.GOOS != "windows" {
+			same(t, file.Name(), info.Mode(), 0o600)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,7 +182,7 @@ func (a *app) drain(ctx context.Context, state string, signals <-chan os.Signal)
 
 // runIn runs the command and returns its status as an error.
 func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
-	environ, err := a.environBehind(s.Ready)
+	environ, err := a.environBehind(s.Ready, args)
 	if err != nil {
 		return orStatus(exitHither, err)
 	}
@@ -232,11 +234,35 @@ func cannotRun(name string, err error) error {
 	return orStatus(exitCannotRun, fmt.Errorf("%w: is it a program, and may you run it?", err))
 }
 
-// environBehind is the environment of the command.
-func (a *app) environBehind(ready Ready) (environment, error) {
-	p, err := a.plan(ready)
+// environBehind is the environment of the command. The project it runs in may tell npm whom to believe, as it may without
+// us; if the command goes on to another project, npm believes them there, too.
+func (a *app) environBehind(ready Ready, args []string) (environment, error) {
+	p, err := a.plan(ready, !isGlobalNpm(args, a.before))
 	if err != nil {
 		return nil, err
 	}
 	return a.before.With(a.before.Saving(p.changes())), nil
+}
+
+// isGlobalNpm finds the calls of npm that work on the whole machine: with them it does not read the project's file.
+func isGlobalNpm(args []string, env environment) bool {
+	if name := strings.ToLower(filepath.Base(args[0])); strings.TrimSuffix(strings.TrimSuffix(name, ".cmd"), ".exe") != "npm" {
+		return false
+	}
+	if lookupNpm(env, "global") == "true" || lookupNpm(env, "location") == "global" {
+		return true
+	}
+	for i, arg := range args[1:] {
+		switch arg {
+		case "--": // what follows is for a script
+			return false
+		case "-g", "--global", "--global=true", "--location=global":
+			return true
+		case "global":
+			if args[i] == "--location" {
+				return true
+			}
+		}
+	}
+	return false
 }

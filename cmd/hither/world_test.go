@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -62,6 +63,7 @@ func hearSignals() {
 type world struct {
 	t    *testing.T
 	home string
+	dir  string // the working directory; empty: home
 	env  environment
 	fake *fakeHither
 	out  bytes.Buffer
@@ -85,7 +87,7 @@ func (w *world) hither(args ...string) int {
 	w.t.Helper()
 	w.out.Reset()
 	w.err.Reset()
-	a := &app{in: strings.NewReader(""), out: &w.out, err: &w.err, env: w.env, dir: w.home, serve: w.fake.serve}
+	a := &app{in: strings.NewReader(""), out: &w.out, err: &w.err, env: w.env, dir: cmp.Or(w.dir, w.home), serve: w.fake.serve}
 	return a.run(w.t.Context(), args)
 }
 
