@@ -119,7 +119,7 @@ func TestASignalThatEndsTheCommandIsTold(t *testing.T) {
 }
 
 func TestUpEndsWithASignal(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			w := newWorld(t)
 			p := w.program("up", "--listen", "127.0.0.1:0")
@@ -136,6 +136,36 @@ func TestUpEndsWithASignal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without a terminal SIGHUP is what daemons and logrotate know it for.
+func TestADaemonOutlivesAHangup(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(w.home, "log")
+	p := w.program("up", "--listen", "127.0.0.1:0", "--log", "info,"+file)
+	p.waitFor("One command:")
+	for range 2 {
+		if err := os.Rename(file, file+".1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			if text, _ := os.ReadFile(file); strings.Contains(string(text), "SIGHUP: ") {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the log was not opened anew")
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+	}
+	same(t, "still up", w.hither("status"), 0)
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "status", p.status(), 0)
 }
 
 func TestASecondSignalEndsUpAtOnce(t *testing.T) {
@@ -178,9 +208,19 @@ type program struct {
 
 func (w *world) program(args ...string) *program {
 	w.t.Helper()
+	return w.programAt(nil, args...)
+}
+
+// programAt gives it a terminal; nil: it has none, whoever runs the tests.
+func (w *world) programAt(tty *os.File, args ...string) *program {
+	w.t.Helper()
 	c := exec.Command(os.Args[0], args...)
 	c.Env = append(slices.Clone(w.env), "BE_HITHER=1")
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, whoever runs the tests
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if tty != nil {
+		c.ExtraFiles = []*os.File{tty} // descriptor 3 there
+		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, 3
+	}
 	p := &program{Cmd: c, t: w.t}
 	out, err := c.StdoutPipe()
 	if err != nil {

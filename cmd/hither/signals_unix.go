@@ -10,9 +10,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopSignals end `hither up`. A signal that we were told to ignore (nohup, a shell's background job) stays ignored.
+// stopSignals end `hither up`. A signal that we were told to ignore (nohup, a shell's background job) stays ignored. Where
+// there is a terminal, SIGHUP says that it is gone.
 func stopSignals() []os.Signal {
-	return notIgnored(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	if hasTerminal() {
+		return notIgnored(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	}
+	return notIgnored(syscall.SIGINT, syscall.SIGTERM)
+}
+
+// hangupSignals do not end `hither up`: it is a daemon, and nobody sends it SIGHUP but on purpose.
+func hangupSignals() []os.Signal {
+	if hasTerminal() {
+		return nil
+	}
+	return notIgnored(syscall.SIGHUP)
+}
+
+// hasTerminal is asked at the start: when the signal comes, the terminal may be gone.
+func hasTerminal() bool {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	_ = tty.Close() // nothing was written
+	return true
 }
 
 // passedSignals go on to the command of `hither run`. What the system sends for its own reasons (SIGCHLD, SIGURG,

@@ -41,7 +41,7 @@ func (a *app) up() *cobra.Command {
 	return c
 }
 
-// keepUp serves until a signal, or until serve fails.
+// keepUp serves until a signal that ends it, or until serve fails.
 func (a *app) keepUp(ctx context.Context, ready func(Ready)) error {
 	log, file, err := openLog(a.settings, a.err)
 	if err != nil {
@@ -51,14 +51,21 @@ func (a *app) keepUp(ctx context.Context, ready func(Ready)) error {
 	ctx, stop := signal.NotifyContext(ctx, stopSignals()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal meets the system's own handling, which ends the process at once
+	hangups, stopHearing := hearHangups()
+	defer stopHearing()
 	running := a.start(ctx, a.settings, log, ready)
-	select {
-	case <-running.done:
-	case <-ctx.Done():
-		_ = install.Notify(os.Getenv, install.NotifyStopping) // systemd sees it anyway, a little later
-		log.Info("stopping")
+	for {
+		select {
+		case <-hangups:
+			a.hangup(log, file)
+			continue
+		case <-running.done:
+		case <-ctx.Done():
+			_ = install.Notify(os.Getenv, install.NotifyStopping) // systemd sees it anyway, a little later
+			log.Info("stopping")
+		}
+		return running.wait(stopWait)
 	}
-	return running.wait(stopWait)
 }
 
 // running is a serve under way.

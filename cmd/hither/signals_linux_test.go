@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Whoever closes the window means what runs in it, too.
+func TestUpEndsWithItsTerminal(t *testing.T) {
+	w := newWorld(t)
+	window, tty := newTerminal(t)
+	p := w.programAt(tty, "up", "--listen", "127.0.0.1:0")
+	p.waitFor("One command:")
+	if err := window.Close(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "status", p.status(), 0)
+}
+
+// newTerminal makes a pair: what is a terminal to a program, and what shows it.
+func newTerminal(t *testing.T) (window, tty *os.File) {
+	t.Helper()
+	window, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("there are no terminals here:", err)
+	}
+	t.Cleanup(func() { _ = window.Close() })
+	number := 0
+	control, err := window.SyscallConn()
+	if err == nil {
+		err = control.Control(func(fd uintptr) {
+			if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+				number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+			}
+		})
+	}
+	if err != nil {
+		t.Skip("there are no terminals here:", err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("there are no terminals here:", err)
+	}
+	t.Cleanup(func() { _ = tty.Close() })
+	return window, tty
+}
