@@ -28,10 +28,16 @@ const (
 type Bearer struct {
 	Next http.RoundTripper
 	Now  func() time.Time // nil: time.Now
+	// Realms foretells which registries, by their SCHEME://HOST, want tokens, and from where, until they say so themselves. The
+	// map is not changed. nil: nobody foretells.
+	Realms func() map[string]Realm
+	// Connect connects to a registry while its token is asked for: Pool.Warm. nil: the request does when it has the token.
+	Connect func(ctx context.Context, base string, lanes int) error
 
 	mu     sync.Mutex
 	tokens map[grant]token
 	spaces map[space]grant
+	realms map[string]learnt
 	asking singleflight.Group
 }
 
@@ -57,12 +63,17 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return b.Next.RoundTrip(req)
 	}
 	shown := b.guess(req)
+	foretold, fresh := grant{}, false
+	if shown == "" {
+		foretold, shown, fresh = b.foretell(req)
+	}
 	resp, err := b.send(req, shown)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
+	b.learn(req, resp)
 	want, err := wanted(req, resp)
-	if err == nil && (want == grant{} || !repeatable(req)) {
+	if err == nil && (want == grant{} || fresh && want == foretold || !repeatable(req)) {
 		return resp, nil
 	}
 	text := ""
@@ -129,19 +140,24 @@ func wanted(req *http.Request, resp *http.Response) (grant, error) {
 	if !ok {
 		return grant{}, nil
 	}
-	realm, err := url.Parse(c.params["realm"])
+	return grantAt(req.Context(), req.URL, Realm{c.params["realm"], c.params["service"]}, strings.Join(c.scopes(), " "))
+}
+
+// grantAt is what a registry wants whose realm is known. Its scopes are sorted, and parted by blanks.
+func grantAt(ctx context.Context, registry *url.URL, at Realm, scopes string) (grant, error) {
+	realm, err := url.Parse(at.URL)
 	if err != nil || realm.Host == "" || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
 		return grant{}, errors.New("the address to ask at is no URL")
 	}
-	if realm.Scheme == "http" && req.URL.Scheme != "http" {
+	if realm.Scheme == "http" && registry.Scheme != "http" {
 		return grant{}, fmt.Errorf("asking for it at %s would be without TLS", realm.Host)
 	}
-	stranger := !strings.EqualFold(realm.Hostname(), req.URL.Hostname()) && !ownNetwork(req.URL.Hostname())
+	stranger := !strings.EqualFold(realm.Hostname(), registry.Hostname()) && !ownNetwork(registry.Hostname())
 	return grant{
 		realm:   realm.String(),
-		service: c.params["service"],
-		scopes:  strings.Join(c.scopes(), " "),
-		public:  stranger || isPublic(req.Context()),
+		service: at.Service,
+		scopes:  scopes,
+		public:  stranger || isPublic(ctx),
 	}, nil
 }
 
@@ -185,27 +201,31 @@ func spaceOf(req *http.Request) (space, bool) {
 	if kind < 1 || !slices.Contains(parts[:kind], "v2") || !slices.Contains([]string{"manifests", "blobs", "tags", "referrers"}, parts[kind]) {
 		return space{}, false
 	}
-	return space{origin: req.URL.Scheme + "://" + strings.ToLower(req.URL.Host), repository: strings.Join(parts[:kind], "/")}, true
+	return space{origin: originName(req.URL), repository: strings.Join(parts[:kind], "/")}, true
 }
 
 // token returns a token for g: one that lives, other than the rejected one, or a new one. Equal questions are merged and
 // outlive who leaves.
 func (b *Bearer) token(ctx context.Context, g grant, rejected string) (string, error) {
-	b.mu.Lock()
-	text := b.liveLocked(g)
-	b.mu.Unlock()
-	if text != "" && text != rejected {
+	if text := b.live(g); text != "" && text != rejected {
 		return text, nil
 	}
-	key := fmt.Sprintf("%q %q %q %t", g.realm, g.service, g.scopes, g.public)
-	answers := b.asking.DoChan(key, func() (any, error) { return b.renew(context.WithoutCancel(ctx), g) })
 	select {
-	case a := <-answers:
+	case a := <-b.ask(g):
 		text, _ := a.Val.(string)
 		return text, a.Err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// ask puts the question to the realm, once for all who have it at a time. Nobody need wait for the answer. It takes nothing
+// along from the requests that want it: neither their lanes, in which no connection to the realm is, nor their clocks.
+func (b *Bearer) ask(g grant) <-chan singleflight.Result {
+	key := fmt.Sprintf("%q %q %q %t", g.realm, g.service, g.scopes, g.public)
+	return b.asking.DoChan(key, func() (any, error) {
+		return b.renew(context.Background(), g) //nolint:forbidigo // askToken bounds it; whoever asked may leave
+	})
 }
 
 // renew asks for a token and keeps it.
@@ -223,6 +243,12 @@ func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
 	b.tokens[g] = token{text: t.text, until: asked.Add(t.life - early)}
 	shrink(b.tokens, maxTokens, func(t token) bool { return !b.now().Before(t.until) })
 	return t.text, nil
+}
+
+func (b *Bearer) live(g grant) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.liveLocked(g)
 }
 
 func (b *Bearer) liveLocked(g grant) string {
