@@ -31,11 +31,19 @@ func (s *Server) decide(w *reply, r *http.Request, e errand) {
 	shown := credentials(r)
 	switch {
 	case shown == none && e.answered(r, "always", "gateway"):
+		s.greet(r, e.rule)
 		s.local(w, r, e.match)
 	case !e.cacheable(r, shown) || s.Fetch == nil:
+		s.greet(r, e.rule)
 		s.pass(w, r, e)
 	default:
 		s.fetch(w, r, e, shown == token)
+	}
+}
+
+func (s *Server) greet(r *http.Request, rule *rules.Rule) {
+	if s.Greeted != nil && reads(r) {
+		s.Greeted(rule)
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"hither/cache/digest"
+	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/notary"
+	"hither/rules"
 )
 
 const blob = "/v2/library/alpine/blobs/sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
@@ -218,6 +220,26 @@ func TestGatewayPaths(t *testing.T) {
 	} {
 		res, body := get(t, w.direct(), "http://"+w.addr+c.path)
 		if got := fmt.Sprint(res.StatusCode, " ", body); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+// A client that asks something which is not for the cache is about to want more.
+func TestWhoIsGreeted(t *testing.T) {
+	var greeted []string
+	w := newWorld(t, func(s *forward.Server) { s.Greeted = func(rule *rules.Rule) { greeted = append(greeted, rule.Name) } })
+	w.setFetch(content("cache", nil))
+	for _, c := range []struct{ what, method, url, want string }{
+		{"a ping that goes to the origin", "GET", "https://" + oci + "/v2/", "oci"},
+		{"a ping that we answer", "GET", "https://" + host + "/ping", "reg"},
+		{"what the cache may answer", "GET", "https://" + oci + blob, ""},
+		{"an upload", "PUT", "https://" + oci + "/v2/x/blobs/uploads/1", ""},
+		{"a stranger's", "GET", "http://" + alien + "/v2/", ""},
+	} {
+		greeted = nil
+		do(t, w.client(false), c.method, c.url, "")
+		if got := strings.Join(greeted, " "); got != c.want {
 			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
 		}
 	}

@@ -70,6 +70,9 @@ type Server struct {
 	// misses nothing: the request with the client of this time, and the report as Fetch would have made it. It must not
 	// block. nil: nobody is.
 	Again func(fetch.Request, fetch.Report)
+	// Greeted is told of each request to read that a rule speaks of and Fetch is not asked about: a client that asks whether a
+	// registry is there, or for a token, wants more from it next. It must not block. nil: nobody is.
+	Greeted func(*rules.Rule)
 	// ID tells this Hither from others in Via, by which loops are found. Two that may stand in a row need different ones.
 	ID string
 

@@ -10,15 +10,16 @@ import (
 	"hither/rules"
 )
 
-// kindling connects to the sources that a client's next requests will go to, at the first that the cache cannot answer: TCP
-// and TLS take three round trips, and registries have hosts that are not asked before the second round, such as a checksum
-// database. The connections are let go when nothing uses them.
+// kindling connects to the sources that a client's next requests will go to, at the first that the cache cannot answer, and
+// before that when it asks whether a registry is there: TCP and TLS take three round trips, and registries have hosts that
+// are not asked before the second round, such as a checksum database, or who gives tokens. The connections are let go when
+// nothing uses them.
 type kindling struct {
 	Connect func(ctx context.Context, base string, lanes int) error // transport.Pool.Warm
 	Board   *measure.Board                                          // says which mirror leads
 
 	mu   sync.Mutex
-	last map[string]time.Time // of each rule
+	last map[string]time.Time // of each rule, and of its stores
 }
 
 const (
@@ -34,6 +35,22 @@ const (
 
 // light is told of each request that the cache does not answer. It does not wait for anything.
 func (k *kindling) light(r *rules.Rule) {
+	if k == nil {
+		return
+	}
+	k.greet(r)
+	if k.due(r.Name + " stores") {
+		for _, h := range r.Hosts {
+			for _, base := range h.Stores {
+				go k.connect(base, kindleLanes, true)
+			}
+		}
+	}
+}
+
+// greet is told of each request that the cache is not asked about: a client asks whether a registry is there, or for a
+// token. Whether it wants large bodies, and whether the cache has them, will show. It does not wait for anything.
+func (k *kindling) greet(r *rules.Rule) {
 	if k == nil || !k.due(r.Name) {
 		return
 	}
@@ -44,9 +61,6 @@ func (k *kindling) light(r *rules.Rule) {
 		for _, h := range r.Hosts {
 			for _, base := range h.Tokens {
 				go k.connect(base, 0, true)
-			}
-			for _, base := range h.Stores {
-				go k.connect(base, kindleLanes, true)
 			}
 		}
 	}()
@@ -63,17 +77,18 @@ func (k *kindling) connect(base string, lanes int, led bool) {
 	_ = k.Connect(ctx, base, lanes) // the request itself will tell
 }
 
-func (k *kindling) due(rule string) bool {
+// due says whether the last time for what is long ago.
+func (k *kindling) due(what string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
-	if now.Sub(k.last[rule]) < kindleEvery {
+	if now.Sub(k.last[what]) < kindleEvery {
 		return false
 	}
 	if k.last == nil {
 		k.last = make(map[string]time.Time)
 	}
-	k.last[rule] = now
+	k.last[what] = now
 	return true
 }
 

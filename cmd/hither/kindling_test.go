@@ -37,16 +37,22 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 			<-ctx.Done() // it ends by itself
 			return errors.New("nobody is there")
 		}}
+		said := func() string { return strings.Join(slices.Sorted(slices.Values(bases)), " ") }
+		k.greet(rule)
+		synctest.Wait()
+		same(t, "connections at a greeting", said(), "https://a https://b https://near https://tokens")
 		for range 9 {
+			k.greet(rule)
 			k.light(rule)
 		}
 		synctest.Wait()
-		same(t, "connections", strings.Join(slices.Sorted(slices.Values(bases)), " "), "https://a https://b https://near https://store+lanes https://tokens")
+		same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
 		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
 		k.light(rule)
 		synctest.Wait()
 		same(t, "connections a minute later", len(bases), 10)
 		(*kindling)(nil).light(rule)
+		(*kindling)(nil).greet(rule)
 		time.Sleep(kindleWait) //nolint:forbidigo // the bubble's clock
 	})
 }
