@@ -87,6 +87,10 @@ func TestMistakesInHostsAreToldWithTheirLine(t *testing.T) {
 		{"a prefix nobody serves", "+[[host]]\nname = \"a.test\"\nprefix = \"/x\"\n", "7", "no [[path]] is for the host"},
 		{"an origin of another name", "+[[host]]\nname = \"a.test\"\norigin = [\"https://b.test\"]\n", "7", "another name of small.test"},
 		{"a key that is none", "+[[host]]\nname = \"a.test\"\nkey = \"sum.golang.org\"\n", "8", "no verifier key"},
+		{"a realm that is no URL", "auth = \"bearer\"\nname = \"x\"\n[[host]]\nname = \"a.test\"\nrealm = \"b.test\"\n[[path]]\nmatch = \"/x\"\n", "5", "realm = "},
+		{"a realm where nobody asks for tokens", "+[[host]]\nname = \"a.test\"\nrealm = \"https://b.test/token\"\n", "8", "add auth"},
+		{"a service without a realm", "+[[host]]\nname = \"a.test\"\nservice = \"b\"\n", "8", "no realm says"},
+		{"a service that is no name", "+[[host]]\nname = \"a.test\"\nrealm = \"https://b.test/\"\nservice = \"\\u0007\"\n", "9", "printable ASCII"},
 		{"a store that is no URL", "+[[host]]\nname = \"a.test\"\nstores = [\"https://b.test\", \"b.test\"]\n", "8", "stores holds"},
 		{"a relative origin", "+[[host]]\nname = \"a.test\"\norigin = [\n\"https://b.test\",\n\"b.test/x\",\n]\n", "10", "absolute"},
 	})

@@ -104,7 +104,7 @@ func keysOf(kind string) (single, lists string, known bool) {
 	case "":
 		return "name home gateway auth walk", "ns", true
 	case "host":
-		return "name prefix key", "origin offers tokens stores", true
+		return "name prefix key realm service", "origin offers tokens stores", true
 	case "mirror":
 		return "url operator off", "offers", true
 	case "probe":

@@ -40,7 +40,10 @@ type Host struct {
 	Offers []string // what it speaks although it may not say so: "h3"
 	Tokens []string // base URLs of who gives tokens for it, to be connected to ahead; it names them itself when asked
 	Stores []string // base URLs of where it sends clients for large bodies, to be connected to ahead; empty: it sends them itself
-	Key    string   // verifier key of a checksum database (golang.org/x/mod/sumdb/note); empty: it is none
+	// Realm and Service are how it will say where tokens are had (WWW-Authenticate), so that one can be asked for before it
+	// says so. What it says itself counts. Empty Realm: nobody foretells.
+	Realm, Service string
+	Key            string // verifier key of a checksum database (golang.org/x/mod/sumdb/note); empty: it is none
 
 	line int // in the rule file
 	same int // index of the host that this one is another name of; its own index otherwise

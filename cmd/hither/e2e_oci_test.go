@@ -37,6 +37,31 @@ func (h *hither) pull(o *ociOrigin, door, name string) string {
 	return dir
 }
 
+// A pull of an image that nobody has asked for: the token is there before the registry asks for one, so that nothing is
+// refused, and what is counted as a pull is the client's own.
+func TestAColdPullIsNeverRefused(t *testing.T) {
+	w := newWorld(t)
+	o := w.ociWorld()
+	bare := func(a asked) bool {
+		return strings.Contains(a.Path, "/library/") && a.Header.Get("Authorization") == ""
+	}
+	refused, manifests, tokens := o.Asked(bare), o.Asked(gotten("/manifests/")), o.tokens.Asked(gotten("/token"))
+	w.rule("docker", []map[string]any{{"name": ociHost, "origin": []string{o.URL}, "realm": o.tokens.URL + "/token", "service": "world"}})
+	w.hither().pull(o, "gateway", "cold")
+	for _, c := range []struct {
+		what      string
+		got, want int
+	}{
+		{"tokens that were asked for", o.tokens.Asked(gotten("/token")) - tokens, 1},
+		{"requests to the registry without one", o.Asked(bare) - refused, 0},
+		{"manifests that were got", o.Asked(gotten("/manifests/")) - manifests, 1},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s\n got %d\nwant %d", c.what, c.got, c.want)
+		}
+	}
+}
+
 // Trap 6: a registry sends its blobs from elsewhere, by a redirect that is signed and short-lived. It is followed inside,
 // and what is kept is the body.
 func TestTrap6RedirectsAreFollowedInside(t *testing.T) {

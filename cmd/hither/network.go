@@ -22,7 +22,9 @@ type network struct {
 	dialer *transport.Dialer
 	pool   *transport.Pool
 	follow http.RoundTripper
+	tokens *transport.Bearer
 	bearer http.RoundTripper
+	pass   http.RoundTripper                                     // what goes as it came: no redirects, no tokens
 	single func(proto string) (http.RoundTripper, func(), error) // for measuring: each request on a connection of its own
 }
 
@@ -53,7 +55,9 @@ func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slo
 	}
 	n.pool, n.single = transport.New(config), config.Single
 	n.follow = &transport.Follow{Next: n.pool}
-	n.bearer = &transport.Follow{Next: &transport.Bearer{Next: n.pool}} // each hop has tokens of its own
+	n.tokens = &transport.Bearer{Next: n.pool, Connect: n.pool.Warm}
+	n.bearer = &transport.Follow{Next: n.tokens} // each hop has tokens of its own
+	n.pass = n.tokens.Overhear(n.pool)
 	return n, nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"hither/forward/transport"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
@@ -95,6 +96,21 @@ func (b *rulebook) offersH3(host string) bool {
 		}
 	}
 	return false
+}
+
+// realms are who gives tokens for the registries, by the SCHEME://HOST of their origins, as far as rules tell.
+func (b *rulebook) realms() map[string]transport.Realm {
+	all := make(map[string]transport.Realm)
+	for _, r := range b.now().Rules() {
+		for _, h := range r.Hosts {
+			for _, base := range h.Origin {
+				if h.Realm != "" {
+					all[base] = transport.Realm{URL: h.Realm, Service: h.Service}
+				}
+			}
+		}
+	}
+	return all
 }
 
 // Problem is what is wrong with the files as they are now; empty: nothing.

@@ -53,6 +53,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 		return err
 	}
 	defer out.close()
+	out.tokens.Realms = book.realms
 	trust, err := openTrust(s.State, book.now(), log)
 	if err != nil {
 		return err
@@ -62,10 +63,12 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	scores := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
-	h.ahead = newPrefetcher(s, book.now, fetcher, control.projects.of, &kindling{Connect: out.pool.Warm, Board: h.board}, log)
+	kindle := &kindling{Connect: out.pool.Warm, Board: h.board}
+	h.ahead = newPrefetcher(s, book.now, fetcher, control.projects.of, kindle, log)
 	doors := &forward.Server{
-		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pool, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
-		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), ID: instance(),
+		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
+		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), Greeted: kindle.greet,
+		ID: instance(),
 	}
 	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)
