@@ -25,6 +25,7 @@ type guest struct {
 	client *fetch.Client // the same for all requests that come by it; nil: nobody knows
 	leave  func()        // closes client.Gone; nil: there is nobody to tell
 	wait   time.Duration // for its first bytes; 0: headerWait
+	quick  *quick        // reads and writes Conn; nil: Conn does it itself
 }
 
 // newGuest is a client's connection, nothing of which was read. Requests that come by it share its fetch.Client.
@@ -36,7 +37,7 @@ func newGuest(c net.Conn) *guest {
 			client.To = to // so the client's own socket says
 		}
 	}
-	return &guest{Conn: c, client: client, leave: sync.OnceFunc(func() { close(gone) })}
+	return &guest{Conn: c, client: client, leave: sync.OnceFunc(func() { close(gone) }), quick: newQuick(c)}
 }
 
 // again is the same client with bytes to be read again.
@@ -59,6 +60,17 @@ func (g *guest) unread() (head []byte, below net.Conn) {
 			return head, below
 		}
 	}
+}
+
+// tcpBelow is the TCP connection that c is; nil: it is none.
+func tcpBelow(c net.Conn) *net.TCPConn {
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return c
+	case *listener.Conn:
+		return c.TCPConn
+	}
+	return nil
 }
 
 // addrPort is zero for what is no TCP address.
@@ -89,7 +101,18 @@ func (g *guest) Read(p []byte) (int, error) {
 		g.head = g.head[n:]
 		return n, nil
 	}
+	if g.quick != nil {
+		return g.quick.Read(p)
+	}
 	return g.Conn.Read(p)
+}
+
+// Write is Conn's.
+func (g *guest) Write(p []byte) (int, error) {
+	if g.quick != nil {
+		return g.quick.Write(p)
+	}
+	return g.Conn.Write(p)
 }
 
 // peek waits for the first byte and leaves it where it is.
