@@ -57,14 +57,15 @@ func (s *Server) cameBack(r *http.Request) bool {
 
 // Done is an answer that was given, or a tunnel that was opened.
 type Done struct {
-	Tunnel bool   // to a host in no rule; the fields below are zero
-	Host   string //
-	Path   string // without query
-	Status int    // 0: the connection broke before the head
-	Rule   string // empty: in no rule
-	State  string // a fetch.State, or "pass": sent to the origin as it came; empty: a page or refusal of ours
-	Sent   int64  // of body, in bytes
-	Err    error  // our own failure; nil: none
+	Tunnel bool          // to a host in no rule; the fields below are zero
+	Host   string        //
+	Path   string        // without query
+	Status int           // 0: the connection broke before the head
+	Rule   string        // empty: in no rule
+	State  string        // a fetch.State, or "pass": sent to the origin as it came; empty: a page or refusal of ours
+	Sent   int64         // of body, in bytes
+	Saved  time.Duration // that the client did not wait, of an answer that lay ready; Fetch tells of others
+	Err    error         // our own failure; nil: none
 }
 
 // record tells of a request and writes the log's one line. Queries are left out: some hold tokens. A CONNECT that was

@@ -67,8 +67,9 @@ type Server struct {
 	// Done is told of every answer and tunnel; it must not block. nil: nobody is.
 	Done func(Done)
 	// Again is told of every answer that lay ready and was given without Fetch, so that who watches what clients ask for
-	// misses nothing: the request with the client of this time, and the report as Fetch would have made it. It must not
-	// block. nil: nobody is.
+	// misses nothing: the request with the client of this time, and the report as Fetch would have made it. Left out is one
+	// that its connection got the last time, too: that costs as much to follow as to send, and tells nothing new. It must
+	// not block. nil: nobody is.
 	Again func(fetch.Request, fetch.Report)
 	// Greeted is told of each request to read that a rule speaks of and Fetch is not asked about: a client that asks whether a
 	// registry is there, or for a token, wants more from it next. It must not block. nil: nobody is.

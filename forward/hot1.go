@@ -46,11 +46,12 @@ type hot struct {
 	key  []byte // scratch
 	out  []byte // scratch, for small answers
 
-	deaf   bool // bytes are passed as they come, to the end
-	busy   bool // net/http answers, and has all it needs
-	fresh  bool // net/http has set no deadline of its own since the last head: it waits for the first request
-	served bool // what came last was answered here
-	moved  bool // the read deadline is ours
+	deaf   bool   // bytes are passed as they come, to the end
+	busy   bool   // net/http answers, and has all it needs
+	fresh  bool   // net/http has set no deadline of its own since the last head: it waits for the first request
+	served bool   // what came last was answered here
+	told   *Ready // what Again was told of last
+	moved  bool   // the read deadline is ours
 
 	readBy  time.Time     // ours, if moved
 	wake    chan struct{} // of size 1: net/http takes its read back
@@ -191,7 +192,9 @@ func (h *hot) ready(head head) (*Ready, time.Time) {
 func (h *hot) answer(r *Ready, now time.Time) error {
 	date := h.server.calendar.date(now)
 	var err error
-	_ = h.SetWriteDeadline(now.Add(patience)) // Write tells what is wrong
+	h.limits.Lock()
+	h.writeBy = now.Add(patience)
+	h.limits.Unlock()
 	if r.small() {
 		h.out = r.appendTo(h.out[:0], now, date)
 		_, err = h.Write(h.out)
@@ -200,13 +203,19 @@ func (h *hot) answer(r *Ready, now time.Time) error {
 		_, err = h.Write(r.appendTo(buf[:0], now, date))
 		h.server.buffers.Put(buf)
 	}
+	sent := int64(len(r.body))
 	if err != nil {
-		h.server.tell(r, h.client, now, 0)
-		return err
+		sent = 0
 	}
-	h.server.tell(r, h.client, now, int64(len(r.body)))
-	h.moveDeadline(now, idleWait, refresh)
-	return nil
+	if h.told != r { // the same once more is no news
+		h.told = r
+		h.server.tellAgain(r, h.client, now)
+	}
+	h.server.tell(r, now, sent)
+	if err == nil {
+		h.moveDeadline(now, idleWait, refresh)
+	}
+	return err
 }
 
 // more reads on behind what is there. A head that has begun gets no more time by coming slowly.

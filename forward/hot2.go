@@ -40,7 +40,8 @@ func (s *Server) readyH2(head *h2.Head) (*h2.Reply, bool) {
 	if r == nil {
 		return nil, false
 	}
-	s.tell(r, from.client, now, int64(len(r.body)))
+	s.tellAgain(r, from.client, now)
+	s.tell(r, now, int64(len(r.body)))
 	age := strconv.AppendInt(nil, r.age(now), 10)
 	return &h2.Reply{Block: r.block, More: h2.AppendField(nil, "age", string(age)), Body: r.body}, true
 }

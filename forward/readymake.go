@@ -108,12 +108,18 @@ func fields(h http.Header) (front, back []byte) {
 	return before.Bytes(), after.Bytes()
 }
 
-// tell does for an answer that lay ready what fetch and watch do for others: who watches requests hears of this one.
-func (s *Server) tell(r *Ready, client *fetch.Client, began time.Time, sent int64) {
+// tellAgain does for an answer that lay ready what fetch does for others: who watches what clients want hears of this one.
+func (s *Server) tellAgain(r *Ready, client *fetch.Client, began time.Time) {
 	if s.Again != nil {
 		s.Again(r.asked(began, client))
 	}
-	s.done(Done{Host: r.host, Path: r.path, Status: http.StatusOK, Rule: r.report.Rule, State: string(fetch.Hit), Sent: sent})
+}
+
+// tell does what watch does for others: the request is counted and logged.
+func (s *Server) tell(r *Ready, began time.Time, sent int64) {
+	s.done(Done{
+		Host: r.host, Path: r.path, Status: http.StatusOK, Rule: r.report.Rule, State: string(fetch.Hit), Sent: sent, Saved: r.report.Saved,
+	})
 	if s.logs() {
 		s.logRequest(http.MethodGet, r.host, r.path, http.StatusOK, r.report.Rule, string(fetch.Hit), r.report.Source, sent, time.Since(began), "")
 	}

@@ -68,9 +68,6 @@ func (l *ledger) again(f *fetch.Fetcher) func(fetch.Request, fetch.Report) {
 	return func(req fetch.Request, r fetch.Report) {
 		f.Trace.Asked(req)
 		f.Trace.Answered(req, r)
-		l.mu.Lock()
-		l.status.TimeSaved += r.Saved
-		l.mu.Unlock()
 	}
 }
 
@@ -115,6 +112,7 @@ func (l *ledger) rememberLocked(r fetch.Report) {
 func (l *ledger) served(d forward.Done) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.status.TimeSaved += d.Saved
 	state := fetch.State(d.State)
 	if d.Rule != "" || d.State != "" { // our own pages are no packages
 		l.status.Served += d.Sent
