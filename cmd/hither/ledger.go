@@ -20,6 +20,7 @@ import (
 // Its methods may be called from many goroutines.
 type ledger struct {
 	hedges measure.Hedger
+	stir   func() // told of every answer and fill, before anything is counted; nil: nobody is
 
 	mu        sync.Mutex
 	status    Status
@@ -80,6 +81,9 @@ func (l *ledger) answered(_ fetch.Request, r fetch.Report) {
 
 // filled implements fetch.Trace: what a fill came to replaces what was known when its first client was answered.
 func (l *ledger) filled(r fetch.Report) {
+	if l.stir != nil {
+		l.stir()
+	}
 	if r.Err == fetch.ErrPass.Error() {
 		return // no answer: the client was sent to the origin
 	}
@@ -110,6 +114,9 @@ func (l *ledger) rememberLocked(r fetch.Report) {
 
 // served implements forward.Server's Done.
 func (l *ledger) served(d forward.Done) {
+	if l.stir != nil {
+		l.stir()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.status.TimeSaved += d.Saved

@@ -60,6 +60,8 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	}
 	control.projects = newProjects(s)
 	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.prober().Probe}
+	calm := newQuiet(kept, log)
+	h.ledger.stir = calm.stir
 	scores := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
@@ -85,6 +87,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	work.Go(func() error { return scores.run(ctx) })
 	work.Go(func() error { return untilEnd(ctx, h.rounds.Run) })
 	work.Go(func() error { return h.ahead.Run(ctx) })
+	work.Go(func() error { return calm.run(ctx) })
 	work.Go(func() error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
 	tell, withdraw := publishing(notifying(ready, log), log)
 	defer withdraw()
