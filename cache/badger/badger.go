@@ -19,6 +19,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -34,6 +35,9 @@ const (
 	// maxFlight is how many bytes of chunks may be on their way into Badger, for the process. More does not make the disk
 	// faster, and all of it is memory.
 	maxFlight = 8 << 20
+	// maxRecent is how many bytes of chunks that have landed stay in memory until their writer is closed, for the process.
+	// What is filled is read at once, to be checked and by who waits for it; from Badger, each chunk is summed twice more.
+	maxRecent = 8 << 20
 	// stall is how long the disk may take no bytes before a fill gives up: the client is better served without a cache.
 	stall = 30 * time.Second
 	// tidyEvery is how often last-used times are written and space is given back that could not be before. A kill loses
@@ -76,6 +80,7 @@ type Store struct {
 	stripes [64]sync.Mutex      // one is held from reading a record until its new version is written
 	seed    maphash.Seed        // chooses the stripe
 	flight  *semaphore.Weighted // bytes of maxFlight
+	recent  atomic.Int64        // bytes of maxRecent
 	buffers buffers             //
 	checks  singleflight.Group  // blobs that are being checked after an unclean end, by digest
 	evict   sync.Mutex          // one at a time looks for the oldest

@@ -44,6 +44,30 @@ func BenchmarkFillSmall(b *testing.B) {
 	}
 }
 
+// BenchmarkReadWhatIsFilled is what a fetch does: it fills, reads what it has for a check of files in it, and again for the
+// client.
+func BenchmarkReadWhatIsFilled(b *testing.B) {
+	s := openBench(b)
+	body, _ := io.ReadAll(noise(1, 2<<20))
+	b.SetBytes(int64(len(body)))
+	for i := 0; b.Loop(); i++ {
+		body[0], body[1], body[2] = byte(i), byte(i>>8), byte(i>>16)
+		w, err := s.Create(b.Context(), "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := w.Write(body); err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, io.NewSectionReader(w, 0, int64(len(body))))
+		if err := w.Commit(); err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, io.NewSectionReader(w, 0, int64(len(body))))
+		w.Close()
+	}
+}
+
 func BenchmarkRead(b *testing.B) {
 	s := openBench(b)
 	d, err := commit(s, "", noise(1, 64<<20), true)

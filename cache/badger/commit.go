@@ -78,7 +78,7 @@ func (w *writer) published(d digest.Digest, kept bool) {
 	defer w.state.Unlock()
 	w.digest, w.kept = d, kept
 	if kept && w.tail != nil {
-		w.store.buffers.put(w.tail)
+		w.rememberLocked(w.next, w.tail)
 		w.tail = nil
 	}
 }
@@ -127,6 +127,7 @@ func (w *writer) Close() error {
 	late := w.settle() // garbage is collected once, so all of it must have landed
 	w.state.Lock()
 	w.tail = nil
+	w.forgetLocked()
 	kept := w.kept
 	w.state.Unlock()
 	w.free()

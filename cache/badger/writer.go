@@ -45,6 +45,7 @@ type writer struct {
 	tail   []byte            // the bytes of chunk next
 	next   uint32            //
 	flying map[uint32][]byte // chunks on their way, and lost ones
+	recent map[uint32][]byte // chunks that have landed, as many as may stay in memory; nil: none
 	aloft  int               // how many are on their way
 	landed chan struct{}     // nil, or closed when none is
 	err    error             // why nothing more is taken
@@ -178,7 +179,7 @@ func (w *writer) land(n uint32, b []byte, err error) {
 	defer w.state.Unlock()
 	if err == nil {
 		delete(w.flying, n)
-		w.store.buffers.put(b)
+		w.rememberLocked(n, b)
 	} else if w.err == nil {
 		w.err = err
 	}
@@ -186,6 +187,36 @@ func (w *writer) land(n uint32, b []byte, err error) {
 		close(w.landed)
 		w.landed = nil
 	}
+}
+
+// rememberLocked keeps a chunk that has landed for those who read, if there is room, or gives its buffer back. A large fill
+// keeps none: it would only take the room of small ones.
+func (w *writer) rememberLocked(n uint32, b []byte) {
+	if w.size > maxRecent {
+		w.forgetLocked()
+		w.store.buffers.put(b)
+		return
+	}
+	size := int64(cap(b))
+	room := w.store.recent.Add(size) <= maxRecent
+	if w.closed || !room {
+		w.store.recent.Add(-size)
+		w.store.buffers.put(b)
+		return
+	}
+	if w.recent == nil {
+		w.recent = make(map[uint32][]byte)
+	}
+	w.recent[n] = b
+}
+
+// forgetLocked gives back what rememberLocked keeps.
+func (w *writer) forgetLocked() {
+	for _, b := range w.recent {
+		w.store.recent.Add(-int64(cap(b)))
+		w.store.buffers.put(b)
+	}
+	w.recent = nil
 }
 
 // settle waits until no chunk is flying.
@@ -210,7 +241,7 @@ func (w *writer) settle() error {
 	}
 }
 
-// ReadAt reads what Write has taken: from memory what is not yet in Badger, from there the rest.
+// ReadAt reads what Write has taken: from memory what is there, from Badger the rest.
 func (w *writer) ReadAt(p []byte, off int64) (int, error) {
 	if err := w.store.enter(); err != nil {
 		return 0, err
@@ -238,6 +269,9 @@ func (w *writer) readSome(p []byte, off int64) (int, error) {
 	b := w.flying[n]
 	if n == w.next {
 		b = w.tail
+	}
+	if b == nil {
+		b = w.recent[n]
 	}
 	k := 0
 	if off < size && b != nil {
