@@ -2,7 +2,6 @@ package prefetch
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 const (
 	whyOldGoMod   = "the go.mod of what a module before go 1.17 requires" // such graphs are read to their end
 	whyNewGoMod   = "the go.mod of what a module since go 1.17 requires"  // and these are pruned: it may be asked for elsewhere
+	whyListedMod  = "the go.mod of a module that is listed"
 	whyRootInfo   = "the .info of a module of the project"
 	whyGraphInfo  = "the .info of a module of the graph"
 	whySiblingMod = "the go.mod of a zip"
@@ -31,26 +31,31 @@ type goWalk struct {
 	registry string
 	database string // base URL of the checksum database; empty: nothing was asked of it
 
-	asked    map[string]bool                     // names
-	files    map[module.Version][]module.Version // the requirements of the go.mod files that came
-	stored   int                                 // requirements in files
-	unpruned map[module.Version]bool             // whose requirements are read as well
-	highest  map[string]string                   // version, by module path: what minimal version selection comes to
-	mods     []module.Version                    // whose .mod or .zip the client asked for, in order
+	asked    map[string]bool          // names
+	files    map[module.Version]goMod // that came
+	stored   int                      // requirements in files
+	direct   map[string]bool          // module paths that a module of the project requires itself
+	unpruned map[module.Version]bool  // whose requirements are read as well
+	highest  map[string]string        // version, by module path: what minimal version selection comes to
+	mods     []module.Version         // whose .mod or .zip the client asked for, in order
 
-	roots    map[string]bool // module paths of the project's requirements, as it seems
-	inOrder  []string        // of the roots, sorted
-	rootsEnd bool            // what comes now is no root
-	strays   int             // that came out of order meanwhile
-	foreign  int             // .info asked for of what is no root
+	roots    map[string]bool  // module paths of the project's requirements, as it seems
+	inOrder  []string         // of the roots, sorted
+	rootsEnd bool             // what comes now is no root
+	strays   int              // that came out of order meanwhile
+	wild     int              // .mod asked for after them that no go.mod before go 1.17 leads to
+	foreign  int              // .info asked for of what is no root
+	fresh    []module.Version // roots that came since an answer was last told
 
 	infos  []module.Version // that the client asked for, in order
 	absent map[module.Version]bool
 	graph  bool // all modules of the graph are listed
+	listed bool // their .info was wanted, as far as they were known then
 	zips   bool // packages are wanted
 
 	known   bool                    // go.sum told which go.mod files are read
 	missing map[module.Version]bool // those of them that have not come yet
+	few     int                     // so many missing may be guessed at
 	later   []project.Want          // zips that a build perhaps needs
 	tree    tlog.Tree               // the latest state of the checksum database that passed, by which the go command judges records
 }
@@ -74,9 +79,9 @@ const laterZips = 2
 // NewGo is the walk of the go command.
 func NewGo(s Start) Walk {
 	return &goWalk{
-		registry: s.Registry, asked: make(map[string]bool), files: make(map[module.Version][]module.Version), unpruned: make(map[module.Version]bool),
+		registry: s.Registry, asked: make(map[string]bool), files: make(map[module.Version]goMod), unpruned: make(map[module.Version]bool),
 		highest: make(map[string]string), roots: make(map[string]bool), absent: make(map[module.Version]bool),
-		missing: make(map[module.Version]bool),
+		missing: make(map[module.Version]bool), direct: make(map[string]bool),
 	}
 }
 
@@ -102,7 +107,11 @@ func (w *goWalk) askedMod(v module.Version) []project.Want {
 	w.raise(v)
 	w.root(v)
 	w.mods = append(w.mods, v)
-	return w.record(nil, v)
+	out := w.record(nil, v)
+	if file, here := w.files[v]; here && !w.known {
+		out = w.follow(out, v, file) // it was guessed, and turned out to be right
+	}
+	return out
 }
 
 // root notes a requirement of the project. All of them come first, sorted, but for those that overtake each other.
@@ -119,39 +128,7 @@ func (w *goWalk) root(v module.Version) {
 	}
 	w.inOrder = slices.Insert(w.inOrder, i, v.Path)
 	w.roots[v.Path] = true
-}
-
-// askedInfo wants the rest of what the client is about to ask one by one: of the project's own requirements, or of the
-// whole graph.
-func (w *goWalk) askedInfo(v module.Version) []project.Want {
-	first := len(w.infos) == 0
-	w.infos = append(w.infos, v)
-	if !w.roots[v.Path] && len(w.roots) > 0 {
-		w.foreign++
-	}
-	switch {
-	case w.zips || w.graph && !first:
-		return nil
-	case w.graph || w.foreign >= fewForeign:
-		w.graph = true
-		return w.allInfos()
-	case first:
-		var out []project.Want
-		for _, path := range w.inOrder {
-			out = w.add(out, module.Version{Path: path, Version: w.highest[path]}, ".info", whyRootInfo)
-		}
-		return out
-	}
-	return nil
-}
-
-// allInfos are the .info of the build list.
-func (w *goWalk) allInfos() []project.Want {
-	var out []project.Want
-	for _, path := range slices.Sorted(maps.Keys(w.highest)) {
-		out = w.add(out, module.Version{Path: path, Version: w.highest[path]}, ".info", whyGraphInfo)
-	}
-	return out
+	w.fresh = append(w.fresh, v)
 }
 
 func (w *goWalk) askedZip(v module.Version) []project.Want {
@@ -194,34 +171,60 @@ func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want 
 	case kind == "lookup":
 		return w.tiles(m, body)
 	case kind == ".mod":
-		return w.answeredMod(v, body, depth)
+		return w.answeredMod(v, body, depth == 0 || w.asked[m.Name])
 	}
 	return nil
 }
 
-func (w *goWalk) answeredMod(v module.Version, body []byte, depth int) []project.Want {
-	requires, old, ok := readGoMod(body)
+// answeredMod reads a go.mod that came: sure says that the client asked for it.
+func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project.Want {
+	file, ok := readGoMod(body)
 	if _, again := w.files[v]; again || !ok {
 		return w.settled()
 	}
-	w.files[v] = requires
-	w.stored += len(requires)
-	for _, r := range requires {
-		w.raise(r)
-	}
-	switch {
-	case w.known:
+	w.files[v] = file
+	w.stored += len(file.requires)
+	if w.known {
+		w.raiseAll(file)
 		return w.settled()
-	case old || w.unpruned[v]:
-		return w.spread(nil, v)
-	case depth > 0:
-		return nil
 	}
-	var out []project.Want
-	for _, r := range requires {
-		out = w.add(out, r, ".mod", whyNewGoMod)
+	out := w.earlyInfos()
+	if sure && w.rootsEnd && !w.roots[v.Path] && !w.unpruned[v] {
+		w.wild++
+	}
+	if sure || w.unpruned[v] || file.old && w.mayBeRoot(v) {
+		return w.follow(out, v, file)
 	}
 	return out
+}
+
+// follow wants what a go.mod leads to that the client reads: all that is behind it, or what may be a requirement of the
+// project too.
+func (w *goWalk) follow(out []project.Want, v module.Version, file goMod) []project.Want {
+	w.raiseAll(file)
+	if file.old || w.unpruned[v] {
+		return w.spread(out, v)
+	}
+	for i, r := range file.requires {
+		if i < file.direct && w.roots[v.Path] {
+			w.direct[r.Path] = true
+		}
+		if w.mayBeRoot(r) {
+			out = w.add(out, r, ".mod", whyNewGoMod)
+		}
+	}
+	return out
+}
+
+// mayBeRoot says that a requirement may be one of the project's as well, while those are asked for: of each module there is
+// one, of no lower version than another requires, and they come in order. Later none is, unless the project itself is of a
+// go before 1.17, for which whatever is required is asked for.
+func (w *goWalk) mayBeRoot(v module.Version) bool {
+	if w.rootsEnd {
+		return w.wild >= fewStrays && len(w.infos) == 0
+	}
+	passed := len(w.inOrder) - slackInOrder
+	return !w.roots[v.Path] && w.highest[v.Path] == v.Version && (passed < 0 || w.inOrder[passed] < v.Path)
 }
 
 // spread wants the go.mod files of all that an unpruned module requires, and of what those require, whatever go version
@@ -229,7 +232,7 @@ func (w *goWalk) answeredMod(v module.Version, body []byte, depth int) []project
 func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want {
 	w.unpruned[from] = true
 	for todo := []module.Version{from}; len(todo) > 0; todo = todo[1:] {
-		for _, r := range w.files[todo[0]] {
+		for _, r := range w.files[todo[0]].requires {
 			if w.unpruned[r] {
 				continue
 			}
@@ -240,14 +243,6 @@ func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want 
 		}
 	}
 	return out
-}
-
-// settled says, once all go.mod files have come that go.sum names, which modules there are.
-func (w *goWalk) settled() []project.Want {
-	if w.known && w.graph && len(w.missing) == 0 {
-		return w.allInfos()
-	}
-	return nil
 }
 
 // Project wants what the project's files say that the command needs.
@@ -271,6 +266,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 		if v, ok := w.version(want.URL, ".mod"); ok {
 			w.raise(v)
 			w.missing[v] = true
+			w.few = len(w.missing) / fewMissing
 			w.known = w.known || want.Why == project.WhyGoSum
 		}
 	}
@@ -301,6 +297,13 @@ func rootsFirst(mods, infos []project.Want) []project.Want {
 		return place[strings.TrimSuffix(a.URL, ".mod")] - place[strings.TrimSuffix(b.URL, ".mod")]
 	})
 	return mods
+}
+
+// raiseAll notes that the requirements of a module are in the graph.
+func (w *goWalk) raiseAll(file goMod) {
+	for _, r := range file.requires {
+		w.raise(r)
+	}
 }
 
 // raise notes that a version is in the graph.

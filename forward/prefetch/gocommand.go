@@ -10,17 +10,32 @@ import (
 	"golang.org/x/mod/module"
 )
 
-// readGoMod reads what matters of another module's go.mod: replacements and exclusions count only in the main one. old:
-// it is of a go before 1.17, so that the graph behind it is not pruned.
-func readGoMod(body []byte) (requires []module.Version, old, ok bool) {
+// goMod is what matters of another module's go.mod: replacements and exclusions count only in the main one.
+type goMod struct {
+	requires []module.Version
+	direct   int  // so many of them, the first, are not marked indirect
+	old      bool // it is of a go before 1.17, so that the graph behind it is not pruned
+}
+
+// readGoMod reads a go.mod of another module; false: it is none.
+func readGoMod(body []byte) (m goMod, ok bool) {
 	file, err := modfile.ParseLax("go.mod", body, nil)
 	if err != nil {
-		return nil, false, false
+		return m, false
 	}
-	for _, r := range file.Require[:min(len(file.Require), maxNames)] {
-		requires = append(requires, r.Mod)
+	required := file.Require[:min(len(file.Require), maxNames)]
+	for _, indirect := range [...]bool{false, true} {
+		for _, r := range required {
+			if r.Indirect == indirect {
+				m.requires = append(m.requires, r.Mod)
+			}
+		}
+		if !indirect {
+			m.direct = len(m.requires)
+		}
 	}
-	return requires, file.Go == nil || goversion.Compare("go"+file.Go.Version, "go1.17") < 0, true
+	m.old = file.Go == nil || goversion.Compare("go"+file.Go.Version, "go1.17") < 0
+	return m, true
 }
 
 // need is what a command of go fetches.

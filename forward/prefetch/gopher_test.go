@@ -79,11 +79,11 @@ func (g *gopher) graph(n int, roots []string) map[string]string {
 			file := files[k.id]
 			mu.Unlock()
 			body, _ := file()
-			requires, old, _ := readGoMod(body)
+			read, _ := readGoMod(body)
 			mu.Lock()
-			for _, r := range requires {
+			for _, r := range read.requires {
 				raise(r.Path + "@" + r.Version)
-				if k.unpruned || old {
+				if k.unpruned || read.old {
 					enqueue(key{r.Path + "@" + r.Version, true})
 				}
 			}

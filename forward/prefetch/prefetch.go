@@ -17,8 +17,8 @@
 //
 //   - A reason whose things were used in less than half of the cases (bulk: nine in ten), of 20 or more, is held back: one
 //     in ten is tried. What is held back and then asked for counts as right, so that a reason can recover for nothing.
-//   - What follows from answers, and not from what the client itself asked for, from its project, or from last time, is a
-//     guess. Of a line of guesses no more lie unused than were used and 32 (bulk: 2). So a reason that is wrong more often
+//   - What follows from answers, and not from what the client itself asked for, from its project (alone, or with those answers
+//     that the project says decide it), or from last time, is a guess. Of a line of guesses no more lie unused than were used and 32 (bulk: 2). So a reason that is wrong more often
 //     than right comes to an end within its first run.
 //   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
 //     client that has most of its project's things already, and confirms little, costs no more than that.

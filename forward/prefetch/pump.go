@@ -154,11 +154,13 @@ func (p *Prefetcher) step(r *run, e event) {
 	case e.kind == projected:
 		wants = r.walk.Project(r.who.dir, r.who.args)
 	}
-	sure := e.kind == projected && r.who.has != nil
+	heard := e.kind == answered || e.kind == brought
+	known := e.kind == projected || heard && isInformed(r.walk)
+	sure := known && r.who.has != nil
 	if sure {
 		wants = slices.DeleteFunc(wants, func(w project.Want) bool { return r.who.has(w.URL) })
 	}
-	objects := p.understand(r, wants, e.depth+1, e.kind == answered || e.kind == brought)
+	objects := p.understand(r, wants, e.depth+1, heard && !known)
 	for _, o := range objects {
 		o.sure = sure
 	}
@@ -179,6 +181,11 @@ func (p *Prefetcher) step(r *run, e event) {
 		p.admit(r, o)
 	}
 	p.scheduleLocked()
+}
+
+func isInformed(w Walk) bool {
+	i, ok := w.(informed)
+	return ok && i.Informed()
 }
 
 // understand turns wants into what can be asked for; what is in no rule, is never kept, or belongs to a registry whose

@@ -21,6 +21,13 @@ type Walk interface {
 	Project(dir string, args []string) []project.Want
 }
 
+// informed is a Walk that may come to know all that a project needs.
+type informed interface {
+	// Informed says that what the walk wants because of an answer is no guess: the project's files told which answers decide
+	// it, and they are here, or nearly all of them.
+	Informed() bool
+}
+
 // metered is a Walk of a registry that counts requests against its user. No more than the walk wants is asked for ahead:
 // nothing because of last time.
 type metered interface{ metered() }

@@ -1,0 +1,107 @@
+package prefetch
+
+import (
+	"maps"
+	"slices"
+
+	"golang.org/x/mod/module"
+
+	"hither/forward/project"
+)
+
+// askedInfo wants the rest of what the client is about to ask one by one: of the project's own requirements, or of the
+// whole graph.
+func (w *goWalk) askedInfo(v module.Version) []project.Want {
+	first := len(w.infos) == 0
+	w.infos = append(w.infos, v)
+	if !w.roots[v.Path] && len(w.roots) > 0 {
+		w.foreign++
+	}
+	switch {
+	case w.zips || w.graph && !first:
+		return nil
+	case w.graph || w.foreign >= fewForeign:
+		w.graph = true
+		return append(w.listedMods(), w.allInfos()...)
+	case first:
+		var out []project.Want
+		for _, path := range w.inOrder {
+			out = w.add(out, module.Version{Path: path, Version: w.highest[path]}, ".info", whyRootInfo)
+		}
+		return out
+	}
+	return nil
+}
+
+// allInfos are the .info of the build list.
+func (w *goWalk) allInfos() []project.Want {
+	var out []project.Want
+	for _, path := range slices.Sorted(maps.Keys(w.highest)) {
+		out = w.add(out, module.Version{Path: path, Version: w.highest[path]}, ".info", whyGraphInfo)
+	}
+	return out
+}
+
+// listedMods are the go.mod files of the build list that were not read for the graph. To say of which go version a module
+// is, they are read if go.sum names them: it does for what packages or tests of the project's own requirements need.
+func (w *goWalk) listedMods() []project.Want {
+	if w.known {
+		return nil
+	}
+	near := maps.Clone(w.direct)
+	for _, v := range w.mods {
+		near[v.Path] = true
+	}
+	var out []project.Want
+	for _, path := range slices.Sorted(maps.Keys(near)) {
+		v := module.Version{Path: path, Version: w.highest[path]}
+		if _, read := w.files[v]; !read {
+			out = w.add(out, v, ".mod", whyListedMod)
+		}
+	}
+	return out
+}
+
+const (
+	// manyMods is how many go.mod files a run reads, and no zip, to be one that reads the graph. Most that do want .info next.
+	manyMods = 12
+	// mostEarly is how many modules are listed before the graph is read. More would not be asked for unconfirmed, and later
+	// be found out of date.
+	mostEarly = lineSlack
+)
+
+// earlyInfos are of the roots that came since it was last called, and, when there are no more, of the first in the graph as
+// far as it is known: guesses, but of less than a hundred bytes each.
+func (w *goWalk) earlyInfos() []project.Want {
+	if w.zips || len(w.infos) > 0 || len(w.mods) < manyMods {
+		return nil
+	}
+	var out []project.Want
+	for _, v := range w.fresh {
+		out = w.add(out, v, ".info", whyRootInfo)
+	}
+	w.fresh = nil
+	if w.rootsEnd && !w.listed {
+		w.listed = true
+		all := w.allInfos()
+		out = append(out, all[:min(len(all), mostEarly)]...)
+	}
+	return out
+}
+
+// fewMissing is of how many go.mod files one may be missing when the build list is guessed. Each may raise a version, so
+// that the .info of another was asked for in vain; but to wait for the last one takes a round trip.
+const fewMissing = 8
+
+// settled says, once nearly all go.mod files have come that go.sum names, which modules there are, and again at their end.
+func (w *goWalk) settled() []project.Want {
+	left := len(w.missing)
+	if !w.graph || !w.Informed() || left > 0 && w.listed {
+		return nil
+	}
+	w.listed = true
+	return w.allInfos()
+}
+
+// Informed says that go.sum names what decides the build list, and that it came.
+func (w *goWalk) Informed() bool { return w.known && len(w.missing) <= w.few }

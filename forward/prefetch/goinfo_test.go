@@ -1,0 +1,87 @@
+package prefetch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"hither/forward/fetch"
+)
+
+// TestAProjectComesInWaves has a project of 240 documents: ninety are under way at a time, and each wave is a round.
+func TestAProjectComesInWaves(t *testing.T) {
+	all := make(map[string]mod)
+	var roots []string
+	for i := range 60 {
+		id := fmt.Sprintf("example.com/a%02d@v1.0.0", i)
+		far := []string{fmt.Sprintf("example.com/f%02d@v1.0.0", i), fmt.Sprintf("example.com/g%02d@v1.0.0", i)} // listed, but read by nobody
+		roots, all[id] = append(roots, id), mod{requires: far}
+		all[far[0]], all[far[1]] = mod{}, mod{}
+	}
+	inWorld(t, inProject(t, roots, roots, "go", "list", "-m", "all"), func(w *world) {
+		w.publish(1000, all)
+		in := w.Project
+		w.Project = func(c fetch.Client) (Place, bool) {
+			at, ok := in(c)
+			at.Has = func(string) bool { return false }
+			return at, ok
+		}
+		rounds := took(func() { w.client(1).listAll(8, roots) })
+		same(t, "requests", len(w.sent()), 240)
+		atMost(t, "rounds", rounds, 3)
+		atMost(t, "most at once", w.peak(metadata), 90+8)
+	})
+}
+
+// TestTheGraphIsGuessedBeforeTheLastGoModCame lists what is known when one of eight go.mod files is missing, and the rest later.
+func TestTheGraphIsGuessedBeforeTheLastGoModCame(t *testing.T) {
+	var roots []string
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		roots = append(roots, "example.com/"+name+"@v1.0.0")
+	}
+	w := world{Prefetcher: &Prefetcher{}}
+	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
+	at, _ := w.Project(fetch.Client{})
+	walk := NewGo(Start{Registry: host})
+	walk.Project(at.Dir, at.Args)
+	came := func(name, requires string) string {
+		return urls(walk.Answered(match(t, "/example.com/"+name+"/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"+requires), 1))
+	}
+	same(t, "after six", came("a", "require example.com/x v1.0.0\n")+came("b", "")+came("c", "")+came("d", "")+came("e", "")+came("f", ""), "")
+	same(t, "no guess is taken for certain", isInformed(walk), false)
+	same(t, "after seven lists what is required", strings.HasSuffix(came("g", ""), " /example.com/x/@v/v1.0.0.info"), true)
+	same(t, "and is nearly certain", isInformed(walk), true)
+	same(t, "after all lists what was raised", strings.HasSuffix(came("h", "require example.com/x v1.1.0\n"), " /example.com/x/@v/v1.1.0.info"), true)
+}
+
+// TestInfosAreGuessedFromTheGoMods has a client that reads the go.mod files of its requirements, and will list them.
+func TestInfosAreGuessedFromTheGoMods(t *testing.T) {
+	walk := NewGo(Start{Registry: host})
+	mods := paths("a", manyMods+1, ".mod")
+	for _, p := range mods[:manyMods-1] {
+		walk.Asked(match(t, p))
+	}
+	body := []byte("module x\ngo 1.21\n")
+	same(t, "after a few", urls(walk.Answered(match(t, mods[0]), body, 0)), "")
+	walk.Asked(match(t, mods[manyMods-1]))
+	same(t, "after many", urls(walk.Answered(match(t, mods[1]), body, 0)), strings.Join(paths("a", manyMods, ".info"), " "))
+	walk.Asked(match(t, mods[manyMods]))
+	same(t, "later", urls(walk.Answered(match(t, mods[2]), body, 0)), paths("a", manyMods+1, ".info")[manyMods])
+	walk.Asked(match(t, "/example.com/a000/@v/v1.0.0.zip"))
+	same(t, "for a client of zips", urls(walk.Answered(match(t, mods[3]), body, 0)), "")
+}
+
+// TestListedModulesAreReadToo wants the go.mod of what was read in another version, or is required by the project's own.
+func TestListedModulesAreReadToo(t *testing.T) {
+	walk := NewGo(Start{Registry: host})
+	came := func(path, requires string) {
+		walk.Asked(match(t, path))
+		walk.Answered(match(t, path), []byte("module x\ngo 1.21\n"+requires), 0)
+	}
+	came("/example.com/a/@v/v1.0.0.mod", "require example.com/near v1.0.0\nrequire example.com/far v1.0.0 // indirect\n")
+	came("/example.com/b/@v/v1.0.0.mod", "require example.com/a v1.1.0 // indirect\n")
+	walk.Asked(match(t, "/example.com/far/@v/v1.0.0.info"))
+	got := urls(walk.Asked(match(t, "/example.com/near/@v/v1.0.0.info")))
+	same(t, "with the infos", got, "/example.com/a/@v/v1.1.0.mod /example.com/near/@v/v1.0.0.mod "+
+		"/example.com/a/@v/v1.1.0.info /example.com/b/@v/v1.0.0.info /example.com/far/@v/v1.0.0.info /example.com/near/@v/v1.0.0.info")
+}

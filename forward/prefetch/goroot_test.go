@@ -1,0 +1,65 @@
+package prefetch
+
+import (
+	"strings"
+	"testing"
+)
+
+// rooted is a walk of a client that asked for some requirements of its project, named by letter m and a number.
+func rooted(t *testing.T, n int) *goWalk {
+	walk := NewGo(Start{Registry: host}).(*goWalk)
+	for _, p := range paths("m", n, ".mod") {
+		walk.Asked(match(t, p))
+	}
+	return walk
+}
+
+// came tells a walk of a go.mod, and returns which go.mod files it wants because of that.
+func came(t *testing.T, w *goWalk, path, lines string, depth int) string {
+	var out []string
+	for u := range strings.FieldsSeq(urls(w.Answered(match(t, path), []byte("module x\n"+lines), depth))) {
+		if strings.HasSuffix(u, ".mod") {
+			out = append(out, u)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// TestRootsComeInOrder guesses no requirement of the project that the client has passed by, or has in another version.
+func TestRootsComeInOrder(t *testing.T) {
+	walk := rooted(t, 30)
+	got := came(t, walk, "/example.com/m029/@v/v1.0.0.mod", `go 1.21
+require example.com/a v1.0.0
+require example.com/m028 v0.9.0
+require example.com/m028x v1.0.0
+require example.com/z v1.0.0
+`, 0)
+	same(t, "guessed", got, "/example.com/m028x/@v/v1.0.0.mod /example.com/z/@v/v1.0.0.mod")
+	got = came(t, walk, "/example.com/m028/@v/v1.0.0.mod", "go 1.21\nrequire example.com/z v0.9.0\n", 0)
+	same(t, "guessed below what another requires", got, "")
+}
+
+// TestAGuessIsNotFollowed reads on behind a guess only when the client asks for it, so that one wrong guess does not lead to
+// a hundred, nor to modules in the list that nobody has.
+func TestAGuessIsNotFollowed(t *testing.T) {
+	walk := rooted(t, 1)
+	came(t, walk, "/example.com/m000/@v/v1.0.0.mod", "go 1.21\nrequire example.com/p v1.0.0\nrequire example.com/q v1.0.0\n", 0)
+	same(t, "behind a guess", came(t, walk, "/example.com/p/@v/v1.0.0.mod", "go 1.21\nrequire example.com/r v1.0.0\n", 1), "")
+	same(t, "its requirement is in the graph", walk.highest["example.com/r"], "")
+	same(t, "when it is asked for", urls(walk.Asked(match(t, "/example.com/p/@v/v1.0.0.mod"))), "/example.com/r/@v/v1.0.0.mod")
+	walk.Asked(match(t, "/example.com/q/@v/v1.1.0.mod"))
+	same(t, "behind an old one that was wrong", came(t, walk, "/example.com/q/@v/v1.0.0.mod", "require example.com/s v1.0.0\n", 1), "")
+	same(t, "when it is asked for after all", urls(walk.Asked(match(t, "/example.com/q/@v/v1.0.0.mod"))), "/example.com/s/@v/v1.0.0.mod")
+}
+
+// TestAnOldProjectIsReadToItsEnd follows a client whose own go.mod is of a go before 1.17: it reads whatever is required.
+func TestAnOldProjectIsReadToItsEnd(t *testing.T) {
+	walk := rooted(t, 1)
+	walk.Asked(match(t, "/example.com/m000/@v/v0.9.0.mod")) // a second version: roots have come to an end
+	var got string
+	for _, p := range paths("s", fewStrays, ".mod") {
+		walk.Asked(match(t, p))
+		got = came(t, walk, p, "go 1.21\nrequire example.com/b v1.0.0\n", 0)
+	}
+	same(t, "after a few that no old module leads to", got, "/example.com/b/@v/v1.0.0.mod")
+}
