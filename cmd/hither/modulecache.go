@@ -6,17 +6,19 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"hither/forward/project"
 )
 
 // hasModule tells which files of modules a go command has already, by its module cache; nil: nobody knows where that is. A
 // module cache has the layout of a module proxy (go.dev/ref/mod#module-cache). Only names are looked at.
-func hasModule(env environment) func(address string) bool {
+func hasModule(env environment) func(project.Want) bool {
 	cache := moduleCache(env)
 	if cache == "" {
 		return nil
 	}
-	return func(address string) bool {
-		u, err := url.Parse(address)
+	return func(w project.Want) bool {
+		u, err := url.Parse(w.URL)
 		if err != nil || !strings.Contains(u.Path, "/@v/") || path.Clean(u.Path) != u.Path {
 			return false
 		}

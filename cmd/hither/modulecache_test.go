@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"hither/forward/project"
 )
 
 func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
@@ -24,7 +26,8 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 		"its own variable":     {"GOMODCACHE=" + dir, "GOPATH=/elsewhere"},
 		"below the first path": {"GOPATH=" + filepath.Dir(below) + string(filepath.ListSeparator) + "/b"},
 	} {
-		has := hasModule(env)
+		known := hasModule(env)
+		has := func(address string) bool { return known(project.Want{URL: address}) }
 		same(t, what+": there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.0.mod"), true)
 		same(t, what+": not there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.1.mod"), false)
 		same(t, what+": upwards", has("https://proxy.golang.org/../@v/../example.com/!m/@v/v1.0.0.mod"), false)

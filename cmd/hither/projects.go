@@ -85,15 +85,34 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	if !ok || !p.allows(process) {
 		return at, false
 	}
-	private := slices.Concat(process.Private, p.sentElsewhere(process.Dir))
-	return prefetch.Place{Dir: process.Dir, Args: slices.Clone(process.Args), Private: private, Has: hasModule(process.Caching)}, true
+	return p.place(process), true
+}
+
+// begun is of, for a process that has not connected yet.
+func (p *projects) begun(pid int) (at prefetch.Place, ok bool) {
+	if !p.mayLook() {
+		return at, false
+	}
+	process, err := peer.ByPID(pid)
+	if err != nil || !p.allows(process) {
+		return at, false
+	}
+	return p.place(process), true
+}
+
+func (p *projects) place(process peer.Process) prefetch.Place {
+	return prefetch.Place{
+		PID: process.PID, Dir: process.Dir, Args: slices.Clone(process.Args),
+		Private: slices.Concat(process.Private, p.sentElsewhere(process)), Has: keeps(process),
+	}
 }
 
 // sentElsewhere are patterns of the packages that the files of a project, or of the user, send to a registry of their own:
-// npm's must not hear their names because of a guess. What a client was told by its own environment is not known here.
-func (p *projects) sentElsewhere(dir string) []string {
+// npm's must not hear their names because of a guess.
+func (p *projects) sentElsewhere(process peer.Process) []string {
 	home, _ := os.UserHomeDir() // the client's, too: it is the same user
-	registries := warmRegistries{Env: os.Environ(), Home: home, Own: p.Own}.npm(dir)
+	env := slices.Concat(os.Environ(), process.Caching)
+	registries := warmRegistries{Env: env, Home: home, Own: p.Own}.npm(process.Dir)
 	private := registries.Private()
 	if registries.Default != npmRegistry {
 		private = append(private, strings.TrimPrefix(npmRegistry, "https://")+"/*")

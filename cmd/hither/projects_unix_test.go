@@ -98,22 +98,49 @@ func TestALeaseAllowsWhatIsBelowIt(t *testing.T) {
 	same(t, "questions", asked, 5)
 }
 
+// TestACommandThatBeganIsBelowALease looks at a process that has not connected to anything.
+func TestACommandThatBeganIsBelowALease(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the system need not tell")
+	}
+	dir := t.TempDir()
+	c := exec.Command("sleep", "60")
+	c.Dir, c.Env = dir, []string{"HOME=" + dir}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Process.Kill(); _ = c.Wait() }()
+	var p projects
+	at, ok := p.begun(c.Process.Pid)
+	same(t, "without a lease", at.Dir, "")
+	same(t, "without a lease, known", ok, false)
+	defer p.enter(os.Getpid())()
+	at, _ = p.begun(c.Process.Pid)
+	same(t, "its directory", at.Dir, dir)
+	same(t, "its arguments", strings.Join(at.Args, " "), "sleep 60")
+	same(t, "its number", at.PID, c.Process.Pid)
+	at, _ = p.begun(os.Getppid())
+	same(t, "what is not below it", at.Dir, "")
+}
+
 // TestAProjectTellsWhatIsPrivate keeps the names of packages that come from elsewhere from npm's registry.
 func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("PREFIX", t.TempDir())
-	for _, row := range []struct{ says, npmrc, want string }{
-		{"a scope", "@corp:registry=https://npm.corp.example\n@pub:registry=https://registry.npmjs.org\n", "corp.example/* @corp"},
-		{"all packages", "registry=https://npm.corp.example\n", "corp.example/* registry.npmjs.org/*"},
-		{"Hither's gateway", "registry=http://127.0.0.1:7890/npm\n", "corp.example/*"},
-		{"nothing", "", "corp.example/*"},
+	for _, row := range []struct{ says, npmrc, env, want string }{
+		{"a scope", "@corp:registry=https://npm.corp.example\n@pub:registry=https://registry.npmjs.org\n", "", "corp.example/* @corp"},
+		{"all packages", "registry=https://npm.corp.example\n", "", "corp.example/* registry.npmjs.org/*"},
+		{"all packages, by its environment", "", "npm_config_registry=https://npm.corp.example", "corp.example/* registry.npmjs.org/*"},
+		{"a scope, by its environment", "", "npm_config_@corp:registry=https://npm.corp.example", "corp.example/* @corp"},
+		{"Hither's gateway", "registry=http://127.0.0.1:7890/npm\n", "", "corp.example/*"},
+		{"nothing", "", "", "corp.example/*"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, ".npmrc"), []byte(row.npmrc), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		p := &projects{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
-			return peer.Process{Dir: dir, Private: []string{"corp.example/*"}}, nil
+			return peer.Process{Dir: dir, Private: []string{"corp.example/*"}, Caching: []string{row.env}}, nil
 		}}
 		at, _ := p.of(aClient(1))
 		same(t, row.says, strings.Join(at.Private, " "), row.want)

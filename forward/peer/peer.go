@@ -39,7 +39,7 @@ type Process struct {
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
 	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
-	Caching []string // GOMODCACHE, GOPATH, GOENV, HOME and XDG_CONFIG_HOME of its environment, NAME=value: where the go command keeps modules
+	Caching []string // of its environment, NAME=value: where the go command keeps modules, and what npm keeps and asks for; see caching
 	Started uint64   // an opaque mark that tells it from a later process of the same PID
 }
 
@@ -54,15 +54,36 @@ func Of(from, to netip.AddrPort) (Process, error) {
 	return of(from, to)
 }
 
-// caching picks from an environment what tells where the go command keeps modules.
+// ByPID tells of a process that the caller knows already. Its errors are those of Of.
+func ByPID(pid int) (Process, error) {
+	if pid <= 1 {
+		return Process{}, unknown("%d is no process of a user", pid)
+	}
+	return byPID(pid)
+}
+
+// caching picks from an environment what tells where the go command keeps modules, and where npm keeps packages which it
+// leaves out, and whom it asks for them.
 func caching(environment []string) (out []string) {
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
-		if value != "" && slices.Contains([]string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME"}, name) {
+		if value != "" && (slices.Contains(cachingNames(), name) || slices.Contains(npmCachingNames(), strings.ToLower(name)) || strings.HasPrefix(name, "npm_config_@")) {
 			out = append(out, line)
 		}
 	}
 	return out
+}
+
+func cachingNames() []string {
+	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME", "NODE_ENV", "LOCALAPPDATA"}
+}
+
+// npmCachingNames are in small letters: npm reads them in any.
+func npmCachingNames() []string {
+	return []string{
+		"npm_config_cache", "npm_config_userconfig", "npm_config_globalconfig", "npm_config_omit", "npm_config_only",
+		"npm_config_production", "npm_config_also", "npm_config_include", "npm_config_offline", "npm_config_registry",
+	}
 }
 
 // privately picks from an environment what the go command keeps from proxies. Nothing else of it is looked at.

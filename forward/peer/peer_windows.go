@@ -49,6 +49,8 @@ func connections(ipv6 bool) ([]byte, error) {
 	return nil, windows.Errno(status)
 }
 
+func byPID(pid int) (Process, error) { return describe(uint32(pid)) }
+
 // describe asks for what is known of a process. While its handle is open, its number is not given to another.
 func describe(pid uint32) (Process, error) {
 	handle, err := windows.OpenProcess(windows.PROCESS_QUERY_INFORMATION|windows.PROCESS_VM_READ, false, pid)

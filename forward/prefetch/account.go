@@ -102,7 +102,7 @@ func (r *run) permits(l *line, budget int64) bool {
 		return l.sure || t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
 	}
 	confirmed := r.tally[metadata].foretold + t.foretold // a client that has most of it already confirms little
-	return t.open < bulkAhead+confirmed && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&
+	return (l.sure || t.open < bulkAhead+confirmed) && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&
 		t.wastedBytes+l.doubtful(t.unused) <= max(t.neededBytes/20, byteSlack) && (!l.guess || l.unused < l.used+bulkSlack)
 }
 

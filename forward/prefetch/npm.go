@@ -54,6 +54,7 @@ type npmWalk struct {
 	tarballs bool   // they may be wanted
 	never    bool   // its command will fetch none
 	asked    bool   // a tarball was asked for
+	all      bool   // it installs all that its lock file names
 
 	predicted bool          // the client asked for a packument that was wanted before
 	guessed   []*npmPackage // of which latest was assumed
@@ -159,6 +160,9 @@ func (w *npmWalk) Answered(m rules.Match, body []byte, depth int) []project.Want
 	w.settle(p)
 	return w.flush()
 }
+
+// exact says that each tarball of the lock file will be asked for, but those in the client's own cache.
+func (w *npmWalk) exact() bool { return w.all }
 
 // packumentName is the package that a match is the packument of.
 func packumentName(m rules.Match) (string, bool) {

@@ -18,6 +18,9 @@ type npmCommand struct {
 	anew     bool     // it looks for newer versions than the lock file's
 	apart    bool     // it installs elsewhere than in the project
 	bare     bool     // without tarballs
+	fewer    bool     // not all that the lock file names
+	offline  bool     // it asks nobody
+	astray   bool     // it may ask another registry than the usual one, which must not hear what it asks for
 	specs    []string // NAME@RANGE that the command itself names
 }
 
@@ -25,6 +28,7 @@ type npmCommand struct {
 func readCommand(args []string) npmCommand {
 	words := strings.Fields(strings.Join(args, " "))
 	var c npmCommand
+	c.fewer = len(args) > 0 && strings.Contains(args[0], " ") && strings.Join(args[1:], "") == "" // npm left its options out
 	for len(words) > 0 && c.program == "" {
 		c.program = programName(words[0])
 		words = words[1:]
@@ -67,12 +71,22 @@ func programName(word string) string {
 }
 
 func (c *npmCommand) option(word string) {
-	switch word {
-	case "-g", "--global", "--location=global":
+	name, value, _ := strings.Cut(word, "=")
+	switch name {
+	case "-g", "--global", "-C", "--prefix":
 		c.apart = true
+	case "--registry":
+		c.astray = true
+	case "--location":
+		c.apart = c.apart || value == "global"
 	case "--dry-run", "--package-lock-only", "--lockfile-only":
 		c.bare = true
+	case "--offline":
+		c.offline = true
+	case "--omit", "--only", "--production", "--prod", "-P", "--no-optional", "-w", "--workspace", "--workspaces":
+		c.fewer = true
 	}
+	c.astray = c.astray || strings.HasPrefix(name, "--@") // --@scope:registry=
 }
 
 // do says what a verb means. The many spellings are npm's own.
@@ -105,11 +119,14 @@ func (w *npmWalk) Project(dir string, args []string) []project.Want {
 		return nil
 	}
 	w.known, w.claims = true, c.program == "npm"
-	if !c.installs {
+	if !c.installs || c.offline {
 		w.idle = true
 		return nil
 	}
 	w.tarballs, w.never = w.tarballs || !c.bare, c.bare
+	if c.astray {
+		return nil
+	}
 	if !c.apart && dir != "" {
 		w.readProject(dir, c)
 	}
@@ -130,6 +147,7 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 		}
 		if c.clean || !installed(filepath.Dir(lock.File)) {
 			w.addresses(lock, c)
+			w.all = c.clean && c.program == "npm" && !c.fewer
 			wants := lock.Wants(w.registry)
 			if strings.HasSuffix(lock.File, ".json") {
 				slices.Reverse(wants) // npm 11 asks from the last to the first

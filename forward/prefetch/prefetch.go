@@ -23,7 +23,8 @@
 //   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
 //     client that has most of its project's things already, and confirms little, costs no more than that.
 //   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
-//     will want its packages), and no more bytes than twice what the client got and 16 MiB, or 512 MiB.
+//     will want its packages), unless its project names exactly what the client will ask for; and no more bytes than twice
+//     what the client got and 16 MiB, or 512 MiB.
 //   - Bulk stops while more of it was wasted in this run than 5 % of the bytes the client got, or 1 MiB if that is more;
 //     of what lies unused, as much counts as wasted as was wrong so far.
 package prefetch
@@ -36,6 +37,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/project"
 	"hither/rules"
 )
 
@@ -74,9 +76,11 @@ type Prefetcher struct {
 type Place struct {
 	Dir  string   // absolute
 	Args []string // of its command line, the program first
-	// Has says whether the client keeps what a URL names already, so that it will not ask for it. nil: nobody knows, and what
-	// its project names is wanted with care.
-	Has     func(url string) bool
+	// PID is its process, by which a client that Begin told of is known again; 0: nobody knows.
+	PID int
+	// Has says whether the client keeps what its project names already, so that it will not ask for it. nil: nobody knows, and
+	// what the project names is wanted with care.
+	Has     func(project.Want) bool
 	Private []string // patterns as in GOPRIVATE of names that it does not ask the registry for, so that we must not either
 }
 

@@ -158,11 +158,11 @@ func (p *Prefetcher) step(r *run, e event) {
 	known := e.kind == projected || heard && isInformed(r.walk)
 	sure := known && r.who.has != nil
 	if sure {
-		wants = slices.DeleteFunc(wants, func(w project.Want) bool { return r.who.has(w.URL) })
+		wants = slices.DeleteFunc(wants, func(w project.Want) bool { return r.who.has(w) })
 	}
 	objects := p.understand(r, wants, e.depth+1, heard && !known)
 	for _, o := range objects {
-		o.sure = sure
+		o.sure = sure && (o.class == metadata || isExact(r.walk))
 	}
 	if e.kind == demanded {
 		objects = append(objects, p.understand(r, p.lastTime(r), 1, false)...)

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"hither/forward/fetch"
@@ -45,10 +44,11 @@ type waiting struct {
 // client is a process, or an address behind which there may be several.
 type client struct {
 	key     string // the same for the same process
+	pid     int    // 0: not known
 	dir     string // empty: not known
 	args    []string
 	private []string // patterns of names that it does not ask the registry for
-	has     func(url string) bool
+	has     func(project.Want) bool
 }
 
 // mark is a name for the directory and the arguments of a client that does not give them away; empty if they are not known.
@@ -145,7 +145,7 @@ func (p *Prefetcher) identify(c fetch.Client, open *conn, by *client) {
 	p.spawn(func() {
 		who := by
 		if at, ok := p.Project(c); ok && at.Dir != "" {
-			who = &client{key: at.Dir + "\x00" + strings.Join(at.Args, "\x00"), dir: at.Dir, args: at.Args, private: at.Private, has: at.Has}
+			who = newClient(at)
 		}
 		late.Stop()
 		p.identified(open, who)
@@ -159,6 +159,7 @@ func (p *Prefetcher) identified(open *conn, who *client) {
 	if open.who != nil || !p.alive() {
 		return
 	}
+	who = p.recognise(who)
 	open.who = who
 	for _, w := range open.pending {
 		p.deliver(p.openRun(w.rule, who).join(open), w.event)

@@ -32,6 +32,14 @@ type informed interface {
 // nothing because of last time.
 type metered interface{ metered() }
 
+// exact is a Walk that knows when a client will ask for all packages that its project names, and does not have.
+type exact interface{ exact() bool }
+
+func isExact(w Walk) bool {
+	e, ok := w.(exact)
+	return ok && e.exact()
+}
+
 // Start is where a run begins: what New of an ecosystem is told.
 type Start struct {
 	Registry string // base URL of the registry, as its clients know it: https://HOST

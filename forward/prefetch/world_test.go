@@ -185,8 +185,12 @@ func (g *gopher) get(path string) []byte {
 	return body
 }
 
+// match is of a path at the registry of Go, or of a URL.
 func (w *world) match(path string) rules.Match {
-	u, err := url.Parse(host + path)
+	if strings.HasPrefix(path, "/") {
+		path = host + path
+	}
+	u, err := url.Parse(path)
 	if err != nil {
 		w.t.Fatal(err)
 	}

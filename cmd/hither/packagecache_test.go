@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hither/cache/digest"
+	"hither/forward/project"
+)
+
+func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
+	cache := t.TempDir()
+	sum := strings.Repeat("ab", 64)
+	at := filepath.Join(cache, "_cacache", "content-v2", "sha512", "ab", "ab")
+	if err := os.MkdirAll(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(at, sum[4:]), []byte("a tarball"))
+	there := project.Want{Bulk: true, Digest: digest.Digest("sha512:" + sum)}
+	for _, c := range []struct {
+		why, npmrc string
+		env        environment
+		want       string // there, not there; nobody knows
+	}{
+		{"its own variable", "", environment{"npm_config_cache=" + cache}, "true false"},
+		{"in any letters, before its files", "cache=/elsewhere", environment{"NPM_CONFIG_CACHE=" + cache}, "true false"},
+		{"the project's npmrc", "cache = \"" + cache + "\"\n", nil, "true false"},
+		{"a variable that we do not have", "cache=${CACHE}", nil, "nobody knows"},
+		{"a relative one", "", environment{"npm_config_cache=x"}, "nobody knows"},
+		{"without developers' packages", "", environment{"npm_config_cache=" + cache, "NODE_ENV=production"}, "nobody knows"},
+		{"leaving out some", "omit[]=dev", environment{"npm_config_cache=" + cache}, "nobody knows"},
+		{"by a variable", "", environment{"npm_config_cache=" + cache, "npm_config_omit=dev"}, "nobody knows"},
+		{"one that asks nobody", "offline=true", nil, "true true"},
+	} {
+		read := func(name string) ([]byte, error) {
+			if name == filepath.FromSlash("/work/.npmrc") {
+				return []byte(c.npmrc), nil
+			}
+			return nil, os.ErrNotExist
+		}
+		got := "nobody knows"
+		if has := hasPackage(append(environment{"PREFIX=/usr"}, c.env...), filepath.FromSlash("/work"), read); has != nil {
+			said := map[bool]string{true: "true", false: "false"}
+			got = said[has(there)] + " " + said[has(project.Want{Bulk: true, Digest: digest.Digest("sha512:" + strings.Repeat("cd", 64))})]
+		}
+		same(t, c.why, got, c.want)
+	}
+}
+
+func TestNpmIsKnownByItsArguments(t *testing.T) {
+	for line, want := range map[string]bool{
+		"npm ci": true, "node|/usr/bin/npm|ci": true, "node|/usr/lib/node_modules/npm/bin/npm-cli.js|ci": true, "npm ci||": true,
+		"node|/usr/bin/pnpm|i": false, "go|mod|download": false, "": false, "sh|-c|cd npmx": false,
+	} {
+		same(t, line, isNpm(strings.Split(line, "|")), want)
+	}
+}

@@ -1,0 +1,38 @@
+package prefetch
+
+import "strings"
+
+// Begin tells of a client that was started just now and has not asked for anything. Many take a second to get that far, in
+// which what their project names can come. Registry is the host that it will ask. What is wanted because of that is bounded
+// like all that is asked for ahead; if the client never comes, it ends after a minute.
+func (p *Prefetcher) Begin(registry string, at Place) {
+	rule, ok := p.Rules().Host(registry)
+	if !ok || at.Dir == "" || p.Walks[rule.Walk] == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alive() {
+		p.openRun(rule, newClient(at))
+	}
+}
+
+// newClient is who works at a place.
+func newClient(at Place) *client {
+	key := at.Dir + "\x00" + strings.Join(at.Args, "\x00")
+	return &client{key: key, pid: at.PID, dir: at.Dir, args: at.Args, private: at.Private, has: at.Has}
+}
+
+// recognise returns the client that Begin told of, if that is who it is: programs write their arguments anew when they have
+// begun. Otherwise it is who it seems to be.
+func (p *Prefetcher) recognise(who *client) *client {
+	if who.pid == 0 {
+		return who
+	}
+	for _, r := range p.order {
+		if r.who.pid == who.pid && r.who.dir == who.dir {
+			return r.who
+		}
+	}
+	return who
+}

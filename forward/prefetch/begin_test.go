@@ -1,0 +1,127 @@
+package prefetch
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/forward/fetch"
+	"hither/forward/project"
+)
+
+// locked writes a project whose lock file names n packages, and serves their tarballs.
+func (w *world) locked(n int) (dir string, tarballs []string) {
+	dir = w.t.TempDir()
+	entries := []string{`"":{}`}
+	for i := range n {
+		at := fmt.Sprintf("/p%02d/-/p%02d-1.0.0.tgz", i, i)
+		entries = append(entries, fmt.Sprintf(`"node_modules/p%02d":{"version":"1.0.0","resolved":%q}`, i, npmRegistry+at))
+		w.bodies[npmRegistry+at] = []byte("a tarball")
+		tarballs = append(tarballs, at)
+	}
+	for name, text := range map[string]string{"package.json": "{}", "package-lock.json": `{"lockfileVersion":3,"packages":{` + strings.Join(entries, ",") + "}}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return dir, tarballs
+}
+
+func hasNone(project.Want) bool { return false }
+
+// words are the arguments of a command; one with _ is as npm writes its own.
+func words(command string) (args []string) {
+	for word := range strings.FieldsSeq(command) {
+		args = append(args, strings.ReplaceAll(word, "_", " "))
+	}
+	return args
+}
+
+func withNPM(w *world) { w.Walks["npm"] = NewNPM }
+
+// A command is told of when it starts. What is on the way then is bounded by what is known of it.
+func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
+	const all = 40
+	for _, c := range []struct {
+		why, command string
+		has          func(project.Want) bool
+		want         int
+	}{
+		{"all that npm ci installs", "node /usr/bin/npm ci", hasNone, all},
+		{"not what npm has", "npm ci", func(project.Want) bool { return true }, 0},
+		{"some, where nobody knows what it has", "npm ci", nil, bulkAhead},
+		{"some, where it leaves out some", "npm ci --omit=dev", hasNone, bulkAhead},
+		{"some, where one workspace is installed", "npm ci -w a", hasNone, bulkAhead},
+		{"some, where npm has written over its options", "npm_ci", hasNone, bulkAhead},
+		{"nothing, where it works elsewhere", "npm ci --prefix=there", hasNone, 0},
+		{"nothing, where another registry is named", "npm ci --registry=https://npm.corp.example", hasNone, 0},
+		{"nothing, where a scope has another", "npm ci --@corp:registry https://npm.corp.example", hasNone, 0},
+		{"some, since pnpm keeps its packages elsewhere", "pnpm install", hasNone, bulkAhead},
+		{"nothing, where it asks nobody", "npm ci --offline", hasNone, 0},
+		{"nothing, where it installs nothing", "npm view p01", hasNone, 0},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			inWorld(t, withNPM, func(w *world) {
+				dir, _ := w.locked(all)
+				w.Begin("registry.npmjs.org", Place{PID: 7, Dir: dir, Args: words(c.command), Has: c.has})
+				time.Sleep(10 * time.Second)
+				same(t, c.command+": tarballs", w.asked(".tgz"), c.want)
+				time.Sleep(2 * idleAfter)
+				same(t, "runs of a client that never came", w.running(), 0)
+			})
+		})
+	}
+}
+
+// npm writes its arguments anew when it has begun.
+func TestTheCommandThatWasToldOfIsKnownAgain(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		pid  int
+		runs int
+	}{
+		{"the same process", 7, 1},
+		{"another one in the same place", 8, 2},
+		{"nobody knows which", 0, 2},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			var dir string
+			inWorld(t, func(w *world) {
+				withNPM(w)
+				w.Project = func(fetch.Client) (Place, bool) {
+					return Place{PID: c.pid, Dir: dir, Args: []string{"npm ci"}, Has: hasNone}, true
+				}
+			}, func(w *world) {
+				var tarballs []string
+				dir, tarballs = w.locked(20)
+				w.Begin("registry.npmjs.org", Place{PID: 7, Dir: dir, Args: []string{"node", "/usr/bin/npm", "ci"}, Has: hasNone})
+				time.Sleep(5 * time.Second)
+				for _, at := range tarballs {
+					w.client(1).get(npmRegistry + at)
+				}
+				synctest.Wait()
+				same(t, "runs", w.running(), c.runs)
+				same(t, "tarballs", w.asked(".tgz"), 20)
+				if c.runs == 1 {
+					same(t, "used", w.balance().Used, 20)
+				}
+			})
+		})
+	}
+}
+
+// A host of no rule, or one that is left alone, begins nothing.
+func TestOnlyRegistriesThatAreWalkedWithBegin(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		dir, _ := w.locked(3)
+		for _, host := range []string{"registry.npmjs.org", "example.com", ""} {
+			w.Begin(host, Place{Dir: dir, Args: []string{"npm", "ci"}, Has: hasNone})
+		}
+		synctest.Wait()
+		same(t, "runs", w.running(), 0)
+	})
+}
