@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
@@ -12,6 +13,16 @@ import (
 // walks are the ecosystems whose clients are known to walk step by step, by the word that rule files use.
 func walks() map[string]func(prefetch.Start) prefetch.Walk {
 	return map[string]func(prefetch.Start) prefetch.Walk{"go": prefetch.NewGo, "npm": prefetch.NewNPM, "oci": prefetch.NewOCI}
+}
+
+// beginning has what a command will ask for fetched while it starts. Only npm takes long enough for that; and only where it is
+// known what it has already, since one that has everything asks for nothing.
+func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []string) {
+	return func(pid int, args []string) {
+		if place, ok := at.begun(pid, args); ok && place.Has != nil && isNpm(place.Args) {
+			ahead.Begin(strings.TrimPrefix(npmRegistry, "https://"), place)
+		}
+	}
 }
 
 // newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.

@@ -139,6 +139,12 @@ func (c *client) Lease(ctx context.Context) (ready Ready, gone <-chan struct{}, 
 	return ready, ended, func() { cancel(); <-ended }, nil
 }
 
+// Begun tells that a command has begun, so that what its project needs can come while it starts. pid must be below the process
+// that has a Lease. args are what it was started with: by the time that somebody looks, it may have written over them.
+func (c *client) Begun(ctx context.Context, pid int, args []string) error {
+	return c.ask(ctx, http.MethodPost, "/begun", url.Values{"pid": {strconv.Itoa(pid)}, "arg": args}, nil)
+}
+
 // ask wants one JSON answer; out may be nil.
 func (c *client) ask(ctx context.Context, method, path string, query url.Values, out any) error {
 	body, err := c.do(ctx, method, path, query)

@@ -67,6 +67,7 @@ func (e *runningError) Error() string {
 //	GET /mirrors/history      → {"history": []History}
 //	POST /choices?verb=&rule=&url=&reason=        → {"said": "a sentence"}
 //	GET /lease?pid=PID        → one line of Ready, then silence while either side lives; PID is of the `hither run` that asks
+//	POST /begun?pid=PID&arg=… → nothing; PID is of the command of a `hither run`, which has asked for nothing yet
 //	GET /dns                  → resolver.Stats
 //	GET /dns/trace?name=NAME  → lines of resolver.Traced, from now on; all names without one
 //	POST /letgo               → nothing, when the machine is put back as it was; it stays so until the next Hither
@@ -79,9 +80,10 @@ type control struct {
 	listener net.Listener
 	unlock   func()
 	leases   leases
-	projects *projects // told who runs behind a lease; nil: nobody wants to know. Set before Serve
-	names    *names    // what DNS is asked; nil: it is not answered. Set before Serve
-	letGo    *letGo    // what is kept in force on the machine; nil: nothing. Set before Serve
+	projects *projects                    // told who runs behind a lease; nil: nobody wants to know. Set before Serve
+	begun    func(pid int, args []string) // called when a command has begun; nil: nobody wants to know. Set before Serve
+	names    *names                       // what DNS is asked; nil: it is not answered. Set before Serve
+	letGo    *letGo                       // what is kept in force on the machine; nil: nothing. Set before Serve
 }
 
 // takeControl takes the state directory. It waits a little for a Hither that has it but is not to be reached: that one is
@@ -212,6 +214,12 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 	c.names.add(mux)
 	c.letGo.add(mux)
 	mux.HandleFunc("GET /lease", func(w http.ResponseWriter, r *http.Request) { c.lease(w, r, ready) })
+	mux.HandleFunc("POST /begun", func(w http.ResponseWriter, r *http.Request) {
+		if pid, err := strconv.Atoi(r.FormValue("pid")); err == nil && c.begun != nil {
+			c.begun(pid, r.Form["arg"])
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { c.drain(w, r) })
 	return mux
 }

@@ -88,8 +88,8 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	return p.place(process), true
 }
 
-// begun is of, for a process that has not connected yet.
-func (p *projects) begun(pid int) (at prefetch.Place, ok bool) {
+// begun is of, for a process that has not connected yet, and was started with args.
+func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 	if !p.mayLook() {
 		return at, false
 	}
@@ -97,6 +97,7 @@ func (p *projects) begun(pid int) (at prefetch.Place, ok bool) {
 	if err != nil || !p.allows(process) {
 		return at, false
 	}
+	process.Args = args
 	return p.place(process), true
 }
 

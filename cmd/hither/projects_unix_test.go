@@ -111,15 +111,15 @@ func TestACommandThatBeganIsBelowALease(t *testing.T) {
 	}
 	defer func() { _ = c.Process.Kill(); _ = c.Wait() }()
 	var p projects
-	at, ok := p.begun(c.Process.Pid)
+	at, ok := p.begun(c.Process.Pid, []string{"npm", "ci"})
 	same(t, "without a lease", at.Dir, "")
 	same(t, "without a lease, known", ok, false)
 	defer p.enter(os.Getpid())()
-	at, _ = p.begun(c.Process.Pid)
+	at, _ = p.begun(c.Process.Pid, []string{"npm", "ci"})
 	same(t, "its directory", at.Dir, dir)
-	same(t, "its arguments", strings.Join(at.Args, " "), "sleep 60")
+	same(t, "its arguments", strings.Join(at.Args, " "), "npm ci")
 	same(t, "its number", at.PID, c.Process.Pid)
-	at, _ = p.begun(os.Getppid())
+	at, _ = p.begun(os.Getppid(), nil)
 	same(t, "what is not below it", at.Dir, "")
 }
 

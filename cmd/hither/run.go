@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -191,6 +192,7 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 	if err := command.Start(); err != nil {
 		return cannotRun(args[0], err)
 	}
+	told := a.tellBegun(command.Process.Pid, args)
 	ended := make(chan struct{})
 	passed := make(chan struct{})
 	go func() {
@@ -199,6 +201,7 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 	}()
 	err = command.Wait()
 	close(ended)
+	told()
 	<-passed
 	if command.ProcessState == nil {
 		return orStatus(exitHither, err)
@@ -207,6 +210,20 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 		return &exitError{Status: status}
 	}
 	return nil
+}
+
+// tellBegun has Hither look at the command at once: npm takes a second until it asks for the first thing. The returned
+// function ends it.
+func (a *app) tellBegun(pid int, args []string) (end func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), clientDial) // the command goes on whatever comes of it
+	var work sync.WaitGroup
+	work.Go(func() {
+		_ = newClient(a.settings.State).Begun(ctx, pid, args) // without it, what can be foretold comes a little later
+	})
+	return func() {
+		cancel()
+		work.Wait()
+	}
 }
 
 // accompany passes signals on, and tells if Hither goes away, until the command has ended.

@@ -67,6 +67,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	defer fetcher.Close()
 	kindle := &kindling{Connect: out.pool.Warm, Board: h.board}
 	h.ahead = newPrefetcher(s, book.now, fetcher, control.projects.of, kindle, log)
+	control.begun = beginning(control.projects, h.ahead)
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
 		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), Greeted: kindle.greet,
