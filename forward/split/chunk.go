@@ -16,6 +16,8 @@ const (
 	maxChunk  = 8 << 20   // above it one slow connection holds up the others for too long
 	unknown   = 512 << 10 // for a connection that was not measured yet
 	chunkTime = time.Second
+	// portionTime is how long all connections together take for a chunk, where many jobs share them.
+	portionTime = 50 * time.Millisecond
 )
 
 // chunk is a stretch of the object that one connection was asked for, in a race two. Its bytes arrive in order.
@@ -137,6 +139,33 @@ func (p *plan) freshLocked(size int64) *chunk {
 	return c
 }
 
+// tailLocked is the end of what the lead is about to bring, if it will not be there before this lane could have brought it.
+// nil: it will.
+func (p *plan) tailLocked(l *lane, size int64) *chunk {
+	i := slices.IndexFunc(p.chunks, func(c *chunk) bool { return len(c.runs) == 1 && c.runs[0].lead && c.runs[0].end > c.at })
+	if !p.tailed() || i < 0 {
+		return nil
+	}
+	c, lead := p.chunks[i], p.chunks[i].runs[0]
+	left := c.to - c.at
+	size = min(size, left/2/blockSize*blockSize)
+	if size < tinyChunk {
+		return nil
+	}
+	kept := p.remainsLocked(lead, left-size, 0, time.Now()) * float64(left-size) / float64(left)
+	if kept <= slower*p.soonLocked(l, size)+hesitation.Seconds() {
+		return nil // what the lead has under way when it is ended would come for nothing
+	}
+	tail := p.splitLocked(c, c.to-size)
+	p.chunks = slices.Insert(p.chunks, i+1, tail)
+	if !p.roomLocked(tail) {
+		p.chunks = slices.Delete(p.chunks, i+1, i+2)
+		c.to = tail.to
+		return nil
+	}
+	return tail
+}
+
 // roomLocked sees to it that the bytes of a chunk may wait. Those at the head need no room: that is how a job goes on when
 // there is none.
 func (p *plan) roomLocked(c *chunk) bool {
@@ -197,6 +226,9 @@ func (p *plan) sizeLocked(l *lane) int64 {
 	if p.aloneLocked(l.source) {
 		return p.job.Size // one stream, no round trips
 	}
+	if p.shared() {
+		return p.portionLocked()
+	}
 	size := int64(unknown)
 	if rate := p.rateLocked(l); rate > 0 {
 		size = int64(rate * max(chunkTime, 4*l.source.trip).Seconds())
@@ -204,9 +236,29 @@ func (p *plan) sizeLocked(l *lane) int64 {
 	if !l.used {
 		size = min(size, unknown) // it starts slowly, and may get nothing of what others share
 	}
-	size = min(size, maxChunk, int64(float64(p.job.Size-p.next)/2*p.shareLocked(l))) // the last ones get smaller, so that all end together
+	size = min(size, maxChunk, int64(float64(p.restLocked())/2*p.shareLocked(l))) // the last ones get smaller, so that all end together
 	size = min(max(size, p.smallestLocked(l)), max(p.memory.limit()/(3*lanes), blockSize))
 	return (size + blockSize - 1) / blockSize * blockSize
+}
+
+// portionLocked is sizeLocked where lanes are no connections: so little that it is never long until the next one can go to
+// whichever is the fastest then.
+func (p *plan) portionLocked() int64 {
+	rate := 0.0
+	for _, l := range p.lanes {
+		rate += l.meter.mean()
+	}
+	size := min(max(int64(rate*portionTime.Seconds()), unknown), maxChunk, p.memory.limit()/(3*int64(max(1, len(p.lanes)))))
+	size = min(size, max(p.restLocked()/4, tinyChunk))
+	return max(size, blockSize) / blockSize * blockSize
+}
+
+// restLocked is how many bytes nobody is asked for, or only the lead.
+func (p *plan) restLocked() int64 {
+	if p.tailed() && len(p.chunks) > 0 {
+		return p.chunks[0].to - p.chunks[0].at
+	}
+	return p.job.Size - p.next
 }
 
 // shareLocked is how much a lane brings of what all lanes bring together, from 0 to 1.
@@ -225,7 +277,7 @@ func (p *plan) shareLocked(l *lane) float64 {
 // smallestLocked is what a lane should be asked for at least. When little is left, that is what it brings in two round
 // trips.
 func (p *plan) smallestLocked(l *lane) int64 {
-	if p.job.Size-p.next >= little {
+	if p.restLocked() >= little {
 		return minChunk
 	}
 	return min(max(int64(2*p.rateLocked(l)*l.source.trip.Seconds()), tinyChunk), minChunk)

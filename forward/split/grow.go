@@ -47,6 +47,9 @@ func (g *growth) begin(now time.Time) {
 // growLocked is called at every tick.
 func (p *plan) growLocked(now time.Time) {
 	g := &p.growth
+	if p.shared() {
+		return
+	}
 	if g.trial == less && len(g.tried[0].runs) > 0 {
 		p.settleLocked(now) // it brings its last bytes
 	}

@@ -87,11 +87,17 @@ const (
 	tedious = 4 * time.Second
 )
 
+// shared says that lanes are no connections: whoever knows those says when one more range pays, so all lanes may ask.
+func (p *plan) shared() bool { return p.job.Pool != nil && len(p.sources) == 1 }
+
 // apart is a round trip for which one connection more is opened at the beginning.
 const apart = 40 * time.Millisecond
 
 // firstLanes is how many connections the best source begins with.
 func (p *plan) firstLanes(s *source) int {
+	if p.shared() {
+		return s.Most
+	}
 	if far := int(s.Trip / apart); far > 2 && len(p.sources) == 1 && p.job.Size-p.job.From >= 2*int64(far)*minChunk {
 		return min(far, 8)
 	}
@@ -121,15 +127,54 @@ func (p *plan) dispatchLocked() {
 		return
 	}
 	now := time.Now()
+	for _, s := range p.sources {
+		s.sated = false
+	}
 	for _, l := range p.lanes {
-		if p.readyLocked(l, now) {
-			if c := p.pickLocked(l, now); c != nil {
-				p.runLocked(l, c, now)
-			} else if len(l.runs) == 0 && l.source.strikes == 0 {
-				p.growth.idle = true
-			}
+		if l.source.sated || !p.readyLocked(l, now) {
+			continue
+		}
+		seat := p.seatLocked(l)
+		if seat == nil && p.job.Pool != nil {
+			continue
+		}
+		if c := p.pickLocked(l, now); c != nil {
+			p.runLocked(l, c, seat, now)
+			continue
+		}
+		if seat != nil {
+			seat.Leave()
+		}
+		if len(l.runs) == 0 && l.source.strikes == 0 {
+			p.growth.idle = true
+			l.source.sated = p.job.Pool != nil // what is nothing for this lane is nothing for the others
 		}
 	}
+}
+
+// seatLocked is a place for what a lane should bring next; nil if there is no Pool, or its connections have enough.
+func (p *plan) seatLocked(l *lane) Seat {
+	if p.job.Pool == nil {
+		return nil
+	}
+	seat := p.job.Pool.Take(l.source.Source, p.sizeLocked(l))
+	l.source.sated = seat == nil
+	return seat
+}
+
+// soonLocked is in how many seconds a lane would have brought n bytes; 0: nobody knows.
+func (p *plan) soonLocked(l *lane, n int64) float64 {
+	if p.job.Pool != nil {
+		return p.job.Pool.Soon(l.source.Source, n).Seconds()
+	}
+	rate := p.rateLocked(l)
+	if rate == 0 {
+		rate = p.usualLocked()
+	}
+	if rate == 0 {
+		return 0
+	}
+	return l.source.trip.Seconds() + float64(n)/rate
 }
 
 // readyLocked says that a lane has nothing to do, or soon will have.
@@ -184,6 +229,9 @@ func (p *plan) pickLocked(l *lane, now time.Time) *chunk {
 		return c
 	}
 	if c := p.freshLocked(size); c != nil {
+		return c
+	}
+	if c := p.tailLocked(l, size); c != nil {
 		return c
 	}
 	return p.slowLocked(l, now)

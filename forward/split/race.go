@@ -45,17 +45,13 @@ func (p *plan) tooSlowLocked(c *chunk, l *lane, margin time.Duration, now time.T
 	if c.whole() || len(c.runs) == 0 || len(c.runs) >= rivals {
 		return false
 	}
-	left, rate := float64(c.to-c.at), p.rateLocked(l)
-	if rate == 0 {
-		rate = p.usualLocked()
-	}
-	if rate == 0 {
+	left, here := c.to-c.at, p.soonLocked(l, c.to-c.at)
+	if here == 0 {
 		return false
 	}
-	here := l.source.trip.Seconds() + left/rate
 	for i, r := range c.runs {
-		fresh := i > 0 && now.Sub(r.began) < impatience
-		if fresh || !p.mayRaceLocked(l, r) || p.remainsLocked(r, left, rate, now) <= slower*here+margin.Seconds() {
+		fresh := i > 0 && now.Sub(r.began) < impatience || r.got == 0 && now.Sub(r.began).Seconds() < slower*r.expect
+		if fresh || !p.mayRaceLocked(l, r) || p.remainsLocked(r, left, here, now) <= slower*here+margin.Seconds() {
 			return false
 		}
 	}
@@ -69,25 +65,27 @@ func (p *plan) mayRaceLocked(l *lane, r *run) bool {
 	case r.lane == l || !r.waiting:
 		return false
 	case r.lane.source == l.source:
-		return l.meter.mean() > 0 && !p.othersLocked(l.source)
+		return (p.job.Pool != nil || l.meter.mean() > 0) && !p.othersLocked(l.source)
 	}
 	return true
 }
 
 // remainsLocked is in how many seconds a run will have brought what is left. One that was silent is thought to stay so for
-// as long again. rate is used for a run of which nothing is known.
-func (p *plan) remainsLocked(r *run, left, rate float64, now time.Time) float64 {
-	silent := now.Sub(r.last).Seconds()
-	if r.got == 0 {
-		if usual := p.rateLocked(r.lane); usual > 0 {
-			rate = usual
+// as long again. usual is for a run of which nothing is known.
+func (p *plan) remainsLocked(r *run, left int64, usual float64, now time.Time) float64 {
+	silent, rate := now.Sub(r.last).Seconds(), p.rateLocked(r.lane)
+	if r.got > 0 {
+		if f, ok := r.body.(Forecast); ok {
+			return f.Left().Seconds()
 		}
-		return silent + left/rate
+		if own := r.lane.meter.rate(now); own > 0 {
+			rate = own
+		}
 	}
-	if own := r.lane.meter.rate(now); own > 0 {
-		rate = own
+	if rate == 0 {
+		return silent + usual
 	}
-	return silent + left/rate
+	return silent + float64(left)/rate
 }
 
 // usualLocked is the mean rate of all lanes that were measured; 0: none was.

@@ -20,10 +20,12 @@ type run struct {
 	at      int64 // the next byte that its body brings
 	end     int64 // first byte behind its body; for a lead that may lie behind the chunk
 	lead    bool
-	helper  bool      // it was started because another is slow
-	guest   bool      // it went on into a chunk that another was asked for
-	waiting bool      // for the sender, not for the writer
-	began   time.Time //
+	helper  bool // it was started because another is slow
+	guest   bool // it went on into a chunk that another was asked for
+	waiting bool // for the sender, not for the writer
+	began   time.Time
+	expect  float64   // seconds that it was thought to take; 0: nobody knew
+	body    io.Reader // nil: it is asked for
 	last    time.Time // when bytes came, or began to be awaited
 	sign    time.Time // the same, but that only each pace of bytes counts
 	got     int64     // bytes
@@ -40,13 +42,16 @@ func (p *plan) leadLocked() {
 		p.next += size
 	}
 	r := p.newRunLocked(s.addLane(), c, time.Now())
-	r.lead, r.end = true, p.job.LeadTo
+	r.lead, r.end, r.body = true, p.job.LeadTo, p.job.Lead
 	p.runs.Go(func() { p.carry(r, p.job.Lead) })
 }
 
 // stretch is how many bytes are left to the lead: all that was asked of it, if that is only the beginning of the object, for
 // those bytes are on their way. Half of a short rest goes to others, however slow the lead is: it may be they who are fast.
 func (p *plan) stretch() int64 {
+	if p.tailed() {
+		return p.job.Size - p.next
+	}
 	if p.job.LeadTo < p.job.Size {
 		return min(p.job.LeadTo-p.next, maxChunk)
 	}
@@ -58,23 +63,42 @@ func (p *plan) stretch() int64 {
 	return min(size, max(half, tinyChunk), p.job.LeadTo-p.next)
 }
 
-// runLocked sets a lane to bring what is missing of a chunk.
-func (p *plan) runLocked(l *lane, c *chunk, now time.Time) {
+// tailed says that the lead goes on as far as it comes, and others bring the end of the object. To end a lead costs what it
+// has under way, so that should happen once, and late. But its beginning is not waited for if all must wait in memory.
+func (p *plan) tailed() bool {
+	return p.job.Lead != nil && p.job.Pool != nil && p.job.LeadTo == p.job.Size && p.job.Size-p.job.From <= p.memory.limit()/4
+}
+
+// runLocked sets a lane to bring what is missing of a chunk; seat is nil if there is no Pool.
+func (p *plan) runLocked(l *lane, c *chunk, seat Seat, now time.Time) {
 	helper := len(c.runs) > 0
 	r := p.newRunLocked(l, c, now)
 	if r.helper = helper; helper {
 		p.stats.Raced++
 	}
+	if p.job.Pool != nil {
+		r.expect = p.soonLocked(l, r.end-r.at)
+	}
 	from, to := r.at, r.end
 	p.runs.Go(func() {
-		body, err := p.job.Open(r.ctx, l.source.Source, l.number, from, to)
+		body, err := p.open(r.ctx, l, seat, from, to)
 		if err != nil {
 			r.cancel(cause(r.ctx, err))
 			p.finish(r, context.Cause(r.ctx))
 			return
 		}
+		p.mu.Lock()
+		r.body = body
+		p.mu.Unlock()
 		p.carry(r, body)
 	})
+}
+
+func (p *plan) open(ctx context.Context, l *lane, seat Seat, from, to int64) (io.ReadCloser, error) {
+	if seat != nil {
+		return seat.Open(ctx, from, to)
+	}
+	return p.job.Open(ctx, l.source.Source, l.number, from, to)
 }
 
 func (p *plan) newRunLocked(l *lane, c *chunk, now time.Time) *run {

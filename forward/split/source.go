@@ -44,6 +44,7 @@ type source struct {
 	strikes  int           // failures in a row
 	struck   time.Time     // when it last failed
 	rest     time.Time     // it is not asked before
+	sated    bool          // it is asked for nothing in this dispatch
 	full     time.Time     // another connection is not tried before
 	err      error         // why it was given up
 }

@@ -52,10 +52,13 @@ type Job struct {
 	Lead   io.ReadCloser
 	LeadTo int64 // first byte behind Lead; 0: Size
 
-	// Open asks for the bytes [from, to) over connection lane, which counts from 0 for each source. It returns the body,
+	// Open, if there is no Pool, asks for the bytes [from, to) over connection lane, which counts from 0 for each source. It returns the body,
 	// or ErrNoRange, or ErrMissing, or what else went wrong. The end of ctx must end both Open and the body. It runs in
 	// many goroutines at once; for a moment also twice on one lane, the next range shortly before the end of the last.
 	Open func(ctx context.Context, s Source, lane int, from, to int64) (io.ReadCloser, error)
+
+	// Pool is for many jobs that share connections. nil: each lane is a connection of this job alone, asked by Open.
+	Pool Pool
 
 	// Write gets the bytes in order, from the goroutine that called Run. It may not keep p. Its error ends the job.
 	Write func(p []byte) error
@@ -65,6 +68,26 @@ type Job struct {
 	// Stall is how long a connection may bring nothing before it is given up; 0: 3 s if another source is left, else 10 s.
 	Stall time.Duration
 }
+
+// Pool is connections that several jobs share. It decides who is asked over which, as late as it can: what is given away
+// late goes to the one that is the fastest by then. Its methods must not block.
+type Pool interface {
+	// Soon is in what time a source would have brought n bytes more.
+	Soon(s Source, n int64) time.Duration
+	// Take is a place on a connection to a source for about n bytes. nil: all have enough to bring for now.
+	Take(s Source, n int64) Seat
+}
+
+// Seat is a place on a connection, for one range. Either Open or Leave is called, once.
+type Seat interface {
+	// Open is as Job.Open. It leaves the seat by itself when the body is closed, or it fails.
+	Open(ctx context.Context, from, to int64) (io.ReadCloser, error)
+	Leave()
+}
+
+// Forecast is what a Lead, or a body of a Seat, may also be: it says in what time all of it will have come. Without it that
+// is guessed by what came so far. Left must not block.
+type Forecast interface{ Left() time.Duration }
 
 // Part says who sent a stretch of what was written.
 type Part struct {

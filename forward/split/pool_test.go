@@ -1,0 +1,195 @@
+package split
+
+import (
+	"context"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// shared is a Pool of so many connections to a world's first mirror, each with one range at a time.
+type shared struct {
+	w     *world
+	usual float64 // bytes a second that a range brings, as far as the pool knows
+
+	mu   sync.Mutex
+	busy []bool
+	most int
+}
+
+func (s *shared) Soon(_ Source, n int64) time.Duration {
+	return s.w.mirrors[0].trip + time.Duration(float64(n)/s.usual*float64(time.Second))
+}
+
+func (s *shared) Take(src Source, _ int64) Seat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	under := 1
+	free := -1
+	for i, busy := range s.busy {
+		if busy {
+			under++
+		} else {
+			free = i
+		}
+	}
+	if free < 0 {
+		return nil
+	}
+	s.busy[free], s.most = true, max(s.most, under)
+	return &place{s, src, free}
+}
+
+// place is a connection of shared that is taken.
+type place struct {
+	pool *shared
+	src  Source
+	lane int
+}
+
+func (p *place) Open(ctx context.Context, from, to int64) (io.ReadCloser, error) {
+	body, err := p.pool.w.openRange(ctx, p.src, p.lane+1, from, to)
+	if err != nil {
+		p.free()
+		return nil, err
+	}
+	return &leaving{body, p.free}, nil
+}
+
+func (p *place) Leave() {
+	p.free()
+}
+
+func (p *place) free() {
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
+	p.pool.busy[p.lane] = false
+}
+
+// leaving is a body that leaves its place when it is closed.
+type leaving struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (b *leaving) Close() error {
+	b.leave()
+	return b.ReadCloser.Close()
+}
+
+// ledBy is a world whose lead brings each bytes a second and says so, with a pool of so many connections of rate.
+func ledBy(t *testing.T, size int64, each, rate float64, connections int) (*world, *shared) {
+	w := newWorld(t, size, &mirror{name: "a", trip: 100 * ms, each: rate})
+	pool := &shared{w: w, usual: rate, busy: make([]bool, connections)}
+	w.job.Pool = pool
+	if each > 0 {
+		w.lead(0)
+		w.mirrors[0].conns[0].rate = each
+		w.job.Lead = &slowLead{ReadCloser: w.job.Lead, rate: each, left: size}
+	}
+	return w, pool
+}
+
+// slowLead is a Forecast of a lead whose rate is known.
+type slowLead struct {
+	io.ReadCloser
+	mu   sync.Mutex
+	rate float64
+	left int64
+}
+
+func (l *slowLead) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left -= int64(n)
+	return n, err
+}
+
+func (l *slowLead) Left() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Duration(float64(l.left) / l.rate * float64(time.Second))
+}
+
+func TestThePoolDecidesHowManyAreAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, pool := ledBy(t, 8*mb, 0, mb, 3)
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil || pool.most > 3 {
+			t.Errorf("got  %v with %d ranges at once\nwant 3 at most", o.err, pool.most)
+		}
+		for i, busy := range pool.busy {
+			if busy {
+				t.Errorf("seat %d was never left", i)
+			}
+		}
+		atMost(t, "time", o.took, ideal(8*mb, 3*mb)*2)
+	})
+}
+
+// A lead that will be there soon is not cut off: what it has under way would come for nothing.
+func TestAFastLeadIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 2*mb, 4*mb, 4*mb, 4)
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil || w.mirrors[0].opens != 0 || o.Stats.Extra != 0 {
+			t.Errorf("got  %v, %d ranges, %d bytes for nothing\nwant all from the lead", o.err, w.mirrors[0].opens, o.Stats.Extra)
+		}
+	})
+}
+
+func TestTheEndOfASlowLeadComesFromOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 2*mb, 100_000, 2*mb, 4)
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil || w.mirrors[0].opens == 0 {
+			t.Errorf("got  %v after %d ranges\nwant some", o.err, w.mirrors[0].opens)
+		}
+		atMost(t, "time", o.took, 3*time.Second)
+		atMost(t, "extra", w.extra(o), 0.15)
+	})
+}
+
+// Its silence is no reason to wait for Stall.
+func TestASilentLeadIsHelpedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, mb, 1, 2*mb, 4)
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil {
+			t.Error(o.err)
+		}
+		atMost(t, "time", o.took, 3*time.Second)
+	})
+}
+
+func TestALeadThatBreaksIsFollowedByOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 2*mb, 0, 2*mb, 4)
+		w.mirrors[0].breaks = 300_000
+		w.lead(0)
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil {
+			t.Error(o.err)
+		}
+	})
+}
+
+func TestASourceWithoutRangesIsReadToTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 2*mb, 200_000, 2*mb, 4)
+		w.mirrors[0].refuse = ErrNoRange
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil {
+			t.Error(o.err)
+		}
+	})
+}
