@@ -22,7 +22,7 @@ type asking struct {
 	since time.Time // when it was sent, by the clock that timers go by
 
 	release func()       // its place among the transfers
-	lane    int          // of transport; 0: the common connection
+	berth   *berth       // the connection that it shares with other bulk; nil: it is none
 	asked   atomic.Int64 // when the request was last written, as a redirect is followed, in nanoseconds since since
 	first   atomic.Int64 // when the first byte of the answer came, likewise; 0: that is not known
 
@@ -91,13 +91,13 @@ func (w *fill) way(a *asking) context.Context {
 	var leave func()
 	switch {
 	case w.req.Path.Bulk:
-		lane, leave = w.f.spread.take(a.Base, w.req.Client, w.req.Ahead, w.f.now())
+		a.berth = w.f.spread.take(a.Base, w.req.Client, w.req.Ahead, w.asks(a.src), w.f.now())
+		lane, leave = a.berth.lane, a.berth.leave
 	case w.req.Ahead || w.req.Beside:
-		lane, leave = w.f.spread.share(a.Base, w.f.now())
+		lane, leave = w.f.spread.share(a.Base)
 	default:
 		return transport.Along(a.watch.ctx, &w.trail)
 	}
-	a.lane = lane
 	slot := a.release
 	a.release = func() { leave(); slot() }
 	ctx := a.traced(transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane))
@@ -108,6 +108,14 @@ func (w *fill) way(a *asking) context.Context {
 		ctx = transport.Brief(ctx)
 	}
 	return ctx
+}
+
+// asks is how many bytes a source will be asked for, as far as is known; 0: it is not.
+func (w *fill) asks(src rules.Source) int64 {
+	if upto := w.stretch(src); upto > 0 {
+		return upto - w.offset(src)
+	}
+	return w.expected()
 }
 
 const (

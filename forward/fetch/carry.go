@@ -71,6 +71,13 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 func (w *fill) receive(ctx context.Context, a *asking) error {
 	a.header = keepHeader(a.resp.Header, a.Origin)
 	a.watch.reset(stallPatience, "no byte came")
+	if a.berth != nil {
+		w.f.spread.heard(a.Base, a.trip())
+		a.resp.Body = &tolled{a.resp.Body, a.berth, w.f.now}
+		if a.resp.ContentLength >= 0 {
+			a.berth.owes(a.resp.ContentLength)
+		}
+	}
 	if done, err := w.judge(a.src, a.carried, a.resp); done || err != nil {
 		return err
 	}
@@ -104,6 +111,9 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 	}
 	if total < 0 {
 		return w.pour(ctx, a, body, -1)
+	}
+	if w.req.Path.Bulk && !decoded && total-a.offset >= farFrom && a.trip() >= far && (w.splittable() || w.piecemeal(a.src)) {
+		return w.parts(ctx, a)
 	}
 	return w.pour(ctx, a, body, total-a.offset)
 }

@@ -20,6 +20,10 @@ import (
 const (
 	// splitFrom is the least size of a body that is worth more than one connection from the first.
 	splitFrom = 4 << 20
+	// farFrom is the same where a round trip takes as long as far: a connection is slow for a dozen of them, and after each
+	// packet that it loses.
+	farFrom = 64 << 10
+	far     = 80 * time.Millisecond
 	// likelyFrom is the mean size of a kind from which on only the beginning is asked for first. To ask for all and then
 	// hang up would cost what is under way: as much as comes in a round trip, and what waits in queues.
 	likelyFrom = 1 << 20
@@ -33,7 +37,7 @@ const (
 	// lame is how many times slower than the best a source may be.
 	lame = 8
 	// maxSplits is how many bodies come in parts at once. So many together need no more connections, and files are few.
-	maxSplits = 16
+	maxSplits = 48
 )
 
 // splittable says that parts of several senders fit, because a digest pins the bytes, and that one body more may come so.
@@ -65,24 +69,26 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	defer deny(nil)
 	team, full, began, pinned := w.team(a), false, w.f.now(), w.want.Pins()
 	w.pieced = w.pieced || !pinned
+	open := func(ctx context.Context, src rules.Source, lane int, from, to int64) (io.ReadCloser, error) {
+		body, err := w.open(ctx, src, lane, from, to, pinned)
+		if errors.Is(err, errLength) && src.Origin && !a.Origin {
+			deny(fmt.Errorf("announced a wrong length: the origin %w", err))
+		}
+		return body, err
+	}
 	job := split.Job{
 		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
-			src := member(team, s.Base)
-			body, err := w.open(ctx, src, w.laneOf(a, src, lane), from, to, pinned)
-			if errors.Is(err, errLength) && src.Origin && !a.Origin {
-				deny(fmt.Errorf("announced a wrong length: the origin %w", err))
-			}
-			return body, err
+			return open(ctx, member(team, s.Base), w.laneOf(a, s.Base, lane), from, to)
 		},
 		Write: func(p []byte) error {
 			_, err := w.spool.Write(p)
 			full = err != nil
-			if w.req.Path.Bulk {
-				w.f.spread.came(a.Base, len(p), w.f.now())
-			}
 			return err
 		},
+	}
+	if w.req.Path.Bulk && len(team) == 1 {
+		job.Pool = &pool{w, team, open}
 	}
 	for _, src := range team {
 		job.Sources = append(job.Sources, split.Source{Base: src.Base, Rate: w.f.Board.Rate(src.Base)})
@@ -107,24 +113,16 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 	return err
 }
 
-// crowd is from how many bodies in parts on they share connections: together they fill a clean line with few, and more
-// overflow its queue. Those that pay are found by spread.
-const crowd = 3
-
-// laneOf is the connection to a source for lane n of a job, which counts from 0. The one that brought the beginning is lane
-// 0 of its source. What is bulk keeps off the common connection.
-func (w *fill) laneOf(a *asking, src rules.Source, n int) int {
+// laneOf is the connection for lane n of a job of several sources, which counts from 0. The one that brought the beginning is
+// lane 0 of its source. What is bulk keeps off the common connection.
+func (w *fill) laneOf(a *asking, base string, n int) int {
 	if !w.req.Path.Bulk {
 		return n
 	}
-	width := mostLanes
-	if w.f.splits.Load() >= crowd {
-		width = w.f.spread.width(src.Base, w.f.now())
+	if base == a.Base && a.berth != nil {
+		n += a.berth.lane - 1
 	}
-	if src.Base == a.Base && a.lane > 0 {
-		n += a.lane - 1
-	}
-	return n%width + 1
+	return n%mostLanes + 1
 }
 
 // team is who sends parts: who began, and if that one would not soon be done alone, the next of those that are neither

@@ -77,9 +77,6 @@ func (w *fill) write(base string, p []byte) error {
 	if _, err := w.spool.Write(p); err != nil {
 		return err
 	}
-	if w.req.Path.Bulk {
-		w.f.spread.came(base, len(p), w.f.now())
-	}
 	w.sent = join(w.sent, split.Part{From: at, To: at + int64(len(p)), Base: base})
 	if w.spool.known() < 0 && !w.word.beside && w.spool.length() > spoolAll { // too long to be spooled whole
 		w.spool.know(-1, false)

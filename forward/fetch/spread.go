@@ -1,13 +1,16 @@
 package fetch
 
 import (
+	"cmp"
+	"math"
+	"slices"
 	"sync"
 	"time"
 )
 
-// spread deals bulk bodies out over connections of their own. One connection is filled by one lost packet as by a slow
-// start, and small answers must not wait behind it; too many overflow the queue of a clean line. So it begins with a few
-// for each source, tries more while all are in use, and keeps them if together they bring more. The zero value works.
+// spread deals bulk bodies and their parts out over connections of their own: small answers must not wait behind them, and
+// one connection is filled by one lost packet as by a slow start. Each goes where it will have come first. So a clean line
+// is filled by the one or two connections that became fast, and a lossy one by all. The zero value works.
 type spread struct {
 	mu      sync.Mutex
 	sources map[string]*fan
@@ -15,89 +18,192 @@ type spread struct {
 
 // fan is the connections to one source.
 type fan struct {
+	flows   [mostLanes]flow
 	small   [smallLanes]int // small things under way on each connection for them
-	load    [mostLanes]int  // bodies under way on each
-	all     int             // and on all together
 	clients map[*Client]int // connections of clients that wait for some, and for how many
-	lanes   int             // how many are used
+	trip    time.Duration   // the shortest round trip that was seen
+}
 
-	from    time.Time // since when bytes are counted
-	bytes   int64     // that came since
-	idle    bool      // since from, there were fewer bodies than connections: more would bring nothing
-	before  float64   // bytes a second before the trial that is on; 0: none is
-	added   int       // by that trial
-	pause   time.Duration
-	next    time.Time // of the next trial
-	settled bool      // since the trial, a first span has gone by: new connections start slowly
+// berth is a body's, or a part's, place on a connection. Its methods may be called from several goroutines.
+type berth struct {
+	spread *spread
+	fan    *fan
+	flow   *flow
+	by     *Client
+	lane   int   // of transport, from 1 on
+	owed   int64 // bytes that it is yet to bring, as far as that is known
+	gone   bool
 }
 
 const (
-	// fewLanes is what a source begins with: four connections lose a third of the time that one does, and on a clean line
-	// they were as fast as two.
-	fewLanes = 4
 	// mostLanes is as many as npm opens by itself. Fewer than the client alone would have had must never be forced on it.
 	mostLanes = 16
-	// smallLanes are the connections for small things: the common one, and the last few of those that bulk rarely gets to.
-	// A server begins a connection with ten segments a round trip (RFC 6928), and each small answer is one.
-	smallLanes = 4
+	// smallLanes are the connections for small things: the common one, and the last of those that bulk gets to. A server
+	// begins a connection with ten segments a round trip (RFC 6928), and a hundred small answers may come at once.
+	smallLanes = 12
 	// smallLoad is how many small things a connection has before another one is used.
-	smallLoad = 8
-	// laneSpan is over which bytes are counted.
-	laneSpan = time.Second
-	// laneGain is what more connections must bring to be kept.
-	laneGain = 1.15
-	// lanePause and lanePauses are the pause after a trial that failed; it doubles up to the second.
-	lanePause, lanePauses = 8 * time.Second, time.Minute
+	smallLoad = 4
+	// warmLanes is how many connections to a source are mostly open before they are needed; others cost two round trips more.
+	warmLanes = 8
+	// usualTrip is the round trip to a source as long as none was seen.
+	usualTrip = 100 * time.Millisecond
+	// usualBody is the size of a body as long as nobody knows it, in bytes.
+	usualBody = 64 << 10
 	// maxFans bounds the sources that are remembered.
 	maxFans = 256
 )
 
-// take gives a body the connection with the fewest others; it is counted from 1, as transport.Lane does. Those that are
-// fetched ahead keep off the first, so that one which a client waits for need not share a connection with all of them. by is
-// the client's connection, nil if it is not known: together they never get fewer than they came by. The caller calls
-// release once, at the body's end.
-func (s *spread) take(base string, by *Client, ahead bool, now time.Time) (lane int, release func()) {
+// take gives a body of so many bytes (0: who knows) the connection that will have brought it first, as far as can be told.
+// Those that are fetched ahead keep off the first, so that one which a client waits for need not share a connection with all
+// of them. by is the client's connection, nil if it is not known: a client has at least as many as it came by. The caller
+// calls leave at the body's end.
+func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.Time) *berth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.fanLocked(base, now)
+	f := s.fanLocked(base)
+	from := 0
+	if ahead {
+		from = 1
+	}
 	if by != nil {
 		f.clients[by]++
 	}
-	least, end := 0, max(f.lanes, min(len(f.clients), mostLanes))
-	if ahead {
-		least, end = 1, min(f.lanes+1, mostLanes)
+	lane := f.soonest(from, size, now)
+	if idle := f.idle(min(len(f.clients), mostLanes)); idle >= 0 && !ahead && f.flows[lane].load > 0 {
+		lane = idle
 	}
-	for i := least; i < end; i++ {
-		if f.load[i] < f.load[least] {
-			least = i
+	return s.berthLocked(f, lane, by, size, now)
+}
+
+// hurry is how many times later than the soonest a part may come over a connection that is open and free: who can tell.
+const hurry = 2
+
+// part gives a part of a body a connection that would soon have nothing to do; nil if those that would are much slower than
+// others, which are busy: by the time when they are not, it may turn out that another is the fastest.
+func (s *spread) part(base string, size int64, now time.Time) *berth {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fanLocked(base)
+	free, least, soonest := -1, math.Inf(1), math.Inf(1)
+	for i := range f.flows {
+		flow := &f.flows[i]
+		until := flow.until(size, f.usualTrip(), now)
+		soonest = min(soonest, until)
+		if flow.open(now) {
+			until /= hurry
+		}
+		if until < least && flow.dry(f.usualTrip(), now) {
+			free, least = i, until
 		}
 	}
-	f.load[least]++
-	f.all++
-	return least + 1, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		f.load[least]--
-		f.all--
-		if f.clients[by]--; f.clients[by] <= 0 {
-			delete(f.clients, by)
+	if least > soonest {
+		return nil
+	}
+	return s.berthLocked(f, free, nil, size, now)
+}
+
+// soon is in what time a part of so many bytes would have come.
+func (s *spread) soon(base string, size int64, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fanLocked(base)
+	return seconds(f.flows[f.soonest(0, size, now)].until(size, f.usualTrip(), now))
+}
+
+// heard notes how long a source took to answer over a connection that is open; 0 tells nothing.
+func (s *spread) heard(base string, trip time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.fanLocked(base); trip > 0 && (f.trip == 0 || trip < f.trip) {
+		f.trip = trip
+	}
+}
+
+func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.Time) *berth {
+	size = cmp.Or(size, usualBody)
+	flow := &f.flows[lane]
+	if flow.owed == 0 {
+		flow.last = now
+	}
+	flow.load++
+	flow.owed += size
+	return &berth{spread: s, fan: f, flow: flow, by: by, lane: lane + 1, owed: size}
+}
+
+// soonest is the connection, from that number on, that will have brought so many bytes first; of those that are alike, one
+// with the fewest bodies.
+func (f *fan) soonest(from int, size int64, now time.Time) (best int) {
+	least := math.Inf(1)
+	for i := from; i < mostLanes; i++ {
+		until := f.flows[i].until(cmp.Or(size, usualBody), f.usualTrip(), now)
+		if until < least || until == least && f.flows[i].load < f.flows[best].load {
+			best, least = i, until
 		}
-		f.idle = f.idle || f.all < f.lanes-1 // the next body may come at once
+	}
+	return best
+}
+
+// idle is one of the first n connections that has nothing to bring; -1: there is none.
+func (f *fan) idle(n int) int {
+	return slices.IndexFunc(f.flows[:n], func(f flow) bool { return f.load == 0 })
+}
+
+func (f *fan) usualTrip() time.Duration { return cmp.Or(f.trip, usualTrip) }
+
+// came counts bytes that it brought.
+func (b *berth) came(n int, now time.Time) {
+	b.spread.mu.Lock()
+	defer b.spread.mu.Unlock()
+	b.flow.came(n, now)
+	b.payLocked(int64(n))
+}
+
+func (b *berth) payLocked(n int64) {
+	n = min(n, b.owed)
+	b.owed -= n
+	b.flow.owed -= n
+}
+
+// owes corrects how many bytes are yet to come.
+func (b *berth) owes(n int64) {
+	b.spread.mu.Lock()
+	defer b.spread.mu.Unlock()
+	if !b.gone {
+		b.flow.owed += n - b.owed
+		b.owed = n
+	}
+}
+
+// leave ends it. Calls after the first do nothing.
+func (b *berth) leave() {
+	b.spread.mu.Lock()
+	defer b.spread.mu.Unlock()
+	if b.gone {
+		return
+	}
+	b.gone = true
+	b.payLocked(b.owed)
+	b.flow.load--
+	if b.by == nil {
+		return
+	}
+	if b.fan.clients[b.by]--; b.fan.clients[b.by] <= 0 {
+		delete(b.fan.clients, b.by)
 	}
 }
 
 // share gives something small a connection; 0 is the common one. The caller calls release once, at its end.
-func (s *spread) share(base string, now time.Time) (lane int, release func()) {
+func (s *spread) share(base string) (lane int, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.fanLocked(base, now)
+	f := s.fanLocked(base)
 	least := 0
-	for i, n := range f.small {
-		if n < smallLoad {
+	for i := range smallLanes {
+		if f.small[i] < smallLoad {
 			least = i
 			break
 		}
-		if n < f.small[least] {
+		if f.small[i] < f.small[least] {
 			least = i
 		}
 	}
@@ -112,53 +218,17 @@ func (s *spread) share(base string, now time.Time) (lane int, release func()) {
 	}
 }
 
-// width is how many connections to a source pay, as far as is known.
-func (s *spread) width(base string, now time.Time) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fanLocked(base, now).lanes
-}
-
-// came counts bytes of bulk bodies, and concludes a trial when it is time.
-func (s *spread) came(base string, n int, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := s.fanLocked(base, now)
-	f.bytes += int64(n)
-	if elapsed := now.Sub(f.from); elapsed >= laneSpan {
-		f.conclude(float64(f.bytes)/elapsed.Seconds(), now)
-		f.from, f.bytes, f.idle = now, 0, f.all < f.lanes-1
-	}
-}
-
-func (s *spread) fanLocked(base string, now time.Time) *fan {
+func (s *spread) fanLocked(base string) *fan {
 	if f := s.sources[base]; f != nil {
 		return f
 	}
 	if s.sources == nil || len(s.sources) >= maxFans {
 		s.sources = make(map[string]*fan)
 	}
-	f := &fan{lanes: fewLanes, from: now, pause: lanePause, clients: make(map[*Client]int)}
+	f := &fan{clients: make(map[*Client]int)}
+	for i := range warmLanes {
+		f.flows[i].warm = true
+	}
 	s.sources[base] = f
 	return f
-}
-
-// conclude looks at what came in a span.
-func (f *fan) conclude(rate float64, now time.Time) {
-	switch {
-	case f.before > 0 && !f.settled:
-		f.settled = true
-	case f.before > 0 && rate < f.before*laneGain:
-		if !f.idle { // else the work ended, which says nothing against them
-			f.lanes -= f.added
-			f.next, f.pause = now.Add(f.pause), min(2*f.pause, lanePauses)
-		}
-		f.before = 0
-	case f.idle || f.lanes == mostLanes || f.before == 0 && now.Before(f.next):
-		f.before = 0
-	default:
-		f.added = min(max(f.lanes/2, 1), mostLanes-f.lanes)
-		f.lanes += f.added
-		f.before, f.settled, f.pause = rate, false, lanePause
-	}
 }

@@ -1,0 +1,116 @@
+package fetch
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// flowSpan is over which bytes of a connection are counted, and flowSpans how many such spans are remembered.
+	flowSpan  = 125 * time.Millisecond
+	flowSpans = 16
+	// flowWindow is how many spans make a rate: bytes that waited behind a lost packet come in a burst, and shorter ones would
+	// take that for speed.
+	flowWindow = 4
+	// opening is what a server sends in the first round trip, ten segments (RFC 6928). It doubles with each one that follows.
+	opening = 14600
+	// young is for how many round trips a connection may become faster.
+	young = 6
+	// handshakes is how many round trips pass before a connection that is not open can be asked for anything.
+	handshakes = 2
+	// running is within how many round trips a connection will have nothing to bring, so that more should be asked of it.
+	running = 1.5
+	// abandoned is after how long the transport has closed a connection that nobody used.
+	abandoned = 90 * time.Second
+	// handful is how many bytes may be asked of a connection whose rate nobody knows before it has brought any.
+	handful = 256 << 10
+)
+
+// flow is what one connection has to bring, and how fast it can. A sender begins slowly, and each lost packet, and each
+// queue that it meets, makes it slower for seconds: of several connections along the same way one may be thirty times
+// faster than another. The zero flow was never used.
+type flow struct {
+	load  int   // bodies under way
+	owed  int64 // bytes that were asked for and have not come, as far as their number is known
+	spans [flowSpans]int64
+	now   int64     // the number of the newest span
+	best  int64     // bytes in flowWindow spans, at most, of those before the newest
+	last  time.Time // when bytes came, or began to be awaited; zero: it was never used
+	warm  bool      // it is connected ahead
+	born  time.Time // when the first bytes came after a rest
+}
+
+// turn forgets the spans that are too old by now.
+func (f *flow) turn(now time.Time) {
+	span := now.UnixNano() / int64(flowSpan)
+	if span <= f.now {
+		return
+	}
+	for n := max(f.now+1, span-flowSpans+1); n <= span; n++ {
+		f.spans[n%flowSpans] = 0
+	}
+	f.now, f.best = span, 0
+	for first := span - flowSpans + 1; first <= span-flowWindow+1; first++ {
+		f.best = max(f.best, f.window(first))
+	}
+}
+
+// window is how many bytes came in the spans from that number on.
+func (f *flow) window(first int64) (sum int64) {
+	for n := first; n < first+flowWindow; n++ {
+		sum += f.spans[(n+flowSpans)%flowSpans]
+	}
+	return sum
+}
+
+// came counts bytes.
+func (f *flow) came(n int, now time.Time) {
+	if f.turn(now); f.best == 0 && f.spans[f.now%flowSpans] == 0 {
+		f.born = now
+	}
+	f.spans[f.now%flowSpans] += int64(n)
+	f.last = now
+}
+
+// rate is how many bytes a second it brought at its best of late; 0: it brought none. What it could bring is not less: mostly
+// it waits for us to ask for more.
+func (f *flow) rate(now time.Time) float64 {
+	f.turn(now)
+	return float64(max(f.best, f.window(f.now-flowWindow+1))) / (flowWindow * flowSpan).Seconds()
+}
+
+// until is in how many seconds it will have brought n bytes more, behind those that it owes, if a round trip takes so long.
+func (f *flow) until(n int64, trip time.Duration, now time.Time) float64 {
+	return f.within(f.owed+n, trip, now)
+}
+
+// within is in how many seconds it will have brought so many bytes.
+func (f *flow) within(n int64, trip time.Duration, now time.Time) float64 {
+	wait, rate, all := 0.0, f.rate(now), float64(n)
+	switch {
+	case !f.open(now):
+		wait = handshakes * trip.Seconds()
+	case f.owed > 0:
+		wait = max(now.Sub(f.last)-handshakes*trip, 0).Seconds() // it is silent, and may be so for as long again
+	}
+	ramp := trip.Seconds() * math.Log2(1+all/max(opening, rate*trip.Seconds()))
+	switch {
+	case rate == 0:
+		return wait + ramp
+	case now.Sub(f.born) < young*trip:
+		return wait + min(ramp, all/rate)
+	}
+	return wait + all/rate
+}
+
+// open says that there is a connection, most likely.
+func (f *flow) open(now time.Time) bool { return f.warm || f.owed > 0 || now.Sub(f.last) < abandoned }
+
+// dry says that it should be asked for more, or the line will be empty.
+func (f *flow) dry(trip time.Duration, now time.Time) bool {
+	enough := f.rate(now) * running * trip.Seconds()
+	if now.Sub(f.born) < young*trip {
+		enough = max(2*enough, handful)
+	}
+	return float64(f.owed) <= enough
+}
