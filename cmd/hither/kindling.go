@@ -30,7 +30,10 @@ const (
 	// kindleMost bounds the sources of one rule.
 	kindleMost = 4
 	// kindleLanes is how many connections large bodies begin with.
-	kindleLanes = 4
+	kindleLanes = 8
+	// kindleSmall is how many connections, beside the common one, small things that are fetched ahead are dealt out over. A
+	// server begins each with ten packets a round trip (RFC 6928), and a hundred answers come at once.
+	kindleSmall = 11
 )
 
 // light is told of each request that the cache does not answer. It does not wait for anything.
@@ -39,6 +42,11 @@ func (k *kindling) light(r *rules.Rule) {
 		return
 	}
 	k.greet(r)
+	if (r.Walk == "go" || r.Walk == "npm") && k.due(r.Name+" small") { // an image has few small things
+		if bases := k.sources(r); len(bases) > 0 {
+			go k.connect(bases[0], -kindleSmall, false)
+		}
+	}
 	if k.due(r.Name + " stores") {
 		for _, h := range r.Hosts {
 			for _, base := range h.Stores {

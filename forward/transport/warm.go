@@ -20,7 +20,7 @@ const warmPatience = dialPatience + handshakePatience
 var errWarm = errors.New("only the connection was wanted")
 
 // Warm connects to the host of base ahead of the requests: the one connection of requests in no lane, and those of lanes 1
-// to n. Where a connection is, idle or busy, nothing is done. It returns when all stand, or ctx ends; the error joins those
+// to n, or if n is below 0, of the last -n lanes. Where a connection is, idle or busy, nothing is done. It returns when all stand, or ctx ends; the error joins those
 // of all. Connections that nobody uses are closed after 90 s. Behind an upstream proxy that is given plain requests nothing
 // is done for http. Requests that are marked [Public] have connections of their own: mark ctx for those.
 func (p *Pool) Warm(ctx context.Context, base string, n int) error {
@@ -30,10 +30,14 @@ func (p *Pool) Warm(ctx context.Context, base string, n int) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, warmPatience)
 	defer cancel()
-	failures := make([]error, 1+min(max(n, 0), maxLanes))
+	failures := make([]error, 1+min(max(n, -n), maxLanes))
 	var all sync.WaitGroup
-	for lane := range failures {
-		all.Go(func() { failures[lane] = p.warm(ctx, u, lane) })
+	for i := range failures {
+		lane := i
+		if i > 0 && n < 0 {
+			lane = maxLanes + 1 - i
+		}
+		all.Go(func() { failures[i] = p.warm(ctx, u, lane) })
 	}
 	all.Wait()
 	return errors.Join(failures...)
