@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hither/forward/fetch"
+	"hither/forward/project"
 )
 
 // TestAProjectComesInWaves has a project of 240 documents: ninety are under way at a time, and each wave is a round.
@@ -23,7 +24,7 @@ func TestAProjectComesInWaves(t *testing.T) {
 		in := w.Project
 		w.Project = func(c fetch.Client) (Place, bool) {
 			at, ok := in(c)
-			at.Has = func(string) bool { return false }
+			at.Has = func(project.Want) bool { return false }
 			return at, ok
 		}
 		rounds := took(func() { w.client(1).listAll(8, roots) })
