@@ -69,7 +69,7 @@ func startServer(ctx context.Context, w *world, name, addr string, hosts []strin
 	if err != nil {
 		return nil, fmt.Errorf("start the server %s: %w", name, err)
 	}
-	s.work.Go(func() { _ = s.http.ServeTLS(listener, "", "") }) // it ends with close
+	s.work.Go(func() { _ = s.http.ServeTLS(gatherer{listener}, "", "") }) // it ends with close
 	return s, nil
 }
 
