@@ -43,9 +43,11 @@ func (k *kindling) light(r *rules.Rule) {
 	}
 	k.greet(r)
 	if (r.Walk == "go" || r.Walk == "npm") && k.due(r.Name+" small") { // an image has few small things
-		if bases := k.sources(r); len(bases) > 0 {
-			go k.connect(bases[0], -kindleSmall, false)
-		}
+		go func() {
+			if bases := k.sources(r); len(bases) > 0 {
+				k.connect(bases[0], -kindleSmall, false)
+			}
+		}()
 	}
 	if k.due(r.Name + " stores") {
 		for _, h := range r.Hosts {

@@ -32,6 +32,9 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 			if lanes > 0 {
 				base += "+lanes"
 			}
+			if lanes < 0 {
+				base += "+small"
+			}
 			bases = append(bases, base)
 			mu.Unlock()
 			<-ctx.Done() // it ends by itself
@@ -47,10 +50,15 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 		}
 		synctest.Wait()
 		same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
+		rule.Walk = "npm"
+		k.light(rule)
+		synctest.Wait()
+		same(t, "connections of who asks for many small things", said(), "https://a https://a+small https://b https://near https://store+lanes https://tokens")
+		bases, rule.Walk = nil, "oci"
 		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
 		k.light(rule)
 		synctest.Wait()
-		same(t, "connections a minute later", len(bases), 10)
+		same(t, "connections a minute later", len(bases), 5)
 		(*kindling)(nil).light(rule)
 		(*kindling)(nil).greet(rule)
 		time.Sleep(kindleWait) //nolint:forbidigo // the bubble's clock
