@@ -14,8 +14,8 @@ const (
 	flowWindow = 4
 	// opening is what a server sends in the first round trip, ten segments (RFC 6928). It doubles with each one that follows.
 	opening = 14600
-	// young is for how many round trips a connection may become faster.
-	young = 6
+	// growing is for how many round trips a connection may become faster.
+	growing = 6
 	// handshakes is how many round trips pass before a connection that is not open can be asked for anything.
 	handshakes = 2
 	// running is within how many round trips a connection will have nothing to bring, so that more should be asked of it.
@@ -79,29 +79,40 @@ func (f *flow) rate(now time.Time) float64 {
 	return float64(max(f.best, f.window(f.now-flowWindow+1))) / (flowWindow * flowSpan).Seconds()
 }
 
-// until is in how many seconds it will have brought n bytes more, behind those that it owes, if a round trip takes so long.
-func (f *flow) until(n int64, trip time.Duration, now time.Time) float64 {
-	return f.within(f.owed+n, trip, now)
+// way is what all connections to a source have in common.
+type way struct {
+	trip  time.Duration // a round trip
+	usual float64       // bytes a second that one more would get beside those that are busy and not young; 0: none is
 }
 
-// within is in how many seconds it will have brought so many bytes.
-func (f *flow) within(n int64, trip time.Duration, now time.Time) float64 {
+// until is in how many seconds it will have brought n bytes more, behind those that it owes.
+func (f *flow) until(n int64, w way, now time.Time) float64 { return f.within(f.owed+n, w, now) }
+
+// within is in how many seconds it will have brought so many bytes. One that was not used of late starts slowly, and will
+// then get no more of the line than the others do.
+func (f *flow) within(n int64, w way, now time.Time) float64 {
 	wait, rate, all := 0.0, f.rate(now), float64(n)
 	switch {
 	case !f.open(now):
-		wait = handshakes * trip.Seconds()
+		wait = handshakes * w.trip.Seconds()
 	case f.owed > 0:
-		wait = max(now.Sub(f.last)-handshakes*trip, 0).Seconds() // it is silent, and may be so for as long again
+		wait = max(now.Sub(f.last)-handshakes*w.trip, 0).Seconds() // it is silent, and may be so for as long again
 	}
-	ramp := trip.Seconds() * math.Log2(1+all/max(opening, rate*trip.Seconds()))
+	ramp := w.trip.Seconds() * math.Log2(1+all/max(opening, rate*w.trip.Seconds()))
+	if w.usual > 0 {
+		ramp = max(ramp, all/w.usual)
+	}
 	switch {
 	case rate == 0:
 		return wait + ramp
-	case now.Sub(f.born) < young*trip:
+	case f.young(w.trip, now):
 		return wait + min(ramp, all/rate)
 	}
 	return wait + all/rate
 }
+
+// young says that it may still become faster.
+func (f *flow) young(trip time.Duration, now time.Time) bool { return now.Sub(f.born) < growing*trip }
 
 // open says that there is a connection, most likely.
 func (f *flow) open(now time.Time) bool { return f.warm || f.owed > 0 || now.Sub(f.last) < abandoned }
@@ -109,7 +120,7 @@ func (f *flow) open(now time.Time) bool { return f.warm || f.owed > 0 || now.Sub
 // dry says that it should be asked for more, or the line will be empty.
 func (f *flow) dry(trip time.Duration, now time.Time) bool {
 	enough := f.rate(now) * running * trip.Seconds()
-	if now.Sub(f.born) < young*trip {
+	if f.young(trip, now) {
 		enough = max(2*enough, handful)
 	}
 	return float64(f.owed) <= enough

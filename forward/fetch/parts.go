@@ -87,7 +87,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 			return err
 		},
 	}
-	if w.req.Path.Bulk && len(team) == 1 {
+	if w.req.Path.Bulk && len(team) == 1 { // between several sources, growth finds out which connections pay
 		job.Pool = &pool{w, team, open}
 	}
 	for _, src := range team {

@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"io"
+	"math"
 	"time"
 
 	"hither/forward/split"
@@ -27,7 +28,7 @@ func (p *pool) Take(s split.Source, n int64) split.Seat {
 	return nil
 }
 
-// seat is a berth for a part. It implements [split.Seat].
+// seat is a berth for a part. It implements [split.Seat] and [split.Forecast].
 type seat struct {
 	pool  *pool
 	berth *berth
@@ -45,6 +46,23 @@ func (s *seat) Open(ctx context.Context, from, to int64) (io.ReadCloser, error) 
 }
 
 func (s *seat) Leave() { s.berth.leave() }
+
+// Most is what the connection brings within overhang, as far as is known.
+func (s *seat) Most() int64 {
+	b, now := s.berth, s.pool.w.f.now()
+	b.spread.mu.Lock()
+	defer b.spread.mu.Unlock()
+	if rate := b.flow.rate(now); rate > 0 && !b.flow.young(b.fan.way(now).trip, now) {
+		return int64(rate * overhang.Seconds())
+	}
+	return math.MaxInt64
+}
+
+// overhang is for how long one part may be waited for when all else is here.
+const overhang = time.Second
+
+// Left is for the part that it was taken for.
+func (s *seat) Left() time.Duration { return s.berth.left(s.pool.w.f.now()) }
 
 // tolled is a body whose bytes are counted, and whose berth is left when it is closed. It implements [split.Forecast].
 type tolled struct {
@@ -66,13 +84,15 @@ func (t *tolled) Close() error {
 	return t.ReadCloser.Close()
 }
 
-// Left is in what time all of it will have come, if the bodies on its connection take turns.
-func (t *tolled) Left() time.Duration {
-	b := t.berth
+// Left is in what time all of it will have come.
+func (t *tolled) Left() time.Duration { return t.berth.left(t.now()) }
+
+// left is in what time what it owes will have come, if the bodies on its connection take turns.
+func (b *berth) left(now time.Time) time.Duration {
 	b.spread.mu.Lock()
 	defer b.spread.mu.Unlock()
 	n := min(b.owed*int64(max(b.flow.load, 1)), b.flow.owed)
-	return seconds(b.flow.within(n, b.fan.usualTrip(), t.now()))
+	return seconds(b.flow.within(n, b.fan.way(now), now))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(min(s, 1e6) * float64(time.Second)) }

@@ -84,15 +84,15 @@ func (s *spread) part(base string, size int64, now time.Time) *berth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
-	free, least, soonest := -1, math.Inf(1), math.Inf(1)
+	way, free, least, soonest := f.way(now), -1, math.Inf(1), math.Inf(1)
 	for i := range f.flows {
 		flow := &f.flows[i]
-		until := flow.until(size, f.usualTrip(), now)
+		until := flow.until(size, way, now)
 		soonest = min(soonest, until)
 		if flow.open(now) {
 			until /= hurry
 		}
-		if until < least && flow.dry(f.usualTrip(), now) {
+		if until < least && flow.dry(way.trip, now) {
 			free, least = i, until
 		}
 	}
@@ -107,7 +107,14 @@ func (s *spread) soon(base string, size int64, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
-	return seconds(f.flows[f.soonest(0, size, now)].until(size, f.usualTrip(), now))
+	return seconds(f.flows[f.soonest(0, size, now)].until(size, f.way(now), now))
+}
+
+// isFar says that the way to a source is so long that a slow connection should be helped soon.
+func (s *spread) isFar(base string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fanLocked(base).trip >= far
 }
 
 // heard notes how long a source took to answer over a connection that is open; 0 tells nothing.
@@ -133,9 +140,9 @@ func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.
 // soonest is the connection, from that number on, that will have brought so many bytes first; of those that are alike, one
 // with the fewest bodies.
 func (f *fan) soonest(from int, size int64, now time.Time) (best int) {
-	least := math.Inf(1)
+	way, least := f.way(now), math.Inf(1)
 	for i := from; i < mostLanes; i++ {
-		until := f.flows[i].until(cmp.Or(size, usualBody), f.usualTrip(), now)
+		until := f.flows[i].until(cmp.Or(size, usualBody), way, now)
 		if until < least || until == least && f.flows[i].load < f.flows[best].load {
 			best, least = i, until
 		}
@@ -148,7 +155,18 @@ func (f *fan) idle(n int) int {
 	return slices.IndexFunc(f.flows[:n], func(f flow) bool { return f.load == 0 })
 }
 
-func (f *fan) usualTrip() time.Duration { return cmp.Or(f.trip, usualTrip) }
+// way is as of now.
+func (f *fan) way(now time.Time) way {
+	w, n := way{trip: cmp.Or(f.trip, usualTrip)}, 0.0
+	for i := range f.flows {
+		flow := &f.flows[i]
+		if rate := flow.rate(now); rate > 0 && flow.owed > 0 && !flow.young(w.trip, now) {
+			w.usual, n = w.usual+rate, n+1
+		}
+	}
+	w.usual /= n + 1 // one more takes its share from the others
+	return w
+}
 
 // came counts bytes that it brought.
 func (b *berth) came(n int, now time.Time) {

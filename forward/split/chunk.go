@@ -16,8 +16,8 @@ const (
 	maxChunk  = 8 << 20   // above it one slow connection holds up the others for too long
 	unknown   = 512 << 10 // for a connection that was not measured yet
 	chunkTime = time.Second
-	// portionTime is how long all connections together take for a chunk, where many jobs share them.
-	portionTime = 50 * time.Millisecond
+	// morselTime is how long all connections together take for a chunk, where many jobs share them.
+	morselTime = 50 * time.Millisecond
 )
 
 // chunk is a stretch of the object that one connection was asked for, in a race two. Its bytes arrive in order.
@@ -227,7 +227,7 @@ func (p *plan) sizeLocked(l *lane) int64 {
 		return p.job.Size // one stream, no round trips
 	}
 	if p.shared() {
-		return p.portionLocked()
+		return p.morselLocked()
 	}
 	size := int64(unknown)
 	if rate := p.rateLocked(l); rate > 0 {
@@ -241,14 +241,14 @@ func (p *plan) sizeLocked(l *lane) int64 {
 	return (size + blockSize - 1) / blockSize * blockSize
 }
 
-// portionLocked is sizeLocked where lanes are no connections: so little that it is never long until the next one can go to
+// morselLocked is sizeLocked where lanes are no connections: so little that it is never long until the next one can go to
 // whichever is the fastest then.
-func (p *plan) portionLocked() int64 {
+func (p *plan) morselLocked() int64 {
 	rate := 0.0
 	for _, l := range p.lanes {
 		rate += l.meter.mean()
 	}
-	size := min(max(int64(rate*portionTime.Seconds()), unknown), maxChunk, p.memory.limit()/(3*int64(max(1, len(p.lanes)))))
+	size := min(max(int64(rate*morselTime.Seconds()), unknown), maxChunk, p.memory.limit()/(3*int64(max(1, len(p.lanes)))))
 	size = min(size, max(p.restLocked()/4, tinyChunk))
 	return max(size, blockSize) / blockSize * blockSize
 }

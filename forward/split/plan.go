@@ -26,6 +26,7 @@ type plan struct {
 	next    int64    // first byte that belongs to no chunk
 	written int64    // first byte that was not written
 	arrived int64    // bytes that came and were of use
+	meter   meter    // of these
 	held    int64    // of memory
 	parts   []Part
 	growth  growth
@@ -51,6 +52,7 @@ func (p *plan) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.growth.begin(time.Now())
+	p.meter.resume(time.Now())
 	if p.job.Lead != nil {
 		p.leadLocked()
 	}
@@ -138,7 +140,7 @@ func (p *plan) dispatchLocked() {
 		if seat == nil && p.job.Pool != nil {
 			continue
 		}
-		if c := p.pickLocked(l, now); c != nil {
+		if c := p.pickLocked(l, p.portionLocked(l, seat), now); c != nil {
 			p.runLocked(l, c, seat, now)
 			continue
 		}
@@ -158,8 +160,23 @@ func (p *plan) seatLocked(l *lane) Seat {
 		return nil
 	}
 	seat := p.job.Pool.Take(l.source.Source, p.sizeLocked(l))
+	if f, ok := seat.(Forecast); ok && p.lastLocked(f.Left()) {
+		seat.Leave()
+		seat = nil
+	}
 	l.source.sated = seat == nil
 	return seat
+}
+
+// lastLocked says that what comes in so long would be waited for at the end: the connections that are busy now will have
+// brought all before.
+func (p *plan) lastLocked(in time.Duration) bool {
+	rate := p.meter.mean()
+	if rate == 0 || p.stats.Conns == 0 {
+		return false
+	}
+	const margin = 1.2 // rates vary
+	return in.Seconds() > margin*float64(p.job.Size-p.job.From-p.arrived)/rate+2*hesitation.Seconds()
 }
 
 // soonLocked is in how many seconds a lane would have brought n bytes; 0: nobody knows.
@@ -213,12 +230,19 @@ func (p *plan) endingLocked(l *lane) bool {
 	return float64(left) < l.meter.mean()*trip // they are shorter than what is on its way
 }
 
-// pickLocked is what a lane should bring next; nil: nothing.
-func (p *plan) pickLocked(l *lane, now time.Time) *chunk {
+// portionLocked is how many bytes a lane should bring next.
+func (p *plan) portionLocked(l *lane, seat Seat) int64 {
+	if seat == nil {
+		return p.sizeLocked(l)
+	}
+	return max(min(p.sizeLocked(l), seat.Most())/blockSize*blockSize, tinyChunk)
+}
+
+// pickLocked is what a lane should bring next, about size bytes; nil: nothing.
+func (p *plan) pickLocked(l *lane, size int64, now time.Time) *chunk {
 	if p.tooLateLocked(l) {
 		return nil
 	}
-	size := p.sizeLocked(l)
 	if l.source.strikes > 0 && p.othersLocked(l.source) {
 		return p.freshLocked(minChunk) // nobody waits for that one
 	}

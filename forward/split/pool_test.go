@@ -58,6 +58,8 @@ func (p *place) Open(ctx context.Context, from, to int64) (io.ReadCloser, error)
 	return &leaving{body, p.free}, nil
 }
 
+func (p *place) Most() int64 { return p.pool.w.job.Size }
+
 func (p *place) Leave() {
 	p.free()
 }

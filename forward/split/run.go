@@ -193,6 +193,7 @@ func (p *plan) arrive(r *run, b []byte) error {
 	r.at += int64(len(b))
 	c.add(b[known:], r.lane.source)
 	p.arrived += int64(len(b)) - known
+	p.meter.add(len(b)-int(known), now)
 	p.stats.Waiting = max(p.stats.Waiting, p.job.From+p.arrived-p.written)
 	defer p.news.Broadcast()
 	defer p.dispatchLocked()
@@ -240,7 +241,7 @@ func (p *plan) goOnLocked(r *run) {
 		p.next += size
 	}
 	for _, c := range p.chunks {
-		if c.from == r.at && (len(c.runs) == 0 && !c.whole() || p.lastLocked(r) || c.unproven()) {
+		if c.from == r.at && (len(c.runs) == 0 && !c.whole() || p.aloneLeftLocked(r) || c.unproven()) {
 			for _, o := range c.runs {
 				o.helper = true
 			}
@@ -249,7 +250,7 @@ func (p *plan) goOnLocked(r *run) {
 			return
 		}
 	}
-	if first := p.firstLocked(); r.at < first && p.lastLocked(r) {
+	if first := p.firstLocked(); r.at < first && p.aloneLeftLocked(r) {
 		p.moveLocked(r, &chunk{from: r.at, to: min(first, r.end), at: min(first, r.end)}) // written long ago: nothing of it counts
 	}
 }
@@ -268,8 +269,8 @@ func (p *plan) firstLocked() int64 {
 	return p.next
 }
 
-// lastLocked says that a lead is all that is left, and cannot be asked again for what it passes by.
-func (p *plan) lastLocked(r *run) bool {
+// aloneLeftLocked says that a lead is all that is left, and cannot be asked again for what it passes by.
+func (p *plan) aloneLeftLocked(r *run) bool {
 	for _, s := range p.sources {
 		if s.err == nil {
 			return false

@@ -83,9 +83,11 @@ type Seat interface {
 	// Open is as Job.Open. It leaves the seat by itself when the body is closed, or it fails.
 	Open(ctx context.Context, from, to int64) (io.ReadCloser, error)
 	Leave()
+	// Most is how many bytes its connection should be asked for at once, at most: a slow one must not hold up the rest.
+	Most() int64
 }
 
-// Forecast is what a Lead, or a body of a Seat, may also be: it says in what time all of it will have come. Without it that
+// Forecast is what a Lead, a Seat, or a body of one may also be: it says in what time all of it will have come. Without it that
 // is guessed by what came so far. Left must not block.
 type Forecast interface{ Left() time.Duration }
 
