@@ -42,7 +42,7 @@ func (k *kindling) light(r *rules.Rule) {
 		return
 	}
 	k.greet(r)
-	if (r.Walk == "go" || r.Walk == "npm") && k.due(r.Name+" small") { // an image has few small things
+	if r.Walk == "go" && k.due(r.Name+" small") { // an image has few small things, and npm's are larger
 		go func() {
 			if bases := k.sources(r); len(bases) > 0 {
 				k.connect(bases[0], -kindleSmall, false)

@@ -50,7 +50,7 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 		}
 		synctest.Wait()
 		same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
-		rule.Walk = "npm"
+		rule.Walk = "go"
 		k.light(rule)
 		synctest.Wait()
 		same(t, "connections of who asks for many small things", said(), "https://a https://a+small https://b https://near https://store+lanes https://tokens")

@@ -94,7 +94,7 @@ func (w *fill) way(a *asking) context.Context {
 		a.berth = w.f.spread.take(a.Base, w.req.Client, w.req.Ahead, w.asks(a.src), w.f.now())
 		lane, leave = a.berth.lane, a.berth.leave
 	case w.req.Ahead || w.req.Beside:
-		lane, leave = w.f.spread.share(a.Base)
+		lane, leave = w.f.spread.share(a.Base, w.expected())
 	default:
 		return transport.Along(a.watch.ctx, &w.trail)
 	}

@@ -41,6 +41,10 @@ const (
 	// smallLanes are the connections for small things: the common one, and the last of those that bulk gets to. A server
 	// begins a connection with ten segments a round trip (RFC 6928), and a hundred small answers may come at once.
 	smallLanes = 12
+	// middleLanes is how many of these are for things that are not tiny: packuments have a hundred kilobytes.
+	middleLanes = 4
+	// tiny is below how many bytes a thing fits into a few packets.
+	tiny = 8 << 10
 	// smallLoad is how many small things a connection has before another one is used.
 	smallLoad = 4
 	// warmLanes is how many connections to a source are mostly open before they are needed; others cost two round trips more.
@@ -210,13 +214,18 @@ func (b *berth) leave() {
 	}
 }
 
-// share gives something small a connection; 0 is the common one. The caller calls release once, at its end.
-func (s *spread) share(base string) (lane int, release func()) {
+// share gives something small, of so many bytes (0: who knows), a connection; 0 is the common one. Those that fit into a few
+// packets have more to choose from: the larger ones gain by a connection that others made fast. The caller calls release
+// once, at its end.
+func (s *spread) share(base string, size int64) (lane int, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
-	least := 0
-	for i := range smallLanes {
+	least, lanes := 0, middleLanes
+	if size < tiny {
+		lanes = smallLanes
+	}
+	for i := range lanes {
 		if f.small[i] < smallLoad {
 			least = i
 			break

@@ -178,7 +178,7 @@ func TestSmallThingsShareAFewConnections(t *testing.T) {
 	count := map[int]int{}
 	var releases []func()
 	for i := range 80 {
-		lane, release := s.share("base")
+		lane, release := s.share("base", 0)
 		if count[lane]++; i < smallLoad && lane != 0 {
 			t.Errorf("the first few have lane %d, want the common one", lane)
 		}
@@ -195,8 +195,19 @@ func TestSmallThingsShareAFewConnections(t *testing.T) {
 	for _, release := range releases {
 		release()
 	}
-	if lane, _ := s.share("base"); lane != 0 {
+	if lane, _ := s.share("base", 0); lane != 0 {
 		t.Errorf("one alone has lane %d, want the common one", lane)
+	}
+}
+
+func TestLargerSmallThingsShareFewerConnections(t *testing.T) {
+	s, lanes := new(spread), map[int]bool{}
+	for range 80 {
+		lane, _ := s.share("base", 100<<10)
+		lanes[lane] = true
+	}
+	if len(lanes) != middleLanes || !lanes[0] {
+		t.Errorf("80 packuments have the lanes %v, want %d and the common one among them", lanes, middleLanes)
 	}
 }
 
