@@ -53,7 +53,7 @@ type grant struct {
 type space struct{ origin, repository string }
 
 type token struct {
-	text  string
+	text  string // empty: the realm gave none, and is not asked before somebody needs one
 	until time.Time
 }
 
@@ -63,18 +63,24 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return b.Next.RoundTrip(req)
 	}
 	shown := b.guess(req)
-	foretold, fresh := grant{}, false
+	foretold, said := grant{}, 0
 	if shown == "" {
-		foretold, shown, fresh = b.foretell(req)
+		foretold, shown, said = b.foretell(req)
 	}
 	resp, err := b.send(req, shown)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		if err == nil && shown == "" && resp.StatusCode < http.StatusBadRequest {
+			b.spare(req)
+		}
 		return resp, err
 	}
 	b.learn(req, resp)
 	want, err := wanted(req, resp)
-	if err == nil && (want == grant{} || fresh && want == foretold || !repeatable(req)) {
+	if err == nil && (want == grant{} || !repeatable(req)) {
 		return resp, nil
+	}
+	if err == nil && said != 0 && want == foretold {
+		return (&deniedError{said}).answer(resp), nil
 	}
 	text := ""
 	if err == nil {
@@ -228,21 +234,21 @@ func (b *Bearer) ask(g grant) <-chan singleflight.Result {
 	})
 }
 
-// renew asks for a token and keeps it.
+// renew asks for a token and keeps it, or that none was given.
 func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
 	asked := b.now()
 	t, err := askToken(ctx, &Follow{Next: b.Next}, g)
-	if err != nil {
-		return "", err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tokens == nil {
 		b.tokens = map[grant]token{}
 	}
+	if err != nil {
+		t.life = defaultLife
+	}
 	b.tokens[g] = token{text: t.text, until: asked.Add(t.life - early)}
 	shrink(b.tokens, maxTokens, func(t token) bool { return !b.now().Before(t.until) })
-	return t.text, nil
+	return t.text, err
 }
 
 func (b *Bearer) live(g grant) string {

@@ -25,57 +25,84 @@ const (
 	// foretellPatience is how long a request waits for a token that the registry has not asked for. It is more than a new
 	// connection to the realm takes; a realm that hangs must not stop a registry that would do without.
 	foretellPatience = 3 * time.Second
-	// maxOverheard bounds the repositories of one question of a client that we ask for, too.
+	// maxOverheard bounds the repositories of one question of a client that we ask for, too, and the questions that we have
+	// for each: anybody may say that his realm is another's.
 	maxOverheard = 4
 )
 
 // foretell asks for the token that the registry will want for a repository that was not asked for yet: before the request,
-// if the registry is known to want one, and else beside it, so that a registry that wants none is no slower. fresh: the
-// realm gave the token for this request, or denied it, so to ask again would bring nothing else. Zero: nothing is foretold,
+// if the registry is known to want one, and else beside it, so that a registry that wants none is no slower. said: the status
+// by which the realm gave or denied it for this request, so to ask again would bring nothing else. Zero: nothing is foretold,
 // or no answer came in time, and the registry shall say itself what it wants.
-func (b *Bearer) foretell(req *http.Request) (g grant, text string, fresh bool) {
+func (b *Bearer) foretell(req *http.Request) (g grant, text string, said int) {
 	where, ok := spaceOf(req)
 	if !ok {
-		return grant{}, "", false
+		return grant{}, "", 0
 	}
 	k, ok := b.realmOf(where.origin)
 	scope := where.scope()
 	if !ok || k.odd || scope == "" {
-		return grant{}, "", false
+		return grant{}, "", 0
 	}
 	g, err := grantAt(req.Context(), req.URL, k.Realm, scope)
 	if err != nil {
-		return grant{}, "", false
+		return grant{}, "", 0
 	}
 	if text = b.live(g); text != "" {
 		b.remember(req, g)
-		return g, text, false
+		return g, text, 0
 	}
 	if !k.wanted {
 		b.prepare(g)
-		return grant{}, "", false
-	}
-	if b.Connect != nil { // the registry's own connection is made meanwhile
-		go func() { _ = b.Connect(req.Context(), where.origin, laneOf(req.Context())) }() // the request itself will tell
+		return grant{}, "", 0
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), foretellPatience)
 	defer cancel()
+	if b.Connect != nil { // the registry's own connection is made meanwhile; if none can be, who else has it is asked the sooner
+		go func(home context.Context) {
+			if b.Connect(home, where.origin, laneOf(home)) != nil {
+				cancel()
+			}
+		}(req.Context())
+	}
 	text, err = b.token(ctx, g, "")
-	if denied := (*deniedError)(nil); errors.As(err, &denied) && denied.status != http.StatusTooManyRequests {
-		return g, "", true
+	if denied := (*deniedError)(nil); errors.As(err, &denied) {
+		return g, "", denied.status
 	}
 	if err != nil {
-		return grant{}, "", false
+		return grant{}, "", 0
 	}
 	b.remember(req, g)
-	return g, text, true
+	return g, text, http.StatusOK
 }
 
-// prepare asks for a token that will be wanted soon, and waits for nothing.
+// prepare asks for a token that will be wanted soon, and waits for nothing. Who gave none a while ago is left alone.
 func (b *Bearer) prepare(g grant) {
-	if b.live(g) == "" {
+	b.mu.Lock()
+	known := b.now().Before(b.tokens[g].until)
+	b.mu.Unlock()
+	if !known {
 		b.ask(g)
 	}
+}
+
+// spare notes that a registry did without a token, so that its next requests wait for none.
+func (b *Bearer) spare(req *http.Request) {
+	where, ok := spaceOf(req)
+	if !ok {
+		return
+	}
+	k, ok := b.realmOf(where.origin)
+	if !ok || !k.wanted {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if said, ok := b.realms[where.origin]; ok {
+		k = said
+	}
+	k.wanted = false
+	b.keepLocked(where.origin, k)
 }
 
 // scope is what reading from the repository takes (distribution-spec, docs/spec/auth/scope.md); empty: the repository does
@@ -128,6 +155,10 @@ func (b *Bearer) learn(req *http.Request, resp *http.Response) {
 	if reads && scope != "" {
 		k.wanted, k.odd = true, strings.Join(c.scopes(), " ") != scope
 	}
+	b.keepLocked(origin, k)
+}
+
+func (b *Bearer) keepLocked(origin string, k learnt) {
 	if b.realms == nil {
 		b.realms = map[string]learnt{}
 	}
@@ -161,14 +192,11 @@ func (o *overhearing) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // overheard asks for what a client asks a realm for, if it is that of a registry that we know.
 func (b *Bearer) overheard(req *http.Request) {
-	all := b.realmsAt(req.URL)
-	if len(all) == 0 {
-		return
-	}
 	query, err := url.ParseQuery(req.URL.RawQuery)
-	if err != nil {
+	if err != nil || !query.Has("scope") {
 		return
 	}
+	all := b.realmsAt(req.URL, query.Get("service"))
 	scopes := strings.Fields(strings.Join(query["scope"], " "))
 	for _, scope := range scopes[:min(len(scopes), maxOverheard)] {
 		name, actions, ok := cutScope(scope)
@@ -195,12 +223,14 @@ func cutScope(scope string) (name, actions string, ok bool) {
 	return rest[:i], rest[i+1:], true
 }
 
-// realmsAt are the realms at an address, by their registries: of those that told us, and of the rules.
-func (b *Bearer) realmsAt(at *url.URL) map[string]Realm {
+// realmsAt are the realms of a service at an address, by their registries: of those that told us, and of the rules.
+func (b *Bearer) realmsAt(at *url.URL, service string) map[string]Realm {
 	found := map[string]Realm{}
 	add := func(origin string, r Realm) {
-		u, err := url.Parse(r.URL)
-		if _, there := found[origin]; !there && err == nil && sameOrigin(u, at) && u.Path == at.Path {
+		if _, there := found[origin]; there || len(found) == maxOverheard || r.Service != service {
+			return
+		}
+		if u, err := url.Parse(r.URL); err == nil && sameOrigin(u, at) && u.Path == at.Path {
 			found[origin] = r
 		}
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -270,4 +271,100 @@ func FuzzOverheard(f *testing.F) {
 		req.URL.RawQuery = "scope=" + query
 		synctest.Test(t, func(*testing.T) { b.overheard(req) })
 	})
+}
+
+// TestAClientsQuestionIsAskedFewTimes: whoever says that its realm is another's must not have that one asked hundreds of times.
+func TestAClientsQuestionIsAskedFewTimes(t *testing.T) {
+	tests := map[string]struct{ realm, service string }{
+		"by other names":     {"https://auth.example/token", "r%d.example"},
+		"at other addresses": {"https://auth.example/token?%d", "reg.example"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFarRegistry()
+				f.Realms = foretold
+				for i := range 100 {
+					base := fmt.Sprintf("https://r%d.example", i)
+					f.hosts[base] = func(w http.ResponseWriter, _ *http.Request) {
+						w.Header().Set("WWW-Authenticate", strings.ReplaceAll(fmt.Sprintf("Bearer realm=%q,service=%q", test.realm, test.service), "%d", fmt.Sprint(i)))
+						w.WriteHeader(http.StatusUnauthorized)
+					}
+					get(t, f.Overhear(f.Next), base+"/v2/")
+				}
+				get(t, f.Overhear(f.Next), "https://auth.example/token?service=reg.example&scope=repository:library/x:pull")
+				synctest.Wait()
+				if n := int(f.given.Load()) - 1; n > maxOverheard {
+					t.Errorf("questions of ours\ngot  %d\nwant %d at most", n, maxOverheard)
+				}
+			})
+		})
+	}
+}
+
+// TestARegistryThatIsGoneIsNotWaitedFor: who else has the bytes is asked the sooner.
+func TestARegistryThatIsGoneIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarRegistry()
+		f.Realms = foretold
+		f.grant = func(http.ResponseWriter, *http.Request) { time.Sleep(5 * time.Second) }
+		defer time.Sleep(time.Minute) // until it answers
+		delete(f.hosts, "https://reg.example")
+		f.Connect = func(context.Context, string, int) error { return errors.New("refused") }
+		answer, _ := f.takes(t)
+		want(t, answer, "no such host: reg.example in 1")
+	})
+}
+
+// TestARegistryThatWantsNoneIsNotSlowed by a realm that hangs, but the first time.
+func TestARegistryThatWantsNoneIsNotSlowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarRegistry()
+		f.Realms = foretold
+		f.grant = func(http.ResponseWriter, *http.Request) { time.Sleep(5 * time.Second) }
+		defer time.Sleep(time.Minute) // until it answers
+		f.hosts["https://reg.example"] = says("yours")
+		f.takes(t)
+		answer, _ := f.takes(t)
+		want(t, answer, "200 yours in 1")
+	})
+}
+
+// TestARefusalIsHeardOnce: neither who hands out no tokens nor who was asked too often is asked again and again.
+func TestARefusalIsHeardOnce(t *testing.T) {
+	tests := map[string]struct {
+		says   int
+		before func(*testing.T, *farRegistry)
+		want   string
+		asked  int32
+	}{
+		"too often": {http.StatusTooManyRequests, func(_ *testing.T, f *farRegistry) { f.Realms = foretold }, "429 no token", 3},
+		"beside a registry that wants none": {http.StatusForbidden, func(t *testing.T, f *farRegistry) {
+			f.ping(t)
+			f.hosts["https://reg.example"] = says("yours")
+		}, "200 yours", 1},
+		"or in trouble": {http.StatusBadGateway, func(t *testing.T, f *farRegistry) {
+			f.ping(t)
+			f.hosts["https://reg.example"] = says("yours")
+		}, "200 yours", 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFarRegistry()
+				test.before(t, f)
+				f.grant = func(w http.ResponseWriter, _ *http.Request) {
+					f.given.Add(1)
+					w.WriteHeader(test.says)
+				}
+				for range 3 {
+					want(t, get(t, f, manifest), test.want)
+					synctest.Wait()
+				}
+				if n := f.given.Load(); n != test.asked {
+					t.Errorf("questions for 3 requests\ngot  %d\nwant %d", n, test.asked)
+				}
+			})
+		})
+	}
 }
