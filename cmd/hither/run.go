@@ -270,16 +270,25 @@ func isGlobalNpm(args []string, env environment) bool {
 		return true
 	}
 	for i, arg := range args[1:] {
-		switch arg {
-		case "--": // what follows is for a script
+		switch {
+		case arg == "--": // what follows is for a script
 			return false
-		case "-g", "--global", "--global=true", "--location=global":
+		case isGlobalOption(arg), arg == "global" && args[i] == "--location":
 			return true
-		case "global":
-			if args[i] == "--location" {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// isGlobalOption reads an option as npm's nopt does: with any number of dashes, and its short ones in one word.
+func isGlobalOption(arg string) bool {
+	const short = "acdfghlmnpqsvwyBCDELNOPS?H"
+	name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	switch {
+	case !strings.HasPrefix(arg, "-") || value == "false":
+		return false
+	case name == "location":
+		return value == "global"
+	}
+	return name == "global" || strings.Contains(name, "g") && strings.Trim(name, short) == ""
 }
