@@ -22,18 +22,24 @@ func hearHangups() (hangups <-chan os.Signal, stop func()) {
 // hangup does what is left to do: rule files are read whenever they change, see rulebook.
 func (a *app) hangup(log *slog.Logger, file io.Closer) {
 	if f, ok := file.(*logFile); ok {
-		f.reopen()
+		if err := f.reopen(); err != nil {
+			log.Error("the log file could not be opened anew; what follows is in the old one", "error", err)
+		}
 	}
 	log.Warn("SIGHUP: rule files that changed are in force within seconds, with or without it; settings that changed need a restart",
 		"settings", a.settings.Config)
 }
 
-// reopen lets the next Write open the file by its name, under which there may be none any more.
-func (f *logFile) reopen() {
+// reopen opens the file by its name, under which there may be none any more. If it cannot, the one that is open stays.
+func (f *logFile) reopen() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.file != nil {
-		f.file.Close()
-		f.file = nil
+	old := f.file
+	if err := f.open(); err != nil {
+		return err
 	}
+	if old != nil {
+		old.Close()
+	}
+	return nil
 }
