@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,19 +128,19 @@ func (b bundler) save(kind string, data []byte) (string, error) {
 // prune removes bundles that nobody asked for in a long time, the oldest of too many for npm, and what a write left that was
 // cut off; never the one that was just asked for.
 func (b bundler) prune(now time.Time, keep string) {
+	files, _ := os.ReadDir(b.Dir) // the next call may be luckier
 	for _, kind := range []string{commonBundle, npmBundle, "." + commonBundle, "." + npmBundle} {
-		files, _ := filepath.Glob(filepath.Join(b.Dir, kind+"-*.pem*")) // the pattern is right
-		files = slices.DeleteFunc(files, func(file string) bool { return file == keep })
-		asked := make(map[string]time.Time, len(files))
+		asked := make(map[string]time.Time)
 		for _, file := range files {
-			if info, err := os.Stat(file); err == nil {
-				asked[file] = info.ModTime()
+			mine, _ := filepath.Match(kind+"-*.pem*", file.Name()) // the pattern is right
+			if info, err := file.Info(); mine && err == nil && file.Name() != filepath.Base(keep) {
+				asked[file.Name()] = info.ModTime()
 			}
 		}
-		slices.SortFunc(files, func(one, other string) int { return asked[other].Compare(asked[one]) })
-		for i, file := range files {
-			if now.Sub(asked[file]) > bundleAge || kind == npmBundle && i+1 >= npmBundles {
-				_ = os.Remove(file)
+		latest := func(one, other string) int { return asked[other].Compare(asked[one]) }
+		for i, name := range slices.SortedFunc(maps.Keys(asked), latest) {
+			if now.Sub(asked[name]) > bundleAge || kind == npmBundle && i+1 >= npmBundles {
+				_ = os.Remove(filepath.Join(b.Dir, name))
 			}
 		}
 	}

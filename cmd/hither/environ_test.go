@@ -195,7 +195,7 @@ func TestBundlesForNpmStayFew(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
 	now := time.Now()
-	b := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*roots) {}, Now: func() time.Time { return now }}
+	b := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "[b"), System: func(*roots) {}, Now: func() time.Time { return now }}
 	b.Npm.Replaced = true
 	first := ""
 	for i := range npmBundles + 3 {
