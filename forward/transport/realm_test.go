@@ -174,13 +174,14 @@ func TestAClientsQuestionIsAskedByUsToo(t *testing.T) {
 		"to push":                    {ask + ",push", "200 yours in 1: manifest ", 1},
 		"for two, in one word":       {ask + "%20repository:library/y:pull", "200 yours in 1: manifest ", 2},
 		"for more than anybody does": {ask + strings.Repeat("%20repository:library/y:pull%20repository:library/z:pull", 50), "200 yours in 1: manifest ", 3},
-		"to delete":                  {"https://auth.example/token?scope=repository:library/x:delete", "200 yours in 2: token manifest ", 0},
-		"for something else":         {"https://auth.example/token?scope=registry:catalog:*", "200 yours in 2: token manifest ", 0},
-		"with a scope in a name":     {"https://auth.example/token?scope=repository:x%2520repository:y:pull", "200 yours in 2: token manifest ", 0},
-		"of another path":            {"https://auth.example/login?scope=repository:library/x:pull", "200 yours in 2: token manifest ", 0},
-		"of a stranger":              {"https://other.example/token?scope=repository:library/x:pull", "200 yours in 2: token manifest ", 0},
-		"without TLS":                {"http://auth.example/token?scope=repository:library/x:pull", "200 yours in 2: token manifest ", 0},
-		"that cannot be read":        {"https://auth.example/token?scope=%zz", "200 yours in 2: token manifest ", 0},
+		"to delete":                  {"https://auth.example/token?service=reg.example&scope=repository:library/x:delete", "200 yours in 2: token manifest ", 0},
+		"for something else":         {"https://auth.example/token?service=reg.example&scope=registry:catalog:*", "200 yours in 2: token manifest ", 0},
+		"with a scope in a name":     {"https://auth.example/token?service=reg.example&scope=repository:x%2520repository:y:pull", "200 yours in 2: token manifest ", 0},
+		"of another path":            {"https://auth.example/login?service=reg.example&scope=repository:library/x:pull", "200 yours in 2: token manifest ", 0},
+		"of a stranger":              {"https://other.example/token?service=reg.example&scope=repository:library/x:pull", "200 yours in 2: token manifest ", 0},
+		"without TLS":                {"http://auth.example/token?service=reg.example&scope=repository:library/x:pull", "200 yours in 2: token manifest ", 0},
+		"of another service":         {strings.Replace(ask, "reg.", "other.", 1), "200 yours in 2: token manifest ", 0},
+		"that cannot be read":        {"https://auth.example/token?service=reg.example&scope=%zz", "200 yours in 2: token manifest ", 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +269,7 @@ func FuzzOverheard(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.URL.RawQuery = "scope=" + query
+		req.URL.RawQuery = "service=reg.example&scope=" + query
 		synctest.Test(t, func(*testing.T) { b.overheard(req) })
 	})
 }
