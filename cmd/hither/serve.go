@@ -70,8 +70,8 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	control.begun = beginning(control.projects, h.ahead)
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
-		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher), Greeted: kindle.greet,
-		ID: instance(),
+		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
+		Greeted: kindle.greet, ID: instance(),
 	}
 	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)
@@ -81,19 +81,23 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	open, shut := context.WithCancel(context.WithoutCancel(ctx)) // doors close when nobody is sent to them any more
 	keeping := &keeper{settings: s, upkeep: keep, way: way, ca: trust, restored: shut, letGo: newLetGo(), log: log}
 	control.letGo = keeping.letGo
-	work.Go(func() error { return keeping.run(ctx) })
 	openDoors(open, work, doors, in.listeners)
 	way.serve(open, doors, work.Go)
-	work.Go(func() error { return book.watch(ctx, extending(trust, way)) })
-	work.Go(func() error { return scores.run(ctx) })
-	work.Go(func() error { return untilEnd(ctx, h.rounds.Run) })
-	work.Go(func() error { return h.ahead.Run(ctx) })
-	work.Go(func() error { return calm.run(ctx) })
-	work.Go(func() error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
+	runAll(ctx, work, keeping.run, scores.run, h.ahead.Run, calm.run,
+		func(ctx context.Context) error { return book.watch(ctx, extending(trust, way)) },
+		func(ctx context.Context) error { return untilEnd(ctx, h.rounds.Run) },
+		func(ctx context.Context) error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
 	tell, withdraw := publishing(notifying(ready, log), log)
 	defer withdraw()
 	work.Go(func() error { return control.Serve(ctx, h, here, tell) })
 	return work.Wait()
+}
+
+// runAll has all of them run, each until it ends or ctx does.
+func runAll(ctx context.Context, work *errgroup.Group, runs ...func(context.Context) error) {
+	for _, run := range runs {
+		work.Go(func() error { return run(ctx) })
+	}
 }
 
 // publishing lets everybody on this machine know where we are before ready is called, and takes that back by withdraw.
