@@ -103,7 +103,7 @@ func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 
 func (p *projects) place(process peer.Process) prefetch.Place {
 	return prefetch.Place{
-		PID: process.PID, Dir: process.Dir, Args: slices.Clone(process.Args),
+		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: slices.Clone(process.Args),
 		Private: slices.Concat(process.Private, p.sentElsewhere(process)), Has: keeps(process),
 	}
 }

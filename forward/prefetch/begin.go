@@ -1,6 +1,9 @@
 package prefetch
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Begin tells of a client that was started just now and has not asked for anything. Many take a second to get that far, in
 // which what their project names can come. Registry is the host that it will ask. What is wanted because of that is bounded
@@ -20,19 +23,25 @@ func (p *Prefetcher) Begin(registry string, at Place) {
 // newClient is who works at a place.
 func newClient(at Place) *client {
 	key := at.Dir + "\x00" + strings.Join(at.Args, "\x00")
-	return &client{key: key, pid: at.PID, dir: at.Dir, args: at.Args, private: at.Private, has: at.Has}
+	return &client{key: key, pid: at.PID, parents: at.Parents, dir: at.Dir, args: at.Args, private: at.Private, has: at.Has}
 }
 
-// recognise returns the client that Begin told of, if that is who it is: programs write their arguments anew when they have
-// begun. Otherwise it is who it seems to be.
+// recognise returns the client that Begin told of, if that is who it is, or who started it in the same place: programs write
+// their arguments anew when they have begun, and npm.cmd, or Volta's npm, start the real one. Otherwise it is who it seems
+// to be.
 func (p *Prefetcher) recognise(who *client) *client {
 	if who.pid == 0 {
 		return who
 	}
 	for _, r := range p.order {
-		if r.who.pid == who.pid && r.who.dir == who.dir {
+		if r.who.dir == who.dir && r.who.pid != 0 && (r.who.pid == who.pid || who.startedBy(r.who)) {
 			return r.who
 		}
 	}
 	return who
+}
+
+// startedBy tells the program that another stands for from the many that an npm starts for its scripts.
+func (c *client) startedBy(other *client) bool {
+	return slices.Contains(c.parents, other.pid) && alike(readCommand(c.args), readCommand(other.args))
 }

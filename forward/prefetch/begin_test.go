@@ -59,6 +59,11 @@ func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
 		{"some, where npm has written over its options", "npm_ci", hasNone, bulkAhead},
 		{"nothing, where it works elsewhere", "npm ci --prefix=there", hasNone, 0},
 		{"nothing, where another registry is named", "npm ci --registry=https://npm.corp.example", hasNone, 0},
+		{"nothing, where it is named in short", "npm ci --reg https://npm.corp.example", hasNone, 0},
+		{"nothing, where its settings are elsewhere", "npm ci --userconfig there", hasNone, 0},
+		{"some, where npm keeps packages elsewhere", "npm ci --cache there", hasNone, bulkAhead},
+		{"some, where an option is not known", "npm ci --whatever", hasNone, bulkAhead},
+		{"all, whatever it tells of", "npm ci --no-audit --loglevel silent -s", hasNone, all},
 		{"nothing, where a scope has another", "npm ci --@corp:registry https://npm.corp.example", hasNone, 0},
 		{"some, since pnpm keeps its packages elsewhere", "pnpm install", hasNone, bulkAhead},
 		{"nothing, where it asks nobody", "npm ci --offline", hasNone, 0},
@@ -77,23 +82,45 @@ func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
 	}
 }
 
+// What stands behind an option may be a password or a name of one's own. npm takes it out of what it shows of its arguments;
+// those that it was started with have it.
+func TestTheValueOfAnOptionIsNoPackage(t *testing.T) {
+	for command, want := range map[string]string{
+		"npm i --otp 123456 p": "/p", "npm i --_auth c2VjcmV0 -D p --save-exact": "/p", "npm i --save-dev p q@1": "/p /q",
+		"npm i --//npm.corp.example/:_authToken npm_secret p": "", "npm i -C there p": "", "npm i --prefix there p": "",
+		"npm i --userconfig there p": "", "npm i -registry https://npm.corp.example p": "", "npm i --omit dev p": "/p", "npm i -w a p": "/p",
+		"npx --package p q": "/p", "npx -p p q": "/p", "npm i -g p": "/p", "npm i --global p": "/p", "npm i -- p": "/p",
+	} {
+		var got []string
+		for _, w := range NewNPM(Start{Registry: npmRegistry}).Project("", strings.Fields(command)) {
+			got = append(got, strings.TrimPrefix(w.URL, npmRegistry))
+		}
+		same(t, command, strings.Join(got, " "), want)
+	}
+}
+
 // npm writes its arguments anew when it has begun.
 func TestTheCommandThatWasToldOfIsKnownAgain(t *testing.T) {
 	for _, c := range []struct {
 		why  string
 		pid  int
+		up   []int
+		line string
 		runs int
 	}{
-		{"the same process", 7, 1},
-		{"another one in the same place", 8, 2},
-		{"nobody knows which", 0, 2},
+		{"the same process", 7, nil, "npm_ci", 1},
+		{"one that it started", 9, []int{8, 7, 1}, "node /volta/npm-cli.js ci", 1},
+		{"another command that it started", 9, []int{8, 7, 1}, "npm_install", 2},
+		{"another program that it started", 9, []int{8, 7, 1}, "go build", 2},
+		{"another one in the same place", 8, []int{1}, "npm_ci", 2},
+		{"nobody knows which", 0, nil, "npm_ci", 2},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			var dir string
 			inWorld(t, func(w *world) {
 				withNPM(w)
 				w.Project = func(fetch.Client) (Place, bool) {
-					return Place{PID: c.pid, Dir: dir, Args: []string{"npm ci"}, Has: hasNone}, true
+					return Place{PID: c.pid, Parents: c.up, Dir: dir, Args: words(c.line), Has: hasNone}, true
 				}
 			}, func(w *world) {
 				var tarballs []string

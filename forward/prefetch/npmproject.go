@@ -18,9 +18,10 @@ type npmCommand struct {
 	anew     bool     // it looks for newer versions than the lock file's
 	apart    bool     // it installs elsewhere than in the project
 	bare     bool     // without tarballs
-	fewer    bool     // not all that the lock file names
+	fewer    bool     // perhaps not all that the lock file names
 	offline  bool     // it asks nobody
 	astray   bool     // it may ask another registry than the usual one, which must not hear what it asks for
+	valued   bool     // the next word may be the value of an option
 	specs    []string // NAME@RANGE that the command itself names
 }
 
@@ -43,11 +44,13 @@ func readCommand(args []string) npmCommand {
 		switch {
 		case strings.HasPrefix(word, "-"):
 			c.option(word)
+			continue
 		case verb == "":
 			verb = word
-		default:
+		case !c.valued:
 			c.specs = append(c.specs, word)
 		}
+		c.valued = false
 	}
 	c.do(verb)
 	return c
@@ -70,25 +73,6 @@ func programName(word string) string {
 	return ""
 }
 
-func (c *npmCommand) option(word string) {
-	name, value, _ := strings.Cut(word, "=")
-	switch name {
-	case "-g", "--global", "-C", "--prefix":
-		c.apart = true
-	case "--registry":
-		c.astray = true
-	case "--location":
-		c.apart = c.apart || value == "global"
-	case "--dry-run", "--package-lock-only", "--lockfile-only":
-		c.bare = true
-	case "--offline":
-		c.offline = true
-	case "--omit", "--only", "--production", "--prod", "-P", "--no-optional", "-w", "--workspace", "--workspaces":
-		c.fewer = true
-	}
-	c.astray = c.astray || strings.HasPrefix(name, "--@") // --@scope:registry=
-}
-
 // do says what a verb means. The many spellings are npm's own.
 func (c *npmCommand) do(verb string) {
 	switch verb {
@@ -109,6 +93,11 @@ func (c *npmCommand) do(verb string) {
 	if !c.installs || c.clean || c.anew {
 		c.specs = nil
 	}
+}
+
+// alike says that two commands install the same. npm leaves its options out of what it shows of itself.
+func alike(a, b npmCommand) bool {
+	return a.program == b.program && a.installs && b.installs && a.clean == b.clean && a.anew == b.anew && slices.Equal(a.specs, b.specs)
 }
 
 // Project learns from the command whether anything is installed, and from the project's files what: the tarballs that a lock

@@ -76,8 +76,10 @@ type Prefetcher struct {
 type Place struct {
 	Dir  string   // absolute
 	Args []string // of its command line, the program first
-	// PID is its process, by which a client that Begin told of is known again; 0: nobody knows.
-	PID int
+	// PID is its process, and Parents are those above it, by which a client that Begin told of is known again: what was started
+	// may be a small program that starts the real one. 0: nobody knows.
+	PID     int
+	Parents []int
 	// Has says whether the client keeps what its project names already, so that it will not ask for it. nil: nobody knows, and
 	// what the project names is wanted with care.
 	Has     func(project.Want) bool

@@ -45,6 +45,7 @@ type waiting struct {
 type client struct {
 	key     string // the same for the same process
 	pid     int    // 0: not known
+	parents []int
 	dir     string // empty: not known
 	args    []string
 	private []string // patterns of names that it does not ask the registry for
