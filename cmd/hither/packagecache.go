@@ -2,9 +2,9 @@ package main
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"hither/forward/peer"
@@ -19,13 +19,26 @@ func keeps(p peer.Process) func(project.Want) bool {
 	return hasModule(p.Caching)
 }
 
-// isNpm knows npm by its arguments as it was started, `node /usr/bin/npm ci`, and as it writes them then, in one word.
+// isNpm knows npm by its arguments as it was started, `node /usr/bin/npm ci`, and as it writes them then, in one word. What
+// only has npm among its arguments, a shell or git, works elsewhere or on something else.
 func isNpm(args []string) bool {
-	words := strings.Fields(strings.Join(args[:min(len(args), 4)], " "))
-	return slices.ContainsFunc(words, func(word string) bool {
-		base := filepath.Base(filepath.ToSlash(word))
-		return base == "npm" || base == "npm-cli.js" || base == "npm.cmd"
-	})
+	if len(args) > 0 && baseName(args[0]) == "node" {
+		args = args[1:]
+		for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+			args = args[1:]
+		}
+	}
+	if len(args) == 0 {
+		return false
+	}
+	name := baseName(args[0])
+	return name == "npm" || name == "npm-cli.js" || strings.HasPrefix(args[0], "npm ")
+}
+
+// baseName is a program's, without what Windows ends it with.
+func baseName(program string) string {
+	name := path.Base(strings.ReplaceAll(program, `\`, "/"))
+	return strings.TrimSuffix(strings.TrimSuffix(name, ".exe"), ".cmd")
 }
 
 // hasPackage tells which tarballs npm has in its own cache, where they stand by their digests (cacache, content-v2); nil:

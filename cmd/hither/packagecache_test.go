@@ -53,6 +53,8 @@ func TestNpmIsKnownByItsArguments(t *testing.T) {
 	for line, want := range map[string]bool{
 		"npm ci": true, "node|/usr/bin/npm|ci": true, "node|/usr/lib/node_modules/npm/bin/npm-cli.js|ci": true, "npm ci||": true,
 		"node|/usr/bin/pnpm|i": false, "go|mod|download": false, "": false, "sh|-c|cd npmx": false,
+		"node|--no-warnings|/usr/bin/npm|ci": true, "/usr/bin/node|npm-cli.js|ci": true, "C:\\Program Files\\nodejs\\node.exe|C:\\npm\\npm-cli.js|ci": true,
+		"sh|-c|cd there && npm ci": false, "git|commit|-m|npm ci": false, "grep|npm|ci": false, "git|clone|npm": false, "node|serve.js|npm": false,
 	} {
 		same(t, line, isNpm(strings.Split(line, "|")), want)
 	}
