@@ -12,11 +12,11 @@ import (
 )
 
 // keeps tells what a client will not ask for, because it has it already; nil: nobody knows.
-func keeps(p peer.Process) func(project.Want) bool {
+func keeps(p peer.Process, env environment) func(project.Want) bool {
 	if isNpm(p.Args) {
-		return hasPackage(p.Caching, p.Dir, readSettingsFile)
+		return hasPackage(env, p.Dir, readSettingsFile)
 	}
-	return hasModule(p.Caching)
+	return hasModule(env)
 }
 
 // isNpm knows npm by its arguments as it was started, `node /usr/bin/npm ci`, and as it writes them then, in one word. What
@@ -94,7 +94,7 @@ func readNpmCaching(env environment, dir string, readFile func(string) ([]byte, 
 			}
 		}
 	}
-	for _, name := range []string{"omit", "only", "also", "include", "production", "optional", "workspace", "dry-run", "package-lock"} {
+	for _, name := range []string{"omit", "only", "also", "include", "production", "optional", "workspace", "workspaces", "dry-run", "package-lock"} {
 		if _, said := found[name]; said {
 			return npmCaching{}, false
 		}

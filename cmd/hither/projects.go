@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -102,23 +101,11 @@ func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 }
 
 func (p *projects) place(process peer.Process) prefetch.Place {
+	env := npmSpellings(process.Caching)
 	return prefetch.Place{
 		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: slices.Clone(process.Args),
-		Private: slices.Concat(process.Private, p.sentElsewhere(process)), Has: keeps(process),
+		Private: slices.Concat(process.Private, p.elsewhere(process, env)), Has: keeps(process, env),
 	}
-}
-
-// sentElsewhere are patterns of the packages that the files of a project, or of the user, send to a registry of their own:
-// npm's must not hear their names because of a guess.
-func (p *projects) sentElsewhere(process peer.Process) []string {
-	home, _ := os.UserHomeDir() // the client's, too: it is the same user
-	env := slices.Concat(os.Environ(), process.Caching)
-	registries := warmRegistries{Env: env, Home: home, Own: p.Own}.npm(process.Dir)
-	private := registries.Private()
-	if registries.Default != npmRegistry {
-		private = append(private, strings.TrimPrefix(npmRegistry, "https://")+"/*")
-	}
-	return private
 }
 
 // mayLook says whether any process may be looked at.

@@ -134,13 +134,30 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		{"a scope, by its environment", "", "npm_config_@corp:registry=https://npm.corp.example", "corp.example/* @corp"},
 		{"Hither's gateway", "registry=http://127.0.0.1:7890/npm\n", "", "corp.example/*"},
 		{"nothing", "", "", "corp.example/*"},
+		{"all packages, by its environment in any letters", "", "Npm_Config_Registry=https://npm.corp.example", "corp.example/* registry.npmjs.org/*"},
+		{"a scope, in any letters", "", "NPM_CONFIG_@corp:REGISTRY=https://npm.corp.example", "corp.example/* @corp"},
+		{"a registry that only it knows", "registry=${CORP_NPM}\n", "", "corp.example/* registry.npmjs.org/*"},
+		{"a scope's registry that only it knows", "@corp:registry=${CORP_NPM}\n", "", "corp.example/* @corp"},
+		{"all, whatever Hither itself was told", "registry=https://npm.corp.example\n", "HITHER=npmjs", "corp.example/* registry.npmjs.org/*"},
+		{"modules, by go env -w", "", "GOENV=goenv", "corp.example/* git.corp.example/* other.example"},
+		{"modules of another proxy", "", "GOPROXY=https://goproxy.corp.example,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
+		{"modules that it gets without a proxy", "", "GOPROXY=direct", "corp.example/* proxy.golang.org/*"},
+		{"not those that come through Hither", "", "GOPROXY=http://127.0.0.1:7890/go|https://proxy.golang.org,direct", "corp.example/*"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, ".npmrc"), []byte(row.npmrc), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		env := []string{row.env}
+		switch row.env {
+		case "HITHER=npmjs":
+			t.Setenv("npm_config_registry", npmRegistry)
+		case "GOENV=goenv":
+			env = []string{"GOENV=" + filepath.Join(dir, "goenv")}
+			write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\n"))
+		}
 		p := &projects{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
-			return peer.Process{Dir: dir, Private: []string{"corp.example/*"}, Caching: []string{row.env}}, nil
+			return peer.Process{Dir: dir, Private: []string{"corp.example/*"}, Caching: env}, nil
 		}}
 		at, _ := p.of(aClient(1))
 		same(t, row.says, strings.Join(at.Private, " "), row.want)

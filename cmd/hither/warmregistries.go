@@ -53,7 +53,13 @@ func (r warmRegistries) npm(dir string) project.Registries {
 			files = append(files, filepath.Join(above, ".yarnrc.yml"))
 		}
 	}
-	found := project.ReadRegistries(files, func(name string) string { return r.Env.Get(name) })
+	found := project.ReadRegistries(files, func(name string) string {
+		value, known := r.Env.Lookup(name)
+		if !known {
+			return "${" + name + "}" // whoever that is, it is not npm's own
+		}
+		return value
+	})
 	for _, line := range r.Env {
 		if name, value, ok := strings.Cut(line, "="); ok && strings.HasPrefix(name, "npm_config_@") {
 			found.Set(strings.TrimPrefix(name, "npm_config_"), value)
@@ -63,9 +69,12 @@ func (r warmRegistries) npm(dir string) project.Registries {
 		found.Default = strings.TrimRight(chosen, "/")
 	}
 	u, err := url.Parse(found.Default)
-	if err != nil || u.Host == "" || slices.Contains(r.Own, u.Host) {
+	switch {
+	case found.Default == "" || err == nil && slices.Contains(r.Own, u.Host):
 		found.Default = npmRegistry
 		return found
+	case err != nil || u.Host == "":
+		return found // the package manager can ask nobody there, and we ask nobody else
 	}
 	u.User = nil
 	found.Default = u.String()

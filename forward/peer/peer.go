@@ -39,7 +39,7 @@ type Process struct {
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
 	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
-	Caching []string // of its environment, NAME=value: where the go command keeps modules, and what npm keeps and asks for; see caching
+	Caching []string // of its environment, NAME=value: what the go command and npm keep, and whom they ask; see caching; may hold secrets
 	Started uint64   // an opaque mark that tells it from a later process of the same PID
 }
 
@@ -62,12 +62,12 @@ func ByPID(pid int) (Process, error) {
 	return byPID(pid)
 }
 
-// caching picks from an environment what tells where the go command keeps modules, and where npm keeps packages which it
-// leaves out, and whom it asks for them.
+// caching picks from an environment what tells where the go command keeps modules, where npm keeps packages and which it
+// leaves out, and whom both ask for them.
 func caching(environment []string) (out []string) {
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
-		if value != "" && (slices.Contains(cachingNames(), name) || slices.Contains(npmCachingNames(), strings.ToLower(name)) || strings.HasPrefix(name, "npm_config_@")) {
+		if value != "" && (slices.Contains(cachingNames(), name) || slices.Contains(npmCachingNames(), strings.ToLower(name)) || strings.HasPrefix(strings.ToLower(name), "npm_config_@")) {
 			out = append(out, line)
 		}
 	}
@@ -75,7 +75,7 @@ func caching(environment []string) (out []string) {
 }
 
 func cachingNames() []string {
-	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME", "NODE_ENV", "LOCALAPPDATA"}
+	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME", "NODE_ENV", "PREFIX", "APPDATA", "LOCALAPPDATA", "GOPROXY"}
 }
 
 // npmCachingNames are in small letters: npm reads them in any.
@@ -83,6 +83,7 @@ func npmCachingNames() []string {
 	return []string{
 		"npm_config_cache", "npm_config_userconfig", "npm_config_globalconfig", "npm_config_omit", "npm_config_only",
 		"npm_config_production", "npm_config_also", "npm_config_include", "npm_config_offline", "npm_config_registry",
+		"npm_config_optional", "npm_config_workspace", "npm_config_workspaces", "npm_config_dry_run", "npm_config_package_lock",
 	}
 }
 
