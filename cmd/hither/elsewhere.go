@@ -4,9 +4,11 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"hither/forward/peer"
+	"hither/forward/project"
 )
 
 // elsewhere are patterns of what a client gets from others than the public registries, by its environment and the files of
@@ -16,12 +18,45 @@ func (p *projects) elsewhere(process peer.Process, env environment) []string {
 	if home == "" {
 		home, _ = os.UserHomeDir() // the client's, too: it is the same user
 	}
-	registries := warmRegistries{Env: append(environment{"PREFIX=" + os.Getenv("PREFIX")}, env...), Home: home, Own: p.Own}.npm(process.Dir)
+	env = append(environment{"PREFIX=" + os.Getenv("PREFIX")}, env...)
+	registries := warmRegistries{Env: env, Home: home, Own: p.Own}.npm(process.Dir)
+	if registries.Default == npmRegistry {
+		p.addOthers(&registries, npmrcFiles(env, home, process.Dir), env)
+	}
 	private := append(privateModules(env), registries.Private()...)
 	if registries.Default != npmRegistry {
 		private = append(private, strings.TrimPrefix(npmRegistry, "https://")+"/*")
 	}
 	return private
+}
+
+// addOthers takes any line of npm's files for the one that counts that names another registry than npm's: which does is up
+// to the program, and to how it was called.
+func (p *projects) addOthers(to *project.Registries, files []string, env environment) {
+	chosen := lookupNpm(env, "registry") != "" // it goes before all files
+	for _, file := range files {
+		data, err := readSettingsFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			key, value, _ := strings.Cut(line, "=")
+			name := unquoteINI(key)
+			scope, scoped := strings.CutSuffix(name, ":registry")
+			if name != "registry" && !scoped {
+				continue
+			}
+			value = strings.TrimRight(unquoteINI(value), "/") // of a variable nobody here knows what it says
+			u, err := url.Parse(value)
+			switch {
+			case value == "" || value == npmRegistry || err == nil && slices.Contains(p.Own, u.Host):
+			case scoped:
+				to.Scopes[scope] = value
+			case !chosen:
+				to.Default = value
+			}
+		}
+	}
 }
 
 // privateModules are those that the go command does not ask the public proxy for. What its environment itself says of them
