@@ -48,6 +48,7 @@ const (
 	lineSlack   = 32               // metadata of a line of guesses
 	bulkSlack   = 2                // packages of a line of guesses
 	bulkAhead   = 8                // packages of a run
+	unseen      = 1000             // things of each class of a run whose client has asked for nothing, however sure they are
 	byteSlack   = 1 << 20          // bytes of packages that may be wasted before 5 % are more
 	bytesAhead  = 16 << 20         // bytes of packages that may lie unused while the client got none
 	passes      = 16               // metadata asked for that stood behind a thing in its line
@@ -98,11 +99,12 @@ func (a *account) tries() bool {
 // permits says whether the balance of the run allows one more of a line; the package comment has the rules.
 func (r *run) permits(l *line, budget int64) bool {
 	t := &r.tally[l.class]
+	sure := l.sure && (len(r.asked) > 0 || t.open < unseen)
 	if l.class == metadata {
-		return l.sure || t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
+		return sure || t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
 	}
 	confirmed := r.tally[metadata].foretold + t.foretold // a client that has most of it already confirms little
-	return (l.sure || t.open < bulkAhead+confirmed) && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&
+	return (sure || t.open < bulkAhead+confirmed) && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&
 		t.wastedBytes+l.doubtful(t.unused) <= max(t.neededBytes/20, byteSlack) && (!l.guess || l.unused < l.used+bulkSlack)
 }
 

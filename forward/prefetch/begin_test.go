@@ -82,6 +82,22 @@ func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
 	}
 }
 
+// npm ci ends before it asks for anything where a lock file does not fit its project.
+func TestACommandThatNeverAsksHasABound(t *testing.T) {
+	inWorld(t, func(w *world) { withNPM(w); w.Bulk = 64 }, func(w *world) {
+		dir, tarballs := w.locked(unseen + 100)
+		w.Begin("registry.npmjs.org", Place{PID: 7, Dir: dir, Args: words("npm ci"), Has: hasNone})
+		time.Sleep(30 * time.Second)
+		same(t, "tarballs before it has asked", w.asked(".tgz"), unseen)
+		w.Project = func(fetch.Client) (Place, bool) {
+			return Place{PID: 7, Dir: dir, Args: words("npm_ci"), Has: hasNone}, true
+		}
+		w.client(1).get(npmRegistry + tarballs[len(tarballs)-1])
+		time.Sleep(10 * time.Second)
+		same(t, "when it has", w.asked(".tgz"), unseen+100)
+	})
+}
+
 // What stands behind an option may be a password or a name of one's own. npm takes it out of what it shows of its arguments;
 // those that it was started with have it.
 func TestTheValueOfAnOptionIsNoPackage(t *testing.T) {

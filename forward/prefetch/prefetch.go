@@ -18,13 +18,14 @@
 //   - A reason whose things were used in less than half of the cases (bulk: nine in ten), of 20 or more, is held back: one
 //     in ten is tried. What is held back and then asked for counts as right, so that a reason can recover for nothing.
 //   - What follows from answers, and not from what the client itself asked for, from its project (alone, or with those answers
-//     that the project says decide it), or from last time, is a guess. Of a line of guesses no more lie unused than were used and 32 (bulk: 2). So a reason that is wrong more often
-//     than right comes to an end within its first run.
+//     that the project says decide it), or from last time, is a guess. Of a line of guesses no more lie unused than were used
+//     and 32 (bulk: 2). So a reason that is wrong more often than right comes to an end within its first run.
 //   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
 //     client that has most of its project's things already, and confirms little, costs no more than that.
 //   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
 //     will want its packages), unless its project names exactly what the client will ask for; and no more bytes than twice
 //     what the client got and 16 MiB, or 512 MiB.
+//   - A client that was told of, and has asked for nothing, may end before it does: 1000 things lie unused until then.
 //   - Bulk stops while more of it was wasted in this run than 5 % of the bytes the client got, or 1 MiB if that is more;
 //     of what lies unused, as much counts as wasted as was wrong so far.
 package prefetch
