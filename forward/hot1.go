@@ -50,7 +50,7 @@ type hot struct {
 	busy   bool   // net/http answers, and has all it needs
 	fresh  bool   // net/http has set no deadline of its own since the last head: it waits for the first request
 	served bool   // what came last was answered here
-	told   *Ready // what Again was told of last
+	told   uint64 // number of the answer that Again was told of last, if the client got nothing else since; 0: none
 	moved  bool   // the read deadline is ours
 
 	readBy  time.Time     // ours, if moved
@@ -207,8 +207,8 @@ func (h *hot) answer(r *Ready, now time.Time) error {
 	if err != nil {
 		sent = 0
 	}
-	if h.told != r { // the same once more is no news
-		h.told = r
+	if h.told != r.number { // the same once more is no news
+		h.told = r.number
 		h.server.tellAgain(r, h.client, now)
 	}
 	h.server.tell(r, now, sent)
@@ -259,7 +259,7 @@ func (h *hot) handOver() {
 	if h.moved && h.fresh {
 		h.Conn.SetReadDeadline(time.Now().Add(headerWait)) // as net/http has set it for a first request
 	}
-	h.moved, h.served = false, false
+	h.moved, h.served, h.told = false, false, 0
 }
 
 // SetReadDeadline is also how net/http takes a Read back.

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"hither/rules"
 )
@@ -215,6 +217,27 @@ func TestWhatLiesReadyIsBounded(t *testing.T) {
 	if len(s.byKey) != 0 || len(s.order) != 0 || s.bytes != 0 {
 		t.Errorf("what was found before it was forgotten\ngot:  %d kept\nwant: none", len(s.order))
 	}
+}
+
+// TestAConnectionThatWaitsKeepsNoAnswer lets what a client got be forgotten while its connection stays.
+func TestAConnectionThatWaitsKeepsNoAnswer(t *testing.T) {
+	s := &Server{Rules: func() *rules.Set { return nil }}
+	defer s.ready.close()
+	h := s.newHot(nothing{}, realm("http", ""), nil, nil)
+	now := time.Now()
+	s.ready.add(&Ready{key: hotKey(), until: now.Add(time.Hour), body: make([]byte, readyBody)}, 0, now)
+	ready := s.ready.find([]byte(hotKey()), nil, now)
+	if err := h.answer(ready, now); err != nil {
+		t.Fatal(err)
+	}
+	s.ready.forget()
+	kept := weak.Make(ready)
+	ready = nil
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("an answer is in memory\ngot:  as long as its last client stays\nwant: as long as it lies ready")
+	}
+	runtime.KeepAlive(h)
 }
 
 func TestFieldsStandAsNetHTTPWritesThem(t *testing.T) {

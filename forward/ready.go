@@ -23,8 +23,9 @@ const (
 )
 
 // Ready is an answer that was given a moment ago and would be given again, byte for byte but for its age: a hit of
-// something that cannot change. It is not changed once it is made.
+// something that cannot change. It is not changed once it lies there.
 type Ready struct {
+	number  uint64 // tells it from all others; who keeps it does not keep the answer
 	key     string
 	set     *rules.Set // the rules by which it was found
 	until   time.Time  // it is no more than that old
@@ -79,6 +80,7 @@ type readies struct {
 	byKey map[string]*Ready
 	order []*Ready // the oldest first; those that were replaced stand in it until their time is over
 	bytes int      // of order
+	made  uint64   // number of the last one
 	sweep *time.Timer
 	shut  bool
 	age   atomic.Uint64 // how often forget was called
@@ -105,6 +107,8 @@ func (s *readies) add(r *Ready, age uint64, now time.Time) {
 	if s.byKey == nil {
 		s.byKey = make(map[string]*Ready)
 	}
+	s.made++
+	r.number = s.made
 	s.byKey[r.key] = r
 	s.order = append(s.order, r)
 	s.bytes += r.size()

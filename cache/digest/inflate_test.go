@@ -164,8 +164,8 @@ func TestTheUnpackerStaysWithinItsBound(t *testing.T) {
 	for _, text := range []string{noise(1000), strings.Repeat("abcdefg", 1000), strings.Repeat("x", 1000)} {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, flate.BestCompression} {
 			packed := deflated(t, level, text)
-			if _, ok := new(unpacker).inflate(packed, len(text)); !ok {
-				t.Errorf("%d bytes, level %d, may be so many\n got refused\nwant unpacked", len(text), level)
+			if got, ok := new(unpacker).inflate(packed, len(text)); !ok || string(got) != text {
+				t.Errorf("%d bytes, level %d, may be so many\n got %q, %v\nwant them", len(text), level, got, ok)
 			}
 			for _, less := range []int{0, 1, len(text) - 1} {
 				if got, ok := new(unpacker).inflate(packed, less); ok {
