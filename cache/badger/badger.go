@@ -77,6 +77,7 @@ type Store struct {
 	running sync.WaitGroup     // calls, flights and the keeper; Close waits for them
 
 	gate    sync.RWMutex        // held for reading by who writes, and for writing by DropPrefix, during which Badger refuses writes
+	walks   sync.RWMutex        // held for reading by who has an iterator, and for writing by Rest; before gate
 	stripes [64]sync.Mutex      // one is held from reading a record until its new version is written
 	seed    maphash.Seed        // chooses the stripe
 	flight  *semaphore.Weighted // bytes of maxFlight

@@ -98,9 +98,7 @@ func (s *Store) deleteAll(keys [][]byte) error {
 // chunkKeys returns up to limit keys of a fill's chunks.
 func (s *Store) chunkKeys(id uint64, limit int) ([][]byte, error) {
 	var keys [][]byte
-	err := s.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: fillPrefix(id)})
-		defer it.Close()
+	err := s.walk(fillPrefix(id), func(it *badger.Iterator) error {
 		for it.Rewind(); it.Valid() && len(keys) < limit; it.Next() {
 			keys = append(keys, it.Item().KeyCopy(nil))
 		}
@@ -167,9 +165,7 @@ func (s *Store) dropLog() error {
 
 // loadJournal makes garbage of what earlier runs left unfinished or did not come to drop.
 func (s *Store) loadJournal() error {
-	return s.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(journalPrefix)})
-		defer it.Close()
+	return s.walk([]byte(journalPrefix), func(it *badger.Iterator) error {
 		for it.Rewind(); it.Valid(); it.Next() {
 			if key := it.Item().Key(); len(key) == len(journalPrefix)+8 {
 				s.garbage = append(s.garbage, binary.BigEndian.Uint64(key[len(journalPrefix):]))

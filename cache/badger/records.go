@@ -202,11 +202,20 @@ func (s *Store) byStripe(keys []string) [][]string {
 	return full
 }
 
+// walk lets f go through what is under prefix. F must not walk itself: a Rest may wait between the two.
+func (s *Store) walk(prefix []byte, f func(*badger.Iterator) error) error {
+	s.walks.RLock()
+	defer s.walks.RUnlock()
+	return s.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+		defer it.Close()
+		return f(it)
+	})
+}
+
 // scan calls f for every record under prefix. The value is good only inside f, which must be quick.
 func (s *Store) scan(prefix string, f func(key string, value []byte)) error {
-	return s.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
-		defer it.Close()
+	return s.walk([]byte(prefix), func(it *badger.Iterator) error {
 		for it.Rewind(); it.Valid(); it.Next() {
 			item := it.Item()
 			err := item.Value(func(value []byte) error {
@@ -224,9 +233,7 @@ func (s *Store) scan(prefix string, f func(key string, value []byte)) error {
 // page returns copies of up to maxBatch records under prefix, from the key from on. Who works long on each record takes
 // pages: an open iterator keeps files from being deleted.
 func (s *Store) page(prefix, from string) (keys []string, values [][]byte, err error) {
-	err = s.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
-		defer it.Close()
+	err = s.walk([]byte(prefix), func(it *badger.Iterator) error {
 		for it.Seek([]byte(from)); it.Valid() && len(keys) < maxBatch; it.Next() {
 			value, err := it.Item().ValueCopy(nil)
 			if err != nil {

@@ -3,8 +3,6 @@ package badger
 import (
 	"context"
 	"fmt"
-
-	"github.com/dgraph-io/badger/v4"
 )
 
 // Rest takes the pages of the log files out of the process's memory; they stay in the page cache. Readers let go of what they
@@ -16,14 +14,14 @@ func (s *Store) Rest(ctx context.Context) error {
 	}
 	defer s.running.Done()
 	// Badger unmaps a log file when it is full or collected, which both take a writer or our own dropLog; or, of one that was
-	// collected while somebody iterated, with the last iterator: so there is one until we are done.
+	// collected while somebody iterated, behind the last iterator. It begins with that when none is left: to have one of our
+	// own would not stop it.
+	s.walks.Lock()
+	defer s.walks.Unlock()
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	return s.db.View(func(txn *badger.Txn) error {
-		defer txn.NewIterator(badger.IteratorOptions{}).Close()
-		if err := letGoLogs(s.opt.Dir); err != nil {
-			return fmt.Errorf("the memory of the cache in %s could not be given back: %w; it is no more than pages of files, which the system takes when it needs them", s.opt.Dir, err)
-		}
-		return nil
-	})
+	if err := letGoLogs(s.opt.Dir); err != nil {
+		return fmt.Errorf("the memory of the cache in %s could not be given back: %w; it is no more than pages of files, which the system takes when it needs them", s.opt.Dir, err)
+	}
+	return nil
 }
