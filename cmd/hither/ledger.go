@@ -20,7 +20,7 @@ import (
 // Its methods may be called from many goroutines.
 type ledger struct {
 	hedges measure.Hedger
-	stir   func() // told of every answer and fill, before anything is counted; nil: nobody is
+	stir   func() // told of every answer and fill, before anything is counted, but of no page of ours; nil: nobody is
 
 	mu        sync.Mutex
 	status    Status
@@ -114,14 +114,15 @@ func (l *ledger) rememberLocked(r fetch.Report) {
 
 // served implements forward.Server's Done.
 func (l *ledger) served(d forward.Done) {
-	if l.stir != nil {
+	ours := d.Rule == "" && d.State == "" && !d.Tunnel // our own pages are no packages, and who watches us no client
+	if l.stir != nil && !ours {
 		l.stir()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.status.TimeSaved += d.Saved
 	state := fetch.State(d.State)
-	if d.Rule != "" || d.State != "" { // our own pages are no packages
+	if !ours {
 		l.status.Served += d.Sent
 	}
 	failed := d.Err != nil && !left(d)

@@ -215,3 +215,24 @@ func TestASnapshotIsACopy(t *testing.T) {
 	same(t, "hits", l.snapshot().Requests[fetch.Hit], 1)
 	same(t, "error", l.snapshot().Errors[0].Err, "x")
 }
+
+// TestWhoWatchesUsIsNoClient asks for a page of ours, as health checks do every few seconds: memory is given back all the same.
+func TestWhoWatchesUsIsNoClient(t *testing.T) {
+	for _, c := range []struct {
+		done  forward.Done
+		stirs bool
+	}{
+		{forward.Done{Path: "/", Status: 200, Sent: 9}, false},
+		{forward.Done{Path: "/nothing", Status: 404, Sent: 9}, false},
+		{forward.Done{Rule: "npm", State: "hit", Status: 200}, true},
+		{forward.Done{State: passed, Status: 200}, true},
+		{forward.Done{Tunnel: true}, true},
+	} {
+		l, stirred := newLedger(), false
+		l.stir = func() { stirred = true }
+		l.served(c.done)
+		if stirred != c.stirs {
+			t.Errorf("%+v stirs\ngot:  %v\nwant: %v", c.done, stirred, c.stirs)
+		}
+	}
+}
