@@ -226,15 +226,13 @@ func TestAConnectionThatWaitsKeepsNoAnswer(t *testing.T) {
 	h := s.newHot(nothing{}, realm("http", ""), nil, nil)
 	now := time.Now()
 	s.ready.add(&Ready{key: hotKey(), until: now.Add(time.Hour), body: make([]byte, readyBody)}, 0, now)
-	ready := s.ready.find([]byte(hotKey()), nil, now)
-	if err := h.answer(ready, now); err != nil {
+	ready := weak.Make(s.ready.find([]byte(hotKey()), nil, now))
+	if err := h.answer(ready.Value(), now); err != nil {
 		t.Fatal(err)
 	}
 	s.ready.forget()
-	kept := weak.Make(ready)
-	ready = nil
 	runtime.GC()
-	if kept.Value() != nil {
+	if ready.Value() != nil {
 		t.Error("an answer is in memory\ngot:  as long as its last client stays\nwant: as long as it lies ready")
 	}
 	runtime.KeepAlive(h)
