@@ -25,6 +25,13 @@ func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []st
 	}
 }
 
+// lookAhead has what clients will ask for fetched before they do, as long as h.ahead runs.
+func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling, log *slog.Logger) {
+	c.projects = newProjects(h.settings)
+	h.ahead = newPrefetcher(h.settings, h.book.now, f, c.projects.of, k, log)
+	c.begun = beginning(c.projects, h.ahead)
+}
+
 // newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.
 func newPrefetcher(
 	s Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling, log *slog.Logger,

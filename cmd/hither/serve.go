@@ -58,7 +58,6 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	if err != nil {
 		return err
 	}
-	control.projects = newProjects(s)
 	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.prober().Probe}
 	calm := newQuiet(kept, log)
 	h.ledger.stir = calm.stir
@@ -66,8 +65,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
 	kindle := &kindling{Connect: out.pool.Warm, Board: h.board}
-	h.ahead = newPrefetcher(s, book.now, fetcher, control.projects.of, kindle, log)
-	control.begun = beginning(control.projects, h.ahead)
+	h.lookAhead(control, fetcher, kindle, log)
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
 		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
