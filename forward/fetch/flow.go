@@ -24,6 +24,9 @@ const (
 	abandoned = 90 * time.Second
 	// handful is how many bytes may be asked of a connection whose rate nobody knows before it has brought any.
 	handful = 256 << 10
+	// mostOwed is as many bytes as a body may be said to owe. Lengths are what a server says: two lies must not add up to less
+	// than nothing.
+	mostOwed = 1 << 40
 )
 
 // flow is what one connection has to bring, and how fast it can. A sender begins slowly, and each lost packet, and each
@@ -43,8 +46,11 @@ type flow struct {
 // turn forgets the spans that are too old by now.
 func (f *flow) turn(now time.Time) {
 	span := now.UnixNano() / int64(flowSpan)
-	if span <= f.now {
+	switch {
+	case span > f.now-flowSpans && span <= f.now:
 		return
+	case span < f.now: // the clock was set back
+		f.spans = [flowSpans]int64{}
 	}
 	for n := max(f.now+1, span-flowSpans+1); n <= span; n++ {
 		f.spans[n%flowSpans] = 0

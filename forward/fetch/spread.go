@@ -100,7 +100,7 @@ func (s *spread) part(base string, size int64, now time.Time) *berth {
 			free, least = i, until
 		}
 	}
-	if least > soonest {
+	if free < 0 || least > soonest {
 		return nil
 	}
 	return s.berthLocked(f, free, nil, size, now)
@@ -131,7 +131,7 @@ func (s *spread) heard(base string, trip time.Duration) {
 }
 
 func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.Time) *berth {
-	size = cmp.Or(size, usualBody)
+	size = min(cmp.Or(size, usualBody), mostOwed)
 	flow := &f.flows[lane]
 	if flow.owed == 0 {
 		flow.last = now
@@ -190,7 +190,7 @@ func (b *berth) payLocked(n int64) {
 func (b *berth) owes(n int64) {
 	b.spread.mu.Lock()
 	defer b.spread.mu.Unlock()
-	if !b.gone {
+	if n = min(n, mostOwed); !b.gone {
 		b.flow.owed += n - b.owed
 		b.owed = n
 	}

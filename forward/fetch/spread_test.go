@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -235,5 +236,35 @@ func TestAClientGetsAsManyConnectionsAsItCameBy(t *testing.T) {
 		if f.flows[i].load != 0 || f.flows[i].owed != 0 {
 			t.Errorf("connection %d has %d bodies and owes %d bytes, want none", i, f.flows[i].load, f.flows[i].owed)
 		}
+	}
+}
+
+// Who lies about a length must not end up with a connection that is said to owe less than nothing.
+func TestALengthBeyondAllMeasureIsNotAddedUp(t *testing.T) {
+	s, now := new(spread), time.Unix(1e9, 0)
+	for range 3 * mostLanes {
+		s.take("base", nil, false, 0, now).owes(math.MaxInt64)
+	}
+	for i := range s.sources["base"].flows {
+		if f := &s.sources["base"].flows[i]; f.owed < 0 || f.dry(trip, now) {
+			t.Errorf("connection %d owes %d bytes, want very many", i, f.owed)
+		}
+	}
+	if b := s.part("base", 1<<20, now); b != nil {
+		t.Errorf("a part goes over connection %d, which has enough to bring", b.lane)
+	}
+}
+
+// The clock of the wall may be set back: what came before must not stay new until it is there again.
+func TestAClockThatIsSetBackMakesNoConnectionFast(t *testing.T) {
+	f, now := new(flow), time.Unix(1e9, 0)
+	f.came(1<<20, now)
+	now = now.Add(-time.Hour)
+	for range 100 {
+		now = now.Add(flowSpan)
+		f.came(10<<10, now)
+	}
+	if got, want := f.rate(now), 10<<10/flowSpan.Seconds(); got > 2*want {
+		t.Errorf("rate\ngot  %.0f\nwant %.0f bytes a second", got, want)
 	}
 }
