@@ -21,8 +21,8 @@ func (p *pool) Soon(s split.Source, n int64) time.Duration {
 	return p.w.f.spread.soon(s.Base, n, p.w.f.now())
 }
 
-func (p *pool) Take(s split.Source, n int64) split.Seat {
-	if b := p.w.f.spread.part(s.Base, n, p.w.f.now()); b != nil {
+func (p *pool) Take(s split.Source, n int64, must bool) split.Seat {
+	if b := p.w.f.spread.part(s.Base, n, must, p.w.f.now()); b != nil {
 		return &seat{p, b, member(p.team, s.Base)}
 	}
 	return nil

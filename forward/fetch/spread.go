@@ -83,8 +83,9 @@ func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.
 const hurry = 2
 
 // part gives a part of a body a connection that would soon have nothing to do; nil if those that would are much slower than
-// others, which are busy: by the time when they are not, it may turn out that another is the fastest.
-func (s *spread) part(base string, size int64, now time.Time) *berth {
+// others, which are busy: by the time when they are not, it may turn out that another is the fastest. must is for who would
+// have nothing under way: it gets the one that will have brought the part first, as a body does.
+func (s *spread) part(base string, size int64, must bool, now time.Time) *berth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
@@ -101,7 +102,10 @@ func (s *spread) part(base string, size int64, now time.Time) *berth {
 		}
 	}
 	if free < 0 || least > soonest {
-		return nil
+		if !must {
+			return nil
+		}
+		free = f.soonest(0, size, now)
 	}
 	return s.berthLocked(f, free, nil, size, now)
 }

@@ -61,7 +61,7 @@ func (n *network) fetch(size, part int64) time.Duration {
 	owed := size
 	for begun := n.now; ; n.now = n.now.Add(step) {
 		for owed > 0 {
-			b := n.spread.part("base", min(part, owed), n.now)
+			b := n.spread.part("base", min(part, owed), false, n.now)
 			if b == nil {
 				break
 			}
@@ -130,18 +130,18 @@ func TestACleanLineNeedsFewConnections(t *testing.T) {
 func TestASilentConnectionIsAvoided(t *testing.T) {
 	s, now := new(spread), time.Unix(1e9, 0)
 	s.heard("base", trip)
-	first := s.part("base", 1<<20, now)
+	first := s.part("base", 1<<20, false, now)
 	for range 10 {
 		now = now.Add(50 * time.Millisecond)
 		first.came(50<<10, now)
 	}
-	if b := s.part("base", 128<<10, now); b == nil || b.lane != first.lane {
+	if b := s.part("base", 128<<10, false, now); b == nil || b.lane != first.lane {
 		t.Errorf("the next part has %+v, want connection %d, which is fast", b, first.lane)
 	} else {
 		b.leave()
 	}
 	now = now.Add(1500 * time.Millisecond)
-	if b := s.part("base", 128<<10, now); b == nil || b.lane == first.lane {
+	if b := s.part("base", 128<<10, false, now); b == nil || b.lane == first.lane {
 		t.Errorf("the next part has %+v, want another connection than the silent %d", b, first.lane)
 	}
 }
@@ -250,7 +250,7 @@ func TestALengthBeyondAllMeasureIsNotAddedUp(t *testing.T) {
 			t.Errorf("connection %d owes %d bytes, want very many", i, f.owed)
 		}
 	}
-	if b := s.part("base", 1<<20, now); b != nil {
+	if b := s.part("base", 1<<20, false, now); b != nil {
 		t.Errorf("a part goes over connection %d, which has enough to bring", b.lane)
 	}
 }
@@ -266,5 +266,19 @@ func TestAClockThatIsSetBackMakesNoConnectionFast(t *testing.T) {
 	}
 	if got, want := f.rate(now), 10<<10/flowSpan.Seconds(); got > 2*want {
 		t.Errorf("rate\ngot  %.0f\nwant %.0f bytes a second", got, want)
+	}
+}
+
+// Else a job whose lead broke would wait for as long as others have anything to ask for.
+func TestWhoHasNothingUnderWayGetsAPlaceBesideOthers(t *testing.T) {
+	s, now := new(spread), time.Unix(1e9, 0)
+	for range 100 {
+		s.take("base", nil, false, 4<<20, now)
+	}
+	if b := s.part("base", 64<<10, false, now); b != nil {
+		t.Errorf("a part more goes over connection %d, though all are busy", b.lane)
+	}
+	if b := s.part("base", 64<<10, true, now); b == nil {
+		t.Error("the only part of a body has to wait")
 	}
 }

@@ -159,8 +159,9 @@ func (p *plan) seatLocked(l *lane) Seat {
 	if p.job.Pool == nil {
 		return nil
 	}
-	seat := p.job.Pool.Take(l.source.Source, p.sizeLocked(l))
-	if f, ok := seat.(Forecast); ok && p.lastLocked(f.Left()) {
+	must := l.source.active == 0
+	seat := p.job.Pool.Take(l.source.Source, p.sizeLocked(l), must)
+	if f, ok := seat.(Forecast); ok && !must && p.lastLocked(f.Left()) {
 		seat.Leave()
 		seat = nil
 	}

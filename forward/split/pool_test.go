@@ -3,6 +3,7 @@ package split
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,18 +15,23 @@ type shared struct {
 	w     *world
 	usual float64 // bytes a second that a range brings, as far as the pool knows
 
-	mu   sync.Mutex
-	busy []bool
-	most int
+	mu     sync.Mutex
+	busy   []bool
+	most   int
+	forced int // places that were given though all were busy
 }
 
 func (s *shared) Soon(_ Source, n int64) time.Duration {
 	return s.w.mirrors[0].trip + time.Duration(float64(n)/s.usual*float64(time.Second))
 }
 
-func (s *shared) Take(src Source, _ int64) Seat {
+func (s *shared) Take(src Source, _ int64, must bool) Seat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if must && !slices.Contains(s.busy, false) {
+		s.forced++
+		return &place{s, src, -1}
+	}
 	under := 1
 	free := -1
 	for i, busy := range s.busy {
@@ -42,7 +48,7 @@ func (s *shared) Take(src Source, _ int64) Seat {
 	return &place{s, src, free}
 }
 
-// place is a connection of shared that is taken.
+// place is a connection of shared that is taken; -1: one that is shared with others.
 type place struct {
 	pool *shared
 	src  Source
@@ -67,7 +73,9 @@ func (p *place) Leave() {
 func (p *place) free() {
 	p.pool.mu.Lock()
 	defer p.pool.mu.Unlock()
-	p.pool.busy[p.lane] = false
+	if p.lane >= 0 {
+		p.pool.busy[p.lane] = false
+	}
 }
 
 // leaving is a body that leaves its place when it is closed.
@@ -192,6 +200,23 @@ func TestASourceWithoutRangesIsReadToTheEnd(t *testing.T) {
 		t.Log(o)
 		if o.err != nil {
 			t.Error(o.err)
+		}
+	})
+}
+
+// Nobody else would look at the clock for them, and those who have bytes under way are always the first to hear of a free place.
+func TestAJobIsNotStarvedByOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, pool := ledBy(t, mb, 0, mb, 1)
+		w.mirrors[0].breaks = 100_000
+		w.lead(0)
+		pool.busy[0] = true // with what others never end
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		o := w.run(ctx)
+		t.Log(o)
+		if o.err != nil || pool.forced == 0 {
+			t.Errorf("got  %v\nwant all of it, though slowly", o.err)
 		}
 	})
 }

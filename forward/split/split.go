@@ -74,8 +74,9 @@ type Job struct {
 type Pool interface {
 	// Soon is in what time a source would have brought n bytes more.
 	Soon(s Source, n int64) time.Duration
-	// Take is a place on a connection to a source for about n bytes. nil: all have enough to bring for now.
-	Take(s Source, n int64) Seat
+	// Take is a place on a connection to a source for about n bytes. nil: all have enough to bring for now. It is not nil if
+	// must is set: the job has nothing under way there, so that nobody would notice if the others never came to an end.
+	Take(s Source, n int64, must bool) Seat
 }
 
 // Seat is a place on a connection, for one range. Either Open or Leave is called, once.
