@@ -255,10 +255,13 @@ func (p *plan) morselLocked() int64 {
 
 // restLocked is how many bytes nobody is asked for, or only the lead.
 func (p *plan) restLocked() int64 {
-	if p.tailed() && len(p.chunks) > 0 {
-		return p.chunks[0].to - p.chunks[0].at
+	rest := p.job.Size - p.next
+	for _, c := range p.chunks {
+		if p.tailed() && (len(c.runs) == 0 || len(c.runs) == 1 && c.runs[0].lead) {
+			rest += c.to - c.at
+		}
 	}
-	return p.job.Size - p.next
+	return rest
 }
 
 // shareLocked is how much a lane brings of what all lanes bring together, from 0 to 1.

@@ -48,6 +48,7 @@ func (g *growth) begin(now time.Time) {
 func (p *plan) growLocked(now time.Time) {
 	g := &p.growth
 	if p.shared() {
+		p.regainLocked(now)
 		return
 	}
 	if g.trial == less && len(g.tried[0].runs) > 0 {
@@ -68,6 +69,13 @@ func (p *plan) growLocked(now time.Time) {
 		}
 		p.settleLocked(now)
 		p.concludeLocked(rate, now)
+	}
+}
+
+// regainLocked switches a lane on again that was one too many: once in a while, as long as that does not show anew.
+func (p *plan) regainLocked(now time.Time) {
+	if s := p.sources[0]; s.err == nil && s.strikes == 0 && !now.Before(s.full) && s.addLane() != nil {
+		s.full = now.Add(firstPause)
 	}
 }
 

@@ -220,3 +220,38 @@ func TestAJobIsNotStarvedByOthers(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatALostLeadLeavesIsNotAskedForInCrumbs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 8*mb, 0, mb, 4)
+		w.mirrors[0].breaks = 300_000
+		w.lead(0)
+		time.AfterFunc(ms, func() { w.mirrors[0].breaks = 0 })
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil || o.Tallies[0].Ranges > 30 {
+			t.Errorf("got  %v after %d ranges\nwant 30 at most", o.err, o.Tallies[0].Ranges)
+		}
+	})
+}
+
+// One connection that breaks while others bring bytes is not one range too many: the pool says how many those are.
+func TestRangesThatBreakAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 128*mb, 0, mb, 8)
+		for i := range 8 { // they do not go in step
+			w.mirrors[0].conns[i+1] = &conn{pipe: pipe{rate: mb * (0.65 + float64(i)/10)}}
+		}
+		for i := range 12 {
+			at := time.Duration(i+3) * time.Second
+			time.AfterFunc(at, func() { w.mirrors[0].single = 1 })
+			time.AfterFunc(at+60*ms, func() { w.mirrors[0].single = 0 })
+		}
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil {
+			t.Error(o.err)
+		}
+		atMost(t, "time", o.took, ideal(128*mb, 8*mb)*3/2)
+	})
+}
