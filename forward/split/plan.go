@@ -149,7 +149,7 @@ func (p *plan) dispatchLocked() {
 		}
 		if len(l.runs) == 0 && l.source.strikes == 0 {
 			p.growth.idle = true
-			l.source.sated = p.job.Pool != nil // what is nothing for this lane is nothing for the others
+			l.source.sated = p.job.Pool != nil && !p.tooLateLocked(l) // what is nothing for this lane is nothing for the others
 		}
 	}
 }

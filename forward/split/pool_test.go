@@ -255,3 +255,15 @@ func TestRangesThatBreakAreReplaced(t *testing.T) {
 		atMost(t, "time", o.took, ideal(128*mb, 8*mb)*3/2)
 	})
 }
+
+// A lane that was not used yet is not the one to say that there is nothing to do.
+func TestALaneThatComesTooLateDoesNotSpeakForTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 4*mb, 0, mb, 3)
+		w.mirrors[0].conns[3] = &conn{pipe: pipe{rate: 3 * mb}} // the pool begins with the last
+		time.AfterFunc(1500*ms, func() { w.mirrors[0].conns[3].free = time.Now().Add(8 * time.Second) })
+		o := w.run(t.Context())
+		t.Log(o)
+		atMost(t, "time", o.took, 4*time.Second)
+	})
+}
