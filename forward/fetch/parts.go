@@ -87,6 +87,9 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 			return err
 		},
 	}
+	if rest := job.Size - a.offset; rest < splitFrom { // so little is not worth trying who fell silent again and again
+		job.Others = w.stall(rest) == stallShort
+	}
 	if w.req.Path.Bulk && len(team) == 1 { // between several sources, growth finds out which connections pay
 		job.Pool = &pool{w, team, open}
 	}

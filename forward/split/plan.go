@@ -325,7 +325,7 @@ func (p *plan) patienceLocked(s *source) time.Duration {
 	switch {
 	case p.job.Stall > 0:
 		return p.job.Stall
-	case slices.ContainsFunc(p.sources, func(o *source) bool { return o != s && o.err == nil }):
+	case p.job.Others, slices.ContainsFunc(p.sources, func(o *source) bool { return o != s && o.err == nil }):
 		return 3 * time.Second
 	}
 	return 10 * time.Second

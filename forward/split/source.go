@@ -135,6 +135,8 @@ func (p *plan) judgeLocked(r *run, err error, now time.Time) {
 	case p.ctx.Err() != nil, errors.Is(err, errNeedless):
 	case errors.Is(err, ErrNoRange), errors.Is(err, ErrMissing), errors.Is(err, ErrLong):
 		p.giveUpLocked(s, err, now)
+	case errors.Is(err, ErrStalled) && p.job.Others && s.active == 0 && !p.othersLocked(s):
+		p.giveUpLocked(s, err, now)
 	case errors.Is(err, ErrSlow), errors.Is(err, ErrShort):
 		p.strikeLocked(r, err, now)
 	case s.bringsBeside(r):

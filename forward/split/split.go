@@ -67,6 +67,10 @@ type Job struct {
 
 	// Stall is how long a connection may bring nothing before it is given up; 0: 3 s if another source is left, else 10 s.
 	Stall time.Duration
+
+	// Others says that the caller has other sources that can go on. They are as good as one that is left, and the last one
+	// is given up as soon as all that it was asked for is silent.
+	Others bool
 }
 
 // Pool is connections that several jobs share. It decides who is asked over which, as late as it can: what is given away

@@ -1,0 +1,72 @@
+package fetch_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// distant is a Transport that tells of the round trips to a world.
+type distant struct{ *world }
+
+func (d distant) RoundTrip(req *http.Request) (*http.Response, error) {
+	trace := httptrace.ContextClientTrace(req.Context())
+	if trace != nil && trace.WroteRequest != nil {
+		trace.WroteRequest(httptrace.WroteRequestInfo{})
+	}
+	ctx, cancel := context.WithCancel(req.Context())
+	resp, err := d.world.RoundTrip(req.WithContext(ctx))
+	if trace != nil && trace.GotFirstResponseByte != nil && err == nil {
+		trace.GotFirstResponseByte()
+	}
+	if err == nil {
+		resp.Body = shutter{resp.Body, cancel}
+	}
+	return resp, err
+}
+
+// shutter is a body that ends when it is closed, as those of net/http do.
+type shutter struct {
+	io.Reader
+	end func()
+}
+
+func (s shutter) Close() error {
+	s.end()
+	return nil
+}
+
+// farWorld is one whose hosts are so far away that all but the smallest bodies come in parts.
+func farWorld(t *testing.T) *world {
+	w := newWorld(t)
+	w.parts, w.Transport = true, distant{w}
+	for _, h := range w.hosts {
+		h.lag = 100 * time.Millisecond
+	}
+	return w
+}
+
+func (w *world) bulk(body []byte) string {
+	path := "/bulk/" + string(sum(body))
+	w.put(path, body)
+	return path
+}
+
+// Parts of one source must not make the next one wait longer than its whole body would.
+func TestAFarSourceThatFallsSilentIsReplacedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := farWorld(t)
+		path := w.bulk(noise(300 << 10))
+		w.hosts["reg"].hang = 20 << 10
+		w.board.rate = map[string]float64{"reg": 1e7, "near": 1e7, "far": 1e7}
+		began := time.Now()
+		t.Log(w.get(path))
+		if took := time.Since(began); took > 7*time.Second {
+			t.Errorf("got it after %v, want 7 s at most", took)
+		}
+	})
+}
