@@ -112,7 +112,7 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 	if total < 0 {
 		return w.pour(ctx, a, body, -1)
 	}
-	if w.req.Path.Bulk && !decoded && total-a.offset >= farFrom && w.f.spread.isFar(a.Base) && (w.splittable() || w.piecemeal(a.src)) {
+	if !decoded && w.distant(a, total-a.offset) {
 		return w.parts(ctx, a)
 	}
 	return w.pour(ctx, a, body, total-a.offset)

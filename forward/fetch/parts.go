@@ -51,6 +51,13 @@ func (w *fill) piecemeal(src rules.Source) bool {
 	return src.Origin && w.req.Path.Keep == rules.Forever && w.word.beside && !w.alone && w.f.splits.Load() < maxSplits
 }
 
+// distant says that a rest of so many bytes comes sooner in parts, because each round trip to its source takes long. It is
+// small: to fetch it once more, since nobody can say that the parts belong together, would cost more than they bring.
+func (w *fill) distant(a *asking, rest int64) bool {
+	sure := w.last.header["Etag"] != "" || w.last.header["Last-Modified"] != "" || !w.word.pending() && !w.unvouched()
+	return w.req.Path.Bulk && rest >= farFrom && a.trip() >= far && (w.splittable() || sure && w.piecemeal(a.src))
+}
+
 // stretch is the end of the first part to ask a source for; 0: ask for all.
 func (w *fill) stretch(src rules.Source) int64 {
 	if !w.isLikelyLarge() || !w.splittable() {

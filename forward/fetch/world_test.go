@@ -85,6 +85,13 @@ notary  = "path"
 subject = "blobs"
 traffic = "bulk"
 [[path]]
+match   = "/module/{module}@{version}"
+keep    = "forever"
+from    = "any"
+notary  = "gosum"
+subject = "{module}"
+traffic = "bulk"
+[[path]]
 match   = "/manifest/{digest:digest}"
 keep    = "forever"
 from    = "any"
