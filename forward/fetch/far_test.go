@@ -20,13 +20,15 @@ func (d distant) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx, cancel := context.WithCancel(req.Context())
 	resp, err := d.world.RoundTrip(req.WithContext(ctx))
-	if trace != nil && trace.GotFirstResponseByte != nil && err == nil {
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	if trace != nil && trace.GotFirstResponseByte != nil {
 		trace.GotFirstResponseByte()
 	}
-	if err == nil {
-		resp.Body = shutter{resp.Body, cancel}
-	}
-	return resp, err
+	resp.Body = shutter{resp.Body, cancel}
+	return resp, nil
 }
 
 // shutter is a body that ends when it is closed, as those of net/http do.

@@ -22,7 +22,7 @@ const (
 	running = 1.5
 	// abandoned is after how long the transport has closed a connection that nobody used.
 	abandoned = 90 * time.Second
-	// handful is how many bytes may be asked of a connection whose rate nobody knows before it has brought any.
+	// handful is how many bytes may be asked of a connection that has just begun to bring any, however slow it seems.
 	handful = 256 << 10
 	// mostOwed is as many bytes as a body may be said to owe. Lengths are what a server says: two lies must not add up to less
 	// than nothing.

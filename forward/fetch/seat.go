@@ -45,7 +45,7 @@ func (s *seat) Open(ctx context.Context, from, to int64) (io.ReadCloser, error) 
 	return &tolled{body, s.berth, s.pool.w.f.now}, nil
 }
 
-func (s *seat) Leave() { s.berth.leave() }
+func (s *seat) Leave() { s.berth.decline() }
 
 // Most is what the connection brings within overhang, as far as is known.
 func (s *seat) Most() int64 {

@@ -30,8 +30,9 @@ type berth struct {
 	fan    *fan
 	flow   *flow
 	by     *Client
-	lane   int   // of transport, from 1 on
-	owed   int64 // bytes that it is yet to bring, as far as that is known
+	lane   int       // of transport, from 1 on
+	owed   int64     // bytes that it is yet to bring, as far as that is known
+	since  time.Time // last of its flow before it came
 	gone   bool
 }
 
@@ -137,12 +138,13 @@ func (s *spread) heard(base string, trip time.Duration) {
 func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.Time) *berth {
 	size = min(cmp.Or(size, usualBody), mostOwed)
 	flow := &f.flows[lane]
+	since := flow.last
 	if flow.owed == 0 {
 		flow.last = now
 	}
 	flow.load++
 	flow.owed += size
-	return &berth{spread: s, fan: f, flow: flow, by: by, lane: lane + 1, owed: size}
+	return &berth{spread: s, fan: f, flow: flow, by: by, lane: lane + 1, owed: size, since: since}
 }
 
 // soonest is the connection, from that number on, that will have brought so many bytes first; of those that are alike, one
@@ -198,6 +200,16 @@ func (b *berth) owes(n int64) {
 		b.flow.owed += n - b.owed
 		b.owed = n
 	}
+}
+
+// decline gives it back at once: nothing was asked for, so that no connection was opened.
+func (b *berth) decline() {
+	b.spread.mu.Lock()
+	if b.flow.owed == b.owed {
+		b.flow.last = b.since
+	}
+	b.spread.mu.Unlock()
+	b.leave()
 }
 
 // leave ends it. Calls after the first do nothing.

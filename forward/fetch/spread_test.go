@@ -282,3 +282,19 @@ func TestWhoHasNothingUnderWayGetsAPlaceBesideOthers(t *testing.T) {
 		t.Error("the only part of a body has to wait")
 	}
 }
+
+// To be offered a place and not to take it opens no connection.
+func TestAPlaceThatWasNotTakenOpensNothing(t *testing.T) {
+	s, now := new(spread), time.Unix(1e9, 0)
+	for range warmLanes {
+		s.part("base", 1<<20, false, now)
+	}
+	b := s.part("base", 1<<20, true, now)
+	for b.lane <= warmLanes {
+		b = s.part("base", 1<<20, true, now)
+	}
+	b.decline()
+	if b.flow.open(now) {
+		t.Errorf("connection %d is thought to be open, which was never asked for anything", b.lane)
+	}
+}
