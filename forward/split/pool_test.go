@@ -226,7 +226,7 @@ func TestWhatALostLeadLeavesIsNotAskedForInCrumbs(t *testing.T) {
 		w, _ := ledBy(t, 8*mb, 0, mb, 4)
 		w.mirrors[0].breaks = 300_000
 		w.lead(0)
-		time.AfterFunc(ms, func() { w.mirrors[0].breaks = 0 })
+		w.after(ms, func() { w.mirrors[0].breaks = 0 })
 		o := w.run(t.Context())
 		t.Log(o)
 		if o.err != nil || o.Tallies[0].Ranges > 30 {
@@ -244,8 +244,8 @@ func TestRangesThatBreakAreReplaced(t *testing.T) {
 		}
 		for i := range 12 {
 			at := time.Duration(i+3) * time.Second
-			time.AfterFunc(at, func() { w.mirrors[0].single = 1 })
-			time.AfterFunc(at+60*ms, func() { w.mirrors[0].single = 0 })
+			w.after(at, func() { w.mirrors[0].single = 1 })
+			w.after(at+60*ms, func() { w.mirrors[0].single = 0 })
 		}
 		o := w.run(t.Context())
 		t.Log(o)
@@ -261,7 +261,7 @@ func TestALaneThatComesTooLateDoesNotSpeakForTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := ledBy(t, 4*mb, 0, mb, 3)
 		w.mirrors[0].conns[3] = &conn{pipe: pipe{rate: 3 * mb}} // the pool begins with the last
-		time.AfterFunc(1500*ms, func() { w.mirrors[0].conns[3].free = time.Now().Add(8 * time.Second) })
+		w.after(1500*ms, func() { w.mirrors[0].conns[3].free = time.Now().Add(8 * time.Second) })
 		o := w.run(t.Context())
 		t.Log(o)
 		atMost(t, "time", o.took, 4*time.Second)

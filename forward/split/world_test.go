@@ -288,6 +288,15 @@ func (b *body) Close() error {
 	return nil
 }
 
+// after changes the world after so long.
+func (w *world) after(d time.Duration, change func()) {
+	time.AfterFunc(d, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		change()
+	})
+}
+
 // openAt counts the bodies of each mirror that are open after so long.
 func (w *world) openAt(d time.Duration) func() []int {
 	var counts []int
