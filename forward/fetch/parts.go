@@ -55,7 +55,7 @@ func (w *fill) piecemeal(src rules.Source) bool {
 // small: to fetch it once more, since nobody can say that the parts belong together, would cost more than they bring.
 func (w *fill) distant(a *asking, rest int64) bool {
 	sure := w.last.header["Etag"] != "" || w.last.header["Last-Modified"] != "" || !w.word.pending() && !w.unvouched()
-	return w.req.Path.Bulk && rest >= farFrom && a.trip() >= far && (w.splittable() || sure && w.piecemeal(a.src))
+	return w.req.Path.Bulk && rest >= farFrom && w.f.spread.isFar(a.Base) && (w.splittable() || sure && w.piecemeal(a.src))
 }
 
 // stretch is the end of the first part to ask a source for; 0: ask for all.
