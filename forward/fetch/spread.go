@@ -73,7 +73,7 @@ func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.
 	if by != nil {
 		f.clients[by]++
 	}
-	lane := f.soonest(from, size, now)
+	lane, _ := f.soonest(from, size, now)
 	if idle := f.idle(min(len(f.clients), mostLanes)); idle >= 0 && !ahead && f.flows[lane].load > 0 {
 		lane = idle
 	}
@@ -106,7 +106,7 @@ func (s *spread) part(base string, size int64, must bool, now time.Time) *berth 
 		if !must {
 			return nil
 		}
-		free = f.soonest(0, size, now)
+		free, _ = f.soonest(0, size, now)
 	}
 	return s.berthLocked(f, free, nil, size, now)
 }
@@ -115,8 +115,8 @@ func (s *spread) part(base string, size int64, must bool, now time.Time) *berth 
 func (s *spread) soon(base string, size int64, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.fanLocked(base)
-	return seconds(f.flows[f.soonest(0, size, now)].until(size, f.way(now), now))
+	_, in := s.fanLocked(base).soonest(0, size, now)
+	return seconds(in)
 }
 
 // isFar says that the way to a source is so long that a slow connection should be helped soon.
@@ -147,9 +147,9 @@ func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.
 	return &berth{spread: s, fan: f, flow: flow, by: by, lane: lane + 1, owed: size, since: since}
 }
 
-// soonest is the connection, from that number on, that will have brought so many bytes first; of those that are alike, one
-// with the fewest bodies.
-func (f *fan) soonest(from int, size int64, now time.Time) (best int) {
+// soonest is the connection, from that number on, that will have brought so many bytes first, and in how many seconds; of
+// those that are alike, one with the fewest bodies.
+func (f *fan) soonest(from int, size int64, now time.Time) (best int, least float64) {
 	way, least := f.way(now), math.Inf(1)
 	for i := from; i < mostLanes; i++ {
 		until := f.flows[i].until(cmp.Or(size, usualBody), way, now)
@@ -157,7 +157,7 @@ func (f *fan) soonest(from int, size int64, now time.Time) (best int) {
 			best, least = i, until
 		}
 	}
-	return best
+	return best, least
 }
 
 // idle is one of the first n connections that has nothing to bring; -1: there is none.

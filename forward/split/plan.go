@@ -173,7 +173,7 @@ func (p *plan) seatLocked(l *lane) Seat {
 // brought all before.
 func (p *plan) lastLocked(in time.Duration) bool {
 	rate := p.meter.mean()
-	if rate == 0 || p.stats.Conns == 0 {
+	if rate == 0 {
 		return false
 	}
 	const margin = 1.2 // rates vary
