@@ -61,7 +61,7 @@ func (u *webUpstream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error
 	if err != nil {
 		return nil, fmt.Errorf("name server %s: %w", u.url, err)
 	}
-	return readdress(reply, q), nil
+	return readdress(reply, q, true), nil
 }
 
 func (u *webUpstream) ask(ctx context.Context, l letter) (*dns.Msg, error) {

@@ -152,9 +152,12 @@ func unpack(packet []byte) (m *dns.Msg, err error) {
 }
 
 // readdress makes a server's reply to our letter the reply to q: under q's id, with EDNS only if q had it, without the
-// options of the hop behind us, and without records that nobody asked for.
-func readdress(reply, q *dns.Msg) *dns.Msg {
+// options of the hop behind us, and without records that nobody asked for. The server's word that it has validated the
+// reply (AD) is passed on only if it came on a trusted way (RFC 6840, 5.8; RFC 4035, 4.9.3): in plain sight anybody could
+// have set the bit.
+func readdress(reply, q *dns.Msg, trusted bool) *dns.Msg {
 	reply.Id = q.Id
+	reply.AuthenticatedData = reply.AuthenticatedData && trusted
 	prune(reply)
 	opt := reply.IsEdns0()
 	if opt == nil {

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -265,4 +266,46 @@ func TestClientsRetryIsSentFromAnotherPort(t *testing.T) {
 	if s := server.questions(); s[0].from == s[1].from || s[0].msg.Id == s[1].msg.Id {
 		t.Errorf("got  %v and %v with ids %d and %d\nwant two ports and ids", s[0].from, s[1].from, s[0].msg.Id, s[1].msg.Id)
 	}
+}
+
+func TestAServersWordOfValidationIsTakenOnlyFromThisMachine(t *testing.T) {
+	validated := func(q *dns.Msg) *dns.Msg {
+		reply := answered(t, q, right)
+		reply.AuthenticatedData = true
+		return reply
+	}
+	for host, want := range map[string]bool{"127.0.0.1": true, outwardAddress(t): false} {
+		server := &liar{
+			host: host,
+			udp:  func(q *dns.Msg) [][]byte { return [][]byte{wire(t, validated(q))} },
+			tcp:  func(q *dns.Msg) []byte { return wire(t, validated(q)) },
+		}
+		at := server.start(t).String()
+		for _, url := range []string{"udp://" + at, "tcp://" + at} {
+			e, err := Parse(url, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := exchanged(t, e, ask()).AuthenticatedData; got != want {
+				t.Errorf("%s\ngot  AD %v\nwant AD %v", url, got, want)
+			}
+			shut(e)
+		}
+	}
+}
+
+// outwardAddress is one of this machine's that is not loopback: what comes from there is asked as if it were far away.
+func outwardAddress(t *testing.T) string {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
+			return p.Addr().String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
 }

@@ -22,7 +22,7 @@ const (
 
 // overQUIC is a stream of DNS over QUIC.
 func overQUIC(url string, e *endpoint) *stream {
-	return &stream{url: url, as: sealed, end: e, line: &warm{open: func(ctx context.Context) (carrier, error) {
+	return &stream{url: url, as: sealed, end: e, trusted: true, line: &warm{open: func(ctx context.Context) (carrier, error) {
 		conn, err := e.dialQUIC(ctx, e.port, "doq")
 		if err != nil {
 			return nil, err

@@ -14,6 +14,8 @@ type stream struct {
 	as   envelope
 	end  *endpoint // nil: a plain address
 	line *warm
+	// trusted says that nobody between us and the server can change a reply: it is asked over TLS, or is on this machine.
+	trusted bool
 }
 
 // Exchange implements [Exchanger].
@@ -28,7 +30,7 @@ func (s *stream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name server %s: %w", s.url, err)
 	}
-	return readdress(reply, q), nil
+	return readdress(reply, q, s.trusted), nil
 }
 
 // String is the URL.
@@ -47,7 +49,7 @@ func (s *stream) Close() error { return s.line.Close() }
 
 // overTLS is a stream of DNS over TLS.
 func overTLS(url string, e *endpoint) *stream {
-	return &stream{url: url, as: sealed, end: e, line: &warm{open: func(ctx context.Context) (carrier, error) {
+	return &stream{url: url, as: sealed, end: e, trusted: true, line: &warm{open: func(ctx context.Context) (carrier, error) {
 		conn, err := e.dialTLS(ctx)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,8 +14,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// liar is a name server on loopback whose replies the test makes, packet by packet.
+// liar is a name server whose replies the test makes, packet by packet.
 type liar struct {
+	host string                    // an address of this machine; empty: 127.0.0.1
 	udp  func(q *dns.Msg) [][]byte // nil reply: silence
 	tcp  func(q *dns.Msg) []byte   // nil: nobody listens
 	mu   sync.Mutex
@@ -28,7 +30,7 @@ type seen struct {
 
 func (l *liar) start(t testing.TB) netip.AddrPort {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(cmp.Or(l.host, "127.0.0.1"))})
 	if err != nil {
 		t.Fatal(err)
 	}
