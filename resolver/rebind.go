@@ -3,14 +3,23 @@ package resolver
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange"
 )
 
-// rebinds says whether a reply of the public DNS leads into this machine or its networks, by which a web page could have
-// the browser talk to what stands there. Names of developers' helpers do so on purpose: Allow is for them.
+// rebinds says whether a reply leads into this machine or its networks though a stranger may own the name, by which a web
+// page could have the browser talk to what stands there. What of it the network itself says is left alone: names that a link
+// claims (Private, which the caller has asked), those that only a network has, and those that its sign-in page answers for.
+// Whose server spoke tells nothing: the router hands on what strangers say, too. Names of developers' helpers lead inside on
+// purpose: Allow is for them.
 func (s *Server) rebinds(name string, reply *dns.Msg) bool {
+	if ofNetwork(name) || exchange.PortalCheck(name) {
+		return false
+	}
 	for _, spared := range s.Allow {
 		if dns.IsSubDomain(dns.CanonicalName(spared), canonical(name)) {
 			return false
@@ -25,6 +34,14 @@ func (s *Server) rebinds(name string, reply *dns.Msg) bool {
 		}
 	}
 	return false
+}
+
+// ofNetwork says whether no stranger can own name, because the public DNS has none like it: it has one label, or a top-level
+// domain of those that networks use for themselves (RFC 6762, appendix G).
+func ofNetwork(name string) bool {
+	labels := dns.SplitDomainName(canonical(name))
+	return len(labels) == 1 || len(labels) > 1 &&
+		slices.Contains([]string{"corp", "home", "internal", "intranet", "lan", "private"}, labels[len(labels)-1])
 }
 
 // warnEach is the least time between two warnings: a hostile page has any number of names.

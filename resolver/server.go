@@ -45,7 +45,7 @@ type Server struct {
 	Clients func(netip.Addr) bool
 
 	Canary    bool     // use-application-dns.net does not exist, which asks browsers to leave their own DNS over HTTPS
-	Rebinding bool     // answers of the public DNS that lead to loopback or private addresses are withheld
+	Rebinding bool     // answers for names that a stranger may own are withheld if they lead to loopback or private addresses
 	Allow     []string // names, and all below them, that Rebinding spares
 	Rate      int      // questions a second that one client beyond this machine may ask which are not in memory; 0: 1000
 	Memory    int64    // bytes for answers; 0: 8 MB, some 20000 of them. Go's collector lets the process grow by twice as much

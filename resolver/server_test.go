@@ -1,9 +1,12 @@
 package resolver
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -239,6 +242,13 @@ func TestRebinding(t *testing.T) {
 		{"fake-ip.example.com", "300 IN A 198.18.0.7", false},
 		{"10.0.0.1.nip.io", "300 IN A 10.0.0.1", false},
 		{"intern.corp.example", "300 IN A 10.0.0.1", false},
+		{"evil.corp.example.com", "300 IN A 10.0.0.1", true},
+		{"registry.corp", "300 IN A 10.0.0.1", false},
+		{"Nas.LAN", "300 IN AAAA fd00::1", false},
+		{"nas", "300 IN A 192.168.1.9", false},
+		{"evil.lan.example.com", "300 IN A 192.168.1.9", true},
+		{"captive.apple.com", "300 IN A 192.168.1.1", false},
+		{"evil.captive.apple.com", "300 IN A 192.168.1.1", true},
 	} {
 		s := &Server{
 			Exchange: &upstream{say: records(row.record)}, Rebinding: true, Allow: []string{"nip.io"},
@@ -248,6 +258,39 @@ func TestRebinding(t *testing.T) {
 		reply := ask(t, s, q)
 		if got := len(reply.Answer) == 0 && strings.HasSuffix(told(reply), "EDE 17"); got != row.withheld {
 			t.Errorf("%s %s\ngot  %s\nwant withheld: %v", row.name, row.record, told(reply), row.withheld)
+		}
+	}
+}
+
+// TestRebindingKnowsAConditionalUpstream asks through the real switch, which knows of no link before the first question.
+func TestRebindingKnowsAConditionalUpstream(t *testing.T) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	office := &dns.Server{PacketConn: socket, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		if reply, err := records("300 IN A 10.0.0.7")(t.Context(), q); err == nil {
+			_ = w.WriteMsg(reply) // the client asks again
+		}
+	})}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer socket.Close()
+	running.Go(func() { _ = office.ActivateAndServe() }) // it ends with its socket
+	split := &exchange.Split{
+		Else: &upstream{say: records("300 IN A 10.0.0.66")},
+		Links: func(context.Context) ([]exchange.Link, error) {
+			return []exchange.Link{{Servers: []netip.AddrPort{socket.LocalAddr().(*net.UDPAddr).AddrPort()}, Domains: []string{"corp.example"}}}, nil
+		},
+	}
+	defer split.Close()
+	s := &Server{Exchange: split, Private: split.Local, Rebinding: true}
+	for _, row := range []struct{ name, want string }{
+		{"registry.corp.example", "A 10.0.0.7"},
+		{"evil.example.com", "SOA evil.example.com."},
+	} {
+		if got := told(ask(t, s, query(row.name, dns.TypeA, nil))); !strings.Contains(got, row.want) {
+			t.Errorf("%s\ngot  %s\nwant %s", row.name, got, row.want)
 		}
 	}
 }

@@ -190,7 +190,7 @@ func (g *Group) mayFall(q *dns.Msg) bool {
 	g.mu.Lock()
 	loops := g.fallbackLoops
 	g.mu.Unlock()
-	return g.Fallback != nil && !loops && (!g.Strict || len(q.Question) == 1 && portalCheck(q.Question[0].Name))
+	return g.Fallback != nil && !loops && (!g.Strict || len(q.Question) == 1 && PortalCheck(q.Question[0].Name))
 }
 
 func (g *Group) heard() {

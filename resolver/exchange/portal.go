@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// portalCheck says whether name is one of those by which systems and browsers find out whether a sign-in page stands
+// PortalCheck says whether name is one of those by which systems and browsers find out whether a sign-in page stands
 // between them and the world. Behind one, only the network's own servers answer, and they answer with the page.
-func portalCheck(name string) bool {
+func PortalCheck(name string) bool {
 	checks := [...]string{
 		"captive.apple.com", "gsp1.apple.com",
 		"connectivitycheck.gstatic.com", "connectivitycheck.android.com", "clients3.google.com",
