@@ -115,9 +115,9 @@ func TestTheReportHoldsBounds(t *testing.T) {
 	r.atLeast("half", 0.5, 0.5)
 	r.atMost("more", 3, 3)
 	r.figure("without a bound", 17)
-	same(t, "held", r.held(), true)
+	same(t, "held", r.Held(), true)
 	r.atLeast("too little", 0.5, 1)
-	same(t, "held", r.held(), false)
+	same(t, "held", r.Held(), false)
 	if !strings.Contains(text.String(), "MISS too little") {
 		t.Errorf("got  %s\nwant a MISS", text.String())
 	}

@@ -142,7 +142,7 @@ func (r *report) end() {
 	}
 }
 
-// held says whether all bounds were kept and all rows came to their end.
-func (r *report) held() bool {
+// Held says whether all bounds were kept and all rows came to their end.
+func (r *report) Held() bool {
 	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Lines, func(l result) bool { return l.Want != "" && !l.Held })
 }

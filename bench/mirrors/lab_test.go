@@ -14,7 +14,7 @@ func TestTheLab(t *testing.T) {
 	if os.Getenv("HITHER_LAB") != "1" || os.Geteuid() != 0 {
 		t.Skip("the lab needs HITHER_LAB=1 and root")
 	}
-	if status := run(t.Context(), []string{"-short"}, t.Output(), t.Output()); status != 0 {
+	if status := program().Run(t.Context(), []string{"-short"}, t.Output(), t.Output()); status != 0 {
 		t.Errorf("exit status\ngot  %d\nwant 0", status)
 	}
 	if left := lab.Leftovers(); len(left) > 0 {

@@ -11,14 +11,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"testing/iotest"
 	"time"
 
-	"hither/bench/lab"
 	"hither/rules"
 )
 
@@ -192,14 +190,14 @@ func TestTheCommandLine(t *testing.T) {
 		args, want string
 		fine       bool
 	}{
-		{"", "links choice kill parts lossy extra", true},
+		{"", "", true},
 		{"-run parts,choice", "parts choice", true},
 		{"-run speed", "", false},
 		{"fast", "", false},
 	} {
 		o, err := parse(strings.Fields(c.args), io.Discard)
-		if (err == nil) != c.fine || c.fine && strings.Join(o.names, " ") != c.want {
-			t.Errorf("mirrors %s\ngot  %v, %v\nwant %s", c.args, o.names, err, c.want)
+		if (err == nil) != c.fine || c.fine && strings.Join(o.Only, " ") != c.want {
+			t.Errorf("mirrors %s\ngot  %v, %v\nwant %s", c.args, o.Only, err, c.want)
 		}
 	}
 }
@@ -220,18 +218,5 @@ func TestAReportHoldsOnlyIfAllWasHeld(t *testing.T) {
 		if got := r.held(); got != c.want {
 			t.Errorf("%s\ngot  %v\nwant %v", c.name, got, c.want)
 		}
-	}
-}
-
-func TestWhatIsMadeIsTakenBackInReverse(t *testing.T) {
-	var u lab.Undo
-	var got []int
-	for i := range 3 {
-		u.Add(func() { got = append(got, i) })
-	}
-	u.All()
-	u.All()
-	if !slices.Equal(got, []int{2, 1, 0}) {
-		t.Errorf("order\ngot  %v\nwant [2 1 0]", got)
 	}
 }

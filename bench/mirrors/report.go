@@ -21,6 +21,14 @@ type report struct {
 	text io.Writer
 }
 
+// reports are those of all scenarios that ran.
+type reports []*report
+
+// Held says whether all promises of all of them held.
+func (all reports) Held() bool {
+	return !slices.ContainsFunc(all, func(r *report) bool { return !r.held() })
+}
+
 // figure is something that was seen.
 type figure struct {
 	Name  string  `json:"name"`

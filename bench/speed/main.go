@@ -17,93 +17,52 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
-	"golang.org/x/sys/unix"
+	"hither/bench/lab"
 )
 
 // options are the command line.
 type options struct {
+	lab.Options
 	short  bool
-	asJSON bool
 	rounds int    // 0: as each row says
 	seed   uint64 // of losses
 	binary string // a hither to test; empty: that of this tree
 	cache  string // where recordings and peers are kept
 	logs   string // a directory for the registries' logs; empty: none
-	only   []string
 }
 
 // wants says whether a cell is to run. A row is named by its number, a cell by "1.list".
 func (o options) wants(row, cell string) bool {
-	return len(o.only) == 0 || slices.Contains(o.only, row) || slices.ContainsFunc(o.only, func(name string) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, row) || slices.ContainsFunc(o.Only, func(name string) bool {
 		return name == row+"."+cell || cell == "" && strings.HasPrefix(name, row+".")
 	})
 }
 
 // brief says whether what takes long is left out. Who names a row or a cell gets all of it.
-func (o options) brief() bool { return o.short && len(o.only) == 0 }
+func (o options) brief() bool { return o.short && len(o.Only) == 0 }
 
 // wantsAny says whether any of some cells is to run.
 func (o options) wantsAny(row string, cells ...string) bool {
 	return slices.ContainsFunc(cells, func(cell string) bool { return o.wants(row, cell) })
 }
 
-func main() {
-	runtime.LockOSThread()                                                                                   // children die with the thread that started them, so it must be one that stays
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP) //nolint:forbidigo // a program begins here
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status) //nolint:forbidigo // nothing is deferred any more
-}
+func main() { lab.Main(program().Run) }
 
-func run(ctx context.Context, args []string, out, diagnostics io.Writer) int {
-	o, err := parse(args, diagnostics)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(diagnostics, "speed:", err)
-		return 2
-	}
-	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGTERM), 0, 0, 0) // `go run` may be killed; then we end, too
-	text := out
-	if o.asJSON {
-		text = diagnostics
-	}
-	r, err := runAll(ctx, o, text)
-	if o.asJSON && r != nil {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(r) // nobody reads it: that is no reason to fail
-	}
-	if err != nil {
-		fmt.Fprintln(diagnostics, "speed:", err)
-		return 1
-	}
-	if !r.held() {
-		return 1
-	}
-	return 0
+func program() lab.Program[options] {
+	return lab.Program[options]{Name: "speed", Parse: parse, Work: runAll}
 }
 
 func parse(args []string, diagnostics io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("speed", flag.ContinueOnError)
-	flags.SetOutput(diagnostics)
-	names := flags.String("run", "", "the `rows` to run, with commas, as 1,3 or 1.list; empty: all")
+	flags := o.Flags("speed", "the `rows` to run, with commas, as 1,3 or 1.list; empty: all", diagnostics)
 	flags.BoolVar(&o.short, "short", false, "fewer cells, smaller things, one round")
-	flags.BoolVar(&o.asJSON, "json", false, "print one JSON document at the end; the text goes to standard error")
 	flags.IntVar(&o.rounds, "rounds", 0, "`times` that each client runs each way; 0: up to three, fewer where it takes long")
 	flags.Uint64Var(&o.seed, "seed", 1, "of packet losses")
 	flags.StringVar(&o.binary, "hither", "", "`path` of the program to test; empty: build it from this tree")
@@ -117,21 +76,12 @@ func parse(args []string, diagnostics io.Writer) (o options, err error) {
 			fmt.Fprintf(diagnostics, "  %s  %s\n", row.name, row.about)
 		}
 	}
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("%q is not understood; name rows with -run", flags.Arg(0))
-	}
-	for name := range strings.SplitSeq(*names, ",") {
-		if name == "" {
-			continue
-		}
+	err = o.Read(flags, args, "row", func(name string) bool {
 		number, _, _ := strings.Cut(name, ".") // cells have dots, too
-		if !slices.ContainsFunc(rows(), func(r row) bool { return r.name == number }) {
-			return o, fmt.Errorf("there is no row %q; see -h", name)
-		}
-		o.only = append(o.only, name)
+		return slices.ContainsFunc(rows(), func(r row) bool { return r.name == number })
+	})
+	if err != nil {
+		return o, err
 	}
 	if o.cache == "" {
 		home, err := os.UserCacheDir()
@@ -144,7 +94,7 @@ func parse(args []string, diagnostics io.Writer) (o options, err error) {
 }
 
 // runAll runs the rows one after another. One that fails does not end the others.
-func runAll(ctx context.Context, o options, text io.Writer) (*report, error) {
+func runAll(ctx context.Context, o options, text io.Writer) (lab.Report, error) {
 	s, err := newSite(ctx, o)
 	if err != nil {
 		return nil, err

@@ -85,12 +85,12 @@ func TestAMissIsAMiss(t *testing.T) {
 	r.atMost(result{Got: 0.3}, 0.3)
 	r.atLeast(result{Got: 1}, 0.9)
 	r.add(result{Got: 17})
-	same(t, "all kept", r.held(), true)
+	same(t, "all kept", r.Held(), true)
 	r.atMost(result{Got: 0.31}, 0.3)
-	same(t, "one missed", r.held(), false)
+	same(t, "one missed", r.Held(), false)
 	r.Lines = nil
 	r.fail(errors.New("no network"))
-	same(t, "a row that ended early", r.held(), false)
+	same(t, "a row that ended early", r.Held(), false)
 }
 
 // world0 is a world without any network: a store that is told what was recorded, and the shelf.
@@ -248,7 +248,7 @@ func TestAShortRun(t *testing.T) {
 	if os.Getenv("HITHER_BENCH") != "1" || os.Geteuid() != 0 {
 		t.Skip("the bench needs HITHER_BENCH=1 and root")
 	}
-	if status := run(t.Context(), []string{"-short"}, t.Output(), t.Output()); status != 0 {
+	if status := program().Run(t.Context(), []string{"-short"}, t.Output(), t.Output()); status != 0 {
 		t.Errorf("exit status\ngot  %d\nwant 0", status)
 	}
 }
@@ -260,7 +260,7 @@ func TestHitherIsNotInTheWay(t *testing.T) {
 		t.Skip("links need root, and what their servers say is recorded from the real registries")
 	}
 	var out, said bytes.Buffer
-	run(t.Context(), []string{"-json", "-rounds", "1", "-run", "4.go-50-0.1-100,4.npm-50-0.1-100,4.oci-50-0.1-100"}, &out, &said)
+	program().Run(t.Context(), []string{"-json", "-rounds", "1", "-run", "4.go-50-0.1-100,4.npm-50-0.1-100,4.oci-50-0.1-100"}, &out, &said)
 	t.Log(said.String())
 	var r report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Lines) < 3 {

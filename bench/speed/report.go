@@ -101,7 +101,7 @@ func (r *report) end() {
 	fmt.Fprintf(r.text, "\n%d of %d bounds kept, in %s; load %.2f\n", kept, all, time.Since(r.Began).Round(time.Second), lab.Load())
 }
 
-// held says whether all bounds were kept and all rows came to their end.
-func (r *report) held() bool {
+// Held says whether all bounds were kept and all rows came to their end.
+func (r *report) Held() bool {
 	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Lines, func(l result) bool { return l.Want != "" && !l.Held })
 }
