@@ -1,14 +1,15 @@
 //go:build linux
 
-// Package lab is what the laboratories of bench share: network namespaces with far links between them (bench/wan), an
-// authority for their servers, and the lock that keeps two of them apart. Everything it makes on the machine begins with
-// Prefix. It needs root.
+// Package lab is what the laboratories of bench share: a command line and its exit status, network namespaces with far links
+// between them (bench/wan), an authority for their servers, and the lock that keeps two of them apart. Everything it makes on
+// the machine begins with Prefix. It needs root.
 //
-//	unlock, err := lab.Lock()                      // nobody else's lab is alive
-//	lab.RemoveLeftovers(ctx)                       // of one that was killed
-//	lab.AddSpace(ctx, lab.Space("far"), hosts)     // and lab.Client
-//	e, err := lab.Start(ctx, wan, socket, 1, []lab.Link{{Name: "far", RTT: 200, Rate: 100}})
+//	site, err := lab.NewSite(ctx, "")                              // nobody else's lab is alive; what was left of one is gone
+//	defer site.Close()
+//	world, err := site.MakeWorld(ctx, 1, []lab.Link{{Name: "far", RTT: 200, Rate: 100}}, hosts)
+//	defer world.Close()
 //	listener, err := lab.Listen(ctx, "far", lab.ServerAddr(0)+":443")
+//	hither, err := lab.Up(ctx, site.Hither, env, "--state", state) // at the near end
 package lab
 
 import (

@@ -2,9 +2,7 @@
 
 package lab
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Link is a far link as it is at the beginning.
 type Link struct {
@@ -14,6 +12,14 @@ type Link struct {
 	Loss   float64 // percent each way
 	Rate   float64 // Mbit/s; 0: no limit
 	Access float64 // Mbit/s of the line that the near end shares among all links that have one; 0: the link has its own
+}
+
+// String is the link in a person's words.
+func (l Link) String() string {
+	if l.Loss >= 100 {
+		return l.Name + " dead"
+	}
+	return fmt.Sprintf("%s %g ms ±%g, %g %% loss, %g Mbit/s", l.Name, l.RTT, 2*l.Jitter, l.Loss, l.Rate)
 }
 
 // spec is the link in bench/wan's words. Its addresses follow from its place.

@@ -10,15 +10,15 @@ import (
 
 // Programs are what a laboratory runs.
 type Programs struct {
-	Emulator string // bench/wan
-	Hither   string // absolute
-	Version  string // of Hither, as it says
+	WAN     string // bench/wan
+	Hither  string // absolute
+	Version string // of Hither, as it says
 }
 
 // Build makes the programs of this tree in dir. hither is another one to test; empty: that of the tree, too.
 func Build(ctx context.Context, dir, hither string) (p Programs, err error) {
-	p = Programs{Emulator: filepath.Join(dir, "wan"), Hither: hither}
-	if err := Command(ctx, "go", "build", "-o", p.Emulator, "hither/bench/wan"); err != nil {
+	p = Programs{WAN: filepath.Join(dir, "wan"), Hither: hither}
+	if err := Command(ctx, "go", "build", "-o", p.WAN, "hither/bench/wan"); err != nil {
 		return p, err
 	}
 	if p.Hither == "" {

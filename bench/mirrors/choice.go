@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/bench/lab"
 )
 
 // class is objects of one size, and how many are asked for.
@@ -76,16 +78,16 @@ func (l *world) truth(ctx context.Context, c class) (map[string]time.Duration, e
 	const tries = 3
 	took := map[string]time.Duration{}
 	patience := 8 * time.Second
-	links := slices.Clone(l.links)
-	slices.SortStableFunc(links, func(a, b link) int { return int(a.loss*1000 - b.loss*1000) })
+	links := slices.Clone(l.Links)
+	slices.SortStableFunc(links, func(a, b lab.Link) int { return int(a.Loss*1000 - b.Loss*1000) })
 	for _, link := range links {
-		all, err := l.timeDirect(ctx, link.name, c, tries, patience)
+		all, err := l.timeDirect(ctx, link.Name, c, tries, patience)
 		if err != nil {
 			return nil, err
 		}
 		if len(all) == tries {
-			took[link.name] = median(all)
-			patience = min(patience, max(2*time.Second, 2*took[link.name]))
+			took[link.Name] = median(all)
+			patience = min(patience, max(2*time.Second, 2*took[link.Name]))
 		}
 	}
 	if len(took) == 0 {

@@ -45,12 +45,12 @@ func (l *world) direct(server string) *client {
 
 func (l *world) transport() *http.Transport {
 	addrs := map[string]string{}
-	for i, link := range l.links {
-		addrs[hostName(link.name)+":443"] = lab.ServerAddr(i) + ":443"
+	for i, link := range l.Links {
+		addrs[hostName(link.Name)+":443"] = lab.ServerAddr(i) + ":443"
 	}
 	return &http.Transport{
 		ForceAttemptHTTP2: true,
-		TLSClientConfig:   &tls.Config{RootCAs: l.ca.Roots(), MinVersion: tls.VersionTLS12},
+		TLSClientConfig:   &tls.Config{RootCAs: l.CA.Roots(), MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 			if known, ok := addrs[addr]; ok {
 				addr = known

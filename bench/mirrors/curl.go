@@ -14,7 +14,7 @@ import (
 // curl fetches a URL with one connection of the ordinary client, at the near end. It returns Mbit/s of the body.
 func (l *world) curl(ctx context.Context, url string, size int64) (float64, error) {
 	const most = 2 * time.Minute
-	out, err := lab.Output(ctx, "ip", "netns", "exec", lab.Client, "curl", "-sS", "--fail", "--cacert", l.ca.File,
+	out, err := lab.Output(ctx, "ip", "netns", "exec", lab.Client, "curl", "-sS", "--fail", "--cacert", l.CA.File,
 		"--max-time", fmt.Sprint(most.Seconds()), "-o", "/dev/null", "-w", "%{json}", url)
 	if err != nil {
 		return 0, err

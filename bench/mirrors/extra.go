@@ -37,14 +37,14 @@ func extra(ctx context.Context, l *world, r *report) error {
 		return err
 	}
 	defer p.stop()
-	before, err := l.far.Brought(ctx)
+	before, err := l.Emulator.Brought(ctx)
 	if err != nil {
 		return err
 	}
 	if err := l.askAll(ctx, p, objects); err != nil {
 		return err
 	}
-	after, err := l.far.Brought(ctx)
+	after, err := l.Emulator.Brought(ctx)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func kill(ctx context.Context, l *world, r *report) error {
 	if err := l.whileDead(ctx, through, r); err != nil {
 		return err
 	}
-	if err := l.far.Set(ctx, victim, "loss=0"); err != nil {
+	if err := l.Emulator.Set(ctx, victim, "loss=0"); err != nil {
 		return err
 	}
 	if err := l.untilUsed(ctx, through, victim, r); err != nil {
@@ -107,7 +107,7 @@ func (l *world) killMidway(ctx context.Context, c *client, calm time.Duration, r
 	t := c.get(ctx, o, func(n int64) {
 		if victim == "" && n > how.size*2/5 {
 			victim = l.busiest(o)
-			killing = l.far.Set(ctx, victim, "loss=100")
+			killing = l.Emulator.Set(ctx, victim, "loss=100")
 		}
 	})
 	if killing != nil {
@@ -133,9 +133,9 @@ func (l *world) killMidway(ctx context.Context, c *client, calm time.Duration, r
 // busiest is the server that has sent the most of an object.
 func (l *world) busiest(o object) (name string) {
 	most := int64(-1)
-	for _, link := range l.links {
-		if n := l.servers[link.name].bytes()[o.path()]; n > most {
-			most, name = n, link.name
+	for _, link := range l.Links {
+		if n := l.servers[link.Name].bytes()[o.path()]; n > most {
+			most, name = n, link.Name
 		}
 	}
 	return name
@@ -196,8 +196,8 @@ func (l *world) shake(ctx context.Context, c *client, r *report) error {
 	if _, err := l.small(ctx, c, "settling", l.killing().settle); err != nil {
 		return err
 	}
-	for _, link := range l.links {
-		if err := l.far.Set(ctx, link.name, fmt.Sprintf("jitter=%g", link.rtt/2*shaken)); err != nil {
+	for _, link := range l.Links {
+		if err := l.Emulator.Set(ctx, link.Name, fmt.Sprintf("jitter=%g", link.RTT/2*shaken)); err != nil {
 			return err
 		}
 	}

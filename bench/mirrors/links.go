@@ -24,24 +24,24 @@ func measureLinks(ctx context.Context, l *world, r *report) error {
 	if l.short {
 		seconds = 2.5
 	}
-	for i, link := range l.links {
+	for i, link := range l.Links {
 		trip, err := l.roundTrip(ctx, lab.ServerAddr(i))
 		if err != nil {
 			return err
 		}
-		ordered := time.Duration(link.rtt * float64(time.Millisecond))
+		ordered := time.Duration(link.RTT * float64(time.Millisecond))
 		over := trip - ordered
-		r.verdict(link.name+": round trip above what was ordered, ms", over.Seconds()*1000, fmt.Sprintf("0 to %g", mostDelay.Seconds()*1000), over >= 0 && over < mostDelay)
-		o, err := l.registry.add("measured "+link.name, int64(link.rate*1e6/8*seconds*max(1, link.rtt/60)))
+		r.verdict(link.Name+": round trip above what was ordered, ms", over.Seconds()*1000, fmt.Sprintf("0 to %g", mostDelay.Seconds()*1000), over >= 0 && over < mostDelay)
+		o, err := l.registry.add("measured "+link.Name, int64(link.Rate*1e6/8*seconds*max(1, link.RTT/60)))
 		if err != nil {
 			return err
 		}
-		rate, err := l.curlDirect(ctx, link.name, o)
+		rate, err := l.curlDirect(ctx, link.Name, o)
 		if err != nil {
 			return err
 		}
-		yield := rate / link.rate
-		r.verdict(link.name+": body rate / ordered rate", yield, fmt.Sprintf("%g to 1", leastYield), yield >= leastYield && yield <= 1)
+		yield := rate / link.Rate
+		r.verdict(link.Name+": body rate / ordered rate", yield, fmt.Sprintf("%g to 1", leastYield), yield >= leastYield && yield <= 1)
 	}
 	return nil
 }

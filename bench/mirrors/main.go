@@ -61,18 +61,19 @@ func parse(args []string, diagnostics io.Writer) (o options, err error) {
 
 // runAll runs the scenarios one after another, each in a laboratory of its own. It stops early only if the lab fails.
 func runAll(ctx context.Context, o options, text io.Writer) (lab.Report, error) {
-	site, err := newSite(ctx, o)
+	made, err := lab.NewSite(ctx, o.binary)
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
+	defer made.Close()
+	site := &site{o, made}
 	var results reports
-	fmt.Fprintf(text, "hither %s; senders use %s; seed %d\n", site.version, lab.Congestion, o.seed)
+	fmt.Fprintf(text, "hither %s; senders use %s; seed %d\n", site.Version, lab.Congestion, o.seed)
 	for _, s := range scenarios() {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, s.name) {
 			continue
 		}
-		r := &report{Scenario: s.name, Version: site.version, Congestion: lab.Congestion, text: text}
+		r := &report{Scenario: s.name, Version: site.Version, Congestion: lab.Congestion, text: text}
 		results = append(results, r)
 		if err := site.run(ctx, s, r); err != nil {
 			r.Error = err.Error()

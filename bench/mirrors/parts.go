@@ -29,16 +29,16 @@ func parts(ctx context.Context, l *world, r *report) error {
 	}
 	rates := map[string][]float64{}
 	for i := range times {
-		for _, link := range l.links {
-			o, err := l.registry.add(fmt.Sprint("alone ", link.name, i), alone)
+		for _, link := range l.Links {
+			o, err := l.registry.add(fmt.Sprint("alone ", link.Name, i), alone)
 			if err != nil {
 				return err
 			}
-			rate, err := l.curlDirect(ctx, link.name, o)
+			rate, err := l.curlDirect(ctx, link.Name, o)
 			if err != nil {
 				return err
 			}
-			rates[link.name] = append(rates[link.name], rate)
+			rates[link.Name] = append(rates[link.Name], rate)
 		}
 		o, err := l.registry.add(fmt.Sprint("parts ", i), size)
 		if err != nil {
@@ -57,9 +57,9 @@ func parts(ctx context.Context, l *world, r *report) error {
 
 func (l *world) judgeParts(rates map[string][]float64, r *report) {
 	sum := 0.0
-	for _, link := range l.links {
-		sum += link.rate
-		r.figure("curl from "+link.name+" alone", median(rates[link.name]), "Mbit/s")
+	for _, link := range l.Links {
+		sum += link.Rate
+		r.figure("curl from "+link.Name+" alone", median(rates[link.Name]), "Mbit/s")
 	}
 	got := median(rates[ours])
 	r.figure("Hither", got, "Mbit/s")
@@ -81,10 +81,10 @@ func (l *world) warmParts(ctx context.Context, p *product) error {
 // whoSent notes the shares of the servers in one object.
 func (l *world) whoSent(o object, r *report) {
 	text, all := "", int64(0)
-	for _, link := range l.links {
-		n := l.servers[link.name].bytes()[o.path()]
+	for _, link := range l.Links {
+		n := l.servers[link.Name].bytes()[o.path()]
 		all += n
-		text += fmt.Sprintf(" %s %.3g MB", link.name, float64(n)/1e6)
+		text += fmt.Sprintf(" %s %.3g MB", link.Name, float64(n)/1e6)
 	}
 	r.note("sent by%s; %.3g %% more than the object", text, 100*float64(all-o.size)/float64(o.size))
 }
@@ -103,7 +103,7 @@ func lossy(ctx context.Context, l *world, r *report) error {
 	if err := l.warmParts(ctx, p); err != nil {
 		return err
 	}
-	name := l.links[0].name
+	name := l.Links[0].Name
 	var one, many []float64
 	for i := range times {
 		o, err := l.registry.add(fmt.Sprint("lossy ", i), size)

@@ -24,11 +24,11 @@ const stopPatience = 8 * time.Second
 
 // start runs `hither up` and returns when it is up.
 func (l *world) start(ctx context.Context) (*product, error) {
-	state, err := os.MkdirTemp(l.dir, "state-")
+	state, err := os.MkdirTemp(l.Dir, "state-")
 	if err != nil {
 		return nil, err
 	}
-	running, err := lab.Up(ctx, l.binary, l.environment(), "--state", state, "--rules", filepath.Join(l.dir, "rules"), "--ca-files", l.ca.File)
+	running, err := lab.Up(ctx, l.Hither, l.environment(), "--state", state, "--rules", filepath.Join(l.Dir, "rules"), "--ca-files", l.CA.File)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (l *world) start(ctx context.Context) (*product, error) {
 
 // environment has nothing of the user's: no proxy, no private names, no settings.
 func (l *world) environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.dir}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.Dir}
 }
 
 // stop ends it, and what it has on disk. It may be called again.
@@ -69,7 +69,7 @@ func (p *product) first(ctx context.Context, path string) (name, why string, err
 }
 
 func (p *product) ask(ctx context.Context, into any, args ...string) error {
-	return lab.Ask(ctx, p.world.binary, p.world.environment(), into, append(args, "--state", p.state)...)
+	return lab.Ask(ctx, p.world.Hither, p.world.environment(), into, append(args, "--state", p.state)...)
 }
 
 // serverOf is the server that a URL or a base leads to; what is none of the lab's stays as it is.

@@ -17,6 +17,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"hither/bench/lab"
 	"hither/rules"
 )
 
@@ -165,7 +166,7 @@ func TestTheRuleFileIsOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rule, ok := set.Host(hostName(s.links[0].name))
+		rule, ok := set.Host(hostName(s.links[0].Name))
 		if !ok || len(rule.Mirrors) != len(s.links)-1 || rule.Gateway != gateway {
 			t.Errorf("%s\ngot  %+v\nwant the origin and %d mirrors", s.name, rule, len(s.links)-1)
 		}
@@ -173,7 +174,7 @@ func TestTheRuleFileIsOne(t *testing.T) {
 }
 
 func TestHostsNameAllServers(t *testing.T) {
-	got := hostsFile([]link{{name: "a"}, {name: "b"}})
+	got := hostsFile([]lab.Link{{Name: "a"}, {Name: "b"}})
 	want := "127.0.0.1 localhost\n198.18.1.2 a.hither.test\n198.18.2.2 b.hither.test\n"
 	if got != want {
 		t.Errorf("hosts\ngot  %q\nwant %q", got, want)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hither/bench/lab"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 )
 
 // writeRules writes the one rule file of the lab into a directory of its own.
-func writeRules(dir string, probe object, links []link) error {
+func writeRules(dir string, probe object, links []lab.Link) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -23,11 +25,11 @@ func writeRules(dir string, probe object, links []link) error {
 
 // ruleFile speaks of blobs as that of Docker Hub does. The mirrors stand there the worst first, so that their order is
 // of no help.
-func ruleFile(probe object, links []link) string {
+func ruleFile(probe object, links []lab.Link) string {
 	var b strings.Builder
-	b.WriteString("name = \"lab\"\ngateway = \"" + gateway + "\"\n\n[[host]]\nname = \"" + hostName(links[0].name) + "\"\n")
+	b.WriteString("name = \"lab\"\ngateway = \"" + gateway + "\"\n\n[[host]]\nname = \"" + hostName(links[0].Name) + "\"\n")
 	for i := len(links) - 1; i > 0; i-- {
-		b.WriteString("\n[[mirror]]\nurl = \"https://" + hostName(links[i].name) + "\"\n")
+		b.WriteString("\n[[mirror]]\nurl = \"https://" + hostName(links[i].Name) + "\"\n")
 	}
 	b.WriteString("\n[probe]\npath = \"" + probe.path() + "\"\ndigest = \"sha256:" + probe.digest + "\"\n" + `
 [[path]]

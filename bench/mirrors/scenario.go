@@ -14,33 +14,13 @@ import (
 type scenario struct {
 	name  string
 	about string
-	links []link // the first is the origin's
+	links []lab.Link // the first is the origin's
 	run   func(context.Context, *world, *report) error
 }
 
-// link is a far link as it is at the beginning.
-type link struct {
-	name   string
-	rtt    float64 // milliseconds
-	jitter float64 // ± milliseconds one way
-	loss   float64 // percent each way
-	rate   float64 // Mbit/s
-}
-
-// wide are the links in the laboratory's words.
-func wide(links []link) (out []lab.Link) {
-	for _, l := range links {
-		out = append(out, lab.Link{Name: l.name, RTT: l.rtt, Jitter: l.jitter, Loss: l.loss, Rate: l.rate})
-	}
-	return out
-}
-
-// String describes it for the head of a scenario.
-func (l link) String() string {
-	if l.loss >= 100 {
-		return fmt.Sprintf("%s dead", l.name)
-	}
-	return fmt.Sprintf("%s %g ms ±%g, %g %% loss, %g Mbit/s", l.name, l.rtt, 2*l.jitter, l.loss, l.rate)
+// far is a link: milliseconds of round trip and ± milliseconds of jitter one way, percent of loss each way, Mbit/s.
+func far(name string, rtt, jitter, loss, rate float64) lab.Link {
+	return lab.Link{Name: name, RTT: rtt, Jitter: jitter, Loss: loss, Rate: rate}
 }
 
 // limits of one scenario. One that is not done by then is wrong, or the product is.
@@ -50,26 +30,26 @@ const (
 )
 
 func scenarios() []scenario {
-	five := []link{
-		{"origin", 220, 3, 1, 20},
-		{"near", 30, 1, 0.1, 12}, // best for what is small
-		{"mid", 60, 1, 0, 100},   // best for all else
-		{"far", 90, 2, 0.5, 20},
-		{"dead", 30, 0, 100, 100},
+	five := []lab.Link{
+		far("origin", 220, 3, 1, 20),
+		far("near", 30, 1, 0.1, 12), // best for what is small
+		far("mid", 60, 1, 0, 100),   // best for all else
+		far("far", 90, 2, 0.5, 20),
+		far("dead", 30, 0, 100, 100),
 	}
 	return []scenario{
-		{"links", "the emulator itself: are the links as they were ordered?", []link{
-			{"origin", 220, 0, 0, 20}, {"fast", 20, 0, 0, 100}, {"wide", 60, 0, 0, 80}, {"slow", 30, 0, 0, 2},
+		{"links", "the emulator itself: are the links as they were ordered?", []lab.Link{
+			far("origin", 220, 0, 0, 20), far("fast", 20, 0, 0, 100), far("wide", 60, 0, 0, 80), far("slow", 30, 0, 0, 2),
 		}, measureLinks},
 		{"choice", "from a cold start, after how many requests is the best source chosen for good?", five, choice},
-		{"kill", "the best link dies in mid-download, and comes back", []link{
-			{"origin", 220, 3, 1, 20}, {"first", 30, 1, 0, 40}, {"second", 60, 1, 0, 40}, {"third", 90, 1, 0, 40}, {"dead", 30, 0, 100, 100},
+		{"kill", "the best link dies in mid-download, and comes back", []lab.Link{
+			far("origin", 220, 3, 1, 20), far("first", 30, 1, 0, 40), far("second", 60, 1, 0, 40), far("third", 90, 1, 0, 40), far("dead", 30, 0, 100, 100),
 		}, kill},
-		{"parts", "one large object over links of 20, 20 and 40 Mbit/s, beside curl from each", []link{
-			{"origin", 60, 1, 0, 20}, {"east", 40, 1, 0, 20}, {"west", 50, 1, 0, 40},
+		{"parts", "one large object over links of 20, 20 and 40 Mbit/s, beside curl from each", []lab.Link{
+			far("origin", 60, 1, 0, 20), far("east", 40, 1, 0, 20), far("west", 50, 1, 0, 40),
 		}, parts},
-		{"lossy", "one link of 100 ms, 0.5 % loss and 50 Mbit/s: Hither beside one connection of curl", []link{
-			{"origin", 100, 0, 0.5, 50},
+		{"lossy", "one link of 100 ms, 0.5 % loss and 50 Mbit/s: Hither beside one connection of curl", []lab.Link{
+			far("origin", 100, 0, 0.5, 50),
 		}, lossy},
 		{"extra", "what hedges and probes cost, over a mixed run", five, extra},
 	}
@@ -92,7 +72,7 @@ func (s *site) run(ctx context.Context, what scenario, r *report) (err error) {
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer l.Close()
 	err = what.run(ctx, l, r)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)

@@ -123,7 +123,7 @@ func (w *world) do(ctx context.Context, c client, how way, p *product) (o outcom
 func (w *world) through(ctx context.Context, c client, how way, p *product, home string) (argv, env []string, err error) {
 	env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home}
 	if how != real {
-		env = append(env, "SSL_CERT_FILE="+w.ca.File, "NODE_EXTRA_CA_CERTS="+w.ca.File)
+		env = append(env, "SSL_CERT_FILE="+w.CA.File, "NODE_EXTRA_CA_CERTS="+w.CA.File)
 	}
 	env = append(env, c.env...)
 	argv = c.argv
@@ -135,7 +135,7 @@ func (w *world) through(ctx context.Context, c client, how way, p *product, home
 	case level1, warm:
 		env, err = p.variables(ctx, env)
 	case level2:
-		argv = append(append([]string{w.binary, "run"}, p.flags()...), append([]string{"--"}, argv...)...)
+		argv = append(append([]string{w.Hither, "run"}, p.flags()...), append([]string{"--"}, argv...)...)
 	}
 	return placed(argv, home), placed(env, home), err
 }

@@ -42,7 +42,7 @@ func putGo(dir, name string) error {
 
 // npmEnv is npm with an empty cache, that asks for nothing but packages, and believes to have some cores.
 func (w *world) npmEnv(cores int) ([]string, error) {
-	file := filepath.Join(w.dir, fmt.Sprintf("cores%d.js", cores))
+	file := filepath.Join(w.Dir, fmt.Sprintf("cores%d.js", cores))
 	text := fmt.Sprintf("require('os').availableParallelism = () => %d;\n", cores)
 	return []string{
 		"npm_config_cache={home}/npm", "npm_config_userconfig={home}/npmrc", "npm_config_globalconfig={home}/globalrc",

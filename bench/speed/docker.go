@@ -73,7 +73,7 @@ func (w *world) startEngine(ctx context.Context, how way, home string) (*engine,
 		"dockerd", "--data-root", filepath.Join(home, "data"), "--exec-root", filepath.Join(home, "exec"), "--pidfile", filepath.Join(home, "docker.pid"),
 		"--host", "unix://"+filepath.Join(home, dockerSocket), "--group", "root", "--storage-driver", "overlay2",
 		"--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "SSL_CERT_FILE=" + w.ca.File}
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "SSL_CERT_FILE=" + w.CA.File}
 	e := &engine{api: overSocket(filepath.Join(home, dockerSocket))}
 	p, err := launch(ctx, "dockerd", command, func() error { return e.ask(ctx, "/_ping", nil) })
 	e.peer = p
@@ -93,7 +93,7 @@ func (w *world) writeEtc(dir string, how way) error {
 	if err := os.MkdirAll(filepath.Join(dir, "docker"), 0o755); err != nil {
 		return err
 	}
-	return put(dir, map[string][]byte{"hosts": []byte(hostsFile(w.links)), "resolv.conf": nil, "docker/daemon.json": asJSON(settings)})
+	return put(dir, map[string][]byte{"hosts": []byte(hostsFile(w.Links)), "resolv.conf": nil, "docker/daemon.json": asJSON(settings)})
 }
 
 // overSocket is a client of the server at a Unix socket.

@@ -17,7 +17,7 @@ import (
 )
 
 func TestDockerIsToldOfHitherByItsMirrorAlone(t *testing.T) {
-	w := &world{links: []lab.Link{{Name: farLink}}}
+	w := &world{World: &lab.World{Links: []lab.Link{{Name: farLink}}}}
 	for _, c := range []struct {
 		how  way
 		want []string

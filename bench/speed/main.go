@@ -99,7 +99,7 @@ func runAll(ctx context.Context, o options, text io.Writer) (lab.Report, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer s.close()
+	defer s.Close()
 	r := newReport(s, text)
 	for _, row := range rows() {
 		if !o.wants(row.name, "") || len(row.cells) > 0 && !o.wantsAny(row.name, row.cells...) {

@@ -86,13 +86,13 @@ const (
 
 // nginx serves a directory, with one worker: plainly at nginxAddr, and over TLS as one of the public hosts.
 func (w *world) nginx(ctx context.Context, root string) (*peer, error) {
-	dir := filepath.Join(w.dir, "nginx")
+	dir := filepath.Join(w.Dir, "nginx")
 	for _, made := range []string{dir, filepath.Join(dir, "tmp")} {
 		if err := os.MkdirAll(made, 0o755); err != nil {
 			return nil, err
 		}
 	}
-	if err := w.ca.Write(filepath.Join(dir, "host"), ociHost); err != nil {
+	if err := w.CA.Write(filepath.Join(dir, "host"), ociHost); err != nil {
 		return nil, err
 	}
 	text := strings.NewReplacer("DIR", dir, "ROOT", root, "PLAIN", nginxAddr, "SECURE", nginxTLSAddr).Replace(nginxConf)
@@ -139,7 +139,7 @@ func (w *world) verdaccio(ctx context.Context) (*peer, error) {
 	if err := installVerdaccio(ctx, home, program); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(w.dir, "verdaccio")
+	dir := filepath.Join(w.Dir, "verdaccio")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (w *world) verdaccio(ctx context.Context) (*peer, error) {
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	return w.startPeer(ctx, verdaccioAddr, []string{"NODE_EXTRA_CA_CERTS=" + w.ca.File}, "node", program, "--config", file, "--listen", verdaccioAddr)
+	return w.startPeer(ctx, verdaccioAddr, []string{"NODE_EXTRA_CA_CERTS=" + w.CA.File}, "node", program, "--config", file, "--listen", verdaccioAddr)
 }
 
 // installVerdaccio does it if it was not done. One of its dependencies asks for a dist-tag, which not every registry knows;

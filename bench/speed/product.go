@@ -24,7 +24,7 @@ const stopPatience = 15 * time.Second
 
 // start runs `hither up` with an empty state.
 func (w *world) start(ctx context.Context) (*product, error) {
-	state, err := os.MkdirTemp(w.dir, "state-")
+	state, err := os.MkdirTemp(w.Dir, "state-")
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (w *world) start(ctx context.Context) (*product, error) {
 // startAt runs it with a state that is there. It returns when it is up.
 func (w *world) startAt(ctx context.Context, state string) (_ *product, err error) {
 	p := &product{world: w, state: state}
-	if p.Hither, err = lab.Up(ctx, w.binary, w.environment(), p.flags()...); err != nil {
+	if p.Hither, err = lab.Up(ctx, w.Hither, w.environment(), p.flags()...); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -42,12 +42,12 @@ func (w *world) startAt(ctx context.Context, state string) (_ *product, err erro
 
 // flags are those that every command of this Hither needs.
 func (p *product) flags() []string {
-	return []string{"--state", p.state, "--rules", filepath.Join(p.world.dir, "rules"), "--ca-files", p.world.ca.File}
+	return []string{"--state", p.state, "--rules", filepath.Join(p.world.Dir, "rules"), "--ca-files", p.world.CA.File}
 }
 
 // environment has nothing of the user's: no proxy, no private names, no settings.
 func (w *world) environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Dir}
 }
 
 // stop ends it. What it has on disk stays for startAt; forget removes it. It may be called again.
@@ -83,5 +83,5 @@ func (p *product) status(ctx context.Context) (s status, err error) {
 }
 
 func (p *product) ask(ctx context.Context, env []string, into any, args ...string) error {
-	return lab.Ask(ctx, p.world.binary, env, into, append(args, "--state", p.state)...)
+	return lab.Ask(ctx, p.world.Hither, env, into, append(args, "--state", p.state)...)
 }

@@ -40,7 +40,7 @@ type result struct {
 }
 
 func newReport(s *site, text io.Writer) *report {
-	r := &report{Version: s.version, Machine: lab.Machine(), Congestion: lab.Congestion, Began: time.Now(), text: text}
+	r := &report{Version: s.Version, Machine: lab.Machine(), Congestion: lab.Congestion, Began: time.Now(), text: text}
 	fmt.Fprintf(text, "hither %s; %s; senders use %s; seed %d\n", r.Version, r.Machine, r.Congestion, s.seed)
 	return r
 }

@@ -88,7 +88,7 @@ func (w *world) manySources() (client, error) {
 		return client{}, err
 	}
 	var mirrors []string
-	for _, link := range w.links[1:] {
+	for _, link := range w.Links[1:] {
 		mirrors = append(mirrors, "https://"+mirrorHost(link.Name))
 	}
 	return blob("big", "library/big", digest), w.writeRules(mirrors)

@@ -76,7 +76,7 @@ func (w *world) fillSize(r *report) int64 {
 		size = 5e8
 	}
 	var disk unix.Statfs_t
-	if err := unix.Statfs(w.dir, &disk); err == nil {
+	if err := unix.Statfs(w.Dir, &disk); err == nil {
 		const spare = 6 << 30 // for Hither's own floor, and the pull
 		if room := int64(disk.Bavail)*disk.Bsize - spare; room < size {
 			size = max(fillBlob, room)

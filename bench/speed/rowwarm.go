@@ -113,7 +113,7 @@ func (w *world) besideTree(ctx context.Context, r *report, p *product, download 
 
 // moduleTree is a module cache with all that the project needs.
 func (w *world) moduleTree(ctx context.Context) (root string, err error) {
-	root, err = os.MkdirTemp(w.dir, "tree-")
+	root, err = os.MkdirTemp(w.Dir, "tree-")
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,7 @@ import (
 // writeRules writes the product's own rules into a directory, with other mirrors: the real ones are out of reach here, and
 // to find that out would be part of what is measured. mirrors are URLs, for docker alone.
 func (w *world) writeRules(mirrors []string) error {
-	dir := filepath.Join(w.dir, "rules")
+	dir := filepath.Join(w.Dir, "rules")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ type tally struct {
 
 // startServer listens in the namespace of its link. Close ends it.
 func startServer(ctx context.Context, w *world, name, addr string, hosts []string) (*server, error) {
-	cert, err := w.ca.Issue(hosts...)
+	cert, err := w.CA.Issue(hosts...)
 	if err != nil {
 		return nil, err
 	}

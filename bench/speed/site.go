@@ -14,49 +14,29 @@ import (
 // site is what all rows share.
 type site struct {
 	options
-	dir     string // of everything that is removed at the end, on disk
-	memory  string // the same in memory: the clients' caches, which must not wait for a disk
-	wan     string // the emulator
-	version string // of the hither under test
-	ca      *lab.Authority
-	store   *store
-	undo    lab.Undo
+	*lab.Site
+	memory string // a directory in memory, for the clients' caches, which must not wait for a disk
+	store  *store
 }
 
 // newSite takes the machine and builds the programs. Close gives it back.
 func newSite(ctx context.Context, o options) (_ *site, err error) {
 	s := &site{options: o}
+	if s.Site, err = lab.NewSite(ctx, o.binary); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			s.close()
+			s.Close()
 		}
 	}()
-	unlock, err := lab.Lock()
-	if err != nil {
-		return nil, err
-	}
-	s.undo.Add(unlock)
-	lab.RemoveLeftovers(ctx)
-	if s.dir, err = lab.MakeDir(); err != nil {
-		return nil, err
-	}
-	s.undo.Add(func() { os.RemoveAll(s.dir) })
 	if s.memory, err = makeMemory(); err != nil {
 		return nil, err
 	}
-	s.undo.Add(func() { os.RemoveAll(s.memory) })
-	if s.ca, err = lab.NewAuthority(filepath.Join(s.dir, "ca.pem")); err != nil {
-		return nil, err
-	}
-	if s.store, err = openStore(filepath.Join(s.cache, "registry")); err != nil {
-		return nil, err
-	}
-	programs, err := lab.Build(ctx, s.dir, s.binary)
-	s.wan, s.binary, s.version = programs.Emulator, programs.Hither, programs.Version
+	s.Add(func() { os.RemoveAll(s.memory) })
+	s.store, err = openStore(filepath.Join(s.cache, "registry"))
 	return s, err
 }
-
-func (s *site) close() { s.undo.All() }
 
 // makeMemory makes a directory in memory, and removes what a run that was killed left there.
 func makeMemory() (string, error) {
@@ -78,7 +58,7 @@ func (s *site) run(ctx context.Context, what row, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer w.Close()
 	if err := what.run(ctx, w, r); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)

@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
 
 	"hither/bench/lab"
@@ -16,12 +14,9 @@ import (
 // world is the near end and the servers of one row.
 type world struct {
 	*site
-	dir      string
-	links    []lab.Link
-	emulator *lab.Emulator
-	servers  []*server // in the order of links; the first is all public registries
-	shelf    *shelf
-	undo     lab.Undo
+	*lab.World
+	servers []*server // in the order of links; the first is all public registries
+	shelf   *shelf
 }
 
 // The names that the first server answers to.
@@ -43,31 +38,15 @@ func mirrorHost(link string) string { return link + ".hither.test" }
 
 // build makes namespaces, links and servers. Close removes them.
 func (s *site) build(ctx context.Context, links []lab.Link) (_ *world, err error) {
-	w := &world{site: s, links: links, shelf: newShelf()}
+	w := &world{site: s, shelf: newShelf()}
+	if w.World, err = s.MakeWorld(ctx, s.seed, links, hostsFile(links)); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			w.close()
+			w.Close()
 		}
 	}()
-	if w.dir, err = os.MkdirTemp(s.dir, "run-"); err != nil {
-		return nil, err
-	}
-	w.undo.Add(func() { os.RemoveAll(w.dir) })
-	names := []string{lab.Client}
-	for _, link := range links {
-		names = append(names, lab.Space(link.Name))
-	}
-	last := context.WithoutCancel(ctx)
-	for _, name := range names {
-		w.undo.Add(func() { lab.RemoveSpace(last, name) })
-		if err := lab.AddSpace(ctx, name, hostsFile(links)); err != nil {
-			return nil, err
-		}
-	}
-	if w.emulator, err = lab.Start(ctx, s.wan, filepath.Join(w.dir, "wan.sock"), s.seed, links); err != nil {
-		return nil, err
-	}
-	w.undo.Add(w.emulator.Close)
 	for i, link := range links {
 		hosts := []string{mirrorHost(link.Name)}
 		if i == 0 {
@@ -78,12 +57,10 @@ func (s *site) build(ctx context.Context, links []lab.Link) (_ *world, err error
 			return nil, err
 		}
 		w.servers = append(w.servers, server)
-		w.undo.Add(server.close)
+		w.Add(server.close)
 	}
 	return w, w.writeRules(nil)
 }
-
-func (w *world) close() { w.undo.All() }
 
 func hostsFile(links []lab.Link) string {
 	text := "127.0.0.1 localhost\n"
@@ -100,7 +77,7 @@ func hostsFile(links []lab.Link) string {
 
 // shape changes the first link.
 func (w *world) shape(ctx context.Context, l line) error {
-	return w.emulator.Set(ctx, w.links[0].Name, fmt.Sprintf("delay=%g", l.rtt/2), fmt.Sprintf("loss=%g", l.loss), fmt.Sprintf("rate=%g", l.rate))
+	return w.Emulator.Set(ctx, w.Links[0].Name, fmt.Sprintf("delay=%g", l.rtt/2), fmt.Sprintf("loss=%g", l.loss), fmt.Sprintf("rate=%g", l.rate))
 }
 
 // line is how a link is to be for one cell.
@@ -144,7 +121,7 @@ type punctual struct{ out, late float64 }
 func (w *world) punctual(ctx context.Context) (p punctual) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	stats, err := w.emulator.Stats(ctx)
+	stats, err := w.Emulator.Stats(ctx)
 	if err != nil {
 		return p // the figure is missing then; the run itself will tell why
 	}
