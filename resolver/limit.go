@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// defaultRate is for containers and the like, in questions a second that are not in memory. A cold npm install asks
-	// for fewer than 100 names in all.
-	defaultRate = 1000
+	// clientRate is for a client beyond this machine, such as a container, in questions a second that are not in memory. A
+	// cold npm install asks for fewer than 100 names in all.
+	clientRate = 1000
 	// maxClients is how many are told apart; beyond that the fullest purses are forgotten.
 	maxClients = 1024
 )
@@ -27,9 +27,6 @@ type purse struct {
 }
 
 func newLimiter(rate int) *limiter {
-	if rate <= 0 {
-		rate = defaultRate
-	}
 	return &limiter{rate: float64(rate), purses: map[netip.Prefix]purse{}}
 }
 

@@ -47,7 +47,6 @@ type Server struct {
 	Canary    bool     // use-application-dns.net does not exist, which asks browsers to leave their own DNS over HTTPS
 	Rebinding bool     // answers for names that a stranger may own are withheld if they lead to loopback or private addresses
 	Allow     []string // names, and all below them, that Rebinding spares
-	Rate      int      // questions a second that one client beyond this machine may ask which are not in memory; 0: 1000
 	Memory    int64    // bytes for answers; 0: 8 MB, some 20000 of them. Go's collector lets the process grow by twice as much
 	State     string   // a directory for what is saved for the next start; empty: nothing is saved
 
@@ -84,7 +83,7 @@ func (s *Server) init() {
 		}
 		s.memory = newCache(size)
 		s.failures = new(failures)
-		s.limit = newLimiter(s.Rate)
+		s.limit = newLimiter(clientRate)
 		s.hot = make(chan *entry, maxHot)
 		s.slow = make(chan struct{}, maxSlow)
 	})

@@ -27,15 +27,10 @@ type Options struct {
 	// Inherited are the sockets that a service manager opened for us; one at the same address is taken instead of a new one.
 	// nil: there are none.
 	Inherited *Inherited
-	// Clients lets in more than the package comment says; it is asked for each connection that would be refused. nil: nobody.
-	Clients func(client netip.Addr) bool
-	// Refused is told of each client that was not let in; it must not block. nil: nobody is.
-	Refused func(client, door netip.AddrPort)
 }
 
 // Listener is one door with one or more sockets. Its methods may be called from many goroutines.
 type Listener struct {
-	options    Options
 	neighbours neighbours
 	sockets    []*net.TCPListener
 	arrived    chan arrival
@@ -60,7 +55,7 @@ func Listen(ctx context.Context, addr string, o Options) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Listener{options: o, sockets: sockets, arrived: make(chan arrival), done: make(chan struct{})}
+	l := &Listener{sockets: sockets, arrived: make(chan arrival), done: make(chan struct{})}
 	l.stop = sync.OnceValue(l.closeSockets)
 	l.neighbours.refresh(time.Now())
 	for _, socket := range sockets {
@@ -138,14 +133,10 @@ func (l *Listener) pump(socket *net.TCPListener) {
 
 // admit turns strangers away: then it returns nil.
 func (l *Listener) admit(tcp *net.TCPConn, bound netip.AddrPort) *Conn {
-	client := place(tcp.RemoteAddr())
-	from := l.neighbours.relation(client.Addr(), bound.Addr(), time.Now())
-	if from == stranger && (l.options.Clients == nil || !l.options.Clients(client.Addr())) {
+	from := l.neighbours.relation(place(tcp.RemoteAddr()).Addr(), bound.Addr(), time.Now())
+	if from == stranger {
 		_ = tcp.SetLinger(0) // a reset, and no state that a flood could fill
 		tcp.Close()
-		if l.options.Refused != nil {
-			l.options.Refused(client, bound)
-		}
 		return nil
 	}
 	return &Conn{TCPConn: tcp, original: l.original(tcp, bound), local: from == ourselves}

@@ -17,7 +17,6 @@ const (
 // before first use. Its methods may be called from many goroutines.
 type Hedger struct {
 	Share float64 // of requests; 0: 0.05; below 0: no hedges at all
-	Burst int     // hedges saved at most; below 1: 8
 
 	mu    sync.Mutex
 	begun bool
@@ -39,7 +38,7 @@ func (h *Hedger) Earn() {
 	defer h.mu.Unlock()
 	h.beginLocked()
 	h.seen.Requests++
-	h.saved = min(h.saved+int64(h.share()*oneHedge), h.burst()*oneHedge)
+	h.saved = min(h.saved+int64(h.share()*oneHedge), hedgeBurst*oneHedge)
 }
 
 // Take says whether a second source may be asked now, and counts it if so.
@@ -87,11 +86,4 @@ func (h *Hedger) share() float64 {
 		return hedgeShare
 	}
 	return min(max(h.Share, 0), 1)
-}
-
-func (h *Hedger) burst() int64 {
-	if h.Burst < 1 {
-		return hedgeBurst
-	}
-	return int64(h.Burst)
 }

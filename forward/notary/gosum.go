@@ -25,10 +25,9 @@ import (
 // GoSum is set up once and then used from many goroutines.
 type GoSum struct {
 	Fetch Fetch
-	Store cache.Store              // keeps the newest signed tree, so that a later one is held against it; nil: only memory does
-	Skip  func(m rules.Match) bool // modules the database must not hear of (GONOSUMDB); nil: none
-	Now   func() time.Time         // nil: time.Now
-	Log   *slog.Logger             // nil: slog.Default
+	Store cache.Store      // keeps the newest signed tree, so that a later one is held against it; nil: only memory does
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: slog.Default
 
 	mu        sync.Mutex
 	databases map[string]*database // by key
@@ -60,9 +59,6 @@ func (g *GoSum) Attest(ctx context.Context, m rules.Match) (Attestation, error) 
 	q, err := questionFor(m)
 	if err != nil {
 		return Attestation{}, fmt.Errorf("%w: %s: %v", ErrUnknown, m.Clean, err)
-	}
-	if g.Skip != nil && g.Skip(m) {
-		return Attestation{}, fmt.Errorf("%w: %s is private", ErrUnknown, q.path)
 	}
 	host := keyed(m.Rule)
 	if host == nil {

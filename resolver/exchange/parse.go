@@ -24,9 +24,7 @@ const (
 
 // Options is what [Parse] needs to know beside the URL. The zero value works.
 type Options struct {
-	// Bootstrap is the addresses of the upstream's host, before those in the URL. Empty: those in the URL, else Lookup's.
-	Bootstrap []netip.Addr
-	// Lookup finds the addresses of a host; [Resolver.LookupNetIP] fits. It must not ask us. nil: the servers this machine
+	// Lookup finds the addresses of a host whose URL does not say them; [Resolver.LookupNetIP] fits. It must not ask us. nil: the servers this machine
 	// is set up with, without those that are we.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Self says which addresses are our own listeners; an upstream there is refused. nil: none.
@@ -143,7 +141,6 @@ func (o Options) endpoint(u *url.URL, port uint16) (*endpoint, error) {
 	if e.addrs, err = bootstrap(u.Fragment); err != nil {
 		return nil, fmt.Errorf("%s: %w", u.Redacted(), err)
 	}
-	e.addrs = append(o.Bootstrap[:len(o.Bootstrap):len(o.Bootstrap)], e.addrs...)
 	if addr, err := netip.ParseAddr(e.host); err == nil {
 		if at := netip.AddrPortFrom(addr.Unmap(), e.port); o.Self != nil && o.Self(at) {
 			return nil, fmt.Errorf("%s is Hither itself, which would ask itself for ever; name another server", u.Redacted())
