@@ -99,6 +99,18 @@ func stopAll(all []*server) {
 	}
 }
 
+// round asks each server once, and keeps what was seen; long is as for ask.
+func (r *report) round(ctx context.Context, all []*server, file string, long time.Duration) error {
+	for _, s := range all {
+		l, err := ask(ctx, s, file, long)
+		if err != nil {
+			return err
+		}
+		r.saw(s.Name, l)
+	}
+	return nil
+}
+
 // cached asks for the same thousand names for some seconds, after all were asked once.
 func (b *bench) cached(ctx context.Context, r *report) error {
 	r.begin("cached", fmt.Sprintf("%d names, again and again", cachedNames))
@@ -121,12 +133,8 @@ func (b *bench) cached(ctx context.Context, r *report) error {
 		}
 	}
 	for range b.rounds {
-		for _, s := range all {
-			l, err := ask(ctx, s, file, long)
-			if err != nil {
-				return err
-			}
-			r.saw(s.Name, l)
+		if err := r.round(ctx, all, file, long); err != nil {
+			return err
 		}
 	}
 	r.costs()
@@ -153,12 +161,8 @@ func (b *bench) uncached(ctx context.Context, r *report) error {
 		if err := writeNames(file, count, seedOfCached+1+uint64(round)); err != nil {
 			return err
 		}
-		for _, s := range all {
-			l, err := ask(ctx, s, file, 0)
-			if err != nil {
-				return err
-			}
-			r.saw(s.Name, l)
+		if err := r.round(ctx, all, file, 0); err != nil {
+			return err
 		}
 	}
 	r.costs()

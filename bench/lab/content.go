@@ -25,9 +25,6 @@ func NewContent(name string, size int64) *Content {
 	return &Content{key: sha256.Sum256([]byte("hither lab " + name)), size: size}
 }
 
-// Size is how many bytes there are.
-func (c *Content) Size() int64 { return c.size }
-
 // Read fills p as far as there is something.
 func (c *Content) Read(p []byte) (int, error) {
 	if c.at >= c.size {

@@ -26,8 +26,6 @@ type Emulator struct {
 type LineStat struct {
 	Out     uint64  `json:"out"`
 	OutB    uint64  `json:"out_b"`
-	Lost    uint64  `json:"lost"`
-	Dropped uint64  `json:"dropped"`
 	Late    uint64  `json:"late"`
 	LateMax float64 `json:"late_max"`
 }

@@ -25,7 +25,7 @@ func (l Link) String() string {
 // spec is the link in bench/wan's words. Its addresses follow from its place.
 func (l Link) spec(place int) string {
 	text := fmt.Sprintf("name=%s,client=%s,server=%s,cip=%s,sip=%s,delay=%g,jitter=%g,loss=%g,rate=%g",
-		l.Name, Client, Space(l.Name), ClientAddr(place), ServerAddr(place), l.RTT/2, l.Jitter, l.Loss, l.Rate)
+		l.Name, Client, Space(l.Name), clientAddr(place), ServerAddr(place), l.RTT/2, l.Jitter, l.Loss, l.Rate)
 	if l.Access > 0 {
 		text += fmt.Sprintf(",access=%g", l.Access)
 	}
@@ -36,5 +36,5 @@ func (l Link) spec(place int) string {
 // 2544): a registry that redirects to a private address is not obeyed.
 func ServerAddr(place int) string { return fmt.Sprintf("198.18.%d.2", place+1) }
 
-// ClientAddr is the address that it sees at the near end.
-func ClientAddr(place int) string { return fmt.Sprintf("198.18.%d.1", place+1) }
+// clientAddr is the address that it sees at the near end.
+func clientAddr(place int) string { return fmt.Sprintf("198.18.%d.1", place+1) }

@@ -46,5 +46,8 @@ func (s *Site) MakeWorld(ctx context.Context, seed uint64, links []Link, hosts s
 	return w, nil
 }
 
+// Environment is for the programs of the near end. It has nothing of the user's: no proxy, no private names, no settings.
+func (w *World) Environment() []string { return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Dir} }
+
 // Close removes the world and all that was added to it. It may be called again.
 func (w *World) Close() { w.All() }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"hither/bench/lab"
 )
 
 // killing is how large the experiment is.
@@ -182,7 +184,7 @@ func (l *world) untilUsed(ctx context.Context, c *client, victim string, r *repo
 			r.verdict("used again after it came back, s", time.Since(began).Seconds(), fmt.Sprintf("≤ %g", most.Seconds()), true)
 			return nil
 		}
-		if err := pause(ctx, pace); err != nil {
+		if err := lab.Pause(ctx, pace); err != nil {
 			return err
 		}
 	}
@@ -222,7 +224,7 @@ func (l *world) small(ctx context.Context, c *client, name string, most time.Dur
 			return sources, err
 		}
 		sources = append(sources, t.source)
-		if err := pause(ctx, pace); err != nil {
+		if err := lab.Pause(ctx, pace); err != nil {
 			return sources, err
 		}
 	}

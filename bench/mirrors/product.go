@@ -28,16 +28,11 @@ func (l *world) start(ctx context.Context) (*product, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, err := lab.Up(ctx, l.Hither, l.environment(), "--state", state, "--rules", filepath.Join(l.Dir, "rules"), "--ca-files", l.CA.File)
+	running, err := lab.Up(ctx, l.Hither, l.Environment(), "--state", state, "--rules", filepath.Join(l.Dir, "rules"), "--ca-files", l.CA.File)
 	if err != nil {
 		return nil, err
 	}
 	return &product{running, l, state}, nil
-}
-
-// environment has nothing of the user's: no proxy, no private names, no settings.
-func (l *world) environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.Dir}
 }
 
 // stop ends it, and what it has on disk. It may be called again.
@@ -69,7 +64,7 @@ func (p *product) first(ctx context.Context, path string) (name, why string, err
 }
 
 func (p *product) ask(ctx context.Context, into any, args ...string) error {
-	return lab.Ask(ctx, p.world.Hither, p.world.environment(), into, append(args, "--state", p.state)...)
+	return lab.Ask(ctx, p.world.Hither, p.world.Environment(), into, append(args, "--state", p.state)...)
 }
 
 // serverOf is the server that a URL or a base leads to; what is none of the lab's stays as it is.

@@ -27,7 +27,7 @@ type peer struct {
 // startPeer starts a server in the client's namespace, and waits until it takes connections.
 func (w *world) startPeer(ctx context.Context, addr string, env []string, argv ...string) (*peer, error) {
 	command := exec.Command("ip", append([]string{"netns", "exec", lab.Client}, argv...)...)
-	command.Env = append(w.environment(), env...)
+	command.Env = append(w.Environment(), env...)
 	return launch(ctx, argv[0], command, func() error {
 		return lab.Within(lab.Client, func() error {
 			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp4", addr)

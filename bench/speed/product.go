@@ -34,7 +34,7 @@ func (w *world) start(ctx context.Context) (*product, error) {
 // startAt runs it with a state that is there. It returns when it is up.
 func (w *world) startAt(ctx context.Context, state string) (_ *product, err error) {
 	p := &product{world: w, state: state}
-	if p.Hither, err = lab.Up(ctx, w.Hither, w.environment(), p.flags()...); err != nil {
+	if p.Hither, err = lab.Up(ctx, w.Hither, w.Environment(), p.flags()...); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -43,11 +43,6 @@ func (w *world) startAt(ctx context.Context, state string) (_ *product, err erro
 // flags are those that every command of this Hither needs.
 func (p *product) flags() []string {
 	return []string{"--state", p.state, "--rules", filepath.Join(p.world.Dir, "rules"), "--ca-files", p.world.CA.File}
-}
-
-// environment has nothing of the user's: no proxy, no private names, no settings.
-func (w *world) environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Dir}
 }
 
 // stop ends it. What it has on disk stays for startAt; forget removes it. It may be called again.
@@ -73,13 +68,11 @@ func (p *product) variables(ctx context.Context, env []string) ([]string, error)
 
 // status is the part of `hither status --json` that the bench reads.
 type status struct {
-	Fetched  *int64 // all bodies from upstreams, in bytes
-	Extra    *int64 // of these, what hedges, probes and thrown-away parts cost
 	Prefetch json.RawMessage
 }
 
 func (p *product) status(ctx context.Context) (s status, err error) {
-	return s, p.ask(ctx, p.world.environment(), &s, "status", "--json")
+	return s, p.ask(ctx, p.world.Environment(), &s, "status", "--json")
 }
 
 func (p *product) ask(ctx context.Context, env []string, into any, args ...string) error {

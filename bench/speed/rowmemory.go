@@ -60,7 +60,7 @@ func memoryRow(ctx context.Context, w *world, r *report) error {
 	}
 	held := fmt.Sprintf("with %.1f GB kept", float64(size)/1e9)
 	r.atMost(result{Cell: "start", What: "from start to first answer, ms, " + held, Got: 1000 * time.Since(began).Seconds(), How: fmt.Sprintf("up after %d ms", p.Took.Milliseconds())}, mostStart)
-	if err := rest(ctx, quiet); err != nil {
+	if err := lab.Pause(ctx, quiet); err != nil {
 		return err
 	}
 	if err := r.memory(p.PID, "idle", "idle, anonymous MiB, "+held, mostIdle); err != nil {
@@ -162,7 +162,7 @@ func (w *world) watchPull(ctx context.Context, r *report, p *product) error {
 		}
 	}
 	r.atMost(result{Cell: "pull", What: "peak of a 1 GiB pull, anonymous MiB", Got: peak.anonymous, How: fmt.Sprintf("mapped files at most %.0f MiB", peak.mapped)}, mostPeak)
-	if err := rest(ctx, quiet); err != nil {
+	if err := lab.Pause(ctx, quiet); err != nil {
 		return err
 	}
 	return r.memory(p.PID, "after", "idle again, anonymous MiB", mostIdle)
@@ -223,16 +223,4 @@ func readMemory(pid int) (m memory, err error) {
 		return m, errors.New("the process has ended")
 	}
 	return m, nil
-}
-
-// rest waits.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

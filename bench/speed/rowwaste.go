@@ -79,9 +79,9 @@ func (w *world) countWaste(ctx context.Context, r *report, c cell) error {
 // ahead notes what Hither itself counts, a line for each of its reasons.
 func (r *report) ahead(told json.RawMessage) {
 	var reasons []struct {
-		Why                         string
-		Ahead, Used, Wasted, Cached int
-		WastedBytes                 int64
+		Why                 string
+		Ahead, Used, Wasted int
+		WastedBytes         int64
 	}
 	if json.Unmarshal(told, &reasons) != nil {
 		return // it tells nothing, or in other words
