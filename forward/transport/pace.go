@@ -1,6 +1,10 @@
 package transport
 
-import "time"
+import (
+	"io"
+	"sync/atomic"
+	"time"
+)
 
 const (
 	// smoothing is the weight of a new figure against all before.
@@ -129,4 +133,39 @@ func (r *rivals) judge() {
 			r.chosen[k] = h3 < margin*tcp
 		}
 	}
+}
+
+// paced is a body whose rate is measured.
+type paced struct {
+	io.ReadCloser
+	size   int64
+	whole  func(size int64) // nil: told
+	broke  func(err error, stood time.Duration)
+	closed atomic.Bool // by the reader: what fails then says nothing
+	end    func()
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	began := time.Now()
+	n, err := p.ReadCloser.Read(b)
+	p.size += int64(n)
+	if err == nil {
+		return n, nil
+	}
+	if err == io.EOF && p.whole != nil {
+		p.whole(p.size)
+		p.whole = nil
+	} else if err != io.EOF && p.broke != nil && !p.closed.Load() {
+		p.broke(err, time.Since(began))
+		p.broke = nil
+	}
+	p.end()
+	return n, err
+}
+
+func (p *paced) Close() error {
+	p.closed.Store(true)
+	err := p.ReadCloser.Close()
+	p.end()
+	return err
 }
