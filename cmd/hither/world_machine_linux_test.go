@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"net"
@@ -62,28 +61,10 @@ func onMachines(t *testing.T, tests map[string]func(*testing.T, *machine)) {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			t.Run(name, func(t *testing.T) { onMachine(t, bin) })
+			t.Run(name, func(t *testing.T) { again(t, "HITHER_TEST_MACHINE="+bin, syscall.CLONE_NEWPID) })
 		})
 	}
 	all.Wait()
-}
-
-// onMachine runs the calling test again, in namespaces for mounts, networks and processes.
-func onMachine(t *testing.T, bin string) {
-	pattern := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
-	cmd := exec.Command(os.Args[0], "-test.run="+pattern, "-test.v", "-test.timeout=3m")
-	cmd.Env = append(os.Environ(), "HITHER_TEST_MACHINE="+bin)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.CombinedOutput()
-	switch {
-	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL):
-		t.Skipf("this kernel gives no namespaces: %v", err)
-	case err != nil:
-		t.Fatalf("on its own machine: %v\n%s", err, out)
-	case bytes.Contains(out, []byte("--- SKIP")):
-		t.Skipf("on its own machine:\n%s", out)
-	}
-	t.Logf("%s", out)
 }
 
 // newMachine turns this process's namespaces into a machine.

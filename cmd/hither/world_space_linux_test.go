@@ -40,7 +40,10 @@ const (
 func newSpace(t *testing.T) (*space, bool) {
 	t.Helper()
 	if os.Getenv("HITHER_TEST_SPACE") != t.Name() {
-		elsewhere(t)
+		if os.Getuid() != 0 {
+			t.Skip("a network of its own needs root: run this test as root, as .ci/run does in its container")
+		}
+		again(t, "HITHER_TEST_SPACE="+t.Name(), 0)
 		return nil, false
 	}
 	s := &space{world: newWorld(t)}
@@ -54,25 +57,23 @@ func newSpace(t *testing.T) (*space, bool) {
 	return s, true
 }
 
-// elsewhere waits for the process in which the test really runs.
-func elsewhere(t *testing.T) {
+// again runs the calling test in a process with networks and mounts of its own, which variable tells that it is there, and
+// waits for it. more are further kinds of namespaces (clone(2)).
+func again(t *testing.T, variable string, more uintptr) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("a network of its own needs root: run this test as root, as .ci/run does in its container")
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=4m")
-	cmd.Env = append(os.Environ(), "HITHER_TEST_SPACE="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=4m")
+	cmd.Env = append(os.Environ(), variable)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | more, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL):
 		t.Skipf("this kernel gives no namespaces: %v", err)
 	case err != nil:
-		t.Fatalf("in a network of its own: %v\n%s", err, out)
+		t.Fatalf("in namespaces of its own: %v\n%s", err, out)
 	case bytes.Contains(out, []byte("--- SKIP")):
-		t.Skipf("in a network of its own:\n%s", out)
+		t.Skipf("in namespaces of its own:\n%s", out)
 	}
-	t.Logf("in a network of its own:\n%s", out)
+	t.Logf("in namespaces of its own:\n%s", out)
 }
 
 // command is for setting up; what fails there is not what is tested.
