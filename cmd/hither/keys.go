@@ -48,7 +48,7 @@ func keys() []key {
 			field: func(s *Settings) any { return &s.DNSUpstream }},
 		{name: "dns-strict", def: "false", doc: "never ask the network's own servers when no dns-upstream answers, but for names that tell of sign-in pages",
 			field: func(s *Settings) any { return &s.DNSStrict }},
-		{name: "dns-rebinding", def: "false", doc: "withhold answers by which a public name leads to this machine or its network",
+		{name: "dns-rebinding", def: "false", doc: "withhold answers by which a name that a stranger may own leads to this machine or its network",
 			field: func(s *Settings) any { return &s.DNSRebinding }},
 		{name: "dns-rebinding-allow", doc: "names, with all below them, that dns-rebinding spares, such as nip.io",
 			field: func(s *Settings) any { return &s.DNSAllow }},

@@ -120,6 +120,12 @@ func (s self) address(at netip.AddrPort) bool {
 	})
 }
 
+// door says whether addr itself is that of a door for programs that know nothing of us: who wrote it into the hosts file meant
+// to bring others here.
+func (s self) door(addr netip.Addr) bool {
+	return slices.Contains(s, netip.AddrPortFrom(addr, 443)) || slices.Contains(s, netip.AddrPortFrom(addr, 80))
+}
+
 // host says whether HOST:PORT is one of our listeners, by any name that every machine has for itself.
 func (s self) host(hostport string) bool {
 	host, text, err := net.SplitHostPort(hostport)

@@ -43,7 +43,7 @@ func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger)
 		all.Upstreams = append(all.Upstreams, e)
 	}
 	u := &upstreams{split: &exchange.Split{Else: all, Self: self.address, RootCAs: roots, Log: log}}
-	u.resolver = &exchange.Resolver{Exchange: u, Hosts: new(exchange.Hosts)}
+	u.resolver = &exchange.Resolver{Exchange: u, Hosts: &exchange.Hosts{Skip: self.door}}
 	return u, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,4 +80,19 @@ func TestNamedUpstreamsAreAsked(t *testing.T) {
 		t.Fatal("no error")
 	}
 	contains(t, err.Error(), "my.toml:3: dns-upstream: ")
+}
+
+// Who leads a registry to us by the hosts file does not lead ourselves there.
+func TestAHostsLineThatLeadsToUsIsForOthers(t *testing.T) {
+	settings := Settings{State: t.TempDir(), DNSUpstream: []string{upstreamDNS(t)}, DNSStrict: true}
+	names, err := newUpstreams(settings, self{netip.MustParseAddrPort("127.0.7.90:443")}, nil, slog.New(slog.DiscardHandler))
+	must(t, err)
+	defer names.close()
+	names.resolver.Hosts.Path = filepath.Join(t.TempDir(), "hosts")
+	must(t, os.WriteFile(names.resolver.Hosts.Path, []byte("127.0.7.90 www.example\n127.0.0.1 db.example\n"), 0o600))
+	for host, want := range map[string]string{"www.example": "192.0.2.1", "db.example": "127.0.0.1"} {
+		addrs, err := names.resolver.LookupNetIP(t.Context(), host)
+		must(t, err)
+		same(t, host, addrs[0].String(), want)
+	}
 }
