@@ -180,12 +180,7 @@ func npmRoot(dir string) (string, error) {
 		if !exists(at, "package.json") && !exists(at, "node_modules") && !hasLock(at) {
 			continue
 		}
-		for above := range upFrom(filepath.Dir(at)) {
-			if rel, err := filepath.Rel(above, at); err == nil && above != at && inWorkspace(above, filepath.ToSlash(rel)) {
-				return above, nil
-			}
-		}
-		return at, nil
+		return workspaceOf(at), nil
 	}
 	return "", fmt.Errorf("a package.json in %s and above: %w", dir, fs.ErrNotExist)
 }
