@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"hither/forward/npmrc"
 )
 
 // bundleAge is how long a bundle that nobody asked for again is kept. A shell may live long; its tools keep the path.
@@ -29,7 +31,7 @@ type bundle struct {
 // bundler makes bundles. Different environments have different roots, so each set gets a file of its own.
 type bundler struct {
 	Env    environment // the user's, before Hither changed it
-	Npm    npmConfig
+	Npm    npmrc.Trust
 	CA     string           // file of our own root
 	Extra  []string         // the setting ca-files
 	Dir    string           // where bundles are kept

@@ -3,10 +3,10 @@ package main
 import (
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
+	"hither/forward/npmrc"
 	"hither/forward/peer"
 	"hither/forward/project"
 )
@@ -14,49 +14,38 @@ import (
 // elsewhere are patterns of what a client gets from others than the public registries, by its environment and the files of
 // its user and its project: those must not hear the names because of a guess. Hither's own environment says nothing of it.
 func (p *projects) elsewhere(process peer.Process, env environment) []string {
-	home := env.Get("HOME")
-	if home == "" {
-		home, _ = os.UserHomeDir() // the client's, too: it is the same user
-	}
-	env = append(environment{"PREFIX=" + os.Getenv("PREFIX")}, env...)
-	registries := warmRegistries{Env: env, Home: home, Own: p.Own}.npm(process.Dir)
-	if registries.Default == npmRegistry {
-		p.addOthers(&registries, npmrcFiles(env, home, process.Dir), env)
-	}
+	registries := p.registries(process.Dir, env)
 	private := append(privateModules(env), registries.Private()...)
-	if registries.Default != npmRegistry {
+	if registries.Default != "" {
 		private = append(private, strings.TrimPrefix(npmRegistry, "https://")+"/*")
 	}
 	return private
 }
 
-// addOthers takes any line of npm's files for the one that counts that names another registry than npm's: which does is up
-// to the program, and to how it was called.
-func (p *projects) addOthers(to *project.Registries, files []string, env environment) {
-	chosen := lookupNpm(env, "registry") != "" // it goes before all files
-	for _, file := range files {
-		data, err := readSettingsFile(file)
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(data)) {
-			key, value, _ := strings.Cut(line, "=")
-			name := unquoteINI(key)
-			scope, scoped := strings.CutSuffix(name, ":registry")
-			if name != "registry" && !scoped {
-				continue
-			}
-			value = strings.TrimRight(unquoteINI(value), "/") // of a variable nobody here knows what it says
-			u, err := url.Parse(value)
-			switch {
-			case value == "" || value == npmRegistry || err == nil && slices.Contains(p.Own, u.Host):
-			case scoped:
-				to.Scopes[scope] = value
-			case !chosen:
-				to.Default = value
+// registries takes any file that names another registry than npm's for the one that counts: which does is up to the program,
+// and to how it was called. So does one that cannot be read.
+func (p *projects) registries(dir string, env environment) (found project.Registries) {
+	settings := clientSettings(env, dir).ReadAbove()
+	others, blind := project.Others{Env: env, Home: homeOf(env), Dir: dir}.Read()
+	note := func(namings []npmrc.Naming, all bool) {
+		for _, n := range namings {
+			if (all || n.Scope != "") && !isPublicNPM(n.URL, p.Own) {
+				found.Replace(n)
 			}
 		}
 	}
+	ahead := settings.AheadNamings()
+	chosen := slices.ContainsFunc(ahead, func(n npmrc.Naming) bool { return n.Scope == "" })
+	note(settings.FileNamings(), !chosen)
+	note(ahead, true)
+	note(others, true)
+	if other := found.Scopes[settings.Scope()]; found.Default == "" && other != "" {
+		found.Default = other
+	}
+	if found.Default == "" && (blind || settings.Blind) {
+		found.Default = unreadRegistry
+	}
+	return found
 }
 
 // privateModules are those that the go command does not ask the public proxy for. What its environment itself says of them
@@ -89,17 +78,4 @@ func goesElsewhere(list string) bool {
 	}
 	ip, _ := netip.ParseAddr(u.Hostname())
 	return !ip.IsLoopback() && u.Hostname() != "localhost"
-}
-
-// npmSpellings writes the names of npm's variables small: npm reads them in any letters, and of several the last.
-func npmSpellings(env environment) environment {
-	out := make(environment, 0, len(env))
-	for _, line := range env {
-		name, value, _ := strings.Cut(line, "=")
-		if small := strings.ToLower(name); strings.HasPrefix(small, "npm_config_") {
-			line = small + "=" + value
-		}
-		out = append(out, line)
-	}
-	return out
 }

@@ -103,8 +103,9 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	if len(ready.Proxy) == 0 {
 		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
-	npm := npmReader{Env: a.before, Home: home.home, Dir: a.dir, ReadFile: readSettingsFile, Project: project}
-	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.read()}
+	npm := npmSettings(a.before, home.home, a.dir)
+	npm.Project = project
+	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
 	p.GoProxy = goEnv{Env: a.before, ReadFile: readSettingsFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
 	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }

@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"hither/forward/npmrc"
 )
 
 // plan is what is known when an environment is made.
@@ -10,7 +12,7 @@ type plan struct {
 	Env     environment // the user's, before Hither changed it
 	Proxy   string      // HOST:PORT of the running Hither
 	Bundle  bundle
-	Npm     npmConfig
+	Npm     npmrc.Trust
 	GoProxy string // GOPROXY as the go command sees it; empty: its default
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/forward/npmrc"
 )
 
 func newPlan(env environment) plan {
@@ -22,7 +24,7 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 	incompleteOwn := newPlan(environment{"REQUESTS_CA_BUNDLE=/corp.pem"})
 	incompleteOwn.Bundle.Complete = false
 	npm := newPlan(environment{"NPM_CONFIG_CAFILE=/corp.pem", "npm_config_CA=x"})
-	npm.Npm, npm.Bundle.Npm = npmConfig{Proxy: true}, "/s/npm.pem"
+	npm.Npm, npm.Bundle.Npm = npmrc.Trust{Proxy: true}, "/s/npm.pem"
 	for _, row := range []struct {
 		says string
 		plan plan
@@ -129,7 +131,7 @@ func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 	write(t, path("again"), system)
 	env := environment{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
 		"REQUESTS_CA_BUNDLE=" + path("requests"), "CURL_CA_BUNDLE=" + path("again"), "GIT_SSL_CAINFO=" + path("missing"), "PIP_CERT=" + path("broken")}
-	npm := npmConfig{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: newRoot(t, "project")}
+	npm := npmrc.Trust{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: newRoot(t, "project")}
 	b := bundler{Env: env, Npm: npm, Extra: []string{path("corp")}, CA: path("ours"),
 		Dir: path("bundle"), System: func(r *roots) { r.addListed(env, []string{path("node")}, nil) }}
 	got, err := b.write()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hither/cache/digest"
+	"hither/forward/npmrc"
 	"hither/forward/project"
 )
 
@@ -41,7 +42,7 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 			return nil, os.ErrNotExist
 		}
 		got := "nobody knows"
-		if has := hasPackage(append(environment{"PREFIX=/usr"}, c.env...), filepath.FromSlash("/work"), read); has != nil {
+		if has := hasPackage(npmrc.Reader{Env: append(environment{"PREFIX=/usr"}, c.env...), Dir: filepath.FromSlash("/work"), Project: true, ReadFile: read}); has != nil {
 			said := map[bool]string{true: "true", false: "false"}
 			got = said[has(there)] + " " + said[has(project.Want{Bulk: true, Digest: digest.Digest("sha512:" + strings.Repeat("cd", 64))})]
 		}

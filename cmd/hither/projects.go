@@ -101,7 +101,7 @@ func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 }
 
 func (p *projects) place(process peer.Process) prefetch.Place {
-	env := npmSpellings(process.Caching)
+	env := environment(process.Caching)
 	return prefetch.Place{
 		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: slices.Clone(process.Args),
 		Private: slices.Concat(process.Private, p.elsewhere(process, env)), Has: keeps(process, env),

@@ -143,6 +143,17 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		{"a registry that only it knows", "registry=${CORP_NPM}\n", "", "corp.example/* registry.npmjs.org/*"},
 		{"a scope's registry that only it knows", "@corp:registry=${CORP_NPM}\n", "", "corp.example/* @corp"},
 		{"all, whatever Hither itself was told", "registry=https://npm.corp.example\n", "HITHER=npmjs", "corp.example/* registry.npmjs.org/*"},
+		{"all packages, by Yarn 2's variable", "", "YARN_NPM_REGISTRY_SERVER=https://y.corp.example", "corp.example/* registry.npmjs.org/*"},
+		{"all packages, by Yarn 1's", "registry=https://registry.npmjs.org/\n", "YARN_REGISTRY=https://y.corp.example", "corp.example/* registry.npmjs.org/*"},
+		{"all packages, by Bun's", "", "BUN_CONFIG_REGISTRY=https://b.corp.example", "corp.example/* registry.npmjs.org/*"},
+		{"all packages, by pnpm's", "", "pnpm_config_registry=https://n.corp.example", "corp.example/* registry.npmjs.org/*"},
+		{"a scope, by pnpm's", "", "pnpm_config_@corp:registry=https://n.corp.example", "corp.example/* @corp"},
+		{"nothing, since Yarn's is npm's by another name", "registry=https://registry.yarnpkg.com/\n", "", "corp.example/*"},
+		{"all that have no scope, by one", "scope=corp\n@corp:registry=https://npm.corp.example\n", "", "corp.example/* @corp registry.npmjs.org/*"},
+		{"a scope that only it knows", "@${CORP}:registry=https://npm.corp.example\n", "", "corp.example/* registry.npmjs.org/*"},
+		{"all, by a variable that may be empty", "registry=https://${CORP?}registry.npmjs.org/\n", "", "corp.example/* registry.npmjs.org/*"},
+		{"all, since nobody reads a file of that size", "; " + strings.Repeat("x", 2<<20) + "\n", "", "corp.example/* registry.npmjs.org/*"},
+		{"nothing in a section", "[x]\nregistry=https://npm.corp.example\n", "", "corp.example/*"},
 		{"modules, by go env -w", "", "GOENV=goenv", "corp.example/* git.corp.example/* other.example"},
 		{"modules of another proxy", "", "GOPROXY=https://goproxy.corp.example,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
 		{"modules that it gets without a proxy", "", "GOPROXY=direct", "corp.example/* proxy.golang.org/*"},
@@ -165,6 +176,29 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		}}
 		at, _ := p.of(aClient(1))
 		same(t, row.says, strings.Join(at.Private, " "), row.want)
+	}
+}
+
+// What Yarn, Bun and pnpm read beside npmrc files names registries, too.
+func TestTheFilesOfOtherProgramsTellWhatIsPrivate(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("PREFIX", t.TempDir())
+	for name, text := range map[string]string{
+		"a/.yarnrc.yml": "npmRegistryServer: https://y.corp.example\n", "b/.yarnrc": "registry \"https://y.corp.example\"\n", "c/bunfig.toml": "[install]\nregistry = \"https://b.corp.example\"\n",
+		"d/pnpm-workspace.yaml": "registries:\n  default: https://n.corp.example\n", "e/.yarnrc.yml": "npmScopes:\n  corp:\n    npmRegistryServer: https://y.corp.example\n",
+		"f/.yarnrc": "registry \"https://registry.yarnpkg.com\"\n", "g/bunfig.toml": "[install\n", "h/x": "",
+	} {
+		write(t, filepath.Join(home, name), []byte(text))
+	}
+	for dir, want := range map[string]string{
+		"a": "registry.npmjs.org/*", "b": "registry.npmjs.org/*", "c": "registry.npmjs.org/*", "d": "registry.npmjs.org/*", "e": "@corp", "f": "", "g": "registry.npmjs.org/*", "h": "",
+		"a/b/c/d": "registry.npmjs.org/*",
+	} {
+		p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+			return peer.Process{Dir: filepath.Join(home, filepath.FromSlash(dir)), Caching: []string{"HOME=" + home}}, nil
+		}}
+		at, _ := p.of(aClient(1))
+		same(t, dir, strings.Join(at.Private, " "), want)
 	}
 }
 

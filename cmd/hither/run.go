@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -259,36 +257,4 @@ func (a *app) environBehind(ready Ready, args []string) (environment, error) {
 		return nil, err
 	}
 	return a.before.With(a.before.Saving(p.changes())), nil
-}
-
-// isGlobalNpm finds the calls of npm that work on the whole machine: with them it does not read the project's file.
-func isGlobalNpm(args []string, env environment) bool {
-	if name := strings.ToLower(filepath.Base(args[0])); strings.TrimSuffix(strings.TrimSuffix(name, ".cmd"), ".exe") != "npm" {
-		return false
-	}
-	if lookupNpm(env, "global") == "true" || lookupNpm(env, "location") == "global" {
-		return true
-	}
-	for i, arg := range args[1:] {
-		switch {
-		case arg == "--": // what follows is for a script
-			return false
-		case isGlobalOption(arg), arg == "global" && args[i] == "--location":
-			return true
-		}
-	}
-	return false
-}
-
-// isGlobalOption reads an option as npm's nopt does: with any number of dashes, and its short ones in one word.
-func isGlobalOption(arg string) bool {
-	const short = "acdfghlmnpqsvwyBCDELNOPS?H"
-	name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-	switch {
-	case !strings.HasPrefix(arg, "-") || value == "false":
-		return false
-	case name == "location":
-		return value == "global"
-	}
-	return name == "global" || strings.Contains(name, "g") && strings.Trim(name, short) == ""
 }

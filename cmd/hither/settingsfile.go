@@ -8,7 +8,7 @@ import (
 // settingsLimit is more than any tool's file of settings has, in bytes.
 const settingsLimit = 16 << 20
 
-// readSettingsFile reads a file that somebody else may have laid there: a project's .npmrc. It must be an ordinary one, for
+// readSettingsFile reads a file that somebody else may have laid there: one that GOENV names. It must be an ordinary one, for
 // a pipe would be waited for without end, and what it holds be lost to who it is for.
 func readSettingsFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)

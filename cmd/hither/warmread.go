@@ -204,7 +204,7 @@ func (r *warmReader) tarballs(l *project.Lock, err error) ([]warmWant, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen := r.Registries.npm(filepath.Dir(l.File))
+	chosen := r.Registries.npm(l.File)
 	r.private = append(r.private, chosen.Private()...)
 	says := filepath.Base(l.File) == "package-lock.json" || filepath.Base(l.File) == "npm-shrinkwrap.json"
 	var wants []warmWant

@@ -13,6 +13,9 @@ import (
 // npmRegistry is npm's own.
 const npmRegistry = "https://registry.npmjs.org"
 
+// yarnRegistry is Yarn's name for it: the same packages, and nobody's own.
+const yarnRegistry = "https://registry.yarnpkg.com"
+
 // warmRegistries is whom the user's clients ask: what they do not ask there is of no use in the cache, and a private
 // registry's names are not for others to hear.
 type warmRegistries struct {
@@ -45,32 +48,32 @@ func firstGoProxy(list string, own []string) string {
 	return publicGoProxy
 }
 
-// npm is what holds for the project in dir, with a Default in any case. npm lets the environment beat the files.
-func (r warmRegistries) npm(dir string) project.Registries {
-	files := npmrcFiles(r.Env, r.Home, dir)
-	for _, above := range []string{dir, r.Home} {
-		if above != "" {
-			files = append(files, filepath.Join(above, ".yarnrc.yml"))
-		}
+// unreadRegistry stands for whatever a file names that is not read here. Nobody can be asked there.
+const unreadRegistry = "unread:"
+
+// npm is what holds for a lock file, with a Default in any case. What npm reads goes first, but for the files of those who
+// have lock files and settings of their own; what is said anywhere goes before npm's own registry, where nobody may guess.
+func (r warmRegistries) npm(lock string) project.Registries {
+	dir := filepath.Dir(lock)
+	settings := npmSettings(r.Env, r.Home, dir).ReadAbove()
+	others, blind := project.Others{Env: r.Env, Home: r.Home, Dir: dir, Whole: true}.Read()
+	namings := slices.Concat(settings.Namings(), others)
+	if base := filepath.Base(lock); base == "yarn.lock" || base == "bun.lock" || base == "pnpm-lock.yaml" {
+		namings = slices.Concat(others, settings.Namings())
 	}
-	found := project.ReadRegistries(files, func(name string) string {
-		value, known := r.Env.Lookup(name)
-		if !known {
-			return "${" + name + "}" // whoever that is, it is not npm's own
-		}
-		return value
-	})
-	for _, line := range r.Env {
-		if name, value, ok := strings.Cut(line, "="); ok && strings.HasPrefix(name, "npm_config_@") {
-			found.Set(strings.TrimPrefix(name, "npm_config_"), value)
-		}
+	var found project.Registries
+	for _, n := range namings {
+		found.Set(n)
 	}
-	if chosen := lookupNpm(r.Env, "registry"); chosen != "" {
-		found.Default = strings.TrimRight(chosen, "/")
+	if other := found.Scopes[settings.Scope()]; other != "" {
+		found.Default = other
+	}
+	if found.Default == "" && (blind || settings.Blind) {
+		found.Default = unreadRegistry
 	}
 	u, err := url.Parse(found.Default)
 	switch {
-	case found.Default == "" || err == nil && slices.Contains(r.Own, u.Host):
+	case found.Default == "" || isPublicNPM(found.Default, r.Own):
 		found.Default = npmRegistry
 		return found
 	case err != nil || u.Host == "":
@@ -79,4 +82,13 @@ func (r warmRegistries) npm(dir string) project.Registries {
 	u.User = nil
 	found.Default = u.String()
 	return found
+}
+
+// isPublicNPM says that a registry is npm's own, under Yarn's name for it too, or Hither's gateway to it.
+func isPublicNPM(registry string, own []string) bool {
+	if registry == npmRegistry || registry == yarnRegistry {
+		return true
+	}
+	u, err := url.Parse(registry)
+	return err == nil && slices.Contains(own, u.Host)
 }

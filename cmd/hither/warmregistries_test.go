@@ -52,3 +52,26 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	same(t, "no proxy, and our own gateway", read(environment{"npm_config_registry=http://" + defaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
 		"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz go.mod @corp @x")
 }
+
+// Whose lock file it is decides whose settings go first; what any of them says goes before npm's own registry.
+func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
+	for _, row := range []struct{ says, lock, file, text, npmrc, want string }{
+		{"npm, with nothing", "package-lock.json", "x", "", "", npmRegistry},
+		{"npm by its npmrc", "package-lock.json", ".yarnrc.yml", "npmRegistryServer: https://y.example\n", "registry = https://n.example/ ; ours", "https://n.example"},
+		{"npm, where only Yarn is told", "package-lock.json", ".yarnrc.yml", "npmRegistryServer: https://y.example\n", "", "https://y.example"},
+		{"Yarn 2", "yarn.lock", ".yarnrc.yml", "npmRegistryServer: https://y.example\n", "registry=https://registry.npmjs.org/", "https://y.example"},
+		{"Yarn 1", "yarn.lock", ".yarnrc", "registry \"https://y.example\"\n", "registry=https://n.example", "https://y.example"},
+		{"Yarn 1 by its name for npm's", "yarn.lock", ".yarnrc", "registry \"https://registry.yarnpkg.com\"\n", "", npmRegistry},
+		{"Bun", "bun.lock", "bunfig.toml", "[install]\nregistry = \"https://b.example\"\n", "registry=https://n.example", "https://b.example"},
+		{"Bun by an npmrc", "bun.lock", "x", "", "registry=https://n.example", "https://n.example"},
+		{"pnpm", "pnpm-lock.yaml", "pnpm-workspace.yaml", "registry: https://p.example\n", "registry=https://n.example", "https://p.example"},
+		{"nobody, of a file that cannot be read", "bun.lock", "bunfig.toml", "[install", "", unreadRegistry},
+		{"all by a scope's", "package-lock.json", "x", "", "scope=@corp\n@corp:registry=https://c.example", "https://c.example"},
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, row.file), []byte(row.text))
+		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
+		r := warmRegistries{Env: environment{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
+		same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
+	}
+}

@@ -39,7 +39,7 @@ type Process struct {
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
 	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
-	Caching []string // of its environment, NAME=value: what the go command and npm keep, and whom they ask; see caching; may hold secrets
+	Caching []string // of its environment, NAME=value: what the go command and npm keep, and whom they and others ask; see caching; may hold secrets
 	Started uint64   // an opaque mark that tells it from a later process of the same PID
 }
 
@@ -63,11 +63,12 @@ func ByPID(pid int) (Process, error) {
 }
 
 // caching picks from an environment what tells where the go command keeps modules, where npm keeps packages and which it
-// leaves out, and whom both ask for them.
+// leaves out, and whom both, pnpm, Yarn and Bun ask for them.
 func caching(environment []string) (out []string) {
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
-		if value != "" && (slices.Contains(cachingNames(), name) || slices.Contains(npmCachingNames(), strings.ToLower(name)) || strings.HasPrefix(strings.ToLower(name), "npm_config_@")) {
+		small := strings.ToLower(name)
+		if value != "" && (slices.Contains(cachingNames(), name) || slices.Contains(npmCachingNames(), small) || isScope(small)) {
 			out = append(out, line)
 		}
 	}
@@ -75,15 +76,22 @@ func caching(environment []string) (out []string) {
 }
 
 func cachingNames() []string {
-	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME", "NODE_ENV", "PREFIX", "APPDATA", "LOCALAPPDATA", "GOPROXY"}
+	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME", "NODE_ENV", "PREFIX", "DESTDIR", "APPDATA", "LOCALAPPDATA", "GOPROXY"}
+}
+
+// isScope knows the variables that name the registry of a scope: npm_config_@SCOPE:registry, and pnpm's and Yarn's like it.
+func isScope(small string) bool {
+	return slices.ContainsFunc([]string{"npm_config_@", "pnpm_config_@", "yarn_@"}, func(prefix string) bool { return strings.HasPrefix(small, prefix) })
 }
 
 // npmCachingNames are in small letters: npm reads them in any.
 func npmCachingNames() []string {
 	return []string{
 		"npm_config_cache", "npm_config_userconfig", "npm_config_globalconfig", "npm_config_omit", "npm_config_only",
-		"npm_config_production", "npm_config_also", "npm_config_include", "npm_config_offline", "npm_config_registry",
+		"npm_config_production", "npm_config_dev", "npm_config_also", "npm_config_include", "npm_config_offline", "npm_config_registry",
 		"npm_config_optional", "npm_config_workspace", "npm_config_workspaces", "npm_config_dry_run", "npm_config_package_lock",
+		"npm_config_prefix", "npm_config_global", "npm_config_location", "npm_config_scope", "npm_config_noproxy", "no_proxy",
+		"pnpm_config_registry", "yarn_registry", "yarn_npm_registry_server", "yarn_rc_filename", "bun_config_registry",
 	}
 }
 

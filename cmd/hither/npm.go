@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"hither/forward/npmrc"
+	"hither/forward/project"
+)
+
+// npmSettings finds what npm is told in dir; empty: its working directory is gone. Everything that the project says counts.
+func npmSettings(env environment, home, dir string) npmrc.Reader {
+	r := npmrc.Reader{Env: env, Lookup: env.Lookup, Home: home, Dir: dir, Project: true}
+	if dir != "" {
+		r.Root = project.Root(dir)
+	}
+	r.Node, r.NPM = npmrc.Installed()
+	return r
+}
+
+// clientSettings is npmSettings for a process of the same user, of whose environment only some is known.
+func clientSettings(env environment, dir string) npmrc.Reader {
+	env = append(environment{"PREFIX=" + os.Getenv("PREFIX")}, env...)
+	return npmSettings(env, homeOf(env), dir)
+}
+
+// homeOf is a client's home directory; where its environment does not say, it is Hither's own: it is the same user.
+func homeOf(env environment) string {
+	home := env.Get("HOME")
+	if home == "" {
+		home, _ = os.UserHomeDir()
+	}
+	return home
+}
+
+// npmArgs knows npm by its arguments as it was started, `node /usr/bin/npm ci`, and as it writes them then, in one word, and
+// returns those behind its name. What only has npm among its arguments, a shell or git, works elsewhere or on something else.
+func npmArgs(args []string) (rest []string, ok bool) {
+	if len(args) > 0 && npmrc.ProgramName(args[0]) == "node" {
+		args = args[1:]
+		for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+			args = args[1:]
+		}
+	}
+	if len(args) == 0 {
+		return nil, false
+	}
+	if command, ok := strings.CutPrefix(args[0], "npm "); ok {
+		return strings.Fields(command), true
+	}
+	return args[1:], npmrc.ProgramName(args[0]) == "npm"
+}
+
+func isNpm(args []string) bool {
+	_, ok := npmArgs(args)
+	return ok
+}
+
+// isGlobalNpm finds the calls of npm that work on the whole machine: with them it does not read the project's file.
+func isGlobalNpm(args []string, env environment) bool {
+	if strings.ToLower(npmrc.ProgramName(args[0])) != "npm" {
+		return false
+	}
+	return npmrc.Reader{Args: args[1:], Env: env}.Read().Global()
+}
