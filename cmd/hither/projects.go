@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +88,8 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	return p.place(process), true
 }
 
-// begun is of, for a process that has not connected yet, and was started with args.
+// begun is of, for a process that has not connected yet, and was started with args. ok is false for an npm that asks its
+// registry without a proxy, too: it will never connect.
 func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 	if !p.mayLook() {
 		return at, false
@@ -97,7 +99,23 @@ func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 		return at, false
 	}
 	process.Args = args
+	if goesPast(process) {
+		return at, false
+	}
 	return p.place(process), true
+}
+
+// goesPast says that npm will ask its registry without us, for its noproxy or NO_PROXY says so, or its command line names
+// another proxy, which goes before the one that `hither run` has set.
+func goesPast(process peer.Process) bool {
+	args, ok := npmArgs(process.Args)
+	if !ok {
+		return false
+	}
+	r := clientSettings(process.Caching, process.Dir)
+	r.Args = args
+	settings := r.Read()
+	return settings.Blind || settings.Commanded("proxy")+settings.Commanded("https-proxy") != "" || settings.Bypasses(strings.TrimPrefix(npmRegistry, "https://"))
 }
 
 func (p *projects) place(process peer.Process) prefetch.Place {

@@ -202,6 +202,45 @@ func TestTheFilesOfOtherProgramsTellWhatIsPrivate(t *testing.T) {
 	}
 }
 
+// npm that asks its registry without us never comes, so that nothing is to be fetched for it. Its environment is that of a real
+// process.
+func TestACommandThatGoesPastUsIsNotHelped(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the system need not tell")
+	}
+	for _, row := range []struct {
+		says, npmrc, env, command string
+		ok                        bool
+	}{
+		{"npm ci", "", "A=1", "npm ci", true},
+		{"NO_PROXY", "", "NO_PROXY=localhost,.npmjs.org", "npm ci", false},
+		{"no_proxy", "", "no_proxy=registry.npmjs.org", "npm ci", false},
+		{"others in NO_PROXY", "", "NO_PROXY=localhost,127.0.0.1,::1,corp.example", "npm ci", true},
+		{"a star, which npm does not know", "", "NO_PROXY=*", "npm ci", true},
+		{"its noproxy", "noproxy=registry.npmjs.org\n", "A=1", "npm ci", false},
+		{"its noproxy by a variable", "", "npm_config_noproxy=npmjs.org", "npm ci", false},
+		{"its noproxy before NO_PROXY", "noproxy=corp.example\n", "NO_PROXY=npmjs.org", "npm ci", true},
+		{"its noproxy in the command", "", "A=1", "node /usr/bin/npm ci --noproxy=npmjs.org", false},
+		{"another proxy in the command", "", "A=1", "npm ci --https-proxy http://proxy.corp.example", false},
+		{"another program", "", "NO_PROXY=npmjs.org", "pnpm install", true},
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
+		c := exec.Command("sleep", "60")
+		c.Dir, c.Env = dir, []string{"HOME=" + dir, row.env}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var p projects
+		leave := p.enter(os.Getpid())
+		_, ok := p.begun(c.Process.Pid, strings.Fields(row.command))
+		same(t, row.says, ok, row.ok)
+		leave()
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	}
+}
+
 func TestClientsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
