@@ -65,6 +65,10 @@ func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
 		{"some, where an option is not known", "npm ci --whatever", hasNone, bulkAhead},
 		{"all, whatever it tells of", "npm ci --no-audit --loglevel silent -s", hasNone, all},
 		{"nothing, where a scope has another", "npm ci --@corp:registry https://npm.corp.example", hasNone, 0},
+		{"nothing, where it goes past us", "npm ci --noproxy registry.npmjs.org", hasNone, 0},
+		{"nothing, where its settings are elsewhere, cut short", "npm ci --userc there", hasNone, 0},
+		{"nothing, where a scope is meant for all", "npm ci --scope @corp", hasNone, 0},
+		{"some, where it is told not to be offline", "npm ci --no-offline --progress=false", hasNone, bulkAhead},
 		{"some, since pnpm keeps its packages elsewhere", "pnpm install", hasNone, bulkAhead},
 		{"nothing, where it asks nobody", "npm ci --offline", hasNone, 0},
 		{"nothing, where it installs nothing", "npm view p01", hasNone, 0},
@@ -106,6 +110,7 @@ func TestTheValueOfAnOptionIsNoPackage(t *testing.T) {
 		"npm i --//npm.corp.example/:_authToken npm_secret p": "", "npm i -C there p": "", "npm i --prefix there p": "",
 		"npm i --userconfig there p": "", "npm i -registry https://npm.corp.example p": "", "npm i --omit dev p": "/p", "npm i -w a p": "/p",
 		"npx --package p q": "/p", "npx -p p q": "/p", "npm i -g p": "/p", "npm i --global p": "/p", "npm i -- p": "/p",
+		"npm i --tag next p": "/p", "npm i --whatever secret p": "/p", "npm i --whatever=secret p": "/p", "pnpm add --prod p": "/p", "pnpm add --filter a p": "/p", "npm i --omit=dev p": "/p",
 	} {
 		var got []string
 		for _, w := range NewNPM(Start{Registry: npmRegistry}).Project("", strings.Fields(command)) {

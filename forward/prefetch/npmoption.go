@@ -3,57 +3,70 @@ package prefetch
 import (
 	"slices"
 	"strings"
+
+	"hither/forward/npmrc"
 )
 
-// option notes what an option means. npm takes one for what it begins like, with one dash or two.
-func (c *npmCommand) option(word string) {
-	dashed, value, given := strings.Cut(word, "=")
-	name := strings.TrimLeft(dashed, "-")
-	switch name {
-	case "g", "global":
-		c.apart = true
-	case "location":
-		c.apart = c.apart || value == "global"
-	case "dry-run", "package-lock-only", "lockfile-only":
-		c.bare = true
-	case "offline":
-		c.offline = true
+// take notes what the arguments behind the program's name mean, and returns the words that are no option. What stands behind an
+// option that npm does not know may be its value, for pnpm, yarn and bun have others: that is no package, and may be a password.
+func (c *npmCommand) take(args []string) (words []string) {
+	doubtful := false
+	for _, arg := range npmrc.ParseArgs(args) {
+		switch {
+		case arg.Option != "":
+			c.option(arg)
+			doubtful = !arg.Known && !isSwitch(arg)
+		case doubtful && len(words) > 0:
+			doubtful = false
+		default:
+			words = append(words, arg.Word)
+		}
 	}
-	c.astray = c.astray || leadsAstray(name)
-	c.fewer = c.fewer || name != "" && !slices.Contains(harmlessOptions(), name)
-	c.valued = !given && takesValue(dashed, name)
+	return words
 }
 
-// leadsAstray says that an option names another registry, or a place where another may be named: npm reads the npmrc there.
-// --@SCOPE:registry and --//HOST/:_authToken are options, too.
-func leadsAstray(name string) bool {
-	if strings.HasPrefix(name, "@") || strings.HasPrefix(name, "//") || name == "C" {
+// option notes what an option means.
+func (c *npmCommand) option(arg npmrc.Arg) {
+	on := arg.Value != "false"
+	switch arg.Option {
+	case "global":
+		c.apart = on
+	case "location":
+		c.apart = c.apart || arg.Value == "global"
+	case "dry-run", "package-lock-only", "lockfile-only":
+		c.bare = c.bare || on
+	case "offline":
+		c.offline = on
+	case "package":
+		c.packages = append(c.packages, arg.Value)
+	}
+	c.astray = c.astray || leadsAstray(arg)
+	c.fewer = c.fewer || !slices.Contains(harmlessOptions(), arg.Option)
+}
+
+// leadsAstray says that an option names another registry, or a place where another may be named: npm reads the npmrc there; or
+// that npm will not ask through us. --@SCOPE:registry and --//HOST/:_authToken are options, too.
+func leadsAstray(arg npmrc.Arg) bool {
+	switch arg.Option {
+	case "registry", "userconfig", "globalconfig", "prefix", "scope", "noproxy":
 		return true
 	}
-	return len(name) >= len("reg") && name != "global" &&
-		slices.ContainsFunc([]string{"registry", "userconfig", "globalconfig", "prefix", "cwd", "dir"}, func(long string) bool { return strings.HasPrefix(long, name) })
+	if strings.HasPrefix(arg.Option, "@") || strings.HasPrefix(arg.Option, "//") {
+		return true
+	}
+	return !arg.Known && len(arg.Option) >= len("reg") && slices.ContainsFunc([]string{"registry", "userconfig", "globalconfig", "prefix", "cwd", "dir", "config"},
+		func(long string) bool { return strings.HasPrefix(long, arg.Option) })
 }
 
 // harmlessOptions change nothing of what npm ci asks for. Any other may leave something out, or have npm keep it elsewhere.
 func harmlessOptions() []string {
 	return []string{
-		"audit", "no-audit", "fund", "no-fund", "progress", "no-progress", "color", "no-color", "update-notifier", "no-update-notifier",
-		"ignore-scripts", "foreground-scripts", "prefer-offline", "prefer-online", "legacy-peer-deps", "force", "f", "timing",
-		"loglevel", "silent", "s", "quiet", "q", "verbose", "d", "dd", "ddd",
+		"audit", "fund", "progress", "color", "update-notifier", "ignore-scripts", "foreground-scripts", "prefer-offline", "prefer-online",
+		"legacy-peer-deps", "force", "timing", "loglevel",
 	}
 }
 
-// takesValue says that the word behind an option may be its value. That is no package, and may be a password.
-func takesValue(dashed, name string) bool {
-	if !strings.HasPrefix(dashed, "--") {
-		return slices.Contains([]string{"w", "C", "c"}, name)
-	}
-	if name == "" || strings.HasPrefix(name, "no-") || name != "loglevel" && slices.Contains(harmlessOptions(), name) {
-		return false
-	}
-	return !slices.Contains([]string{
-		"save", "save-dev", "save-prod", "save-optional", "save-peer", "save-bundle", "save-exact", "dev", "exact", "peer", "optional", "tilde",
-		"global", "dry-run", "package-lock-only", "lockfile-only", "offline", "production", "prod", "yes", "workspaces",
-		"include-workspace-root", "workspace-root", "package", // of npx: that one is a package
-	}, name)
+// isSwitch says that an option of pnpm, yarn or bun that npm does not know has no value, or has it already.
+func isSwitch(arg npmrc.Arg) bool {
+	return arg.Given || slices.Contains([]string{"exact", "peer", "tilde", "lockfile-only", "prod", "workspace-root", "frozen-lockfile", "immutable"}, arg.Option)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/forward/npmrc"
 	"hither/forward/project"
 )
 
@@ -21,8 +22,8 @@ type npmCommand struct {
 	fewer    bool     // perhaps not all that the lock file names
 	offline  bool     // it asks nobody
 	astray   bool     // it may ask another registry than the usual one, which must not hear what it asks for
-	valued   bool     // the next word may be the value of an option
 	specs    []string // NAME@RANGE that the command itself names
+	packages []string // those that an option names, for npx
 }
 
 // readCommand reads the arguments of a process. npm writes its own as one word, with blanks between ("npm install react").
@@ -31,7 +32,7 @@ func readCommand(args []string) npmCommand {
 	var c npmCommand
 	c.fewer = len(args) > 0 && strings.Contains(args[0], " ") && strings.Join(args[1:], "") == "" // npm left its options out
 	for len(words) > 0 && c.program == "" {
-		c.program = programName(words[0])
+		c.program = packageManager(words[0])
 		words = words[1:]
 	}
 	switch c.program {
@@ -40,35 +41,18 @@ func readCommand(args []string) npmCommand {
 		words = append([]string{"exec"}, words...)
 	}
 	verb := ""
-	for _, word := range words {
-		switch {
-		case strings.HasPrefix(word, "-"):
-			c.option(word)
-			continue
-		case verb == "":
-			verb = word
-		case !c.valued:
-			c.specs = append(c.specs, word)
-		}
-		c.valued = false
+	if words = c.take(words); len(words) > 0 {
+		verb, c.specs = words[0], words[1:]
 	}
 	c.do(verb)
 	return c
 }
 
-// programName knows a package manager by the file that runs it: "/usr/lib/node_modules/npm/bin/npm-cli.js", "pnpm.cjs".
-func programName(word string) string {
-	base := filepath.Base(filepath.ToSlash(word))
-	base = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(base, ".exe"), ".js"), ".cjs"), ".mjs")
-	switch base {
+// packageManager knows a package manager by the file that runs it; empty: it is another program.
+func packageManager(file string) string {
+	switch name := npmrc.ProgramName(file); name {
 	case "npm", "pnpm", "yarn", "bun", "npx", "bunx", "pnpx":
-		return base
-	case "npm-cli":
-		return "npm"
-	case "npx-cli":
-		return "npx"
-	case "yarnpkg":
-		return "yarn"
+		return name
 	}
 	return ""
 }
@@ -88,7 +72,9 @@ func (c *npmCommand) do(verb string) {
 		c.installs, c.anew = true, true
 	case "exec", "x", "dlx":
 		c.installs, c.apart = true, true
-		c.specs = c.specs[:min(1, len(c.specs))] // the rest are arguments of what is run
+		if c.specs = c.specs[:min(1, len(c.specs))]; len(c.packages) > 0 { // the rest are arguments of what is run
+			c.specs = c.packages
+		}
 	}
 	if !c.installs || c.clean || c.anew {
 		c.specs = nil
