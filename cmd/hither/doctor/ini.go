@@ -12,9 +12,9 @@ type line struct {
 	Number  int // from 1
 }
 
-// parseINI reads the INI files of npm and of Python's configparser: comments begin with # or ;, a key ends at = or :, and
-// with folded true a line that begins with a blank belongs to the value above. What it does not understand it passes over.
-func parseINI(text string, folded bool) (lines []line) {
+// parseINI reads the INI files of Python's configparser: comments begin with # or ;, a key ends at = or :, and a line that
+// begins with a blank belongs to the value above. What it does not understand it passes over.
+func parseINI(text string) (lines []line) {
 	section, number := "", 0
 	for raw := range strings.Lines(text) {
 		number++
@@ -22,13 +22,13 @@ func parseINI(text string, folded bool) (lines []line) {
 		trimmed := strings.TrimSpace(raw)
 		switch {
 		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
-		case folded && raw[0] != trimmed[0] && len(lines) > 0 && lines[len(lines)-1].Section == section:
+		case raw[0] != trimmed[0] && len(lines) > 0 && lines[len(lines)-1].Section == section:
 			last := &lines[len(lines)-1]
 			last.Value = strings.TrimSpace(last.Value + "\n" + trimmed)
 		case trimmed[0] == '[' && strings.HasSuffix(trimmed, "]"):
 			section = strings.ToLower(strings.TrimSpace(trimmed[1 : len(trimmed)-1]))
 		default:
-			if l, ok := parseLine(trimmed, folded); ok {
+			if l, ok := parseLine(trimmed); ok {
 				l.Section, l.Number = section, number
 				lines = append(lines, l)
 			}
@@ -37,15 +37,11 @@ func parseINI(text string, folded bool) (lines []line) {
 	return lines
 }
 
-// parseLine reads KEY = VALUE. npm takes a key alone for true.
-func parseLine(text string, colon bool) (line, bool) {
-	separators := "="
-	if colon {
-		separators = "=:"
-	}
-	at := strings.IndexAny(text, separators)
+// parseLine reads KEY = VALUE, or KEY: VALUE.
+func parseLine(text string) (line, bool) {
+	at := strings.IndexAny(text, "=:")
 	if at < 0 {
-		return line{Key: normalKey(text), Value: "true"}, !colon
+		return line{}, false
 	}
 	key := normalKey(text[:at])
 	return line{Key: key, Value: strings.TrimSpace(text[at+1:])}, key != ""

@@ -33,7 +33,7 @@ func (p *Patient) pipSetting(name string) setting {
 
 // findPip reads one file; a command's own section goes before [global].
 func findPip(text, name string) (found setting) {
-	lines := parseINI(text, true)
+	lines := parseINI(text)
 	for _, section := range []string{"global", "install"} {
 		for _, l := range lines {
 			if l.Section == section && l.Key == name {
