@@ -56,6 +56,15 @@ func readRegular(root *os.Root, name string) ([]byte, error) {
 	return readAll(file)
 }
 
+// readNamed reads a file that the user named. A link of the user's own may lead anywhere.
+func readNamed(path string) ([]byte, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	return readIn(filepath.Dir(real), filepath.Base(real))
+}
+
 // readAll reads a file that was opened without waiting.
 func readAll(file *os.File) ([]byte, error) {
 	info, err := file.Stat()

@@ -33,6 +33,9 @@ type Go struct {
 	Pruned bool
 	// Workspace says that it is a go.work with all its modules: `go mod download` then takes the whole graph's zips.
 	Workspace bool
+	// Vendored says that commands which build or list packages take them from the directory vendor, and fetch nothing, unless
+	// they were told otherwise by -mod (Go Modules Reference, "Vendoring").
+	Vendored bool
 
 	requires []require        // with replacements in place, in the order of go.mod, each module once
 	sums     []module.Version // whose go.mod go.sum names, in its order; what is replaced is left out
@@ -44,15 +47,21 @@ type require struct {
 	indirect bool
 }
 
-// ReadGo reads the module or the workspace that the go command finds from dir, which is absolute. The client's GOWORK
-// and GOFLAGS=-modfile are not known here, so that a project which needs them is read as if they were not set. The error
-// is fs.ErrNotExist if there is no go.mod.
-func ReadGo(dir string) (*Go, error) {
+// ReadGo reads the module or the workspace that the go command finds from dir, which is absolute. The client's GOWORK is not
+// known here, so that a project which needs it is read as if it were not set. The error is fs.ErrNotExist if there is no
+// go.mod.
+func ReadGo(dir string) (*Go, error) { return ReadGoWith(dir, "") }
+
+// ReadGoWith is ReadGo for a command with -modfile, which is from dir if it is not absolute; empty: it has none.
+func ReadGoWith(dir, modFile string) (*Go, error) {
 	at, data, err := findUp(dir, "go.mod")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	found := err == nil
+	if found && modFile != "" {
+		return readModFile(at, dir, modFile)
+	}
 	if w, err := readWorkspace(dir); err == nil && (!found || w.has(at)) {
 		return w.read()
 	}
@@ -64,7 +73,52 @@ func ReadGo(dir string) (*Go, error) {
 		return nil, err
 	}
 	sum, _ := readIn(at, "go.sum") // without it the requirements must do
-	return newGo(at, []*modfile.File{main}, nil, [][]byte{sum}), nil
+	return readModule(at, main, sum), nil
+}
+
+// readModFile reads what -modfile names, and the sums beside it, in place of the go.mod in root. The user named it, so that it
+// may be a link, or anywhere.
+func readModFile(root, dir, name string) (*Go, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	base, ok := strings.CutSuffix(name, ".mod")
+	if !ok {
+		return nil, fmt.Errorf("%s is no name for -modfile: the go command wants one that ends in .mod", name)
+	}
+	data, err := readNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	main, err := parseGoMod(name, data)
+	if err != nil {
+		return nil, err
+	}
+	sum, _ := readNamed(base + ".sum")
+	return readModule(root, main, sum), nil
+}
+
+func readModule(root string, main *modfile.File, sum []byte) *Go {
+	g := newGo(root, []*modfile.File{main}, nil, [][]byte{sum})
+	g.Vendored = main.Go != nil && goversion.Compare("go"+main.Go.Version, "go1.14") >= 0 && vendors(root, false)
+	return g
+}
+
+// vendors says whether dir has a directory vendor that was made for a workspace, or for a module. Its list begins with
+// "## workspace" then.
+func vendors(dir string, workspace bool) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	if info, err := root.Stat("vendor"); err != nil || !info.IsDir() {
+		return false
+	}
+	list, _ := readRoot(root, filepath.Join("vendor", "modules.txt"))
+	first, _, _ := strings.Cut(string(list), "\n")
+	marks, _ := strings.CutPrefix(first, "## ")
+	return slices.ContainsFunc(strings.Split(marks, ";"), func(mark string) bool { return strings.TrimSpace(mark) == "workspace" }) == workspace
 }
 
 // workspace is a go.work.
@@ -140,6 +194,7 @@ func (w *workspace) read() (*Go, error) {
 	sum, _ := readRoot(root, "go.work.sum")
 	g := newGo(w.dir, mains, w.file.Replace, append(sums, sum))
 	g.Workspace = true
+	g.Vendored = w.file.Go != nil && vendors(w.dir, true)
 	return g, nil
 }
 

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -104,4 +105,43 @@ func FuzzGo(f *testing.F) {
 			checkURL(t, w.URL)
 		}
 	})
+}
+
+// A directory vendor counts from go 1.14 on, in the mode that it was made for.
+func TestAVendoredModuleSaysSo(t *testing.T) {
+	for _, row := range []struct {
+		says  string
+		files map[string]string
+		want  bool
+	}{
+		{"a module", map[string]string{"go.mod": "module m\ngo 1.21\n", "vendor/modules.txt": "# example.com/a v1.0.0\n"}, true},
+		{"without a list", map[string]string{"go.mod": "module m\ngo 1.21\n", "vendor/x": ""}, true},
+		{"an old module", map[string]string{"go.mod": "module m\ngo 1.13\n", "vendor/modules.txt": ""}, false},
+		{"a module without a go version", map[string]string{"go.mod": "module m\n", "vendor/modules.txt": ""}, false},
+		{"a module with a workspace's", map[string]string{"go.mod": "module m\ngo 1.21\n", "vendor/modules.txt": "## explicit; workspace\n"}, false},
+		{"a file of that name", map[string]string{"go.mod": "module m\ngo 1.21\n", "vendor": ""}, false},
+		{"a workspace", map[string]string{"go.work": "go 1.22\nuse .\n", "go.mod": "module m\ngo 1.21\n", "vendor/modules.txt": "## workspace\n"}, true},
+		{"a workspace with a module's", map[string]string{"go.work": "go 1.22\nuse .\n", "go.mod": "module m\ngo 1.21\n", "vendor/modules.txt": "# example.com/a v1.0.0\n"}, false},
+	} {
+		g := must[*Go](t)(ReadGo(files(t, row.files)))
+		same(t, row.says, fmt.Sprint(g.Vendored), fmt.Sprint(row.want))
+	}
+}
+
+// The go command wants a go.mod for the directory of the project, and takes another's contents.
+func TestAnotherGoModIsRead(t *testing.T) {
+	dir := files(t, map[string]string{
+		"go.mod": "module m\ngo 1.21\nrequire example.com/a v1.0.0\n", "x/other.mod": "module m\ngo 1.21\nrequire example.com/b v1.0.0\n",
+		"x/other.sum": "example.com/c v1.0.0/go.mod " + someSum + "\n", "sub/x.go": "",
+	})
+	for _, name := range []string{"../x/other.mod", filepath.Join(dir, "x", "other.mod")} {
+		g := must[*Go](t)(ReadGoWith(filepath.Join(dir, "sub"), name))
+		same(t, name, names(g.Mods(registry)), "example.com/c/@v/v1.0.0.mod example.com/b/@v/v1.0.0.mod")
+		same(t, "the directory of "+name, g.Dir, dir)
+	}
+	for _, name := range []string{"../x", "../x/none.mod", "/dev/zero"} {
+		if _, err := ReadGoWith(filepath.Join(dir, "sub"), name); err == nil {
+			t.Errorf("-modfile=%s was read", name)
+		}
+	}
 }

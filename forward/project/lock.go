@@ -89,12 +89,7 @@ func ReadLockFile(path string) (*Lock, error) {
 		if f.name != filepath.Base(path) {
 			continue
 		}
-		// A link of the user's own may lead anywhere.
-		real, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			return nil, err
-		}
-		data, err := readIn(filepath.Dir(real), filepath.Base(real))
+		data, err := readNamed(path)
 		if err != nil {
 			return nil, err
 		}
