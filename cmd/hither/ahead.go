@@ -15,12 +15,17 @@ func walks() map[string]func(prefetch.Start) prefetch.Walk {
 	return map[string]func(prefetch.Start) prefetch.Walk{"go": prefetch.NewGo, "npm": prefetch.NewNPM, "oci": prefetch.NewOCI}
 }
 
-// beginning has what a command will ask for fetched while it starts. Only npm takes long enough for that; and only where it is
-// known what it has already, since one that has everything asks for nothing.
+// beginning has what a command will ask for fetched while it starts. npm takes a second for that; the go command is quick, but
+// the connections take three round trips. Only where it is known what it has already: one that has everything asks for nothing.
 func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []string) {
 	return func(pid int, args []string) {
-		if place, ok := at.begun(pid, args); ok && place.Has != nil && isNpm(place.Args) {
+		place, ok := at.begun(pid, args)
+		switch {
+		case !ok || place.Has == nil:
+		case isNpm(place.Args):
 			ahead.Begin(strings.TrimPrefix(npmRegistry, "https://"), place)
+		case prefetch.IsGo(place.Args):
+			ahead.Begin(strings.TrimPrefix(publicGoProxy, "https://"), place)
 		}
 	}
 }
@@ -37,7 +42,7 @@ func newPrefetcher(
 	s Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling, log *slog.Logger,
 ) *prefetch.Prefetcher {
 	p := &prefetch.Prefetcher{
-		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log,
+		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log, Ready: k.light,
 		Recall: &prefetch.Recall{Path: filepath.Join(s.State, "successors.json")},
 	}
 	told := f.Trace

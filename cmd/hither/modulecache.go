@@ -5,14 +5,19 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"hither/forward/prefetch"
 	"hither/forward/project"
 )
 
 // hasModule tells which files of modules a go command has already, by its module cache; nil: nobody knows where that is. A
 // module cache has the layout of a module proxy (go.dev/ref/mod#module-cache). Only names are looked at.
 func hasModule(env environment) func(project.Want) bool {
+	if asGo(env).Get("GO111MODULE") == "off" {
+		return func(project.Want) bool { return true } // it asks for none
+	}
 	cache := moduleCache(env)
 	if cache == "" {
 		return nil
@@ -29,7 +34,7 @@ func hasModule(env environment) func(project.Want) bool {
 
 // moduleCache is where a go command with that environment downloads to; empty if that is not known.
 func moduleCache(env environment) string {
-	settings := goEnv{Env: env, ReadFile: os.ReadFile}
+	settings := asGo(env)
 	cache := settings.Get("GOMODCACHE")
 	if cache == "" {
 		first, _, _ := strings.Cut(settings.Get("GOPATH"), string(filepath.ListSeparator))
@@ -45,4 +50,21 @@ func moduleCache(env environment) string {
 		return ""
 	}
 	return filepath.Join(cache, "cache", "download")
+}
+
+// asGo reads the settings of a client that is a go command. Its files may be anything, as those of npm.
+func asGo(env environment) goEnv { return goEnv{Env: env, ReadFile: readSettingsFile} }
+
+// withGoFlags is how a process was called, with what GOFLAGS adds to it that says which modules it reads.
+func withGoFlags(args []string, env environment) []string {
+	if !prefetch.IsGo(args) {
+		return slices.Clone(args)
+	}
+	out := args[:1:1]
+	for flag := range strings.FieldsSeq(asGo(env).Get("GOFLAGS")) {
+		if name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "="); name == "mod" || name == "modfile" {
+			out = append(out, flag)
+		}
+	}
+	return append(out, args[1:]...)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hither/forward/project"
@@ -35,4 +36,20 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 	}
 	same(t, "nobody knows", hasModule(environment{"PATH=/bin"}) == nil, true)
 	same(t, "a relative one", hasModule(environment{"GOMODCACHE=x"}) == nil, true)
+}
+
+// GOFLAGS stand before what the user wrote, and only what says which modules are read is looked at.
+func TestGoFlagsAreFlags(t *testing.T) {
+	for _, row := range []struct{ line, flags, want string }{
+		{"go build ./...", "-mod=vendor -trimpath", "go -mod=vendor build ./..."},
+		{"go build ./...", "-ldflags=-X=main.key=secret --modfile=x.mod", "go --modfile=x.mod build ./..."},
+		{"go mod download", "", "go mod download"},
+		{"npm ci", "-mod=vendor", "npm ci"},
+		{"", "-mod=vendor", ""},
+	} {
+		env := environment{"GOENV=off", "GOFLAGS=" + row.flags}
+		same(t, row.line+" with "+row.flags, strings.Join(withGoFlags(strings.Fields(row.line), env), " "), row.want)
+	}
+	has := hasModule(environment{"GOENV=off", "GO111MODULE=off"})
+	same(t, "without modules it wants none", has != nil && has(project.Want{}), true)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -102,6 +103,29 @@ func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 	if goesPast(process) {
 		return at, false
 	}
+	if to := prefetch.GoDir(args); to != "" {
+		return p.goneTo(process, to)
+	}
+	return p.place(process), true
+}
+
+// goneTo is the place of a process that goes to a directory as it starts, and may be there already: who started it is not.
+func (p *projects) goneTo(process peer.Process, to string) (at prefetch.Place, ok bool) {
+	if !filepath.IsAbs(to) {
+		if len(process.Parents) == 0 {
+			return at, false
+		}
+		starter, err := peer.ByPID(process.Parents[0])
+		if err != nil {
+			return at, false
+		}
+		to = filepath.Join(starter.Dir, to)
+	}
+	to, err := filepath.EvalSymlinks(to) // so the system will name it
+	if err != nil {
+		return at, false
+	}
+	process.Dir = to
 	return p.place(process), true
 }
 
@@ -121,7 +145,7 @@ func goesPast(process peer.Process) bool {
 func (p *projects) place(process peer.Process) prefetch.Place {
 	env := environment(process.Caching)
 	return prefetch.Place{
-		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: slices.Clone(process.Args),
+		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: withGoFlags(process.Args, env),
 		Private: slices.Concat(process.Private, p.elsewhere(process, env)), Has: keeps(process, env),
 	}
 }

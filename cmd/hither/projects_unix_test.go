@@ -119,6 +119,11 @@ func TestACommandThatBeganIsBelowALease(t *testing.T) {
 	same(t, "its directory", at.Dir, dir)
 	same(t, "its arguments", strings.Join(at.Args, " "), "npm ci")
 	same(t, "its number", at.PID, c.Process.Pid)
+	here, _ := os.Getwd()
+	at, _ = p.begun(c.Process.Pid, []string{"go", "-C", "testdata", "mod", "download"})
+	same(t, "where it goes, wherever it is by now", at.Dir, filepath.Join(here, "testdata"))
+	at, _ = p.begun(c.Process.Pid, []string{"go", "-C", "no-such-directory", "mod", "download"})
+	same(t, "a directory that is not there", at.Dir, "")
 	at, _ = p.begun(os.Getppid(), nil)
 	same(t, "what is not below it", at.Dir, "")
 }

@@ -41,7 +41,13 @@ func (p *Prefetcher) recognise(who *client) *client {
 	return who
 }
 
-// startedBy tells the program that another stands for from the many that an npm starts for its scripts.
+// startedBy tells the program that another stands for from the many that an npm starts for its scripts, or a go for tests.
 func (c *client) startedBy(other *client) bool {
-	return slices.Contains(c.parents, other.pid) && alike(readCommand(c.args), readCommand(other.args))
+	if !slices.Contains(c.parents, other.pid) {
+		return false
+	}
+	if IsGo(c.args) && IsGo(other.args) { // another toolchain
+		return slices.Equal(c.args[1:], other.args[1:])
+	}
+	return alike(readCommand(c.args), readCommand(other.args))
 }

@@ -53,11 +53,13 @@ type goWalk struct {
 	listed bool // their .info was wanted, as far as they were known then
 	zips   bool // packages are wanted
 
-	known   bool                    // go.sum told which go.mod files are read
-	missing map[module.Version]bool // those of them that have not come yet
-	few     int                     // so many missing may be guessed at
-	later   []project.Want          // zips that a build perhaps needs
-	tree    tlog.Tree               // the latest state of the checksum database that passed, by which the go command judges records
+	known    bool                    // go.sum told which go.mod files are read
+	missing  map[module.Version]bool // those of them that have not come yet
+	few      int                     // so many missing may be guessed at
+	all      bool                    // it downloads all that go.mod requires
+	hesitant bool                    // it may need no packages at all
+	later    []project.Want          // zips that a build perhaps needs
+	tree     tlog.Tree               // the latest state of the checksum database that passed, by which the go command judges records
 }
 
 // slackInOrder is how many requests for later roots may overtake one for an earlier root: the go command asks for
@@ -247,14 +249,17 @@ func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want 
 
 // Project wants what the project's files say that the command needs.
 func (w *goWalk) Project(dir string, args []string) []project.Want {
-	need := needOf(args)
+	c := readGoCommand(args)
+	need := c.need
 	if need == nothing {
 		return nil
 	}
-	g, err := project.ReadGo(dir)
-	if err != nil {
+	g, err := project.ReadGoWith(dir, c.modFile)
+	if err != nil || c.vendors(g) {
 		return nil
 	}
+	w.hesitant = need == packages || need == everything
+	w.all = need == downloads && g.Pruned && !g.Workspace
 	direct, indirect := g.Zips(w.registry)
 	if need == packages {
 		w.later = indirect
@@ -286,6 +291,12 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 	}
 	return out
 }
+
+// exact says that each zip of the project will be asked for, but those in the client's own cache.
+func (w *goWalk) exact() bool { return w.all }
+
+// waits says that it builds: which of the packages that are missing it needs, if any, only it knows.
+func (w *goWalk) waits() bool { return w.hesitant }
 
 // rootsFirst puts the go.mod files of requirements before all others, in the order of their .info: so the go command asks.
 func rootsFirst(mods, infos []project.Want) []project.Want {

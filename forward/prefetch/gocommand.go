@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
+
+	"hither/forward/project"
 )
 
 // goMod is what matters of another module's go.mod: replacements and exclusions count only in the main one.
@@ -50,33 +52,54 @@ const (
 	everything             // the graph, and the zips that are imported
 )
 
-// needOf understands the arguments of a process.
-func needOf(args []string) need {
-	if len(args) == 0 || !isGo(args[0]) {
-		return nothing
+// goCommand is what a process of the go command was called for.
+type goCommand struct {
+	need    need
+	mod     string // -mod; empty: it has none
+	modFile string // -modfile; empty: it has none
+	builds  bool   // it builds or lists packages, for which a directory vendor may stand
+}
+
+// readGoCommand understands the arguments of a process.
+func readGoCommand(args []string) (c goCommand) {
+	if !IsGo(args) {
+		return c
 	}
 	words, flags := split(args[1:])
 	if len(words) == 0 {
-		return nothing
+		return c
 	}
+	c.mod, c.modFile = flags["mod"], flags["modfile"]
 	switch command, rest := words[0], words[1:]; command {
 	case "mod":
-		return needOfMod(rest)
+		c.need = needOfMod(rest)
+	case "get":
+		c.need = graph
 	case "list":
-		switch {
-		case !slices.Contains(flags, "m"):
-			return packages
-		case slices.Contains(rest, "all"):
-			return modules
-		}
-		return graph
+		c.need, c.builds = needOfList(rest, flags), true
 	case "build", "install", "run", "test", "vet", "generate", "fix":
-		if slices.ContainsFunc(rest, func(w string) bool { return strings.Contains(w, "@") }) {
-			return nothing // go install example.com/tool@latest looks at no go.mod
+		c.builds = true
+		if !slices.ContainsFunc(rest, func(w string) bool { return strings.Contains(w, "@") }) {
+			c.need = packages // but go install example.com/tool@latest looks at no go.mod
 		}
-		return packages
 	}
-	return nothing
+	return c
+}
+
+// vendors says that the command takes the packages of a project from its directory vendor, and fetches none.
+func (c goCommand) vendors(g *project.Go) bool {
+	return c.builds && (c.mod == "vendor" || c.mod == "" && g.Vendored)
+}
+
+func needOfList(words []string, flags map[string]string) need {
+	_, ofModules := flags["m"]
+	switch {
+	case !ofModules:
+		return packages
+	case slices.Contains(words, "all"):
+		return modules
+	}
+	return graph
 }
 
 func needOfMod(words []string) need {
@@ -97,27 +120,56 @@ func needOfMod(words []string) need {
 	return nothing
 }
 
-// isGo knows the go command by its name: go, go.exe, go1.26.
-func isGo(name string) bool {
-	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
+// IsGo knows the go command by its name: go, go.exe, go1.26.
+func IsGo(args []string) bool {
+	if len(args) == 0 {
+		return false
+	}
+	name := path.Base(strings.ReplaceAll(args[0], `\`, "/"))
 	name = strings.TrimSuffix(name, ".exe")
 	return name == "go" || goversion.IsValid(name)
 }
 
-// split tells words from flags. The value of a flag that stands by itself is taken for a word, which does no harm: what
-// is looked for is in front, or is a pattern that no value has.
-func split(args []string) (words, flags []string) {
+// GoDir is the directory to which a go command goes at its start: what stands behind -C, its first flag (go help build); empty:
+// it stays where it is.
+func GoDir(args []string) string {
+	if !IsGo(args) {
+		return ""
+	}
+	first := 1 + slices.IndexFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-") })
+	most := 2 // go build -C DIR
+	if len(args) > 1 && (args[1] == "mod" || args[1] == "work") {
+		most = 3
+	}
+	if first == 0 || first > most {
+		return ""
+	}
+	flag, dir, set := strings.Cut(strings.TrimPrefix(args[first][1:], "-"), "=")
+	if !set && first+1 < len(args) {
+		dir = args[first+1]
+	}
+	if flag != "C" {
+		return ""
+	}
+	return dir
+}
+
+// split tells words from flags with their values. The value of a flag that stands by itself is taken for a word, which does
+// no harm: what is looked for is in front, or is a pattern that no value has.
+func split(args []string) (words []string, flags map[string]string) {
+	flags = make(map[string]string)
 	for i := 0; i < len(args); i++ {
 		flag, isFlag := strings.CutPrefix(args[i], "-")
 		if !isFlag {
 			words = append(words, args[i])
 			continue
 		}
-		flag, _, set := strings.Cut(strings.TrimPrefix(flag, "-"), "=")
-		flags = append(flags, flag)
-		if flag == "C" && !set {
-			i++ // the process is in that directory by now
+		flag, value, set := strings.Cut(strings.TrimPrefix(flag, "-"), "=")
+		if !set && i+1 < len(args) && slices.Contains([]string{"C", "mod", "modfile"}, flag) {
+			i++ // of -C, the process is in that directory by now
+			value = args[i]
 		}
+		flags[flag] = value
 	}
 	return words, flags
 }

@@ -120,12 +120,12 @@ func TestCommandsOfGo(t *testing.T) {
 		"go mod vendor":                   packages,
 		"go test -run X ./...":            packages,
 		"go install example.com/a@latest": nothing,
-		"go get example.com/a@v1.0.0":     nothing,
+		"go get example.com/a@v1.0.0":     graph,
 		"go mod":                          nothing,
 		"go":                              nothing,
 		"":                                nothing,
 		"gopls -mode=stdio":               nothing,
 	} {
-		same(t, line, needOf(strings.Fields(line)), want)
+		same(t, line, readGoCommand(strings.Fields(line)).need, want)
 	}
 }

@@ -25,7 +25,8 @@
 //   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
 //     will want its packages), unless its project names exactly what the client will ask for; and no more bytes than twice
 //     what the client got and 16 MiB, or 512 MiB.
-//   - A client that was told of, and has asked for nothing, may end before it does: 1000 things lie unused until then.
+//   - A client that was told of, and has asked for nothing, may end before it does: 1000 things lie unused until then, and of
+//     packages none where it may need none, as a build.
 //   - Bulk stops while more of it was wasted in this run than 5 % of the bytes the client got, or 1 MiB if that is more;
 //     of what lies unused, as much counts as wasted as was wrong so far.
 package prefetch
@@ -49,7 +50,9 @@ type Prefetcher struct {
 	Walks map[string]func(Start) Walk                                 // by rules.Rule.Walk; a rule without one is left alone
 	// Project tells where a client works and with which arguments it was called. It may take some milliseconds, and is called
 	// beside requests. nil: nobody knows.
-	Project  func(fetch.Client) (Place, bool)
+	Project func(fetch.Client) (Place, bool)
+	// Ready has connections made to a registry that will soon be asked. It does not wait for anything. nil: nobody can.
+	Ready    func(*rules.Rule)
 	Recall   *Recall          // what runs asked for last time; nil: nothing is remembered
 	Metadata int              // fetches of metadata under way at one registry; 0: 90
 	Bulk     int              // fetches of packages under way at one registry; 0: 8

@@ -167,11 +167,17 @@ func (p *Prefetcher) step(r *run, e event) {
 	if e.kind == demanded {
 		objects = append(objects, p.understand(r, p.lastTime(r), 1, false)...)
 	}
+	ready := e.kind == projected && len(objects) > 0 && p.Ready != nil
+	holds := e.kind == projected && waits(r.walk)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bodies -= int64(cap(e.body))
 	if r.ended {
 		return
+	}
+	r.waits = r.waits || holds
+	if ready && len(r.asked) == 0 {
+		p.Ready(r.rule)
 	}
 	// What was fetched ahead has been told to the walk already, or will be.
 	if o := r.objects[e.match.Name]; read && (o == nil || !o.reads || !o.state.begun()) && len(r.reads) < maxNames {

@@ -82,6 +82,7 @@ type run struct {
 	absent   map[string]bool // names that the registry does not have
 	sequence []Step
 	names    []string       // of the sequence
+	waits    bool           // for what the client asks first, before packages are wanted for it
 	recalled bool           // the last time was looked for, and found or given up
 	later    []project.Want // packages of last time, until the client asks for one
 

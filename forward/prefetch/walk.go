@@ -35,6 +35,15 @@ type metered interface{ metered() }
 // exact is a Walk that knows when a client will ask for all packages that its project names, and does not have.
 type exact interface{ exact() bool }
 
+// hesitant is a Walk whose client may need none of the packages that its project names. They are asked for when it asked for
+// anything.
+type hesitant interface{ waits() bool }
+
+func waits(w Walk) bool {
+	h, ok := w.(hesitant)
+	return ok && h.waits()
+}
+
 func isExact(w Walk) bool {
 	e, ok := w.(exact)
 	return ok && e.exact()
