@@ -103,14 +103,23 @@ func (w *npmWalk) Asked(m rules.Match) []project.Want {
 		w.correct(m.Subject, m.Clean)
 		return w.flush()
 	}
-	if name, ok := packumentName(m); ok {
-		// Behind the first tarball it may be our own notary that asks, and npm's question for its own updates is of another kind.
-		if !w.asked && name != "npm" {
+	if name, ok := packumentName(m); ok && !w.itself(name) {
+		if !w.asked { // behind the first tarball it may be our own notary that asks
 			w.accept = m.Variant
 		}
 		w.demanded(name)
 	}
 	return w.flush()
+}
+
+// itself says that npm or pnpm asks, once a day, whether there is a newer one of it: it will install nothing of that, and the
+// question is of another kind than those for packages.
+func (w *npmWalk) itself(name string) bool {
+	if name != "npm" && name != "pnpm" {
+		return false
+	}
+	p := w.pack(name)
+	return p == nil || len(p.seen) == 0
 }
 
 // demanded takes note that the client asks for a packument.
@@ -132,7 +141,7 @@ func (w *npmWalk) demanded(name string) {
 // Reads wants packuments, each once.
 func (w *npmWalk) Reads(m rules.Match) bool {
 	name, ok := packumentName(m)
-	if !ok || w.idle || w.releases >= npmReleases || w.work >= npmWork {
+	if !ok || w.idle || w.itself(name) || w.releases >= npmReleases || w.work >= npmWork {
 		return false
 	}
 	p := w.pack(name)

@@ -320,3 +320,20 @@ func TestNPMLearnsWhichVersionTheProjectWants(t *testing.T) {
 		}
 	}
 }
+
+// npm asks for npm, and pnpm for pnpm, to tell of a newer one. Nobody installs that because of it: npm's tarball has 3 MB.
+func TestNPMsQuestionForItselfLeadsNowhere(t *testing.T) {
+	for _, name := range []string{"npm", "pnpm"} {
+		doc := []byte(`{"dist-tags":{"latest":"2.0.0"},"versions":{"2.0.0":{"dependencies":{"a":"^1.0.0"},"dist":{"tarball":"https://registry.npmjs.org/` + name + `/-/` + name + `-2.0.0.tgz"}}}}`)
+		w := newNPMWorld(t)
+		m := w.match("/"+name, full)
+		wants := w.walk.Project("", []string{name, "install"})
+		wants = append(wants, w.walk.Asked(m)...)
+		same(t, name+": is read", w.walk.Reads(m), false)
+		wants = append(wants, w.walk.Answered(m, doc, 0)...)
+		same(t, name+": wanted", len(wants), 0)
+		w = newNPMWorld(t)
+		same(t, name+": wanted by name", len(w.walk.Project("", []string{"npm", "install", "-g", name})), 1)
+		same(t, name+": wanted by name, then", len(w.walk.Answered(m, doc, 1)), 2)
+	}
+}
