@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"hither/forward/npmrc"
 	"hither/forward/project"
@@ -205,7 +206,19 @@ func (w *npmWalk) root(name, spec, why string, want bool) {
 	}
 }
 
+// installed says that a project has packages. bun makes the directory for them before it asks for the first one, and some
+// keep notes there whose names begin with a dot.
 func installed(dir string) bool {
-	info, err := os.Stat(filepath.Join(dir, "node_modules"))
-	return err == nil && info.IsDir()
+	const enough = 100 // entries; nobody has so many notes
+	name := filepath.Join(dir, "node_modules")
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		return false
+	}
+	modules, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // should a pipe have come in its place
+	if err != nil {
+		return false
+	}
+	defer modules.Close()
+	names, _ := modules.Readdirnames(enough)
+	return len(names) == enough || slices.ContainsFunc(names, func(name string) bool { return !strings.HasPrefix(name, ".") })
 }
