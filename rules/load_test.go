@@ -41,7 +41,7 @@ func TestEveryShippedFileLoads(t *testing.T) {
 	for _, rule := range load(t, rulesd.Files).Rules() {
 		names = append(names, rule.Name+" of "+rule.File)
 	}
-	if got, want := strings.Join(names, ", "), "docker of docker.toml, go of go.toml, npm of npm.toml"; got != want {
+	if got, want := strings.Join(names, ", "), "docker of docker.toml, go of go.toml, npm of npm.toml, yarn of yarn.toml"; got != want {
 		t.Errorf("rules\ngot:  %s\nwant: %s", got, want)
 	}
 }
@@ -165,7 +165,7 @@ func TestRulesAreSortedByNameAndHostsAreWithoutPorts(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"go.toml", "docker.toml", "npm.toml"} {
+	for _, name := range []string{"go.toml", "docker.toml", "npm.toml", "yarn.toml"} {
 		data, err := rulesd.Files.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)

@@ -128,7 +128,7 @@ func TestTheDoctorSeesDNSGoPastHither(t *testing.T) {
 	t.Setenv("PATH", tools+string(os.PathListSeparator)+os.Getenv("PATH"))
 	same(t, "status", w.doctor(), exitUnwell)
 	text := strings.Join(strings.Fields(w.out.String()), " ")
-	contains(t, text, "Hither's DNS on "+asked+" answers", "DNS goes past Hither: registry-1.docker.io, proxy.golang.org, registry.npmjs.org leads to 203.0.113.9")
+	contains(t, text, "Hither's DNS on "+asked+" answers", "DNS goes past Hither: registry-1.docker.io, proxy.golang.org, registry.npmjs.org, registry.yarnpkg.com leads to 203.0.113.9")
 }
 
 // answerDNS is Hither's DNS: every name is at 127.0.0.9.

@@ -19,6 +19,7 @@ func TestREADME(t *testing.T) {
 	gos, npm, oci := w.goWorld(), w.npmWorld(), w.ociWorld()
 	w.goRule(gos)
 	w.npmRule(npm)
+	w.yarnRule(npm)
 	w.ociRule(oci)
 	r := w.readme(gos, npm)
 	blocks := r.blocks(w.read("..", "..", "README.md"))

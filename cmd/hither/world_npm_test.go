@@ -65,6 +65,12 @@ func (w *world) npmRule(o *npmOrigin, mirrors ...*wire) {
 	w.rule("npm", []map[string]any{{"name": npmHost, "origin": []string{o.URL}}}, mirrors...)
 }
 
+// yarnRule writes the world's yarn.toml.
+func (w *world) yarnRule(o *npmOrigin) {
+	w.t.Helper()
+	w.rule("yarn", []map[string]any{{"name": "registry.yarnpkg.com", "origin": []string{o.URL}}})
+}
+
 // npmProject makes a project that wants every package, and has no lock file yet.
 func (w *world) npmProject(o *npmOrigin, name string) string {
 	w.t.Helper()

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"hither/forward/fetch"
 	"hither/forward/project"
 	"hither/rules"
 	rulesd "hither/rules.d"
@@ -336,4 +338,31 @@ func TestNPMsQuestionForItselfLeadsNowhere(t *testing.T) {
 		same(t, name+": wanted by name", len(w.walk.Project("", []string{"npm", "install", "-g", name})), 1)
 		same(t, name+": wanted by name, then", len(w.walk.Answered(m, doc, 1)), 2)
 	}
+}
+
+// yarn asks a registry of its own, whose packages must not be asked for at npm's.
+func TestYarnsPackagesComeFromItsRegistry(t *testing.T) {
+	const registry, entry = "https://registry.yarnpkg.com", "\"p%02d@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"p%02d@npm:1.0.0\"\n\n"
+	lock := "__metadata:\n  version: 8\n\n"
+	inWorld(t, withNPM, func(w *world) {
+		dir := t.TempDir()
+		for i := range 6 {
+			lock += fmt.Sprintf(entry, i, i)
+			w.bodies[fmt.Sprintf("%s/p%02d/-/p%02d-1.0.0.tgz", registry, i, i)] = []byte("a tarball")
+		}
+		for name, text := range map[string]string{"package.json": "{}", "yarn.lock": lock} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Project = func(fetch.Client) (Place, bool) {
+			return Place{Dir: dir, Args: []string{"node", "/usr/bin/yarn.js", "install"}}, true
+		}
+		w.client(1).get(registry + "/p05/-/p05-1.0.0.tgz")
+		time.Sleep(10 * time.Second)
+		same(t, "tarballs", w.asked(".tgz"), 6)
+		for _, url := range w.sent() {
+			same(t, url, strings.HasPrefix(url, registry+"/"), true)
+		}
+	})
 }

@@ -183,7 +183,7 @@ func TestClocks(t *testing.T) {
 
 func TestRuleFilesThatDoNotLoad(t *testing.T) {
 	w := newWorld(t)
-	holds(t, w.run1(ruleFiles{}), "rules ok: 3 rules with")
+	holds(t, w.run1(ruleFiles{}), "rules ok: 4 rules with")
 	w.Daemon.Rules = "mine.toml:2: no such key"
 	holds(t, w.run1(ruleFiles{}), "has not taken the rule files over: mine.toml:2")
 	w.Rules = func() (*rules.Set, error) { return nil, errors.New("mine.toml:2: no such key") }

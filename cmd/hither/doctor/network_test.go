@@ -26,7 +26,7 @@ func TestDNSThatLeadsToHither(t *testing.T) {
 	}
 	w.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
 	found := w.run1(dnsPath{})
-	holds(t, found, "dns ok: Hither's DNS on 127.0.0.1:53 answers", "dns ok: this machine's look-ups of registry-1.docker.io, proxy.golang.org, registry.npmjs.org lead to Hither")
+	holds(t, found, "dns ok: Hither's DNS on 127.0.0.1:53 answers", "dns ok: this machine's look-ups of registry-1.docker.io, proxy.golang.org, registry.npmjs.org, registry.yarnpkg.com lead to Hither")
 	lacks(t, found, "fail", "warn")
 }
 
