@@ -21,6 +21,22 @@ func TestUpEndsWithItsTerminal(t *testing.T) {
 	same(t, "status", p.status(), 0)
 }
 
+// A service in a container may have a terminal. Nobody's window is closed when somebody sends it SIGHUP.
+func TestAContainersFirstProcessOutlivesAHangup(t *testing.T) {
+	w := newWorld(t)
+	_, tty := newTerminal(t)
+	p := w.programWith(&syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWPID}, tty, "up", "--listen", "127.0.0.1:0", "--log", "info")
+	p.waitFor("One command:")
+	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.waitForError("SIGHUP: ")
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "status", p.status(), 0)
+}
+
 // newTerminal makes a pair: what is a terminal to a program, and what shows it.
 func newTerminal(t *testing.T) (window, tty *os.File) {
 	t.Helper()

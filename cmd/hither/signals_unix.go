@@ -27,8 +27,12 @@ func hangupSignals() []os.Signal {
 	return notIgnored(syscall.SIGHUP)
 }
 
-// hasTerminal is asked at the start: when the signal comes, the terminal may be gone.
+// hasTerminal is asked at the start: when the signal comes, the terminal may be gone. That of a container's first process
+// (docker run -t, a service of compose with tty) goes when the container does, and SIGHUP is sent there as to any daemon.
 func hasTerminal() bool {
+	if os.Getpid() == 1 {
+		return false
+	}
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
 		return false
