@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,6 +26,7 @@ type network struct {
 	follow http.RoundTripper
 	tokens *transport.Bearer
 	bearer http.RoundTripper
+	keep   func()                                                // what was learnt of realms, for the next start; nil: nothing is kept
 	pass   http.RoundTripper                                     // what goes as it came: no redirects, no tokens
 	single func(proto string) (http.RoundTripper, func(), error) // for measuring: each request on a connection of its own
 }
@@ -58,6 +61,9 @@ func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slo
 	n.tokens = &transport.Bearer{Next: n.pool, Connect: n.pool.Warm}
 	n.bearer = &transport.Follow{Next: n.tokens} // each hop has tokens of its own
 	n.pass = n.tokens.Overhear(n.pool)
+	if s.State != "" {
+		n.keepRealms(filepath.Join(s.State, "realms.json"), log)
+	}
 	return n, nil
 }
 
@@ -71,7 +77,22 @@ func (n *network) forget() {
 	n.names.forget()
 }
 
+// keepRealms takes up what registries said of their realms before this start, and has it kept for the next one.
+func (n *network) keepRealms(file string, log *slog.Logger) {
+	if err := n.tokens.Load(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Warn("who gives tokens for registries is not known from last time", "error", err)
+	}
+	n.keep = func() {
+		if err := n.tokens.Save(file); err != nil {
+			log.Warn("who gives tokens for registries cannot be kept for the next start; look at the folder's permissions and the disk", "error", err)
+		}
+	}
+}
+
 func (n *network) close() {
+	if n.keep != nil {
+		n.keep()
+	}
 	n.pool.Close()
 	n.names.close()
 }

@@ -15,8 +15,9 @@ type Realm struct{ URL, Service string }
 // learnt is what a registry, by its SCHEME://HOST, has said of its realm.
 type learnt struct {
 	Realm
-	wanted bool // it refused to read from a repository without a token, so that the next repository will want one too
-	odd    bool // it wanted another scope than distribution-spec's for that, so nothing can be foretold
+	wanted bool      // it refused to read from a repository without a token, so that the next repository will want one too
+	odd    bool      // it wanted another scope than distribution-spec's for that, so nothing can be foretold
+	since  time.Time // it last said so
 }
 
 const (
@@ -151,7 +152,7 @@ func (b *Bearer) learn(req *http.Request, resp *http.Response) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.realms[origin]
-	k.Realm = Realm{c.params["realm"], c.params["service"]}
+	k.Realm, k.since = Realm{c.params["realm"], c.params["service"]}, b.now()
 	if reads && scope != "" {
 		k.wanted, k.odd = true, strings.Join(c.scopes(), " ") != scope
 	}

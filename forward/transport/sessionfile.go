@@ -128,13 +128,17 @@ func (s *sessions) encode() *keptSessions {
 	return k
 }
 
-// write replaces file at once, readable by nobody else.
-func (k *keptSessions) write(file string) (err error) {
+func (k *keptSessions) write(file string) error {
 	text, err := json.Marshal(k)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".sessions-*") // 0600
+	return replaceFile(file, text)
+}
+
+// replaceFile replaces file at once, readable by nobody else.
+func replaceFile(file string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // 0600
 	if err != nil {
 		return err
 	}
