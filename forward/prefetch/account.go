@@ -106,7 +106,10 @@ func (r *run) permits(l *line, budget int64) bool {
 	if r.waits && len(r.asked) == 0 {
 		return false
 	}
-	confirmed := r.tally[metadata].foretold + t.foretold // a client that has most of it already confirms little
+	confirmed := t.foretold // a client that has most of it already confirms little
+	if !r.waits {
+		confirmed += r.tally[metadata].foretold
+	}
 	return (sure || t.open < bulkAhead+confirmed) && t.unused < min(budget, bytesAhead+2*t.neededBytes) &&
 		t.wastedBytes+l.doubtful(t.unused) <= max(t.neededBytes/20, byteSlack) && (!l.guess || l.unused < l.used+bulkSlack)
 }

@@ -206,3 +206,15 @@ func TestBuildWastesLittle(t *testing.T) {
 		atMost(t, "requests", len(w.sent()), 2*g.count)
 	})
 }
+
+// TestABuildOfLittleWastesLittle has a build of one command, which needs two of forty modules, with their go.mod and .info.
+func TestABuildOfLittleWastesLittle(t *testing.T) {
+	roots, all := mixed(40)
+	inWorld(t, inProject(t, roots, roots, "go", "build", "./cmd/x"), func(w *world) {
+		w.publish(1_000_000, all)
+		g := w.client(1)
+		g.build(1, roots[20:22])
+		time.Sleep(5 * time.Second)
+		atMost(t, "zips", w.asked(".zip"), 2+2+bulkAhead)
+	})
+}

@@ -23,7 +23,7 @@
 //   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
 //     client that has most of its project's things already, and confirms little, costs no more than that.
 //   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
-//     will want its packages), unless its project names exactly what the client will ask for; and no more bytes than twice
+//     will want its packages; but of a build, packages alone), unless its project names exactly what the client will ask for; and no more bytes than twice
 //     what the client got and 16 MiB, or 512 MiB.
 //   - A client that was told of, and has asked for nothing, may end before it does: 1000 things lie unused until then, and of
 //     packages none where it may need none, as a build.
