@@ -17,7 +17,9 @@ func (p *projects) elsewhere(process peer.Process, env environment) []string {
 	registries := p.registries(process.Dir, env)
 	private := append(privateModules(env), registries.Private()...)
 	if registries.Default != "" {
-		private = append(private, strings.TrimPrefix(npmRegistry, "https://")+"/*")
+		for _, public := range []string{npmRegistry, yarnRegistry} {
+			private = append(private, strings.TrimPrefix(public, "https://")+"/*")
+		}
 	}
 	return private
 }
