@@ -54,7 +54,13 @@ func (o options) wantsAny(row string, cells ...string) bool {
 	return slices.ContainsFunc(cells, func(cell string) bool { return o.wants(row, cell) })
 }
 
-func main() { lab.Main(program().Run) }
+func main() {
+	if filepath.Base(os.Args[0]) == npmName {
+		lab.Main(func(ctx context.Context, _ []string, _, diagnostics io.Writer) int { return beNpm(ctx, diagnostics) })
+		return
+	}
+	lab.Main(program().Run)
+}
 
 func program() lab.Program[options] {
 	return lab.Program[options]{Name: "speed", Parse: parse, Work: runAll}

@@ -67,6 +67,10 @@ func npmRow(ctx context.Context, w *world, r *report) error {
 	if err != nil {
 		return err
 	}
+	tarballs, err := w.tarballs(ctx, "package")
+	if err != nil {
+		return err
+	}
 	eight, err := w.npmInstall("package", cores)
 	if err != nil {
 		return err
@@ -77,6 +81,7 @@ func npmRow(ctx context.Context, w *world, r *report) error {
 	}
 	cells := []cell{
 		{"ci", "npm ci, " + packages, usual(), ci, []bound{{level1, 0}, {level2, 0.45}}},
+		{"tarballs", "the tarballs of npm ci, without npm's own work, " + packages, usual(), tarballs, []bound{{level2, 0.45}}},
 		{"install", "npm install, " + packages + ", 8 cores", usual(), eight, []bound{{level1, 0.45}, {level2, 0.45}}},
 		{"install2", "npm install, " + packages + ", 2 cores", usual(), two, []bound{{level1, 0.30}}},
 	}
