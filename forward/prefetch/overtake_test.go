@@ -143,3 +143,41 @@ func TestAClientThatAsksForManyAtOnceIsOutrun(t *testing.T) {
 		same(t, "most packages at once", w.peak(bulk) <= mostBulk+15, true)
 	})
 }
+
+// locked is a script of a project that names all its packages; small one of an ecosystem where they are small.
+type (
+	locked struct{ *script }
+	small  struct{ locked }
+)
+
+func (locked) exact() bool { return true }
+
+func (small) usualSize() int64 { return 64 << 10 }
+
+// TestSmallPackagesAreAskedForManyAtOnceFromTheStart has a registry that has not sent one yet.
+func TestSmallPackagesAreAskedForManyAtOnceFromTheStart(t *testing.T) {
+	zips := paths("z", 200, ".zip")
+	for _, c := range []struct {
+		what string
+		walk func(locked) Walk
+		want int
+	}{
+		{"nobody knows how large they are", func(l locked) Walk { return l }, usualWindow / unknownSize},
+		{"they are known to be small", func(l locked) Walk { return small{l} }, mostBulk},
+	} {
+		inWorld(t, func(w *world) {
+			w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk { return c.walk(locked{&script{project: wants("all", zips...)}}) }}
+			w.Project = func(fetch.Client) (Place, bool) { return Place{Dir: "/work", Has: hasNone}, true }
+			w.Window = 0
+		}, func(w *world) {
+			w.put("x", first)
+			w.put("x", zips...)
+			for _, z := range zips {
+				w.slow[host+z] = 10 * time.Second
+			}
+			w.client(1).get(first)
+			time.Sleep(time.Second)
+			same(t, c.what+": packages at once", w.peak(bulk), c.want)
+		})
+	}
+}

@@ -56,7 +56,7 @@ type Prefetcher struct {
 	Recall   *Recall          // what runs asked for last time; nil: nothing is remembered
 	Metadata int              // fetches of metadata under way at one registry; 0: 90
 	Bulk     int              // fetches of packages under way at one registry; 0: 8
-	Window   int64            // bytes of packages that may be under way at one registry beyond Bulk, 64 at most; 0: 4 MiB
+	Window   int64            // bytes of packages that may be under way at one registry beyond Bulk, 90 at most; 0: 8 MiB
 	Budget   int64            // bytes of packages that may lie unused in one run; 0: 512 MiB
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // nil: silence

@@ -107,10 +107,10 @@ type lane struct {
 
 const (
 	maxUnder     = 200             // under way at all registries: fetch runs 320 transfers at once, and those of clients must not wait
-	mostBulk     = 64              // packages ahead under way at one registry, however small they are
+	mostBulk     = 90              // packages ahead under way at one registry, however small they are
 	usualWindow  = 8 << 20         // bytes of packages ahead that may be still to come: what 200 Mbit/s bring in 320 ms
 	largeShare   = 8               // and a large one counts as the window divided by that: it comes on one connection of several
-	unknownSize  = 512 << 10       // bytes of a package, as long as none has come
+	unknownSize  = 512 << 10       // bytes of a package, as long as none has come, and its Walk does not tell
 	maxLines     = 64              // of one run; a want with yet another reason is left out
 	demandWithin = 2 * time.Minute // a package that a client waits for is taken to have come by then, if nobody tells
 	maxFailures  = 5               // in a row, and the registry is left in peace

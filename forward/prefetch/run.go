@@ -183,6 +183,9 @@ func (p *Prefetcher) openRun(rule *rules.Rule, who *client) *run {
 		conns: make(map[*conn]bool), asked: make(map[string]bool), absent: make(map[string]bool), objects: make(map[string]*object),
 	}
 	_, r.recalled = r.walk.(metered)
+	if s, ok := r.walk.(sized); ok && p.lanes[rule.Name] == nil {
+		p.laneOf(rule.Name).usual = s.usualSize()
+	}
 	r.ctx, r.cancel = context.WithCancel(p.ctx)
 	p.runs[key] = r
 	p.order = append(p.order, r)

@@ -44,6 +44,10 @@ func waits(w Walk) bool {
 	return ok && h.waits()
 }
 
+// sized is a Walk that knows how large the packages of its ecosystem are, in bytes: so many are asked for ahead, until some
+// have come, as fit a window by that size.
+type sized interface{ usualSize() int64 }
+
 func isExact(w Walk) bool {
 	e, ok := w.(exact)
 	return ok && e.exact()
