@@ -94,10 +94,7 @@ func (c *contest) carry(req *http.Request, tcp *gated) (*http.Response, error) {
 // does not wait for it.
 func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 	w := &way{req: req, name: name, host: strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))}
-	lane := laneOf(req.Context())
-	if lane > 0 || req.Header.Get("Range") != "" {
-		w.kind = parts
-	}
+	w.kind = kindOf(req)
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,21 +103,14 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 		return w
 	}
 	w.choice = true
-	if w.trial = !o.chosen[w.kind]; w.trial && lane > 0 && req.Header.Get("Range") == "" && !isBrief(req.Context()) {
+	if w.trial = !o.chosen[w.kind]; w.trial && w.kind == parts && req.Header.Get("Range") == "" {
 		return w // a whole large body is too much to try things with
 	}
 	if !o.turn(w.kind) && (w.trial || tcp.open.has(name)) { // nor is TCP tried at the price of a handshake
 		return w
 	}
-	key := lineKey{name, laneNumber(lane)}
-	l := c.lines[key]
-	switch {
-	case l != nil && l.ready:
-	case l == nil && c.mayBeEarlyLocked(w, o):
-		l = &line{key: key}
-		c.lines[key], w.early = l, o.last
-	default:
-		c.dialLocked(key, o)
+	l := c.lineLocked(w, o)
+	if l == nil {
 		return w
 	}
 	o.sent(w.kind)
@@ -130,6 +120,30 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 		w.late = min(w.late, max(trialTimes*o.tcp.wait, trialLeast))
 	}
 	return w
+}
+
+// lineLocked finds a line that carries the request; nil: none is ready, and one is being made. What is small needs no line of
+// its own: while that of its lane is made, or HTTP/3 is on trial only, the common one carries it.
+func (c *contest) lineLocked(w *way, o *origin) *line {
+	common := lineKey{w.name, 0}
+	own := lineKey{w.name, laneNumber(laneOf(w.req.Context()))}
+	if w.kind == whole && w.trial {
+		own = common
+	}
+	l, shared := c.lines[own], c.lines[common]
+	switch {
+	case l != nil && l.ready:
+		return l
+	case w.kind == whole && shared != nil && shared.ready:
+		c.dialLocked(own, o)
+		return shared
+	case l == nil && c.mayBeEarlyLocked(w, o):
+		l = &line{key: own}
+		c.lines[own], w.early = l, o.last
+		return l
+	}
+	c.dialLocked(own, o)
+	return nil
 }
 
 // mayBeEarlyLocked says whether a request may be the first packet of a connection. Whoever records that can send it to the

@@ -234,6 +234,9 @@ func (c *contest) late(w *way) {
 	c.dropLocked(w.line)
 	if o := c.origins[w.name]; o != nil {
 		o.sawWait(true, w.late)
+		if w.early.IsValid() {
+			o.last = netip.AddrPort{} // no other request shall speak first to somebody who may not be there
+		}
 	}
 }
 

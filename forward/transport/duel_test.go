@@ -100,6 +100,34 @@ func TestALargeBodyIsNoTrial(t *testing.T) {
 	})
 }
 
+// npm's tarballs come in many lanes and are small: none of them ever has a rate, and one connection shows who answers sooner.
+func TestSmallObjectsInLanesAreJudgedTogether(t *testing.T) {
+	w := newTwin(t, false)
+	w.set(func() { w.slow[2] = 20 * time.Millisecond })
+	p := w.pool(t, nil)
+	n, most := 0, 0
+	small := func() string {
+		n++
+		req, _ := http.NewRequestWithContext(Brief(Lane(t.Context(), 1+n%maxLanes)), http.MethodGet, w.url, nil)
+		if n%2 == 0 {
+			req.Header.Set("Range", "bytes=0-65535")
+		}
+		return send(p, req)
+	}
+	until(t, "HTTP/3 is chosen", func() bool {
+		most = max(most, standing(p).Connected)
+		small()
+		return standing(p).Used
+	})
+	if s := standing(p); most > 1 || s.UsedParts {
+		t.Errorf("%d connections at once, %+v\nwant one as long as nothing was chosen, and no word on large bodies", most, s)
+	}
+	if a, b := small(), small(); a != "200 HTTP/3.0" && b != "200 HTTP/3.0" { // one of them may be TCP's turn
+		t.Errorf("got  %s and %s\nwant HTTP/3: no lane waits for a connection of its own", a, b)
+	}
+	until(t, "each lane has one", func() bool { small(); return standing(p).Connected == 1+maxLanes })
+}
+
 // Where HTTP/3 is chosen, TCP is tried now and then, but not at the price of a handshake.
 func TestTCPIsTriedWhereItIsConnected(t *testing.T) {
 	w := newTwin(t, false)

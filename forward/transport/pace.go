@@ -2,6 +2,9 @@ package transport
 
 import (
 	"io"
+	"net/http"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -17,9 +20,9 @@ const (
 	outlier = 4
 	// margin is how much less time HTTP/3 must need to be taken. It is left again once it needs more than TCP.
 	margin = 0.9
-	// Of the first eagerTurns requests, until both are known, each eagerShare-th goes by the protocol that is not the chosen
-	// one, later each steadyShare-th: what was slower may be faster by now.
-	eagerTurns, eagerShare, steadyShare = 30, 3, 20
+	// Until both are known, each eagerShare-th request goes by the protocol that is not the chosen one, but no more than
+	// eagerTries; later each steadyShare-th: what was slower may be faster by now.
+	eagerTries, eagerShare, steadyShare = 10, 3, 20
 )
 
 // pace is how fast one protocol was to one origin. The zero pace is not known.
@@ -54,16 +57,41 @@ func (p *pace) sawBody(size int64, took time.Duration) {
 type kind int
 
 const (
-	whole kind = iota // one object at a time, most of them small
-	parts             // ranges and lanes: the rate decides
+	whole kind = iota // one object at a time, most of them small, and what is known to be small: the wait decides
+	parts             // long ranges, and large bodies: the rate decides
 	kinds
 )
+
+// kindOf tells by what is asked for. A range that is shorter than what has a rate is a small object, as is an answer that is
+// said to be one, though it travels in a lane.
+func kindOf(req *http.Request) kind {
+	text := req.Header.Get("Range")
+	size := spanOf(text)
+	switch {
+	case size > 0 && size < rateBytes, text == "" && (laneOf(req.Context()) == 0 || isBrief(req.Context())):
+		return whole
+	}
+	return parts
+}
+
+// spanOf is how many bytes a Range field asks for; 0: it does not say, or asks for several ranges.
+func spanOf(text string) int64 {
+	span, ok := strings.CutPrefix(text, "bytes=")
+	first, last, both := strings.Cut(span, "-")
+	from, err := strconv.ParseUint(first, 10, 62)
+	to, err2 := strconv.ParseUint(last, 10, 62)
+	if !ok || !both || err != nil || err2 != nil || to < from {
+		return 0
+	}
+	return int64(to - from + 1)
+}
 
 // rivals are TCP and HTTP/3 to one origin.
 type rivals struct {
 	tcp, h3 pace
 	size    [kinds]float64 // of a body, smoothed
 	turns   [kinds]int     // requests that had a choice
+	tries   [kinds]int     // of these, what went over HTTP/3
 	owed    [kinds]bool    // a turn to explore came while HTTP/3 was not connected
 	chosen  [kinds]bool    // HTTP/3 is
 }
@@ -71,7 +99,7 @@ type rivals struct {
 // turn says whether the next request of this kind should go over HTTP/3.
 func (r *rivals) turn(k kind) bool {
 	share := steadyShare
-	if r.turns[k] < eagerTurns && !r.known(k) {
+	if r.tries[k] < eagerTries && !r.known(k) { // turns that found no connection bring no figure
 		share = eagerShare
 	}
 	explore := r.turns[k]%share == 0
@@ -91,7 +119,10 @@ func (r *rivals) known(k kind) bool {
 func (r *rivals) rated() bool { return r.tcp.rates >= steadyRates && r.h3.rates >= steadyRates }
 
 // sent says that a request goes over HTTP/3.
-func (r *rivals) sent(k kind) { r.owed[k] = false }
+func (r *rivals) sent(k kind) {
+	r.owed[k] = false
+	r.tries[k]++
+}
 
 func (r *rivals) of(h3 bool) *pace {
 	if h3 {

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"context"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -76,7 +78,7 @@ func TestAShareIsExplored(t *testing.T) {
 		chosen    bool
 		turns, h3 int
 	}{
-		{"at the beginning, a third", false, eagerTurns, eagerTurns / eagerShare},
+		{"at the beginning, a third", false, eagerShare * eagerTries, eagerTries},
 		{"later, one in twenty", false, 10 * steadyShare, 10},
 		{"and of TCP as many once HTTP/3 is chosen", true, 10 * steadyShare, 10*steadyShare - 10},
 	} {
@@ -90,5 +92,56 @@ func TestAShareIsExplored(t *testing.T) {
 	r.turn(whole)
 	if !r.turn(whole) {
 		t.Error("a turn that was owed is not paid")
+	}
+}
+
+func TestWhatIsAskedForTellsItsKind(t *testing.T) {
+	lane := Lane(t.Context(), 3)
+	for _, c := range []struct {
+		name  string
+		ctx   context.Context
+		field string
+		want  kind
+	}{
+		{"an object", t.Context(), "", whole},
+		{"a body in a lane", lane, "", parts},
+		{"a small one in a lane", Brief(lane), "", whole},
+		{"the first 64 KiB of what may be less", lane, "bytes=0-65535", whole},
+		{"a piece", lane, "bytes=0-262143", parts},
+		{"the rest", Brief(lane), "bytes=100-", parts},
+		{"the end", lane, "bytes=-100", parts},
+		{"two ranges", lane, "bytes=0-1,5-9", parts},
+		{"the wrong way round", lane, "bytes=9-0", parts},
+		{"all that can be said", lane, "bytes=0-9223372036854775807", parts},
+		{"nothing that is known", lane, "lines=0-9", parts},
+	} {
+		req := (&http.Request{Header: http.Header{}}).WithContext(c.ctx)
+		if c.field != "" {
+			req.Header.Set("Range", c.field)
+		}
+		if got := kindOf(req); got != c.want {
+			t.Errorf("%s\ngot  %d\nwant %d", c.name, got, c.want)
+		}
+	}
+}
+
+// What found no connection is no try, and after tries enough the share is small although nothing is known.
+func TestTriesAreCountedAndNotTurns(t *testing.T) {
+	var r rivals
+	for range 10 * steadyShare {
+		r.turn(whole)
+	}
+	if r.turn(whole); !r.owed[whole] {
+		t.Fatal("no turn is owed")
+	}
+	h3 := 0
+	for range eagerShare*eagerTries + 10*steadyShare {
+		if r.turn(whole) {
+			r.sent(whole)
+			h3++
+		}
+	}
+	if h3 < eagerTries+9 || h3 > eagerTries+11 {
+		t.Errorf("got  %d\nwant %d", h3, eagerTries+10)
 	}
 }
