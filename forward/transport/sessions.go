@@ -98,7 +98,9 @@ func (s *sessions) say(words string, err error) {
 	}
 }
 
-// Get implements tls.ClientSessionCache.
+// Get implements tls.ClientSessionCache. Each handshake has a session of its own to look at: quic-go notes in it that this
+// handshake is not to be early, also while another one reads it (quic-go v0.65.0, internal/handshake/crypto_setup.go:291),
+// and the next ones would not be early either.
 func (c *shelf) Get(name string) (*tls.ClientSessionState, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,7 +114,13 @@ func (c *shelf) Get(name string) (*tls.ClientSessionState, bool) {
 		return nil, false
 	}
 	c.order.MoveToFront(at)
-	return one.state, true
+	ticket, inside, err := one.state.ResumptionState()
+	if err != nil || inside == nil {
+		return nil, false
+	}
+	own := *inside
+	state, err := tls.NewResumptionState(ticket, &own)
+	return state, err == nil
 }
 
 // Put implements tls.ClientSessionCache; a nil state removes the session.
