@@ -70,7 +70,7 @@ func TestATrialEndsWhenTCPWouldHaveAnswered(t *testing.T) {
 	c := p.quic[0]
 	c.mu.Lock()
 	for _, o := range c.origins {
-		o.chosen, o.owed = [kinds]bool{}, [kinds]bool{true, true}
+		o.chosen, o.owed = [kinds]bool{}, [kinds]bool{true, true, true}
 		o.tcp, o.h3 = pace{waits: 9, wait: time.Millisecond}, pace{waits: 9, wait: 10 * time.Second}
 	}
 	c.mu.Unlock()

@@ -57,8 +57,9 @@ func (p *pace) sawBody(size int64, took time.Duration) {
 type kind int
 
 const (
-	whole kind = iota // one object at a time, most of them small, and what is known to be small: the wait decides
-	parts             // long ranges, and large bodies: the rate decides
+	whole   kind = iota // one object at a time, most of them small, and what is known to be small: the wait decides
+	opening             // a range from the first byte on, of what may turn out large: the wait decides while no rate is known
+	parts               // the other long ranges, and large bodies: the rate decides
 	kinds
 )
 
@@ -66,24 +67,26 @@ const (
 // said to be one, though it travels in a lane.
 func kindOf(req *http.Request) kind {
 	text := req.Header.Get("Range")
-	size := spanOf(text)
+	from, size := spanOf(text)
 	switch {
 	case size > 0 && size < rateBytes, text == "" && (laneOf(req.Context()) == 0 || isBrief(req.Context())):
 		return whole
+	case size > 0 && from == 0:
+		return opening
 	}
 	return parts
 }
 
-// spanOf is how many bytes a Range field asks for; 0: it does not say, or asks for several ranges.
-func spanOf(text string) int64 {
+// spanOf is where a Range field begins, and how many bytes it asks for; 0: it does not say, or asks for several ranges.
+func spanOf(text string) (start uint64, size int64) {
 	span, ok := strings.CutPrefix(text, "bytes=")
 	first, last, both := strings.Cut(span, "-")
 	from, err := strconv.ParseUint(first, 10, 62)
 	to, err2 := strconv.ParseUint(last, 10, 62)
 	if !ok || !both || err != nil || err2 != nil || to < from {
-		return 0
+		return 0, 0
 	}
-	return int64(to - from + 1)
+	return from, int64(to - from + 1)
 }
 
 // rivals are TCP and HTTP/3 to one origin.
@@ -113,7 +116,7 @@ func (r *rivals) turn(k kind) bool {
 
 // known says whether both were seen often enough to compare them.
 func (r *rivals) known(k kind) bool {
-	return r.tcp.waits >= steadyWaits && r.h3.waits >= steadyWaits && (k == whole || r.rated())
+	return r.tcp.waits >= steadyWaits && r.h3.waits >= steadyWaits && (k != parts || r.rated())
 }
 
 func (r *rivals) rated() bool { return r.tcp.rates >= steadyRates && r.h3.rates >= steadyRates }

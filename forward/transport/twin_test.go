@@ -147,9 +147,9 @@ func win(p *Pool) {
 	for _, c := range p.quic {
 		c.mu.Lock()
 		for _, o := range c.origins {
-			o.chosen = [kinds]bool{true, true}
+			o.chosen = [kinds]bool{true, true, true}
 			o.h3, o.tcp = pace{waits: 99, wait: 200 * time.Millisecond, rates: 99, rate: 1e9}, pace{waits: 99, wait: 10 * time.Second, rates: 99, rate: 1e3}
-			o.turns, o.tries = [kinds]int{1, 1}, [kinds]int{eagerTries, eagerTries}
+			o.turns, o.tries = [kinds]int{1, 1, 1}, [kinds]int{eagerTries, eagerTries, eagerTries}
 		}
 		c.mu.Unlock()
 	}
