@@ -64,7 +64,7 @@ type way struct {
 	line   *line          // taken; nil: TCP
 	early  netip.AddrPort // valid: line has no connection yet, and the request shall begin it
 	late   time.Duration  // when TCP is asked too
-	trial  bool           // HTTP/3 is not what is chosen: the client shall not pay for our curiosity
+	trial  bool           // HTTP/3 is not what is chosen, or not yet proven: the client shall not pay for our curiosity
 }
 
 // carry sends a request that fits. tcp is its other way.
@@ -115,9 +115,13 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 	}
 	o.sent(w.kind)
 	c.takeLocked(l)
-	w.line, w.late = l, o.patience()
-	if w.trial {
+	w.line = l
+	w.late = o.patience()
+	if w.trial = w.trial || o.unproven; w.trial {
 		w.late = min(w.late, max(trialTimes*o.tcp.wait, trialLeast))
+	}
+	if o.unproven && !tcp.open.has(name) {
+		w.late = min(w.late, trialLeast) // if UDP is gone TCP's handshake was not put off, and if not it is not sent the request
 	}
 	return w
 }
@@ -165,6 +169,7 @@ func (c *contest) originLocked(name string, now time.Time) *origin {
 		o = c.addLocked(name, now)
 	}
 	o.used = now
+	o.revive()
 	o.hinted = c.config.Offers != nil && c.config.Offers(o.host)
 	c.askLocked(o, now)
 	return o

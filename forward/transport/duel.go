@@ -289,12 +289,16 @@ func overTCP(req *http.Request, tcp *gated) answer {
 func (c *contest) measured(w *way, a answer, end func()) *http.Response {
 	c.mu.Lock()
 	if o := c.origins[w.name]; o != nil {
+		before := o.chosen
 		if !w.early.IsValid() || !a.h3 { // an early one has its handshake in it
 			o.sawWait(a.h3, a.wait)
 		}
 		if a.h3 {
 			o.requests++
-			o.failures, o.retry = 0, time.Time{}
+			o.failures, o.retry, o.unproven = 0, time.Time{}, false
+		}
+		if o.chosen != before {
+			c.resume.changed() // the verdict is kept beside the sessions
 		}
 	}
 	c.mu.Unlock()

@@ -161,6 +161,9 @@ func (c *quicConn) to() netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
+// from is the address at our end, as wayOut has it.
+func (c *quicConn) from() netip.Addr { return networkOf(c.socket.udp) }
+
 // Close returns when the socket is closed and nothing runs any more.
 func (c *quicConn) Close() error {
 	var said error

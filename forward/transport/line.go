@@ -99,7 +99,7 @@ func (c *contest) dialled(l *line, conn *quicConn, err error) {
 		c.joinLocked(l, conn)
 		c.restLocked(l)
 		if o != nil {
-			o.last = conn.to()
+			o.arrived(conn)
 		}
 	case wanted:
 		c.dropLocked(l)
@@ -260,5 +260,8 @@ func (c *contest) settle(l *line) {
 		}
 	default:
 		l.ready = !l.retired
+		if o != nil && l.ready {
+			o.arrived(l.conn)
+		}
 	}
 }

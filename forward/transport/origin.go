@@ -39,6 +39,9 @@ type origin struct {
 
 	rivals
 	last     netip.AddrPort // that answered last; zero: none yet, or another network
+	from     netip.Addr     // of ours, to last: see wayOut
+	kept     *keptVerdict   // of the process before, not yet looked at; nil: none
+	unproven bool           // rivals are those of the process before, and nobody answered since
 	failures int            // of UDP, in a row
 	retry    time.Time      // not tried before
 	requests int            // answered over HTTP/3
@@ -110,6 +113,7 @@ func (o *origin) move() {
 	}
 	o.record, o.asked = offer{}, time.Time{}
 	o.rivals, o.last, o.failures, o.retry = rivals{}, netip.AddrPort{}, 0, time.Time{}
+	o.from, o.kept, o.unproven = netip.Addr{}, nil, false
 }
 
 // patience is how long an answer over HTTP/3 may take before TCP is asked too.

@@ -68,13 +68,13 @@ func (c *contest) keptOffers() (kept []keptOffer) {
 	defer c.mu.Unlock()
 	for name, o := range c.origins {
 		if now.Before(o.answers.until) {
-			kept = append(kept, keptOffer{name, c.public, o.answers.port, o.answers.until.UTC(), o.answers.persist})
+			kept = append(kept, keptOffer{name, c.public, o.answers.port, o.answers.until.UTC(), o.answers.persist, o.verdict()})
 		}
 	}
 	return kept
 }
 
-// recall takes an offer from the file, as if it was just said.
+// recall takes an offer from the file, as if it was just said, and its verdict for when it is needed.
 func (c *contest) recall(k keptOffer, now time.Time) {
 	host, _, ok := splitOrigin(k.Origin)
 	left := k.Until.Sub(now)
@@ -83,5 +83,9 @@ func (c *contest) recall(k keptOffer, now time.Time) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addLocked(k.Origin, now).listen([]alternative{{proto: "h3", port: k.Port, age: left, persist: k.Persist}}, false, now)
+	o := c.addLocked(k.Origin, now)
+	o.listen([]alternative{{proto: "h3", port: k.Port, age: left, persist: k.Persist}}, false, now)
+	if k.Verdict != nil && k.Verdict.sound() && k.Verdict.To.Port() == o.answers.port {
+		o.kept = k.Verdict
+	}
 }

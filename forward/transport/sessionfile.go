@@ -37,13 +37,15 @@ type keptSession struct {
 	State  []byte    `json:"state"` // as tls.SessionState.Bytes writes it
 }
 
-// keptOffer is what Alt-Svc said.
+// keptOffer is what Alt-Svc said, and what came of it.
 type keptOffer struct {
 	Origin  string    `json:"origin"` // HOST:PORT
 	Public  bool      `json:"public,omitempty"`
 	Port    uint16    `json:"port"`
 	Until   time.Time `json:"until"`
 	Persist bool      `json:"persist,omitempty"`
+
+	Verdict *keptVerdict `json:"verdict,omitempty"` // nil: there was none
 }
 
 func readKept(file string) (*keptSessions, error) {

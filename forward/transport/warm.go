@@ -90,7 +90,11 @@ func (c *contest) warm(name string, lane int) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if o := c.origins[name]; o != nil && o.usable(now) && (o.chosen[whole] && lane == 0 || o.chosen[parts] && lane > 0) {
+	o := c.origins[name]
+	if o == nil || !o.usable(now) {
+		return
+	}
+	if o.revive(); o.chosen[whole] && lane == 0 || o.chosen[parts] && lane > 0 {
 		c.dialLocked(lineKey{name, laneNumber(lane)}, o)
 	}
 }
