@@ -98,6 +98,9 @@ func (a *account) tries() bool {
 
 // permits says whether the balance of the run allows one more of a line; the package comment has the rules.
 func (r *run) permits(l *line, budget int64) bool {
+	if l.guess && !r.far {
+		return false
+	}
 	t := &r.tally[l.class]
 	sure := l.sure && (len(r.asked) > 0 || t.open < unseen)
 	if l.class == metadata {
@@ -130,9 +133,13 @@ func (p *Prefetcher) budget() int64 {
 }
 
 // begun notes what the head of an answer tells.
-func (p *Prefetcher) begun(r *run, o *object, size int64, cached bool) {
+func (p *Prefetcher) begun(r *run, o *object, size int64, cached, far bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if far && !r.far {
+		r.far = true
+		p.scheduleLocked()
+	}
 	r.resize(o, max(size, 0))
 	if size >= 0 && o.flying > 0 {
 		p.laneOf(o.match.Rule.Name).fly(o, size)

@@ -250,3 +250,47 @@ func TestMemoryOfRunsIsSmall(t *testing.T) {
 	same(t, "said", log.String(), "")
 	same(t, "runs read", len(read.past), len(c.past))
 }
+
+// TestWhoHasItAllIsNotGuessedFor asks the registry for nothing as long as the client does not have to.
+func TestWhoHasItAllIsNotGuessedFor(t *testing.T) {
+	mods, needed, guessed := paths("m", 20, ".mod"), "/example.com/sure/@v/v1.0.0.mod", "/example.com/guess/@v/v1.0.0.mod"
+	read := 0
+	inWorld(t, scripted(script{asked: wants("all", needed), reads: ".mod", answered: func(depth int, _ []byte) []project.Want {
+		read++
+		if depth > 1 {
+			return nil
+		}
+		return wants("a guess", guessed)
+	}}), func(w *world) {
+		w.put("x", append(mods, first, needed, guessed)...)
+		for _, p := range append(mods, needed) {
+			w.kept[w.match(p).Name] = true
+		}
+		g := w.client(1)
+		g.all(4, mods)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		same(t, "requests of who has it all", len(w.sent()), 0)
+		same(t, "and what was read: that which is certain", read, 1)
+		g.get(first)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		same(t, "requests, once something is far away", strings.Join(w.sent(), " "), host+first+" "+host+guessed)
+		same(t, "and what was read", read, len(mods)+3)
+	})
+}
+
+// TestWhatIsCertainSetsGuessesFree: a client whose project is fetched ahead of it finds all in the cache, and has not got it
+// all the same.
+func TestWhatIsCertainSetsGuessesFree(t *testing.T) {
+	certain, guessed := paths("m", 3, ".mod"), "/example.com/guess/@v/v1.0.0.mod"
+	inWorld(t, scripted(script{asked: wants("all", certain...), reads: ".mod", answered: func(int, []byte) []project.Want {
+		return wants("a guess", guessed)
+	}}), func(w *world) {
+		w.put("x", append(certain, first, guessed)...)
+		w.kept[w.match(first).Name] = true
+		w.client(1).get(first)
+		time.Sleep(time.Second)
+		same(t, "requests", len(w.sent()), len(certain)+1)
+	})
+}

@@ -20,6 +20,8 @@
 //   - What follows from answers, and not from what the client itself asked for, from its project (alone, or with those answers
 //     that the project says decide it), or from last time, is a guess. Of a line of guesses no more lie unused than were used
 //     and 32 (bulk: 2). So a reason that is wrong more often than right comes to an end within its first run.
+//   - Nothing is guessed, and no answer read for it, while the client gets all from the cache: who has it all would be asked
+//     for more each time, and nobody is faster for that. The first thing that is far away sets all of it free.
 //   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
 //     client that has most of its project's things already, and confirms little, costs no more than that.
 //   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata

@@ -52,6 +52,7 @@ func (p *Prefetcher) deliver(r *run, e event) {
 			return
 		}
 		r.asked[name] = true
+		r.far = r.far || asksFar(e.state)
 		if e.state == fetch.Negative {
 			r.absent[name] = true
 		}
@@ -66,6 +67,11 @@ func (p *Prefetcher) deliver(r *run, e event) {
 		r.pumping = true
 		p.spawn(func() { p.pump(r) })
 	}
+}
+
+// asksFar says that an answer is of a kind whose client waits for a far round trip, which guessing spares the next one.
+func asksFar(s fetch.State) bool {
+	return s == fetch.Miss || s == fetch.Merged || s == fetch.Revalidated
 }
 
 // count notes a thing that the client asks for the first time.

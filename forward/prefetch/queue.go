@@ -204,7 +204,7 @@ func (p *Prefetcher) scheduleLocked() {
 	for more := p.alive(); more; {
 		more = false
 		for _, r := range p.order {
-			for p.reading < maxReading && p.bodies < maxBodies/2 && len(r.reads) > 0 {
+			for r.far && p.reading < maxReading && p.bodies < maxBodies/2 && len(r.reads) > 0 {
 				e := r.reads[0]
 				r.reads = r.reads[1:]
 				p.reading++
@@ -292,7 +292,7 @@ func (p *Prefetcher) bringAhead(r *run, o *object) {
 	var unread error
 	if err == nil {
 		cached := slices.Contains([]fetch.State{fetch.Hit, fetch.Refreshing, fetch.Stale, fetch.Local}, a.Report.State)
-		p.begun(r, o, a.Size, cached)
+		p.begun(r, o, a.Size, cached, asksFar(a.Report.State))
 		switch size = a.Size; {
 		case o.reads:
 			if body, err = p.read(a); err == nil {

@@ -86,9 +86,11 @@ type run struct {
 	recalled bool           // the last time was looked for, and found or given up
 	later    []project.Want // packages of last time, until the client asks for one
 
+	far bool // somebody out there had to be asked, for the client or for what is certain
+
 	objects map[string]*object // asked for ahead, or waiting for it
 	lines   []*line
-	reads   []event // answers whose bodies the walk wants
+	reads   []event // answers whose bodies the walk wants, once far
 	wants   int     // so far
 	tally   [2]tally
 }
