@@ -59,7 +59,8 @@ type outcome struct {
 	Requests int64   `json:"requests"` // as the servers count
 	Bytes    int64   `json:"bytes"`    // as the servers count
 	Conns    int64   `json:"conns"`
-	Late     float64 `json:"late"` // share of late packets in percent
+	Served   float64 `json:"served,omitempty"` // processor seconds of the server beside the client, user and system; 0: none, or not counted
+	Late     float64 `json:"late"`             // share of late packets in percent
 
 	recorded int64
 	proto    map[string]int64

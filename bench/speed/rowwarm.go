@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // noise is what two runs of the same client on one machine differ by: "no slower" means no slower than that.
@@ -40,7 +41,7 @@ func warmRow(ctx context.Context, w *world, r *report) error {
 		if err := w.shape(ctx, c.line); err != nil {
 			return err
 		}
-		if err := w.turns(ctx, r, c, p, nil); err != nil {
+		if err := w.turns(ctx, r, c, p, rival{client: c.client}); err != nil {
 			return err
 		}
 	}
@@ -68,26 +69,59 @@ func (w *world) warmed(ctx context.Context, clients ...client) (*product, error)
 	return p, nil
 }
 
-// turns compares a warm Hither with another way of a client, in turn. nil: the direct one.
-func (w *world) turns(ctx context.Context, r *report, c cell, p *product, other *client) error {
+// rival is another way of a client, and who serves it.
+type rival struct {
+	client client
+	server *peer // nil: a server that is far away
+}
+
+// turns compares a warm Hither with another way of a client, in turn.
+func (w *world) turns(ctx context.Context, r *report, c cell, p *product, other rival) error {
 	runs := map[way][]outcome{}
-	straight := c.client
-	if other != nil {
-		straight = *other
+	theirs := 0
+	if other.server != nil {
+		theirs = other.server.command.Process.Pid
 	}
 	for range w.most() {
-		o, err := w.do(ctx, straight, direct, nil)
+		o, err := w.costing(ctx, other.client, direct, nil, theirs)
 		if err != nil {
 			return err
 		}
 		runs[direct] = append(runs[direct], o)
-		if o, err = w.do(ctx, c.client, warm, p); err != nil {
+		if o, err = w.costing(ctx, c.client, warm, p, p.PID); err != nil {
 			return err
 		}
 		runs[warm] = append(runs[warm], o)
 	}
 	r.compared(c, runs)
+	r.note("processor seconds of the server a run: %s of %s", spent(runs[warm]), spent(runs[direct]))
 	return nil
+}
+
+// spent are the processor seconds of all runs.
+func spent(runs []outcome) string {
+	var words []string
+	for _, o := range runs {
+		words = append(words, fmt.Sprintf("%.2f", o.Served))
+	}
+	return strings.Join(words, " ")
+}
+
+// costing is do, with what it cost a server's process; pid 0: nobody's.
+func (w *world) costing(ctx context.Context, c client, how way, p *product, pid int) (o outcome, err error) {
+	if pid == 0 {
+		return w.do(ctx, c, how, p)
+	}
+	before, err := cpuTime(pid)
+	if err != nil {
+		return o, err
+	}
+	if o, err = w.do(ctx, c, how, p); err != nil {
+		return o, err
+	}
+	after, err := cpuTime(pid)
+	o.Served = (after - before).Seconds()
+	return o, err
 }
 
 // besideTree holds Hither against a module proxy without any work to do: the directory that the go command itself keeps,
@@ -108,7 +142,7 @@ func (w *world) besideTree(ctx context.Context, r *report, p *product, download 
 	defer server.stop()
 	other := download
 	other.env = append(slices.Clone(download.env), "GOPROXY=http://"+nginxAddr)
-	return w.turns(ctx, r, cell{"tree", "go mod download, warm / nginx and a module tree", line{}, download, []bound{{warm, noise}}}, p, &other)
+	return w.turns(ctx, r, cell{"tree", "go mod download, warm / nginx and a module tree", line{}, download, []bound{{warm, noise}}}, p, rival{other, server})
 }
 
 // moduleTree is a module cache with all that the project needs.
@@ -143,5 +177,5 @@ func (w *world) besideVerdaccio(ctx context.Context, r *report, p *product, ci c
 	if _, err := w.do(ctx, other, direct, nil); err != nil { // it fills its storage
 		return err
 	}
-	return w.turns(ctx, r, cell{"verdaccio", "npm ci, warm / Verdaccio " + verdaccioVersion, line{}, ci, []bound{{warm, noise}}}, p, &other)
+	return w.turns(ctx, r, cell{"verdaccio", "npm ci, warm / Verdaccio " + verdaccioVersion, line{}, ci, []bound{{warm, noise}}}, p, rival{other, server})
 }
