@@ -47,6 +47,8 @@ func goRow(ctx context.Context, w *world, r *report) error {
 	cells := []cell{
 		{"download", "go mod download, 66 modules", usual(), download, []bound{{level1, 0.40}, {level2, 0.30}}},
 		{"list", "go list -m all, 152 modules", usual(), list, []bound{{level1, 0.30}, {level2, 0.15}}},
+		{"caddy", "go list -m all of caddy, 423 modules", usual(), goClient("caddy", "list", "-m", "all"), []bound{{level1, 0.30}, {level2, 0.15}}},
+		{"prometheus", "go list -m all of prometheus, 365 modules", usual(), goClient("prometheus", "list", "-m", "all"), []bound{{level1, 0.30}, {level2, 0.15}}},
 		{"download400", "go mod download, 66 modules", line{rtt: 400, rate: 100}, download, []bound{{level2, 0.28}}},
 		{"download50", "go mod download, 66 modules", line{rtt: 50, rate: 100}, download, []bound{{level2, 0.55}}},
 	}
