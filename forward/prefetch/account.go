@@ -83,7 +83,7 @@ func (a *account) judge(right bool) {
 
 // low says that the reason is wrong so often that it is held back.
 func (a *account) low() bool {
-	all, percent := a.right+a.wrong, 50
+	all, percent := a.right+a.wrong, 33
 	if a.Bulk {
 		percent = 90
 	}
@@ -104,7 +104,10 @@ func (r *run) permits(l *line, budget int64) bool {
 	t := &r.tally[l.class]
 	sure := l.sure && (len(r.asked) > 0 || t.open < unseen)
 	if l.class == metadata {
-		return sure || t.open < t.needed+certain && (!l.guess || t.open < t.needed+slack && l.unused < l.used+lineSlack)
+		if l.guess { // what is certain to be asked for leaves room for them
+			return t.guesses < t.needed+slack && l.unused < l.used+lineSlack
+		}
+		return sure || t.open < t.needed+certain
 	}
 	if r.waits && len(r.asked) == 0 {
 		return false
@@ -179,6 +182,7 @@ func (r *run) free(o *object) {
 	t.open--
 	if o.guess {
 		o.line.unused--
+		t.guesses--
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // (ListModules) and downloads them (cmd/go/internal/modcmd/download.go).
 const (
 	whyOldGoMod   = "the go.mod of what a module before go 1.17 requires" // such graphs are read to their end
-	whyNewGoMod   = "the go.mod of what a module since go 1.17 requires"  // and these are pruned: it may be asked for elsewhere
+	whyNewGoMod   = "the go.mod of what modules since go 1.17 require"    // and these are pruned: it may be asked for elsewhere
+	whyOnceGoMod  = "the go.mod of what one module since go 1.17 requires"
 	whyListedMod  = "the go.mod of a module that is listed"
 	whyRootInfo   = "the .info of a module of the project"
 	whyGraphInfo  = "the .info of a module of the graph"
@@ -46,12 +47,19 @@ type goWalk struct {
 	wild     int              // .mod asked for after them that no go.mod before go 1.17 leads to
 	foreign  int              // .info asked for of what is no root
 	fresh    []module.Version // roots that came since an answer was last told
+	early    int              // so many .info of roots were wanted before one was asked for
+
+	mentions map[string]mention      // by module path: what go.mod files name
+	named    []string                // paths of mentions, sorted
+	heard    map[module.Version]bool // whose go.mod counts in mentions
+	guessed  map[module.Version]bool // whose go.mod was wanted because of them
 
 	infos  []module.Version // that the client asked for, in order
 	absent map[module.Version]bool
-	graph  bool // all modules of the graph are listed
-	listed bool // their .info was wanted, as far as they were known then
-	zips   bool // packages are wanted
+	graph  bool             // all modules of the graph are listed
+	listed bool             // their .info was wanted, as far as they were known then
+	raised []module.Version // to which the graph has changed since
+	zips   bool             // packages are wanted
 
 	known    bool                    // go.sum told which go.mod files are read
 	missing  map[module.Version]bool // those of them that have not come yet
@@ -83,7 +91,8 @@ func NewGo(s Start) Walk {
 	return &goWalk{
 		registry: s.Registry, asked: make(map[string]bool), files: make(map[module.Version]goMod), unpruned: make(map[module.Version]bool),
 		highest: make(map[string]string), roots: make(map[string]bool), absent: make(map[module.Version]bool),
-		missing: make(map[module.Version]bool), direct: make(map[string]bool),
+		missing: make(map[module.Version]bool), direct: make(map[string]bool), mentions: make(map[string]mention),
+		heard: make(map[module.Version]bool), guessed: make(map[module.Version]bool),
 	}
 }
 
@@ -113,7 +122,7 @@ func (w *goWalk) askedMod(v module.Version) []project.Want {
 	if file, here := w.files[v]; here && !w.known {
 		out = w.follow(out, v, file) // it was guessed, and turned out to be right
 	}
-	return out
+	return w.likelyRoots(out)
 }
 
 // root notes a requirement of the project. All of them come first, sorted, but for those that overtake each other.
@@ -194,10 +203,13 @@ func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project
 	if sure && w.rootsEnd && !w.roots[v.Path] && !w.unpruned[v] {
 		w.wild++
 	}
-	if sure || w.unpruned[v] || file.old && w.mayBeRoot(v) {
-		return w.follow(out, v, file)
+	switch {
+	case sure || w.unpruned[v]:
+		out = w.follow(out, v, file)
+	case !file.old:
+		w.hear(v, file) // it may be wrong itself; of an old one, all that is behind it would be
 	}
-	return out
+	return append(w.likelyRoots(out), w.settled()...)
 }
 
 // follow wants what a go.mod leads to that the client reads: all that is behind it, or what may be a requirement of the
@@ -207,26 +219,21 @@ func (w *goWalk) follow(out []project.Want, v module.Version, file goMod) []proj
 	if file.old || w.unpruned[v] {
 		return w.spread(out, v)
 	}
+	w.hear(v, file)
 	for i, r := range file.requires {
 		if i < file.direct && w.roots[v.Path] {
 			w.direct[r.Path] = true
 		}
-		if w.mayBeRoot(r) {
-			out = w.add(out, r, ".mod", whyNewGoMod)
+		if w.unprunedProject() && w.highest[r.Path] == r.Version {
+			out = w.guess(out, r, whyNewGoMod)
 		}
 	}
 	return out
 }
 
-// mayBeRoot says that a requirement may be one of the project's as well, while those are asked for: of each module there is
-// one, of no lower version than another requires, and they come in order. Later none is, unless the project itself is of a
-// go before 1.17, for which whatever is required is asked for.
-func (w *goWalk) mayBeRoot(v module.Version) bool {
-	if w.rootsEnd {
-		return w.wild >= fewStrays && len(w.infos) == 0
-	}
-	passed := len(w.inOrder) - slackInOrder
-	return !w.roots[v.Path] && w.highest[v.Path] == v.Version && (passed < 0 || w.inOrder[passed] < v.Path)
+// unprunedProject says that the project itself seems to be of a go before 1.17, so that whatever is required is asked for.
+func (w *goWalk) unprunedProject() bool {
+	return w.rootsEnd && w.wild >= fewStrays && len(w.infos) == 0
 }
 
 // spread wants the go.mod files of all that an unpruned module requires, and of what those require, whatever go version
@@ -235,10 +242,14 @@ func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want 
 	w.unpruned[from] = true
 	for todo := []module.Version{from}; len(todo) > 0; todo = todo[1:] {
 		for _, r := range w.files[todo[0]].requires {
+			w.raise(r) // it may have been guessed, and nobody counted what it requires
 			if w.unpruned[r] {
 				continue
 			}
 			w.unpruned[r] = true
+			if _, here := w.files[r]; !here && !w.absent[r] {
+				w.missing[r] = true
+			}
 			out = w.add(out, r, ".mod", whyOldGoMod)
 			out = w.record(out, r)
 			todo = append(todo, r)
@@ -321,6 +332,9 @@ func (w *goWalk) raiseAll(file goMod) {
 func (w *goWalk) raise(v module.Version) {
 	if semver.Compare(v.Version, w.highest[v.Path]) > 0 {
 		w.highest[v.Path] = v.Version
+		if w.listed && !w.known {
+			w.raised = append(w.raised, v)
+		}
 	}
 }
 

@@ -65,43 +65,74 @@ func (w *goWalk) listedMods() []project.Want {
 const (
 	// manyMods is how many go.mod files a run reads, and no zip, to be one that reads the graph. Most that do want .info next.
 	manyMods = 12
-	// mostEarly is how many modules are listed before the graph is read. More would not be asked for unconfirmed, and later
-	// be found out of date.
+	// mostEarly is how many .info of requirements are wanted before the end of the graph is in sight. More would not be asked
+	// for unconfirmed.
 	mostEarly = lineSlack
 )
 
-// earlyInfos are of the roots that came since it was last called, and, when there are no more, of the first in the graph as
-// far as it is known: guesses, but of less than a hundred bytes each.
+// earlyInfos are of the roots that came since it was last called: guesses, but of less than a hundred bytes each.
 func (w *goWalk) earlyInfos() []project.Want {
-	if w.zips || len(w.infos) > 0 || len(w.mods) < manyMods {
+	if !w.readsGraph() {
 		return nil
 	}
 	var out []project.Want
-	for _, v := range w.fresh {
+	for _, v := range w.fresh[:min(len(w.fresh), mostEarly-w.early)] {
 		out = w.add(out, v, ".info", whyRootInfo)
+		w.early++
 	}
 	w.fresh = nil
-	if w.rootsEnd && !w.listed {
-		w.listed = true
-		all := w.allInfos()
-		out = append(out, all[:min(len(all), mostEarly)]...)
-	}
 	return out
 }
 
-// fewMissing is of how many go.mod files one may be missing when the build list is guessed. Each may raise a version, so
-// that the .info of another was asked for in vain; but to wait for the last one takes a round trip.
-const fewMissing = 8
+// readsGraph says that the client seems to read the module graph, and has not come to its end.
+func (w *goWalk) readsGraph() bool {
+	return !w.zips && len(w.infos) == 0 && len(w.mods) >= manyMods
+}
 
-// settled says, once nearly all go.mod files have come that go.sum names, which modules there are, and again at their end.
+const (
+	// fewMissing is of how many go.mod files one may be missing when the build list is guessed. Each may raise a version, so
+	// that the .info of another was asked for in vain; but to wait for the last one takes a round trip.
+	fewMissing = 8
+	// fewUnread is how many may be missing where no go.sum names them.
+	fewUnread = 8
+)
+
+// settled says, once nearly all go.mod files have come that decide it, which modules there are, and again at their end.
 func (w *goWalk) settled() []project.Want {
 	left := len(w.missing)
-	if !w.graph || !w.Informed() || left > 0 && w.listed {
+	switch {
+	case !w.Informed() || w.known && !w.graph:
+		return nil
+	case !w.known && w.listed:
+		return w.raisedInfos()
+	case !w.known:
+		w.listed = true
+		return append(w.listedMods(), w.allInfos()...)
+	case left > 0 && w.listed:
 		return nil
 	}
 	w.listed = true
 	return w.allInfos()
 }
 
-// Informed says that go.sum names what decides the build list, and that it came.
-func (w *goWalk) Informed() bool { return w.known && len(w.missing) <= w.few }
+// raisedInfos are of the modules that came into the graph since all were wanted.
+func (w *goWalk) raisedInfos() []project.Want {
+	if len(w.raised) == 0 {
+		return nil
+	}
+	out := w.listedMods()
+	for _, v := range w.raised {
+		out = w.add(out, v, ".info", whyGraphInfo)
+	}
+	w.raised = nil
+	return out
+}
+
+// Informed says that it is known what decides the build list, and that nearly all of it came: go.sum names it, or it is
+// what the client's requirements lead to.
+func (w *goWalk) Informed() bool {
+	if w.known {
+		return len(w.missing) <= w.few
+	}
+	return w.rootsEnd && w.readsGraph() && len(w.missing) <= fewUnread
+}

@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -39,17 +40,38 @@ require example.com/z v1.0.0
 	same(t, "guessed below what another requires", got, "")
 }
 
-// TestAGuessIsNotFollowed reads on behind a guess only when the client asks for it, so that one wrong guess does not lead to
-// a hundred, nor to modules in the list that nobody has.
-func TestAGuessIsNotFollowed(t *testing.T) {
+// TestAGuessIsHardlyFollowed guesses on behind a guess only what may come next, so that one wrong guess does not lead to a
+// hundred, nor to modules in the list that nobody has.
+func TestAGuessIsHardlyFollowed(t *testing.T) {
 	walk := rooted(t, 1)
 	came(t, walk, "/example.com/m000/@v/v1.0.0.mod", "go 1.21\nrequire example.com/p v1.0.0\nrequire example.com/q v1.0.0\n", 0)
-	same(t, "behind a guess", came(t, walk, "/example.com/p/@v/v1.0.0.mod", "go 1.21\nrequire example.com/r v1.0.0\n", 1), "")
-	same(t, "its requirement is in the graph", walk.highest["example.com/r"], "")
-	same(t, "when it is asked for", urls(walk.Asked(match(t, "/example.com/p/@v/v1.0.0.mod"))), "/example.com/r/@v/v1.0.0.mod")
+	many := ""
+	for i := range 2 * aheadOnce {
+		many += fmt.Sprintf("require example.com/r%02d v1.0.0\n", i)
+	}
+	got := came(t, walk, "/example.com/p/@v/v1.0.0.mod", "go 1.21\n"+many, 1)
+	same(t, "modules behind a guess that one names", len(strings.Fields(got)), aheadOnce-2)
+	same(t, "its requirement is in the graph", walk.highest["example.com/r00"], "")
 	walk.Asked(match(t, "/example.com/q/@v/v1.1.0.mod"))
 	same(t, "behind an old one that was wrong", came(t, walk, "/example.com/q/@v/v1.0.0.mod", "require example.com/s v1.0.0\n", 1), "")
 	same(t, "when it is asked for after all", urls(walk.Asked(match(t, "/example.com/q/@v/v1.0.0.mod"))), "/example.com/s/@v/v1.0.0.mod")
+}
+
+// TestGuessesComeJustInTime guesses no sooner than needed, when more may have been heard of the version.
+func TestGuessesComeJustInTime(t *testing.T) {
+	walk := rooted(t, 1)
+	lines := "go 1.21\n"
+	for i := range 2 * aheadOften {
+		lines += fmt.Sprintf("require example.com/p%02d v1.0.0\n", i)
+	}
+	got := came(t, walk, "/example.com/m000/@v/v1.0.0.mod", lines, 0)
+	same(t, "guessed of what one names", len(strings.Fields(got)), aheadOnce)
+	got = came(t, walk, "/example.com/p00/@v/v1.0.0.mod", strings.ReplaceAll(lines, "v1.0.0", "v1.1.0"), 1)
+	same(t, "of what two name", len(strings.Fields(got)), aheadOften)
+	same(t, "the first", strings.Fields(got)[0], "/example.com/p00/@v/v1.1.0.mod")
+	walk.Asked(match(t, "/example.com/p40/@v/v1.1.0.mod"))
+	got = urls(walk.Asked(match(t, "/example.com/p41/@v/v1.1.0.mod")))
+	same(t, "a module that was passed by", strings.Contains(got, "/p31/"), false)
 }
 
 // TestAnOldProjectIsReadToItsEnd follows a client whose own go.mod is of a go before 1.17: it reads whatever is required.

@@ -15,15 +15,16 @@
 // behind it in the same line. A line is the wants of one reason in one run. Whoever is used after all is wasted no more.
 // What the cache had already cost nothing and counts as nothing, unless it is used.
 //
-//   - A reason whose things were used in less than half of the cases (bulk: nine in ten), of 20 or more, is held back: one
+//   - A reason whose things were used in less than a third of the cases (bulk: nine in ten), of 20 or more, is held back: one
 //     in ten is tried. What is held back and then asked for counts as right, so that a reason can recover for nothing.
 //   - What follows from answers, and not from what the client itself asked for, from its project (alone, or with those answers
-//     that the project says decide it), or from last time, is a guess. Of a line of guesses no more lie unused than were used
+//     that the project says decide it), or from last time, is a guess, unless the walk knows better. Of a line of guesses no more lie unused than were used
 //     and 32 (bulk: 2). So a reason that is wrong more often than right comes to an end within its first run.
 //   - Nothing is guessed, and no answer read for it, while the client gets all from the cache: who has it all would be asked
 //     for more each time, and nobody is faster for that. The first thing that is far away sets all of it free.
-//   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90; guesses stop at 50. A
-//     client that has most of its project's things already, and confirms little, costs no more than that.
+//   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90, and of guesses alone no
+//     more than it needed and 50. A client that has most of its project's things already, and confirms little, costs no
+//     more than that.
 //   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
 //     will want its packages; but of a build, packages alone), unless its project names exactly what the client will ask for; and no more bytes than twice
 //     what the client got and 16 MiB, or 512 MiB.

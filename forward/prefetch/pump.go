@@ -169,6 +169,9 @@ func (p *Prefetcher) step(r *run, e event) {
 	objects := p.understand(r, wants, e.depth+1, heard && !known)
 	for _, o := range objects {
 		o.sure = sure && (o.class == metadata || isExact(r.walk))
+		if g, ok := r.walk.(guesser); ok {
+			o.guess = g.Guesses(o.why, o.guess)
+		}
 	}
 	if e.kind == demanded {
 		objects = append(objects, p.understand(r, p.lastTime(r), 1, false)...)

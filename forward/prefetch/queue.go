@@ -273,6 +273,7 @@ func (p *Prefetcher) start(r *run, o *object) {
 	r.tally[o.class].open++
 	if o.guess {
 		o.line.unused++
+		r.tally[o.class].guesses++
 	}
 	l := p.laneOf(o.match.Rule.Name)
 	l.ahead[o.class]++

@@ -101,6 +101,7 @@ type tally struct {
 	neededBytes int64 // that it got
 	foretold    int   // of needed, those that a walk had wanted before
 	open        int   // things that came or are under way, that were not used, and not for nothing in the cache
+	guesses     int   // of open, those that are guesses
 	unused      int64 // their bytes
 	wastedBytes int64 // of those of them that the client has passed by
 }

@@ -28,6 +28,12 @@ type informed interface {
 	Informed() bool
 }
 
+// guesser is a Walk that knows of its reasons which are guesses. For others, what follows from an answer is one.
+type guesser interface {
+	// Guesses is asked right after a want; usually is what it is taken for otherwise.
+	Guesses(why string, usually bool) bool
+}
+
 // metered is a Walk of a registry that counts requests against its user. No more than the walk wants is asked for ahead:
 // nothing because of last time.
 type metered interface{ metered() }
