@@ -60,6 +60,9 @@ func (fl *flight) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer fl.turn(ctx)()
+	if fl.overtaken(ctx) {
+		return
+	}
 	w := &fill{flight: fl, began: fl.f.now(), heads: make(chan *asking, maxTries)}
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
@@ -82,6 +85,23 @@ func (fl *flight) run(ctx context.Context) {
 		}
 		fl.f.Trace.Filled(report)
 	}
+}
+
+// overtaken answers from the cache what another flight published after this one's client had looked there, and ended before
+// it could be joined: whoever asks just as something comes would else wait for all of it once more.
+func (fl *flight) overtaken(ctx context.Context) bool {
+	if fl.kept.Digest != "" {
+		return false
+	}
+	k, err := fl.f.lookup(ctx, fl.req)
+	if err != nil {
+		return false
+	}
+	k.close()
+	if k.fresh {
+		fl.tell(outcome{entry: &k.entry, state: Hit})
+	}
+	return k.fresh
 }
 
 func (w *fill) fill(ctx context.Context) error {
