@@ -14,6 +14,7 @@ type growth struct {
 	settled time.Time     // from then on a change shows
 	from    time.Time     // since when bytes are counted; zero: they are not
 	bytes   int64         // that had arrived by then
+	last    float64       // bytes a second in the span before, while no trial was on
 	next    time.Time     // of the next trial
 	pause   time.Duration // before the one after a failure
 	fewer   bool          // the next trial is one connection less
@@ -81,12 +82,17 @@ func (p *plan) regainLocked(now time.Time) {
 
 // settleLocked begins to measure anew, when the last change will show.
 func (p *plan) settleLocked(now time.Time) {
+	p.growth.from = time.Time{}
+	p.growth.settled = now.Add(min(max(settle, settleTrip*p.farthestLocked()), time.Second))
+}
+
+// farthestLocked is the longest time that a source takes to answer.
+func (p *plan) farthestLocked() time.Duration {
 	trip := time.Duration(0)
 	for _, l := range p.lanes {
 		trip = max(trip, l.source.trip)
 	}
-	p.growth.from = time.Time{}
-	p.growth.settled = now.Add(min(max(settle, settleTrip*trip), time.Second))
+	return trip
 }
 
 // concludeLocked ends a trial and begins the next.
@@ -96,6 +102,7 @@ func (p *plan) concludeLocked(rate float64, now time.Time) {
 	case g.trial == more && rate < g.before*gain:
 		for _, l := range g.tried {
 			l.off, l.source.full = true, now.Add(g.pause)
+			p.retractLocked(l, now)
 		}
 		p.pauseLocked(now, true)
 		return
@@ -106,7 +113,7 @@ func (p *plan) concludeLocked(rate float64, now time.Time) {
 		g.tried[0].off = g.tried[0].source.err != nil
 		p.pauseLocked(now, false)
 		return
-	case g.trial == none && now.Before(g.next):
+	case g.trial == none && (now.Before(g.next) || p.tellsNothingLocked(rate, now)):
 		return
 	}
 	n := 1
@@ -120,6 +127,34 @@ func (p *plan) concludeLocked(rate float64, now time.Time) {
 	p.tryLocked(n, now)
 }
 
+// tellsNothingLocked says that a trial between several sources would not be worth its cost now. While they are still starting,
+// each becomes faster by itself, and whatever was tried would seem to have paid. And shortly before the end there is no time
+// left in which it could pay.
+func (p *plan) tellsNothingLocked(rate float64, now time.Time) bool {
+	g := &p.growth
+	rising := rate > g.last*gain
+	g.last = rate
+	if len(p.sources) == 1 || !rising && !p.endsWithinLocked(tedious+opening*p.farthestLocked()) {
+		return false
+	}
+	g.settled = now // nothing was changed
+	return true
+}
+
+// retractLocked takes back what a connection that is one too many was asked for, if it would be waited for at the end. Else it
+// goes on, since what its server has sent already would come for nothing.
+func (p *plan) retractLocked(l *lane, now time.Time) {
+	if len(p.sources) == 1 {
+		return // its connections are all as slow
+	}
+	for _, r := range slices.Clone(l.runs) {
+		in := p.remainsLocked(r, r.chunk.to-r.at, 0, now)
+		if !r.lead && in > impatience.Seconds() && p.endsWithinLocked(time.Duration(in*float64(time.Second))) {
+			r.cancel(errNeedless)
+		}
+	}
+}
+
 // paidLocked switches those of the tried connections off whose own source did not become faster: what all bring may have
 // grown meanwhile by others, which are still starting. It says whether any is left.
 func (p *plan) paidLocked(now time.Time) (paid bool) {
@@ -128,6 +163,7 @@ func (p *plan) paidLocked(now time.Time) (paid bool) {
 		s := l.source
 		if s.before > 0 && s.rate < s.before*gain {
 			l.off, s.full = true, now.Add(g.pause)
+			p.retractLocked(l, now)
 			continue
 		}
 		paid = true

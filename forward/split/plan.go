@@ -250,6 +250,9 @@ func (p *plan) pickLocked(l *lane, size int64, now time.Time) *chunk {
 	if c := p.blockedLocked(l, now); c != nil {
 		return c
 	}
+	if p.lastsLocked(l, size) {
+		return nil
+	}
 	if c := p.orphanLocked(size); c != nil {
 		return c
 	}
@@ -269,6 +272,22 @@ const opening = 5
 // is missing before it comes to speed.
 func (p *plan) tooLateLocked(l *lane) bool {
 	return !l.used && l.number > 0 && p.arrived > 0 && p.endsWithinLocked(opening*l.source.trip)
+}
+
+// lastsLocked says that what a lane would be asked for now would be waited for at the end: of several sources, others will
+// have brought all before. The fastest is busy, and gets it next.
+func (p *plan) lastsLocked(l *lane, size int64) bool {
+	own := l.meter.mean()
+	if len(p.sources) == 1 || own == 0 || l == p.lanes[0] || len(p.lanes[0].runs) == 0 {
+		return false
+	}
+	owed := int64(0)
+	for _, r := range l.runs {
+		owed += max(r.chunk.to-r.at, 0)
+	}
+	const margin = 1.3 // rates vary
+	in := max(l.source.trip.Seconds(), float64(owed)/own) + float64(size)/own
+	return p.endsWithinLocked(time.Duration((in/margin - 2*hesitation.Seconds()) * float64(time.Second)))
 }
 
 // endsWithinLocked says that the lanes that bring bytes now will have brought all within d.

@@ -4,6 +4,7 @@ import "time"
 
 const (
 	slower     = 2.0                    // times: what is not so much slower is left alone, for each race costs bytes
+	later      = 1.2                    // the same at the end of a job of several sources, where it is all that is waited for
 	hesitation = 100 * time.Millisecond // less than this is not worth a request
 	impatience = time.Second            // and less than this not while there is other work
 )
@@ -20,7 +21,7 @@ func (p *plan) blockedLocked(l *lane, now time.Time) *chunk {
 			return nil // what they share may be all that there is
 		}
 	}
-	if p.tooSlowLocked(head, l, impatience, now) {
+	if p.tooSlowLocked(head, l, slower, impatience, now) {
 		return head
 	}
 	return nil
@@ -29,8 +30,12 @@ func (p *plan) blockedLocked(l *lane, now time.Time) *chunk {
 // slowLocked is the earliest chunk that this lane, which has nothing else to do, could bring much sooner. nil: there is
 // none.
 func (p *plan) slowLocked(l *lane, now time.Time) *chunk {
+	times := slower
+	if len(p.sources) > 1 {
+		times = later
+	}
 	for _, c := range p.chunks {
-		if p.tooSlowLocked(c, l, hesitation, now) {
+		if p.tooSlowLocked(c, l, times, hesitation, now) {
 			return c
 		}
 	}
@@ -40,8 +45,8 @@ func (p *plan) slowLocked(l *lane, now time.Time) *chunk {
 // rivals is how many may bring the same chunk at once. The second may turn out to be as slow as the first.
 const rivals = 3
 
-// tooSlowLocked says that a lane would bring the rest of a chunk in half the time, and margin sooner.
-func (p *plan) tooSlowLocked(c *chunk, l *lane, margin time.Duration, now time.Time) bool {
+// tooSlowLocked says that the rest of a chunk takes so many times as long as this lane would need for it, and margin longer.
+func (p *plan) tooSlowLocked(c *chunk, l *lane, times float64, margin time.Duration, now time.Time) bool {
 	if c.whole() || len(c.runs) == 0 || len(c.runs) >= rivals {
 		return false
 	}
@@ -51,7 +56,7 @@ func (p *plan) tooSlowLocked(c *chunk, l *lane, margin time.Duration, now time.T
 	}
 	for i, r := range c.runs {
 		fresh := i > 0 && now.Sub(r.began) < impatience || r.got == 0 && now.Sub(r.began).Seconds() < slower*r.expect
-		if fresh || !p.mayRaceLocked(l, r) || p.remainsLocked(r, left, here, now) <= slower*here+margin.Seconds() {
+		if fresh || !p.mayRaceLocked(l, r) || p.remainsLocked(r, left, here, now) <= times*here+margin.Seconds() {
 			return false
 		}
 	}
