@@ -106,6 +106,9 @@ func (p *plan) firstLanes(s *source) int {
 	if rest := float64(p.job.Size - p.job.From); s.Rate > 0 && s.Rate < thin && rest/s.Rate > tedious.Seconds() {
 		return 4
 	}
+	if len(p.sources) > 1 && p.job.LeadTo < p.job.Size { // it is known to send ranges
+		return 1 // a second one would get little of what the first fills, and be waited for
+	}
 	return 2
 }
 
