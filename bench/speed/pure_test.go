@@ -209,6 +209,7 @@ func TestAnImageIsPulledAsFromDockerHub(t *testing.T) {
 	if how := refused.Header.Get("Www-Authenticate"); !strings.Contains(how, tokenHost) || !strings.Contains(how, "repository:library/app:pull") {
 		t.Errorf("challenge\ngot  %s\nwant the token server and the scope", how)
 	}
+	token := token([]string{"repository:library/app:pull"})
 	index := get(t, s, base+"manifests/latest", "Authorization", "Bearer "+token)
 	same(t, "index", index.Header.Get("Content-Type"), indexType)
 	for digest := range s.world.shelf.blobs {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -27,8 +28,29 @@ const (
 	layerType    = "application/vnd.oci.image.layer.v1.tar+gzip"
 )
 
-// token is what the token server gives to everybody.
-const token = "anonymous-for-the-bench"
+// token is what the token server gives to everybody: a JWT whose claims name what may be read, as Docker Hub's do. Who shows
+// it takes it as it is; only the registry reads it.
+func token(scopes []string) string {
+	access := []map[string]any{}
+	for _, scope := range scopes {
+		if name, ok := strings.CutPrefix(strings.TrimSuffix(scope, ":pull"), "repository:"); ok {
+			access = append(access, map[string]any{"type": "repository", "name": name, "actions": []string{"pull"}})
+		}
+	}
+	claims, _ := json.Marshal(map[string]any{"access": access, "aud": "registry.docker.io", "iss": tokenHost, "sub": ""})
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims) + "." + encode([]byte("signed for the bench"))
+}
+
+// admitted says that a request shows the token of the repository that it reads.
+func admitted(r *http.Request) bool {
+	path := strings.TrimPrefix(r.URL.Path, "/v2/")
+	repo, _, manifest := strings.Cut(path, "/manifests/")
+	if !manifest {
+		repo, _, _ = strings.Cut(path, "/blobs/")
+	}
+	return r.Header.Get("Authorization") == "Bearer "+token([]string{"repository:" + repo + ":pull"})
+}
 
 // shelf is the made images and blobs, as Docker Hub serves them: by a token, and the blobs from another host, to which it
 // redirects. Methods may be used at once.
@@ -157,8 +179,9 @@ func (s *shelf) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Host == tokenHost:
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"token":%q,"access_token":%q,"expires_in":300,"issued_at":%q}`, token, token, time.Now().UTC().Format(time.RFC3339))
-	case registry && r.Header.Get("Authorization") != "Bearer "+token:
+		t := token(r.URL.Query()["scope"])
+		fmt.Fprintf(w, `{"token":%q,"access_token":%q,"expires_in":300,"issued_at":%q}`, t, t, time.Now().UTC().Format(time.RFC3339))
+	case registry && !admitted(r):
 		s.challenge(w, r)
 	case r.URL.Path == "/v2/":
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
