@@ -62,7 +62,7 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 	w.tries = append(w.tries, a.Try)
 	w.asked = append(w.asked, a)
 	w.denied = false
-	req, err := w.request(w.way(a), src, a.carried)
+	req, err := w.request(w.opening(w.way(a), src), src, a.carried)
 	if err != nil {
 		a.err = err
 		close(a.ended)
@@ -173,6 +173,8 @@ func (w *fill) hear(ctx context.Context) *asking {
 			}
 			w.asked = slices.DeleteFunc(w.asked, func(b *asking) bool { return a == b })
 			return a
+		case <-w.opened:
+			w.join(ctx)
 		case <-late:
 			wait := w.untilLate()
 			if wait == 0 {

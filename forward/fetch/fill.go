@@ -30,6 +30,7 @@ type fill struct {
 	queue   []rules.Source // who is still to be asked
 	asked   []*asking      // who was asked and has not answered
 	heads   chan *asking   // those who have
+	opened  chan struct{}  // the origin's token showed that the name is public; never closed
 	denied  bool           // no hedge was left for the source that is late
 	afresh  string         // Base of a source that is asked for all, though it could go on; empty: none
 	sent    []split.Part   // who sent which bytes of the current generation
@@ -63,7 +64,7 @@ func (fl *flight) run(ctx context.Context) {
 	if fl.overtaken(ctx) {
 		return
 	}
-	w := &fill{flight: fl, began: fl.f.now(), heads: make(chan *asking, maxTries)}
+	w := &fill{flight: fl, began: fl.f.now(), heads: make(chan *asking, maxTries), opened: make(chan struct{}, 1)}
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
 	if w.spool != nil {

@@ -12,7 +12,7 @@ import (
 
 // order is whom to ask. Without a digest that pins or proves, only the origin may send what a notary should vouch for.
 // What changes is asked of the origin first, and so is what may be private: a stranger hears a name only after the origin
-// gave it to somebody without credentials, or when the origin cannot be reached.
+// gave it to somebody without credentials, or gave such a one a token that opens it, or when the origin cannot be reached.
 func (w *fill) order(pending bool) []rules.Source {
 	match := w.word.redirect(w.req.Match)
 	if w.unvouched() {

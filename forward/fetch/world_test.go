@@ -85,6 +85,13 @@ notary  = "path"
 subject = "blobs"
 traffic = "bulk"
 [[path]]
+match   = "/v2/{repo}/blobs/{digest:digest}"
+keep    = "forever"
+from    = "any"
+notary  = "path"
+subject = "{repo}"
+traffic = "bulk"
+[[path]]
 match   = "/module/{module}@{version}"
 keep    = "forever"
 from    = "any"

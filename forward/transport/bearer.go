@@ -106,6 +106,7 @@ func (b *Bearer) send(req *http.Request, text string) (*http.Response, error) {
 	if text == "" {
 		return b.Next.RoundTrip(req)
 	}
+	tellGranted(req, text)
 	showing := req.Clone(req.Context())
 	showing.Header.Set("Authorization", "Bearer "+text)
 	resp, err := b.Next.RoundTrip(showing)
