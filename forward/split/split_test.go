@@ -252,3 +252,78 @@ func BenchmarkMoving(b *testing.B) {
 		}
 	}
 }
+
+// Each begins slowly, so that whatever is tried meanwhile would seem to pay. At the end nobody is waited for.
+func TestFarMirrorsEndTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mirrors []*mirror
+		for _, name := range []string{"a", "b", "c"} {
+			mirrors = append(mirrors, &mirror{name: name, trip: 200 * ms, rate: 20 * mbit})
+		}
+		w := newWorld(t, 40*mb, mirrors...)
+		w.lead(mb)
+		o := w.run(t.Context())
+		t.Log(o, "times the sum:", o.took.Seconds()/ideal(40*mb, 60*mbit).Seconds())
+		atMost(t, "time", o.took, ideal(40*mb, 60*mbit)*128/100)
+		atMost(t, "connections", o.Stats.Conns, 3)
+		atMost(t, "extra", w.extra(o), 0.01)
+	})
+}
+
+// busy is a lane that brings rate bytes a second, and has a range with left bytes to come.
+func (p *plan) busy(s *source, rate float64, left int64) *lane {
+	l, now := s.addLane(), time.Now()
+	l.used, l.meter = true, meter{sum: rate * memorySpan.Seconds(), age: time.Hour, last: now}
+	if left > 0 {
+		c := &chunk{from: p.next, to: p.next + left, at: p.next}
+		p.chunks, p.next = append(p.chunks, c), p.next+left
+		p.newRunLocked(l, c, now).got = 1
+	}
+	p.arrived = 0
+	p.sortLocked()
+	return l
+}
+
+func TestWhatAConnectionTooManyWasAskedForIsTakenBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		left, size int64
+		want       error
+	}{
+		"soon here":                            {mb / 20, 3 * mb, nil},
+		"here when the others have come far":   {3 * mb / 10, 100 * mb, nil},
+		"to be waited for when all others are": {3 * mb / 10, 10 * mb, errNeedless},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			p := newPlan(t.Context(), &Job{Size: c.size, Sources: []Source{{Base: "a"}, {Base: "b"}}})
+			p.busy(p.sources[1], 5*mb, mb)
+			l := p.busy(p.sources[0], 0.1*mb, c.left)
+			r := l.runs[0]
+			p.retractLocked(l, time.Now())
+			if got := context.Cause(r.ctx); !errors.Is(got, c.want) {
+				t.Errorf("its range\ngot  %v\nwant %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNobodyIsAskedForWhatWouldBeWaitedForAtTheEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		size, rate int64 // of the object, and of the lane
+		rival      int64 // rate of the other, which is busy
+		want       bool
+	}{
+		"much is left":                    {100 * mb, mb / 10, 5 * mb, false},
+		"little, and it is slow":          {2 * mb, mb / 10, 5 * mb, true},
+		"little, and it is about as fast": {2 * mb, 4 * mb, 5 * mb, false},
+		"little, but it is the fastest":   {2 * mb, mb / 10, mb / 20, false},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			p := newPlan(t.Context(), &Job{Size: c.size, Sources: []Source{{Base: "a"}, {Base: "b"}}})
+			l := p.busy(p.sources[0], float64(c.rate), 0)
+			p.busy(p.sources[1], float64(c.rival), mb)
+			if got := p.lastsLocked(l, minChunk); got != c.want {
+				t.Errorf("it would be the last\ngot  %t\nwant %t", got, c.want)
+			}
+		})
+	}
+}
