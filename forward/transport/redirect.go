@@ -36,13 +36,16 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	first := req.URL
 	seen := []string{first.String()}
-	home := req.Context()
+	home, trail := req.Context(), trailOf(req.Context())
 	if isOutset(home) {
 		req = req.WithContext(Lane(home, 0))
 	}
 	for {
 		resp, err := f.Next.RoundTrip(req)
 		if err != nil {
+			if home.Err() == nil { // who lost interest says nothing of the way
+				trail.note(first, nil)
+			}
 			return nil, err
 		}
 		resp.Request = req
@@ -52,8 +55,8 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if target == nil {
-			if isPart(resp.StatusCode) {
-				trailOf(req.Context()).note(first, req.URL)
+			if !isPart(resp.StatusCode) {
+				trail.note(first, nil)
 			}
 			return resp, nil
 		}
@@ -64,6 +67,7 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 		if seen = append(seen, target.String()); len(seen) > maxHops+1 {
 			return nil, fmt.Errorf("%s redirects more than %d times", first.Host+first.Path, maxHops)
 		}
+		trail.note(first, target) // others need not wait until something has come from there
 		req = hop(req.WithContext(home), first, target)
 		home = req.Context()
 	}

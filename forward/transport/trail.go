@@ -37,7 +37,7 @@ func (t *Trail) end(from *url.URL) *url.URL {
 	return t.to[from.String()]
 }
 
-// note remembers a way that led to something; to is nil if it led nowhere.
+// note remembers where a way leads, or may lead; to is nil if it led nowhere.
 func (t *Trail) note(from, to *url.URL) {
 	if t == nil {
 		return

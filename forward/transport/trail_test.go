@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -56,4 +58,31 @@ func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
 	if other, _ := url.Parse(registry.URL + "/other"); trail.end(other) != nil {
 		t.Error("another URL goes the same way")
 	}
+}
+
+// Who asks for the first part may lose interest before the storage has answered. The others still need not ask the registry.
+func TestTheWayIsKnownAsSoonAsItIsTold(t *testing.T) {
+	r := &internet{hosts: map[string]http.HandlerFunc{}}
+	trail := new(Trail)
+	ctx, leave := context.WithCancel(t.Context())
+	r.hosts["https://reg.example"] = to("https://cdn.example/signed")
+	r.hosts["https://cdn.example"] = says("the bytes")
+	first := roundTrip(func(req *http.Request) (*http.Response, error) {
+		if req.URL.Host == "cdn.example" {
+			leave()
+			return nil, context.Canceled
+		}
+		return r.RoundTrip(req)
+	})
+	req, _ := http.NewRequestWithContext(Along(ctx, trail), http.MethodGet, "https://reg.example/blob", nil)
+	if _, err := (&Follow{Next: first}).RoundTrip(req); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	r.log = nil
+	again, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, "https://reg.example/blob", nil)
+	resp, err := (&Follow{Next: r}).RoundTrip(again)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp, err)
+	}
+	want(t, r.asked(), "GET https://cdn.example/signed public")
 }
