@@ -67,11 +67,15 @@ func (f *Follow) shortcut(req *http.Request) (*http.Response, error) {
 		resp.Request = next
 		return resp, nil
 	}
+	ended := req.Context().Err()
+	if err != nil && ended != nil {
+		return nil, ended // it was called back, which tells nothing of the place
+	}
 	if err == nil {
 		discard(resp)
 	}
 	t.note(req.URL, nil)
-	return nil, req.Context().Err()
+	return nil, ended
 }
 
 // isPart says that an answer brings bytes.

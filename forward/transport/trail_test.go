@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -85,4 +86,47 @@ func TestTheWayIsKnownAsSoonAsItIsTold(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	want(t, r.asked(), "GET https://cdn.example/signed public")
+}
+
+// A race that ends calls its loser back, mostly before that was answered.
+func TestARequestThatWasCalledBackDoesNotForgetTheWay(t *testing.T) {
+	var asked atomic.Int64
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = io.WriteString(w, "bytes")
+	}))
+	defer storage.Close()
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, storage.URL+"/signed", http.StatusTemporaryRedirect)
+	}))
+	defer registry.Close()
+	trail, follow := new(Trail), &Follow{Next: New(Config{})}
+	get := func(ctx context.Context, part string) error {
+		req, _ := http.NewRequestWithContext(Along(ctx, trail), http.MethodGet, registry.URL+"/blob", nil)
+		if part != "" {
+			req.Header.Set("Range", part)
+		}
+		resp, err := follow.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
+	if err := get(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	called, back := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- get(called, "bytes=0-1") }()
+	back()
+	if err := <-ended; err == nil {
+		t.Error("got an answer to what was called back")
+	}
+	if err := get(t.Context(), ""); err != nil || asked.Load() != 1 {
+		t.Errorf("got  %v, after the registry was asked %d times\nwant one", err, asked.Load())
+	}
 }
