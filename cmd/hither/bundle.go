@@ -23,7 +23,8 @@ const npmBundles = 32
 // take all others from them.
 type bundle struct {
 	Path     string
-	Npm      string   // file of the roots that npm and its kin must know instead; empty: they add Path to Node's
+	Added    string   // file for tools that add it to roots of their own, as Node does: they are to trust no more than without us
+	Npm      string   // file of the roots that npm and its kin must know instead; empty: they add Added to Node's
 	Complete bool     // the system's roots are in Path
 	Warnings []string // about files that are left out
 }
@@ -47,9 +48,14 @@ func rootVariables() []string {
 	}
 }
 
+// addingVariables are those whose tools add the file to roots of their own. The system's would cost each start of Node some
+// 50 ms.
+func addingVariables() []string { return []string{"NODE_EXTRA_CA_CERTS", "DENO_CERT"} }
+
 // The beginnings of the files' names.
 const (
 	commonBundle = "ca"
+	addedBundle  = "added"
 	npmBundle    = "npm"
 )
 
@@ -59,8 +65,8 @@ func (b bundler) write() (bundle, error) {
 	b.System(&r)
 	complete := len(r.ders) > 0
 	b.addUser(&r)
-	if n, err := r.addPath(b.CA); err != nil || n == 0 {
-		return bundle{}, fmt.Errorf("our own certificate is not in %s (%v): stop Hither and start it again", b.CA, err)
+	if err := b.addOwn(&r); err != nil {
+		return bundle{}, err
 	}
 	if !complete {
 		r.warnings = append(r.warnings, "this system has no root certificates, so only tools with roots of their own can go "+
@@ -70,8 +76,37 @@ func (b bundler) write() (bundle, error) {
 	if err != nil {
 		return bundle{}, err
 	}
+	added, err := b.writeAdded()
+	if err != nil {
+		return bundle{}, err
+	}
 	npm, err := b.writeNpm()
-	return bundle{Path: path, Npm: npm, Complete: complete, Warnings: r.warnings}, err
+	return bundle{Path: path, Added: added, Npm: npm, Complete: complete, Warnings: r.warnings}, err
+}
+
+// addOwn takes the root that signs for the registries.
+func (b bundler) addOwn(r *roots) error {
+	if n, err := r.addPath(b.CA); err != nil || n == 0 {
+		return fmt.Errorf("our own certificate is not in %s (%v): stop Hither and start it again", b.CA, err)
+	}
+	return nil
+}
+
+// writeAdded writes what the user had such tools add before, and our own root.
+func (b bundler) writeAdded() (string, error) {
+	var r roots // what is wrong with the files has been said
+	for _, name := range addingVariables() {
+		if path := b.Env.Get(name); path != "" {
+			r.addNamed(name, path)
+		}
+	}
+	for _, path := range b.Extra {
+		r.addNamed("ca-files", path)
+	}
+	if err := b.addOwn(&r); err != nil {
+		return "", err
+	}
+	return b.save(addedBundle, r.encode())
 }
 
 // writeNpm writes what npm would believe without us, and our own root. It is a file by itself: npm may be told to believe
@@ -82,13 +117,14 @@ func (b bundler) writeNpm() (string, error) {
 	}
 	var r roots
 	r.addPEM(b.Npm.Roots)
-	if _, err := r.addPath(b.CA); err != nil {
-		return "", fmt.Errorf("our own certificate is not in %s (%w): stop Hither and start it again", b.CA, err)
+	if err := b.addOwn(&r); err != nil {
+		return "", err
 	}
 	return b.save(npmBundle, r.encode())
 }
 
-// addUser takes what the user gave to single tools. All tools get all of it, but nothing that a project's file says.
+// addUser takes what the user gave to single tools. All tools with one file get all of it, but nothing that a project's file
+// says.
 func (b bundler) addUser(r *roots) {
 	for _, name := range rootVariables() {
 		if path := b.Env.Get(name); path != "" {
@@ -131,7 +167,7 @@ func (b bundler) save(kind string, data []byte) (string, error) {
 // cut off; never the one that was just asked for.
 func (b bundler) prune(now time.Time, keep string) {
 	files, _ := os.ReadDir(b.Dir) // the next call may be luckier
-	for _, kind := range []string{commonBundle, npmBundle, "." + commonBundle, "." + npmBundle} {
+	for _, kind := range []string{commonBundle, addedBundle, npmBundle, "." + commonBundle, "." + addedBundle, "." + npmBundle} {
 		asked := make(map[string]time.Time)
 		for _, file := range files {
 			mine, _ := filepath.Match(kind+"-*.pem*", file.Name()) // the pattern is right

@@ -67,11 +67,11 @@ func (p plan) noProxy() string {
 	return strings.Join(out, ",")
 }
 
-// addRoots points tools at the bundle. Where it is not complete, only those get it that add it to roots of their own,
-// and those whose roots the user had replaced by a file that is in the bundle.
+// addRoots points tools at the bundle. Where it is not complete, only those get it whose roots the user had replaced by a
+// file that is in it. Those that add to roots of their own get what they lack.
 func (p plan) addRoots(set map[string]*string) {
-	for _, name := range []string{"NODE_EXTRA_CA_CERTS", "DENO_CERT"} {
-		put(set, name, p.Bundle.Path)
+	for _, name := range addingVariables() {
+		put(set, name, p.Bundle.Added)
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"} {
 		if p.Bundle.Complete || p.Env.Get(name) != "" {

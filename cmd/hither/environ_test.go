@@ -14,7 +14,7 @@ import (
 )
 
 func newPlan(env environment) plan {
-	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: bundle{Path: "/s/ca.pem", Complete: true}}
+	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: bundle{Path: "/s/ca.pem", Added: "/s/added.pem", Complete: true}}
 }
 
 func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
@@ -40,13 +40,14 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 		{"Node's fetch needs to be told", newPlan(nil), "NODE_USE_ENV_PROXY", "1"},
 		{"Python reads the bundle", newPlan(nil), "REQUESTS_CA_BUNDLE", "/s/ca.pem"},
 		{"an incomplete bundle replaces nobody's roots", incomplete, "SSL_CERT_FILE", "-"},
-		{"an incomplete bundle is added to roots", incomplete, "NODE_EXTRA_CA_CERTS", "/s/ca.pem"},
+		{"Node adds ours to its roots", newPlan(nil), "NODE_EXTRA_CA_CERTS", "/s/added.pem"},
+		{"where the bundle is incomplete, too", incomplete, "DENO_CERT", "/s/added.pem"},
 		{"roots that the user replaced are in it", incompleteOwn, "REQUESTS_CA_BUNDLE", "/s/ca.pem"},
 		{"npm's own roots are replaced only if npm has any", newPlan(nil), "npm_config_cafile", "-"},
 		{"a cafile makes NODE_EXTRA_CA_CERTS dead (trap 14)", npm, "npm_config_cafile", "/s/npm.pem"},
 		{"in each spelling that npm might take instead", npm, "NPM_CONFIG_CAFILE", "/s/npm.pem"},
 		{"a ca might come later, but not an empty one", npm, "npm_config_CA", ""},
-		{"what npm is to believe is for npm", npm, "NODE_EXTRA_CA_CERTS", "/s/ca.pem"},
+		{"what npm is to believe is for npm", npm, "NODE_EXTRA_CA_CERTS", "/s/added.pem"},
 		{"not for git", npm, "GIT_SSL_CAINFO", "/s/ca.pem"},
 		{"a proxy in npmrc would go before HTTPS_PROXY", npm, "npm_config_https_proxy", "http://127.0.0.1:7890"},
 		{"Java is left alone", newPlan(nil), "JAVA_TOOL_OPTIONS", "-"},
@@ -139,6 +140,7 @@ func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "roots, each once", rootNames(t, got.Path), "system, directory/a, directory/b, node, requests, npm, inline, corp, ours")
+	same(t, "beside roots of their own", rootNames(t, got.Added), "node, corp, ours")
 	same(t, "npm's alone", rootNames(t, got.Npm), "project, ours")
 	same(t, "complete", got.Complete, true)
 	contains(t, strings.Join(got.Warnings, "\n"), "GIT_SSL_CAINFO: ", "PIP_CERT: "+path("broken")+" has no PEM certificate")
@@ -215,7 +217,7 @@ func TestBundlesForNpmStayFew(t *testing.T) {
 	}
 	files, err := os.ReadDir(b.Dir)
 	same(t, "error", err, nil)
-	same(t, "files: npm's, the common one, and the rest of a write", len(files), npmBundles+2)
+	same(t, "files: npm's, the common one, what is added, and the rest of a write", len(files), npmBundles+3)
 	if _, err := os.Stat(first); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the oldest is kept:", err)
 	}
@@ -224,7 +226,7 @@ func TestBundlesForNpmStayFew(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, _ = os.ReadDir(b.Dir)
-	same(t, "files after a month", len(files), 2)
+	same(t, "files after a month", len(files), 3)
 	for _, file := range files {
 		info, err := file.Info()
 		same(t, "error", err, nil)
