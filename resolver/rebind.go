@@ -14,11 +14,12 @@ import (
 // rebinds says whether a reply leads into this machine or its networks though a stranger may own the name, by which a web
 // page could have the browser talk to what stands there. What of it the network itself says is left alone: names that a link
 // claims (Private, which the caller has asked), those that only a network has, and those that its sign-in page answers for.
-// Whose server spoke tells nothing: the router hands on what strangers say, too. Names of developers' helpers lead inside on
+// But a network is a stranger, too, to what listens on this machine only, and has no reason to lead there. Whose server spoke tells nothing: the router hands on what strangers say, too. Names of developers' helpers lead inside on
 // purpose: Allow is for them.
 func (s *Server) rebinds(name string, reply *dns.Msg) bool {
+	forbidden := inside
 	if ofNetwork(name) || exchange.PortalCheck(name) {
-		return false
+		forbidden = onThisMachine
 	}
 	for _, spared := range s.Allow {
 		if dns.IsSubDomain(dns.CanonicalName(spared), canonical(name)) {
@@ -27,7 +28,7 @@ func (s *Server) rebinds(name string, reply *dns.Msg) bool {
 	}
 	for _, record := range reply.Answer {
 		for _, ip := range leadsTo(record) {
-			if addr, ok := netip.AddrFromSlice(ip); ok && inside(addr.Unmap()) {
+			if addr, ok := netip.AddrFromSlice(ip); ok && forbidden(addr.Unmap()) {
 				s.warnOfRebinding(name, addr.Unmap())
 				return true
 			}
@@ -82,13 +83,17 @@ func hints(values []dns.SVCBKeyValue) (ips []net.IP) {
 	return ips
 }
 
-// inside says whether addr is this machine or on its networks. 0.0.0.0 reaches this machine too; 100.64.0.0/10 is where
-// overlay networks live; 198.18.0.0/15, which proxies make up for every name, is spared.
+// inside says whether addr is this machine or on its networks. 100.64.0.0/10 is where overlay networks live; 198.18.0.0/15,
+// which proxies make up for every name, is spared.
 func inside(addr netip.Addr) bool {
 	overlay := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10)
+	return onThisMachine(addr) || addr.IsPrivate() || addr.IsLinkLocalUnicast() || overlay.Contains(addr)
+}
+
+// onThisMachine knows its addresses that no other has. 0.0.0.0 reaches it too.
+func onThisMachine(addr netip.Addr) bool {
 	this := netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8)
-	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() ||
-		overlay.Contains(addr) || this.Contains(addr)
+	return addr.IsLoopback() || addr.IsUnspecified() || this.Contains(addr)
 }
 
 // withhold is what is said instead: that the name has no address.

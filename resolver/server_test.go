@@ -249,6 +249,10 @@ func TestRebinding(t *testing.T) {
 		{"evil.lan.example.com", "300 IN A 192.168.1.9", true},
 		{"captive.apple.com", "300 IN A 192.168.1.1", false},
 		{"evil.captive.apple.com", "300 IN A 192.168.1.1", true},
+		{"host.lan", "300 IN A 127.0.0.1", true},
+		{"host", "300 IN AAAA ::ffff:127.0.0.1", true},
+		{"host.home", "300 IN HTTPS 1 . ipv6hint=::1", true},
+		{"captive.apple.com", "300 IN A 0.0.0.0", true},
 	} {
 		s := &Server{
 			Exchange: &upstream{say: records(row.record)}, Rebinding: true, Allow: []string{"nip.io"},
