@@ -151,11 +151,25 @@ func (c *contest) lineLocked(w *way, o *origin) *line {
 }
 
 // mayBeEarlyLocked says whether a request may be the first packet of a connection. Whoever records that can send it to the
-// server again, so that it must be a GET and without a secret; and HTTP/3 must be what wins at this origin.
+// server again, so that it must be a GET and without a secret; HTTP/3 must be what wins at this origin, and still be offered
+// where it answered last.
 func (c *contest) mayBeEarlyLocked(w *way, o *origin) bool {
-	h := w.req.Header
-	return w.req.Method != http.MethodHead && o.chosen[w.kind] && o.last.IsValid() && len(c.lines) < maxLines &&
-		speaksEarly && h.Get("Authorization") == "" && h.Get("Cookie") == "" && c.resume.early(w.host)
+	port, _ := o.offered(time.Now())
+	return w.req.Method != http.MethodHead && o.chosen[w.kind] && o.last.IsValid() && o.last.Port() == port &&
+		len(c.lines) < maxLines && speaksEarly && harmless(w.req.Header) && c.resume.early(w.host)
+}
+
+// harmless says that no field can hold a secret. Registries have many names for theirs (Private-Token, X-JFrog-Art-Api), so
+// that those fields are listed that hold none; they are what we send ourselves.
+func harmless(h http.Header) bool {
+	for field := range h {
+		switch field {
+		case "Accept", "Accept-Encoding", "Cache-Control", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "Range", "User-Agent":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // originLocked finds an origin; nil: nobody has a word for HTTP/3 there, nor is there anybody to ask.

@@ -155,7 +155,9 @@ func TestARequestIsEarlyWhereASessionAllowsIt(t *testing.T) {
 		early  bool
 	}{
 		{"GET", http.MethodGet, nil, true},
+		{"as we ask", http.MethodGet, []string{"Accept", "*/*", "Range", "bytes=0-9", "User-Agent", "hither"}, true},
 		{"with a secret", http.MethodGet, []string{"Authorization", "Bearer x"}, false},
+		{"with a secret of some registry's own", http.MethodGet, []string{"Private-Token", "x"}, false},
 		{"HEAD", http.MethodHead, nil, false},
 	} {
 		hangUpAll(t, p)
