@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -189,10 +188,7 @@ func (c *contest) lost(w *way, req *http.Request, err error) {
 	defer c.mu.Unlock()
 	o, first := c.origins[w.name], !w.line.retired // others on the same line fail too
 	if w.line.conn == nil || errors.Is(err, errMoved) {
-		c.dropLocked(w.line)
-		if o != nil {
-			o.last = netip.AddrPort{}
-		}
+		c.doubtLocked(w.line)
 	}
 	if req.Context().Err() != nil { // TCP was first, or the client left
 		return
@@ -231,12 +227,9 @@ func orderly(err error) bool {
 func (c *contest) late(w *way) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dropLocked(w.line)
+	c.doubtLocked(w.line)
 	if o := c.origins[w.name]; o != nil {
 		o.sawWait(true, w.late)
-		if w.early.IsValid() {
-			o.last = netip.AddrPort{} // no other request shall speak first to somebody who may not be there
-		}
 	}
 }
 
@@ -259,7 +252,7 @@ func (c *contest) broke(w *way, err error, stood time.Duration) {
 		return
 	}
 	first := !w.line.retired
-	c.dropLocked(w.line)
+	c.doubtLocked(w.line)
 	if o := c.origins[w.name]; o != nil && first && !left && !orderly(err) {
 		o.fail(time.Now())
 	}

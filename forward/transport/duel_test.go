@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -164,5 +165,49 @@ func TestNoHTTPSRecordIsAskedForBehindAProxy(t *testing.T) {
 	c.close()
 	if len(asked) > 0 {
 		t.Errorf("a name server was asked about %s", <-asked)
+	}
+}
+
+// Once an answer did not come in time, only what is under way pays for that: the next request does not speak first to
+// somebody who may not be there, but goes over TCP while a handshake finds out.
+func TestAfterALateAnswerNoRequestBeginsAConnection(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	until(t, "the ticket has come", func() bool { return p.quic[0].resume.early("127.0.0.1") })
+	silent := func(rw http.ResponseWriter, req *http.Request) {
+		if req.ProtoMajor == 3 {
+			<-req.Context().Done()
+		}
+		io.WriteString(rw, req.Proto)
+	}
+	w.set(func() { w.answer = silent })
+	want(t, get(t, p, w.url), "200 HTTP/2.0")
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url, nil)
+	if next := p.quic[0].choose(req, originOf(req.URL), p.way(req.Context())); next.line != nil {
+		t.Errorf("got  %+v\nwant TCP, and nobody waits", next)
+	}
+}
+
+func TestAfterAFailureNoRequestBeginsAConnection(t *testing.T) {
+	o := &origin{last: netip.MustParseAddrPort("192.0.2.1:443")}
+	if o.fail(time.Now()); o.last.IsValid() {
+		t.Errorf("got  %s\nwant nobody to speak to first", o.last)
+	}
+}
+
+// What Alt-Svc says replaces what it said before: nobody speaks first to the port of then.
+func TestNoRequestBeginsAConnectionToAPortOfYesterday(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	c := p.quic[0]
+	until(t, "the ticket has come", func() bool { return c.resume.early("127.0.0.1") })
+	hangUpAll(t, p)
+	w.set(func() { w.altSvc = `h3=":40443"` })
+	c.learn(strings.TrimPrefix(w.url, "https://"), &http.Response{Header: http.Header{"Alt-Svc": {`h3=":40443"`}}})
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url, nil)
+	if next := c.choose(req, originOf(req.URL), p.way(req.Context())); next.line != nil {
+		t.Errorf("got  a request to %s\nwant none, for it is not offered any more", next.early)
 	}
 }

@@ -96,14 +96,15 @@ func (o *origin) mayBe(host string, port uint16) bool {
 	return same && (port == 443 || port == o.port || port >= 1024)
 }
 
-// fail rests HTTP/3 for a while. While it rests, what else fails was under way and says nothing new.
+// fail rests HTTP/3 for a while. While it rests, what else fails was under way and says nothing new. After it a handshake is
+// tried, at nobody's expense, and no request.
 func (o *origin) fail(now time.Time) {
 	if now.Before(o.retry) {
 		return
 	}
 	o.retry = now.Add(min(backOff<<min(o.failures, 10), maxBackOff))
 	o.failures++
-	o.chosen = [kinds]bool{}
+	o.chosen, o.last = [kinds]bool{}, netip.AddrPort{}
 }
 
 // move forgets what was seen on another network.

@@ -61,8 +61,8 @@ type Config struct {
 	// HTTPS tells what the HTTPS record of a host offers (RFC 9460): exchange.Resolver.LookupHTTPS. It is asked beside the
 	// requests, once an hour for each host; nil: not asked.
 	HTTPS func(ctx context.Context, host string) (alpn []string, port uint16, err error)
-	// Sessions is a file in which TLS sessions and Alt-Svc offers are kept for the next start. It holds secrets and is
-	// readable by its owner only. A damaged one is passed over. Empty: nothing is kept.
+	// Sessions is a file in which TLS sessions, Alt-Svc offers and what came of them are kept for the next start. It holds
+	// secrets and is readable by its owner only. A damaged one is passed over. Empty: nothing is kept.
 	Sessions string
 	// Log hears that Sessions cannot be read or written; nil: nobody does.
 	Log *slog.Logger
