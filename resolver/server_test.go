@@ -298,3 +298,16 @@ func TestRebindingKnowsAConditionalUpstream(t *testing.T) {
 		}
 	}
 }
+
+// The name that was asked for decides, not that at the end of its chain: a stranger's may lead to the network's.
+func TestRebindingByAnAliasOfTheNetwork(t *testing.T) {
+	chain := func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = []dns.RR{record("300 IN CNAME nas.lan.", q.Question[0].Name), record("300 IN A 192.168.1.9", "nas.lan.")}
+		return m, nil
+	}
+	s := &Server{Exchange: &upstream{say: chain}, Rebinding: true}
+	if got := told(ask(t, s, query("evil.example.com", dns.TypeA, nil))); strings.Contains(got, "192.168.1.9") {
+		t.Errorf("got  %s\nwant it withheld", got)
+	}
+}

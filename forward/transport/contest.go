@@ -59,6 +59,7 @@ type way struct {
 	req    *http.Request
 	name   string // of the origin
 	host   string
+	origin *origin // see aboutLocked; nil: nothing is known of it
 	kind   kind
 	choice bool           // both protocols can be had: it is measured
 	line   *line          // taken; nil: TCP
@@ -99,6 +100,7 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.originLocked(name, now)
+	w.origin = o
 	if o == nil || c.closed || !o.usable(now) {
 		return w
 	}
@@ -268,9 +270,20 @@ func (c *contest) renew() {
 	for _, l := range c.lines {
 		c.retireLocked(l)
 	}
-	for _, o := range c.origins {
-		o.move()
+	for name, o := range c.origins {
+		next := *o
+		next.move()
+		c.origins[name] = &next
 	}
+}
+
+// aboutLocked is what the end of a request says something of; nil: nothing, because it began on another network, or its
+// origin was forgotten since.
+func (c *contest) aboutLocked(w *way) *origin {
+	if o := c.origins[w.name]; o == w.origin {
+		return o
+	}
+	return nil
 }
 
 // close ends everything, also what is under way, and waits for it.

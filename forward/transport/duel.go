@@ -186,7 +186,7 @@ func (c *contest) ask(w *way, req *http.Request) (*http.Response, error) {
 func (c *contest) lost(w *way, req *http.Request, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o, first := c.origins[w.name], !w.line.retired // others on the same line fail too
+	o, first := c.aboutLocked(w), !w.line.retired // others on the same line fail too
 	if w.line.conn == nil || errors.Is(err, errMoved) {
 		c.doubtLocked(w.line)
 	}
@@ -228,7 +228,7 @@ func (c *contest) late(w *way) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.doubtLocked(w.line)
-	if o := c.origins[w.name]; o != nil {
+	if o := c.aboutLocked(w); o != nil {
 		o.sawWait(true, w.late)
 	}
 }
@@ -237,7 +237,7 @@ func (c *contest) late(w *way) {
 func (c *contest) outrun(w *way, waited time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if o := c.origins[w.name]; o != nil && !w.early.IsValid() {
+	if o := c.aboutLocked(w); o != nil && !w.early.IsValid() {
 		o.sawWait(true, waited)
 	}
 }
@@ -253,7 +253,7 @@ func (c *contest) broke(w *way, err error, stood time.Duration) {
 	}
 	first := !w.line.retired
 	c.doubtLocked(w.line)
-	if o := c.origins[w.name]; o != nil && first && !left && !orderly(err) {
+	if o := c.aboutLocked(w); o != nil && first && !left && !orderly(err) {
 		o.fail(time.Now())
 	}
 }
@@ -281,7 +281,7 @@ func overTCP(req *http.Request, tcp *gated) answer {
 // measured takes the figures of an answer: its wait now, its rate when the body came whole. end is called once.
 func (c *contest) measured(w *way, a answer, end func()) *http.Response {
 	c.mu.Lock()
-	if o := c.origins[w.name]; o != nil {
+	if o := c.aboutLocked(w); o != nil {
 		before := o.chosen
 		if !w.early.IsValid() || !a.h3 { // an early one has its handshake in it
 			o.sawWait(a.h3, a.wait)
@@ -308,7 +308,7 @@ func (c *contest) measured(w *way, a answer, end func()) *http.Response {
 func (c *contest) carried(w *way, h3 bool, size int64, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if o := c.origins[w.name]; o != nil {
+	if o := c.aboutLocked(w); o != nil {
 		o.sawBody(w.kind, h3, size, took)
 	}
 }

@@ -211,3 +211,32 @@ func TestNoRequestBeginsAConnectionToAPortOfYesterday(t *testing.T) {
 		t.Errorf("got  a request to %s\nwant none, for it is not offered any more", next.early)
 	}
 }
+
+// An answer from the network before would be the first figure of the next one, and bound what the others can say.
+func TestWhatWasUnderWaySaysNothingOfAnotherNetwork(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	asked, moved := make(chan struct{}, 2), make(chan struct{}) // TCP may be asked too, if the machine is slow
+	w.set(func() {
+		w.answer = func(rw http.ResponseWriter, req *http.Request) {
+			asked <- struct{}{}
+			<-moved
+			io.WriteString(rw, req.Proto)
+		}
+	})
+	said := make(chan string)
+	go func() { said <- get(t, p, w.url) }()
+	<-asked
+	p.CloseIdleConnections()
+	close(moved)
+	want(t, strings.TrimRight(<-said, "23.0"), "200 HTTP/")
+	c := p.quic[0]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.origins {
+		if o.tcp.waits > 0 || o.h3.waits > 0 || o.size != [kinds]float64{} {
+			t.Errorf("got  %+v\nwant nothing", o.rivals)
+		}
+	}
+}

@@ -202,10 +202,10 @@ func (c *contest) dropLocked(l *line) {
 
 // doubtLocked drops a line whose path may be dead: no other request shall speak first to somebody who may not be there.
 func (c *contest) doubtLocked(l *line) {
-	c.dropLocked(l)
-	if o := c.origins[l.key.origin]; o != nil {
+	if o := c.origins[l.key.origin]; o != nil && !l.retired {
 		o.last = netip.AddrPort{}
 	}
+	c.dropLocked(l)
 }
 
 // hangUp says goodbye; watch frees the rest. quic-go's own goroutines, for which it waits, never wait for a contest.
