@@ -3,7 +3,6 @@ package transport
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -93,7 +92,7 @@ func parseRealms(text []byte) (*keptRealms, error) {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d", kept.Version, realmsVersion)
 	}
 	if len(kept.Realms) > maxRealms {
-		return nil, errors.New("it holds more than was ever written")
+		return nil, errTooMuch
 	}
 	return kept, nil
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -15,11 +16,16 @@ const (
 	sessionsVersion = 1
 	// maxSessionFile bounds what is read, in bytes; a full file has less.
 	maxSessionFile = 32 << 20
+	// maxSessionCommas bounds what is unpacked: a file of 30 MB with nothing but empty elements took 4 GB of memory. A full
+	// file has fewer than half of them.
+	maxSessionCommas = 100_000
 	// maxSession bounds one session, in bytes: a server chooses how large its ticket and its chain of certificates are.
 	maxSession = 48 << 10
 	// maxKeptName bounds a name in the file, in bytes.
 	maxKeptName = 300
 )
+
+var errTooMuch = errors.New("it holds more than was ever written")
 
 // keptSessions is the file: who can read it can take part in connections that are resumed from it.
 type keptSessions struct {
@@ -67,6 +73,9 @@ func parseKept(text []byte) (*keptSessions, error) {
 	if len(text) > maxSessionFile {
 		return nil, fmt.Errorf("it is larger than %d bytes", maxSessionFile)
 	}
+	if bytes.Count(text, []byte{','}) > maxSessionCommas {
+		return nil, errTooMuch
+	}
 	if err := json.Unmarshal(text, k); err != nil {
 		return nil, fmt.Errorf("it is damaged at byte %d", offsetOf(err)) // the error itself may quote what stands there
 	}
@@ -74,7 +83,7 @@ func parseKept(text []byte) (*keptSessions, error) {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d", k.Version, sessionsVersion)
 	}
 	if len(k.Sessions) > 4*maxSessions || len(k.Offers) > 2*maxOrigins || len(k.Plain) > maxOrigins {
-		return nil, errors.New("it holds more than was ever written")
+		return nil, errTooMuch
 	}
 	return k, nil
 }

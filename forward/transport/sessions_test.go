@@ -264,3 +264,28 @@ func FuzzSessionFile(f *testing.F) {
 		}
 	})
 }
+
+// A full file is read; one that is made to fill the memory is not even unpacked.
+func TestTheSessionFileIsBoundedInMemory(t *testing.T) {
+	full := &keptSessions{Version: sessionsVersion, Sessions: make([]keptSession, 4*maxSessions), Plain: make([]string, maxOrigins)}
+	for n := range 2 * maxOrigins {
+		verdict := &keptVerdict{TCP: keptPace{time.Second, 1}, HTTP3: keptPace{time.Second, 1}}
+		full.Offers = append(full.Offers, keptOffer{Origin: "one.example:443", Public: true, Port: uint16(n), Persist: true, Verdict: verdict})
+	}
+	text, err := json.Marshal(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parseKept(text); err != nil {
+		t.Errorf("a full file\ngot  %v", err)
+	}
+	for _, list := range []string{`"sessions":[` + strings.Repeat("{},", 1<<20) + `{}`, `"plain":[` + strings.Repeat(`"",`, 1<<20) + `""`} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := parseKept([]byte(`{"version":1,` + list + `]}`))
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 16<<20 {
+			t.Errorf("%.20s\ngot  %v and %d MB\nwant an error, and at most what the text has", list, err, took>>20)
+		}
+	}
+}
