@@ -83,7 +83,7 @@ func (p Plain) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name server %s: %w", p.Server, err)
 	}
-	return readdress(reply, q, p.Server.Addr().IsLoopback()), nil
+	return readdress(reply, q, ofThisMachine(p.Server.Addr())), nil
 }
 
 // String names the server.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -274,7 +275,11 @@ func TestAServersWordOfValidationIsTakenOnlyFromThisMachine(t *testing.T) {
 		reply.AuthenticatedData = true
 		return reply
 	}
-	for host, want := range map[string]bool{"127.0.0.1": true, outwardAddress(t): false} {
+	hosts := map[string]bool{"127.0.0.1": true, outwardAddress(t): false}
+	if runtime.GOOS == "linux" { // elsewhere not all of 127.0.0.0/8 is there
+		hosts[dockersServer.String()] = false
+	}
+	for host, want := range hosts {
 		server := &liar{
 			host: host,
 			udp:  func(q *dns.Msg) [][]byte { return [][]byte{wire(t, validated(q))} },
