@@ -172,7 +172,7 @@ type Fetcher struct {
 	flights flights
 	gone    memory[negative] // what the origin said it does not have
 	tired   memory[struct{}] // names of which nobody had a new copy a moment ago
-	public  memory[struct{}] // subjects the origin gave, or opened by a token, to us, who have no credentials
+	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
 	doubted memory[struct{}] // names of which the origin sent what the authority did not confirm
 	silent  memory[int]      // origins that did not answer a HEAD, and how often in a row
 	sizes   memory[sizes]    // of what a rule's path brought

@@ -30,7 +30,8 @@ type fill struct {
 	queue   []rules.Source // who is still to be asked
 	asked   []*asking      // who was asked and has not answered
 	heads   chan *asking   // those who have
-	opened  chan struct{}  // the origin's token showed that the name is public; never closed
+	granted atomic.Bool    // the origin's token showed that the name is public, unless the origin refuses all the same
+	opened  chan struct{}  // tells of that; never closed
 	denied  bool           // no hedge was left for the source that is late
 	afresh  string         // Base of a source that is asked for all, though it could go on; empty: none
 	sent    []split.Part   // who sent which bytes of the current generation
@@ -229,6 +230,9 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 func (w *fill) again(src rules.Source, t *carried) {
 	if src.Origin && (t.Outcome == measure.Refused || t.Outcome == measure.Page) {
 		w.refused = true
+		if w.granted.Load() {
+			w.leave() // its token promised too much: nobody else is heard
+		}
 	}
 	switch {
 	case w.afresh == src.Base:

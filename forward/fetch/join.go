@@ -15,7 +15,7 @@ func (w *fill) opening(ctx context.Context, src rules.Source) context.Context {
 		return ctx
 	}
 	return transport.Granted(ctx, func() {
-		w.f.public.put(w.subject(), struct{}{}, w.f.now(), publicLife, maxFacts)
+		w.granted.Store(true)
 		select {
 		case w.opened <- struct{}{}:
 		default: // it was told already
@@ -28,7 +28,7 @@ func (w *fill) opening(ctx context.Context, src rules.Source) context.Context {
 // helps.
 func (w *fill) join(ctx context.Context) {
 	i := w.hedgeAt(w.mayHelp)
-	if len(w.asked) != 1 || i < 0 || len(w.tries) >= maxTries || w.stretch(w.queue[i]) == 0 {
+	if len(w.asked) != 1 || !w.asked[0].Origin || i < 0 || len(w.tries) >= maxTries || w.stretch(w.queue[i]) == 0 {
 		return
 	}
 	if known := w.f.Board.Rate(w.asked[0].Base); known > 0 && known >= w.f.Board.Rate(w.queue[i].Base) {

@@ -86,7 +86,12 @@ func (w *fill) mayAsk(ctx context.Context) bool {
 	return !w.unvouched()
 }
 
+// isPublic says that the origin gave the subject to us within the last hour, or promises to by a token that it gives to everybody.
+// Its promise is for this fill alone: it may refuse yet.
 func (w *fill) isPublic() bool {
+	if w.granted.Load() && !w.refused {
+		return true
+	}
 	_, ok := w.f.public.get(w.subject(), w.f.now())
 	return ok
 }
