@@ -22,7 +22,7 @@ func Granted(ctx context.Context, open func()) context.Context {
 // tellGranted calls open of [Granted] if a token that was got without credentials opens the repository that is read.
 func tellGranted(req *http.Request, token string) {
 	open, ok := req.Context().Value(grantedKey{}).(func())
-	if !ok || isPublic(req.Context()) {
+	if !ok || open == nil {
 		return
 	}
 	if where, reads := spaceOf(req); reads && opens(token, where.scope()) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -52,12 +53,20 @@ func TestWhoWantsToKnowHearsThatARepositoryIsOpen(t *testing.T) {
 		"not open":                    {`{"access":[]}`, manifest, 0},
 		"nothing that a token is for": {pullX, "https://reg.example/v2/", 0},
 		"the way of a redirect":       {pullX, "https://other.example/", 0},
+		"another repository's name":   {pullX, "https://reg.example/v2/moved/manifests/latest", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry()
 			r.good = func(string) bool { return true }
 			r.grant = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"token":%q}`, jwt(test.claims)) }
 			r.hosts["https://other.example"] = to(manifest)
+			r.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+				if strings.HasPrefix(req.URL.Path, "/v2/moved/") {
+					to(manifest)(w, req)
+					return
+				}
+				r.serve(w, req)
+			}
 			told := 0
 			ctx := Granted(t.Context(), func() { told++ })
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, test.url, nil)

@@ -37,22 +37,24 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	first := req.URL
 	seen := []string{first.String()}
 	home, trail := req.Context(), trailOf(req.Context())
+	lost := func(err error) (*http.Response, error) { trail.note(first, nil); return nil, err }
 	if isOutset(home) {
 		req = req.WithContext(Lane(home, 0))
 	}
 	for {
+		began := time.Now()
 		resp, err := f.Next.RoundTrip(req)
-		if err != nil {
-			if home.Err() == nil { // who lost interest says nothing of the way
-				trail.note(first, nil)
-			}
+		if err != nil && calledBack(home, began) {
 			return nil, err
+		}
+		if err != nil {
+			return lost(err)
 		}
 		resp.Request = req
 		target, err := location(resp)
 		if err != nil {
 			discard(resp)
-			return nil, err
+			return lost(err)
 		}
 		if target == nil {
 			if !isPart(resp.StatusCode) {
@@ -62,10 +64,10 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		discard(resp)
 		if slices.Contains(seen, target.String()) {
-			return nil, fmt.Errorf("%s redirects in a circle", first.Host+first.Path)
+			return lost(fmt.Errorf("%s redirects in a circle", first.Host+first.Path))
 		}
 		if seen = append(seen, target.String()); len(seen) > maxHops+1 {
-			return nil, fmt.Errorf("%s redirects more than %d times", first.Host+first.Path, maxHops)
+			return lost(fmt.Errorf("%s redirects more than %d times", first.Host+first.Path, maxHops))
 		}
 		trail.note(first, target) // others need not wait until something has come from there
 		req = hop(req.WithContext(home), first, target)
@@ -95,9 +97,9 @@ func location(resp *http.Response) (*url.URL, error) {
 	return target, nil
 }
 
-// hop is the next request. Range, Accept and the like are kept; the body of a GET is not.
+// hop is the next request. Range, Accept and the like are kept; the body of a GET is not, nor what [Granted] wants to know.
 func hop(req *http.Request, first, target *url.URL) *http.Request {
-	ctx := req.Context()
+	ctx := Granted(req.Context(), nil)
 	if !sameOrigin(first, target) && !ownNetwork(first.Hostname()) {
 		ctx = Public(ctx)
 	}

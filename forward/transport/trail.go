@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 )
 
 // Trail remembers where redirects led, so that the other parts of the same body are asked for there at once: a registry
@@ -61,21 +62,30 @@ func (f *Follow) shortcut(req *http.Request) (*http.Response, error) {
 	if to == nil {
 		return nil, nil
 	}
-	next := hop(req, req.URL, to)
+	next, began := hop(req, req.URL, to), time.Now()
 	resp, err := f.Next.RoundTrip(next)
 	if err == nil && (isPart(resp.StatusCode) || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable) {
 		resp.Request = next
 		return resp, nil
 	}
 	ended := req.Context().Err()
-	if err != nil && ended != nil {
-		return nil, ended // it was called back, which tells nothing of the place
+	if err != nil && calledBack(req.Context(), began) {
+		return nil, ended
 	}
 	if err == nil {
 		discard(resp)
 	}
 	t.note(req.URL, nil)
 	return nil, ended
+}
+
+// mute is after how long without an answer a place is thought to be dead. It is less than whoever waits for one has patience,
+// so that the next request asks the registry for another place.
+const mute = 2 * time.Second
+
+// calledBack says that a request ended because nobody wanted it any more, so soon that this tells nothing of the place.
+func calledBack(ctx context.Context, began time.Time) bool {
+	return ctx.Err() != nil && time.Since(began) < mute
 }
 
 // isPart says that an answer brings bytes.

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
@@ -128,5 +130,60 @@ func TestARequestThatWasCalledBackDoesNotForgetTheWay(t *testing.T) {
 	}
 	if err := get(t.Context(), ""); err != nil || asked.Load() != 1 {
 		t.Errorf("got  %v, after the registry was asked %d times\nwant one", err, asked.Load())
+	}
+}
+
+// A registry may have several storages, and one of them may be dead: whoever loses patience there must not be sent there again.
+func TestAPlaceThatKeepsSilentIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		patience time.Duration
+		asked    int // the registry, by three requests
+	}{{time.Second, 1}, {3 * time.Second, 3}} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			dead := roundTrip(func(req *http.Request) (*http.Response, error) {
+				if req.URL.Host == "cdn.example" {
+					<-req.Context().Done()
+					return nil, req.Context().Err()
+				}
+				asked++
+				w := httptest.NewRecorder()
+				to("https://cdn.example/signed")(w, req)
+				return w.Result(), nil
+			})
+			trail := new(Trail)
+			for range 3 {
+				ctx, cancel := context.WithTimeout(Along(t.Context(), trail), c.patience)
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://reg.example/blob", nil)
+				if _, err := (&Follow{Next: dead}).RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+				cancel()
+			}
+			if asked != c.asked {
+				t.Errorf("given up after %v, the registry was asked\ngot  %d times\nwant %d", c.patience, asked, c.asked)
+			}
+		})
+	}
+}
+
+func TestAWayThatLeadsNowhereIsForgotten(t *testing.T) {
+	for name, end := range map[string]http.HandlerFunc{
+		"a circle":     to("https://reg.example/blob"),
+		"no URL":       to("ftp://cdn.example/"),
+		"without TLS":  to("http://cdn.example/"),
+		"no such host": to("https://nowhere.example/"),
+		"a refusal":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+	} {
+		r := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": to("https://cdn.example/signed"), "https://cdn.example": end}}
+		trail := new(Trail)
+		req, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, "https://reg.example/blob", nil)
+		resp, err := (&Follow{Next: r}).RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if got := trail.end(req.URL); got != nil {
+			t.Errorf("%s (%v)\ngot  a way to %s\nwant none", name, err, got)
+		}
 	}
 }
