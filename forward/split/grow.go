@@ -128,11 +128,11 @@ func (p *plan) concludeLocked(rate float64, now time.Time) {
 }
 
 // tellsNothingLocked says that a trial between several sources would not be worth its cost now. While they are still starting,
-// each becomes faster by itself, and whatever was tried would seem to have paid. And shortly before the end there is no time
-// left in which it could pay.
+// each becomes faster by itself, and whatever was tried would seem to have paid; but who was not asked yet may be the fastest of
+// all. And shortly before the end there is no time left in which it could pay.
 func (p *plan) tellsNothingLocked(rate float64, now time.Time) bool {
 	g := &p.growth
-	rising := rate > g.last*gain
+	rising := rate > g.last*gain && !slices.ContainsFunc(p.sources, (*source).unused)
 	g.last = rate
 	if len(p.sources) == 1 || !rising && !p.endsWithinLocked(tedious+opening*p.farthestLocked()) {
 		return false

@@ -90,6 +90,9 @@ func (s *source) on() int {
 	return n
 }
 
+// unused says that a source could bring bytes, and was not yet asked for any.
+func (s *source) unused() bool { return s.err == nil && len(s.lanes) == 0 }
+
 // join counts a range that begins.
 func (s *source) join(r *run) {
 	if s.active++; s.active == 1 {
