@@ -253,7 +253,7 @@ func (p *plan) pickLocked(l *lane, size int64, now time.Time) *chunk {
 	if c := p.blockedLocked(l, now); c != nil {
 		return c
 	}
-	if p.lastsLocked(l, size) {
+	if p.lastsLocked(l, size, now) {
 		return nil
 	}
 	if c := p.orphanLocked(size); c != nil {
@@ -278,10 +278,10 @@ func (p *plan) tooLateLocked(l *lane) bool {
 }
 
 // lastsLocked says that what a lane would be asked for now would be waited for at the end: of several sources, others will
-// have brought all before. The fastest is busy, and gets it next.
-func (p *plan) lastsLocked(l *lane, size int64) bool {
-	own := l.meter.mean()
-	if len(p.sources) == 1 || own == 0 || l == p.lanes[0] || len(p.lanes[0].runs) == 0 {
+// have brought all before. The fastest is busy, and gets it next, unless it is silent: nobody knows for how long.
+func (p *plan) lastsLocked(l *lane, size int64, now time.Time) bool {
+	own, best := l.meter.mean(), p.lanes[0]
+	if len(p.sources) == 1 || own == 0 || l == best || best.source.strikes > 0 || !best.bringsLocked(now) {
 		return false
 	}
 	owed := int64(0)
@@ -291,6 +291,12 @@ func (p *plan) lastsLocked(l *lane, size int64) bool {
 	const margin = 1.3 // rates vary
 	in := max(l.source.trip.Seconds(), float64(owed)/own) + float64(size)/own
 	return p.endsWithinLocked(time.Duration((in/margin - 2*hesitation.Seconds()) * float64(time.Second)))
+}
+
+// bringsLocked says that bytes came to a lane just now, or will when its source has had the time to answer.
+func (l *lane) bringsLocked(now time.Time) bool {
+	patience := 2*l.source.trip + hesitation
+	return slices.ContainsFunc(l.runs, func(r *run) bool { return now.Sub(r.last) < patience })
 }
 
 // endsWithinLocked says that the lanes that bring bytes now will have brought all within d.

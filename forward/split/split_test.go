@@ -270,6 +270,37 @@ func TestFarMirrorsEndTogether(t *testing.T) {
 	})
 }
 
+// A job begins with three. That the fourth is the fastest is found out although the others are still starting.
+func TestWhoWasNotAskedYetIsTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mirrors []*mirror
+		for _, name := range []string{"a", "b", "c"} {
+			mirrors = append(mirrors, &mirror{name: name, trip: 250 * ms, rate: 3 * mbit, hiccup: 0.02, hiccupOf: 300 * ms})
+		}
+		w := newWorld(t, 8*mb, append(mirrors, &mirror{name: "d", trip: 50 * ms, rate: 40 * mbit})...)
+		w.lead(mb)
+		o := w.run(t.Context())
+		t.Log(o)
+		atMost(t, "time", o.took, 4*time.Second)
+	})
+}
+
+// The fastest would bring the end in no time, if it were not dead. The others do not wait until that is sure.
+func TestAtTheEndNobodyReliesOnWhoIsSilent(t *testing.T) {
+	for name, others := range map[string][]*mirror{
+		"one other":  {{name: "b", trip: 220 * ms, rate: 8 * mbit}},
+		"two others": {{name: "b", trip: 230 * ms, rate: 20 * mbit}, {name: "c", trip: 240 * ms, rate: 12 * mbit}},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			w := newWorld(t, 6*mb, append([]*mirror{{name: "a", trip: 60 * ms, rate: 34 * mbit, dead: 900 * ms}}, others...)...)
+			w.lead(mb)
+			o := w.run(t.Context())
+			t.Log(o)
+			atMost(t, "time", o.took, 6*time.Second)
+		})
+	}
+}
+
 // busy is a lane that brings rate bytes a second, and has a range with left bytes to come.
 func (p *plan) busy(s *source, rate float64, left int64) *lane {
 	l, now := s.addLane(), time.Now()
@@ -321,7 +352,7 @@ func TestNobodyIsAskedForWhatWouldBeWaitedForAtTheEnd(t *testing.T) {
 			p := newPlan(t.Context(), &Job{Size: c.size, Sources: []Source{{Base: "a"}, {Base: "b"}}})
 			l := p.busy(p.sources[0], float64(c.rate), 0)
 			p.busy(p.sources[1], float64(c.rival), mb)
-			if got := p.lastsLocked(l, minChunk); got != c.want {
+			if got := p.lastsLocked(l, minChunk, time.Now()); got != c.want {
 				t.Errorf("it would be the last\ngot  %t\nwant %t", got, c.want)
 			}
 		})
