@@ -159,9 +159,9 @@ func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, erro
 		}
 		k.blob = f.healing(fl.req, entry.Digest, blob)
 	}
-	k.entry = entry
+	k.entry, k.now = entry, f.now()
 	a := k.answer(fl.out.state)
-	a.Report.Age, a.Report.Tries = 0, fl.out.report.Tries
+	a.Report.Tries = fl.out.report.Tries
 	return a, nil
 }
 

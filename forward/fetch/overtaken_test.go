@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hither/forward/fetch"
 )
@@ -23,5 +24,27 @@ func TestWhatCameMeanwhileIsNotFetchedAgain(t *testing.T) {
 			}
 		}
 		expect(t, w.get(path), "once from reg (hit) after [reg]") // of the other alone
+	})
+}
+
+// A HEAD of the origin may lie between the look and the fill, so that what came meanwhile has an age.
+func TestWhatCameMeanwhileHasAnAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		path := "/doc/once"
+		w.put(path, []byte("once"))
+		w.Trace.Missed = func(fetch.Request) {
+			w.Trace.Missed = nil
+			w.get(path)
+			time.Sleep(20 * time.Second)
+		}
+		a, err := w.open(w.request(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		if got := a.Report; got.State != fetch.Hit || got.Age != 20*time.Second {
+			t.Errorf("\ngot  %s, %v old\nwant hit, 20s old", got.State, got.Age)
+		}
 	})
 }
