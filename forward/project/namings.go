@@ -1,6 +1,7 @@
 package project
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -88,10 +89,10 @@ func (o Others) files() (files []string) {
 	}
 	add(o.Home, yarnrc, ".yarnrc", ".config/yarnrc", ".bunfig.toml")
 	if config := o.variable("XDG_CONFIG_HOME"); config != "" {
-		add(config, ".bunfig.toml", "pnpm/rc", "pnpm/config.yaml")
+		add(config, ".bunfig.toml", "pnpm/rc", "pnpm/auth.ini", "pnpm/config.yaml")
 	}
 	for _, dir := range []string{".config/pnpm", "Library/Preferences/pnpm", "AppData/Local/pnpm/config"} {
-		add(o.Home, dir+"/rc", dir+"/config.yaml")
+		add(o.Home, dir+"/rc", dir+"/auth.ini", dir+"/config.yaml")
 	}
 	return append(files, "/etc/yarnrc", "/usr/etc/yarnrc", "/usr/local/etc/yarnrc")
 }
@@ -115,13 +116,14 @@ func (o Others) parse(name string, data []byte) (namings []npmrc.Naming, blind b
 	if len(data) > maxSettings {
 		return nil, true
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var err error
 	switch name {
 	case "bunfig.toml", ".bunfig.toml":
 		return o.parseBunfig(data)
 	case ".yarnrc", "yarnrc":
 		err = outline(data, o.takeYarn1(&namings))
-	case "rc":
+	case "rc", "auth.ini":
 		for _, s := range npmrc.Parse(string(data), name).All() {
 			namings = o.take(namings, s.Name, s.Values[len(s.Values)-1])
 		}
@@ -166,25 +168,33 @@ func (o Others) lookup(name string) (string, bool) {
 
 // takeYarn reads npmRegistryServer and npmScopes of Yarn 2 and later.
 func (o Others) takeYarn(to *[]npmrc.Naming) func(keys []string, value string) error {
+	const server = "npmRegistryServer"
 	return func(keys []string, value string) error {
+		name := keys[len(keys)-1]
 		switch {
-		case keys[0] == "npmScopes" && strings.HasPrefix(value, "{") && value != "{}":
+		case name == server && len(keys) == 1:
+			return o.takeOne(to, "registry", value)
+		case name == server && len(keys) == 3 && keys[0] == "npmScopes":
+			return o.takeOne(to, "@"+keys[1]+":registry", value)
+		case strings.Contains(name, server), strings.Contains(value, server), name == "<<",
+			keys[0] == "npmScopes" && len(keys) < 3 && !isNothing(value):
 			return errUnclear
-		case keys[len(keys)-1] != "npmRegistryServer":
-		case len(keys) == 1:
-			*to = o.take(*to, "registry", value)
-		case len(keys) == 3 && keys[0] == "npmScopes":
-			*to = o.take(*to, "@"+keys[1]+":registry", value)
 		}
 		return nil
 	}
 }
 
-// takeYarn1 reads "KEY VALUE" lines.
+// takeYarn1 reads "KEY VALUE" lines. "--registry" and "--COMMAND.registry" are options for the command line.
 func (o Others) takeYarn1(to *[]npmrc.Naming) func(keys []string, value string) error {
 	return func(keys []string, value string) error {
-		*to = o.take(*to, keys[len(keys)-1], value)
-		return nil
+		name, option := strings.CutPrefix(keys[len(keys)-1], "--")
+		if option {
+			name = name[strings.LastIndexByte(name, '.')+1:]
+		}
+		if !strings.Contains(name, "registry") {
+			return nil
+		}
+		return o.takeOne(to, name, value)
 	}
 }
 
@@ -194,22 +204,48 @@ func (o Others) takePNPM(to *[]npmrc.Naming) func(keys []string, value string) e
 	return func(keys []string, value string) error {
 		name := keys[len(keys)-1]
 		switch {
-		case len(keys) == 1 && name != "registries":
-			*to = o.take(*to, name, value)
-		case keys[0] != "registries" || len(keys) > 2:
-		case len(keys) == 1:
-			scopes, _ := flowMap(value)
-			for scope, value := range scopes {
-				*to = o.take(*to, pnpmName(scope), value)
-			}
-		case strings.Contains(name, "://"):
-			*to = o.take(*to, "registry", name)
-		default:
-			*to = o.take(*to, pnpmName(name), value)
+		case keys[0] == "registries" && len(keys) == 1:
+			return o.takeScopes(to, value)
+		case keys[0] == "registries" && len(keys) == 2 && strings.Contains(name, "://"):
+			return o.takeOne(to, "registry", name)
+		case keys[0] == "registries" && len(keys) == 2:
+			return o.takeOne(to, pnpmName(name), value)
+		case len(keys) > 1:
+			return nil
+		case name == "registry" || strings.HasSuffix(name, ":registry"):
+			return o.takeOne(to, name, value)
+		case name == "<<" || strings.HasPrefix(name, "{") || strings.HasPrefix(name, "?"):
+			return errUnclear
 		}
 		return nil
 	}
 }
+
+// takeScopes reads pnpm's registries where they stand on one line.
+func (o Others) takeScopes(to *[]npmrc.Naming, value string) error {
+	scopes, ok := flowMap(value)
+	if !ok && !isNothing(value) {
+		return errUnclear
+	}
+	for scope, value := range scopes {
+		if err := o.takeOne(to, pnpmName(scope), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeOne is take for what must be a naming: its value may stand on the next line.
+func (o Others) takeOne(to *[]npmrc.Naming, name, value string) error {
+	before := len(*to)
+	if *to = o.take(*to, name, value); len(*to) == before || isNothing(value) {
+		return errUnclear
+	}
+	return nil
+}
+
+// isNothing says that what is meant stands on the lines below, or nowhere.
+func isNothing(value string) bool { return value == "" || value == "{}" || value[0] == '#' }
 
 func pnpmName(scope string) string {
 	if scope == "default" {

@@ -45,14 +45,18 @@ func cutKey(line string) (key, value string) {
 		return "-", unquote(strings.TrimSpace(item))
 	}
 	if before, ok := strings.CutSuffix(line, ":"); ok { // yarn 1 has several keys in one: "a@^1", "a@^2":
-		return unquote(before), ""
+		return unquote(strings.TrimRight(before, " \t")), ""
 	}
 	end := 0
 	if q := line[0]; q == '\'' || q == '"' {
 		end = 1 + strings.IndexByte(line[1:], q)
 	}
-	if i := strings.Index(line[end:], ": "); i >= 0 {
-		return unquote(line[:end+i]), unquote(strings.TrimSpace(line[end+i+2:]))
+	i := strings.Index(line[end:], ": ")
+	if i < 0 {
+		i = strings.Index(line[end:], ":\t")
+	}
+	if i >= 0 {
+		return unquote(strings.TrimRight(line[:end+i], " \t")), unquote(strings.TrimSpace(line[end+i+2:]))
 	}
 	key, value, _ = strings.Cut(line, " ") // yarn 1
 	return unquote(key), unquote(strings.TrimSpace(value))

@@ -63,11 +63,34 @@ func TestOtherProgramsHaveOtherFiles(t *testing.T) {
 		{"pnpm, on one line", "p/pnpm-workspace.yaml", "registries: {default: https://n.example}\n", "", "=https://n.example"},
 		{"pnpm, by registry", "p/pnpm-workspace.yaml", "registries:\n  https://n.example/:\n    scopes: ['@corp']\n", "", "=https://n.example"},
 		{"pnpm, its own npmrc", "home/.config/pnpm/rc", "registry=https://n.example\n", "", "=https://n.example"},
+		{"Yarn 2, with a blank before the colon", "p/.yarnrc.yml", "npmRegistryServer : https://y.example\n", "", "=https://y.example"},
+		{"Yarn 2, with a tab behind it", "p/.yarnrc.yml", "npmRegistryServer:\thttps://y.example\n", "", "=https://y.example"},
+		{"Yarn 2, with a byte order mark", "p/.yarnrc.yml", "\ufeffnpmRegistryServer: https://y.example\r\n", "", "=https://y.example"},
+		{"Yarn 2, on the next line", "p/.yarnrc.yml", "npmRegistryServer:\n  https://y.example\n", "", "blind"},
+		{"Yarn 2, as JSON", "p/.yarnrc.yml", "{\n  \"npmRegistryServer\": \"https://y.example\"\n}\n", "", "blind"},
+		{"Yarn 2, a scope by an alias", "p/.yarnrc.yml", "npmScopes:\n  corp: *ours\n", "", "blind"},
+		{"Yarn 2, a scope by what is merged", "p/.yarnrc.yml", "npmScopes:\n  corp:\n    <<: *ours\n", "", "blind"},
+		{"Yarn 2, all scopes by an alias", "p/.yarnrc.yml", "npmScopes: *ours\n", "", "blind"},
+		{"Yarn 2, a scope with a token alone", "p/.yarnrc.yml", "npmScopes:\n  corp:\n    npmAuthToken: hush\nnpmRegistries:\n  //y.example:\n    npmAlwaysAuth: true\n", "", ""},
+		{"Yarn 2, to publish", "p/.yarnrc.yml", "npmPublishRegistry: https://y.example\n", "", ""},
+		{"Yarn 1, with a byte order mark", "p/.yarnrc", "\ufeffregistry \"https://y.example\"\n", "", "=https://y.example"},
+		{"Yarn 1, as an option", "p/.yarnrc", "--registry \"https://y.example\"\n", "", "=https://y.example"},
+		{"Yarn 1, as an option of a command", "p/.yarnrc", "--install.registry \"https://y.example\"\n", "", "=https://y.example"},
+		{"Yarn 1, another option", "p/.yarnrc", "--install.check-files true\nlastUpdateCheck 1\n", "", ""},
+		{"pnpm, as JSON", "p/pnpm-workspace.yaml", "{\"registry\": \"https://n.example\"}\n", "", "blind"},
+		{"pnpm, on the next line", "p/pnpm-workspace.yaml", "registry:\n  https://n.example\n", "", "blind"},
+		{"pnpm, a scope on the next line", "p/pnpm-workspace.yaml", "registries:\n  '@corp':\n    https://n.example\n", "", "blind"},
+		{"pnpm, in brackets over lines", "p/pnpm-workspace.yaml", "registries: {\n  default: https://n.example }\n", "", "blind"},
+		{"pnpm, by registry in brackets", "p/pnpm-workspace.yaml", "registries: {'https://n.example': {scopes: ['@corp']}}\n", "", "blind"},
+		{"pnpm, by an alias", "p/pnpm-workspace.yaml", "registries: *ours\n", "", "blind"},
+		{"pnpm, with tokens", "home/.config/pnpm/auth.ini", "@corp:registry=https://n.example\n//n.example/:_authToken=hush\n", "", "@corp=https://n.example"},
+		{"pnpm, by XDG_CONFIG_HOME", "p/xdg/pnpm/auth.ini", "registry=https://n.example\n", "XDG_CONFIG_HOME=DIR/p/xdg", "=https://n.example"},
+		{"pnpm, nothing of it", "p/pnpm-workspace.yaml", "packages:\n  - a\ncatalog:\n  registry: 1\nregistries: {}\nregistrySupportsTimeField: true\n", "", ""},
 		{"pnpm, the user's", "home/.config/pnpm/config.yaml", "registry: https://n.example\n", "", "=https://n.example"},
 		{"pnpm, its variable", "p/x", "", "pnpm_config_registry=https://n.example", "=https://n.example"},
 	} {
 		dir := files(t, map[string]string{row.file: row.text, "p/y": ""})
-		namings, blind := Others{Env: []string{row.env}, Home: filepath.Join(dir, "home"), Dir: filepath.Join(dir, "p")}.Read()
+		namings, blind := Others{Env: []string{strings.ReplaceAll(row.env, "DIR", dir)}, Home: filepath.Join(dir, "home"), Dir: filepath.Join(dir, "p")}.Read()
 		var got []string
 		for _, n := range namings {
 			got = append(got, n.Scope+"="+n.URL)
