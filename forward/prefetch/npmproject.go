@@ -27,11 +27,15 @@ type npmCommand struct {
 	packages []string // those that an option names, for npx
 }
 
-// readCommand reads the arguments of a process. npm writes its own as one word, with blanks between ("npm install react").
+// readCommand reads the arguments of a process. npm writes its own as one word, with blanks between ("npm install react"). In
+// any other blanks belong to the word: what is behind one may be half a password.
 func readCommand(args []string) npmCommand {
-	words := strings.Fields(strings.Join(args, " "))
+	words := args
 	var c npmCommand
 	c.fewer = len(args) > 0 && strings.Contains(args[0], " ") && strings.Join(args[1:], "") == "" // npm left its options out
+	if c.fewer {
+		words = strings.Fields(args[0])
+	}
 	for len(words) > 0 && c.program == "" {
 		c.program = packageManager(words[0])
 		words = words[1:]
