@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,14 +17,17 @@ import (
 // fileLimit is the largest file that is read at all, in bytes: Mozilla's whole set of roots has 0.2 MB.
 const fileLimit = 8 << 20
 
-// ErrUnread says that a file may say something that nobody here knows: it is no ordinary one, or too large.
+// ErrUnread says that a file may say something that nobody here knows: it is no ordinary one, too large, or cannot be read.
 var ErrUnread = errors.New("it is left unread")
 
 // ReadFile reads a file that somebody else may have laid there. It must be an ordinary one, for a pipe would be waited for
 // without end, and what it holds be lost to who it is for; should one have come in its place a moment ago, that is not
 // waited for either. The error is ErrUnread if there is something that is not read, and fs.ErrNotExist for a directory, in
-// which npm, too, finds no settings.
+// which npm, too, finds no settings. The null device is empty: people name it for that.
 func ReadFile(path string) ([]byte, error) {
+	if path == os.DevNull {
+		return nil, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -35,18 +39,24 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is no ordinary file; %w", path, ErrUnread)
 	}
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if err != nil { // perhaps there are too many open files just now
+		return nil, fmt.Errorf("%w; %w", err, ErrUnread)
 	}
 	defer file.Close()
 	if info, err = file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no ordinary file; %w", path, ErrUnread)
 	}
 	data, err := io.ReadAll(io.LimitReader(file, fileLimit+1))
-	if err == nil && len(data) > fileLimit {
+	if err != nil {
+		return nil, fmt.Errorf("%w; %w", err, ErrUnread)
+	}
+	if len(data) > fileLimit {
 		return nil, fmt.Errorf("%s has more than %d bytes, which no file of settings has; %w", path, fileLimit, ErrUnread)
 	}
-	return data, err
+	return data, nil
 }
 
 // Installed finds where node and npm are installed, as Reader wants it, by PATH; empty: they are not.

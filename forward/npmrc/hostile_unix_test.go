@@ -71,3 +71,23 @@ func TestOnlyOrdinaryFilesAreRead(t *testing.T) {
 		}
 	}
 }
+
+// A Hither that has all the files open that it may open does not take a file of settings for one that is not there.
+func TestAFileThatCannotBeOpenedNowIsNotPassedOver(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, ".npmrc"), []byte("@corp:registry=https://p/\n"))
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := npmrc.ReadFile(filepath.Join(dir, ".npmrc"))
+	blind := npmrc.Reader{Dir: dir, Project: true}.Read().Blind
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "left unread", errors.Is(err, npmrc.ErrUnread), true)
+	same(t, "blind", blind, true)
+}
