@@ -68,12 +68,13 @@ func (r warmRegistries) npm(lock string) project.Registries {
 	if other := found.Scopes[settings.Scope()]; other != "" {
 		found.Default = other
 	}
-	if found.Default == "" && (blind || settings.Blind) {
-		found.Default = unreadRegistry
+	public := found.Default == "" || isPublicNPM(found.Default, r.Own)
+	if public && (blind || settings.Blind) { // what was not read may name another for a scope
+		found.Default, public = unreadRegistry, false
 	}
 	u, err := url.Parse(found.Default)
 	switch {
-	case found.Default == "" || isPublicNPM(found.Default, r.Own):
+	case public:
 		found.Default = npmRegistry
 		return found
 	case err != nil || u.Host == "":

@@ -66,6 +66,8 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 		{"Bun by an npmrc", "bun.lock", "x", "", "registry=https://n.example", "https://n.example"},
 		{"pnpm", "pnpm-lock.yaml", "pnpm-workspace.yaml", "registry: https://p.example\n", "registry=https://n.example", "https://p.example"},
 		{"nobody, of a file that cannot be read", "bun.lock", "bunfig.toml", "[install", "", unreadRegistry},
+		{"nobody, where a file that cannot be read may name a scope's", "package-lock.json", ".yarnrc.yml", "npmScopes: *ours\n", "registry=https://registry.npmjs.org/", unreadRegistry},
+		{"whom npm names, whatever cannot be read", "package-lock.json", ".yarnrc.yml", "npmScopes: *ours\n", "registry=https://n.example", "https://n.example"},
 		{"all by a scope's", "package-lock.json", "x", "", "scope=@corp\n@corp:registry=https://c.example", "https://c.example"},
 	} {
 		dir := t.TempDir()
