@@ -3,11 +3,13 @@ package main
 import (
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"hither/forward/npmrc"
 	"hither/forward/peer"
+	"hither/forward/prefetch"
 	"hither/forward/project"
 )
 
@@ -15,7 +17,7 @@ import (
 // its user and its project: those must not hear the names because of a guess. Hither's own environment says nothing of it.
 func (p *projects) elsewhere(process peer.Process, env environment) []string {
 	registries := p.registries(process.Dir, env)
-	private := append(privateModules(env), registries.Private()...)
+	private := append(privateModules(process.Args, env), registries.Private()...)
 	if registries.Default != "" {
 		for _, public := range []string{npmRegistry, yarnRegistry} {
 			private = append(private, strings.TrimPrefix(public, "https://")+"/*")
@@ -52,32 +54,46 @@ func (p *projects) registries(dir string, env environment) (found project.Regist
 
 // privateModules are those that the go command does not ask the public proxy for. What its environment itself says of them
 // peer.Process.Private has.
-func privateModules(env environment) (private []string) {
-	settings := goEnv{Env: env, ReadFile: readSettingsFile}
+func privateModules(args []string, env environment) (private []string) {
+	settings := goEnv{Env: env, ReadFile: npmrc.ReadFile, Root: clientGoRoot(args, env)}
 	for _, name := range []string{"GOPRIVATE", "GONOPROXY"} {
 		if value := settings.Get(name); value != "" {
 			private = append(private, value)
 		}
 	}
-	if goesElsewhere(settings.Get("GOPROXY")) {
+	if settings.Blind() || goesElsewhere(settings.Get("GOPROXY")) {
 		private = append(private, strings.TrimPrefix(publicGoProxy, "https://")+"/*")
 	}
 	return private
 }
 
-// goesElsewhere says that a GOPROXY list begins neither with the public proxy, nor with one of this machine, which may be we.
-func goesElsewhere(list string) bool {
-	first := list
-	if i := strings.IndexAny(list, ",|"); i >= 0 {
-		first = list[:i]
+// clientGoRoot is findGoRoot for a client, which may have been called by its path.
+func clientGoRoot(args []string, env environment) string {
+	if env.Get("GOROOT") == "" && prefetch.IsGo(args) && filepath.IsAbs(args[0]) {
+		return programRoot(args[0])
 	}
-	u, err := url.Parse(strings.TrimRight(strings.TrimSpace(first), "/"))
-	if first == "" || err == nil && u.String() == publicGoProxy {
+	return findGoRoot(env)
+}
+
+// goesElsewhere says that a GOPROXY list begins neither with the public proxy, nor with a gateway like ours on this machine.
+func goesElsewhere(list string) bool {
+	first := firstOfGoProxy(list)
+	return first != "" && first != publicGoProxy && !isGateway(first)
+}
+
+// isGateway says that an address may be Hither's gateway for the go command.
+func isGateway(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Path != "/go" {
 		return false
 	}
-	if err != nil {
-		return true
-	}
 	ip, _ := netip.ParseAddr(u.Hostname())
-	return !ip.IsLoopback() && u.Hostname() != "localhost"
+	return ip.IsLoopback() || u.Hostname() == "localhost"
+}
+
+func firstOfGoProxy(list string) string {
+	if i := strings.IndexAny(list, ",|"); i >= 0 {
+		list = list[:i]
+	}
+	return strings.TrimRight(strings.TrimSpace(list), "/")
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"hither/forward/npmrc"
 )
 
 // environmentChange is what `hither env --json` prints.
@@ -106,7 +108,7 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	npm := npmSettings(a.before, home.home, a.dir)
 	npm.Project = project
 	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
-	p.GoProxy = goEnv{Env: a.before, ReadFile: readSettingsFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
+	p.GoProxy = goEnv{Env: a.before, ReadFile: npmrc.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
 	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }
 	if p.Bundle, err = b.write(); err != nil {

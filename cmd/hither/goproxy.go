@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"hither/forward/npmrc"
 )
 
 // publicGoProxy is what Go asks if nobody says otherwise, and the one host that our /go gateway stands for.
@@ -34,6 +38,14 @@ func (g goEnv) Get(name string) string {
 		}
 	}
 	return ""
+}
+
+// Blind says that there is a file that was not read.
+func (g goEnv) Blind() bool {
+	return slices.ContainsFunc(g.files(), func(file string) bool {
+		_, err := g.ReadFile(file)
+		return errors.Is(err, npmrc.ErrUnread)
+	})
 }
 
 func (g goEnv) files() []string {
@@ -79,11 +91,7 @@ func throughGateway(list, gateway string) (string, bool) {
 	if list == "" {
 		list = publicGoProxy + ",direct"
 	}
-	first := list
-	if i := strings.IndexAny(list, ",|"); i >= 0 {
-		first = list[:i]
-	}
-	if strings.TrimRight(strings.TrimSpace(first), "/") != publicGoProxy {
+	if firstOfGoProxy(list) != publicGoProxy {
 		return "", false
 	}
 	return gateway + "|" + list, true

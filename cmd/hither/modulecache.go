@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/forward/npmrc"
 	"hither/forward/prefetch"
 	"hither/forward/project"
 )
@@ -53,7 +54,7 @@ func moduleCache(env environment) string {
 }
 
 // asGo reads the settings of a client that is a go command. Its files may be anything, as those of npm.
-func asGo(env environment) goEnv { return goEnv{Env: env, ReadFile: readSettingsFile} }
+func asGo(env environment) goEnv { return goEnv{Env: env, ReadFile: npmrc.ReadFile} }
 
 // withGoFlags is how a process was called, with what GOFLAGS adds to it that says which modules it reads.
 func withGoFlags(args []string, env environment) []string {

@@ -89,8 +89,8 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	return p.place(process), true
 }
 
-// begun is of, for a process that has not connected yet, and was started with args. ok is false for an npm that asks its
-// registry without a proxy, too: it will never connect.
+// begun is of, for a process that has not connected yet, and was started with args. ok is false for one that will ask others
+// than us, too: it will never connect.
 func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 	if !p.mayLook() {
 		return at, false
@@ -130,8 +130,12 @@ func (p *projects) goneTo(process peer.Process, to string) (at prefetch.Place, o
 }
 
 // goesPast says that npm will ask its registry without us, for its noproxy or NO_PROXY says so, or its command line names
-// another proxy, which goes before the one that `hither run` has set.
+// another proxy, which goes before the one that `hither run` has set; or that a go command has no gateway of ours, which
+// `hither run` sets for all that would ask the public proxy.
 func goesPast(process peer.Process) bool {
+	if prefetch.IsGo(process.Args) {
+		return !isGateway(firstOfGoProxy(environment(process.Caching).Get("GOPROXY")))
+	}
 	args, ok := npmArgs(process.Args)
 	if !ok {
 		return false

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,7 +106,7 @@ func TestACommandThatBeganIsBelowALease(t *testing.T) {
 	}
 	dir := t.TempDir()
 	c := exec.Command("sleep", "60")
-	c.Dir, c.Env = dir, []string{"HOME=" + dir}
+	c.Dir, c.Env = dir, []string{"HOME=" + dir, "GOPROXY=http://127.0.0.1:7890/go|https://proxy.golang.org,direct"}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +163,10 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		{"modules, by go env -w", "", "GOENV=goenv", "corp.example/* git.corp.example/* other.example"},
 		{"modules of another proxy", "", "GOPROXY=https://goproxy.corp.example,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
 		{"modules that it gets without a proxy", "", "GOPROXY=direct", "corp.example/* proxy.golang.org/*"},
+		{"modules of a proxy of this machine that is not Hither", "", "GOPROXY=http://127.0.0.1:3000,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
+		{"modules, as a distribution has it", "", "GOROOT=goroot", "corp.example/* proxy.golang.org/*"},
+		{"modules, of settings that are not read", "", "GOENV=pipe", "corp.example/* proxy.golang.org/*"},
+		{"nothing of settings that are none", "", "GOENV=" + os.DevNull, "corp.example/*"},
 		{"not those that come through Hither", "", "GOPROXY=http://127.0.0.1:7890/go|https://proxy.golang.org,direct", "corp.example/*"},
 	} {
 		dir := t.TempDir()
@@ -172,6 +177,14 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		switch row.env {
 		case "HITHER=npmjs":
 			t.Setenv("npm_config_registry", npmRegistry)
+		case "GOROOT=goroot":
+			env = []string{"GOROOT=" + dir}
+			write(t, filepath.Join(dir, "go.env"), []byte("GOPROXY=direct\n"))
+		case "GOENV=pipe":
+			env = []string{"GOENV=" + filepath.Join(dir, "pipe")}
+			if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		case "GOENV=goenv":
 			env = []string{"GOENV=" + filepath.Join(dir, "goenv")}
 			write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\n"))
@@ -228,6 +241,9 @@ func TestACommandThatGoesPastUsIsNotHelped(t *testing.T) {
 		{"its noproxy in the command", "", "A=1", "node /usr/bin/npm ci --noproxy=npmjs.org", false},
 		{"another proxy in the command", "", "A=1", "npm ci --https-proxy http://proxy.corp.example", false},
 		{"another program", "", "NO_PROXY=npmjs.org", "pnpm install", true},
+		{"go by our gateway", "", "GOPROXY=http://127.0.0.1:7890/go|https://proxy.golang.org,direct", "go mod download", true},
+		{"go without, as its distribution may have it", "", "A=1", "go mod download", false},
+		{"go by another proxy of this machine", "", "GOPROXY=http://127.0.0.1:3000|https://proxy.golang.org", "go mod download", false},
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
