@@ -16,7 +16,7 @@ import (
 // elsewhere are patterns of what a client gets from others than the public registries, by its environment and the files of
 // its user and its project: those must not hear the names because of a guess. Hither's own environment says nothing of it.
 func (p *projects) elsewhere(process peer.Process, env environment) []string {
-	registries := p.registries(process.Dir, env)
+	registries := p.registries(process, env)
 	private := append(privateModules(process.Args, env), registries.Private()...)
 	if registries.Default != "" {
 		for _, public := range []string{npmRegistry, yarnRegistry} {
@@ -26,11 +26,14 @@ func (p *projects) elsewhere(process peer.Process, env environment) []string {
 	return private
 }
 
+// maxScopes bounds the patterns that each name is compared with. Nobody has so many; a project that has is not trusted with more.
+const maxScopes = 1000
+
 // registries takes any file that names another registry than npm's for the one that counts: which does is up to the program,
-// and to how it was called. So does one that cannot be read.
-func (p *projects) registries(dir string, env environment) (found project.Registries) {
-	settings := clientSettings(env, dir).ReadAbove()
-	others, blind := project.Others{Env: env, Home: homeOf(env), Dir: dir}.Read()
+// and to how it was called. So does one that cannot be read. Only of npm is it known that its environment goes before all files.
+func (p *projects) registries(process peer.Process, env environment) (found project.Registries) {
+	settings := clientSettings(env, process.Dir).ReadAbove()
+	others, blind := project.Others{Env: env, Home: homeOf(env), Dir: process.Dir}.Read()
 	note := func(namings []npmrc.Naming, all bool) {
 		for _, n := range namings {
 			if (all || n.Scope != "") && !isPublicNPM(n.URL, p.Own) {
@@ -39,7 +42,7 @@ func (p *projects) registries(dir string, env environment) (found project.Regist
 		}
 	}
 	ahead := settings.AheadNamings()
-	chosen := slices.ContainsFunc(ahead, func(n npmrc.Naming) bool { return n.Scope == "" })
+	chosen := isNpm(process.Args) && slices.ContainsFunc(ahead, func(n npmrc.Naming) bool { return n.Scope == "" })
 	note(settings.FileNamings(), !chosen)
 	note(ahead, true)
 	note(others, true)
@@ -48,6 +51,9 @@ func (p *projects) registries(dir string, env environment) (found project.Regist
 	}
 	if found.Default == "" && (blind || settings.Blind) {
 		found.Default = unreadRegistry
+	}
+	if len(found.Scopes) > maxScopes {
+		return project.Registries{Default: unreadRegistry}
 	}
 	return found
 }

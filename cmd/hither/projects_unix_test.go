@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -145,7 +146,8 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		{"all packages, by the last line", "registry=https://registry.npmjs.org/\nregistry=https://npm.corp.example/ ; ours\n", "", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
 		{"all packages, by a key in quotes", "\"registry\" = https://npm.corp.example\n", "", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
 		{"a scope, by the last line", "@corp:registry=https://registry.npmjs.org\n@corp:registry=https://npm.corp.example\n", "", "corp.example/* @corp"},
-		{"nothing, since its environment goes first", "registry=https://npm.corp.example\n", "npm_config_registry=https://registry.npmjs.org/", "corp.example/*"},
+		{"nothing, since npm's environment goes first", "registry=https://npm.corp.example\n", "npm_config_registry=https://registry.npmjs.org/", "corp.example/*"},
+		{"all, since pnpm 11 does not read npm's variables", "registry=https://npm.corp.example\n", "npm_config_registry=https://registry.npmjs.org/", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
 		{"a registry that only it knows", "registry=${CORP_NPM}\n", "", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
 		{"a scope's registry that only it knows", "@corp:registry=${CORP_NPM}\n", "", "corp.example/* @corp"},
 		{"all, whatever Hither itself was told", "registry=https://npm.corp.example\n", "HITHER=npmjs", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
@@ -173,7 +175,10 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, ".npmrc"), []byte(row.npmrc), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		env := []string{row.env}
+		env, program := []string{row.env}, "npm"
+		if strings.Contains(row.says, "pnpm 11") {
+			program = "pnpm"
+		}
 		switch row.env {
 		case "HITHER=npmjs":
 			t.Setenv("npm_config_registry", npmRegistry)
@@ -190,7 +195,7 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 			write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\n"))
 		}
 		p := &projects{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
-			return peer.Process{Dir: dir, Private: []string{"corp.example/*"}, Caching: env}, nil
+			return peer.Process{Dir: dir, Args: []string{program, "install"}, Private: []string{"corp.example/*"}, Caching: env}, nil
 		}}
 		at, _ := p.of(aClient(1))
 		same(t, row.says, strings.Join(at.Private, " "), row.want)
@@ -281,4 +286,21 @@ func TestClientsAreForgotten(t *testing.T) {
 		p.of(aClient(1))
 		same(t, "kept later", len(p.seen), 1)
 	})
+}
+
+// A project that names scopes without end costs little: then all names are hidden, in few patterns.
+func TestAProjectOfManyScopesIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	var text strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&text, "@s%d:registry=https://n.example/${A}\n", i)
+	}
+	write(t, filepath.Join(dir, ".npmrc"), []byte(text.String()))
+	p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+		return peer.Process{Dir: dir, Caching: []string{"HOME=" + dir}}, nil
+	}}
+	began := time.Now()
+	at, _ := p.of(aClient(1))
+	t.Log(time.Since(began))
+	same(t, "patterns", strings.Join(at.Private, " "), "registry.npmjs.org/* registry.yarnpkg.com/*")
 }

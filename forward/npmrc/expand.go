@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// variable is ${NAME} or ${NAME?}, and the backslashes before it.
+var variable = [...]*regexp.Regexp{regexp.MustCompile(`(\\*)\$\{([^${}?]+)(\??)\}`)}
+
 // Expand replaces ${NAME} by what lookup knows. An unknown one stays, but for ${NAME?}; a backslash before it escapes it
 // (npm's @npmcli/config, env-replace). known is false if there was an unknown one of either kind.
 func Expand(text string, lookup func(string) (string, bool)) (expanded string, known bool) {
@@ -13,9 +16,8 @@ func Expand(text string, lookup func(string) (string, bool)) (expanded string, k
 		return text, true
 	}
 	known = true
-	variable := regexp.MustCompile(`(\\*)\$\{([^${}?]+)(\??)\}`)
-	return variable.ReplaceAllStringFunc(text, func(found string) string {
-		m := variable.FindStringSubmatch(found)
+	return variable[0].ReplaceAllStringFunc(text, func(found string) string {
+		m := variable[0].FindStringSubmatch(found)
 		escapes, name, optional := m[1], m[2], m[3] != ""
 		if len(escapes)%2 == 1 {
 			return found[(len(escapes)+1)/2:]
