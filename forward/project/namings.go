@@ -35,7 +35,7 @@ type Others struct {
 // Read returns what is said, the environment first, then the files that are nearest. Blind says that more may be said: a file
 // is no ordinary one, too large, or not as its program would have it.
 func (o Others) Read() (namings []npmrc.Naming, blind bool) {
-	namings = o.variables()
+	namings, blind = o.variables()
 	for _, file := range o.files() {
 		more, err := o.readFile(file)
 		blind = blind || err
@@ -44,11 +44,13 @@ func (o Others) Read() (namings []npmrc.Naming, blind bool) {
 	return namings, blind
 }
 
-// variables are Yarn 2's and Bun's own names; Yarn 1 and pnpm take any setting behind a prefix, in any letters.
-func (o Others) variables() (out []npmrc.Naming) {
+// variables are Yarn 2's and Bun's own names; Yarn 1 and pnpm take any setting behind a prefix, in any letters. A
+// file of settings that pnpm's name is not read.
+func (o Others) variables() (out []npmrc.Naming, blind bool) {
 	for _, line := range o.Env {
 		name, value, _ := strings.Cut(line, "=")
 		name = strings.ToLower(name)
+		blind = blind || value != "" && (name == "pnpm_config_userconfig" || name == "pnpm_config_npmrc_auth_file")
 		yarn1, yarn := strings.CutPrefix(name, "yarn_")
 		pnpm, ok := strings.CutPrefix(name, "pnpm_config_")
 		switch {
@@ -65,7 +67,7 @@ func (o Others) variables() (out []npmrc.Naming) {
 			out = append(out, n)
 		}
 	}
-	return out
+	return out, blind
 }
 
 // files are all that one of the programs may read. Many of them walk up to the root of the disk.
@@ -214,7 +216,7 @@ func (o Others) takePNPM(to *[]npmrc.Naming) func(keys []string, value string) e
 			return nil
 		case name == "registry" || strings.HasSuffix(name, ":registry"):
 			return o.takeOne(to, name, value)
-		case name == "<<" || strings.HasPrefix(name, "{") || strings.HasPrefix(name, "?"):
+		case name == "npmrcAuthFile" || name == "<<" || strings.HasPrefix(name, "{") || strings.HasPrefix(name, "?"):
 			return errUnclear
 		}
 		return nil
