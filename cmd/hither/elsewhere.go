@@ -32,7 +32,7 @@ const maxScopes = 1000
 // registries takes any file that names another registry than npm's for the one that counts: which does is up to the program,
 // and to how it was called. So does one that cannot be read. Only of npm is it known that its environment goes before all files.
 func (p *projects) registries(process peer.Process, env environment) (found project.Registries) {
-	settings := clientSettings(env, process.Dir).ReadAbove()
+	settings := clientSettings(process, env).ReadAbove()
 	others, blind := project.Others{Env: env, Home: homeOf(env), Dir: process.Dir}.Read()
 	note := func(namings []npmrc.Naming, all bool) {
 		for _, n := range namings {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 
 	"hither/forward/npmrc"
+	"hither/forward/peer"
 	"hither/forward/project"
 )
 
@@ -18,10 +20,15 @@ func npmSettings(env environment, home, dir string) npmrc.Reader {
 	return r
 }
 
-// clientSettings is npmSettings for a process of the same user, of whose environment only some is known.
-func clientSettings(env environment, dir string) npmrc.Reader {
+// clientSettings is npmSettings for a process of the same user, of whose environment only some is known. Its node may be another
+// than the one that Hither would find.
+func clientSettings(process peer.Process, env environment) npmrc.Reader {
 	env = append(environment{"PREFIX=" + os.Getenv("PREFIX")}, env...)
-	return npmSettings(env, homeOf(env), dir)
+	r := npmSettings(env, homeOf(env), process.Dir)
+	if npmrc.ProgramName(process.Program) == "node" {
+		r.Node = filepath.Dir(filepath.Dir(process.Program))
+	}
+	return r
 }
 
 // homeOf is a client's home directory; where its environment does not say, it is Hither's own: it is the same user.

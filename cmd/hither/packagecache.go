@@ -12,7 +12,7 @@ import (
 // keeps tells what a client will not ask for, because it has it already; nil: nobody knows.
 func keeps(p peer.Process, env environment) func(project.Want) bool {
 	if args, ok := npmArgs(p.Args); ok {
-		r := clientSettings(env, p.Dir)
+		r := clientSettings(p, env)
 		r.Args = args
 		return hasPackage(r)
 	}

@@ -140,7 +140,7 @@ func goesPast(process peer.Process) bool {
 	if !ok {
 		return false
 	}
-	r := clientSettings(process.Caching, process.Dir)
+	r := clientSettings(process, process.Caching)
 	r.Args = args
 	settings := r.Read()
 	return settings.Blind || settings.Commanded("proxy")+settings.Commanded("https-proxy") != "" || settings.Bypasses(strings.TrimPrefix(npmRegistry, "https://"))

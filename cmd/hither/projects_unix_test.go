@@ -288,6 +288,17 @@ func TestClientsAreForgotten(t *testing.T) {
 	})
 }
 
+// A version manager's node has a global file of its own, whichever node Hither would find.
+func TestTheGlobalFileOfItsOwnNodeTellsWhatIsPrivate(t *testing.T) {
+	home, node := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(node, "etc/npmrc"), []byte("@corp:registry=https://npm.corp.example\n"))
+	p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+		return peer.Process{Dir: home, Program: filepath.Join(node, "bin/node"), Caching: []string{"HOME=" + home}}, nil
+	}}
+	at, _ := p.of(aClient(1))
+	same(t, "private", strings.Join(at.Private, " "), "@corp")
+}
+
 // A project that names scopes without end costs little: then all names are hidden, in few patterns.
 func TestAProjectOfManyScopesIsBounded(t *testing.T) {
 	dir := t.TempDir()

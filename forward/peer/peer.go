@@ -38,6 +38,7 @@ type Process struct {
 	Parents []int    // nearest first, as far as they are known
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
+	Program string   // the file that runs it, links followed; empty: the system did not say
 	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
 	Caching []string // of its environment, NAME=value: what the go command and npm keep, and whom they and others ask; see caching; may hold secrets
 	Started uint64   // an opaque mark that tells it from a later process of the same PID

@@ -66,6 +66,7 @@ func describe(pid int) (Process, error) {
 		return Process{}, unknown("process %d is in a container, where paths mean other files", pid)
 	}
 	args := splitArgs(readSome(pid, "cmdline", maxArgs))
+	program, _ := os.Readlink(procFile(pid, "exe"))
 	environ := readSome(pid, "environ", maxEnviron+1)
 	if environ == nil || len(environ) > maxEnviron {
 		return Process{}, unknown("what process %d keeps private is not to be read", pid)
@@ -73,7 +74,7 @@ func describe(pid int) (Process, error) {
 	if after, err := readStat(pid); err != nil || after.started != before.started || !own(pid) {
 		return Process{}, unknown("process %d has just ended", pid)
 	}
-	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Private: privately(splitArgs(environ)), Caching: caching(splitArgs(environ)), Started: before.started}, nil
+	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Program: program, Private: privately(splitArgs(environ)), Caching: caching(splitArgs(environ)), Started: before.started}, nil
 }
 
 // sameDirectory says whether where a process works is what we find by that path: it may have other mounts, or another root.

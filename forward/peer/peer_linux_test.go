@@ -77,7 +77,7 @@ func TestTheProcessAtTheOtherEnd(t *testing.T) {
 			continue
 		}
 		dir, _ := filepath.EvalSymlinks(c.Dir)
-		if p.PID != c.Process.Pid || p.Dir != dir || !slices.Equal(p.Args[1:], c.Args[1:]) || p.Started == 0 || p.Parents[0] != os.Getpid() || !slices.Contains(p.Parents, os.Getppid()) {
+		if p.PID != c.Process.Pid || p.Dir != dir || !slices.Equal(p.Args[1:], c.Args[1:]) || p.Program != c.Path || p.Started == 0 || p.Parents[0] != os.Getpid() || !slices.Contains(p.Parents, os.Getppid()) {
 			t.Errorf("%s\n got %+v\nwant process %d in %s, a child of %d", listen, p, c.Process.Pid, dir, os.Getpid())
 		}
 	}
