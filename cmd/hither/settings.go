@@ -185,8 +185,14 @@ func (s *Settings) take(k key, values []string, from string, home places, dir st
 	return nil
 }
 
-// addPrivate adds what the go command was told, whatever else is private: a forgotten name must not leak to a mirror.
+// addPrivate adds what the go command was told, whatever else is private: a forgotten name must not leak to a mirror. What is
+// private at npm's registry is so at Yarn's name for it.
 func (s *Settings) addPrivate(in sources) {
+	for _, pattern := range s.Private {
+		if at, ok := strings.CutPrefix("https://"+pattern, npmRegistry+"/"); ok {
+			s.Private = append(s.Private, strings.TrimPrefix(yarnRegistry, "https://")+"/"+at)
+		}
+	}
 	reader := goEnv{Env: in.Env, ReadFile: in.ReadFile}
 	for _, name := range []string{"GOPRIVATE", "GONOPROXY"} {
 		more := splitList([]string{reader.Get(name)})
