@@ -153,11 +153,11 @@ func unpack(packet []byte) (m *dns.Msg, err error) {
 }
 
 // dockersServer is where Docker answers its containers. It passes on what far servers say in plain.
-var dockersServer = netip.AddrFrom4([4]byte{127, 0, 0, 11})
+func dockersServer() netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 11}) }
 
 // ofThisMachine says that nobody else can change what comes from there.
 func ofThisMachine(server netip.Addr) bool {
-	return server.IsLoopback() && server.Unmap() != dockersServer
+	return server.IsLoopback() && server.Unmap() != dockersServer()
 }
 
 // readdress makes a server's reply to our letter the reply to q: under q's id, with EDNS only if q had it, without the

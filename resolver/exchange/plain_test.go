@@ -277,7 +277,7 @@ func TestAServersWordOfValidationIsTakenOnlyFromThisMachine(t *testing.T) {
 	}
 	hosts := map[string]bool{"127.0.0.1": true, outwardAddress(t): false}
 	if runtime.GOOS == "linux" { // elsewhere not all of 127.0.0.0/8 is there
-		hosts[dockersServer.String()] = false
+		hosts[dockersServer().String()] = false
 	}
 	for host, want := range hosts {
 		server := &liar{
