@@ -175,7 +175,7 @@ func (r *run) resize(o *object, size int64) {
 	}
 }
 
-// free takes a thing out of what lies unused, when it is used, cost nothing, or did not come.
+// free takes a thing out of what lies unused, when it is used, cost nothing, or was not asked of anybody.
 func (r *run) free(o *object) {
 	t := &r.tally[o.class]
 	t.unused -= o.bytes
@@ -198,13 +198,15 @@ func (p *Prefetcher) ended(r *run, o *object, size int64, err error) {
 		}
 		return
 	}
-	if !o.used && !o.cached {
-		r.free(o)
-	}
 	o.state = failed
 	if errors.Is(err, context.Canceled) || errors.Is(err, fetch.ErrPass) {
+		if !o.used && !o.cached {
+			r.free(o)
+			o.cached = true
+		}
 		return
 	}
+	r.resize(o, 0) // its bytes, not its request: a registry that refuses many would else be asked for more
 	p.log().Debug("what was asked for ahead did not come", "name", o.match.Name, "err", err)
 	if l.failures++; l.failures >= maxFailures {
 		l.failures, l.rest = 0, p.now().Add(restFor)
@@ -234,6 +236,11 @@ func (r *run) use(o *object) {
 		a.Used++
 		a.UsedBytes += o.bytes
 		a.judge(true)
+		if !o.cached {
+			r.free(o)
+		}
+	case failed:
+		t.foretold++
 		if !o.cached {
 			r.free(o)
 		}

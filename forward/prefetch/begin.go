@@ -7,7 +7,7 @@ import (
 
 // Begin tells of a client that was started just now and has not asked for anything. Many take a second to get that far, in
 // which what their project names can come. Registry is the host that it will ask. What is wanted because of that is bounded
-// like all that is asked for ahead; if the client never comes, it ends after a minute.
+// like all that is asked for ahead; if the client never comes, it ends after a minute, or when another of its kind begins.
 func (p *Prefetcher) Begin(registry string, at Place) {
 	rule, ok := p.Rules().Host(registry)
 	if !ok || at.Dir == "" || p.Walks[rule.Walk] == nil {
@@ -15,9 +15,24 @@ func (p *Prefetcher) Begin(registry string, at Place) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.alive() {
-		p.openRun(rule, newClient(at))
+	if !p.alive() {
+		return
 	}
+	who := newClient(at)
+	if r := p.runs[rule.Name+"\x00"+who.key]; r != nil && r.who.pid != who.pid && r.vacant() {
+		p.endLocked(r) // of a command like this one that is over, and found another project perhaps
+	}
+	p.openRun(rule, who)
+}
+
+// vacant says that no connection of the client is open.
+func (r *run) vacant() bool {
+	for c := range r.conns {
+		if !closed(c.key.gone) {
+			return false
+		}
+	}
+	return true
 }
 
 // newClient is who works at a place.

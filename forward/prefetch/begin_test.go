@@ -162,6 +162,28 @@ func TestTheCommandThatWasToldOfIsKnownAgain(t *testing.T) {
 	}
 }
 
+// A command that had all it needed never asks. The next one like it, a moment later, finds another project.
+func TestTheNextCommandIsNotTheLast(t *testing.T) {
+	inWorld(t, withNPM, func(w *world) {
+		dir, _ := w.locked(3)
+		begin := func(pid int) {
+			w.Begin("registry.npmjs.org", Place{PID: pid, Dir: dir, Args: words("npm ci"), Has: hasNone})
+		}
+		begin(7)
+		begin(7)
+		time.Sleep(5 * time.Second)
+		same(t, "tarballs of the first", w.asked(".tgz"), 3)
+		second, _ := w.locked(9)
+		if err := os.Rename(filepath.Join(second, "package-lock.json"), filepath.Join(dir, "package-lock.json")); err != nil {
+			t.Fatal(err)
+		}
+		begin(8)
+		time.Sleep(5 * time.Second)
+		same(t, "runs", w.running(), 1)
+		same(t, "tarballs of both", w.asked(".tgz"), 9)
+	})
+}
+
 // A host of no rule, or one that is left alone, begins nothing.
 func TestOnlyRegistriesThatAreWalkedWithBegin(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

@@ -338,6 +338,19 @@ func TestARegistryThatFailsIsLeftInPeace(t *testing.T) {
 	})
 }
 
+// TestWhatFailsIsNotFree has a registry that refuses half of what a file names, so that it never fails often in a row.
+func TestWhatFailsIsNotFree(t *testing.T) {
+	all := paths("a", 2000, ".mod")
+	inWorld(t, scripted(script{asked: wants("all", all...)}), func(w *world) {
+		w.put("x", first)
+		w.put("x", all...)
+		w.refuses = func(n int) bool { return n%2 == 1 }
+		w.client(1).get(first)
+		time.Sleep(50 * time.Second)
+		atMost(t, "requests", len(w.sent()), 1+1+certain)
+	})
+}
+
 func TestCachedThingsCostNothing(t *testing.T) {
 	all := paths("a", 100, ".mod")
 	inWorld(t, scripted(script{asked: wants("all", all...)}), func(w *world) {

@@ -34,6 +34,7 @@ type world struct {
 	bodies   map[string][]byte        // by URL
 	slow     map[string]time.Duration // by URL, more than delay
 	broken   bool                     // the registry refuses everything
+	refuses  func(n int) bool         // and so the nth request; nil: none
 	kept     map[string]bool          // names
 	flights  map[string]*flight
 	requests []string // URLs that the registry was asked for, in order
@@ -48,6 +49,7 @@ type flight struct {
 	done    chan struct{}
 	waiters int
 	stop    func() bool
+	refused bool
 }
 
 // inWorld runs f in virtual time.
@@ -87,7 +89,7 @@ func (w *world) fetch(ctx context.Context, req fetch.Request) (*fetch.Answer, er
 		w.Asked(req)
 	}
 	w.mu.Lock()
-	state := fetch.Merged
+	state, refused := fetch.Merged, w.broken
 	if w.kept[req.Name] {
 		state = fetch.Hit
 	} else {
@@ -105,9 +107,10 @@ func (w *world) fetch(ctx context.Context, req fetch.Request) (*fetch.Answer, er
 			return nil, ctx.Err()
 		}
 		w.mu.Lock()
+		refused = fl.refused
 	}
 	defer w.mu.Unlock()
-	if w.broken {
+	if refused {
 		return nil, &fetch.Failure{Name: req.Name}
 	}
 	body, ok := w.bodies[url]
@@ -132,14 +135,14 @@ func (w *world) launch(req fetch.Request, url string) *flight {
 	w.requests = append(w.requests, url)
 	w.under[kind]++
 	w.most[kind] = max(w.most[kind], w.under[kind])
-	fl := &flight{done: make(chan struct{})}
+	fl := &flight{done: make(chan struct{}), refused: w.broken || w.refuses != nil && w.refuses(len(w.requests))}
 	w.flights[req.Name] = fl
 	timer := time.AfterFunc(delay+w.slow[url], func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.under[kind]--
 		delete(w.flights, req.Name)
-		w.kept[req.Name] = !w.broken
+		w.kept[req.Name] = !fl.refused
 		close(fl.done)
 	})
 	fl.stop = timer.Stop
