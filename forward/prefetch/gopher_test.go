@@ -32,6 +32,12 @@ func (w *world) publish(size int, mods map[string]mod) {
 	}
 }
 
+// goFile is one that is asked for once.
+type goFile struct {
+	goMod
+	come chan struct{}
+}
+
 // graph reads the module graph as cmd/go's readModGraph does, with n requests at a time, and returns the build list.
 func (g *gopher) graph(n int, roots []string) map[string]string {
 	type key struct {
@@ -44,7 +50,7 @@ func (g *gopher) graph(n int, roots []string) map[string]string {
 		queue  []key
 		active int
 		seen   = make(map[key]bool)
-		files  = make(map[string]func() ([]byte, bool))
+		files  = make(map[string]*goFile)
 		list   = make(map[string]string)
 	)
 	raise := func(id string) {
@@ -60,12 +66,6 @@ func (g *gopher) graph(n int, roots []string) map[string]string {
 			return
 		}
 		seen[k] = true
-		if files[k.id] == nil {
-			files[k.id] = sync.OnceValues(func() ([]byte, bool) {
-				path, version, _ := strings.Cut(k.id, "@")
-				return g.get("/" + path + "/@v/" + version + ".mod"), true
-			})
-		}
 		if queue = append(queue, k); active < n {
 			active++
 			next := queue[0]
@@ -76,10 +76,18 @@ func (g *gopher) graph(n int, roots []string) map[string]string {
 	work = func(k key) {
 		for {
 			mu.Lock()
-			file := files[k.id]
+			file, here := files[k.id]
+			if !here {
+				file = &goFile{come: make(chan struct{})}
+				files[k.id] = file
+			}
 			mu.Unlock()
-			body, _ := file()
-			read, _ := readGoMod(body)
+			if !here {
+				file.goMod, _ = readGoMod(g.get("/" + strings.Replace(k.id, "@", "/@v/", 1) + ".mod"))
+				close(file.come)
+			}
+			<-file.come // not a mutex: virtual time stands still while one is waited for
+			read := file.goMod
 			mu.Lock()
 			for _, r := range read.requires {
 				raise(r.Path + "@" + r.Version)

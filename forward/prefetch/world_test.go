@@ -164,6 +164,7 @@ type gopher struct {
 	of    *fetch.Client
 	gone  chan struct{}
 	count int // requests
+	most  int // after so many it is gone and asks for nothing; 0: it goes on to its end
 	mu    sync.Mutex
 }
 
@@ -175,6 +176,10 @@ func (w *world) client(n byte) *gopher {
 // get asks for a path at the registry and reads the answer; nil if there is none.
 func (g *gopher) get(path string) []byte {
 	g.mu.Lock()
+	if g.most > 0 && g.count >= g.most {
+		g.mu.Unlock()
+		return nil
+	}
 	g.count++
 	g.mu.Unlock()
 	a, err := g.w.fetch(g.w.t.Context(), fetch.Request{Match: g.w.match(path), Client: g.of})
