@@ -76,14 +76,17 @@ type locked struct {
 	OS        []string `json:"os"` // nil: all
 }
 
-// asNpmAsks is what a lock file names for this system, from the last to the first, as npm 11 asks for it.
+// asNpmAsks is what a lock file names for this system, from the last to the first, as npm 11 asks for it: once, since what
+// lies in several places is in npm's cache by then.
 func asNpmAsks(lock []byte) (all []locked, err error) {
 	var file struct{ Packages map[string]locked }
 	if err := json.Unmarshal(lock, &file); err != nil {
 		return nil, fmt.Errorf("read the lock file: %w", err)
 	}
+	asked := make(map[string]bool)
 	for _, path := range slices.Backward(slices.Sorted(maps.Keys(file.Packages))) {
-		if p := file.Packages[path]; p.Resolved != "" && (p.OS == nil || slices.Contains(p.OS, "linux")) {
+		if p := file.Packages[path]; p.Resolved != "" && !asked[p.Resolved] && (p.OS == nil || slices.Contains(p.OS, "linux")) {
+			asked[p.Resolved] = true
 			all = append(all, p)
 		}
 	}

@@ -17,21 +17,25 @@
 //
 //   - A reason whose things were used in less than a third of the cases (bulk: nine in ten), of 20 or more, is held back: one
 //     in ten is tried. What is held back and then asked for counts as right, so that a reason can recover for nothing.
-//   - What follows from answers, and not from what the client itself asked for, from its project (alone, or with those answers
-//     that the project says decide it), or from last time, is a guess, unless the walk knows better. Of a line of guesses no more lie unused than were used
-//     and 32 (bulk: 2). So a reason that is wrong more often than right comes to an end within its first run.
+//   - What follows from answers is a guess, unless the walk knows better; not what follows from what the client itself asked
+//     for, from its project (alone, or with those answers that the project says decide it), or from last time. Of a line of
+//     guesses no more lie unused than were used and 32 (bulk: 2). So a reason that is wrong more often than right comes to an
+//     end within its first run.
 //   - Nothing is guessed, and no answer read for it, while the client gets all from the cache: who has it all would be asked
 //     for more each time, and nobody is faster for that. The first thing that is far away sets all of it free.
 //   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90, and of guesses alone no
 //     more than it needed and 50. A client that has most of its project's things already, and confirms little, costs no
-//     more than that.
-//   - Of all bulk of a run no more things lie unused than were used and 8 (of both classes: who reads a project's metadata
-//     will want its packages; but of a build, packages alone), unless its project names exactly what the client will ask for; and no more bytes than twice
-//     what the client got and 16 MiB, or 512 MiB.
+//     more than that. Only what the project names and the client is known not to have is certain, and has no such bound.
+//   - Of all bulk of a run no more things lie unused than were used and 8, unless its project names exactly what the client
+//     will ask for. Who reads a project's metadata will want its packages, so metadata that was used counts, too; but not of
+//     a build.
+//   - No more bytes of bulk lie unused than twice what the client got and 16 MiB, and never more than 512 MiB: as far as it is
+//     known how large they are, which is told when they begin to come.
 //   - A client that was told of, and has asked for nothing, may end before it does: 1000 things lie unused until then, and of
 //     packages none where it may need none, as a build.
 //   - Bulk stops while more of it was wasted in this run than 5 % of the bytes the client got, or 1 MiB if that is more;
 //     of what lies unused, as much counts as wasted as was wrong so far.
+//   - What a registry refused was asked for all the same, and lies unused until the client asks for it, too.
 package prefetch
 
 import (
