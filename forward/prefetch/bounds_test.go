@@ -280,6 +280,24 @@ func TestWhoHasItAllIsNotGuessedFor(t *testing.T) {
 	})
 }
 
+// TestWhatWasKeptIsNotAskedForToBeRead has the cache lose what the client got of it before anything was far away.
+func TestWhatWasKeptIsNotAskedForToBeRead(t *testing.T) {
+	mods := paths("m", 20, ".mod")
+	inWorld(t, scripted(script{reads: ".mod"}), func(w *world) {
+		w.put("x", append(mods, first)...)
+		for _, p := range mods {
+			w.kept[w.match(p).Name] = true
+		}
+		g := w.client(1)
+		g.all(4, mods)
+		synctest.Wait()
+		clear(w.kept)
+		g.get(first)
+		time.Sleep(time.Second)
+		same(t, "requests", strings.Join(w.sent(), " "), host+first)
+	})
+}
+
 // TestWhatIsCertainSetsGuessesFree: a client whose project is fetched ahead of it finds all in the cache, and has not got it
 // all the same.
 func TestWhatIsCertainSetsGuessesFree(t *testing.T) {

@@ -252,9 +252,11 @@ func (p *Prefetcher) lastTime(r *run) []project.Want {
 	return now
 }
 
-// readAnswer reads what the client was answered, which is under way or in the cache, and tells the run.
+// readAnswer reads what the client was answered, which is under way or in the cache, and tells the run. Nobody is asked again
+// for what the cache had, and may have lost or let grow old since.
 func (p *Prefetcher) readAnswer(r *run, e event) {
-	a, err := p.Fetch(r.ctx, fetch.Request{Match: e.match, Claim: e.claim, Ahead: true})
+	kept := e.kind == answered && !asksFar(e.state)
+	a, err := p.Fetch(r.ctx, fetch.Request{Match: e.match, Claim: e.claim, Ahead: true, KeptOnly: kept})
 	var body []byte
 	if err == nil {
 		body, err = p.read(a)

@@ -92,6 +92,9 @@ func (w *world) fetch(ctx context.Context, req fetch.Request) (*fetch.Answer, er
 	state, refused := fetch.Merged, w.broken
 	if w.kept[req.Name] {
 		state = fetch.Hit
+	} else if req.KeptOnly {
+		w.mu.Unlock()
+		return nil, fetch.ErrPass
 	} else {
 		fl := w.flights[req.Name]
 		if fl == nil {
