@@ -72,13 +72,25 @@ func (p *pipe) ask(ctx context.Context, l letter) (*dns.Msg, error) {
 	case <-ctx.Done():
 		return nil, late(ctx, ctx.Err())
 	}
+	return p.await(ctx, w)
+}
+
+// await is the reply, also where the connection ended right behind it, as it does at servers that answer once.
+func (p *pipe) await(ctx context.Context, w waiter) (*dns.Msg, error) {
+	var err error
 	select {
 	case reply := <-w.reply:
 		return reply, nil
 	case <-p.broken:
-		return nil, p.why()
+		err = p.why()
 	case <-ctx.Done():
-		return nil, late(ctx, ctx.Err())
+		err = late(ctx, ctx.Err())
+	}
+	select {
+	case reply := <-w.reply: // select takes any that is ready
+		return reply, nil
+	default:
+		return nil, err
 	}
 }
 
