@@ -45,10 +45,12 @@ func TestRunHasTheStatusOfItsCommand(t *testing.T) {
 
 func TestRunGoesThroughAHitherOfItsOwn(t *testing.T) {
 	w := newWorld(t)
-	same(t, "status", w.hither("run", "--listen", "127.0.0.1:0", "--", "sh", "-c", `curl -s http://example.invalid/; echo " $NODE_EXTRA_CA_CERTS"`), 0)
-	text, bundle, _ := strings.Cut(strings.TrimSpace(w.out.String()), " /")
-	same(t, "answer", text, "through hither")
-	same(t, "roots", rootNames(t, "/"+bundle), "System Root, Hither Root")
+	same(t, "status", w.hither("run", "--listen", "127.0.0.1:0", "--", "sh", "-c", `curl -s http://example.invalid/; echo "|$SSL_CERT_FILE|$NODE_EXTRA_CA_CERTS"`), 0)
+	said := strings.Split(strings.TrimSpace(w.out.String()), "|")
+	same(t, "parts", len(said), 3)
+	same(t, "answer", said[0], "through hither")
+	same(t, "roots", rootNames(t, said[1]), "System Root, Hither Root")
+	same(t, "beside Node's own", rootNames(t, said[2]), "Hither Root")
 	same(t, "started", w.fake.starts.Load(), 1)
 	same(t, "nothing is left", w.hither("status"), exitNotRunning)
 }
