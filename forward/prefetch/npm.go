@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"hither/cache/digest"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -14,6 +13,7 @@ import (
 const (
 	whyNeed    = "the packument of a dependency"
 	whyPeer    = "the packument of a peer dependency"
+	whyGlance  = "the packument of an optional peer dependency"
 	whyDirect  = "the packument of a dependency in package.json"
 	whyNamed   = "the packument of a package in the command"
 	whyAddress = "the packument of a package that the lock file gives no address of"
@@ -57,8 +57,13 @@ type npmWalk struct {
 	all      bool   // it installs all that its lock file names
 
 	predicted bool          // the client asked for a packument that was wanted before
-	guessed   []*npmPackage // of which latest was assumed
+	glanced   []*npmPackage // that were looked at as optional peers
 	refuted   map[*npmRelease]bool
+	home      map[*npmRelease]*npmPackage // of picks
+	read      []*npmPackage               // that have a doc, in the order in which it came
+	puzzles   []string                    // packuments that nothing chosen needs, and that the client asked for
+	moves     int                         // so many guesses were corrected
+	pending   int                         // packuments that were wanted since the last move, and have not come
 
 	packages  map[string]*npmPackage
 	locked    map[string]bool // names in a lock file, whose packuments npm does not ask for
@@ -71,20 +76,20 @@ type npmWalk struct {
 
 // npmPackage is what is known of one package.
 type npmPackage struct {
-	name   string
-	wanted bool // its packument was asked for, by the client or by us
-	doc    *packument
-	seen   map[string]bool // what was asked of it, by kind and text
-	asks   []npmRequest    // of them, those that have no version yet
-	picks  []*npmRelease
-	guess  bool // what comes out of asks is a guess
-	direct bool // the project itself wants it
-}
-
-// npmTarball is one that will be wanted.
-type npmTarball struct {
-	project.Want
-	of *npmRelease // nil: a lock file names it
+	name     string
+	wanted   bool      // its packument was asked for, by the client or by us
+	demanded bool      // by the client
+	needed   bool      // something that was chosen needs it
+	assumed  bool      // latest was assumed, as nobody said what the project wants
+	clues    []npmClue // of an assumed one
+	moves    int       // npmWalk.moves when the packument was wanted; 0: it is not pending
+	doc      *packument
+	seen     map[string]bool // what was asked of it, by kind and text
+	asks     []npmRequest    // of them, those that have no version yet
+	picks    []*npmRelease
+	looks    []*npmRelease // that were looked at, and are not among picks
+	guess    bool          // what comes out of asks is a guess
+	direct   bool          // the project itself wants it
 }
 
 // NewNPM begins a run of npm, pnpm, yarn or bun.
@@ -92,7 +97,7 @@ func NewNPM(s Start) Walk {
 	return &npmWalk{
 		registry: strings.TrimSuffix(s.Registry, "/"), machine: thisMachine(),
 		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
-		refuted: make(map[*npmRelease]bool),
+		refuted: make(map[*npmRelease]bool), home: make(map[*npmRelease]*npmPackage),
 	}
 }
 
@@ -129,7 +134,7 @@ func (w *npmWalk) demanded(name string) {
 		return
 	}
 	before := p.wanted
-	p.wanted = true
+	p.wanted, p.demanded = true, true
 	switch {
 	case before && len(p.seen) > 0 && !p.direct:
 		w.predicted = true
@@ -151,23 +156,45 @@ func (w *npmWalk) Reads(m rules.Match) bool {
 // Answered goes on from a packument.
 func (w *npmWalk) Answered(m rules.Match, body []byte, depth int) []project.Want {
 	name, ok := packumentName(m)
-	if !ok || body == nil || !w.Reads(m) {
-		return nil
-	}
-	doc, ok := readPackument(name, body)
 	if !ok {
 		return nil
 	}
+	if body != nil && w.Reads(m) {
+		w.answered(name, body, depth)
+	}
+	w.came(name)
+	return w.flush()
+}
+
+func (w *npmWalk) answered(name string, body []byte, depth int) {
+	doc, ok := readPackument(name, body)
+	if !ok {
+		return
+	}
 	p := w.pack(name)
 	p.doc, p.wanted = doc, true
+	w.read = append(w.read, p)
 	w.releases += doc.weight
 	if depth == 0 && len(p.seen) == 0 && !w.locked[name] {
-		p.guess = true
+		p.guess, p.assumed = true, true
 		p.ask(anything())
-		w.guessed = append(w.guessed, p)
 	}
 	w.settle(p)
-	return w.flush()
+}
+
+// came goes on with the puzzles when all has come that the last move led to.
+func (w *npmWalk) came(name string) {
+	p := w.packages[name]
+	if p == nil || p.moves == 0 {
+		return
+	}
+	now := p.moves == w.moves
+	if p.moves = 0; !now {
+		return
+	}
+	if w.pending--; w.pending == 0 {
+		w.solve()
+	}
 }
 
 // exact says that each tarball of the lock file will be asked for, but those in the client's own cache.
@@ -199,6 +226,11 @@ func (p *npmPackage) ask(want npmRequest) bool {
 	if p.seen[key] {
 		return false
 	}
+	if want.glance {
+		if key = "?" + key; p.seen[key] {
+			return false
+		}
+	}
 	p.seen[key] = true
 	p.asks = append(p.asks, want)
 	return true
@@ -213,9 +245,10 @@ func (w *npmWalk) settle(p *npmPackage) {
 		p.asks = nil
 		for _, want := range asks {
 			w.work += p.doc.weight
-			if r := w.pick(p, want); r != nil {
+			if want.glance {
+				w.glance(p, want)
+			} else if r := w.pick(p, want); r != nil {
 				r.by = want.by
-				p.picks = append(p.picks, r)
 				w.follow(p, r)
 			}
 		}
@@ -227,7 +260,6 @@ func (w *npmWalk) settle(p *npmPackage) {
 // choose is told that a version is wanted, whatever the ranges say.
 func (w *npmWalk) choose(p *npmPackage, r *npmRelease) {
 	if !slices.Contains(p.picks, r) {
-		p.picks = append(p.picks, r)
 		w.follow(p, r)
 		w.settle(p)
 	}
@@ -248,37 +280,54 @@ func (w *npmWalk) pick(p *npmPackage, want npmRequest) *npmRelease {
 	return nil
 }
 
-// follow wants what a chosen version needs.
+// follow chooses a version, and wants what it needs.
 func (w *npmWalk) follow(p *npmPackage, r *npmRelease) {
+	p.picks = append(p.picks, r)
+	w.home[r] = p
 	sheet := p.doc.sheet(r)
 	if w.machine.runs(sheet) {
 		w.tarball(p, r)
 	}
 	for _, n := range sheet.needs() {
-		why := whyNeed
-		if n.peer {
-			why = whyPeer
-		}
-		w.need(r, n.name, n.spec, why)
+		w.need(r, n, n.optional)
 	}
 }
 
-// need notes a dependency, and wants its packument.
-func (w *npmWalk) need(by *npmRelease, name, spec, why string) {
-	name, want, ok := parseRequest(name, spec)
-	if !ok || w.locked[name] {
+// need notes a dependency, and wants its packument. A glance is at what may never be installed.
+func (w *npmWalk) need(by *npmRelease, n npmNeed, glance bool) {
+	name, want, ok := parseRequest(n.name, n.spec)
+	if !ok || w.locked[name] || glance && !w.isNPM() {
 		return
 	}
-	want.by = by
+	want.by, want.glance = by, glance
 	p := w.pack(name)
-	if p == nil || !p.ask(want) && !w.doubts(p, want) {
+	if p == nil {
+		return
+	}
+	p.needed = p.needed || !glance
+	if !p.ask(want) && (glance || !w.doubts(p, want)) {
 		return
 	}
 	if p.doc != nil {
 		w.unsettled = append(w.unsettled, p)
 		return
 	}
+	why := whyNeed
+	switch {
+	case glance:
+		why = whyGlance
+	case n.peer:
+		why = whyPeer
+	}
 	w.packument(p, why)
+}
+
+// isNPM says that the client is npm, as far as it showed.
+func (w *npmWalk) isNPM() bool {
+	if w.known {
+		return w.claims
+	}
+	return w.accept == full || w.accept == ""
 }
 
 func (w *npmWalk) packument(p *npmPackage, why string) {
@@ -287,61 +336,12 @@ func (w *npmWalk) packument(p *npmPackage, why string) {
 		return
 	}
 	p.wanted = true
+	if p.moves = w.moves; p.moves > 0 {
+		w.pending++
+	}
 	accept := w.accept
 	if accept == "" {
 		accept = full
 	}
 	w.out = append(w.out, project.Want{URL: w.registry + "/" + p.name, Accept: []string{accept}, Why: why})
-}
-
-// tarball wants a version's bytes, sooner or later.
-func (w *npmWalk) tarball(p *npmPackage, r *npmRelease) {
-	at, ok := w.tarballURL(r.tarball)
-	if !ok {
-		return
-	}
-	want := project.Want{URL: at, Bulk: true, Why: whyTarball}
-	if p.guess {
-		want.Why = whyLatest
-	}
-	want.Digest, _ = digest.ParseSRI(r.integrity) // what cannot be read is as good as none
-	w.waiting = append(w.waiting, npmTarball{want, r})
-}
-
-// tarballURL is where the client will ask: npm moves what npm's own registry has to the registry it uses.
-func (w *npmWalk) tarballURL(text string) (string, bool) {
-	u, err := url.Parse(text)
-	if err != nil || u.User != nil || u.RawQuery != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
-		return "", false
-	}
-	if u.Host == "registry.npmjs.org" || w.registry == "https://"+u.Host {
-		return w.registry + u.EscapedPath(), u.Scheme == "https" || u.Scheme == "http"
-	}
-	u.Fragment = ""
-	return u.String(), u.Scheme == "https" && u.Host != ""
-}
-
-// flush is what a call returns: what it found, and the tarballs if they may be wanted by now.
-func (w *npmWalk) flush() []project.Want {
-	out := w.out
-	w.out = nil
-	if !w.tarballs || w.never || w.idle {
-		return out
-	}
-	claims := w.claims
-	if !w.known {
-		claims = w.accept == full || w.accept == "" // npm ci asks for no packument
-	}
-	for _, t := range w.waiting {
-		want := t.Want
-		if w.refutes(t.of) {
-			continue
-		}
-		if !claims {
-			want.Digest = "" // fetch merges only requests that expect the same
-		}
-		out = append(out, want)
-	}
-	w.waiting = nil
-	return out
 }

@@ -84,7 +84,7 @@ func (w *npmWorld) fetch(wants []project.Want, depth int) {
 
 func (w *npmWorld) bring(path, accept string, depth int) {
 	m := w.match(path, accept)
-	if w.walk.Reads(m) {
+	if w.walk.Reads(m) { // of what is not there, too
 		w.fetch(w.walk.Answered(m, w.registry[path], depth), depth+1)
 	}
 }

@@ -12,26 +12,107 @@ import (
 // maxBehind is by how many major versions behind latest a project is believed to be.
 const maxBehind = 4
 
+// maxChain is how many packages may lie between one that the client asks for and the project's own that leads to it.
+const maxChain = 8
+
+// maxPuzzles is how many packuments that nothing chosen needs wait until what the last move led to is here.
+const maxPuzzles = 16
+
+// npmClue is a dependency that a version must have.
+type npmClue struct {
+	name    string
+	version *npmRelease // that will do; nil: any will
+}
+
+// npmMove is another version of a package that the project itself wants, which would explain what the client asks for.
+type npmMove struct {
+	of     *npmPackage
+	to     *npmRelease
+	clues  []npmClue
+	behind uint64 // by how many major versions what was believed so far
+}
+
 // explain is told that the client asks for a packument that no chosen version needs. Of the packages whose version was a
-// guess, there may be one an older version of which needs it: then the project wants that one, the one nearest to latest.
+// guess, there may be one an older version of which needs it, or needs an older version of what does: then the project
+// wants that one, the one nearest to what was believed.
 func (w *npmWalk) explain(name string) {
-	if !w.predicted {
+	if !w.predicted || w.installs(name) {
 		return // the client is still at the packages of the project, one after another
 	}
-	var who *npmPackage
-	var which *npmRelease
-	near := uint64(maxBehind)
-	for _, p := range w.guessed {
-		w.work += p.doc.weight
-		r, behind := p.doc.lastWith(name)
-		if r != nil && behind < near && len(p.picks) == 1 && p.picks[0] != r {
-			who, which, near = p, r, behind
+	w.puzzles = append(w.puzzles, name)
+	if w.pending == 0 || len(w.puzzles) >= maxPuzzles { // else what is on its way may tell
+		w.solve()
+	}
+}
+
+// solve moves what explains the puzzles, until there are none, or a move wants packuments that may explain the rest.
+func (w *npmWalk) solve() {
+	for len(w.puzzles) > 0 && w.work < npmWork {
+		name := w.puzzles[0]
+		w.puzzles = w.puzzles[1:]
+		if p := w.packages[name]; p == nil || p.needed {
+			continue
+		}
+		if m := w.bestMove(name); m != nil {
+			w.refuted[m.of.last()] = true
+			m.of.clues = m.clues
+			w.moves, w.pending = w.moves+1, 0
+			w.choose(m.of, m.to)
+		}
+		if w.pending > 0 {
+			return
 		}
 	}
-	if who != nil {
-		w.refuted[who.picks[0]] = true
-		w.choose(who, which)
+}
+
+func (w *npmWalk) bestMove(name string) *npmMove {
+	var best *npmMove
+	for _, p := range w.read {
+		w.work += p.doc.weight
+		if len(p.picks) == 0 || p.name == name {
+			continue
+		}
+		if m := w.move(p, npmClue{name: name}, maxChain); m != nil && (best == nil || m.behind < best.behind) {
+			best = m
+		}
 	}
+	return best
+}
+
+// move is how a version of p that has the clue would come into the tree; nil: it would not, as far as it is known.
+func (w *npmWalk) move(p *npmPackage, clue npmClue, chain int) *npmMove {
+	clues := append(slices.Clone(p.clues), clue)
+	to, now := p.doc.lastWith(clues), p.last()
+	if to == nil || chain == 0 || slices.Contains(p.picks, to) {
+		return nil
+	}
+	if now.by != nil {
+		w.work += w.home[now.by].doc.weight
+		return w.move(w.home[now.by], npmClue{p.name, to}, chain-1)
+	}
+	behind := now.version.major - to.version.major
+	if !p.assumed || to.version.compare(now.version) > 0 || behind >= maxBehind {
+		return nil
+	}
+	return &npmMove{p, to, clues, behind}
+}
+
+// last is the version that was chosen last. There must be one.
+func (p *npmPackage) last() *npmRelease { return p.picks[len(p.picks)-1] }
+
+// certain says of a version, once the client has all packuments, that it asked for that of the package, and of all that lead
+// to it: of what it did not ask for it installs nothing.
+func (w *npmWalk) certain(r *npmRelease) bool {
+	for range npmPackages {
+		if r == nil {
+			return true
+		}
+		if !w.home[r].demanded {
+			return false
+		}
+		r = r.by
+	}
+	return false
 }
 
 // refutes tells whether a version was chosen only because of a guess that has turned out wrong.
@@ -65,29 +146,36 @@ func (w *npmWalk) restore(r, by *npmRelease) {
 	}
 }
 
-// lastWith is the highest release that needs a package, and by how many major versions it is behind the highest of all.
-// nil: none does.
-func (d *packument) lastWith(name string) (best *npmRelease, behind uint64) {
-	var major uint64
-	key := `"` + name + `":`
+// lastWith is the highest release that has all the clues; nil: none has.
+func (d *packument) lastWith(clues []npmClue) (best *npmRelease) {
 	has := make([]bool, len(d.facts))
 	for i := range d.facts {
-		has[i] = strings.Contains(d.facts[i].raw, key)
+		has[i] = !slices.ContainsFunc(clues, func(c npmClue) bool { return !d.facts[i].has(c) })
 	}
 	for i := range d.releases {
 		r := &d.releases[i]
-		if !r.readable || r.version.pre != "" {
-			continue
-		}
-		major = max(major, r.version.major)
-		if (best == nil || r.version.compare(best.version) > 0) && has[r.facts] {
+		if r.readable && r.version.pre == "" && has[r.facts] && (best == nil || r.version.compare(best.version) > 0) {
 			best = r
 		}
 	}
-	if best == nil {
-		return nil, 0
+	return best
+}
+
+// has says that what a release needs fits a clue.
+func (f *npmFacts) has(c npmClue) bool {
+	if !strings.Contains(f.raw, `"`+c.name+`":`) {
+		return false
 	}
-	return best, major - best.version.major
+	needs := f.sheet().needs()
+	at := slices.IndexFunc(needs, func(n npmNeed) bool { return n.name == c.name && !n.optional })
+	if at < 0 || c.version == nil {
+		return at >= 0
+	}
+	_, want, ok := parseRequest(c.name, needs[at].spec)
+	if want.kind == byVersion {
+		return ok && want.text == c.version.id
+	}
+	return ok && want.kind == byRange && c.version.readable && want.ranged.holds(c.version.version)
 }
 
 // correct is told which tarball the client asks for: that version is what it chose, and it needs what it needs.

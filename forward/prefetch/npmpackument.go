@@ -193,8 +193,9 @@ func readDist(in *scanner) (tarball, integrity string) {
 }
 
 // sheet is what a release needs.
-func (d *packument) sheet(r *npmRelease) *factSheet {
-	f := &d.facts[r.facts]
+func (d *packument) sheet(r *npmRelease) *factSheet { return d.facts[r.facts].sheet() }
+
+func (f *npmFacts) sheet() *factSheet {
 	if f.read == nil {
 		f.read = &factSheet{}
 		_ = json.Unmarshal([]byte(f.raw), f.read)
@@ -206,25 +207,24 @@ func (d *packument) sheet(r *npmRelease) *factSheet {
 type npmNeed struct {
 	name, spec string
 	peer       bool
+	optional   bool // a peer that is installed only if somebody else needs it
 }
 
 // needs are the dependencies whose packuments npm asks for when it has chosen a release, by name: all but what is in its
-// tarball, and the peers that are optional. Where an optional dependency runs is not known before its packument is read.
+// tarball. Where an optional dependency runs is not known before its packument is read.
 func (f *factSheet) needs() []npmNeed {
 	found := make(map[string]npmNeed)
 	if f.BundleDependencies.all || f.BundledDependencies.all || f.HasShrinkwrap.is {
 		return nil
 	}
 	for name, spec := range f.PeerDependencies.is {
-		if !f.PeerDependenciesMeta.is[name].is.Optional.is {
-			found[name] = npmNeed{name, spec.is, true}
-		}
+		found[name] = npmNeed{name: name, spec: spec.is, peer: true, optional: f.PeerDependenciesMeta.is[name].is.Optional.is}
 	}
 	for name, spec := range f.Dependencies.is {
-		found[name] = npmNeed{name, spec.is, false}
+		found[name] = npmNeed{name: name, spec: spec.is}
 	}
 	for name, spec := range f.OptionalDependencies.is {
-		found[name] = npmNeed{name, spec.is, false}
+		found[name] = npmNeed{name: name, spec: spec.is}
 	}
 	for _, name := range slices.Concat(f.BundleDependencies.list, f.BundledDependencies.list) {
 		delete(found, name)

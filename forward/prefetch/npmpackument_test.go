@@ -21,7 +21,7 @@ func TestPackument(t *testing.T) {
 	}
 	first := doc.release("1.0.0")
 	got := doc.sheet(first).needs()
-	want := []npmNeed{{"a", "^1", false}, {"b", "", false}, {"o", "~2", false}, {"x", ">=1", true}}
+	want := []npmNeed{{name: "a", spec: "^1"}, {name: "b"}, {name: "o", spec: "~2"}, {name: "x", spec: ">=1", peer: true}, {name: "y", spec: "*", peer: true, optional: true}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("needs\n got %v\nwant %v", got, want)
 	}

@@ -14,6 +14,7 @@ type npmRequest struct {
 	text   string // the tag, the version or the range
 	ranged nodeRange
 	by     *npmRelease // who needs it; nil: the project, or nobody said
+	glance bool        // it is looked at, and installed only if somebody else needs it
 }
 
 type npmKind int

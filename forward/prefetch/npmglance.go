@@ -1,0 +1,47 @@
+package prefetch
+
+import "slices"
+
+// npm looks at the optional peers of whatever it chooses, and at the peers of those, lest it puts versions together that
+// exclude each other (npm 7 to 11, loadPeerSet of @npmcli/arborist). It asks for their packuments, and for nothing that they
+// depend on: unless somebody else needs them, they are not installed.
+
+// glance looks at the version of a package that an optional peer would be.
+func (w *npmWalk) glance(p *npmPackage, want npmRequest) {
+	for _, r := range slices.Concat(p.picks, p.looks) {
+		if want.kind == byRange && r.readable && want.ranged.holds(r.version) {
+			return
+		}
+	}
+	r := p.doc.pick(want, w.machine)
+	if r == nil || slices.Contains(p.looks, r) || slices.Contains(p.picks, r) {
+		return
+	}
+	if len(p.looks) == 0 {
+		w.glanced = append(w.glanced, p)
+	}
+	p.looks = append(p.looks, r)
+	for _, n := range p.doc.sheet(r).needs() {
+		if n.peer {
+			w.need(want.by, n, true)
+		}
+	}
+}
+
+// installs is told that the client asks for a packument that nothing chosen needs. True: something needs it that was only
+// looked at, which is chosen now.
+func (w *npmWalk) installs(name string) bool {
+	for _, p := range w.glanced {
+		for _, r := range p.looks {
+			if len(p.picks) > 0 {
+				break
+			}
+			w.work++
+			if slices.ContainsFunc(p.doc.sheet(r).needs(), func(n npmNeed) bool { return n.name == name && !n.peer }) {
+				w.choose(p, r)
+				return true
+			}
+		}
+	}
+	return false
+}

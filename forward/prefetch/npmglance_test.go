@@ -1,0 +1,143 @@
+package prefetch
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"hither/forward/project"
+)
+
+// publish has the registry give these versions, the last as latest; each line is VERSION and the members of its document.
+func (w *npmWorld) publish(name string, versions ...string) {
+	var all []string
+	latest := ""
+	for _, line := range versions {
+		version, members, _ := strings.Cut(line, " ")
+		if members != "" {
+			members += ","
+		}
+		latest = version
+		all = append(all, `"`+version+`":{`+members+`"dist":{"tarball":"`+npmRegistry+"/"+name+"/-/"+name+"-"+version+`.tgz"}}`)
+	}
+	w.registry["/"+name] = json.RawMessage(`{"dist-tags":{"latest":"` + latest + `"},"versions":{` + strings.Join(all, ",") + `}}`)
+}
+
+const optionalPeer = `"peerDependencies":{"extra":"^1.0.0"},"peerDependenciesMeta":{"extra":{"optional":true}}`
+
+func TestNPMLooksAtOptionalPeers(t *testing.T) {
+	w := newNPMWorld(t)
+	w.publish("tool", "1.0.0 "+optionalPeer)
+	w.publish("extra", `1.0.0 "dependencies":{"deep":"1"},"peerDependencies":{"peer":"1"}`)
+	w.publish("peer", `1.0.0 "dependencies":{"deeper":"1"}`)
+	for _, step := range []struct{ why, ask, accept, want string }{
+		{"the peer, and its peers, and no dependency", "/tool", full, "/extra /peer"},
+		{"that stays so when npm asks", "/extra", full, ""},
+		{"and here", "/peer", full, ""},
+		{"somebody needs it, so it will be installed, as will its peer", "/deep", full, "/deeper"},
+		{"which is known by now", "/deeper", full, ""},
+		{"its tarball comes with the others", "/tool/-/tool-1.0.0.tgz", "*/*", "/tool/-/tool-1.0.0.tgz /extra/-/extra-1.0.0.tgz /peer/-/peer-1.0.0.tgz"},
+	} {
+		w.ahead = nil
+		w.ask(step.ask, step.accept)
+		if got := strings.Join(w.ahead, " "); got != step.want {
+			t.Errorf("%s: %s\n got %q\nwant %q", step.why, step.ask, got, step.want)
+		}
+	}
+}
+
+// Others than npm ask for no optional peer.
+func TestOthersLookAtNoOptionalPeers(t *testing.T) {
+	for how, ask := range map[string]func(w *npmWorld) []project.Want{
+		"by its requests": func(w *npmWorld) []project.Want { return w.walk.Asked(w.match("/tool", short)) },
+		"by its command":  func(w *npmWorld) []project.Want { return w.walk.Project("", []string{"pnpm", "add", "tool"}) },
+	} {
+		w := newNPMWorld(t)
+		w.publish("tool", "1.0.0 "+optionalPeer)
+		w.fetch(ask(w), 1)
+		w.bring("/tool", short, 0)
+		if slices.Contains(w.ahead, "/extra") {
+			t.Errorf("%s: wanted %v", how, w.ahead)
+		}
+	}
+}
+
+// What one package of the project needs may be the same in all its versions, and only what those need tell them apart.
+func TestNPMLearnsAVersionFromWhatItLeadsTo(t *testing.T) {
+	w := newNPMWorld(t)
+	w.publish("tool", `1.0.0 "dependencies":{"core":"^1"}`, `2.0.0 "dependencies":{"core":"^2"}`, `3.0.0 "dependencies":{"core":"^3"}`)
+	w.publish("core", `1.0.0 "dependencies":{"oldest":"1"}`, `2.0.0 "dependencies":{"old":"1"}`, `2.1.0 "dependencies":{"old":"1","older":"1"}`, "3.0.0")
+	w.publish("other", `1.0.0 "dependencies":{"old":"1"}`, "9.0.0")
+	for _, step := range []struct{ ask, want string }{
+		{"/tool", "/core"}, {"/other", ""}, {"/core", ""}, {"/old", "/older"}, {"/older", ""}, {"/oldest", ""},
+	} {
+		w.ahead = nil
+		w.ask(step.ask, full)
+		if got := strings.Join(w.ahead, " "); got != step.want {
+			t.Errorf("%s\n got %q\nwant %q", step.ask, got, step.want)
+		}
+	}
+	w.ahead = nil
+	w.ask("/tool/-/tool-2.0.0.tgz", "*/*")
+	if want := "/core/-/core-2.1.0.tgz"; !slices.Contains(w.ahead, want) || slices.Contains(w.ahead, "/core/-/core-3.0.0.tgz") {
+		t.Errorf("\n got %q\nwant %s, and no other of core", w.ahead, want)
+	}
+}
+
+// A guess may be two steps too high, and which one is right shows with the second.
+func TestNPMMovesTwice(t *testing.T) {
+	w := newNPMWorld(t)
+	w.publish("lint", `8.0.0 "dependencies":{"rules":"1","doctrine":"1","text":"1"}`, `9.0.0 "dependencies":{"rules":"2","levn":"1"}`, `10.0.0 "dependencies":{"levn":"1"}`)
+	for _, step := range []struct{ ask, want string }{
+		{"/lint", "/levn"}, {"/levn", ""}, {"/rules", ""}, {"/doctrine", "/text"}, {"/text", ""},
+	} {
+		w.ahead = nil
+		w.ask(step.ask, full)
+		if got := strings.Join(w.ahead, " "); got != step.want {
+			t.Errorf("%s\n got %q\nwant %q", step.ask, got, step.want)
+		}
+	}
+}
+
+// What a move leads to takes a while to come. Until then no other guess is blamed for what the client asks for.
+func TestNPMWaitsForWhatAMoveLeadsTo(t *testing.T) {
+	for says, c := range map[string]struct{ run, pack string }{
+		"it explains the rest": {`1.0.0 "dependencies":{"match":"1"}`, "5.0.0"},
+		"it does not":          {"1.0.0", "4.0.0"},
+		"it is not there":      {"", "4.0.0"},
+	} {
+		w := newNPMWorld(t)
+		w.publish("pack", `4.0.0 "dependencies":{"match":"1","huge":"1"}`, `5.0.0 "dependencies":{"small":"1"}`)
+		w.publish("test", `1.0.0 "dependencies":{"only":"1","run":"1"}`, `2.0.0 "dependencies":{"walk":"1"}`)
+		if w.publish("run", c.run); c.run == "" {
+			delete(w.registry, "/run")
+		}
+		for _, ask := range []string{"/pack", "/test", "/small", "/walk"} {
+			w.ask(ask, full)
+		}
+		w.walk.Asked(w.match("/only", full)) // wants run, which is on its way
+		w.ask("/match", full)
+		same(t, says+": pack, meanwhile", w.walk.packages["pack"].last().id, "5.0.0")
+		w.bring("/run", full, 1)
+		same(t, says+": pack", w.walk.packages["pack"].last().id, c.pack)
+		same(t, says+": test", w.walk.packages["test"].last().id, "1.0.0")
+	}
+}
+
+// What npm did not ask for while it built its tree, it does not install, nor what only that needs.
+func TestNPMWantsTarballsOnlyOfWhatItAskedFor(t *testing.T) {
+	w := newNPMWorld(t)
+	w.publish("tool", `1.0.0 "dependencies":{"left":"1","right":"1"}`)
+	w.publish("left", `1.0.0 "dependencies":{"both":"1"}`)
+	w.publish("right", `1.0.0 "dependencies":{"both":"2"}`)
+	w.publish("both", "1.0.0", "2.0.0")
+	for _, ask := range []string{"/tool", "/left", "/both"} {
+		w.ask(ask, full)
+	}
+	w.ahead = nil
+	w.ask("/tool/-/tool-1.0.0.tgz", "*/*")
+	if got, want := strings.Join(w.ahead, " "), "/tool/-/tool-1.0.0.tgz /left/-/left-1.0.0.tgz /both/-/both-1.0.0.tgz"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
