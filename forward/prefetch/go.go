@@ -62,6 +62,8 @@ type goWalk struct {
 	zips   bool             // packages are wanted
 
 	known    bool                    // go.sum told which go.mod files are read
+	required []module.Version        // by the project, if nothing else decides its build list
+	unsplit  bool                    // the project is of a go before 1.17: its graph is not pruned
 	missing  map[module.Version]bool // those of them that have not come yet
 	few      int                     // so many missing may be guessed at
 	all      bool                    // it downloads all that go.mod requires
@@ -289,6 +291,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 	switch need {
 	case modules:
 		w.graph = true
+		w.requires(g, infos)
 		out = append(out, w.allInfos()...)
 	case downloads:
 		for _, want := range infos {

@@ -2,6 +2,10 @@ package prefetch
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +57,49 @@ func TestTheGraphIsGuessedBeforeTheLastGoModCame(t *testing.T) {
 	same(t, "after seven lists what is required", strings.HasSuffix(came("g", ""), " /example.com/x/@v/v1.0.0.info"), true)
 	same(t, "and is nearly certain", isInformed(walk), true)
 	same(t, "after all lists what was raised", strings.HasSuffix(came("h", "require example.com/x v1.1.0\n"), " /example.com/x/@v/v1.1.0.info"), true)
+}
+
+// TestOnlyTheBuildListIsListed has a go.sum that names more than is in the graph, as go.sum does of what tests of others need.
+func TestOnlyTheBuildListIsListed(t *testing.T) {
+	roots := []string{"example.com/new@v1.0.0", "example.com/old@v1.0.0"}
+	mods := map[string]string{
+		"new@v1.0.0":    "go 1.21\nrequire example.com/pruned v1.0.0\n",
+		"old@v1.0.0":    "go 1.16\nrequire example.com/deep v1.0.0\n",
+		"deep@v1.0.0":   "go 1.21\nrequire example.com/deeper v1.0.0\n",
+		"deeper@v1.0.0": "go 1.21\nrequire example.com/deepest v1.0.0\n",
+		"pruned@v1.0.0": "go 1.21\nrequire example.com/far v1.0.0\n",
+		"deep@v2.0.0":   "go 1.16\n",
+	}
+	listed := func(more string) string {
+		var sums []string
+		for id := range mods {
+			sums = append(sums, "example.com/"+id)
+		}
+		w := world{Prefetcher: &Prefetcher{}}
+		inProject(t, roots, sums, "go", "list", "-m", "all")(&w)
+		at, _ := w.Project(fetch.Client{})
+		file := filepath.Join(at.Dir, "go.mod")
+		text, _ := os.ReadFile(file)
+		if err := os.WriteFile(file, append(text, more...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		walk := NewGo(Start{Registry: host})
+		walk.Project(at.Dir, at.Args)
+		var last []project.Want
+		for _, id := range slices.Sorted(maps.Keys(mods)) {
+			name, version, _ := strings.Cut(id, "@")
+			if got := walk.Answered(match(t, "/example.com/"+name+"/@v/"+version+".mod"), []byte("module x\n"+mods[id]), 1); len(got) > 0 {
+				last = got
+			}
+		}
+		var names []string
+		for _, want := range last {
+			names = append(names, strings.TrimPrefix(want.URL, host+"/example.com/"))
+		}
+		return strings.Join(names, " ")
+	}
+	same(t, "listed", listed(""), "deep/@v/v1.0.0.info deeper/@v/v1.0.0.info deepest/@v/v1.0.0.info new/@v/v1.0.0.info old/@v/v1.0.0.info pruned/@v/v1.0.0.info")
+	same(t, "where something is replaced", strings.Contains(listed("replace example.com/old => ../old\n"), "far"), true)
 }
 
 // TestInfosAreGuessedFromTheGoMods has a client that reads the go.mod files of its requirements, and will list them.

@@ -31,6 +31,8 @@ type Go struct {
 	// Pruned says that every main module is of go 1.17 or later: its go.mod then names all modules that a build needs
 	// (Go Modules Reference, "Module graph pruning"). Otherwise there are more, which only the graph tells.
 	Pruned bool
+	// Plain says that nothing is replaced or excluded, so that the build list follows from published go.mod files alone.
+	Plain bool
 	// Workspace says that it is a go.work with all its modules: `go mod download` then takes the whole graph's zips.
 	Workspace bool
 	// Vendored says that commands which build or list packages take them from the directory vendor, and fetch nothing, unless
@@ -208,7 +210,7 @@ func parseGoMod(name string, data []byte) (*modfile.File, error) {
 
 // newGo joins main modules. over are the replacements of go.work, which beat theirs.
 func newGo(dir string, mains []*modfile.File, over []*modfile.Replace, sums [][]byte) *Go {
-	g := &Go{Dir: dir, Pruned: true}
+	g := &Go{Dir: dir, Pruned: true, Plain: true}
 	excluded := map[module.Version]bool{}
 	own := map[string]bool{}
 	var replaced [][]*modfile.Replace
@@ -219,6 +221,7 @@ func newGo(dir string, mains []*modfile.File, over []*modfile.Replace, sums [][]
 		if m.Module != nil {
 			own[m.Module.Mod.Path] = true
 		}
+		g.Plain = g.Plain && len(m.Exclude)+len(m.Replace)+len(over) == 0
 		for _, e := range m.Exclude {
 			excluded[e.Mod] = true
 		}
