@@ -107,7 +107,7 @@ func (r *run) permits(l *line, budget int64) bool {
 		if l.guess { // what is certain to be asked for leaves room for them
 			return t.guesses < t.needed+slack && l.unused < l.used+lineSlack
 		}
-		return sure || t.open < t.needed+certain
+		return sure || t.open-t.guesses < t.needed+certain
 	}
 	if r.waits && len(r.asked) == 0 {
 		return false

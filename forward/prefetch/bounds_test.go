@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -310,5 +311,23 @@ func TestWhatIsCertainSetsGuessesFree(t *testing.T) {
 		w.client(1).get(first)
 		time.Sleep(time.Second)
 		same(t, "requests", len(w.sent()), len(certain)+1)
+	})
+}
+
+// TestGuessesTakeNoRoomFromTheRest has guesses that come first and are wrong.
+func TestGuessesTakeNoRoomFromTheRest(t *testing.T) {
+	sure, second := paths("m", 200, ".mod"), "/example.com/second/@v/v1.0.0.mod"
+	inWorld(t, scripted(script{
+		asked: wants("all", sure...), at: second, reads: first,
+		answered: func(int, []byte) []project.Want { return wants("a guess", paths("g", 200, ".mod")...) },
+	}), func(w *world) {
+		w.put("x", slices.Concat(sure, paths("g", 200, ".mod"), []string{first, second})...)
+		g := w.client(1)
+		g.get(first)
+		time.Sleep(time.Second)
+		same(t, "guessed", len(w.sent())-1, lineSlack)
+		g.get(second)
+		time.Sleep(time.Minute)
+		same(t, "and the rest", len(w.sent())-2-lineSlack, 2+certain)
 	})
 }

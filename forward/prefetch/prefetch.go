@@ -23,8 +23,8 @@
 //     end within its first run.
 //   - Nothing is guessed, and no answer read for it, while the client gets all from the cache: who has it all would be asked
 //     for more each time, and nobody is faster for that. The first thing that is far away sets all of it free.
-//   - Of all metadata of a run no more lies unused, wasted or not, than the client needed and 90, and of guesses alone no
-//     more than it needed and 50. A client that has most of its project's things already, and confirms little, costs no
+//   - Of the guessed metadata of a run no more lies unused, wasted or not, than the client needed and 50, and of what is no
+//     guess no more than it needed and 90. A client that has most of its project's things already, and confirms little, costs no
 //     more than that. Only what the project names and the client is known not to have is certain, and has no such bound.
 //   - Of all bulk of a run no more things lie unused than were used and 8, unless its project names exactly what the client
 //     will ask for. Who reads a project's metadata will want its packages, so metadata that was used counts, too; but not of
