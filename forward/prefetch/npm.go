@@ -60,7 +60,7 @@ type npmWalk struct {
 	glanced   []*npmPackage // that were looked at as optional peers
 	refuted   map[*npmRelease]bool
 	home      map[*npmRelease]*npmPackage // of picks
-	read      []*npmPackage               // that have a doc, in the order in which it came
+	needers   map[string][]*npmPackage    // that have a doc, some version in which needs a package, in the order in which it came
 	puzzles   []string                    // packuments that nothing chosen needs, and that the client asked for
 	moves     int                         // so many guesses were corrected
 	pending   int                         // packuments that were wanted since the last move, and have not come
@@ -98,6 +98,7 @@ func NewNPM(s Start) Walk {
 		registry: strings.TrimSuffix(s.Registry, "/"), machine: thisMachine(),
 		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
 		refuted: make(map[*npmRelease]bool), home: make(map[*npmRelease]*npmPackage),
+		needers: make(map[string][]*npmPackage),
 	}
 }
 
@@ -173,7 +174,10 @@ func (w *npmWalk) answered(name string, body []byte, depth int) {
 	}
 	p := w.pack(name)
 	p.doc, p.wanted = doc, true
-	w.read = append(w.read, p)
+	for name := range doc.needed {
+		w.needers[name] = append(w.needers[name], p)
+	}
+	doc.needed = nil
 	w.releases += doc.weight
 	if depth == 0 && len(p.seen) == 0 && !w.locked[name] {
 		p.guess, p.assumed = true, true
@@ -268,7 +272,7 @@ func (w *npmWalk) choose(p *npmPackage, r *npmRelease) {
 // pick picks a version; nil if there is none, or one that was chosen before will do.
 func (w *npmWalk) pick(p *npmPackage, want npmRequest) *npmRelease {
 	for _, r := range p.picks {
-		if !w.refutes(r) && want.kind == byRange && (want.text == "*" || r.readable && want.ranged.holds(r.version)) {
+		if want.kind == byRange && (want.text == "*" || r.readable && want.ranged.holds(r.version)) && !w.refutes(r) {
 			return nil
 		}
 	}

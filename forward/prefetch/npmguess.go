@@ -18,6 +18,12 @@ const maxChain = 8
 // maxPuzzles is how many packuments that nothing chosen needs wait until what the last move led to is here.
 const maxPuzzles = 16
 
+// clueWork is what it takes to look on a sheet for a clue, as npmWork counts.
+const clueWork = 80
+
+// maxLed bounds how far it is looked back at what led to a version. In real trees that are some 30 packages.
+const maxLed = 1000
+
 // npmClue is a dependency that a version must have.
 type npmClue struct {
 	name    string
@@ -67,7 +73,7 @@ func (w *npmWalk) solve() {
 
 func (w *npmWalk) bestMove(name string) *npmMove {
 	var best *npmMove
-	for _, p := range w.read {
+	for _, p := range w.needers[name] {
 		w.work += p.doc.weight
 		if len(p.picks) == 0 || p.name == name {
 			continue
@@ -82,7 +88,7 @@ func (w *npmWalk) bestMove(name string) *npmMove {
 // move is how a version of p that has the clue would come into the tree; nil: it would not, as far as it is known.
 func (w *npmWalk) move(p *npmPackage, clue npmClue, chain int) *npmMove {
 	clues := append(slices.Clone(p.clues), clue)
-	to, now := p.doc.lastWith(clues), p.last()
+	to, now := w.lastWith(p.doc, clues), p.last()
 	if to == nil || chain == 0 || slices.Contains(p.picks, to) {
 		return nil
 	}
@@ -103,7 +109,8 @@ func (p *npmPackage) last() *npmRelease { return p.picks[len(p.picks)-1] }
 // certain says of a version, once the client has all packuments, that it asked for that of the package, and of all that lead
 // to it: of what it did not ask for it installs nothing.
 func (w *npmWalk) certain(r *npmRelease) bool {
-	for range npmPackages {
+	for range maxLed {
+		w.work++
 		if r == nil {
 			return true
 		}
@@ -117,7 +124,8 @@ func (w *npmWalk) certain(r *npmRelease) bool {
 
 // refutes tells whether a version was chosen only because of a guess that has turned out wrong.
 func (w *npmWalk) refutes(r *npmRelease) bool {
-	for range npmPackages {
+	for range maxLed {
+		w.work++
 		if r == nil || len(w.refuted) == 0 {
 			return false
 		}
@@ -146,15 +154,16 @@ func (w *npmWalk) restore(r, by *npmRelease) {
 	}
 }
 
-// lastWith is the highest release that has all the clues; nil: none has.
-func (d *packument) lastWith(clues []npmClue) (best *npmRelease) {
-	has := make([]bool, len(d.facts))
-	for i := range d.facts {
-		has[i] = !slices.ContainsFunc(clues, func(c npmClue) bool { return !d.facts[i].has(c) })
-	}
-	for i := range d.releases {
+// lastWith is the highest release that has all the clues; nil: none has. The highest usually come last, and few are looked at.
+func (w *npmWalk) lastWith(d *packument, clues []npmClue) (best *npmRelease) {
+	lacks := make([]bool, len(d.facts))
+	for i := len(d.releases) - 1; i >= 0 && w.work < npmWork; i-- {
 		r := &d.releases[i]
-		if r.readable && r.version.pre == "" && has[r.facts] && (best == nil || r.version.compare(best.version) > 0) {
+		if !r.readable || r.version.pre != "" || lacks[r.facts] || best != nil && r.version.compare(best.version) <= 0 {
+			continue
+		}
+		lacks[r.facts] = slices.ContainsFunc(clues, func(c npmClue) bool { return !w.has(&d.facts[r.facts], c) })
+		if !lacks[r.facts] {
 			best = r
 		}
 	}
@@ -162,20 +171,25 @@ func (d *packument) lastWith(clues []npmClue) (best *npmRelease) {
 }
 
 // has says that what a release needs fits a clue.
-func (f *npmFacts) has(c npmClue) bool {
+func (w *npmWalk) has(f *npmFacts, c npmClue) bool {
+	w.work += 1 + len(f.raw)/400
 	if !strings.Contains(f.raw, `"`+c.name+`":`) {
 		return false
 	}
-	needs := f.sheet().needs()
-	at := slices.IndexFunc(needs, func(n npmNeed) bool { return n.name == c.name && !n.optional })
-	if at < 0 || c.version == nil {
-		return at >= 0
+	w.work += clueWork + len(f.raw)/20
+	for _, n := range f.about(c.name).needs() {
+		name, want, ok := parseRequest(n.name, n.spec)
+		switch {
+		case !ok || n.optional || name != c.name:
+		case c.version == nil:
+			return true
+		case want.kind == byVersion:
+			return want.text == c.version.id
+		default:
+			return want.kind == byRange && c.version.readable && want.ranged.holds(c.version.version)
+		}
 	}
-	_, want, ok := parseRequest(c.name, needs[at].spec)
-	if want.kind == byVersion {
-		return ok && want.text == c.version.id
-	}
-	return ok && want.kind == byRange && c.version.readable && want.ranged.holds(c.version.version)
+	return false
 }
 
 // correct is told which tarball the client asks for: that version is what it chose, and it needs what it needs.

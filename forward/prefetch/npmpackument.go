@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ type packument struct {
 	tags     map[string]string // dist-tags: which version each one is
 	releases []npmRelease      // in the order of the document
 	facts    []npmFacts        // of releases; many have the same
+	needed   map[string]bool   // the packages that some of facts name, until somebody took note of them
 	weight   int               // what it costs to keep it and to look through it, in releases of the usual size
 }
 
@@ -92,7 +94,7 @@ func (n *wordList) UnmarshalJSON(data []byte) error {
 // readPackument reads a document, full or abbreviated. False: it is none, or breaks off.
 func readPackument(name string, body []byte) (*packument, bool) {
 	in := &scanner{data: body}
-	r := packumentReader{doc: &packument{name: name, tags: make(map[string]string)}, known: make(map[string]int)}
+	r := packumentReader{doc: &packument{name: name, tags: make(map[string]string), needed: make(map[string]bool)}, known: make(map[string]int)}
 	in.members(func(key []byte) {
 		switch string(key) {
 		case "dist-tags":
@@ -103,6 +105,7 @@ func readPackument(name string, body []byte) (*packument, bool) {
 			in.value()
 		}
 	})
+	r.doc.weight += len(r.doc.needed) / 4 // about 100 bytes each
 	return r.doc, !in.failed && len(r.doc.releases) > 0
 }
 
@@ -160,7 +163,30 @@ func (r *packumentReader) intern() int {
 	r.doc.weight += len(raw) / 400
 	r.known[raw] = len(r.doc.facts)
 	r.doc.facts = append(r.doc.facts, npmFacts{raw: raw})
+	r.note()
 	return len(r.doc.facts) - 1
+}
+
+// note notes the packages that a sheet names.
+func (r *packumentReader) note() {
+	in := &scanner{data: r.sheet}
+	in.members(func(key []byte) {
+		if !namesPackages(key) {
+			in.value()
+			return
+		}
+		in.members(func(name []byte) {
+			if len(r.doc.needed) < npmPackages {
+				r.doc.needed[string(name)] = true
+			}
+			in.value()
+		})
+	})
+}
+
+// namesPackages tells which of the fields in isFact have packages for keys.
+func namesPackages(key []byte) bool {
+	return bytes.HasSuffix(key, []byte("ependencies")) && !bytes.HasPrefix(key, []byte("bundle"))
 }
 
 // truthy is JavaScript's: a reason may be a sentence, or true; false and "" say that a deprecation was taken back.
@@ -201,6 +227,25 @@ func (f *npmFacts) sheet() *factSheet {
 		_ = json.Unmarshal([]byte(f.raw), f.read)
 	}
 	return f.read
+}
+
+// about is the sheet as far as it is about one package. It is asked of very many, all of which would take too much memory.
+func (f *npmFacts) about(name string) *factSheet {
+	in, r := &scanner{data: []byte(f.raw)}, packumentReader{sheet: []byte{'{'}}
+	in.members(func(key []byte) {
+		if !namesPackages(key) && string(key) != "peerDependenciesMeta" {
+			r.add(key, in.value())
+			return
+		}
+		in.members(func(other []byte) {
+			if value := in.value(); string(other) == name {
+				r.add(key, slices.Concat([]byte(`{"`), other, []byte(`":`), value, []byte(`}`)))
+			}
+		})
+	})
+	sheet := &factSheet{}
+	_ = json.Unmarshal(append(r.sheet, '}'), sheet)
+	return sheet
 }
 
 // need is one dependency of a release.
