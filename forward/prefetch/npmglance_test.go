@@ -28,16 +28,18 @@ const optionalPeer = `"peerDependencies":{"extra":"^1.0.0"},"peerDependenciesMet
 
 func TestNPMLooksAtOptionalPeers(t *testing.T) {
 	w := newNPMWorld(t)
-	w.publish("tool", "1.0.0 "+optionalPeer)
+	w.publish("tool", `1.0.0 "dependencies":{"part":"1"},`+optionalPeer)
+	w.publish("part", "1.0.0")
 	w.publish("extra", `1.0.0 "dependencies":{"deep":"1"},"peerDependencies":{"peer":"1"}`)
 	w.publish("peer", `1.0.0 "dependencies":{"deeper":"1"}`)
 	for _, step := range []struct{ why, ask, accept, want string }{
-		{"the peer, and its peers, and no dependency", "/tool", full, "/extra /peer"},
+		{"the peer, and its peers, and no dependency", "/tool", full, "/extra /peer /part"},
 		{"that stays so when npm asks", "/extra", full, ""},
+		{"and behind all peers", "/part", full, ""},
 		{"and here", "/peer", full, ""},
 		{"somebody needs it, so it will be installed, as will its peer", "/deep", full, "/deeper"},
 		{"which is known by now", "/deeper", full, ""},
-		{"its tarball comes with the others", "/tool/-/tool-1.0.0.tgz", "*/*", "/tool/-/tool-1.0.0.tgz /extra/-/extra-1.0.0.tgz /peer/-/peer-1.0.0.tgz"},
+		{"its tarball comes with the others", "/tool/-/tool-1.0.0.tgz", "*/*", "/tool/-/tool-1.0.0.tgz /part/-/part-1.0.0.tgz /extra/-/extra-1.0.0.tgz /peer/-/peer-1.0.0.tgz"},
 	} {
 		w.ahead = nil
 		w.ask(step.ask, step.accept)
@@ -83,6 +85,37 @@ func TestNPMLearnsAVersionFromWhatItLeadsTo(t *testing.T) {
 	if want := "/core/-/core-2.1.0.tgz"; !slices.Contains(w.ahead, want) || slices.Contains(w.ahead, "/core/-/core-3.0.0.tgz") {
 		t.Errorf("\n got %q\nwant %s, and no other of core", w.ahead, want)
 	}
+}
+
+// npm asks for the peers of a package of the project right behind it, before the next one of the project, which says
+// nothing about the version of the first.
+func TestNPMsNextPackageOfTheProjectIsNoPuzzle(t *testing.T) {
+	for _, optional := range []string{"", `"peerDependenciesMeta":{"peer":{"optional":true}},`} {
+		w := newNPMWorld(t)
+		w.publish("first", `1.0.0 "dependencies":{"second":"1"}`, `2.0.0 "peerDependencies":{"peer":"1"},`+optional+`"dependencies":{"part":"1"}`)
+		w.publish("peer", "1.0.0")
+		w.publish("second", "1.0.0")
+		w.publish("part", "1.0.0")
+		for _, ask := range []string{"/first", "/peer", "/second", "/part"} {
+			w.ask(ask, full)
+		}
+		same(t, "first", w.walk.packages["first"].last().id, "2.0.0")
+		same(t, "then it is known", w.walk.predicted, true)
+	}
+}
+
+// What an older version needs itself is likelier than what it leads to.
+func TestNPMTakesTheShortestExplanation(t *testing.T) {
+	w := newNPMWorld(t)
+	w.publish("far", `1.0.0 "dependencies":{"between":"1"}`, `2.0.0 "dependencies":{"between":"2","part":"1"}`)
+	w.publish("between", `1.0.0 "dependencies":{"old":"1"}`, "2.0.0")
+	w.publish("near", `1.0.0 "dependencies":{"old":"1"}`, "2.0.0")
+	w.publish("part", "1.0.0")
+	for _, ask := range []string{"/far", "/near", "/between", "/part", "/old"} {
+		w.ask(ask, full)
+	}
+	same(t, "far", w.walk.packages["far"].last().id, "2.0.0")
+	same(t, "near", w.walk.packages["near"].last().id, "1.0.0")
 }
 
 // A guess may be two steps too high, and which one is right shows with the second.

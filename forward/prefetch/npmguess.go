@@ -36,6 +36,7 @@ type npmMove struct {
 	to     *npmRelease
 	clues  []npmClue
 	behind uint64 // by how many major versions what was believed so far
+	chain  int    // what is left of maxChain
 }
 
 // explain is told that the client asks for a packument that no chosen version needs. Of the packages whose version was a
@@ -78,7 +79,7 @@ func (w *npmWalk) bestMove(name string) *npmMove {
 		if len(p.picks) == 0 || p.name == name {
 			continue
 		}
-		if m := w.move(p, npmClue{name: name}, maxChain); m != nil && (best == nil || m.behind < best.behind) {
+		if m := w.move(p, npmClue{name: name}, maxChain); m != nil && (best == nil || m.before(best)) {
 			best = m
 		}
 	}
@@ -100,7 +101,12 @@ func (w *npmWalk) move(p *npmPackage, clue npmClue, chain int) *npmMove {
 	if !p.assumed || to.version.compare(now.version) > 0 || behind >= maxBehind {
 		return nil
 	}
-	return &npmMove{p, to, clues, behind}
+	return &npmMove{p, to, clues, behind, chain}
+}
+
+// before says that a move takes less for granted than another.
+func (m *npmMove) before(o *npmMove) bool {
+	return m.behind < o.behind || m.behind == o.behind && m.chain > o.chain
 }
 
 // last is the version that was chosen last. There must be one.
