@@ -62,6 +62,7 @@ type npmWalk struct {
 	home      map[*npmRelease]*npmPackage // of picks
 	needers   map[string][]*npmPackage    // that have a doc, some version in which needs a package, in the order in which it came
 	puzzles   []string                    // packuments that nothing chosen needs, and that the client asked for
+	planted   npmTree                     // see there
 	moves     int                         // so many guesses were corrected
 	pending   int                         // packuments that were wanted since the last move, and have not come
 
@@ -79,6 +80,7 @@ type npmPackage struct {
 	name     string
 	wanted   bool      // its packument was asked for, by the client or by us
 	demanded bool      // by the client
+	puzzling bool      // when it was, nothing that was chosen needed it
 	needed   bool      // something that was chosen needs it
 	beside   bool      // it is somebody's peer: npm asks for that right behind him, before the project's next package
 	beyond   bool      // something needs it, and it is nobody's peer: npm asks for that when it has all of the project's packages
@@ -142,6 +144,7 @@ func (w *npmWalk) demanded(name string) {
 	case before && p.beyond && !p.direct:
 		w.predicted = true
 	case !before && len(p.seen) == 0 && !w.locked[name] && w.work < npmWork:
+		p.puzzling = true
 		w.explain(name)
 	}
 }
@@ -274,7 +277,7 @@ func (w *npmWalk) choose(p *npmPackage, r *npmRelease) {
 // pick picks a version; nil if there is none, or one that was chosen before will do.
 func (w *npmWalk) pick(p *npmPackage, want npmRequest) *npmRelease {
 	for _, r := range p.picks {
-		if want.kind == byRange && (want.text == "*" || r.readable && want.ranged.holds(r.version)) && !w.refutes(r) {
+		if want.kind == byRange && want.fits(r) && !w.refutes(r) {
 			return nil
 		}
 	}

@@ -112,22 +112,6 @@ func (m *npmMove) before(o *npmMove) bool {
 // last is the version that was chosen last. There must be one.
 func (p *npmPackage) last() *npmRelease { return p.picks[len(p.picks)-1] }
 
-// certain says of a version, once the client has all packuments, that it asked for that of the package, and of all that lead
-// to it: of what it did not ask for it installs nothing.
-func (w *npmWalk) certain(r *npmRelease) bool {
-	for range maxLed {
-		w.work++
-		if r == nil {
-			return true
-		}
-		if !w.home[r].demanded {
-			return false
-		}
-		r = r.by
-	}
-	return false
-}
-
 // refutes tells whether a version was chosen only because of a guess that has turned out wrong.
 func (w *npmWalk) refutes(r *npmRelease) bool {
 	for range maxLed {
@@ -210,6 +194,7 @@ func (w *npmWalk) correct(name, clean string) {
 		if r := &p.doc.releases[i]; strings.HasSuffix(r.tarball, path) {
 			delete(w.refuted, r)
 			w.choose(p, r)
+			w.prove(r)
 			return
 		}
 	}

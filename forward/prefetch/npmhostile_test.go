@@ -84,8 +84,7 @@ func TestNPMLooksBackNotForEver(t *testing.T) {
 	}
 	w.walk.refuted[&npmRelease{}] = true
 	same(t, "refuted", w.walk.refutes(r), false)
-	same(t, "certain", w.walk.certain(r), false)
-	same(t, "work", w.walk.work, 2*maxLed)
+	same(t, "work", w.walk.work, maxLed)
 }
 
 // A document may name more packages than there are.

@@ -17,6 +17,11 @@ type npmRequest struct {
 	glance bool        // it is looked at, and installed only if somebody else needs it
 }
 
+// fits says that a version will do, of a request that is no tag.
+func (q npmRequest) fits(r *npmRelease) bool {
+	return q.kind != byRange && q.text == r.id || q.kind == byRange && (q.text == "*" || r.readable && q.ranged.holds(r.version))
+}
+
 type npmKind int
 
 const (

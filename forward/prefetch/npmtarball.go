@@ -49,9 +49,16 @@ func (w *npmWalk) flush() []project.Want {
 		return out
 	}
 	claims := w.isNPM() // npm ci asks for no packument
+	var later []npmTarball
 	for _, t := range w.waiting {
 		want := t.Want
-		if w.refutes(t.of) || claims && !w.known && w.accept != "" && !w.certain(t.of) {
+		switch {
+		case !claims || w.known || w.accept == "" || t.of == nil || w.work >= npmWork:
+			if w.refutes(t.of) {
+				continue
+			}
+		case !w.tree()[t.of]:
+			later = append(later, t)
 			continue
 		}
 		if !claims {
@@ -59,6 +66,6 @@ func (w *npmWalk) flush() []project.Want {
 		}
 		out = append(out, want)
 	}
-	w.waiting = nil
+	w.waiting = later
 	return out
 }

@@ -1,0 +1,78 @@
+package prefetch
+
+// npmTree is what npm may install of what was chosen, known once it has all packuments: it asked for those of all that a
+// version needs, or that is not the one it chose. Some it may have had in a cache of its own; then a version belongs to the
+// tree when its tarball is asked for.
+type npmTree struct {
+	has    map[*npmRelease]bool
+	proven map[*npmRelease]bool // the client asked for their tarballs
+	homes  int                  // len(npmWalk.home) when has was made
+}
+
+// tree is what is known of it by now.
+func (w *npmWalk) tree() map[*npmRelease]bool {
+	t := &w.planted
+	if t.has != nil && t.homes == len(w.home) {
+		return t.has
+	}
+	t.has, t.homes = make(map[*npmRelease]bool), len(w.home)
+	var roots []*npmRelease
+	for r, p := range w.home {
+		if _, all := w.picksFor(p.last()); (r.by == nil || p.puzzling) && !(all && w.refuted[r]) || t.proven[r] {
+			roots = append(roots, r)
+		}
+	}
+	w.grow(roots)
+	return t.has
+}
+
+// prove is told that the client asks for the tarball of a version.
+func (w *npmWalk) prove(r *npmRelease) {
+	t := &w.planted
+	if t.proven == nil {
+		t.proven = make(map[*npmRelease]bool)
+	}
+	t.proven[r] = true
+	if t.has != nil {
+		t.homes = len(w.home) // what was chosen with it is what it needs
+		w.grow([]*npmRelease{r})
+	}
+}
+
+// grow adds versions to the tree, and what they need.
+func (w *npmWalk) grow(next []*npmRelease) {
+	for t := &w.planted; len(next) > 0 && w.work < npmWork; next = next[1:] {
+		r := next[0]
+		if t.has[r] {
+			continue
+		}
+		if picks, all := w.picksFor(r); all || t.proven[r] {
+			t.has[r] = true
+			next = append(next, picks...)
+		}
+	}
+}
+
+// picksFor are the versions that were chosen for what a version needs, as far as the client asked for it. all says that it
+// did, and for the version's own package.
+func (w *npmWalk) picksFor(by *npmRelease) (picks []*npmRelease, all bool) {
+	all = w.home[by].demanded
+	for _, n := range w.home[by].doc.sheet(by).needs() {
+		name, want, ok := parseRequest(n.name, n.spec)
+		p := w.packages[name]
+		w.work += clueWork / 4
+		switch {
+		case !ok || n.optional || p == nil || w.locked[name]:
+		case p.demanded:
+			w.work += len(p.picks)
+			for _, r := range p.picks {
+				if want.fits(r) || want.kind == byTag && p.doc.tags[want.text] == r.id {
+					picks = append(picks, r)
+				}
+			}
+		case !n.peer: // npm may have been told to leave peers alone
+			all = false
+		}
+	}
+	return picks, all
+}
