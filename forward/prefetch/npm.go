@@ -56,8 +56,7 @@ type npmWalk struct {
 	asked    bool   // a tarball was asked for
 	all      bool   // it installs all that its lock file names
 
-	predicted bool          // the client asked for a packument that was wanted before
-	glanced   []*npmPackage // that were looked at as optional peers
+	predicted bool // the client asked for a packument that was wanted before
 	refuted   map[*npmRelease]bool
 	home      map[*npmRelease]*npmPackage // of picks
 	needers   map[string][]*npmPackage    // that have a doc, some version in which needs a package, in the order in which it came

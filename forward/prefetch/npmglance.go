@@ -17,9 +17,6 @@ func (w *npmWalk) glance(p *npmPackage, want npmRequest) {
 	if r == nil || slices.Contains(p.looks, r) || slices.Contains(p.picks, r) {
 		return
 	}
-	if len(p.looks) == 0 {
-		w.glanced = append(w.glanced, p)
-	}
 	p.looks = append(p.looks, r)
 	for _, n := range p.doc.sheet(r).needs() {
 		if n.peer {
@@ -31,12 +28,12 @@ func (w *npmWalk) glance(p *npmPackage, want npmRequest) {
 // installs is told that the client asks for a packument that nothing chosen needs. True: something needs it that was only
 // looked at, which is chosen now.
 func (w *npmWalk) installs(name string) bool {
-	for _, p := range w.glanced {
+	for _, p := range w.needers[name] {
 		for _, r := range p.looks {
 			if len(p.picks) > 0 {
 				break
 			}
-			w.work++
+			w.work += clueWork
 			if slices.ContainsFunc(p.doc.sheet(r).needs(), func(n npmNeed) bool { return n.name == name && !n.peer }) {
 				w.choose(p, r)
 				return true

@@ -53,12 +53,14 @@ func (w *npmWalk) flush() []project.Want {
 	for _, t := range w.waiting {
 		want := t.Want
 		switch {
-		case !claims || w.known || w.accept == "" || t.of == nil || w.work >= npmWork:
+		case !claims || w.known || w.accept == "" || t.of == nil:
 			if w.refutes(t.of) {
 				continue
 			}
 		case !w.tree()[t.of]:
-			later = append(later, t)
+			if w.work++; w.work < npmWork {
+				later = append(later, t)
+			}
 			continue
 		}
 		if !claims {
