@@ -62,8 +62,7 @@ type goWalk struct {
 	zips   bool             // packages are wanted
 
 	known    bool                    // go.sum told which go.mod files are read
-	required []module.Version        // by the project, if nothing else decides its build list
-	unsplit  bool                    // the project is of a go before 1.17: its graph is not pruned
+	from     *project.Graph          // where the graph begins; nil: not known, or not read, or more decides it
 	missing  map[module.Version]bool // those of them that have not come yet
 	few      int                     // so many missing may be guessed at
 	all      bool                    // it downloads all that go.mod requires
@@ -291,7 +290,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 	switch need {
 	case modules:
 		w.graph = true
-		w.requires(g, infos)
+		w.from = g.Graph
 		out = append(out, w.allInfos()...)
 	case downloads:
 		for _, want := range infos {

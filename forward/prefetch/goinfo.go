@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"golang.org/x/mod/module"
-	"golang.org/x/mod/semver"
 
 	"hither/forward/project"
 )
@@ -36,54 +35,22 @@ func (w *goWalk) askedInfo(v module.Version) []project.Want {
 
 // allInfos are the .info of the build list.
 func (w *goWalk) allInfos() []project.Want {
-	list := w.highest
-	if len(w.required) > 0 {
-		list = w.buildList()
-	}
 	var out []project.Want
-	for _, path := range slices.Sorted(maps.Keys(list)) {
-		out = w.add(out, module.Version{Path: path, Version: list[path]}, ".info", whyGraphInfo)
+	for _, v := range w.buildList() {
+		out = w.add(out, v, ".info", whyGraphInfo)
 	}
 	return out
 }
 
-// requires takes note of what a project requires, whose infos are given, if no more than that decides its build list.
-func (w *goWalk) requires(g *project.Go, infos []project.Want) {
-	if !g.Plain || g.Workspace {
-		return
+// buildList is the version of each module that is in the graph, as far as its go.mod files are here. Where nobody knows where
+// the graph begins, it is the highest that any of them names.
+func (w *goWalk) buildList() []module.Version {
+	if w.from != nil {
+		return w.from.BuildList(func(v module.Version) ([]module.Version, bool) { return w.files[v].requires, w.files[v].old })
 	}
-	for _, want := range infos {
-		if v, ok := w.version(want.URL, ".info"); ok {
-			w.required = append(w.required, v)
-		}
-	}
-	w.unsplit = !g.Pruned
-}
-
-// buildList is the version of each module that is in the graph, as far as its go.mod files are here (Go Modules Reference,
-// "Minimal version selection" and "Module graph pruning"). go.sum names others, too.
-func (w *goWalk) buildList() map[string]string {
-	list := make(map[string]string, len(w.highest))
-	whole := make(map[module.Version]bool) // those whose requirements are read as well
-	take := func(v module.Version) {
-		if semver.Compare(v.Version, list[v.Path]) > 0 {
-			list[v.Path] = v.Version
-		}
-	}
-	var todo []module.Version
-	for _, v := range w.required {
-		take(v)
-		whole[v] = w.unsplit
-	}
-	for todo = slices.Clone(w.required); len(todo) > 0; todo = todo[1:] {
-		file := w.files[todo[0]]
-		for _, r := range file.requires {
-			take(r)
-			if (file.old || whole[todo[0]]) && !whole[r] {
-				whole[r] = true
-				todo = append(todo, r)
-			}
-		}
+	list := make([]module.Version, 0, len(w.highest))
+	for _, path := range slices.Sorted(maps.Keys(w.highest)) {
+		list = append(list, module.Version{Path: path, Version: w.highest[path]})
 	}
 	return list
 }

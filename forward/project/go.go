@@ -31,8 +31,8 @@ type Go struct {
 	// Pruned says that every main module is of go 1.17 or later: its go.mod then names all modules that a build needs
 	// (Go Modules Reference, "Module graph pruning"). Otherwise there are more, which only the graph tells.
 	Pruned bool
-	// Plain says that nothing is replaced or excluded, so that the build list follows from published go.mod files alone.
-	Plain bool
+	// Graph is where the module graph begins; nil: in a workspace, or where more than published go.mod files decides it.
+	Graph *Graph
 	// Workspace says that it is a go.work with all its modules: `go mod download` then takes the whole graph's zips.
 	Workspace bool
 	// Vendored says that commands which build or list packages take them from the directory vendor, and fetch nothing, unless
@@ -194,8 +194,7 @@ func (w *workspace) read() (*Go, error) {
 		return nil, fmt.Errorf("%s names no module that can be read: %w", filepath.Join(w.dir, "go.work"), fs.ErrNotExist)
 	}
 	sum, _ := readRoot(root, "go.work.sum")
-	g := newGo(w.dir, mains, w.file.Replace, append(sums, sum))
-	g.Workspace = true
+	g := newGo(w.dir, mains, w.file, append(sums, sum))
 	g.Vendored = w.file.Go != nil && vendors(w.dir, true)
 	return g, nil
 }
@@ -208,9 +207,9 @@ func parseGoMod(name string, data []byte) (*modfile.File, error) {
 	return modfile.Parse(name, data, nil)
 }
 
-// newGo joins main modules. over are the replacements of go.work, which beat theirs.
-func newGo(dir string, mains []*modfile.File, over []*modfile.Replace, sums [][]byte) *Go {
-	g := &Go{Dir: dir, Pruned: true, Plain: true}
+// newGo joins the main modules of a workspace, whose replacements beat theirs. Where work is nil there is one module, and none.
+func newGo(dir string, mains []*modfile.File, work *modfile.WorkFile, sums [][]byte) *Go {
+	g := &Go{Dir: dir, Pruned: true, Workspace: work != nil}
 	excluded := map[module.Version]bool{}
 	own := map[string]bool{}
 	var replaced [][]*modfile.Replace
@@ -221,14 +220,20 @@ func newGo(dir string, mains []*modfile.File, over []*modfile.Replace, sums [][]
 		if m.Module != nil {
 			own[m.Module.Mod.Path] = true
 		}
-		g.Plain = g.Plain && len(m.Exclude)+len(m.Replace)+len(over) == 0
 		for _, e := range m.Exclude {
 			excluded[e.Mod] = true
 		}
 		replaced = append(replaced, m.Replace)
 	}
-	r := newReplacements(append(replaced, over)...)
+	if g.Workspace {
+		replaced = append(replaced, work.Replace)
+	}
+	r := newReplacements(replaced...)
 	g.addRequires(mains, func(m module.Version) bool { return own[m.Path] || excluded[m] }, r)
+	if !g.Workspace {
+		g.Graph = newGraph(mains[0], g.Pruned, excluded, r)
+		own = nil // what requires an older version of the main module leads to that version's go.mod
+	}
 	for _, sum := range sums {
 		g.addSums(sum, own, r)
 	}

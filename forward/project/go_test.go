@@ -68,17 +68,15 @@ func TestPruningBeginsWithGo117(t *testing.T) {
 	}
 }
 
-func TestPlainIsWhatReplacesAndExcludesNothing(t *testing.T) {
+func TestADirectoryInAGraphIsNotPublished(t *testing.T) {
 	for line, want := range map[string]bool{
 		"require example.com/a v1.0.0":                               true,
 		"replace example.com/a => ../a":                              false,
-		"replace example.com/a v1.0.0 => example.com/b v1.0.0":       false,
-		"require example.com/a v1.0.0\nexclude example.com/a v1.1.0": false,
+		"replace example.com/a v1.0.0 => example.com/b v1.0.0":       true,
+		"require example.com/a v1.0.0\nexclude example.com/a v1.1.0": true,
 	} {
 		g := must[*Go](t)(ReadGo(files(t, map[string]string{"go.mod": "module m\ngo 1.21\n" + line + "\n"})))
-		if g.Plain != want {
-			t.Errorf("%q\n got %v\nwant %v", line, g.Plain, want)
-		}
+		same(t, line, fmt.Sprint(g.Graph != nil), fmt.Sprint(want))
 	}
 }
 
