@@ -58,6 +58,7 @@ type goWalk struct {
 	absent map[module.Version]bool
 	graph  bool             // all modules of the graph are listed
 	listed bool             // their .info was wanted, as far as they were known then
+	ended  bool             // and all that go.sum tells of was known: a graph of many modules is reckoned twice, not at each answer
 	raised []module.Version // to which the graph has changed since
 	zips   bool             // packages are wanted
 
@@ -175,23 +176,23 @@ func (w *goWalk) Reads(m rules.Match) bool {
 // Answered learns requirements from go.mod files, and tiles from records of the checksum database.
 func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want {
 	kind, v := readMatch(m)
-	delete(w.missing, v)
-	switch {
-	case body == nil:
+	if body == nil {
 		w.absent[v] = true
-		return w.settled()
-	case kind == "lookup":
-		return w.tiles(m, body)
+	}
+	switch {
 	case kind == ".mod":
+		delete(w.missing, v)
 		return w.answeredMod(v, body, depth == 0 || w.asked[m.Name])
+	case kind == "lookup" && body != nil:
+		return w.tiles(m, body)
 	}
 	return nil
 }
 
-// answeredMod reads a go.mod that came: sure says that the client asked for it.
+// answeredMod reads a go.mod that came, or is not there: sure says that the client asked for it.
 func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project.Want {
 	file, ok := readGoMod(body)
-	if _, again := w.files[v]; again || !ok {
+	if _, again := w.files[v]; again || body == nil || !ok {
 		return w.settled()
 	}
 	w.files[v] = file

@@ -36,7 +36,8 @@ func (w *goWalk) askedInfo(v module.Version) []project.Want {
 // allInfos are the .info of the build list.
 func (w *goWalk) allInfos() []project.Want {
 	var out []project.Want
-	for _, v := range w.buildList() {
+	list := w.buildList()
+	for _, v := range list[:min(len(list), maxNames)] {
 		out = w.add(out, v, ".info", whyGraphInfo)
 	}
 	return out
@@ -121,10 +122,10 @@ func (w *goWalk) settled() []project.Want {
 	case !w.known:
 		w.listed = true
 		return append(w.listedMods(), w.allInfos()...)
-	case left > 0 && w.listed:
+	case w.listed && (left > 0 || w.ended):
 		return nil
 	}
-	w.listed = true
+	w.listed, w.ended = true, left == 0
 	return w.allInfos()
 }
 

@@ -59,6 +59,30 @@ func TestTheGraphIsGuessedBeforeTheLastGoModCame(t *testing.T) {
 	same(t, "after all lists what was raised", strings.HasSuffix(came("h", "require example.com/x v1.1.0\n"), " /example.com/x/@v/v1.1.0.info"), true)
 }
 
+// TestAnInfoThatIsNotThereSaysNothingOfTheGraph has a registry without one of the .info: each such answer began the reckoning anew.
+func TestAnInfoThatIsNotThereSaysNothingOfTheGraph(t *testing.T) {
+	roots, _ := twenty()
+	w := world{Prefetcher: &Prefetcher{}}
+	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
+	at, _ := w.Project(fetch.Client{})
+	walk := NewGo(Start{Registry: host})
+	walk.Project(at.Dir, at.Args)
+	infos := paths("m", len(roots), ".info")
+	for i, p := range paths("m", len(roots), ".mod") {
+		if i < 4 {
+			same(t, "while a go.mod is missing", urls(walk.Answered(match(t, infos[19-i]), nil, 1)), "")
+		}
+		got := urls(walk.Answered(match(t, p), []byte("module x\n"), 1))
+		if all := strings.Join(infos, " "); i == 17 || i == 19 {
+			same(t, "near the end and at it", got, all)
+		} else {
+			same(t, "before", got, "")
+		}
+	}
+	same(t, "after all", urls(walk.Answered(match(t, infos[0]), nil, 1)), "")
+	same(t, "after all, of a go.mod", urls(walk.Answered(match(t, "/example.com/x/@v/v1.0.0.mod"), nil, 0)), "")
+}
+
 // TestOnlyTheBuildListIsListed has a go.sum that names more than is in the graph, as go.sum does of what tests of others need.
 func TestOnlyTheBuildListIsListed(t *testing.T) {
 	roots := []string{"example.com/new@v1.0.0", "example.com/old@v1.0.0"}
