@@ -105,7 +105,7 @@ func (r *run) permits(l *line, budget int64) bool {
 	sure := l.sure && (len(r.asked) > 0 || t.open < unseen)
 	if l.class == metadata {
 		if l.guess { // what is certain to be asked for leaves room for them
-			return t.guesses < t.needed+slack && l.unused < l.used+lineSlack
+			return t.guesses < t.needed+slack && l.unused < l.used+l.taken+lineSlack
 		}
 		return sure || t.open-t.guesses < t.needed+certain
 	}
@@ -219,6 +219,7 @@ func (r *run) use(o *object) {
 	switch o.state {
 	case queued, held:
 		o.state = taken
+		o.line.overtake(o)
 		t.foretold++
 		a.judge(true)
 	case fetching, done:
@@ -246,6 +247,15 @@ func (r *run) use(o *object) {
 		}
 	}
 	r.pass(o)
+}
+
+// overtake is told that the client asks for o, which is still queued. What stands behind o it asks for next; what stood before
+// it can wait.
+func (l *line) overtake(o *object) {
+	l.taken++
+	if i := slices.Index(l.queue, o); l.guess && o.class == metadata && i >= 0 {
+		l.queue = slices.Concat(l.queue[i+1:], l.queue[:i])
+	}
 }
 
 // pass notes that the client is as far as o, and finds out what it went past.

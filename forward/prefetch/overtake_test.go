@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -180,4 +181,21 @@ func TestSmallPackagesAreAskedForManyAtOnceFromTheStart(t *testing.T) {
 			same(t, c.what+": packages at once", w.peak(bulk), c.want)
 		})
 	}
+}
+
+// TestAClientThatOvertakesIsFollowed has a client that asks for one thing at a time of what stands far behind in a line of
+// guesses, as npm on two cores does.
+func TestAClientThatOvertakesIsFollowed(t *testing.T) {
+	all := paths("g", 200, ".mod")
+	inWorld(t, scripted(script{reads: first, answered: func(int, []byte) []project.Want { return wants("a guess", all...) }}), func(w *world) {
+		w.put("x", append(slices.Clone(all), first)...)
+		g := w.client(1)
+		g.get(first)
+		time.Sleep(time.Second)
+		atMost(t, "rounds", took(func() {
+			for _, path := range all[100:] {
+				g.get(path)
+			}
+		}), 8)
+	})
 }

@@ -82,6 +82,7 @@ type line struct {
 	held    []*object // before all of queue
 	started []*object
 	used    int
+	taken   int // that the client asked for before it was their turn
 	wasted  int
 	unused  int   // of guesses: begun, not used, and not for nothing in the cache
 	swept   int   // of started: used, or wasted
