@@ -253,7 +253,10 @@ func (r *run) use(o *object) {
 // it can wait.
 func (l *line) overtake(o *object) {
 	l.taken++
-	if i := slices.Index(l.queue, o); l.guess && o.class == metadata && i >= 0 {
+	if !l.guess || l.class != metadata {
+		return
+	}
+	if i := slices.Index(l.queue, o); i >= 0 {
 		l.queue = slices.Concat(l.queue[i+1:], l.queue[:i])
 	}
 }

@@ -82,7 +82,6 @@ type npmPackage struct {
 	puzzling bool      // when it was, nothing that was chosen needed it
 	needed   bool      // something that was chosen needs it
 	beside   bool      // it is somebody's peer: npm asks for that right behind him, before the project's next package
-	beyond   bool      // something needs it, and it is nobody's peer: npm asks for that when it has all of the project's packages
 	assumed  bool      // latest was assumed, as nobody said what the project wants
 	clues    []npmClue // of an assumed one
 	moves    int       // npmWalk.moves when the packument was wanted; 0: it is not pending
@@ -140,7 +139,7 @@ func (w *npmWalk) demanded(name string) {
 	before := p.wanted
 	p.wanted, p.demanded = true, true
 	switch {
-	case before && p.beyond && !p.direct:
+	case before && p.needed && !p.beside && !p.direct: // npm asks for that when it has all of the project's packages
 		w.predicted = true
 	case !before && len(p.seen) == 0 && !w.locked[name] && w.work < npmWork:
 		p.puzzling = true
@@ -314,7 +313,6 @@ func (w *npmWalk) need(by *npmRelease, n npmNeed, glance bool) {
 	}
 	p.needed = p.needed || !glance
 	p.beside = p.beside || n.peer
-	p.beyond = !p.beside
 	if !p.ask(want) && (glance || !w.doubts(p, want)) {
 		return
 	}

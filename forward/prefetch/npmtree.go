@@ -18,7 +18,12 @@ func (w *npmWalk) tree() map[*npmRelease]bool {
 	t.has, t.homes = make(map[*npmRelease]bool), len(w.home)
 	var roots []*npmRelease
 	for r, p := range w.home {
-		if _, all := w.picksFor(p.last()); (r.by == nil || p.puzzling) && !(all && w.refuted[r]) || t.proven[r] {
+		begins := r.by == nil || p.puzzling
+		if begins && w.refuted[r] {
+			_, all := w.picksFor(p.last())
+			begins = !all // else that one stands for it
+		}
+		if begins || t.proven[r] {
 			roots = append(roots, r)
 		}
 	}
