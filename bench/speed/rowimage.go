@@ -67,7 +67,7 @@ func cappedRow(ctx context.Context, w *world, r *report) error {
 	return w.compare(ctx, r, cell{"capped", "curl, 39 MiB, three sources", line{rtt: 200, rate: 20}, c, []bound{{level1, 0.40}}})
 }
 
-// sharedRow is the part about the user's own line. Direct is the nearest source alone.
+// sharedRow is the part about the user's own line. Direct is the nearest source alone, asked by the client, which needs no token there.
 func sharedRow(ctx context.Context, w *world, r *report) error {
 	if w.brief() {
 		return nil
@@ -78,7 +78,40 @@ func sharedRow(ctx context.Context, w *world, r *report) error {
 	}
 	c.name = "curl shared"
 	c.direct = nearest(c.argv)
-	return w.compare(ctx, r, cell{"shared", "curl, 39 MiB, three behind one line / the nearest", line{rtt: 200, rate: 100}, c, []bound{{level1, 1.05}}})
+	line, bounds := line{rtt: 200, rate: 100}, []bound{{level1, 1.05}}
+	if err := w.compare(ctx, r, cell{"shared", "curl, 39 MiB, three behind one line / the nearest", line, c, bounds}); err != nil {
+		return err
+	}
+	return w.besideFewer(ctx, r, cell{"sharedby", "curl, 39 MiB, Hither with three behind one line / with the nearest", line, c, bounds})
+}
+
+// besideFewer is what more mirrors cost: Hither with the origin and the nearest mirror, and Hither with all, in turn.
+func (w *world) besideFewer(ctx context.Context, r *report, c cell) error {
+	if !w.wants(r.row.name, c.name) {
+		return nil
+	}
+	if err := w.shape(ctx, c.line); err != nil {
+		return err
+	}
+	runs := map[way][]outcome{}
+	for range w.most() {
+		for _, how := range []way{direct, level1} {
+			mirrors := w.mirrors()
+			if how == direct {
+				mirrors = mirrors[:1]
+			}
+			if err := w.writeRules(mirrors); err != nil {
+				return err
+			}
+			o, err := w.undisturbed(ctx, r, c.client, level1)
+			if err != nil {
+				return err
+			}
+			runs[how] = append(runs[how], o)
+		}
+	}
+	r.compared(c, runs)
+	return nil
 }
 
 // manySources has Docker Hub and its two mirrors offer one blob.
@@ -87,11 +120,15 @@ func (w *world) manySources() (client, error) {
 	if err != nil {
 		return client{}, err
 	}
-	var mirrors []string
+	return blob("big", "library/big", digest), w.writeRules(w.mirrors())
+}
+
+// mirrors are the base URLs of all links but the first, the nearest first.
+func (w *world) mirrors() (all []string) {
 	for _, link := range w.Links[1:] {
-		mirrors = append(mirrors, "https://"+mirrorHost(link.Name))
+		all = append(all, "https://"+mirrorHost(link.Name))
 	}
-	return blob("big", "library/big", digest), w.writeRules(mirrors)
+	return all
 }
 
 // nearest is the same request to the mirror in the east.

@@ -28,7 +28,7 @@ func rows() []row {
 		{name: "2", about: "npm install and npm ci", run: npmRow},
 		{name: "3", about: "an image and a blob over one link", cells: imageCells(), run: imageRow},
 		{name: "3", about: "three sources of 20 Mbit/s each", cells: []string{"capped"}, links: cappedLinks(), run: cappedRow},
-		{name: "3", about: "three sources behind one line of 50 Mbit/s", cells: []string{"shared"}, links: sharedLinks(), run: sharedRow},
+		{name: "3", about: "three sources behind one line of 50 Mbit/s", cells: []string{"shared", "sharedby"}, links: sharedLinks(), run: sharedRow},
 		{name: "4", about: "never slower, on any line", run: matrixRow},
 		{name: "5", about: "warm, beside going direct and beside servers of one's own", run: warmRow},
 		{name: "6", about: "work done per processor second, beside nginx over TLS", run: serveRow},
