@@ -218,7 +218,7 @@ func (r *run) use(o *object) {
 	a, t := o.line.account, &r.tally[o.class]
 	switch o.state {
 	case queued, held:
-		o.state = taken
+		o.state, o.place = taken, len(o.line.started)
 		o.line.overtake(o)
 		t.foretold++
 		a.judge(true)
@@ -267,13 +267,13 @@ func (r *run) pass(o *object) {
 	if o.class == bulk {
 		most = bulkPasses
 	}
-	i := sort.SearchInts(l.latest, o.order)
-	l.latest = slices.Insert(l.latest, i, o.order)
+	i := sort.SearchInts(l.latest, o.place)
+	l.latest = slices.Insert(l.latest, i, o.place)
 	if len(l.latest) < most {
 		return
 	}
 	l.latest = l.latest[len(l.latest)-most:]
-	for ; l.swept < len(l.started) && l.started[l.swept].order < l.latest[0]; l.swept++ {
+	for ; l.swept < l.latest[0]; l.swept++ {
 		r.waste(l.started[l.swept])
 	}
 }

@@ -183,6 +183,13 @@ func TestSmallPackagesAreAskedForManyAtOnceFromTheStart(t *testing.T) {
 	}
 }
 
+// guessing has whatever is read want what it names, as a guess.
+func guessing(w *world) {
+	scripted(script{reads: ".mod", answered: func(_ int, body []byte) []project.Want {
+		return wants("a guess", strings.Fields(string(body))...)
+	}})(w)
+}
+
 // TestAClientThatOvertakesIsFollowed has a client that asks for one thing at a time of what stands far behind in a line of
 // guesses, as npm on two cores does.
 func TestAClientThatOvertakesIsFollowed(t *testing.T) {
@@ -198,4 +205,25 @@ func TestAClientThatOvertakesIsFollowed(t *testing.T) {
 			}
 		}), 8)
 	})
+}
+
+// TestWhatIsPassedByIsSeenAfterALeap has a client that looks far ahead once, and then passes by three of four.
+func TestWhatIsPassedByIsSeenAfterALeap(t *testing.T) {
+	all := paths("g", 400, ".mod")
+	for _, leap := range []int{40, 380} {
+		inWorld(t, guessing, func(w *world) {
+			w.put("", all...)
+			w.put(strings.Join(all, " "), first)
+			g := w.client(1)
+			g.get(first)
+			time.Sleep(time.Second)
+			g.get(all[leap])
+			time.Sleep(time.Second)
+			for i := 44; i < 300; i += 4 {
+				g.get(all[i])
+			}
+			b := w.balance()
+			atMost(t, fmt.Sprint("not known to be wasted after a leap to ", leap), b.Ahead-b.Used-b.Wasted, 3*passes)
+		})
+	}
 }

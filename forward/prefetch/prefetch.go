@@ -11,9 +11,9 @@
 // # What may be guessed
 //
 // Guesses cost others something, so they are accounted for. Each thing fetched ahead is used when the client asks for it,
-// and wasted when the run ends, ten minutes pass, or the client passes it by: asked for 16 things (bulk: 8) that stood
-// behind it in the same line. A line is the wants of one reason in one run. Whoever is used after all is wasted no more.
-// What the cache had already cost nothing and counts as nothing, unless it is used.
+// and wasted when the run ends, ten minutes pass, or the client passes it by: asked for 16 things (bulk: 8) of the same line
+// that were begun after it, or not yet. A line is the wants of one reason in one run. Whoever is used after all is wasted no
+// more. What the cache had already cost nothing and counts as nothing, unless it is used.
 //
 //   - A reason whose things were used in less than a third of the cases (bulk: nine in ten), of 20 or more, is held back: one
 //     in ten is tried. What is held back and then asked for counts as right, so that a reason can recover for nothing.

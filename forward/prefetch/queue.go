@@ -46,6 +46,7 @@ type object struct {
 
 	line   *line
 	order  int // among the wants of the run
+	place  int // in its line: how many were begun before it was, or before the client asked for it
 	state  state
 	tried  bool // although its reason is often wrong
 	used   bool
@@ -86,7 +87,7 @@ type line struct {
 	wasted  int
 	unused  int   // of guesses: begun, not used, and not for nothing in the cache
 	swept   int   // of started: used, or wasted
-	latest  []int // orders of those used, the highest few, ascending
+	latest  []int // places of those asked for, the highest few, ascending
 }
 
 // wait is a package that a client waits for.
@@ -268,7 +269,7 @@ func (l *line) head() *object {
 
 // start asks for a thing.
 func (p *Prefetcher) start(r *run, o *object) {
-	o.state = fetching
+	o.state, o.place = fetching, len(o.line.started)
 	o.line.started = append(o.line.started, o)
 	o.line.account.Ahead++
 	r.tally[o.class].open++
