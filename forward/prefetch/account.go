@@ -219,7 +219,7 @@ func (r *run) use(o *object) {
 	switch o.state {
 	case queued, held:
 		o.state, o.place = taken, len(o.line.started)
-		o.line.overtake(o)
+		r.overtake(o)
 		t.foretold++
 		a.judge(true)
 	case fetching, done:
@@ -249,15 +249,17 @@ func (r *run) use(o *object) {
 	r.pass(o)
 }
 
-// overtake is told that the client asks for o, which is still queued. What stands behind o it asks for next; what stood before
-// it can wait.
-func (l *line) overtake(o *object) {
-	l.taken++
-	if !l.guess || l.class != metadata {
+// overtake is told that the client asks for o, which is still queued. What stands behind o it asks for next, in whatever line
+// of guesses; what stands before o can wait.
+func (r *run) overtake(o *object) {
+	o.line.taken++
+	if !o.guess || o.class != metadata {
 		return
 	}
-	if i := slices.Index(l.queue, o); i >= 0 {
-		l.queue = slices.Concat(l.queue[i+1:], l.queue[:i])
+	for _, l := range r.lines {
+		if l.guess && l.class == metadata {
+			l.goOn(o.order)
+		}
 	}
 }
 

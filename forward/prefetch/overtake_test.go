@@ -193,17 +193,43 @@ func guessing(w *world) {
 // TestAClientThatOvertakesIsFollowed has a client that asks for one thing at a time of what stands far behind in a line of
 // guesses, as npm on two cores does.
 func TestAClientThatOvertakesIsFollowed(t *testing.T) {
-	all := paths("g", 200, ".mod")
-	inWorld(t, scripted(script{reads: first, answered: func(int, []byte) []project.Want { return wants("a guess", all...) }}), func(w *world) {
-		w.put("x", append(slices.Clone(all), first)...)
+	for lines := 1; lines <= 4; lines++ {
+		var all []string
+		var guesses []project.Want
+		for i := range lines {
+			all = paths(fmt.Sprint("g", i, "x"), 200, ".mod")
+			guesses = append(guesses, wants(fmt.Sprint("guess ", i), all...)...)
+		}
+		inWorld(t, scripted(script{reads: first, answered: func(int, []byte) []project.Want { return guesses }}), func(w *world) {
+			w.put("", first)
+			for _, g := range guesses {
+				w.bodies[g.URL] = nil
+			}
+			g := w.client(1)
+			g.get(first)
+			time.Sleep(time.Second)
+			atMost(t, fmt.Sprint("rounds in the last of ", lines, " lines"), took(func() { g.all(1, all[100:]) }), 8)
+		})
+	}
+}
+
+// TestWhatTheClientWentPastWaits has a client that leaves a long line behind for what follows from what it asks for now.
+func TestWhatTheClientWentPastWaits(t *testing.T) {
+	const groups, each = 30, 6
+	past, now := paths("p", 300, ".mod"), paths("n", groups*each, ".mod")
+	inWorld(t, guessing, func(w *world) {
+		w.put("", past...)
+		w.put("", now...)
+		w.put(strings.Join(append(slices.Clone(past), now[:each]...), " "), first)
+		for i := each; i < len(now); i += each {
+			w.put(strings.Join(now[i:i+each], " "), now[i-each/2])
+		}
 		g := w.client(1)
 		g.get(first)
 		time.Sleep(time.Second)
-		atMost(t, "rounds", took(func() {
-			for _, path := range all[100:] {
-				g.get(path)
-			}
-		}), 8)
+		atMost(t, "rounds", took(func() { g.all(1, now) }), groups+2)
+		atMost(t, "asked for in vain", w.balance().Ahead-w.balance().Used, lineSlack)
+		atMost(t, "rounds, when it comes back", took(func() { g.all(1, past) }), 10)
 	})
 }
 
@@ -226,4 +252,35 @@ func TestWhatIsPassedByIsSeenAfterALeap(t *testing.T) {
 			atMost(t, fmt.Sprint("not known to be wasted after a leap to ", leap), b.Ahead-b.Used-b.Wasted, 3*passes)
 		})
 	}
+}
+
+// TestAReasonThatRecoversGoesOnBehindTheClient has a client that shows a reason to be right which was held back, far behind
+// what was held first.
+func TestAReasonThatRecoversGoesOnBehindTheClient(t *testing.T) {
+	all := paths("g", 400, ".mod")
+	inWorld(t, guessing, func(w *world) {
+		w.put("", all...)
+		w.put(strings.Join(all, " "), first)
+		vain := w.client(2)
+		vain.get(first)
+		time.Sleep(time.Second)
+		close(vain.gone)
+		time.Sleep(5 * time.Second)
+		same(t, "held back", w.Report()[0].Held, true)
+		clear(w.kept)
+		before := len(w.sent())
+		g := w.client(1)
+		g.get(first)
+		time.Sleep(time.Second)
+		tried := len(w.sent()) - before
+		g.all(1, all[200:300])
+		same(t, "held back, when it was right", w.Report()[0].Held, false)
+		past := 0
+		for _, url := range w.sent()[before:] {
+			if slices.Contains(all[:200], strings.TrimPrefix(url, host)) {
+				past++
+			}
+		}
+		atMost(t, "asked for of what the client went past", past, tried)
+	})
 }

@@ -20,8 +20,8 @@
 //   - What follows from answers is a guess, unless the walk knows better; not what follows from what the client itself asked
 //     for, from its project (alone, or with those answers that the project says decide it), or from last time. Of a line of
 //     guesses no more lie unused than the client asked for and 32 (bulk: than were used and 2). So a reason that is wrong more
-//     often than right comes to an end within its first run. Where the client asks for what is not under way yet, the line
-//     goes on behind that.
+//     often than right comes to an end within its first run. Where the client asks for what is not under way yet, all lines of
+//     guesses go on behind that. What it went past so comes last, and only while less than 32 of its line lie unused.
 //   - Nothing is guessed, and no answer read for it, while the client gets all from the cache: who has it all would be asked
 //     for more each time, and nobody is faster for that. The first thing that is far away sets all of it free.
 //   - Of the guessed metadata of a run no more lies unused, wasted or not, than the client needed and 50, and of what is no

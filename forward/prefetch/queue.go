@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -80,6 +81,8 @@ type line struct {
 	sure    bool
 	account *account
 	queue   []*object // queued; what is taken stays until its turn
+	late    []*object // queued before at; begun behind all of queue, and that of other lines
+	at      int       // the order of what the client last asked for before its turn
 	held    []*object // before all of queue
 	started []*object
 	used    int
@@ -224,22 +227,31 @@ func (p *Prefetcher) scheduleLocked() {
 
 // next takes the first thing of a class that may be asked for; nil if there is none.
 func (p *Prefetcher) next(r *run, c class) *object {
-	var first *line
+	var first *object
 	for _, l := range r.lines {
 		if l.class != c || !r.permits(l, p.budget()) {
 			continue
 		}
-		if head := l.head(); head != nil && p.room(head.match.Rule.Name, c) && (first == nil || head.order < first.queue[0].order) {
-			first = l
+		if head := l.head(); head != nil && p.room(head.match.Rule.Name, c) && (first == nil || head.before(first)) {
+			first = head
 		}
 	}
-	if first == nil {
-		return nil
+	if first != nil {
+		first.line.pop()
 	}
-	o := first.queue[0]
-	first.queue = first.queue[1:]
-	return o
+	return first
 }
+
+// before says that an object's turn comes before that of another line's.
+func (o *object) before(other *object) bool {
+	if o.late() != other.late() {
+		return other.late()
+	}
+	return o.order < other.order
+}
+
+// late says that the client went past an object without asking for it.
+func (o *object) late() bool { return o.order < o.line.at }
 
 // head is the next thing of a line; nil if there is none. What has to wait because its reason is often wrong, does.
 func (l *line) head() *object {
@@ -251,9 +263,9 @@ func (l *line) head() *object {
 			}
 		}
 		l.queue, l.held = append(l.held, l.queue...), nil
+		l.goOn(l.at)
 	}
-	for len(l.queue) > 0 {
-		o := l.queue[0]
+	for o := l.first(); o != nil; o = l.first() {
 		if o.state == queued && (!low || o.tried || l.account.tries()) {
 			o.tried = true
 			return o
@@ -262,9 +274,37 @@ func (l *line) head() *object {
 			o.state = held
 			l.held = append(l.held, o)
 		}
-		l.queue = l.queue[1:]
+		l.pop()
 	}
 	return nil
+}
+
+// goOn has a line go on behind a place in the order of all wants.
+func (l *line) goOn(at int) {
+	all := slices.Concat(l.late, l.queue)
+	slices.SortFunc(all, func(a, b *object) int { return a.order - b.order }) // sorted already, unless some were held
+	i := sort.Search(len(all), func(i int) bool { return all[i].order >= at })
+	l.at, l.late, l.queue = at, all[:i], all[i:]
+}
+
+// first is whose turn it is, if it may be begun; nil if there is none.
+func (l *line) first() *object {
+	switch {
+	case len(l.queue) > 0:
+		return l.queue[0]
+	case len(l.late) > 0 && l.unused < lineSlack:
+		return l.late[0]
+	}
+	return nil
+}
+
+// pop takes the first away.
+func (l *line) pop() {
+	if len(l.queue) > 0 {
+		l.queue = l.queue[1:]
+	} else {
+		l.late = l.late[1:]
+	}
 }
 
 // start asks for a thing.
