@@ -14,7 +14,8 @@ import (
 )
 
 // hasModule tells which files of modules a go command has already, by its module cache; nil: nobody knows where that is. A
-// module cache has the layout of a module proxy (go.dev/ref/mod#module-cache). Only names are looked at.
+// module cache has the layout of a module proxy (go.dev/ref/mod#module-cache). Only names are looked at. A list of versions there
+// is of those that it has, and never keeps it from asking.
 func hasModule(env environment) func(project.Want) bool {
 	if asGo(env).Get("GO111MODULE") == "off" {
 		return func(project.Want) bool { return true } // it asks for none
@@ -25,7 +26,7 @@ func hasModule(env environment) func(project.Want) bool {
 	}
 	return func(w project.Want) bool {
 		u, err := url.Parse(w.URL)
-		if err != nil || !strings.Contains(u.Path, "/@v/") || path.Clean(u.Path) != u.Path {
+		if err != nil || !strings.Contains(u.Path, "/@v/") || path.Clean(u.Path) != u.Path || path.Base(u.Path) == "list" {
 			return false
 		}
 		_, err = os.Lstat(filepath.Join(cache, filepath.FromSlash(u.Path)))

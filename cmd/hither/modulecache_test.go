@@ -16,6 +16,7 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, file, []byte("module m"))
+	write(t, filepath.Join(filepath.Dir(file), "list"), []byte("v1.0.0\n"))
 	below := filepath.Join(t.TempDir(), "pkg")
 	if err := os.MkdirAll(below, 0o700); err != nil {
 		t.Fatal(err)
@@ -31,6 +32,7 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 		has := func(address string) bool { return known(project.Want{URL: address}) }
 		same(t, what+": there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.0.mod"), true)
 		same(t, what+": not there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.1.mod"), false)
+		same(t, what+": the versions that there are", has("https://proxy.golang.org/example.com/!m/@v/list"), false)
 		same(t, what+": upwards", has("https://proxy.golang.org/../@v/../example.com/!m/@v/v1.0.0.mod"), false)
 		same(t, what+": no module", has("https://proxy.golang.org/example.com/!m"), false)
 	}
