@@ -161,7 +161,7 @@ func TestAVendoredProjectIsLeftAlone(t *testing.T) {
 	}
 	for command, want := range map[string]int{
 		"go build ./...": 0, "go test ./...": 0, "go list -m all": 0, "go build -mod=mod ./...": 20, "go build -mod readonly": 20,
-		"go mod download": 60, "go mod vendor": 20, "go get example.com/m000@v1.1.0": 20, "go mod graph": 20,
+		"go mod download": 60, "go mod vendor": 20, "go get example.com/m000@v1.1.0": 20, "go mod graph": 20, "go mod why -m example.com/m000": 40,
 		"go build -modfile=other.mod -mod=mod": 1, "go -modfile other.mod mod download": 3,
 	} {
 		same(t, command, len(NewGo(Start{Registry: host}).Project(at.Dir, strings.Fields(command))), want)

@@ -110,9 +110,9 @@ func needOfMod(words []string) need {
 		return downloads
 	case words[0] == "download" && words[1] == "all":
 		return downloads
-	case words[0] == "graph", words[0] == "why":
+	case words[0] == "graph":
 		return graph
-	case words[0] == "tidy":
+	case words[0] == "tidy", words[0] == "why":
 		return everything
 	case words[0] == "vendor":
 		return packages
