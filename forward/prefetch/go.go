@@ -68,6 +68,7 @@ type goWalk struct {
 	all      bool                    // it downloads all that go.mod requires
 	hesitant bool                    // it may need no packages at all
 	later    []project.Want          // zips that a build perhaps needs
+	queries  goQueries               // of the versions that there are
 	tree     tlog.Tree               // the latest state of the checksum database that passed, by which the go command judges records
 }
 
@@ -93,7 +94,7 @@ func NewGo(s Start) Walk {
 		registry: s.Registry, asked: make(map[string]bool), files: make(map[module.Version]goMod), unpruned: make(map[module.Version]bool),
 		highest: make(map[string]string), roots: make(map[string]bool), absent: make(map[module.Version]bool),
 		missing: make(map[module.Version]bool), direct: make(map[string]bool), mentions: make(map[string]mention),
-		heard: make(map[module.Version]bool), guessed: make(map[module.Version]bool),
+		heard: make(map[module.Version]bool), guessed: make(map[module.Version]bool), queries: newGoQueries(),
 	}
 }
 
@@ -111,15 +112,22 @@ func (w *goWalk) Asked(m rules.Match) []project.Want {
 		return w.askedInfo(v)
 	case ".zip":
 		return w.askedZip(v)
+	case "list":
+		return w.askedList(v.Path)
+	case "latest":
+		return nil
 	}
 	return w.askedLookup(m)
 }
 
 func (w *goWalk) askedMod(v module.Version) []project.Want {
+	w.mods = append(w.mods, v)
+	out := w.record(w.soughtZip(nil, v), v)
+	if w.aside(v, true) {
+		return out
+	}
 	w.raise(v)
 	w.root(v)
-	w.mods = append(w.mods, v)
-	out := w.record(nil, v)
 	if file, here := w.files[v]; here && !w.known {
 		out = w.follow(out, v, file) // it was guessed, and turned out to be right
 	}
@@ -160,16 +168,25 @@ func (w *goWalk) askedZip(v module.Version) []project.Want {
 	if v.Path == "golang.org/toolchain" {
 		return out
 	}
+	w.queries.zips[v.Path] = true
+	out = w.upgradedZip(out, v.Path)
 	out = w.add(out, v, ".mod", whySiblingMod)
 	out = w.add(out, v, ".info", whySibling)
 	return w.record(out, v)
 }
 
-// Reads wants each go.mod once, and the records of the checksum database.
+// Reads wants each go.mod and list of versions once, and the records of the checksum database.
 func (w *goWalk) Reads(m rules.Match) bool {
 	kind, v := readMatch(m)
 	_, read := w.files[v]
-	return kind == ".mod" && !read && w.stored < maxStored || kind == "lookup"
+	switch kind {
+	case ".mod":
+		return !read && w.stored < maxStored
+	case "list":
+		_, came := w.queries.found[v.Path]
+		return !came && len(w.queries.found) < maxNames
+	}
+	return kind == "lookup" || kind == "latest"
 }
 
 // Answered learns requirements from go.mod files, and tiles from records of the checksum database.
@@ -180,8 +197,12 @@ func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want 
 	}
 	switch {
 	case kind == ".mod":
-		delete(w.missing, v)
-		return w.answeredMod(v, body, depth == 0 || w.asked[m.Name])
+		out := w.answeredMod(v, body, depth == 0 || w.asked[m.Name])
+		return append(out, w.decided(v)...)
+	case kind == "list":
+		return w.answeredList(v.Path, body)
+	case kind == "latest":
+		return w.answeredLatest(v.Path, body)
 	case kind == "lookup" && body != nil:
 		return w.tiles(m, body)
 	}
@@ -190,12 +211,17 @@ func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want 
 
 // answeredMod reads a go.mod that came, or is not there: sure says that the client asked for it.
 func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project.Want {
+	apart := w.aside(v, sure)
+	delete(w.missing, v)
 	file, ok := readGoMod(body)
 	if _, again := w.files[v]; again || body == nil || !ok {
 		return w.settled()
 	}
 	w.files[v] = file
 	w.stored += len(file.requires)
+	if apart {
+		return nil
+	}
 	if w.known {
 		w.raiseAll(file)
 		return w.settled()
@@ -262,13 +288,13 @@ func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want 
 // Project wants what the project's files say that the command needs.
 func (w *goWalk) Project(dir string, args []string) []project.Want {
 	c := readGoCommand(args)
-	need := c.need
+	need, named := c.need, w.listsNamed(c)
 	if need == nothing {
-		return nil
+		return named
 	}
 	g, err := project.ReadGoWith(dir, c.modFile)
 	if err != nil || c.vendors(g) {
-		return nil
+		return named
 	}
 	w.hesitant = need == packages || need == everything
 	w.all = need == downloads && g.Pruned && !g.Workspace
@@ -287,6 +313,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 			w.known = w.known || want.Why == project.WhyGoSum
 		}
 	}
+	out = slices.Concat(out, named, w.listsRequired(c, infos))
 	switch need {
 	case modules:
 		w.graph = true

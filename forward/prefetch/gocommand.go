@@ -17,6 +17,7 @@ type goMod struct {
 	requires []module.Version
 	direct   int  // so many of them, the first, are not marked indirect
 	old      bool // it is of a go before 1.17, so that the graph behind it is not pruned
+	bare     bool // the proxy made it up, because the module has none (modfetch.LegacyGoMod)
 }
 
 // readGoMod reads a go.mod of another module; false: it is none.
@@ -36,6 +37,7 @@ func readGoMod(body []byte) (m goMod, ok bool) {
 			m.direct = len(m.requires)
 		}
 	}
+	m.bare = file.Module != nil && string(body) == "module "+modfile.AutoQuote(file.Module.Mod.Path)+"\n"
 	m.old = file.Go == nil || goversion.Compare("go"+file.Go.Version, "go1.17") < 0
 	return m, true
 }
@@ -58,6 +60,10 @@ type goCommand struct {
 	mod     string // -mod; empty: it has none
 	modFile string // -modfile; empty: it has none
 	builds  bool   // it builds or lists packages, for which a directory vendor may stand
+
+	updates  bool     // it looks for a newer version of each module of the graph
+	upgrades bool     // and of each that the project requires
+	queries  []string // modules or packages that it names, whose versions it looks for
 }
 
 // readGoCommand understands the arguments of a process.
@@ -74,13 +80,24 @@ func readGoCommand(args []string) (c goCommand) {
 	case "mod":
 		c.need = needOfMod(rest)
 	case "get":
-		c.need = graph
+		c.need, c.queries = graph, queriesIn(rest, true)
+		if has(flags, "u") && len(c.queries) == 0 {
+			c.need, c.upgrades = everything, true
+		}
 	case "list":
 		c.need, c.builds = needOfList(rest, flags), true
+		if has(flags, "m") {
+			c.updates = has(flags, "u") && c.need == modules
+			c.queries = queriesIn(rest, has(flags, "u") || has(flags, "versions"))
+		}
 	case "build", "install", "run", "test", "vet", "generate", "fix":
 		c.builds = true
-		if !slices.ContainsFunc(rest, func(w string) bool { return strings.Contains(w, "@") }) {
-			c.need = packages // but go install example.com/tool@latest looks at no go.mod
+		if command == "run" {
+			rest = rest[:min(len(rest), 1)] // what follows is for the program
+		}
+		c.need = packages
+		if c.queries = queriesIn(rest, false); len(c.queries) > 0 {
+			c.need = nothing // go install example.com/tool@latest looks at no go.mod
 		}
 	}
 	return c
@@ -91,10 +108,29 @@ func (c goCommand) vendors(g *project.Go) bool {
 	return c.builds && (c.mod == "vendor" || c.mod == "" && g.Vendored)
 }
 
+func has(flags map[string]string, flag string) bool {
+	_, ok := flags[flag]
+	return ok
+}
+
+// maxQueries is how many arguments are looked at.
+const maxQueries = 100
+
+// queriesIn are the paths among words of modules or packages whose versions the command looks for. It does so of those with a
+// query behind an @; of others only if bare says so.
+func queriesIn(words []string, bare bool) (out []string) {
+	for _, word := range words[:min(len(words), maxQueries)] {
+		name, version, at := strings.Cut(word, "@")
+		if (at || bare) && version != "none" && module.CheckPath(name) == nil {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 func needOfList(words []string, flags map[string]string) need {
-	_, ofModules := flags["m"]
 	switch {
-	case !ofModules:
+	case !has(flags, "m"):
 		return packages
 	case slices.Contains(words, "all"):
 		return modules

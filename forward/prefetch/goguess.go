@@ -100,8 +100,10 @@ func (w *goWalk) Guesses(why string, usually bool) bool {
 		return len(w.infos) == 0
 	case whyOldGoMod:
 		return usually && w.zips
-	case whyGraphInfo:
+	case whyGraphInfo, whyPrefixList, whyNewestZip:
 		return false
+	case whyList, whyDatedInfo, whyNewestInfo, whyNewestMod, whyLastMod, whyLatestCommit:
+		return !w.queries.told && len(w.queries.lists) < manyLists
 	}
 	return usually
 }

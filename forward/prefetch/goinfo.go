@@ -12,8 +12,12 @@ import (
 // askedInfo wants the rest of what the client is about to ask one by one: of the project's own requirements, or of the
 // whole graph.
 func (w *goWalk) askedInfo(v module.Version) []project.Want {
+	if w.queries.lists[v.Path] {
+		return nil // it is of what the list came to
+	}
 	first := len(w.infos) == 0
 	w.infos = append(w.infos, v)
+	w.queries.infos[v.Path] = true
 	if !w.roots[v.Path] && len(w.roots) > 0 {
 		w.foreign++
 	}
@@ -33,12 +37,15 @@ func (w *goWalk) askedInfo(v module.Version) []project.Want {
 	return nil
 }
 
-// allInfos are the .info of the build list.
+// allInfos are the .info of the build list, each with the list of versions that is asked for next if its update is looked for.
 func (w *goWalk) allInfos() []project.Want {
 	var out []project.Want
 	list := w.buildList()
 	for _, v := range list[:min(len(list), maxNames)] {
 		out = w.add(out, v, ".info", whyGraphInfo)
+		if w.queries.each {
+			out = w.question(out, v.Path, "@v/list", whyList)
+		}
 	}
 	return out
 }

@@ -20,6 +20,15 @@ func (w *goWalk) add(to []project.Want, v module.Version, ext, why string) []pro
 	return append(to, project.Want{URL: w.registry + "/" + path + "/@v/" + version + ext, Bulk: ext == ".zip", Why: why})
 }
 
+// question wants $GOPROXY/MODULE/REST, of what no module cache answers: "@v/list" or "@latest".
+func (w *goWalk) question(to []project.Want, path, rest, why string) []project.Want {
+	escaped, err := module.EscapePath(path)
+	if err != nil || module.CheckPath(path) != nil {
+		return to
+	}
+	return append(to, project.Want{URL: w.registry + "/" + escaped + "/" + rest, Why: why})
+}
+
 // version is add the other way round.
 func (w *goWalk) version(url, ext string) (module.Version, bool) {
 	rest, _ := strings.CutPrefix(url, w.registry+"/")
@@ -39,6 +48,10 @@ func unescape(path, version string) module.Version {
 
 // readMatch says which kind of document of which module a match is; empty for what this walk does not follow.
 func readMatch(m rules.Match) (kind string, v module.Version) {
+	if kind := versionless(m); kind != "" {
+		v.Path, _ = module.UnescapePath(m.Vars["module"])
+		return kind, v
+	}
 	v = unescape(m.Vars["module"], m.Vars["version"])
 	if v.Path == "" {
 		return "", v
@@ -55,4 +68,17 @@ func readMatch(m rules.Match) (kind string, v module.Version) {
 		}
 	}
 	return "", v
+}
+
+// versionless says which kind of question of a module as a whole a match is; empty if it is none.
+func versionless(m rules.Match) string {
+	switch {
+	case m.Host.Key != "" || m.Vars["version"] != "" || m.Vars["query"] != "":
+		return ""
+	case strings.HasSuffix(m.Clean, "/@v/list"):
+		return "list"
+	case strings.HasSuffix(m.Clean, "/@latest"):
+		return "latest"
+	}
+	return ""
 }
