@@ -33,6 +33,8 @@ func wasteRow(ctx context.Context, w *world, r *report) error {
 		{name: "list", what: "go list -m all", client: goClient("glow", "list", "-m", "all"), bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "caddy", what: "go list -m all of caddy", client: goClient("caddy", "list", "-m", "all"), bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "prometheus", what: "go list -m all of prometheus", client: goClient("prometheus", "list", "-m", "all"), bounds: []bound{{level1, 0}, {level2, 0}}},
+		{name: "updates", what: "go list -m -u all", client: goClient("glow", "list", "-m", "-u", "all"), bounds: []bound{{level1, 0}, {level2, 0}}},
+		{name: "upgrade", what: "go get -u ./...", client: goClient("small", "get", "-u", "./..."), bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "deps", what: "go list -deps ./...", client: goClient("small", "list", "-deps", "./..."), bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "ci", what: "npm ci", client: ci, bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "install", what: "npm install", client: install, bounds: []bound{{level1, 0}, {level2, 0}}},
