@@ -2,7 +2,6 @@ package prefetch
 
 import (
 	"slices"
-	"strings"
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
@@ -60,9 +59,11 @@ type goWalk struct {
 	ended  bool             // and all that go.sum tells of was known: a graph of many modules is reckoned twice, not at each answer
 	raised []module.Version // to which the graph has changed since
 	zips   bool             // packages are wanted
+	told   toldGo           // what its command line says of what it fetches behind the graph
+	beyond []module.Version // whose go.mod is read, and is not in go.sum
 
 	known    bool                    // go.sum told which go.mod files are read
-	from     *project.Graph          // where the graph begins; nil: not known, or not read, or more decides it
+	reading  *project.Reading        // of the project's graph; nil: not known, or it is not read
 	missing  map[module.Version]bool // those of them that have not come yet
 	few      int                     // so many missing may be guessed at
 	all      bool                    // it downloads all that go.mod requires
@@ -215,10 +216,13 @@ func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project
 	delete(w.missing, v)
 	file, ok := readGoMod(body)
 	if _, again := w.files[v]; again || body == nil || !ok {
-		return w.settled()
+		return w.read(nil, v)
 	}
 	w.files[v] = file
 	w.stored += len(file.requires)
+	if w.reading != nil {
+		return w.read(nil, v)
+	}
 	if apart {
 		return nil
 	}
@@ -283,71 +287,6 @@ func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want 
 		}
 	}
 	return out
-}
-
-// Project wants what the project's files say that the command needs.
-func (w *goWalk) Project(dir string, args []string) []project.Want {
-	c := readGoCommand(args)
-	need, named := c.need, w.listsNamed(c)
-	if need == nothing {
-		return named
-	}
-	g, err := project.ReadGoWith(dir, c.modFile)
-	if err != nil || c.vendors(g) {
-		return named
-	}
-	w.hesitant = need == packages || need == everything
-	w.all = need == downloads && g.Pruned && !g.Workspace
-	direct, indirect := g.Zips(w.registry)
-	if need == packages {
-		w.later = indirect
-		return direct
-	}
-	infos := g.Infos(w.registry)
-	out := rootsFirst(g.Mods(w.registry), infos)
-	for _, want := range out {
-		if v, ok := w.version(want.URL, ".mod"); ok {
-			w.raise(v)
-			w.missing[v] = true
-			w.few = len(w.missing) / fewMissing
-			w.known = w.known || want.Why == project.WhyGoSum
-		}
-	}
-	out = slices.Concat(out, named, w.listsRequired(c, infos))
-	switch need {
-	case modules:
-		w.graph = true
-		w.from = g.Graph
-		out = append(out, w.allInfos()...)
-	case downloads:
-		for _, want := range infos {
-			v, _ := w.version(want.URL, ".info")
-			w.roots[v.Path] = true
-		}
-		w.rootsEnd = true
-		out = slices.Concat(out, infos, direct, indirect)
-	case everything:
-		out, w.later = append(out, direct...), indirect
-	}
-	return out
-}
-
-// exact says that each zip of the project will be asked for, but those in the client's own cache.
-func (w *goWalk) exact() bool { return w.all }
-
-// waits says that it builds: which of the packages that are missing it needs, if any, only it knows.
-func (w *goWalk) waits() bool { return w.hesitant }
-
-// rootsFirst puts the go.mod files of requirements before all others, in the order of their .info: so the go command asks.
-func rootsFirst(mods, infos []project.Want) []project.Want {
-	place := make(map[string]int, len(infos))
-	for i, info := range infos {
-		place[strings.TrimSuffix(info.URL, ".info")] = i - len(infos)
-	}
-	slices.SortStableFunc(mods, func(a, b project.Want) int {
-		return place[strings.TrimSuffix(a.URL, ".mod")] - place[strings.TrimSuffix(b.URL, ".mod")]
-	})
-	return mods
 }
 
 // raiseAll notes that the requirements of a module are in the graph.

@@ -155,7 +155,7 @@ func TestTheGraphIsKnownWhenAllOfGoSumCame(t *testing.T) {
 	walk := NewGo(Start{Registry: host})
 	same(t, "at first", urls(walk.Project(at.Dir, at.Args)),
 		"/example.com/a/@v/v1.0.0.mod /example.com/b/@v/v1.0.0.mod /example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info")
-	body := []byte("module x\nrequire example.com/c v1.0.0\n")
+	body := []byte("module x\ngo 1.21\nrequire example.com/c v1.0.0\n")
 	same(t, "after the first", urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 1)), "")
 	same(t, "after the last", urls(walk.Answered(match(t, "/example.com/b/@v/v1.0.0.mod"), body, 1)),
 		"/example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info /example.com/c/@v/v1.0.0.info")

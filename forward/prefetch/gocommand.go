@@ -3,6 +3,7 @@ package prefetch
 import (
 	goversion "go/version"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,6 +43,9 @@ func readGoMod(body []byte) (m goMod, ok bool) {
 	return m, true
 }
 
+// GoWork is the flag by which a command line is told of the client's GOWORK. The go command has none of that name.
+const GoWork = "GOWORK"
+
 // need is what a command of go fetches.
 type need int
 
@@ -56,10 +60,12 @@ const (
 
 // goCommand is what a process of the go command was called for.
 type goCommand struct {
-	need    need
-	mod     string // -mod; empty: it has none
-	modFile string // -modfile; empty: it has none
-	builds  bool   // it builds or lists packages, for which a directory vendor may stand
+	need   need
+	mod    string         // -mod; empty: it has none
+	mode   project.GoMode // which files count
+	words  []string       // without flags
+	builds bool           // it builds or lists packages, for which a directory vendor may stand
+	apart  bool           // it is for a module by itself, and refused in a workspace
 
 	updates  bool     // it looks for a newer version of each module of the graph
 	upgrades bool     // and of each that the project requires
@@ -75,12 +81,19 @@ func readGoCommand(args []string) (c goCommand) {
 	if len(words) == 0 {
 		return c
 	}
-	c.mod, c.modFile = flags["mod"], flags["modfile"]
+	c.words = words
+	c.mod, c.mode = flags["mod"], project.GoMode{ModFile: flags["modfile"], Work: flags[GoWork]}
 	switch command, rest := words[0], words[1:]; command {
 	case "mod":
 		c.need = needOfMod(rest)
+		c.mode.Alone = len(rest) > 0 && rest[0] == "tidy"
+		c.apart = len(rest) > 0 && rest[0] == "vendor"
+	case "work":
+		if len(rest) > 0 && (rest[0] == "sync" || rest[0] == "vendor") {
+			c.need = everything
+		}
 	case "get":
-		c.need, c.queries = graph, queriesIn(rest, true)
+		c.need, c.mode.Alone, c.queries = graph, true, queriesIn(rest, true)
 		if has(flags, "u") && len(c.queries) == 0 {
 			c.need, c.upgrades = everything, true
 		}
@@ -126,6 +139,26 @@ func queriesIn(words []string, bare bool) (out []string) {
 		}
 	}
 	return out
+}
+
+// directories are those of the packages that it builds from dir: of its words that name one, as ./a/... does, else dir itself.
+func (c goCommand) directories(dir string) (out []string) {
+	for _, word := range c.words[1:] {
+		word, _, _ = strings.Cut(filepath.ToSlash(word), "...")
+		if word == "." || word == ".." || strings.HasPrefix(word, "./") || strings.HasPrefix(word, "../") {
+			out = append(out, filepath.Join(dir, word))
+		}
+	}
+	if len(out) == 0 {
+		return []string{dir}
+	}
+	return out
+}
+
+// refused says that the command ends before it asks for anything: in a workspace it takes no other go.mod, nor changes any.
+func (c goCommand) refused(g *project.Go) bool {
+	changes := c.builds && c.mod != "" && c.mod != "readonly" && c.mod != "vendor"
+	return g.Workspace && (c.apart || changes || c.mode.ModFile != "" || c.need == packages && !g.Member)
 }
 
 func needOfList(words []string, flags map[string]string) need {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 
 	"hither/forward/project"
 )
@@ -53,8 +54,8 @@ func (w *goWalk) allInfos() []project.Want {
 // buildList is the version of each module that is in the graph, as far as its go.mod files are here. Where nobody knows where
 // the graph begins, it is the highest that any of them names.
 func (w *goWalk) buildList() []module.Version {
-	if w.from != nil {
-		return w.from.BuildList(func(v module.Version) ([]module.Version, bool) { return w.files[v].requires, w.files[v].old })
+	if w.reading != nil {
+		return w.foreseen(w.reading.BuildList())
 	}
 	list := make([]module.Version, 0, len(w.highest))
 	for _, path := range slices.Sorted(maps.Keys(w.highest)) {
@@ -63,11 +64,19 @@ func (w *goWalk) buildList() []module.Version {
 	return list
 }
 
+// foreseen leaves out of a build list that is not certain yet what go.sum names higher: it hardly names any but for the graph.
+func (w *goWalk) foreseen(list []module.Version) []module.Version {
+	if w.reading.Left() == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(v module.Version) bool { return semver.Compare(w.highest[v.Path], v.Version) > 0 })
+}
+
 // listedMods are the go.mod files of the build list that were not read for the graph. To say of which go version a module
 // is, they are read if go.sum names them: it does for what packages or tests of the project's own requirements need.
 func (w *goWalk) listedMods() []project.Want {
 	if w.known {
-		return nil
+		return nil // go.sum names them, or the graph's end tells
 	}
 	near := maps.Clone(w.direct)
 	for _, v := range w.mods {
@@ -121,6 +130,9 @@ const (
 // settled says, once nearly all go.mod files have come that decide it, which modules there are, and again at their end.
 func (w *goWalk) settled() []project.Want {
 	left := len(w.missing)
+	if w.reading != nil {
+		left = w.reading.Left()
+	}
 	switch {
 	case !w.Informed() || w.known && !w.graph:
 		return nil
@@ -133,6 +145,9 @@ func (w *goWalk) settled() []project.Want {
 		return nil
 	}
 	w.listed, w.ended = true, left == 0
+	if w.ended && w.reading != nil {
+		return w.atEnd()
+	}
 	return w.allInfos()
 }
 
@@ -152,6 +167,9 @@ func (w *goWalk) raisedInfos() []project.Want {
 // Informed says that it is known what decides the build list, and that nearly all of it came: go.sum names it, or it is
 // what the client's requirements lead to.
 func (w *goWalk) Informed() bool {
+	if w.reading != nil && w.reading.Left() == 0 {
+		return true
+	}
 	if w.known {
 		return len(w.missing) <= w.few
 	}

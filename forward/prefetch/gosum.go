@@ -1,6 +1,8 @@
 package prefetch
 
 import (
+	"slices"
+
 	"golang.org/x/mod/module"
 
 	"hither/forward/notary"
@@ -20,7 +22,7 @@ func (w *goWalk) askedLookup(m rules.Match) []project.Want {
 	}
 	w.database = "https://" + m.Host.Name
 	var out []project.Want
-	for _, v := range w.mods {
+	for _, v := range slices.Concat(w.mods, w.beyond) {
 		out = w.record(out, v)
 	}
 	return out

@@ -15,14 +15,9 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-const (
-	// maxGoMod is the largest go.mod or go.work that is read, in bytes, and how much all those of a workspace may have
-	// together. The go command takes 16 MiB (codehost.MaxGoMod), but reading one needs a hundred times its size, and the
-	// largest known have 200 KB.
-	maxGoMod = 1 << 20
-	// maxUses is how many modules of a workspace are looked at.
-	maxUses = 1000
-)
+// maxGoMod is the largest go.mod or go.work that is read, in bytes. The go command takes 16 MiB (codehost.MaxGoMod), but reading
+// one needs a hundred times its size, and the largest known have 200 KB.
+const maxGoMod = 1 << 20
 
 // Go is what go.mod, go.sum and go.work say.
 type Go struct {
@@ -31,51 +26,78 @@ type Go struct {
 	// Pruned says that every main module is of go 1.17 or later: its go.mod then names all modules that a build needs
 	// (Go Modules Reference, "Module graph pruning"). Otherwise there are more, which only the graph tells.
 	Pruned bool
-	// Graph is where the module graph begins; nil: in a workspace, or where more than published go.mod files decides it.
+	// Graph is where the module graph begins; nil: a file that decides it was not read, because Hither reads no such file.
 	Graph *Graph
-	// Workspace says that it is a go.work with all its modules: `go mod download` then takes the whole graph's zips.
+	// Workspace says that it is a go.work with all its modules: `go mod download` then takes the whole graph's zips, and what a
+	// build needs only the graph tells.
 	Workspace bool
+	// Member says that the module around the directory is one of the workspace's, or that there is none around it. Otherwise the
+	// go command builds nothing there.
+	Member bool
 	// Vendored says that commands which build or list packages take them from the directory vendor, and fetch nothing, unless
 	// they were told otherwise by -mod (Go Modules Reference, "Vendoring").
 	Vendored bool
 
+	mains    []mainModule
 	requires []require        // with replacements in place, in the order of go.mod, each module once
 	sums     []module.Version // whose go.mod go.sum names, in its order; what is replaced is left out
+	graphSum int              // so many of them, the first, are not of go.work.sum
+}
+
+// GoMode is what a go command was told of the files that count. The zero value is a command that was told nothing.
+type GoMode struct {
+	ModFile string // -modfile, from the command's directory if it is not absolute
+	Work    string // GOWORK: a file, or off
+	Alone   bool   // it looks at no go.work, as go mod tidy
+}
+
+// mainModule is a module that is worked on.
+type mainModule struct {
+	dir  string
+	file *modfile.File
 }
 
 // require is a module that the project needs.
 type require struct {
 	module.Version
+	path     string // by which it is required; another may stand for it
 	indirect bool
 }
 
-// ReadGo reads the module or the workspace that the go command finds from dir, which is absolute. The client's GOWORK is not
-// known here, so that a project which needs it is read as if it were not set. The error is fs.ErrNotExist if there is no
-// go.mod.
-func ReadGo(dir string) (*Go, error) { return ReadGoWith(dir, "") }
+// ReadGo reads the module or the workspace that the go command finds from dir, which is absolute; of a module that is below a
+// workspace and not of it, the module. The error is fs.ErrNotExist if there is no go.mod.
+func ReadGo(dir string) (*Go, error) {
+	g, err := ReadGoAs(dir, GoMode{})
+	if err == nil && g.Member || errors.Is(err, fs.ErrNotExist) && !exists(dir, "go.mod") {
+		return g, err
+	}
+	return ReadGoAs(dir, GoMode{Alone: true})
+}
 
-// ReadGoWith is ReadGo for a command with -modfile, which is from dir if it is not absolute; empty: it has none.
-func ReadGoWith(dir, modFile string) (*Go, error) {
+// ReadGoAs is ReadGo for a command that was told something.
+func ReadGoAs(dir string, mode GoMode) (*Go, error) {
+	if !mode.Alone {
+		w, err := readWorkspace(dir, mode.Work)
+		if err == nil {
+			return w.read(dir)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	at, data, err := findUp(dir, "go.mod")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, err
 	}
-	found := err == nil
-	if found && modFile != "" {
-		return readModFile(at, dir, modFile)
-	}
-	if w, err := readWorkspace(dir); err == nil && (!found || w.has(at)) {
-		return w.read()
-	}
-	if !found {
-		return nil, err
+	if mode.ModFile != "" {
+		return readModFile(at, dir, mode.ModFile)
 	}
 	main, err := parseGoMod(filepath.Join(at, "go.mod"), data)
 	if err != nil {
 		return nil, err
 	}
 	sum, _ := readIn(at, "go.sum") // without it the requirements must do
-	return readModule(at, main, sum), nil
+	return readModule(at, main, sum)
 }
 
 // readModFile reads what -modfile names, and the sums beside it, in place of the go.mod in root. The user named it, so that it
@@ -97,13 +119,17 @@ func readModFile(root, dir, name string) (*Go, error) {
 		return nil, err
 	}
 	sum, _ := readNamed(base + ".sum")
-	return readModule(root, main, sum), nil
+	return readModule(root, main, sum)
 }
 
-func readModule(root string, main *modfile.File, sum []byte) *Go {
-	g := newGo(root, []*modfile.File{main}, nil, [][]byte{sum})
+func readModule(root string, main *modfile.File, sum []byte) (*Go, error) {
+	g, err := newGo(root, []mainModule{{root, main}}, nil, [][]byte{sum}, newNeighbours(root, "go.mod"))
+	if err != nil {
+		return nil, err
+	}
+	g.Member = true
 	g.Vendored = main.Go != nil && goversion.Compare("go"+main.Go.Version, "go1.14") >= 0 && vendors(root, false)
-	return g
+	return g, nil
 }
 
 // vendors says whether dir has a directory vendor that was made for a workspace, or for a module. Its list begins with
@@ -123,135 +149,86 @@ func vendors(dir string, workspace bool) bool {
 	return slices.ContainsFunc(strings.Split(marks, ";"), func(mark string) bool { return strings.TrimSpace(mark) == "workspace" }) == workspace
 }
 
-// workspace is a go.work.
-type workspace struct {
-	dir  string
-	file *modfile.WorkFile
-}
-
-func readWorkspace(dir string) (*workspace, error) {
-	at, data, err := findUp(dir, "go.work")
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxGoMod {
-		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", filepath.Join(at, "go.work"), maxGoMod)
-	}
-	file, err := modfile.ParseWork(filepath.Join(at, "go.work"), data, nil)
-	return &workspace{at, file}, err
-}
-
-// has says whether the module in dir is of the workspace. If not, the go command refuses it, or was told not to look at
-// go.work; a client that asks was told so.
-func (w *workspace) has(dir string) bool {
-	for _, use := range w.file.Use {
-		if w.path(use) == dir {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *workspace) path(use *modfile.Use) string {
-	if path := filepath.FromSlash(use.Path); filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(w.dir, filepath.FromSlash(use.Path))
-}
-
-// read reads the modules below the workspace's directory; those beside it are left out, as are those that are broken.
-func (w *workspace) read() (*Go, error) {
-	root, err := os.OpenRoot(w.dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	var mains []*modfile.File
-	var sums [][]byte
-	seen := map[string]bool{}
-	words, lines := maxGoMod, maxFile // what may still be read of both kinds of file, in bytes
-	for _, use := range w.file.Use[:min(len(w.file.Use), maxUses)] {
-		rel, err := filepath.Rel(w.dir, w.path(use))
-		if err != nil || !filepath.IsLocal(rel) || seen[rel] {
-			continue
-		}
-		seen[rel] = true
-		data, err := readRoot(root, filepath.Join(rel, "go.mod"))
-		if words -= len(data); err != nil || words < 0 {
-			continue
-		}
-		main, err := parseGoMod(filepath.Join(w.path(use), "go.mod"), data)
-		if err != nil {
-			continue
-		}
-		mains = append(mains, main)
-		sum, _ := readRoot(root, filepath.Join(rel, "go.sum"))
-		if lines -= len(sum); lines >= 0 {
-			sums = append(sums, sum)
-		}
-	}
-	if len(mains) == 0 {
-		return nil, fmt.Errorf("%s names no module that can be read: %w", filepath.Join(w.dir, "go.work"), fs.ErrNotExist)
-	}
-	sum, _ := readRoot(root, "go.work.sum")
-	g := newGo(w.dir, mains, w.file, append(sums, sum))
-	g.Vendored = w.file.Go != nil && vendors(w.dir, true)
-	return g, nil
-}
-
 // parseGoMod reads a main module's go.mod.
 func parseGoMod(name string, data []byte) (*modfile.File, error) {
 	if len(data) > maxGoMod {
 		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", name, maxGoMod)
 	}
-	return modfile.Parse(name, data, nil)
+	file, err := modfile.Parse(name, data, nil)
+	if err != nil {
+		return nil, err
+	}
+	return lean(file), nil
+}
+
+// lean is what matters of a go.mod, without its lines, which need most of the memory.
+func lean(file *modfile.File) *modfile.File {
+	out := &modfile.File{Module: file.Module, Go: file.Go, Require: file.Require, Exclude: file.Exclude, Replace: file.Replace}
+	if out.Module != nil {
+		out.Module.Syntax = nil
+	}
+	if out.Go != nil {
+		out.Go.Syntax = nil
+	}
+	for _, q := range out.Require {
+		q.Syntax = nil
+	}
+	for _, e := range out.Exclude {
+		e.Syntax = nil
+	}
+	for _, r := range out.Replace {
+		r.Syntax = nil
+	}
+	return out
 }
 
 // newGo joins the main modules of a workspace, whose replacements beat theirs. Where work is nil there is one module, and none.
-func newGo(dir string, mains []*modfile.File, work *modfile.WorkFile, sums [][]byte) *Go {
-	g := &Go{Dir: dir, Pruned: true, Workspace: work != nil}
-	excluded := map[module.Version]bool{}
-	own := map[string]bool{}
-	var replaced [][]*modfile.Replace
+func newGo(dir string, mains []mainModule, work *workspace, sums [][]byte, near *neighbours) (*Go, error) {
+	g := &Go{Dir: dir, Pruned: true, Workspace: work != nil, mains: mains}
+	own, excluded := map[string]bool{}, map[module.Version]bool{}
 	for _, m := range mains {
-		if m.Go == nil || goversion.Compare("go"+m.Go.Version, "go1.17") < 0 {
-			g.Pruned = false
+		g.Pruned = g.Pruned && !isOld(m.file)
+		if m.file.Module != nil {
+			own[m.file.Module.Mod.Path] = true
 		}
-		if m.Module != nil {
-			own[m.Module.Mod.Path] = true
-		}
-		for _, e := range m.Exclude {
+		for _, e := range m.file.Exclude {
 			excluded[e.Mod] = true
 		}
-		replaced = append(replaced, m.Replace)
 	}
-	if g.Workspace {
-		replaced = append(replaced, work.Replace)
+	r, err := newReplacements(mains, work)
+	if err != nil {
+		return nil, err
 	}
-	r := newReplacements(replaced...)
 	g.addRequires(mains, func(m module.Version) bool { return own[m.Path] || excluded[m] }, r)
-	if !g.Workspace {
-		g.Graph = newGraph(mains[0], g.Pruned, excluded, r)
-		own = nil // what requires an older version of the main module leads to that version's go.mod
+	for i, sum := range sums {
+		g.addSums(sum, r)
+		if i < len(mains) {
+			g.graphSum = len(g.sums)
+		}
 	}
-	for _, sum := range sums {
-		g.addSums(sum, own, r)
+	if here, err := near.locals(r.directories()); err == nil {
+		g.Graph = newGraph(mains, g.Workspace, excluded, r, here)
 	}
-	return g
+	return g, nil
+}
+
+// isOld says that a module is of a go before 1.17; see Go.Pruned.
+func isOld(file *modfile.File) bool {
+	return file.Go == nil || goversion.Compare("go"+file.Go.Version, "go1.17") < 0
 }
 
 // addRequires takes each module at the highest version that any main module wants (minimal version selection).
-func (g *Go) addRequires(mains []*modfile.File, skip func(module.Version) bool, r replacements) {
+func (g *Go) addRequires(mains []mainModule, skip func(module.Version) bool, r replacements) {
 	at := map[string]int{}
 	for _, m := range mains {
-		for _, q := range m.Require {
+		for _, q := range m.file.Require {
 			if skip(q.Mod) || len(at) == maxEntries {
 				continue
 			}
 			i, seen := at[q.Mod.Path]
 			if !seen {
 				at[q.Mod.Path] = len(g.requires)
-				g.requires = append(g.requires, require{q.Mod, q.Indirect})
+				g.requires = append(g.requires, require{q.Mod, q.Mod.Path, q.Indirect})
 				continue
 			}
 			known := &g.requires[i]
@@ -272,7 +249,7 @@ func (g *Go) addRequires(mains []*modfile.File, skip func(module.Version) bool, 
 }
 
 // addSums takes the "/go.mod" lines of a go.sum: "PATH VERSION/go.mod h1:BASE64". A line that is damaged is left out.
-func (g *Go) addSums(sum []byte, own map[string]bool, r replacements) {
+func (g *Go) addSums(sum []byte, r replacements) {
 	seen := make(map[module.Version]bool, len(g.sums))
 	for _, m := range g.sums {
 		seen[m] = true
@@ -281,7 +258,7 @@ func (g *Go) addSums(sum []byte, own map[string]bool, r replacements) {
 		path, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		version, ok := strings.CutSuffix(strings.TrimSpace(firstWord(rest)), "/go.mod")
 		m := module.Version{Path: path, Version: version}
-		if !ok || own[path] || seen[m] || r.hides(m) || module.Check(path, version) != nil {
+		if !ok || seen[m] || r.hides(m) || module.Check(path, version) != nil {
 			continue
 		}
 		if len(g.sums) == maxEntries {
@@ -295,35 +272,4 @@ func (g *Go) addSums(sum []byte, own map[string]bool, r replacements) {
 func firstWord(s string) string {
 	word, _, _ := strings.Cut(strings.TrimLeft(s, " \t"), " ")
 	return word
-}
-
-// replacements are the replace lines.
-type replacements struct {
-	by     map[module.Version]module.Version // by what they replace, where an empty version is all; by no version: a directory
-	stands map[module.Version]bool           // what stands for something
-}
-
-func newReplacements(lines ...[]*modfile.Replace) replacements {
-	r := replacements{map[module.Version]module.Version{}, map[module.Version]bool{}}
-	for _, line := range slices.Concat(lines...) {
-		r.by[line.Old] = line.New
-		r.stands[line.New] = true
-	}
-	return r
-}
-
-// of is what is fetched for m; false: nothing, it is on this machine.
-func (r replacements) of(m module.Version) (module.Version, bool) {
-	for _, old := range []module.Version{m, {Path: m.Path}} {
-		if by, ok := r.by[old]; ok {
-			return by, by.Version != ""
-		}
-	}
-	return m, true
-}
-
-// hides says that m itself is never asked for: something else stands for it, and it stands for nothing.
-func (r replacements) hides(m module.Version) bool {
-	by, _ := r.of(m)
-	return by != m && !r.stands[m]
 }

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/mod/modfile"
 )
 
 const someSum = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -68,18 +66,6 @@ func TestPruningBeginsWithGo117(t *testing.T) {
 	}
 }
 
-func TestADirectoryInAGraphIsNotPublished(t *testing.T) {
-	for line, want := range map[string]bool{
-		"require example.com/a v1.0.0":                               true,
-		"replace example.com/a => ../a":                              false,
-		"replace example.com/a v1.0.0 => example.com/b v1.0.0":       true,
-		"require example.com/a v1.0.0\nexclude example.com/a v1.1.0": true,
-	} {
-		g := must[*Go](t)(ReadGo(files(t, map[string]string{"go.mod": "module m\ngo 1.21\n" + line + "\n"})))
-		same(t, line, fmt.Sprint(g.Graph != nil), fmt.Sprint(want))
-	}
-}
-
 func TestAWorkspaceJoinsItsModules(t *testing.T) {
 	dir := files(t, map[string]string{
 		"go.work":       "go 1.21\nuse ./a\nuse (\n\t./b\n)\nreplace example.com/x => example.com/y v1.0.0\n",
@@ -111,7 +97,7 @@ func FuzzGo(f *testing.F) {
 		if err != nil {
 			return
 		}
-		g := newGo("", []*modfile.File{main}, nil, [][]byte{[]byte(sum)})
+		g := must[*Go](t)(newGo("", []mainModule{{"", main}}, nil, [][]byte{[]byte(sum)}, &neighbours{}))
 		direct, indirect := g.Zips(registry)
 		for _, w := range append(append(append(direct, indirect...), g.Mods(registry)...), g.Infos(registry)...) {
 			checkURL(t, w.URL)
@@ -147,12 +133,12 @@ func TestAnotherGoModIsRead(t *testing.T) {
 		"x/other.sum": "example.com/c v1.0.0/go.mod " + someSum + "\n", "sub/x.go": "",
 	})
 	for _, name := range []string{"../x/other.mod", filepath.Join(dir, "x", "other.mod")} {
-		g := must[*Go](t)(ReadGoWith(filepath.Join(dir, "sub"), name))
+		g := must[*Go](t)(ReadGoAs(filepath.Join(dir, "sub"), GoMode{ModFile: name}))
 		same(t, name, names(g.Mods(registry)), "example.com/c/@v/v1.0.0.mod example.com/b/@v/v1.0.0.mod")
 		same(t, "the directory of "+name, g.Dir, dir)
 	}
 	for _, name := range []string{"../x", "../x/none.mod", "/dev/zero"} {
-		if _, err := ReadGoWith(filepath.Join(dir, "sub"), name); err == nil {
+		if _, err := ReadGoAs(filepath.Join(dir, "sub"), GoMode{ModFile: name}); err == nil {
 			t.Errorf("-modfile=%s was read", name)
 		}
 	}

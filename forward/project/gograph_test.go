@@ -2,7 +2,6 @@ package project
 
 import (
 	"fmt"
-	goversion "go/version"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +18,11 @@ import (
 	"golang.org/x/mod/module"
 )
 
-// published are modules with all that decides a build list, by PATH@VERSION.
-var published = map[string]string{
+// publishing are go.mod files without their module lines, by PATH@VERSION.
+type publishing map[string]string
+
+// published are modules with all that decides a build list.
+var published = publishing{
 	"example.com/new@v1.0.0":                                   "go 1.20\nrequire example.com/pruned v1.0.0",
 	"example.com/old@v1.0.0":                                   "go 1.16\nrequire example.com/deep v1.0.0",
 	"example.com/old@v1.1.0":                                   "require example.com/deep v1.1.0\nreplace example.com/deep => example.com/fork v1.0.0\nexclude example.com/new v1.0.0",
@@ -56,33 +59,53 @@ func TestTheBuildListIsGos(t *testing.T) {
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			dir := files(t, map[string]string{"go.mod": "module example.com/main\n" + row.main + "\n"})
-			mods, infos := askedByGo(t, dir)
-			g := must[*Go](t)(ReadGo(dir))
-			same(t, "go.mod files", sorted(names(g.Mods(registry))), sorted(mods))
-			var list []Want
-			for _, m := range g.Graph.BuildList(readPublished) {
-				list = appendModule(list, registry, m, ".info", "")
-			}
-			same(t, ".info files", sorted(names(list)), sorted(infos))
+			mods, _ := asGoDoes(t, published, dir, "list", "-m", "all")
+			same(t, "go.mod files in go.sum", sorted(names(must[*Go](t)(ReadGo(dir)).Mods(registry))), sorted(mods))
 		})
 	}
 }
 
-func sorted(words string) string { return strings.Join(slices.Sorted(strings.FieldsSeq(words)), " ") }
+func sorted(words string) string {
+	return strings.Join(slices.Compact(slices.Sorted(strings.FieldsSeq(words))), " ")
+}
 
-func readPublished(m module.Version) (requires []module.Version, old bool) {
-	file, err := modfile.ParseLax("go.mod", []byte(published[m.String()]), nil)
+func (p publishing) read(m module.Version) (requires []module.Version, old, here bool) {
+	text, here := p[m.String()]
+	file, err := modfile.ParseLax("go.mod", []byte(text), nil)
 	if err != nil {
 		panic(err)
 	}
-	for _, q := range file.Require {
-		requires = append(requires, q.Mod)
-	}
-	return requires, file.Go == nil || goversion.Compare("go"+file.Go.Version, "go1.17") < 0
+	return requiredBy(file), isOld(file), here
 }
 
-// askedByGo is what `go list -m all` asks for in dir, with nothing in its cache. It writes go.sum.
-func askedByGo(t *testing.T, dir string) (mods, infos string) {
+// asGoDoes compares what a go command in dir asks for, with nothing in its cache, with what is reckoned before it does.
+func asGoDoes(t *testing.T, published publishing, dir string, command ...string) (mods, infos string) {
+	t.Helper()
+	g := must[*Go](t)(ReadGoAs(dir, GoMode{}))
+	came := map[module.Version]bool{}
+	reading := g.Graph.Read(func(m module.Version) (requires []module.Version, old, here bool) {
+		requires, old, here = published.read(m)
+		return requires, old, here && came[m]
+	})
+	var read, list []Want
+	for todo := reading.Next(); len(todo) > 0; todo = append(todo[1:], reading.Next()...) {
+		came[todo[0]] = true
+		reading.Came(todo[0])
+		read = appendModule(read, registry, todo[0], ".mod", "")
+	}
+	for _, m := range reading.BuildList() {
+		list = appendModule(list, registry, m, ".info", "")
+		read = appendModule(read, registry, m, ".mod", "") // which says of which go version it is
+	}
+	mods, infos = askedByGo(t, published, dir, command...)
+	same(t, "go.mod files", sorted(names(read)), sorted(mods))
+	same(t, ".info files", sorted(names(list)), sorted(infos))
+	same(t, "left", strconv.Itoa(reading.Left()), "0")
+	return mods, infos
+}
+
+// askedByGo is what a go command asks for in dir, with nothing in its cache. It writes go.sum.
+func askedByGo(t *testing.T, published publishing, dir string, command ...string) (mods, infos string) {
 	t.Helper()
 	var mu sync.Mutex
 	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -104,10 +127,14 @@ func askedByGo(t *testing.T, dir string) (mods, infos string) {
 		}
 	}))
 	defer proxy.Close()
-	list := exec.CommandContext(t.Context(), "go", "list", "-m", "all")
+	flags := "-modcacherw"
+	if g, err := ReadGoAs(dir, GoMode{}); err == nil && !g.Workspace {
+		flags += " -mod=mod"
+	}
+	list := exec.CommandContext(t.Context(), "go", command...)
 	list.Dir = dir
-	list.Env = append(os.Environ(), "GOENV=off", "GOFLAGS=-mod=mod -modcacherw", "GOMODCACHE="+t.TempDir(), "GOPROXY="+proxy.URL, "GOPRIVATE=",
-		"GONOPROXY=", "GONOSUMDB=*", "GOTOOLCHAIN=local", "GOWORK=off")
+	list.Env = append(os.Environ(), "GOENV=off", "GOFLAGS="+flags, "GOMODCACHE="+t.TempDir(), "GOPROXY="+proxy.URL, "GOPRIVATE=",
+		"GONOPROXY=", "GONOSUMDB=*", "GOTOOLCHAIN=local", "GOWORK=")
 	if out, err := list.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -13,15 +13,22 @@ const (
 	WhyGoMod       = "the go.mod of a requirement"
 	WhyInfo        = "the .info of a requirement"
 	WhyDirectZip   = "the zip of a direct requirement"
+	WhyGraphZip    = "the zip of a module of the graph"
 	WhyIndirectZip = "the zip of an indirect requirement"
 )
 
-// Mods are the go.mod files that the go command reads for the module graph: all that go.sum names, in its order, then
-// those of requirements that it does not name. Which of them are private is for the caller to say.
-func (g *Go) Mods(registry string) []Want {
-	out := make([]Want, 0, len(g.sums))
-	known := make(map[module.Version]bool, len(g.sums))
-	for _, m := range g.sums {
+// Mods are the go.mod files that the go command reads for the module graph, and to list it: all that go.sum names, in its order,
+// then those of requirements that it does not name. Which of them are private is for the caller to say.
+func (g *Go) Mods(registry string) []Want { return g.mods(registry, g.sums) }
+
+// GraphMods are Mods for a command that reads the graph, and does not list it: go.work.sum names little else than what is listed,
+// or was.
+func (g *Go) GraphMods(registry string) []Want { return g.mods(registry, g.sums[:g.graphSum]) }
+
+func (g *Go) mods(registry string, sums []module.Version) []Want {
+	out := make([]Want, 0, len(sums))
+	known := make(map[module.Version]bool, len(sums))
+	for _, m := range sums {
 		known[m] = true
 		out = appendModule(out, registry, m, ".mod", WhyGoSum)
 	}
@@ -47,14 +54,54 @@ func (g *Go) Infos(registry string) []Want {
 // indirect. If the project is Pruned and no Workspace, both together are what `go mod download` fetches. Their Digest is
 // empty: go.sum's h1 tells what is in a zip, but not which bytes come.
 func (g *Go) Zips(registry string) (direct, indirect []Want) {
+	return g.zips(registry, func(q require) (needed, isDirect bool) { return true, !q.indirect })
+}
+
+// ZipsAt are Zips for a build of packages in directories: what their modules require. Those of no module are left out; without
+// any, all are needed.
+func (g *Go) ZipsAt(registry string, dirs []string) (direct, indirect []Want) {
+	isDirect := map[string]bool{} // by the paths of what is required
+	for _, m := range g.around(dirs) {
+		for _, q := range m.file.Require {
+			isDirect[q.Mod.Path] = isDirect[q.Mod.Path] || !q.Indirect
+		}
+	}
+	if len(isDirect) == 0 {
+		return g.Zips(registry)
+	}
+	return g.zips(registry, func(q require) (needed, direct bool) {
+		direct, needed = isDirect[q.path]
+		return needed, direct
+	})
+}
+
+func (g *Go) zips(registry string, needs func(require) (needed, isDirect bool)) (direct, indirect []Want) {
 	for _, q := range g.requires {
-		if q.indirect {
-			indirect = appendModule(indirect, registry, q.Version, ".zip", WhyIndirectZip)
-		} else {
+		switch needed, isDirect := needs(q); {
+		case isDirect:
 			direct = appendModule(direct, registry, q.Version, ".zip", WhyDirectZip)
+		case needed:
+			indirect = appendModule(indirect, registry, q.Version, ".zip", WhyIndirectZip)
 		}
 	}
 	return direct, indirect
+}
+
+// around are the modules in which the directories are.
+func (g *Go) around(dirs []string) (out []mainModule) {
+	at := make(map[string]mainModule, len(g.mains))
+	for _, m := range g.mains {
+		at[m.dir] = m
+	}
+	for _, dir := range dirs {
+		for above := range upFrom(dir) {
+			if m, ok := at[above]; ok {
+				out = append(out, m)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // appendModule adds $GOPROXY/MODULE/@v/VERSION.EXT; a name that no proxy has is left out.

@@ -1,0 +1,119 @@
+package prefetch
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// goFiles writes a project, whose names have slashes.
+func goFiles(t *testing.T, content map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range content {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// wanted is all that a walk wants for a command in dir, if each go.mod that it wants comes: "a.mod" is example.com/a v1.0.0, and
+// "a1.mod" is v1.1.0.
+func wanted(t *testing.T, dir, command string, published map[string]string) string {
+	t.Helper()
+	walk := NewGo(Start{Registry: host})
+	todo := walk.Project(dir, strings.Fields(command))
+	seen := map[string]bool{}
+	for ; len(todo) > 0; todo = todo[1:] {
+		path := strings.TrimPrefix(todo[0].URL, host)
+		if name := shortened(path); !seen[name] {
+			seen[name] = true
+			text, ok := published[strings.TrimSuffix(name, ".mod")]
+			if !strings.HasSuffix(name, ".mod") {
+				continue
+			}
+			var body []byte
+			if ok {
+				body = []byte("module x\n" + text)
+			}
+			todo = append(todo, walk.Answered(match(t, path), body, 1)...)
+		}
+	}
+	var out []string
+	for name := range seen {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+var shortening = strings.NewReplacer("/example.com/", "", "/@v/v1.0.0", "", "/@v/v1.1.0", "1")
+
+func shortened(path string) string { return shortening.Replace(path) }
+
+// TestAProjectOfSeveralModules begins with what the go command will ask for in a workspace, and in each module by itself.
+func TestAProjectOfSeveralModules(t *testing.T) {
+	const sum = " h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+	dir := goFiles(t, map[string]string{
+		"go.work": "go 1.21\nuse ./m\nuse ./n\n",
+		"m/go.mod": "module example.com/m\ngo 1.21\nrequire example.com/a v1.0.0\nrequire example.com/n v1.0.0\nrequire example.com/d v1.0.0\n" +
+			"replace example.com/d => ../d\nreplace example.com/n => ../n\n",
+		"m/go.sum": "example.com/a v1.0.0/go.mod" + sum,
+		"n/go.mod": "module example.com/n\ngo 1.21\nrequire example.com/a v1.1.0\n",
+		"d/go.mod": "module example.com/d\ngo 1.16\nrequire example.com/old v1.0.0\n",
+		"e/go.mod": "module example.com/e\ngo 1.21\nrequire example.com/a v1.0.0\n",
+	})
+	published := map[string]string{
+		"a":   "go 1.21\nrequire example.com/p v1.0.0\n",
+		"a1":  "go 1.21\nrequire example.com/p v1.1.0\n",
+		"old": "go 1.21\nrequire example.com/q v1.0.0\n", "p": "", "p1": "", "q": "go 1.21\n",
+	}
+	graph := "a.mod a1.mod old.mod p1.mod q.mod"                                 // p1, because m was tidied with a and gets a1
+	lists := "a.mod a1.info a1.mod old.info old.mod p1.info p1.mod q.info q.mod" // of a and a1 only one is selected, but both are read
+	for _, row := range []struct{ at, command, want string }{
+		{"m", "go list -m all", lists},
+		{"e", "go list -m all", lists}, // which the workspace does not name
+		{".", "go mod download", "a.mod a1.info a1.mod a1.zip old.info old.mod old.zip p1.info p1.mod p1.zip q.info q.mod q.zip"},
+		{"m", "go build ./...", graph + " a1.zip"},
+		{"m", "go work sync", graph + " a1.zip"},
+		{"e", "go build ./...", ""},
+		{"m", "go build -mod=mod ./...", ""},
+		{"m", "go build -modfile=other.mod ./...", ""},
+		{"m", "go mod vendor", ""},
+		{"m", "go -GOWORK=off list -m all", "a.mod a1.info old.info old.mod p.info q.info q.mod"},
+		{"m", "go mod tidy", "a.mod old.mod q.mod a.zip"},
+		{"m", "go -GOWORK=off build ./...", "a.zip"},
+		{"n", "go -GOWORK=off -mod=mod list -m all", "a1.info a1.mod p1.info p1.mod"},
+		{"n", "go -GOWORK=off mod download", "a1.info a1.mod a1.zip"},
+		{"n", "go -GOWORK=" + filepath.Join(dir, "none.work") + " mod download", ""},
+	} {
+		want := strings.Fields(row.want)
+		slices.Sort(want)
+		same(t, row.command+" in "+row.at, wanted(t, filepath.Join(dir, row.at), row.command, published), strings.Join(want, " "))
+	}
+}
+
+// TestWithoutAGoSumTheGraphIsRead follows a new project, step by step, with what it replaces and excludes.
+func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
+	dir := goFiles(t, map[string]string{"go.mod": "module m\ngo 1.16\nrequire example.com/a v1.0.0\nrequire example.com/r v1.0.0\n" +
+		"replace example.com/r => example.com/s v1.1.0\nexclude example.com/c v1.1.0\n"})
+	published := map[string]string{
+		"a": "require example.com/b v1.0.0\nrequire example.com/c v1.1.0\n", "b": "require example.com/c v1.0.0\n", "c": "",
+		"s1": "require example.com/r v1.1.0\n",
+	}
+	same(t, "list", wanted(t, dir, "go list -mod=mod -m all", published), "a.info a.mod b.info b.mod c.info c.mod s1.info s1.mod")
+	walk := NewGo(Start{Registry: host})
+	walk.Project(dir, []string{"go", "list", "-mod=mod", "-m", "all"})
+	same(t, "before the end", isInformed(walk), false)
+	for _, want := range walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\nrequire example.com/b v1.0.0\n"), 1) {
+		same(t, "why", want.Why, whyReadGoMod)
+		same(t, "is a guess", walk.(guesser).Guesses(want.Why, true), false)
+	}
+}
