@@ -59,7 +59,7 @@ func keys() []key {
 		{name: "trust-one-mirror", doc: "rules in which a single mirror may say what a tag means while the origin does not answer, such as docker; empty: two must agree",
 			field: func(s *Settings) any { return &s.TrustOneMirror }},
 		{name: "read-projects", def: "false", doc: "to fetch ahead, look which of your programs connects, where it works and its arguments, " +
-			"and read go.mod, go.sum, go.work, package.json and lock files there; under `hither run` it is always so",
+			"and read go.mod, go.sum, go.work, package.json and lock files there, and go.mod and go.sum where these name a directory of yours; under `hither run` it is always so",
 			field: func(s *Settings) any { return &s.ReadProjects }},
 	}
 }

@@ -57,7 +57,7 @@ func moduleCache(env environment) string {
 // asGo reads the settings of a client that is a go command. Its files may be anything, as those of npm.
 func asGo(env environment) goEnv { return goEnv{Env: env, ReadFile: npmrc.ReadFile} }
 
-// withGoFlags is how a process was called, with what GOFLAGS adds to it that says which modules it reads.
+// withGoFlags is how a process was called, with what GOFLAGS and GOWORK add to it that says which modules it reads.
 func withGoFlags(args []string, env environment) []string {
 	if !prefetch.IsGo(args) {
 		return slices.Clone(args)
@@ -67,6 +67,9 @@ func withGoFlags(args []string, env environment) []string {
 		if name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "="); name == "mod" || name == "modfile" {
 			out = append(out, flag)
 		}
+	}
+	if work := asGo(env).Get("GOWORK"); work != "" {
+		out = append(out, "-"+prefetch.GoWork+"="+work)
 	}
 	return append(out, args[1:]...)
 }

@@ -52,6 +52,8 @@ func TestGoFlagsAreFlags(t *testing.T) {
 		env := environment{"GOENV=off", "GOFLAGS=" + row.flags}
 		same(t, row.line+" with "+row.flags, strings.Join(withGoFlags(strings.Fields(row.line), env), " "), row.want)
 	}
+	work := withGoFlags([]string{"go", "build"}, environment{"GOENV=off", "GOFLAGS=-mod=readonly", "GOWORK=/a b/go.work"})
+	same(t, "a workspace that was named", strings.Join(work, "|"), "go|-mod=readonly|-GOWORK=/a b/go.work|build")
 	has := hasModule(environment{"GOENV=off", "GO111MODULE=off"})
 	same(t, "without modules it wants none", has != nil && has(project.Want{}), true)
 }
