@@ -77,7 +77,7 @@ func (w *world) once(ctx context.Context, c client, how way) (outcome, error) {
 		return outcome{}, err
 	}
 	defer p.forget()
-	return w.do(ctx, c, how, p)
+	return w.costing(ctx, c, how, p, p.PID)
 }
 
 // do has a client do its work once, through p unless the way is direct.

@@ -42,13 +42,19 @@ func putGo(dir, name string) error {
 
 // npmEnv is npm with an empty cache, that asks for nothing but packages, and believes to have some cores.
 func (w *world) npmEnv(cores int) ([]string, error) {
-	file := filepath.Join(w.Dir, fmt.Sprintf("cores%d.js", cores))
-	text := fmt.Sprintf("require('os').availableParallelism = () => %d;\n", cores)
-	return []string{
+	node, err := w.nodeEnv(cores)
+	return append([]string{
 		"npm_config_cache={home}/npm", "npm_config_userconfig={home}/npmrc", "npm_config_globalconfig={home}/globalrc",
 		"npm_config_audit=false", "npm_config_fund=false",
-		"npm_config_update_notifier=false", "npm_config_ignore_scripts=true", "npm_config_loglevel=error", "NODE_OPTIONS=--require=" + file,
-	}, os.WriteFile(file, []byte(text), 0o644)
+		"npm_config_update_notifier=false", "npm_config_ignore_scripts=true", "npm_config_loglevel=error",
+	}, node...), err
+}
+
+// nodeEnv is a Node that believes to have some cores.
+func (w *world) nodeEnv(cores int) ([]string, error) {
+	file := filepath.Join(w.Dir, fmt.Sprintf("cores%d.js", cores))
+	text := fmt.Sprintf("require('os').availableParallelism = () => %d;\n", cores)
+	return []string{"NODE_OPTIONS=--require=" + file}, os.WriteFile(file, []byte(text), 0o644)
 }
 
 // npmInstall resolves package.json and installs what it found.

@@ -154,18 +154,24 @@ func (w *world) verdaccio(ctx context.Context) (*peer, error) {
 // installVerdaccio does it if it was not done. One of its dependencies asks for a dist-tag, which not every registry knows;
 // the version is the one that the tag has had for years.
 func installVerdaccio(ctx context.Context, home, program string) error {
+	return installFrom(ctx, home, program, map[string]any{
+		"private": true, "dependencies": map[string]string{"verdaccio": verdaccioVersion}, "overrides": map[string]string{"node-fetch": "2.7.0"},
+	})
+}
+
+// installFrom installs what a package.json says into a directory, unless the program that is wanted of it is there.
+func installFrom(ctx context.Context, home, program string, manifest map[string]any) error {
 	if _, err := os.Stat(program); err == nil {
 		return nil
 	}
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
-	text := asJSON(map[string]any{"private": true, "dependencies": map[string]string{"verdaccio": verdaccioVersion}, "overrides": map[string]string{"node-fetch": "2.7.0"}})
-	if err := put(home, map[string][]byte{"package.json": text}); err != nil {
+	if err := put(home, map[string][]byte{"package.json": asJSON(manifest)}); err != nil {
 		return err
 	}
 	if err := lab.Command(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", home); err != nil {
-		return fmt.Errorf("install Verdaccio: %w", err)
+		return fmt.Errorf("install %s: %w", filepath.Base(program), err)
 	}
 	return nil
 }

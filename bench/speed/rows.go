@@ -25,7 +25,7 @@ func rows() []row {
 	return []row{
 		{name: "0", about: "the bench itself: the recorded registries beside the real ones", run: realRow},
 		{name: "1", about: "go mod download and go list -m all", run: goRow},
-		{name: "2", about: "npm install and npm ci", run: npmRow},
+		{name: "2", about: "npm, pnpm, Yarn and Bun, without a lock file and with one", run: npmRow},
 		{name: "3", about: "an image and a blob over one link", cells: imageCells(), run: imageRow},
 		{name: "3", about: "three sources of 20 Mbit/s each", cells: []string{"capped"}, links: cappedLinks(), run: cappedRow},
 		{name: "3", about: "three sources behind one line of 50 Mbit/s", cells: []string{"shared", "sharedby"}, links: sharedLinks(), run: sharedRow},
@@ -91,9 +91,31 @@ func npmRow(ctx context.Context, w *world, r *report) error {
 		{"install2", "npm install, " + packages + ", 2 cores", usual(), two, []bound{{level1, 0.30}}},
 	}
 	if w.brief() {
-		cells = cells[:1]
+		return w.compareAll(ctx, r, cells[:1])
 	}
-	return w.compareAll(ctx, r, cells)
+	if err := w.compareAll(ctx, r, cells); err != nil {
+		return err
+	}
+	return w.compareManagers(ctx, r)
+}
+
+// compareManagers does the work of npm with other package managers. Nothing is promised of them but that they are not slower.
+func (w *world) compareManagers(ctx context.Context, r *report) error {
+	for _, m := range managers() {
+		for _, locked := range []bool{false, true} {
+			if !w.wants(r.row.name, m.cell(locked)) {
+				continue
+			}
+			c, err := w.managed(ctx, m, "package", locked)
+			if err != nil {
+				return err
+			}
+			if err := w.compare(ctx, r, cell{m.cell(locked), c.name, usual(), c, []bound{{level1, 0}, {level2, 0}}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *world) compareAll(ctx context.Context, r *report, cells []cell) error {

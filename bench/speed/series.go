@@ -170,6 +170,10 @@ func latest(runs map[way][]outcome) (most float64) {
 // costs compares what servers saw, in the last runs.
 func costs(straight, other []outcome) string {
 	a, b := straight[len(straight)-1], other[len(other)-1]
-	return fmt.Sprintf("%d of %d requests, %.1f of %.1f MB, %d of %d connections",
+	text := fmt.Sprintf("%d of %d requests, %.1f of %.1f MB, %d of %d connections",
 		b.Requests, a.Requests, float64(b.Bytes)/1e6, float64(a.Bytes)/1e6, b.Conns, a.Conns)
+	if b.Served > 0 {
+		text += fmt.Sprintf(", %.1f s of a processor", b.Served)
+	}
+	return text
 }

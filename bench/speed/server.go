@@ -116,7 +116,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	counted := &countedWriter{ResponseWriter: w}
 	s.tellQUIC(counted, r)
 	switch r.Host {
-	case goHost, sumHost, npmHost:
+	case goHost, sumHost, npmHost, yarnHost:
 		s.replay(counted, r)
 	default:
 		s.world.shelf.serve(counted, r)
@@ -141,7 +141,7 @@ func (s *server) replay(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "{}")
 		return
 	}
-	short := r.Host == npmHost && strings.HasPrefix(r.Header.Get("Accept"), shortPackument)
+	short := (r.Host == npmHost || r.Host == yarnHost) && strings.HasPrefix(r.Header.Get("Accept"), shortPackument)
 	host, target := r.Host, r.URL.RequestURI()
 	if host == goHost { // one place for the database, however it was asked
 		if rest, ok := strings.CutPrefix(target, "/sumdb/"+sumHost+"/"); ok && rest != "supported" {

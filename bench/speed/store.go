@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -111,11 +112,7 @@ func (s *store) get(ctx context.Context, w wish) (a *answer, recorded bool, err 
 		fresh bool
 	}
 	v, err, _ := s.flight.Do(key, func() (any, error) {
-		a, err := s.read(key)
-		fresh := errors.Is(err, fs.ErrNotExist)
-		if fresh {
-			a, err = s.record(context.WithoutCancel(ctx), w, key)
-		}
+		a, fresh, err := s.find(context.WithoutCancel(ctx), w, key)
 		if err != nil {
 			return nil, err
 		}
@@ -129,6 +126,41 @@ func (s *store) get(ctx context.Context, w wish) (a *answer, recorded bool, err 
 	}
 	f := v.(found) // the function above returns nothing else
 	return f.answer, f.fresh, nil
+}
+
+// find is get for what was not read yet. Yarn's name for the npm registry answers as that does, with itself in the place of it.
+func (s *store) find(ctx context.Context, w wish, key string) (a *answer, fresh bool, err error) {
+	if w.host == yarnHost {
+		if a, fresh, err = s.get(ctx, wish{npmHost, w.target, w.short}); err == nil && !strings.HasSuffix(w.target, ".tgz") {
+			a, err = a.renamed(npmHost, yarnHost)
+		}
+		return a, fresh, err
+	}
+	a, err = s.read(key)
+	if fresh = errors.Is(err, fs.ErrNotExist); fresh {
+		a, err = s.record(ctx, w, key)
+	}
+	return a, fresh, err
+}
+
+// renamed is an answer with another host in its addresses.
+func (a *answer) renamed(from, to string) (*answer, error) {
+	body, packed := a.body, a.Header["Content-Encoding"] == "gzip"
+	if packed {
+		var err error
+		if body, err = gunzip(body); err != nil {
+			return nil, err
+		}
+	}
+	body = bytes.ReplaceAll(body, []byte("https://"+from+"/"), []byte("https://"+to+"/"))
+	if packed {
+		var out bytes.Buffer
+		z := gzip.NewWriter(&out)
+		_, _ = z.Write(body) // a Buffer takes all
+		_ = z.Close()
+		body = out.Bytes()
+	}
+	return &answer{URL: a.URL, Status: a.Status, Header: a.Header, body: body}, nil
 }
 
 // read takes a file: a line of JSON, then the body.

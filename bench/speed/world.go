@@ -24,13 +24,14 @@ const (
 	goHost    = "proxy.golang.org"
 	sumHost   = "sum.golang.org"
 	npmHost   = "registry.npmjs.org"
+	yarnHost  = "registry.yarnpkg.com" // the same packages by another name
 	ociHost   = "registry-1.docker.io"
 	tokenHost = "auth.docker.io" //nolint:gosec // a host
 	cdnHost   = "production.cloudflare.docker.com"
 )
 
 func publicHosts() []string {
-	return []string{goHost, sumHost, npmHost, ociHost, tokenHost, cdnHost}
+	return []string{goHost, sumHost, npmHost, yarnHost, ociHost, tokenHost, cdnHost}
 }
 
 // mirrorHost is the name of a server that is no public registry.

@@ -1,0 +1,119 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// manager is a package manager that takes packages from the npm registry, beside npm. Its version is pinned, so that it is the
+// same tomorrow, and runs with Node 20.
+type manager struct {
+	name    string   // of its cells; a locked one has "ci" behind it
+	called  string   // the program
+	module  string   // the package that it is
+	version string   //
+	lock    string   // its lock file
+	frozen  []string // arguments behind "install", with a lock file that must do
+	options []string // arguments behind those
+	env     []string
+	fills   string // the directory that has an entry for each package afterwards, from the project
+}
+
+func managers() []manager {
+	return []manager{
+		{
+			name: "pnpm", called: "pnpm", module: "pnpm", version: "10.34.9", lock: "pnpm-lock.yaml",
+			frozen: []string{"--frozen-lockfile"}, options: []string{"--ignore-scripts", "--reporter=append-only"},
+			env: []string{"npm_config_update_notifier=false"}, fills: "node_modules/.pnpm",
+		},
+		{
+			name: "yarn", called: "yarn", module: "yarn", version: "1.22.22", lock: "yarn.lock",
+			env:    []string{"YARN_CACHE_FOLDER={home}/yarn"}, // a superuser's would be the machine's
+			frozen: []string{"--frozen-lockfile"}, options: []string{"--ignore-scripts", "--non-interactive", "--no-progress"}, fills: "node_modules",
+		},
+		{
+			name: "berry", called: "yarn", module: "@yarnpkg/cli-dist", version: "4.18.1", lock: "yarn.lock",
+			frozen: []string{"--immutable"}, env: []string{"YARN_ENABLE_TELEMETRY=0", "YARN_ENABLE_SCRIPTS=0"}, fills: "../home/.yarn/berry/cache",
+		},
+		{
+			name: "bun", called: "bun", module: "bun", version: "1.4.5", lock: "bun.lock",
+			frozen: []string{"--frozen-lockfile"}, options: []string{"--ignore-scripts", "--no-progress"}, fills: "node_modules",
+		},
+	}
+}
+
+func (m manager) cell(locked bool) string {
+	if locked {
+		return m.name + "ci"
+	}
+	return m.name
+}
+
+// managed installs a project, as its lock file says if it is locked.
+func (w *world) managed(ctx context.Context, m manager, name string, locked bool) (client, error) {
+	program, err := w.installManager(ctx, m)
+	if err != nil {
+		return client{}, err
+	}
+	env, err := w.nodeEnv(cores)
+	env = append(env, "npm_config_globalconfig={home}/globalrc", "PREFIX={home}") // the machine's own settings are left out; Yarn 1 knows PREFIX alone
+	files := map[string][]byte{"package.json": project(name + ".json")}
+	c := client{
+		name: strings.Join([]string{m.cell(locked), m.version, name}, " "), env: append(env, m.env...), argv: []string{program, "install"},
+		prepare: func(dir string) error { return put(dir, files) }, check: func(dir string) error { return hasEntries(filepath.Join(dir, m.fills)) },
+	}
+	if locked && err == nil {
+		files[m.lock], err = w.lockOf(ctx, m, name)
+		c.argv = append(c.argv, m.frozen...)
+	}
+	c.argv = append(c.argv, m.options...)
+	return c, err
+}
+
+// installManager installs it beside the recordings, once.
+func (w *world) installManager(ctx context.Context, m manager) (program string, err error) {
+	home := filepath.Join(w.cache, m.name+"-"+m.version)
+	program = filepath.Join(home, "node_modules", ".bin", m.called)
+	return program, installFrom(ctx, home, program, map[string]any{"private": true, "dependencies": map[string]string{m.module: m.version}})
+}
+
+// lockOf is the lock file that a manager makes of a package.json with the recorded registry. It is kept beside the recordings.
+func (w *world) lockOf(ctx context.Context, m manager, name string) (lock []byte, err error) {
+	sum := sha256.Sum256(project(name + ".json"))
+	kept := filepath.Join(w.cache, fmt.Sprintf("%s-%s-%s-%s-%s", name, hex.EncodeToString(sum[:4]), m.name, m.version, m.lock))
+	if data, err := os.ReadFile(kept); err == nil {
+		return data, nil
+	}
+	c, err := w.managed(ctx, m, name, false)
+	if err != nil {
+		return nil, err
+	}
+	c.check = func(dir string) (err error) {
+		lock, err = os.ReadFile(filepath.Join(dir, m.lock))
+		return err
+	}
+	if err := w.shape(ctx, line{}); err != nil {
+		return nil, err
+	}
+	if _, err := w.once(ctx, c, direct); err != nil {
+		return nil, err
+	}
+	return lock, os.WriteFile(kept, lock, 0o644)
+}
+
+// hasEntries says that a directory has more than a few.
+func hasEntries(dir string) error {
+	const few = 100
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) < few {
+		err = fmt.Errorf("next to nothing was installed: %s has %d entries", dir, len(entries))
+	}
+	return err
+}
