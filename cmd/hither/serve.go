@@ -192,7 +192,7 @@ func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, 
 	f.Notaries = map[string]notary.Notary{
 		"path":  notary.Path{},
 		"gosum": &notary.GoSum{Fetch: f.Document, Store: store, Log: log},
-		"npm":   &notary.NPM{Fetch: f.Document},
+		"npm":   &notary.NPM{Fetch: f.Document, Kept: f.Kept},
 		"tag":   &notary.Tag{Head: f.Head, Poll: f.Poll, TrustOne: s.TrustOneMirror, Log: log},
 	}
 	return f

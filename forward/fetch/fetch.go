@@ -262,7 +262,16 @@ func (f *Fetcher) Document(ctx context.Context, m rules.Match, fresh bool) ([]by
 			return nil, err
 		}
 	}
-	a, err := f.Fetch(ctx, Request{Match: m, Fresh: fresh, Beside: true})
+	return f.document(ctx, Request{Match: m, Fresh: fresh, Beside: true})
+}
+
+// Kept is Document for what the cache has, however old. It asks nobody.
+func (f *Fetcher) Kept(ctx context.Context, m rules.Match) ([]byte, error) {
+	return f.document(ctx, Request{Match: m, KeptOnly: true, Beside: true, Ahead: true})
+}
+
+func (f *Fetcher) document(ctx context.Context, req Request) ([]byte, error) {
+	a, err := f.Fetch(ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -20,29 +19,89 @@ const (
 	maxRows = 64 << 10
 )
 
-// NPM finds the digest of a tarball in the packument of the origin: dist.integrity, or dist.shasum for what was published
-// before 2017. The latter is weak, and returned all the same: it finds damage, it vouches for no mirror.
+// NPM finds the digest of a tarball in what the origin says of its package: dist.integrity, or dist.shasum for what was
+// published before 2017. The latter is weak, and returned all the same: it finds damage, it vouches for no mirror.
 //
-// Which version a tarball belongs to is what the packument says, not what the file name looks like: name and version both
-// may hold hyphens, and old tarballs have odd names. It is set up once and then used from many goroutines.
+// Which version a tarball belongs to is what the origin says, not what the file name looks like: name and version both may hold
+// hyphens, and old tarballs have odd names. It is set up once and then used from many goroutines.
 type NPM struct {
 	Fetch Fetch
+	// Kept gets a document that the cache has, however old: what was published does not change. nil: nobody knows what it has.
+	Kept func(ctx context.Context, m rules.Match) ([]byte, error)
 
 	tables recent[[sha256.Size]byte, *tarballs] // by the packument's bytes, so that another packument is another entry
 }
 
-// Attest returns the digest of a tarball, /NAME/-/FILE.tgz or /@SCOPE/NAME/-/FILE.tgz. If the packument at hand does not
-// speak of it, the origin is asked for a fresh one, once: the version may be a minute old.
+// Attest returns the digest of a tarball, /NAME/-/FILE.tgz or /@SCOPE/NAME/-/FILE.tgz. A packument has a hundred times the bytes
+// of what it says of one version, so it is read where it is at hand, and else the origin is asked for the version that the file
+// name seems to mean. If that is not the one, the packument tells; if the one at hand does not speak of the tarball, a fresh
+// one is asked for, once: the version may be a minute old.
 func (n *NPM) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
 	doc, ok := packument(m)
 	if !ok {
 		return Attestation{}, fmt.Errorf("%w: rule %s leads from %s to no packument", ErrUnknown, m.Rule.Name, m.Clean)
+	}
+	if a, ok := n.atHand(ctx, doc, m.Clean); ok {
+		return a, nil
+	}
+	if a, ok := n.ofVersion(ctx, m); ok {
+		return a, nil
 	}
 	a, err := n.ask(ctx, doc, m.Clean, false)
 	if errors.Is(err, ErrUnknown) {
 		a, err = n.ask(ctx, doc, m.Clean, true)
 	}
 	return a, err
+}
+
+// atHand looks the tarball up in what the cache has, by whichever name clients asked for it.
+func (n *NPM) atHand(ctx context.Context, doc rules.Match, tarball string) (Attestation, bool) {
+	if n.Kept == nil {
+		return Attestation{}, false
+	}
+	variants := []rules.Match{doc}
+	for _, v := range doc.Path.Variants {
+		if v != doc.Variant {
+			variants = append(variants, doc.WithVariant(v))
+		}
+	}
+	for _, m := range variants {
+		if data, err := n.Kept(ctx, m); err == nil {
+			if a, err := n.parse(data).attest(m.Clean, tarball); err == nil {
+				return a, true
+			}
+		}
+	}
+	return Attestation{}, false
+}
+
+// ofVersion asks for the document of the one version that the file name seems to mean. Whatever comes of that, the packument
+// knows better.
+func (n *NPM) ofVersion(ctx context.Context, m rules.Match) (Attestation, bool) {
+	doc, ok := version(m)
+	if !ok {
+		return Attestation{}, false
+	}
+	data, err := n.Fetch(ctx, doc, false)
+	if err != nil {
+		return Attestation{}, false
+	}
+	one := &tarballs{}
+	one.readOne(data)
+	a, err := one.attest(doc.Clean, m.Clean)
+	return a, err == nil
+}
+
+// version is the match of the document of one version, /NAME/VERSION, if the tarball has the usual name, NAME-VERSION.tgz.
+func version(m rules.Match) (rules.Match, bool) {
+	name, file, _ := strings.Cut(m.Clean, "/-/")
+	base := name[strings.LastIndex(name, "/")+1:]
+	id, ok := strings.CutPrefix(strings.TrimSuffix(file, ".tgz"), base+"-")
+	if !ok || id == "" || id[0] < '0' || id[0] > '9' || strings.Contains(id, "/") {
+		return rules.Match{}, false
+	}
+	doc, ok := m.Rule.Match(m.Host.Name, name+"/"+id)
+	return doc, ok && doc.Path != m.Path && doc.Path.Keep != rules.Never
 }
 
 // packument is the match of the document that lists the tarball.
@@ -72,19 +131,7 @@ func (n *NPM) ask(ctx context.Context, doc rules.Match, tarball string, fresh bo
 	if err != nil {
 		return Attestation{}, fmt.Errorf("asking the registry for the digest of %s: %w", tarball, err)
 	}
-	list := n.parse(data)
-	if list.err != nil {
-		return Attestation{}, fmt.Errorf("%w: the packument %s cannot be read: %v", ErrUnknown, doc.Clean, list.err)
-	}
-	path, err := url.PathUnescape(tarball)
-	if err != nil {
-		return Attestation{}, fmt.Errorf("%w: %s: %v", ErrUnknown, tarball, err)
-	}
-	d := list.find(path)
-	if d == "" {
-		return Attestation{}, fmt.Errorf("%w: the packument %s names no digest for %s", ErrUnknown, doc.Clean, tarball)
-	}
-	return Attestation{Digest: d}, nil
+	return n.parse(data).attest(doc.Clean, tarball)
 }
 
 // parse reads a packument once, however many of its tarballs are asked for, also at the same time.

@@ -148,6 +148,67 @@ func TestAPublishersDistIsNotTheRegistrys(t *testing.T) {
 	}
 }
 
+// versionRule is npmRule, with documents of single versions.
+const versionRule = npmRule + `
+[[path]]
+match   = "/@{scope}/{name}/{version}"
+keep    = "5m"
+subject = "@{scope}/{name}"
+[[path]]
+match   = "/{name}/{version}"
+keep    = "5m"
+subject = "{name}"
+`
+
+// Clients that say which bytes they expect ask for no packument, and those that do not say it had it before, or have a lock file.
+func TestNPMReadsNoMoreThanItNeeds(t *testing.T) {
+	one := func(tarball, sri string) string {
+		return `{"name":"x","version":"1.0.0","dist":{"tarball":"https://npm.example` + tarball + `","integrity":"` + sri + `"}}`
+	}
+	all := packumentOf("https://npm.example/x/-/x-1.0.0.tgz" + sri(sha512A))
+	scoped := packumentOf("https://npm.example/@s/x/-/x-1.0.0.tgz" + sri(sha512A))
+	for _, c := range []struct {
+		name, tarball string
+		kept, docs    map[string]string
+		want          string
+	}{
+		{"the version's own document", "/x/-/x-1.0.0.tgz", nil,
+			map[string]string{"/x/1.0.0": one("/x/-/x-1.0.0.tgz", sha512A), "/x": all}, "[kept /x/1.0.0 ]"},
+		{"of a scoped package, too", "/@s/x/-/x-1.0.0.tgz", nil,
+			map[string]string{"/@s/x/1.0.0": one("/@s/x/-/x-1.0.0.tgz", sha512A), "/@s/x": scoped}, "[kept /@s/x/1.0.0 ]"},
+		{"the packument that a client has asked for", "/x/-/x-1.0.0.tgz", map[string]string{"/x " + abbreviated: all}, nil, "[]"},
+		{"also if it asked for the full one", "/x/-/x-1.0.0.tgz", map[string]string{"/x application/json": all}, nil, "[]"},
+		{"not one that was kept before the version was there", "/x/-/x-1.0.0.tgz", map[string]string{"/x " + abbreviated: packumentOf()},
+			map[string]string{"/x/1.0.0": one("/x/-/x-1.0.0.tgz", sha512A)}, "[kept /x/1.0.0 ]"},
+		{"the packument, if the registry knows no versions", "/x/-/x-1.0.0.tgz", nil,
+			map[string]string{"/x": all}, "[kept /x/1.0.0  kept /x " + abbreviated + "]"},
+		{"the packument, if the version has another tarball", "/x/-/x-1.0.0.tgz", nil,
+			map[string]string{"/x/1.0.0": one("/x/-/y-1.0.0.tgz", sha512B), "/x": all}, "[kept /x/1.0.0  kept /x " + abbreviated + "]"},
+		{"the packument, if the version is a page", "/x/-/x-1.0.0.tgz", nil,
+			map[string]string{"/x/1.0.0": "<html>", "/x": all}, "[kept /x/1.0.0  kept /x " + abbreviated + "]"},
+		{"the packument, if half the version came", "/x/-/x-1.0.0.tgz", nil,
+			map[string]string{"/x/1.0.0": strings.TrimSuffix(one("/x/-/x-1.0.0.tgz", sha512B), "}"), "/x": all}, "[kept /x/1.0.0  kept /x " + abbreviated + "]"},
+		{"the packument, if the file is named otherwise", "/x/-/y-1.0.0.tgz", nil,
+			map[string]string{"/x": packumentOf("https://npm.example/x/-/y-1.0.0.tgz" + sri(sha512A))}, "[kept /x " + abbreviated + "]"},
+		{"no dist-tag", "/x/-/x-latest.tgz", nil,
+			map[string]string{"/x": packumentOf("https://npm.example/x/-/x-latest.tgz" + sri(sha512A))}, "[kept /x " + abbreviated + "]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := &registry{docs: c.docs}
+			n := &NPM{Fetch: r.fetch, Kept: func(_ context.Context, m rules.Match) ([]byte, error) {
+				if doc, ok := c.kept[m.Clean+" "+m.Variant]; ok {
+					return []byte(doc), nil
+				}
+				return nil, errors.New("the cache has no such thing")
+			}}
+			got, err := n.Attest(t.Context(), mustMatch(t, mustLoad(t, versionRule), "npm.example", c.tarball))
+			if want, _ := digest.ParseSRI(sha512A); got.Digest != want || fmt.Sprint(r.asked) != c.want {
+				t.Errorf("digest and questions\ngot  %q after %v, %v\nwant %q after %v", got.Digest, r.asked, err, want, c.want)
+			}
+		})
+	}
+}
+
 func TestAVersionPublishedAMinuteAgoIsFound(t *testing.T) {
 	old := packumentOf("https://npm.example/x/-/x-1.0.0.tgz" + sri(sha512B))
 	new := packumentOf("https://npm.example/x/-/x-1.0.0.tgz"+sri(sha512B), "https://npm.example/x/-/x-1.0.1.tgz"+sri(sha512A))
@@ -266,5 +327,10 @@ func FuzzPackument(f *testing.F) {
 			list.find(path)
 		}
 		list.find("/-/x.tgz")
+		var one tarballs
+		one.readOne(data)
+		if one.err == nil && !json.Valid(data) || one.err != nil && one.rows != nil || len(one.rows) > 1 {
+			t.Errorf("the document of one version\ngot  %v, %v\nwant a row at most, and none of what is no JSON", one.rows, one.err)
+		}
 	})
 }

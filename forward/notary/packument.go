@@ -20,6 +20,22 @@ type tarballs struct {
 	err  error                    // why the packument could not be read
 }
 
+// attest is what the document doc says of the tarball at an escaped path.
+func (t *tarballs) attest(doc, tarball string) (Attestation, error) {
+	if t.err != nil {
+		return Attestation{}, fmt.Errorf("%w: the document %s cannot be read: %v", ErrUnknown, doc, t.err)
+	}
+	path, err := url.PathUnescape(tarball)
+	if err != nil {
+		return Attestation{}, fmt.Errorf("%w: %s: %v", ErrUnknown, tarball, err)
+	}
+	d := t.find(path)
+	if d == "" {
+		return Attestation{}, fmt.Errorf("%w: the document %s names no digest for %s", ErrUnknown, doc, tarball)
+	}
+	return Attestation{Digest: d}, nil
+}
+
 // find returns the digest of the tarball at path; zero if there is none, or more than one. A registry may live below a path
 // of its host, then its tarball URLs have that in front.
 func (t *tarballs) find(path string) digest.Digest {
@@ -52,6 +68,20 @@ func (t *tarballs) read(data []byte) {
 		t.rows = make(map[string]digest.Digest) // of two, the last counts, as in JavaScript
 		return eachMember(in, func(string) error { return t.readVersion(in) })
 	})
+	t.ended(in)
+}
+
+// readOne reads the document of one version.
+func (t *tarballs) readOne(data []byte) {
+	in := json.NewDecoder(bytes.NewReader(data))
+	in.UseNumber()
+	t.rows = make(map[string]digest.Digest)
+	t.err = t.readVersion(in)
+	t.ended(in)
+}
+
+// ended sees to it that nothing counts of what is not whole.
+func (t *tarballs) ended(in *json.Decoder) {
 	if t.err == nil {
 		t.err = end(in)
 	}
