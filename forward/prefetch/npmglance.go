@@ -9,7 +9,7 @@ import "slices"
 // glance looks at the version of a package that an optional peer would be.
 func (w *npmWalk) glance(p *npmPackage, want npmRequest) {
 	for _, r := range slices.Concat(p.picks, p.looks) {
-		if want.kind == byRange && r.readable && want.ranged.holds(r.version) {
+		if want.kind == byRange && want.fits(r) {
 			return
 		}
 	}
