@@ -38,6 +38,9 @@ const (
 	short = "application/vnd.npm.install-v1+json"
 )
 
+// yarnRegistry is what Yarn asks unless it is told otherwise.
+const yarnRegistry = "https://registry.yarnpkg.com"
+
 // npmWalk follows npm, pnpm, yarn and bun through the tree of dependencies. From each packument it chooses the version that
 // npm would, and wants the packuments of what that needs; npm asks for them nearly one at a time. Tarballs it wants only
 // once the client asked for one, or was called with a command that will.
@@ -55,6 +58,7 @@ type npmWalk struct {
 	never    bool   // its command will fetch none
 	asked    bool   // a tarball was asked for
 	all      bool   // it installs all that its lock file names
+	peerless bool   // it asks for no peers: Yarn, or npm with legacy-peer-deps
 
 	predicted bool // the client asked for a packument that was wanted before
 	refuted   map[*npmRelease]bool
@@ -96,8 +100,9 @@ type npmPackage struct {
 
 // NewNPM begins a run of npm, pnpm, yarn or bun.
 func NewNPM(s Start) Walk {
+	registry := strings.TrimSuffix(s.Registry, "/")
 	return &npmWalk{
-		registry: strings.TrimSuffix(s.Registry, "/"), machine: thisMachine(),
+		registry: registry, machine: thisMachine(), peerless: registry == yarnRegistry,
 		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
 		refuted: make(map[*npmRelease]bool), home: make(map[*npmRelease]*npmPackage),
 		needers: make(map[string][]*npmPackage),
@@ -296,7 +301,9 @@ func (w *npmWalk) follow(p *npmPackage, r *npmRelease) {
 		w.tarball(p, r)
 	}
 	for _, n := range sheet.needs() {
-		w.need(r, n, n.optional)
+		if !n.peer || !w.peerless {
+			w.need(r, n, n.optional)
+		}
 	}
 }
 
@@ -330,10 +337,14 @@ func (w *npmWalk) need(by *npmRelease, n npmNeed, glance bool) {
 	w.packument(p, why)
 }
 
-// isNPM says that the client is npm, as far as it showed.
+// isNPM says that the client is npm, as far as it showed. Yarn's name for the registry is Yarn's alone; Yarn 4 asks for the full
+// packuments, as npm does.
 func (w *npmWalk) isNPM() bool {
 	if w.known {
 		return w.claims
+	}
+	if w.registry == yarnRegistry {
+		return false
 	}
 	return w.accept == full || w.accept == ""
 }

@@ -49,6 +49,47 @@ func TestNPMLooksAtOptionalPeers(t *testing.T) {
 	}
 }
 
+// A prerelease that is there will do for *, as it does for what is installed.
+func TestNPMLooksOnceForWhatAnyVersionWillDo(t *testing.T) {
+	w := newNPMWorld(t)
+	w.publish("tool", `1.0.0 "dependencies":{"extra":"2.0.0-b"},"peerDependencies":{"peer":"*"}`)
+	w.publish("peer", `1.0.0 "peerDependencies":{"extra":"*"},"peerDependenciesMeta":{"extra":{"optional":true}}`)
+	w.publish("extra", "2.0.0-b", `1.0.0 "peerDependencies":{"astray":"1"}`)
+	w.ask("/tool", full)
+	same(t, "wanted", strings.Join(w.ahead, " "), "/extra /peer")
+}
+
+// Yarn leaves peers to the project, as npm does if it is told so; pnpm and Bun install them.
+func TestPeersAreWantedForThoseThatInstallThem(t *testing.T) {
+	for _, c := range []struct{ registry, command, want string }{
+		{npmRegistry, "", "/part /peer"},
+		{npmRegistry, "npm install", "/part /peer"},
+		{npmRegistry, "pnpm install", "/part /peer"},
+		{npmRegistry, "bun install", "/part /peer"},
+		{npmRegistry, "npm install --legacy-peer-deps", "/part"},
+		{npmRegistry, "npm install --legacy-peer-deps=false", "/part /peer"},
+		{npmRegistry, "yarn install", "/part"},
+		{yarnRegistry, "", "/part"},
+		{yarnRegistry, "npm install", "/part /peer"},
+	} {
+		w := newNPMWorld(t)
+		w.walk = NewNPM(Start{Registry: c.registry}).(*npmWalk)
+		w.publish("tool", `1.0.0 "dependencies":{"part":"1"},"peerDependencies":{"peer":"1"}`)
+		if c.command != "" {
+			w.walk.Project("", strings.Fields(c.command))
+		}
+		m := w.match("/tool", full)
+		w.walk.Asked(m)
+		var got []string
+		for _, want := range w.walk.Answered(m, w.registry["/tool"], 0) {
+			if !want.Bulk {
+				got = append(got, strings.TrimPrefix(want.URL, c.registry))
+			}
+		}
+		same(t, c.registry+" "+c.command, strings.Join(got, " "), c.want)
+	}
+}
+
 // Others than npm ask for no optional peer.
 func TestOthersLookAtNoOptionalPeers(t *testing.T) {
 	for how, ask := range map[string]func(w *npmWorld) []project.Want{

@@ -37,6 +37,8 @@ func (c *npmCommand) option(arg npmrc.Arg) {
 		c.bare = c.bare || on
 	case "offline":
 		c.offline = on
+	case "legacy-peer-deps":
+		c.peerless = on
 	case "package":
 		c.packages = append(c.packages, arg.Value)
 	}

@@ -20,6 +20,7 @@ type npmCommand struct {
 	anew     bool     // it looks for newer versions than the lock file's
 	apart    bool     // it installs elsewhere than in the project
 	bare     bool     // without tarballs
+	peerless bool     // it leaves peers to whoever wants them
 	fewer    bool     // perhaps not all that the lock file names
 	offline  bool     // it asks nobody
 	astray   bool     // it may ask another registry than the usual one, which must not hear what it asks for
@@ -98,7 +99,7 @@ func (w *npmWalk) Project(dir string, args []string) []project.Want {
 	if c.program == "" {
 		return nil
 	}
-	w.known, w.claims = true, c.program == "npm"
+	w.known, w.claims, w.peerless = true, c.program == "npm", c.program == "yarn" || c.peerless
 	if !c.installs || c.offline {
 		w.idle = true
 		return nil
@@ -148,7 +149,7 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 		own[m.Name] = true
 	}
 	for _, m := range append([]*project.Manifest{manifest}, manifest.Workspaces...) {
-		for _, n := range directNeeds(m) {
+		for _, n := range directNeeds(m, !w.peerless) {
 			if !own[n.name] {
 				w.root(n.name, n.spec, whyDirect, bare)
 			}
@@ -173,11 +174,11 @@ func (w *npmWalk) addresses(lock *project.Lock, c npmCommand) {
 	}
 }
 
-// directNeeds is what npm installs for a package.json, by name.
-func directNeeds(m *project.Manifest) []npmNeed {
+// directNeeds is what npm installs for a package.json, by name. Others, and npm if it is told so, leave its peers out.
+func directNeeds(m *project.Manifest, peers bool) []npmNeed {
 	found := make(map[string]string)
 	for name, spec := range m.PeerDependencies {
-		if !m.PeerOptional[name] {
+		if peers && !m.PeerOptional[name] {
 			found[name] = spec
 		}
 	}
