@@ -24,6 +24,7 @@ const (
 	unchanged                // 304: what is kept is right
 	absent                   // the origin does not have it
 	unfit                    // not for us: the disk is full, or the origin sent what only its client can read
+	needless                 // the bytes were here under another name, as an authority has said since
 )
 
 // carried is one try and what came of it.
@@ -81,6 +82,9 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 	if done, err := w.judge(a.src, a.carried, a.resp); done || err != nil {
 		return err
 	}
+	if done, err := w.overhear(ctx, a); done || err != nil {
+		return err
+	}
 	body, decoded, err := decode(a.resp)
 	if err != nil {
 		return err
@@ -134,12 +138,32 @@ func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
 	}
 	w.sized = w.sized || a.Origin && total >= 0
 	w.last = response{base: a.Base, header: a.header, storable: storable(w.req.Path, a.resp)}
-	flows := total > spoolAll && !w.word.beside
+	flows := total > spoolAll && w.word.flows()
 	w.spool.know(total, !flows)
 	if flows {
 		w.tellHead()
 	}
 	return total, nil
+}
+
+// overhear waits for an authority that was asked beside the origin and names the bytes as they are: they are kept under that
+// name, and perhaps are here already. The source is not late meanwhile.
+func (w *fill) overhear(ctx context.Context, a *asking) (done bool, err error) {
+	if !w.word.beside || !w.word.pins {
+		return false, nil
+	}
+	a.watch.rest()
+	done, err = w.heed(ctx)
+	switch {
+	case done:
+		a.verdict, a.Outcome = needless, measure.Canceled
+	case err != nil: // nobody else's bytes would be better
+		a.Outcome = measure.Canceled
+		w.queue = nil
+		w.leave()
+	}
+	a.watch.reset(stallPatience, "no byte came")
+	return done, err
 }
 
 // total is the length of the whole, of which an answer brings size bytes. Who sends all of it begins at the first byte,

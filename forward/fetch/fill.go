@@ -215,6 +215,9 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 		w.note(t)
 		w.deny(ctx, src, t)
 		return true, nil
+	case needless:
+		w.note(t)
+		return true, nil
 	case unfit:
 		w.noteAll(t)
 		return false, ErrPass

@@ -78,7 +78,7 @@ func (w *fill) write(base string, p []byte) error {
 		return err
 	}
 	w.sent = join(w.sent, split.Part{From: at, To: at + int64(len(p)), Base: base})
-	if w.spool.known() < 0 && !w.word.beside && w.spool.length() > spoolAll { // too long to be spooled whole
+	if w.spool.known() < 0 && w.word.flows() && w.spool.length() > spoolAll { // too long to be spooled whole
 		w.spool.know(-1, false)
 		w.tellHead()
 	}

@@ -16,6 +16,7 @@ import (
 // word is what an authority says about the bytes of one fill. It is asked once, in its own goroutine.
 type word struct {
 	beside bool          // the bytes may be fetched while it is still thinking
+	pins   bool          // and it names the bytes as they are, so that it is waited for when they begin to come
 	heard  chan struct{} // closed when the fields below are set
 	digest digest.Digest // zero: nobody vouches
 	by     string        // who
@@ -34,7 +35,8 @@ func (fl *flight) ask(ctx context.Context) *word {
 	case fl.remembers() && !beside(n):
 		w.digest, w.by = fl.kept.Digest, fl.kept.Vouched // evicted or damaged; its name does not change
 	case n != nil:
-		w.beside = beside(n)
+		w.pins = pins(n) && fl.alone()
+		w.beside = beside(n) || w.pins
 		fl.f.flights.wg.Go(func() { w.listen(ctx, n, fl.req) })
 		return w
 	}
@@ -53,6 +55,19 @@ func beside(n notary.Notary) bool {
 	b, ok := n.(notary.Besider)
 	return ok && b.Beside()
 }
+
+// pins says that a notary names the bytes as they are. Where nobody but the origin may be asked, it need not be waited for
+// either before that is done.
+func pins(n notary.Notary) bool {
+	p, ok := n.(notary.Pinner)
+	return ok && p.Pins()
+}
+
+// alone says that the origin has no mirror.
+func (fl *flight) alone() bool { return len(fl.req.Sources()) == len(fl.req.Origins()) }
+
+// flows says that a client may see a large body before all of it is here.
+func (w *word) flows() bool { return !w.beside || w.pins }
 
 // wordPatience is how long an authority may think. It is longer than what its own questions may take.
 const wordPatience = 3 * time.Minute

@@ -19,6 +19,7 @@ type scribe struct {
 	err    error
 	lag    time.Duration
 	beside bool
+	pins   bool
 	head   func(context.Context, rules.Match) (http.Header, int, error) // it asks the origin first; may be nil
 }
 
@@ -52,3 +53,5 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func (s *scribe) Beside() bool { return s.beside }
+
+func (s *scribe) Pins() bool { return s.pins }

@@ -113,6 +113,12 @@ origin = ["https://one", "https://two"]
 match = "/twin/{name}"
 host  = "twin"
 keep  = "1m"
+[[path]]
+match   = "/alone/{name}/{file}"
+host    = "twin"
+keep    = "forever"
+notary  = "npm"
+subject = "{name}"
 `
 
 type world struct {

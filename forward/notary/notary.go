@@ -47,6 +47,10 @@ type Notary interface {
 // while it is thinking, and checked when both are here.
 type Besider interface{ Beside() bool }
 
+// Pinner is what a notary may be too: one whose answer is the digest of the bytes as they are. Where only the origin can be asked
+// for them, that is done while the notary is thinking, and its answer is waited for when they begin to come.
+type Pinner interface{ Pins() bool }
+
 // Fetch gets a small document of an authority (a packument, a checksum record), from the cache if that is fresh. With
 // fresh set, the authority is asked even then. It returns an error wrapping ErrGone for the origin's 404 and 410.
 type Fetch func(ctx context.Context, m rules.Match, fresh bool) ([]byte, error)

@@ -32,6 +32,9 @@ type NPM struct {
 	tables recent[[sha256.Size]byte, *tarballs] // by the packument's bytes, so that another packument is another entry
 }
 
+// Pins implements Pinner: clients that do not say which bytes they expect would wait for two answers, one after another.
+func (n *NPM) Pins() bool { return true }
+
 // Attest returns the digest of a tarball, /NAME/-/FILE.tgz or /@SCOPE/NAME/-/FILE.tgz. A packument has a hundred times the bytes
 // of what it says of one version, so it is read where it is at hand, and else the origin is asked for the version that the file
 // name seems to mean. If that is not the one, the packument tells; if the one at hand does not speak of the tarball, a fresh
