@@ -77,7 +77,7 @@ func (w *world) managed(ctx context.Context, m manager, name string, locked bool
 	return c, err
 }
 
-// installManager installs it beside the recordings, once.
+// installManager installs it beside the recordings, once. Bun's own script puts its program in place.
 func (w *world) installManager(ctx context.Context, m manager) (program string, err error) {
 	home := filepath.Join(w.cache, m.name+"-"+m.version)
 	program = filepath.Join(home, "node_modules", ".bin", m.called)

@@ -156,11 +156,11 @@ func (w *world) verdaccio(ctx context.Context) (*peer, error) {
 func installVerdaccio(ctx context.Context, home, program string) error {
 	return installFrom(ctx, home, program, map[string]any{
 		"private": true, "dependencies": map[string]string{"verdaccio": verdaccioVersion}, "overrides": map[string]string{"node-fetch": "2.7.0"},
-	})
+	}, "--ignore-scripts")
 }
 
 // installFrom installs what a package.json says into a directory, unless the program that is wanted of it is there.
-func installFrom(ctx context.Context, home, program string, manifest map[string]any) error {
+func installFrom(ctx context.Context, home, program string, manifest map[string]any, options ...string) error {
 	if _, err := os.Stat(program); err == nil {
 		return nil
 	}
@@ -170,7 +170,7 @@ func installFrom(ctx context.Context, home, program string, manifest map[string]
 	if err := put(home, map[string][]byte{"package.json": asJSON(manifest)}); err != nil {
 		return err
 	}
-	if err := lab.Command(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", home); err != nil {
+	if err := lab.Command(ctx, "npm", append(options, "install", "--no-audit", "--no-fund", "--prefix", home)...); err != nil {
 		return fmt.Errorf("install %s: %w", filepath.Base(program), err)
 	}
 	return nil
