@@ -56,6 +56,23 @@ func (m manager) cell(locked bool) string {
 	return m.name
 }
 
+// managerCells are the cells of all managers that are to run in a row. They promise nothing.
+func (w *world) managerCells(ctx context.Context, r *report) (cells []cell, err error) {
+	for _, m := range managers() {
+		for _, locked := range []bool{false, true} {
+			if !w.wants(r.row.name, m.cell(locked)) || w.brief() {
+				continue
+			}
+			c, err := w.managed(ctx, m, "package", locked)
+			if err != nil {
+				return nil, err
+			}
+			cells = append(cells, cell{m.cell(locked), c.name, usual(), c, []bound{{level1, 0}, {level2, 0}}})
+		}
+	}
+	return cells, nil
+}
+
 // managed installs a project, as its lock file says if it is locked.
 func (w *world) managed(ctx context.Context, m manager, name string, locked bool) (client, error) {
 	program, err := w.installManager(ctx, m)

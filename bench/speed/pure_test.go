@@ -223,9 +223,13 @@ func TestAnImageIsPulledAsFromDockerHub(t *testing.T) {
 }
 
 func TestWasteIsWhatTheClientAloneDoesNotAskFor(t *testing.T) {
-	names, size := unasked(map[string]int64{"a/1": 10, "a/2": 20, sumHost + "/lookup": 5}, map[string]int64{"a/1": 1})
+	names, size := unasked(map[string]int64{
+		"a/1": 10, "a/2": 20, sumHost + "/lookup": 5, npmHost + "/a/1.0.0": 5, yarnHost + "/@s/a/1.0.0": 5,
+	}, map[string]int64{"a/1": 1})
 	same(t, "names", names, 1)
 	same(t, "bytes", size, 20)
+	names, _ = unasked(map[string]int64{npmHost + "/7zip-bin": 1, npmHost + "/@s/7zip": 1, npmHost + "/a/-/a-1.0.0.tgz": 1, npmHost + "/a/latest": 1}, nil)
+	same(t, "names of packages", names, 4)
 }
 
 func TestThisProcessUsesTimeAndMemory(t *testing.T) {

@@ -96,26 +96,10 @@ func npmRow(ctx context.Context, w *world, r *report) error {
 	if err := w.compareAll(ctx, r, cells); err != nil {
 		return err
 	}
-	return w.compareManagers(ctx, r)
-}
-
-// compareManagers does the work of npm with other package managers. Nothing is promised of them but that they are not slower.
-func (w *world) compareManagers(ctx context.Context, r *report) error {
-	for _, m := range managers() {
-		for _, locked := range []bool{false, true} {
-			if !w.wants(r.row.name, m.cell(locked)) {
-				continue
-			}
-			c, err := w.managed(ctx, m, "package", locked)
-			if err != nil {
-				return err
-			}
-			if err := w.compare(ctx, r, cell{m.cell(locked), c.name, usual(), c, []bound{{level1, 0}, {level2, 0}}}); err != nil {
-				return err
-			}
-		}
+	if cells, err = w.managerCells(ctx, r); err != nil {
+		return err
 	}
-	return nil
+	return w.compareAll(ctx, r, cells)
 }
 
 func (w *world) compareAll(ctx context.Context, r *report, cells []cell) error {

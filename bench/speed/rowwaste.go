@@ -14,8 +14,8 @@ const (
 	mostExtra = 1.0  // requests for nothing, to those that were needed
 )
 
-// wasteRow is Done-when 9: what the registries were asked for that the client alone does not ask for. What proves bytes, as
-// lookups in the checksum database do, is no waste.
+// wasteRow is Done-when 9: what the registries were asked for that the client alone does not ask for. What proves bytes is
+// no waste.
 func wasteRow(ctx context.Context, w *world, r *report) error {
 	ci, err := w.npmCI(ctx, "package")
 	if err != nil {
@@ -28,7 +28,11 @@ func wasteRow(ctx context.Context, w *world, r *report) error {
 	if _, err := w.shelf.addImage("bench", 5, 40<<20); err != nil {
 		return err
 	}
-	for _, c := range []cell{
+	others, err := w.managerCells(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, c := range append([]cell{
 		{name: "download", what: "go mod download", client: goClient("glow", "mod", "download"), bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "list", what: "go list -m all", client: goClient("glow", "list", "-m", "all"), bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "caddy", what: "go list -m all of caddy", client: goClient("caddy", "list", "-m", "all"), bounds: []bound{{level1, 0}, {level2, 0}}},
@@ -39,7 +43,7 @@ func wasteRow(ctx context.Context, w *world, r *report) error {
 		{name: "ci", what: "npm ci", client: ci, bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "install", what: "npm install", client: install, bounds: []bound{{level1, 0}, {level2, 0}}},
 		{name: "image", what: "skopeo", client: pull("bench"), bounds: []bound{{level1, 0}}},
-	} {
+	}, others...) {
 		if !w.wants(r.row.name, c.name) || w.brief() && c.name != "download" {
 			continue
 		}
@@ -109,10 +113,21 @@ func (w *world) counted(ctx context.Context, c client, how way) (o outcome, told
 	return o, s.Prefetch, err
 }
 
+// proves says that a name is of what says which bytes others have: a record of the checksum database, or the document of one
+// version of a package, /NAME/VERSION.
+func proves(name string) bool {
+	host, path, _ := strings.Cut(name, "/")
+	if strings.HasPrefix(path, "@") {
+		_, path, _ = strings.Cut(path, "/")
+	}
+	_, version, _ := strings.Cut(path, "/")
+	return host == sumHost || (host == npmHost || host == yarnHost) && version != "" && version[0] >= '0' && version[0] <= '9'
+}
+
 // unasked counts the names, and their bytes, that are in one run and not in the other.
 func unasked(got, needed map[string]int64) (names int, bytes int64) {
 	for name, n := range got {
-		if _, ok := needed[name]; ok || strings.HasPrefix(name, sumHost) {
+		if _, ok := needed[name]; ok || proves(name) {
 			continue
 		}
 		names, bytes = names+1, bytes+n
