@@ -43,9 +43,10 @@ const yarnRegistry = "https://registry.yarnpkg.com"
 
 // npmWalk follows npm, pnpm, yarn and bun through the tree of dependencies. From each packument it chooses the version that
 // npm would, and wants the packuments of what that needs; npm asks for them nearly one at a time. Tarballs it wants only
-// once the client asked for one, or was called with a command that will.
+// once the client asked for one, or was called with a command that will; of npm, which asks for the first when its tree is
+// done, only then, but for those in its lock file.
 //
-// The tree itself is not built: which of two versions a package gets depends on where npm puts them. A range for which a
+// The tree is not built as npm builds it: which of two versions a package gets depends on where npm puts them. A range for which a
 // chosen version will do gets that one, as npm nearly always decides too.
 type npmWalk struct {
 	registry string // without a slash at the end

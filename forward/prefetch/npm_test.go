@@ -139,12 +139,38 @@ func TestNPMWithAProjectWantsWhatNPMAsks(t *testing.T) {
 	w := newNPMWorld(t)
 	w.fetch(w.walk.Project(w.project(), []string{"npm install", "", ""}), 1)
 	packuments, tarballs := w.install()
-	if packuments+tarballs > 0 {
+	if packuments > 0 || tarballs > 1 { // with the first it says that its tree is done
 		t.Errorf("npm waited for %d packuments and %d tarballs", packuments, tarballs)
 	}
 	morePackuments, moreTarballs := w.extra()
 	if len(morePackuments)*20 > len(w.golden.Packuments) || len(moreTarballs)*20 > len(w.golden.Tarballs) {
 		t.Errorf("for nothing: packuments %v, tarballs %v", morePackuments, moreTarballs)
+	}
+}
+
+// The golden file has npm's own order, as the registry saw it.
+func TestNPMsTarballsAreWantedInItsOrder(t *testing.T) {
+	w := newNPMWorld(t)
+	w.fetch(w.walk.Project(w.project(), []string{"npm install", "", ""}), 1)
+	for _, path := range w.golden.Packuments {
+		w.ask(path, full)
+	}
+	w.ahead = nil
+	w.ask(w.golden.Tarballs[0], "*/*")
+	early, late := 0, 0
+	for i, path := range w.golden.Tarballs {
+		switch at := slices.Index(w.ahead, path); {
+		case at < 0:
+			t.Logf("%s was not wanted", path)
+		case at < i-bulkPasses:
+			early++
+		case at > i+2*bulkPasses:
+			late++
+		}
+	}
+	t.Logf("of %d tarballs %d were wanted much earlier than npm asked for them, and %d much later", len(w.golden.Tarballs), early, late)
+	if (early+late)*5 > len(w.golden.Tarballs) {
+		t.Errorf("of %d tarballs %d were wanted much earlier than npm asked for them, and %d much later", len(w.golden.Tarballs), early, late)
 	}
 }
 
@@ -336,7 +362,7 @@ func TestNPMsQuestionForItselfLeadsNowhere(t *testing.T) {
 		same(t, name+": wanted", len(wants), 0)
 		w = newNPMWorld(t)
 		same(t, name+": wanted by name", len(w.walk.Project("", []string{"npm", "install", "-g", name})), 1)
-		same(t, name+": wanted by name, then", len(w.walk.Answered(m, doc, 1)), 2)
+		same(t, name+": wanted by name, then", len(w.walk.Answered(m, doc, 1)), 1) // what it needs
 	}
 }
 

@@ -45,29 +45,46 @@ func (w *npmWalk) tarballURL(text string) (string, bool) {
 func (w *npmWalk) flush() []project.Want {
 	out := w.out
 	w.out = nil
-	if !w.tarballs || w.never || w.idle {
+	if !w.tarballs || w.never || w.idle || len(w.waiting) == 0 {
 		return out
 	}
-	claims := w.isNPM() // npm ci asks for no packument
-	var later []npmTarball
+	if w.isNPM() {
+		return append(out, w.ofTree()...)
+	}
 	for _, t := range w.waiting {
-		want := t.Want
-		switch {
-		case !claims || w.known || w.accept == "" || t.of == nil:
-			if w.refutes(t.of) {
-				continue
-			}
-		case !w.tree()[t.of]:
-			if w.work++; w.work < npmWork {
-				later = append(later, t)
-			}
-			continue
+		if !w.refutes(t.of) {
+			out = append(out, w.agreed(t))
 		}
-		if !claims {
-			want.Digest = "" // fetch merges only requests that expect the same
+	}
+	w.waiting = nil
+	return out
+}
+
+// ofTree are the tarballs that npm will ask for, as far as that is known: those that a lock file names, and when it asked for
+// the first, which it does when it has all packuments, those of the tree. They are in the order in which npm asks.
+func (w *npmWalk) ofTree() (out []project.Want) {
+	var now, later []npmTarball
+	for _, t := range w.waiting {
+		if t.of == nil || w.asked && w.tree()[t.of] {
+			now = append(now, t)
+		} else if w.work++; w.work < npmWork {
+			later = append(later, t)
 		}
-		out = append(out, want)
 	}
 	w.waiting = later
+	if w.asked && len(now) > 1 {
+		w.inTurn(now)
+	}
+	for _, t := range now {
+		out = append(out, w.agreed(t))
+	}
 	return out
+}
+
+// agreed is what fetch is asked for: it merges only requests that expect the same bytes.
+func (w *npmWalk) agreed(t npmTarball) project.Want {
+	if !w.isNPM() {
+		t.Digest = ""
+	}
+	return t.Want
 }

@@ -1,5 +1,12 @@
 package prefetch
 
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"strings"
+)
+
 // npmTree is what npm may install of what was chosen, known once it has all packuments: it asked for those of all that a
 // version needs, or that is not the one it chose. Some it may have had in a cache of its own; then a version belongs to the
 // tree when its tarball is asked for.
@@ -80,4 +87,59 @@ func (w *npmWalk) picksFor(by *npmRelease) (picks []*npmRelease, all bool) {
 		}
 	}
 	return picks, all
+}
+
+// inTurn brings tarballs into the order in which npm asks for them: it begins with what it put into its tree last.
+func (w *npmWalk) inTurn(all []npmTarball) {
+	at := w.sequence()
+	slices.SortStableFunc(all, func(a, b npmTarball) int { return cmp.Compare(at[b.of], at[a.of]) })
+}
+
+// sequence is when npm puts the versions of the tree into its own: of those whose needs are not there yet, the needs of the
+// first by name come next (Arborist's build-ideal-tree.js, depsQueue).
+func (w *npmWalk) sequence() map[*npmRelease]int {
+	at := make(map[*npmRelease]int)
+	next := &npmQueue{home: w.home}
+	put := func(all []*npmRelease) {
+		slices.SortFunc(all, next.compare)
+		for _, r := range all {
+			if at[r] == 0 {
+				at[r] = len(at) + 1
+				heap.Push(next, r)
+			}
+		}
+	}
+	var roots []*npmRelease
+	for r := range w.tree() {
+		if r.by == nil {
+			roots = append(roots, r)
+		}
+	}
+	for put(roots); next.Len() > 0 && w.work < npmWork; {
+		picks, _ := w.picksFor(heap.Pop(next).(*npmRelease))
+		put(picks)
+	}
+	return at
+}
+
+// npmQueue is a heap of versions, by the names of their packages.
+type npmQueue struct {
+	home map[*npmRelease]*npmPackage
+	all  []*npmRelease
+}
+
+func (q *npmQueue) compare(a, b *npmRelease) int {
+	return cmp.Or(strings.Compare(q.home[a].name, q.home[b].name), strings.Compare(a.id, b.id))
+}
+
+func (q *npmQueue) Len() int           { return len(q.all) }
+func (q *npmQueue) Less(i, j int) bool { return q.compare(q.all[i], q.all[j]) < 0 }
+func (q *npmQueue) Swap(i, j int)      { q.all[i], q.all[j] = q.all[j], q.all[i] }
+func (q *npmQueue) Push(r any)         { q.all = append(q.all, r.(*npmRelease)) }
+
+func (q *npmQueue) Pop() any {
+	last := len(q.all) - 1
+	r := q.all[last]
+	q.all = q.all[:last]
+	return r
 }
