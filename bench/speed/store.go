@@ -128,37 +128,46 @@ func (s *store) get(ctx context.Context, w wish) (a *answer, recorded bool, err 
 	return f.answer, f.fresh, nil
 }
 
-// find is get for what was not read yet. Yarn's name for the npm registry answers as that does, with itself in the place of it.
+// find is get for what was not read yet.
 func (s *store) find(ctx context.Context, w wish, key string) (a *answer, fresh bool, err error) {
-	if w.host == yarnHost {
-		if a, fresh, err = s.get(ctx, wish{npmHost, w.target, w.short}); err == nil && !strings.HasSuffix(w.target, ".tgz") {
-			a, err = a.renamed(npmHost, yarnHost)
-		}
-		return a, fresh, err
+	bulk := strings.HasSuffix(w.target, ".tgz")
+	if w.host == yarnHost && bulk {
+		return s.get(ctx, wish{npmHost, w.target, w.short})
 	}
 	a, err = s.read(key)
 	if fresh = errors.Is(err, fs.ErrNotExist); fresh {
 		a, err = s.record(ctx, w, key)
 	}
-	return a, fresh, err
+	if err != nil || bulk || w.host != npmHost || a.Header["Content-Encoding"] != "" || len(a.body) < worthPacking {
+		return a, fresh, err
+	}
+	a.body, a.Header["Content-Encoding"] = packed(a.body), "gzip"
+	return a, true, s.keep(key, a)
+}
+
+// worthPacking is from how many bytes on a document of npm is sent compressed, as the registry sends it to all who take that. A
+// proxy on the way to it may have unpacked what was recorded.
+const worthPacking = 1000
+
+func packed(body []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write(body) // a Buffer takes all
+	_ = z.Close()
+	return out.Bytes()
 }
 
 // renamed is an answer with another host in its addresses.
 func (a *answer) renamed(from, to string) (*answer, error) {
-	body, packed := a.body, a.Header["Content-Encoding"] == "gzip"
-	if packed {
+	body, compressed := a.body, a.Header["Content-Encoding"] == "gzip"
+	if compressed {
 		var err error
 		if body, err = gunzip(body); err != nil {
 			return nil, err
 		}
 	}
-	body = bytes.ReplaceAll(body, []byte("https://"+from+"/"), []byte("https://"+to+"/"))
-	if packed {
-		var out bytes.Buffer
-		z := gzip.NewWriter(&out)
-		_, _ = z.Write(body) // a Buffer takes all
-		_ = z.Close()
-		body = out.Bytes()
+	if body = bytes.ReplaceAll(body, []byte("https://"+from+"/"), []byte("https://"+to+"/")); compressed {
+		body = packed(body)
 	}
 	return &answer{URL: a.URL, Status: a.Status, Header: a.Header, body: body}, nil
 }
@@ -177,8 +186,19 @@ func (s *store) read(key string) (*answer, error) {
 	return a, nil
 }
 
-// record asks the real registry. Only answers that say something for ever are kept.
+// record asks the real registry. Only answers that say something for ever are kept. Yarn's name for npm's registry answers as that
+// does, with itself in the place of it.
 func (s *store) record(ctx context.Context, w wish, key string) (*answer, error) {
+	if w.host == yarnHost {
+		a, _, err := s.get(ctx, wish{npmHost, w.target, w.short})
+		if err != nil {
+			return nil, err
+		}
+		if a, err = a.renamed(npmHost, yarnHost); err != nil {
+			return nil, err
+		}
+		return a, s.keep(key, a)
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url(), nil)
 	if err != nil {
 		return nil, err
@@ -217,14 +237,18 @@ func (s *store) keep(key string, a *answer) error {
 		return err
 	}
 	data := append(append(head, '\n'), a.body...)
+	file := filepath.Join(s.dir, key)
+	var before int64
+	if info, err := os.Stat(file); err == nil {
+		before = info.Size()
+	}
 	s.mu.Lock()
-	s.size += int64(len(data))
+	s.size += int64(len(data)) - before
 	full := s.size > storeLimit
 	s.mu.Unlock()
 	if full {
 		return fmt.Errorf("recordings would pass %d MiB: remove %s and begin anew", storeLimit>>20, s.dir)
 	}
-	file := filepath.Join(s.dir, key)
 	if err := os.WriteFile(file+".new", data, 0o644); err != nil {
 		return err
 	}
