@@ -35,6 +35,16 @@ func readIn(dir, name string) ([]byte, error) {
 
 // readRoot is readIn for a directory that is open already. name may have directories of its own.
 func readRoot(root *os.Root, name string) ([]byte, error) {
+	file, err := openRegular(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readAll(file)
+}
+
+// openRegular opens what is to be a regular file.
+func openRegular(root *os.Root, name string) (*os.File, error) {
 	info, err := root.Stat(name)
 	if err != nil {
 		return nil, err
@@ -42,18 +52,12 @@ func readRoot(root *os.Root, name string) ([]byte, error) {
 	if !info.Mode().IsRegular() { // even to open a device may do something
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(root.Name(), name), errNotRegular)
 	}
-	return readRegular(root, name)
+	return open(root, name)
 }
 
-// readRegular is readRoot for what was a regular file a moment ago. Should a pipe have come in its place, that is not
-// waited for.
-func readRegular(root *os.Root, name string) ([]byte, error) {
-	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return readAll(file)
+// open is openRegular for what was a regular file a moment ago. Should a pipe have come in its place, that is not waited for.
+func open(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // readNamed reads a file that the user named. A link of the user's own may lead anywhere.
@@ -79,6 +83,14 @@ func readAll(file *os.File) ([]byte, error) {
 		err = fmt.Errorf("read %s: it is larger than %d bytes: Hither reads no such file", file.Name(), maxFile)
 	}
 	return bytes.TrimPrefix(data, []byte("\ufeff")), err // a byte order mark, which editors of Windows put there
+}
+
+// unlinked is dir as the system names it: where links lead. A client works there, whatever led it to it.
+func unlinked(dir string) string {
+	if at, err := filepath.EvalSymlinks(dir); err == nil {
+		return at
+	}
+	return dir
 }
 
 // upFrom is dir and the directories above it, nearest first.

@@ -200,8 +200,9 @@ func newGo(dir string, mains []mainModule, work *workspace, sums [][]byte, near 
 		return nil, err
 	}
 	g.addRequires(mains, func(m module.Version) bool { return own[m.Path] || excluded[m] }, r)
+	seen := map[module.Version]bool{}
 	for i, sum := range sums {
-		g.addSums(sum, r)
+		g.addSums(sum, seen, r)
 		if i < len(mains) {
 			g.graphSum = len(g.sums)
 		}
@@ -248,12 +249,8 @@ func (g *Go) addRequires(mains []mainModule, skip func(module.Version) bool, r r
 	g.requires = kept
 }
 
-// addSums takes the "/go.mod" lines of a go.sum: "PATH VERSION/go.mod h1:BASE64". A line that is damaged is left out.
-func (g *Go) addSums(sum []byte, r replacements) {
-	seen := make(map[module.Version]bool, len(g.sums))
-	for _, m := range g.sums {
-		seen[m] = true
-	}
+// addSums takes the "/go.mod" lines of a go.sum that were not seen: "PATH VERSION/go.mod h1:BASE64". A line that is damaged is left out.
+func (g *Go) addSums(sum []byte, seen map[module.Version]bool, r replacements) {
 	for line := range strings.Lines(string(sum)) {
 		path, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		version, ok := strings.CutSuffix(strings.TrimSpace(firstWord(rest)), "/go.mod")

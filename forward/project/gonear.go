@@ -26,7 +26,7 @@ var errForeign = errors.New("it is another user's: Hither reads beside a project
 // directory outside the project are read only files named go.mod and go.sum that are regular, not reached by a link out of
 // that directory, and of the same owner as Hither or the project; and none of another machine.
 type neighbours struct {
-	project string // its directory, in which all is the project's
+	project string // its directory, where links lead, in which all is the project's
 	owner   int    // of the project's own file
 	dirs    int    // that were read
 	words   int    // bytes of go.mod files
@@ -34,7 +34,7 @@ type neighbours struct {
 }
 
 func newNeighbours(dir, file string) *neighbours {
-	n := &neighbours{project: dir, owner: -1}
+	n := &neighbours{project: unlinked(dir), owner: -1}
 	if info, err := os.Stat(filepath.Join(dir, file)); err == nil {
 		n.owner = ownerOf(info)
 	}
@@ -58,6 +58,9 @@ func (n *neighbours) mod(dir string) ([]byte, error) {
 
 // sum reads DIR/go.sum; without it the requirements must do.
 func (n *neighbours) sum(dir string) []byte {
+	if n.lines > maxFile {
+		return nil
+	}
 	data, err := n.read(dir, "go.sum")
 	if n.lines += len(data); err != nil || n.lines > maxFile {
 		return nil
@@ -66,31 +69,36 @@ func (n *neighbours) sum(dir string) []byte {
 }
 
 func (n *neighbours) read(dir, name string) ([]byte, error) {
-	if strings.HasPrefix(dir, `\\`) {
+	if strings.HasPrefix(dir, `\\`) || strings.HasPrefix(dir, `\??\`) {
 		return nil, fmt.Errorf("%s may be on another machine: Hither reads only what is on this one", dir)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := os.OpenRoot(dir + string(filepath.Separator)) // so that the system opens no pipe or device of that name
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	info, err := root.Stat(name)
+	file, err := openRegular(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat() // of what is open: by its name there may be another file now
 	if err != nil {
 		return nil, err
 	}
 	if !n.has(dir) && !n.owns(info) {
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, name), errForeign)
 	}
-	return readRoot(root, name)
+	return readAll(file)
 }
 
 // has says that a directory is in the project, as its name says and where links lead.
 func (n *neighbours) has(dir string) bool {
-	real, err := filepath.EvalSymlinks(dir)
+	at, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return false
 	}
-	rel, err := filepath.Rel(n.project, real)
+	rel, err := filepath.Rel(n.project, at)
 	return err == nil && filepath.IsLocal(rel)
 }
 

@@ -91,10 +91,10 @@ func (g *Go) zips(registry string, needs func(require) (needed, isDirect bool)) 
 func (g *Go) around(dirs []string) (out []mainModule) {
 	at := make(map[string]mainModule, len(g.mains))
 	for _, m := range g.mains {
-		at[m.dir] = m
+		at[unlinked(m.dir)] = m
 	}
 	for _, dir := range dirs {
-		for above := range upFrom(dir) {
+		for above := range upFrom(unlinked(dir)) {
 			if m, ok := at[above]; ok {
 				out = append(out, m)
 				break

@@ -85,7 +85,7 @@ func (w *workspace) read(dir string) (*Go, error) {
 		return nil, err
 	}
 	g.Vendored = w.file.Go != nil && vendors(w.dir, true)
-	at, _, err := findUp(dir, "go.mod")
-	g.Member = errors.Is(err, fs.ErrNotExist) || slices.ContainsFunc(mains, func(m mainModule) bool { return m.dir == at })
+	at, _, err := findUp(unlinked(dir), "go.mod")
+	g.Member = errors.Is(err, fs.ErrNotExist) || slices.ContainsFunc(mains, func(m mainModule) bool { return unlinked(m.dir) == at })
 	return g, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,8 +132,10 @@ func TestBesideAProjectLittleIsRead(t *testing.T) {
 }
 
 func TestADirectoryOfAnotherMachineIsNotRead(t *testing.T) {
-	if _, err := (&neighbours{}).mod(`\\host\share`); err == nil || strings.Contains(err.Error(), "no such file") {
-		t.Errorf("got %v", err)
+	for _, dir := range []string{`\\host\share`, `\\?\UNC\host\share`, `\??\UNC\host\share`} {
+		if _, err := (&neighbours{}).mod(dir); err == nil || !strings.Contains(err.Error(), "another machine") {
+			t.Errorf("%s: got %v", dir, err)
+		}
 	}
 }
 
@@ -143,6 +147,58 @@ func TestManyDirectoriesAreTooMany(t *testing.T) {
 	}
 	g := must[*Go](t)(ReadGo(files(t, map[string]string{"go.mod": text})))
 	same(t, "graph", fmt.Sprint(g.Graph != nil), "false")
+}
+
+// A workspace of modules whose go.sum files are long is read in a moment: what one says is not gone through again for each of
+// the others, and files of zeros that need no room on the disk are not read one after another.
+func TestManySumsAreReadOnce(t *testing.T) {
+	const n = 300
+	content, work := map[string]string{}, "go 1.21\n"
+	for i := range n {
+		work += fmt.Sprintf("use ./m%d\n", i)
+		content[fmt.Sprintf("m%d/go.mod", i)] = fmt.Sprintf("module example.com/m%d\ngo 1.21\n", i)
+		content[fmt.Sprintf("m%d/go.sum", i)] = fmt.Sprintf("example.com/of%d v1.0.0/go.mod %s\n", i, someSum)
+	}
+	var long strings.Builder
+	for i := range maxEntries - n {
+		fmt.Fprintf(&long, "example.com/s%d v1.0.0/go.mod %s\n", i, someSum)
+	}
+	content["go.work"], content["m0/go.sum"] = work, long.String()
+	dir := files(t, content)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	g := must[*Go](t)(ReadGo(dir))
+	runtime.ReadMemStats(&after)
+	same(t, "sums", strconv.Itoa(len(g.sums)), strconv.Itoa(maxEntries-1))
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<29 { // it was four times that, and took 4 s
+		t.Errorf("it used %d bytes", used)
+	}
+	near := newNeighbours(dir, "go.work")
+	for i := range 10 {
+		at := filepath.Join(dir, fmt.Sprintf("m%d", i))
+		if err := os.Truncate(filepath.Join(at, "go.sum"), maxFile/2+1); err != nil {
+			t.Skip(err)
+		}
+		near.sum(at)
+	}
+	if near.lines > 2*maxFile {
+		t.Errorf("%d bytes were read", near.lines)
+	}
+}
+
+// The user may name a workspace by way of a link; the system says where a client works without.
+func TestAWorkspaceMayBeNamedByALink(t *testing.T) {
+	dir := unlinked(monorepo(t))
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "ws"), link); err != nil {
+		t.Skip(err)
+	}
+	for at, work := range map[string]string{filepath.Join(dir, "ws", "a"): filepath.Join(link, "go.work"), filepath.Join(link, "a"): ""} {
+		g := must[*Go](t)(ReadGoAs(at, GoMode{Work: work}))
+		same(t, "a member "+at, fmt.Sprint(g.Member), "true")
+		same(t, "modules around "+at, strconv.Itoa(len(g.around([]string{at}))), "1")
+		same(t, "a directory of the project "+at, fmt.Sprint(newNeighbours(link, "go.work").has(at)), "true")
+	}
 }
 
 // A workspace in which each module raises the next one, so that all are looked at again for each: the go command takes hours.
