@@ -82,13 +82,17 @@ func (w *goWalk) projectMods(g *project.Go, out []project.Want) []project.Want {
 	if g.Graph == nil {
 		return out
 	}
-	if !w.known {
-		w.known, w.few = true, -1 // without a go.sum nobody knows how much is to come
-	}
-	w.reading = g.Graph.Read(func(v module.Version) (requires []module.Version, old, here bool) {
+	reading := g.Graph.Read(func(v module.Version) (requires []module.Version, old, here bool) {
 		file, here := w.files[v]
 		return file.requires, file.old, here
 	})
+	if len(out) == 0 && reading.Left() == 0 {
+		return out // a new project: what comes will be brought into it, and nobody knows what that is
+	}
+	if !w.known {
+		w.known, w.few = true, -1 // without a go.sum nobody knows how much is to come
+	}
+	w.reading = reading
 	for v := range w.absent {
 		w.reading.Came(v)
 	}

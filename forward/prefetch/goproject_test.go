@@ -117,3 +117,14 @@ func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
 		same(t, "is a guess", walk.(guesser).Guesses(want.Why, true), false)
 	}
 }
+
+// TestANewProjectIsGuessedAt has one that requires nothing yet: what the client brings into it is followed.
+func TestANewProjectIsGuessedAt(t *testing.T) {
+	dir := goFiles(t, map[string]string{"go.mod": "module m\ngo 1.21\nrequire example.com/d v0.0.0\nreplace example.com/d => ./d\n", "d/go.mod": "module d\n"})
+	for _, command := range []string{"go get example.com/a@latest", "go mod tidy", "go get -u ./..."} {
+		walk, mod := NewGo(Start{Registry: host}), match(t, "/example.com/a/@v/v1.0.0.mod")
+		walk.Project(dir, strings.Fields(command))
+		walk.Asked(mod)
+		same(t, command, urls(walk.Answered(mod, []byte("module x\nrequire example.com/b v1.0.0\n"), 0)), "/example.com/b/@v/v1.0.0.mod")
+	}
+}
