@@ -64,6 +64,7 @@ type goWalk struct {
 
 	known    bool                    // go.sum told which go.mod files are read
 	reading  *project.Reading        // of the project's graph; nil: not known, or it is not read
+	withheld bool                    // some of it will not come
 	missing  map[module.Version]bool // those of them that have not come yet
 	few      int                     // so many missing may be guessed at
 	all      bool                    // it downloads all that go.mod requires

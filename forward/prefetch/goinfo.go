@@ -54,6 +54,9 @@ func (w *goWalk) allInfos() []project.Want {
 // buildList is the version of each module that is in the graph, as far as its go.mod files are here. Where nobody knows where
 // the graph begins, it is the highest that any of them names.
 func (w *goWalk) buildList() []module.Version {
+	if w.reading != nil && w.withheld && w.reading.Left() == 0 {
+		return w.supposed(w.reading.BuildList())
+	}
 	if w.reading != nil {
 		return w.foreseen(w.reading.BuildList())
 	}
@@ -66,10 +69,26 @@ func (w *goWalk) buildList() []module.Version {
 
 // foreseen leaves out of a build list that is not certain yet what go.sum names higher: it hardly names any but for the graph.
 func (w *goWalk) foreseen(list []module.Version) []module.Version {
-	if w.reading.Left() == 0 {
+	if w.reading.Left() == 0 && !w.withheld {
 		return list
 	}
 	return slices.DeleteFunc(list, func(v module.Version) bool { return semver.Compare(w.highest[v.Path], v.Version) > 0 })
+}
+
+// supposed adds to a build list for which not all go.mod files were read what go.sum names, and no other names higher.
+func (w *goWalk) supposed(list []module.Version) []module.Version {
+	selected := make(map[string]string, len(w.highest))
+	for path, version := range w.highest {
+		selected[path] = version
+	}
+	for _, v := range list {
+		selected[v.Path] = higher(v.Version, selected[v.Path])
+	}
+	list = list[:0]
+	for _, path := range slices.Sorted(maps.Keys(selected)) {
+		list = append(list, module.Version{Path: path, Version: selected[path]})
+	}
+	return list
 }
 
 // listedMods are the go.mod files of the build list that were not read for the graph. To say of which go version a module

@@ -121,16 +121,34 @@ func (w *goWalk) readOn(out []project.Want) []project.Want {
 	return out
 }
 
+// Withheld goes on without go.mod files that will not come: the client has them, or keeps them to itself. Then the build list
+// is what go.sum tells, where the rest of the graph does not tell more.
+func (w *goWalk) Withheld(wants []project.Want) (out []project.Want) {
+	for _, want := range wants {
+		v, ok := w.version(want.URL, ".mod")
+		if _, here := w.files[v]; !ok || here || !strings.HasSuffix(want.URL, ".mod") || w.reading == nil {
+			continue
+		}
+		w.withheld = true
+		delete(w.missing, v)
+		w.reading.Came(v)
+	}
+	if w.reading != nil && w.withheld {
+		out = append(w.readOn(out), w.settled()...)
+	}
+	return out
+}
+
 // atEnd wants what the command fetches of each module when the whole graph was read.
 func (w *goWalk) atEnd() []project.Want {
-	out := w.allInfos()
-	for _, v := range w.buildList() {
+	out, list := w.allInfos(), w.foreseen(w.reading.BuildList())
+	for _, v := range list {
 		if _, read := w.files[v]; w.told.mods && !read {
 			out = w.add(out, v, ".mod", whyReadGoMod)
 		}
 	}
 	if w.told.zips {
-		for _, v := range w.buildList() {
+		for _, v := range list {
 			out = w.add(out, v, ".zip", project.WhyGraphZip)
 		}
 	}

@@ -1,11 +1,16 @@
 package prefetch
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"hither/forward/fetch"
+	"hither/forward/project"
 )
 
 // goFiles writes a project, whose names have slashes.
@@ -126,5 +131,42 @@ func TestANewProjectIsGuessedAt(t *testing.T) {
 		walk.Project(dir, strings.Fields(command))
 		walk.Asked(mod)
 		same(t, command, urls(walk.Answered(mod, []byte("module x\nrequire example.com/b v1.0.0\n"), 0)), "/example.com/b/@v/v1.0.0.mod")
+	}
+}
+
+// TestWhatStaysAwayDoesNotEndTheReading has a client that has the go.mod files, of earlier or of its own: what else it needs of the
+// graph comes ahead all the same.
+func TestWhatStaysAwayDoesNotEndTheReading(t *testing.T) {
+	const n = 20
+	var roots, sums, rest []string
+	all := map[string]mod{}
+	for i := range n {
+		root, deep := fmt.Sprintf("example.com/a%03d@v1.0.0", i), fmt.Sprintf("example.com/deep%03d@v1.0.0", i)
+		roots, sums, rest = append(roots, root), append(sums, root, deep), append(rest, deep)
+		all[root], all[deep] = mod{requires: []string{deep}}, mod{}
+	}
+	has := func(w project.Want) bool { return strings.HasSuffix(w.URL, ".mod") }
+	for _, c := range []struct {
+		why                string
+		at                 Place
+		sums               []string
+		mods, infos, lists int
+	}{
+		{"all of them", Place{Has: has}, sums, 0, 2 * n, 2 * n},
+		{"those of the project, where nothing else is known", Place{Has: has}, nil, 0, n, n},
+		{"a private one", Place{Has: hasNone, Private: []string{"example.com/a007"}}, sums, 2*n - 1, 2*n - 1, 2*n - 1},
+		{"a private one of a new project", Place{Has: hasNone, Private: []string{"example.com/a007"}}, nil, n - 1, 2*n - 2, 2*n - 2},
+	} {
+		inWorld(t, inProject(t, roots, c.sums, "go", "list", "-m", "-u", "all"), func(w *world) {
+			w.publish(1000, all)
+			at, _ := w.Project(fetch.Client{})
+			w.listAll(append(rest, roots...))
+			c.at.Dir, c.at.Args, c.at.PID = at.Dir, at.Args, 7
+			w.Begin("proxy.golang.org", c.at)
+			time.Sleep(10 * time.Second)
+			same(t, c.why+": go.mod files", w.asked("v1.0.0.mod"), c.mods)
+			same(t, c.why+": .info", w.asked("v1.0.0.info"), c.infos)
+			same(t, c.why+": lists", w.asked("/list"), c.lists)
+		})
 	}
 }

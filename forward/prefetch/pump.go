@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"hither/cache/digest"
 	"hither/forward/fetch"
@@ -163,10 +162,16 @@ func (p *Prefetcher) step(r *run, e event) {
 	heard := e.kind == answered || e.kind == brought
 	known := e.kind == projected || heard && isInformed(r.walk)
 	sure := known && r.who.has != nil
-	if sure {
-		wants = slices.DeleteFunc(wants, func(w project.Want) bool { return r.who.has(w) })
+	var objects []*object
+	for len(wants) > 0 {
+		lacked, had := wants, []project.Want(nil)
+		if sure {
+			lacked, had = part(wants, r.who.has)
+		}
+		more, private := p.understand(r, lacked, e.depth+1, heard && !known)
+		objects = append(objects, more...)
+		wants = withheld(r.walk, append(had, private...))
 	}
-	objects := p.understand(r, wants, e.depth+1, heard && !known)
 	for _, o := range objects {
 		o.sure = sure && (o.class == metadata || isExact(r.walk))
 		if g, ok := r.walk.(guesser); ok {
@@ -174,7 +179,8 @@ func (p *Prefetcher) step(r *run, e event) {
 		}
 	}
 	if e.kind == demanded {
-		objects = append(objects, p.understand(r, p.lastTime(r), 1, false)...)
+		again, _ := p.understand(r, p.lastTime(r), 1, false)
+		objects = append(objects, again...)
 	}
 	ready := e.kind == projected && len(objects) > 0 && p.Ready != nil
 	holds := e.kind == projected && waits(r.walk)
@@ -204,20 +210,25 @@ func isInformed(w Walk) bool {
 }
 
 // understand turns wants into what can be asked for; what is in no rule, is never kept, or belongs to a registry whose
-// clients are not walked with, is left out, and what the client keeps to itself. Only pump calls it, because it asks the walk.
-func (p *Prefetcher) understand(r *run, wants []project.Want, depth int, guess bool) []*object {
+// clients are not walked with, is left out, and what the client keeps to itself is returned by itself. Only pump calls it,
+// because it asks the walk.
+func (p *Prefetcher) understand(r *run, wants []project.Want, depth int, guess bool) (objects []*object, private []project.Want) {
 	if len(wants) == 0 {
-		return nil
+		return nil, nil
 	}
 	set := p.Rules()
-	objects := make([]*object, 0, min(len(wants), maxNames))
+	objects = make([]*object, 0, min(len(wants), maxNames))
 	for _, w := range wants[:min(len(wants), maxNames)] {
 		u, err := url.Parse(w.URL)
 		if err != nil || u.Scheme != "https" {
 			continue
 		}
 		m, ok := set.Match(u.Host, rules.Query{URL: u, Accept: w.Accept})
-		if !ok || m.Path.Keep == rules.Never || m.Rule.Walk == "" || m.Private(r.who.private) {
+		if !ok || m.Path.Keep == rules.Never || m.Rule.Walk == "" {
+			continue
+		}
+		if m.Private(r.who.private) {
+			private = append(private, w)
 			continue
 		}
 		o := &object{match: m, claim: w.Digest, why: w.Why, class: classOf(m), depth: depth, guess: guess, reads: r.walk.Reads(m)}
@@ -226,7 +237,19 @@ func (p *Prefetcher) understand(r *run, wants []project.Want, depth int, guess b
 		}
 		objects = append(objects, o)
 	}
-	return objects
+	return objects, private
+}
+
+// part divides wants into those of which has does not say so, and the others.
+func part(wants []project.Want, has func(project.Want) bool) (lacked, had []project.Want) {
+	for _, w := range wants {
+		if has(w) {
+			had = append(had, w)
+		} else {
+			lacked = append(lacked, w)
+		}
+	}
+	return lacked, had
 }
 
 // lastTime is what a run asked for that began like this one; nil if there is none, or it was said already. Packages wait

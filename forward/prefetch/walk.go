@@ -50,6 +50,19 @@ func waits(w Walk) bool {
 	return ok && h.waits()
 }
 
+// patient is a Walk that waits for what it wants, to go on with what that says.
+type patient interface {
+	// Withheld is told of wants that nobody will ask for ahead: the client has them, or keeps them to itself.
+	Withheld(wants []project.Want) []project.Want
+}
+
+func withheld(w Walk, wants []project.Want) []project.Want {
+	if p, ok := w.(patient); ok && len(wants) > 0 {
+		return p.Withheld(wants)
+	}
+	return nil
+}
+
 // sized is a Walk that knows how large the packages of its ecosystem are, in bytes: so many are asked for ahead, until some
 // have come, as fit a window by that size.
 type sized interface{ usualSize() int64 }
