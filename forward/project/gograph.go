@@ -102,7 +102,11 @@ func (r *Reading) Came(m module.Version) {
 	if _, _, here := r.file(m); !here {
 		r.gone[m] = true
 	}
-	r.todo = append(r.todo, r.waiting[m]...)
+	visits, waited := r.waiting[m]
+	if !waited {
+		return // it is of no module that is read, or of one that comes later
+	}
+	r.todo = append(r.todo, visits...)
 	delete(r.waiting, m)
 	r.run()
 }

@@ -223,6 +223,15 @@ func TestAWorkspaceThatWasMadeToHurtIsGivenUp(t *testing.T) {
 	}
 }
 
+// What comes behind the end of the graph, as the newest go.mod of each module does, is not looked for in all of it.
+func TestWhatIsNotOfTheGraphCostsNothing(t *testing.T) {
+	r := must[*Go](t)(ReadGo(filepath.Join(monorepo(t), "ws"))).Graph.Read(func(module.Version) ([]module.Version, bool, bool) { return nil, false, true })
+	steps := r.steps
+	r.Came(module.Version{Path: "example.com/deep", Version: "v1.1.0"})
+	same(t, "steps more", strconv.Itoa(r.steps-steps), "0")
+	same(t, "left", strconv.Itoa(r.Left()), "0")
+}
+
 // FuzzGraph guards what reads go.work, go.mod files and what they lead to: it ends, and wants only what has a name.
 func FuzzGraph(f *testing.F) {
 	f.Add("go 1.21\nuse ./a\nreplace b => ./c", "module a\nrequire b v1.0.0\nexclude b v1.1.0", "module b\ngo 1.17\nrequire d v1.0.0\nrequire a v1.2.0")
