@@ -147,9 +147,9 @@ func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
 }
 
 // overhear waits for an authority that was asked beside the origin and names the bytes as they are: they are kept under that
-// name, and perhaps are here already. The source is not late meanwhile.
+// name, and perhaps are here already; not for who reads what came of them before. The source is not late meanwhile.
 func (w *fill) overhear(ctx context.Context, a *asking) (done bool, err error) {
-	if !w.word.beside || !w.word.pins {
+	if !w.word.pins || w.spool != nil {
 		return false, nil
 	}
 	a.watch.rest()

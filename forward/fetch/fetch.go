@@ -180,6 +180,7 @@ type Fetcher struct {
 	spread  spread
 	met     memory[struct{}] // sources that were connected to ahead
 	splits  atomic.Int64     // bodies that come in parts now
+	unheard atomic.Int64     // fills that asked for bytes before a notary that pins has named them
 	waiting split.Memory     // parts of large bodies that came before their turn
 	over    atomic.Int64     // bytes that fills hold in memory for want of a disk
 }

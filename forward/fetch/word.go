@@ -35,9 +35,17 @@ func (fl *flight) ask(ctx context.Context) *word {
 	case fl.remembers() && !beside(n):
 		w.digest, w.by = fl.kept.Digest, fl.kept.Vouched // evicted or damaged; its name does not change
 	case n != nil:
-		w.pins = pins(n) && fl.alone()
+		w.pins = pins(n) && !fl.whole && fl.alone() && fl.f.unheard.Load() < maxUnheard
 		w.beside = beside(n) || w.pins
-		fl.f.flights.wg.Go(func() { w.listen(ctx, n, fl.req) })
+		if w.pins {
+			fl.f.unheard.Add(1)
+		}
+		fl.f.flights.wg.Go(func() {
+			w.listen(ctx, n, fl.req)
+			if w.pins {
+				fl.f.unheard.Add(-1)
+			}
+		})
 		return w
 	}
 	close(w.heard)
@@ -56,8 +64,12 @@ func beside(n notary.Notary) bool {
 	return ok && b.Beside()
 }
 
-// pins says that a notary names the bytes as they are. Where nobody but the origin may be asked, it need not be waited for
-// either before that is done.
+// maxUnheard is how many fills wait with an answer in their hands for a notary that pins. Each has a place among the transfers, of
+// which the notary's own questions need some too, and its bytes lie unread, as many as a connection takes in. The others wait first.
+const maxUnheard = 64
+
+// pins says that a notary names the bytes as they are. Where nobody but the origin may be asked, and nothing is kept that its word
+// may confirm, it need not be waited for either before that is done.
 func pins(n notary.Notary) bool {
 	p, ok := n.(notary.Pinner)
 	return ok && p.Pins()
