@@ -338,7 +338,7 @@ func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", t.offset, t.upto-1))
 	case t.offset > 0:
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", t.offset))
-	case w.word.pending() || w.want != "":
+	case w.word.pending() || w.word.digest != "":
 	default:
 		req.Header.Set("Accept-Encoding", "gzip")
 		t.conditional = w.condition(req, src)
