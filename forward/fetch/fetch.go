@@ -170,12 +170,13 @@ type Fetcher struct {
 	Now     func() time.Time // nil: time.Now
 
 	flights flights
-	gone    memory[negative] // what the origin said it does not have
-	tired   memory[struct{}] // names of which nobody had a new copy a moment ago
-	public  memory[struct{}] // subjects the origin gave to us, who have no credentials
-	doubted memory[struct{}] // names of which the origin sent what the authority did not confirm
-	silent  memory[int]      // origins that did not answer a HEAD, and how often in a row
-	sizes   memory[sizes]    // of what a rule's path brought
+	gone    memory[negative]  // what the origin said it does not have
+	tired   memory[struct{}]  // names of which nobody had a new copy a moment ago
+	guessed memory[time.Time] // of names that only a guess brought, when what a client would have without it was confirmed; zero: nothing
+	public  memory[struct{}]  // subjects the origin gave to us, who have no credentials
+	doubted memory[struct{}]  // names of which the origin sent what the authority did not confirm
+	silent  memory[int]       // origins that did not answer a HEAD, and how often in a row
+	sizes   memory[sizes]     // of what a rule's path brought
 	slots   slots
 	spread  spread
 	met     memory[struct{}] // sources that were connected to ahead
@@ -249,6 +250,9 @@ func (f *Fetcher) finish(req Request, a *Answer) (*Answer, error) {
 	a.Report.Rule = req.Rule.Name
 	a.Report.When = f.now()
 	a.Report.Bytes = a.Size
+	if !req.Ahead {
+		f.demanded(req, a.Report.State)
+	}
 	if f.Trace.Answered != nil && !req.Ahead {
 		f.Trace.Answered(req, a.Report)
 	}

@@ -35,7 +35,7 @@ func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 		if blob, err := f.Store.Open(ctx, entry.Digest); err == nil {
 			k.entry, k.blob = entry, f.healing(req, entry.Digest, blob)
 			k.fresh = !req.mustAsk() && isFresh(req.Path, entry, k.now)
-			k.usable = !k.fresh && !req.mustAsk() && isUsable(req.Path, entry, k.now)
+			k.usable = !k.fresh && !req.mustAsk() && isUsable(req.Path, f.unguessed(req, entry), k.now)
 			return k, nil
 		}
 		k.entry = entry // its digest still tells which bytes to ask for

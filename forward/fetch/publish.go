@@ -52,6 +52,7 @@ func (w *fill) bind(ctx context.Context, e cache.Entry) {
 	if e.Vouched == byClient && w.kept.Vouched != "" && w.kept.Vouched != byClient {
 		return // an authority has spoken; a client's expectation does not replace that
 	}
+	w.guess(e)
 	_ = w.f.Store.Bind(ctx, cache.Name(w.req.Name), e)
 	w.f.gone.drop(w.req.Name)
 	// A client asks for what a tag means by its digest next, and wants the same headers.
