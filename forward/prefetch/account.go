@@ -267,7 +267,7 @@ func (r *run) overtake(o *object) {
 func (r *run) pass(o *object) {
 	l, most := o.line, passes
 	if o.class == bulk {
-		most = bulkPasses
+		most = passesOf(r.walk)
 	}
 	i := sort.SearchInts(l.latest, o.place)
 	l.latest = slices.Insert(l.latest, i, o.place)

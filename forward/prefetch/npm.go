@@ -217,6 +217,9 @@ func (w *npmWalk) exact() bool { return w.all }
 // more under way than it brings soon.
 func (w *npmWalk) usualSize() int64 { return 64 << 10 }
 
+// passes is twice what npm asks for at a time.
+func (w *npmWalk) passes() int { return 32 }
+
 // packumentName is the package that a match is the packument of.
 func packumentName(m rules.Match) (string, bool) {
 	path, err := url.PathUnescape(m.Clean)

@@ -11,7 +11,7 @@
 // # What may be guessed
 //
 // Guesses cost others something, so they are accounted for. Each thing fetched ahead is used when the client asks for it,
-// and wasted when the run ends, ten minutes pass, or the client passes it by: asked for 16 things (bulk: 8) of the same line
+// and wasted when the run ends, ten minutes pass, or the client passes it by: asked for 16 things (bulk: 8, npm: 32) of the same line
 // that were begun after it, or not yet. A line is the wants of one reason in one run. Whoever is used after all is wasted no
 // more. What the cache had already cost nothing and counts as nothing, unless it is used.
 //

@@ -67,6 +67,17 @@ func withheld(w Walk, wants []project.Want) []project.Want {
 // have come, as fit a window by that size.
 type sized interface{ usualSize() int64 }
 
+// straying is a Walk whose client asks for many packages at a time, and so not quite in any order: it has passed by one that it
+// asked for so many others behind.
+type straying interface{ passes() int }
+
+func passesOf(w Walk) int {
+	if s, ok := w.(straying); ok {
+		return s.passes()
+	}
+	return bulkPasses
+}
+
 func isExact(w Walk) bool {
 	e, ok := w.(exact)
 	return ok && e.exact()
