@@ -87,6 +87,10 @@ const (
 // maxStored is how many requirements are kept in mind: more than any graph has, and some tens of megabytes.
 const maxStored = 500_000
 
+// toolchain is the module of the go commands themselves: its zip has no go.mod that is asked for, and its list has each for all
+// systems, of which none is the newest.
+const toolchain = "golang.org/toolchain"
+
 // laterZips is how many zips that a build perhaps needs are wanted when it asks for one.
 const laterZips = 2
 
@@ -167,7 +171,7 @@ func (w *goWalk) askedZip(v module.Version) []project.Want {
 	// Of these some are needed by nobody here: with as many on the way as are asked for, that shows before much is lost.
 	next := min(len(w.later), laterZips)
 	out, w.later = append(out, w.later[:next]...), w.later[next:]
-	if v.Path == "golang.org/toolchain" {
+	if v.Path == toolchain {
 		return out
 	}
 	w.queries.zips[v.Path] = true

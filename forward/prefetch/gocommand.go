@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 
 	"hither/forward/project"
 )
@@ -67,9 +68,12 @@ type goCommand struct {
 	builds bool           // it builds or lists packages, for which a directory vendor may stand
 	apart  bool           // it is for a module by itself, and refused in a workspace
 
-	updates  bool     // it looks for a newer version of each module of the graph
-	upgrades bool     // and of each that the project requires
-	queries  []string // modules or packages that it names, whose versions it looks for
+	updates  bool             // it looks for a newer version of each module of the graph
+	upgrades bool             // and of each that the project requires
+	patches  bool             // but only for one that mends it
+	queries  []string         // modules or packages that it names, whose versions it looks for
+	exact    []module.Version // and with their version
+	above    bool             // they may be packages
 }
 
 // readGoCommand understands the arguments of a process.
@@ -93,25 +97,27 @@ func readGoCommand(args []string) (c goCommand) {
 			c.need = everything
 		}
 	case "get":
-		c.need, c.mode.Alone, c.queries = graph, true, queriesIn(rest, true)
-		if has(flags, "u") && len(c.queries) == 0 {
-			c.need, c.upgrades = everything, true
+		c.need, c.mode.Alone, c.above = graph, true, true
+		c.queries, c.exact = queriesIn(rest, true)
+		if has(flags, "u") && len(c.queries)+len(c.exact) == 0 {
+			c.need, c.upgrades, c.patches = everything, true, flags["u"] == "patch"
 		}
 	case "list":
 		c.need, c.builds = needOfList(rest, flags), true
 		if has(flags, "m") {
 			c.updates = has(flags, "u") && c.need == modules
-			c.queries = queriesIn(rest, has(flags, "u") || has(flags, "versions"))
+			c.queries, c.exact = queriesIn(rest, has(flags, "u") || has(flags, "versions"))
 		}
-	case "build", "install", "run", "test", "vet", "generate", "fix":
-		c.builds = true
+	case "install", "run":
+		c.need, c.builds, c.above = packages, true, true
 		if command == "run" {
 			rest = rest[:min(len(rest), 1)] // what follows is for the program
 		}
-		c.need = packages
-		if c.queries = queriesIn(rest, false); len(c.queries) > 0 {
+		if c.queries, c.exact = queriesIn(rest, false); len(c.queries)+len(c.exact) > 0 {
 			c.need = nothing // go install example.com/tool@latest looks at no go.mod
 		}
+	case "build", "test", "vet", "generate", "fix":
+		c.need, c.builds = packages, true
 	}
 	return c
 }
@@ -129,16 +135,30 @@ func has(flags map[string]string, flag string) bool {
 // maxQueries is how many arguments are looked at.
 const maxQueries = 100
 
-// queriesIn are the paths among words of modules or packages whose versions the command looks for. It does so of those with a
-// query behind an @; of others only if bare says so.
-func queriesIn(words []string, bare bool) (out []string) {
+// queriesIn are the paths among words of modules or packages whose versions the command looks for, and those that it looks for
+// in one version. It does so of those with a query behind an @; of others only if bare says so.
+func queriesIn(words []string, bare bool) (queries []string, exact []module.Version) {
 	for _, word := range words[:min(len(words), maxQueries)] {
 		name, version, at := strings.Cut(word, "@")
-		if (at || bare) && version != "none" && module.CheckPath(name) == nil {
-			out = append(out, name)
+		switch {
+		case !at && !bare || version == "none" || module.CheckPath(name) != nil:
+		case isListed(version):
+			queries = append(queries, name)
+		default:
+			exact = append(exact, module.Version{Path: name, Version: version})
 		}
 	}
-	return out
+	return queries, exact
+}
+
+// isListed says that the list of versions answers a query, and no version, branch or commit is asked for by its name
+// (modload.IsRevisionQuery).
+func isListed(query string) bool {
+	switch {
+	case query == "", query == "latest", query == "upgrade", query == "patch", strings.HasPrefix(query, "<"), strings.HasPrefix(query, ">"):
+		return true
+	}
+	return semver.IsValid(query) && semver.Canonical(query) != query && strings.Count(query, ".") < 2 // v1, v1.2
 }
 
 // directories are those of the packages that it builds from dir: of its words that name one, as ./a/... does, else dir itself.
@@ -223,8 +243,15 @@ func GoDir(args []string) string {
 	return dir
 }
 
-// split tells words from flags with their values. The value of a flag that stands by itself is taken for a word, which does
-// no harm: what is looked for is in front, or is a pattern that no value has.
+// valued are flags of commands that name modules, whose values may stand by themselves. Taken for words, they would be told to
+// the registry: an overlay.json is as good a path as example.com.
+var valued = []string{
+	"C", "asmflags", "buildmode", "compiler", "covermode", "coverpkg", "exec", "f", "gccgoflags", "gcflags", "installsuffix",
+	"ldflags", "mod", "modfile", "o", "overlay", "p", "pgo", "pkgdir", "reuse", "tags", "toolexec",
+}
+
+// split tells words from flags with their values. The value of another flag that stands by itself is taken for a word, which
+// does no harm: what is looked for is in front, or is a pattern that no value has.
 func split(args []string) (words []string, flags map[string]string) {
 	flags = make(map[string]string)
 	for i := 0; i < len(args); i++ {
@@ -234,7 +261,7 @@ func split(args []string) (words []string, flags map[string]string) {
 			continue
 		}
 		flag, value, set := strings.Cut(strings.TrimPrefix(flag, "-"), "=")
-		if !set && i+1 < len(args) && slices.Contains([]string{"C", "mod", "modfile"}, flag) {
+		if !set && i+1 < len(args) && slices.Contains(valued, flag) {
 			i++ // of -C, the process is in that directory by now
 			value = args[i]
 		}

@@ -100,7 +100,7 @@ func (w *goWalk) Guesses(why string, usually bool) bool {
 		return len(w.infos) == 0
 	case whyOldGoMod:
 		return usually && w.zips
-	case whyGraphInfo, whyReadGoMod, whyPrefixList, whyNewestZip:
+	case whyGraphInfo, whyReadGoMod, whyNamedList, whyNamedInfo, whyPrefixList, whyNewestZip:
 		return false
 	case whyList, whyDatedInfo, whyNewestInfo, whyNewestMod, whyLastMod, whyLatestCommit:
 		return !w.queries.told && len(w.queries.lists) < manyLists

@@ -14,6 +14,8 @@ import (
 // CheckRetractions): for the list of versions, the .info of what it picks, and its go.mod, which tells what was retracted.
 const (
 	whyList         = "the versions of a module that may have a newer one"
+	whyNamedList    = "the versions of what may be the module of the package that is named"
+	whyNamedInfo    = "the .info of what is named with its version"
 	whyPrefixList   = "the versions of what may be the module of a package"
 	whyDatedInfo    = "the .info of the latest commit that a list of versions names"
 	whyNewestInfo   = "the .info of the newest version of a module"
@@ -37,6 +39,7 @@ type goQueries struct {
 
 	each     bool // every module of the graph is looked at
 	upgrades bool // what the project requires, and has packages that are needed, is brought anew
+	patches  bool // but seldom in its newest version
 	outdated int  // lists asked for of modules that were listed
 	upgraded int  // and of others that the project requires
 
@@ -94,7 +97,7 @@ func (w *goWalk) answeredList(path string, body []byte) (out []project.Want) {
 		return nil
 	}
 	q.found[path] = readGoVersions(body)
-	if body != nil {
+	if body != nil && path != toolchain {
 		out = w.picked(nil, path)
 	}
 	if q.named[path] {
@@ -103,8 +106,7 @@ func (w *goWalk) answeredList(path string, body []byte) (out []project.Want) {
 	return out
 }
 
-// maxAbove is how many lists of paths above a package are wanted. Some registries refuse them, and one that refuses maxFailures in
-// a row is left in peace.
+// maxAbove is how many lists of paths above a package are wanted: no module has more elements above it than a hosting site does.
 const maxAbove = 4
 
 // listsAbove are those of what may be the module of a package as well. They are wanted after its own, for what is private has
@@ -190,7 +192,7 @@ func (w *goWalk) newestOf(out []project.Want, v module.Version) []project.Want {
 // upgradedZip wants the newest zip of a module whose packages are needed, for the client asked for a zip of it.
 func (w *goWalk) upgradedZip(out []project.Want, path string) []project.Want {
 	q := &w.queries
-	if !q.upgrades || !q.zips[path] || semver.Compare(q.best[path], w.highest[path]) <= 0 {
+	if !q.upgrades || q.patches || !q.zips[path] || semver.Compare(q.best[path], w.highest[path]) <= 0 {
 		return out
 	}
 	return w.add(out, module.Version{Path: path, Version: q.best[path]}, ".zip", whyNewestZip)
@@ -218,14 +220,18 @@ func (w *goWalk) aside(v module.Version, sure bool) bool {
 	return q.newest[v] && !sure && w.highest[v.Path] != v.Version
 }
 
-// listsNamed are the lists of what the arguments name.
-func (w *goWalk) listsNamed(c goCommand) []project.Want {
-	w.queries.each, w.queries.upgrades = c.updates, c.upgrades
-	w.queries.told = c.updates || c.upgrades || len(c.queries) > 0
+// listsNamed are the lists of what the arguments name, and the .info of what they name with its version.
+func (w *goWalk) listsNamed(c goCommand) (out []project.Want) {
+	w.queries.each, w.queries.upgrades, w.queries.patches = c.updates, c.upgrades, c.patches
+	w.queries.told = c.updates || c.upgrades || len(c.queries)+len(c.exact) > 0
 	for _, path := range c.queries {
-		w.queries.named[path] = true
+		w.queries.named[path] = c.above
+		out = w.question(out, path, "@v/list", whyNamedList)
 	}
-	return w.listsOf(c.queries)
+	for _, v := range c.exact {
+		out = w.add(out, v, ".info", whyNamedInfo)
+	}
+	return out
 }
 
 // listsRequired are those of the project's requirements, which the go command looks at before the rest of the graph, if it
