@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sort"
 	"time"
@@ -208,9 +209,25 @@ func (p *Prefetcher) ended(r *run, o *object, size int64, err error) {
 	}
 	r.resize(o, 0) // its bytes, not its request: a registry that refuses many would else be asked for more
 	p.log().Debug("what was asked for ahead did not come", "name", o.match.Name, "err", err)
+	if o.doubt && refused(err) {
+		return
+	}
 	if l.failures++; l.failures >= maxFailures {
 		l.failures, l.rest = 0, p.now().Add(restFor)
 	}
+}
+
+// refused says that the registry answered, and gives just this to nobody like us.
+func refused(err error) bool {
+	var f *fetch.Failure
+	if !errors.As(err, &f) {
+		return false
+	}
+	switch f.Status() {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusUnavailableForLegalReasons:
+		return true
+	}
+	return false
 }
 
 // use notes that the client asks for a thing.

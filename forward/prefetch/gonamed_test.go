@@ -1,8 +1,11 @@
 package prefetch
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hither/forward/fetch"
 )
@@ -62,4 +65,35 @@ func TestAPatchIsNotTheNewest(t *testing.T) {
 	walk.Answered(match(t, "/example.com/a002/@v/list"), []byte("v1.0.0\nv1.1.0\n"), 1)
 	got := urls(walk.Asked(match(t, "/example.com/a002/@v/v1.0.0.zip")))
 	same(t, "a newest zip", strings.Contains(got, "v1.1.0.zip"), false)
+}
+
+// TestARefusedGuessIsNoFailureOfTheRegistry has one that refuses all that may be above packages, or fails at it.
+func TestARefusedGuessIsNoFailureOfTheRegistry(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		rests  bool
+	}{{http.StatusForbidden, false}, {http.StatusUnauthorized, false}, {http.StatusBadGateway, true}, {http.StatusTooManyRequests, true}} {
+		roots, all := outdated(2)
+		inWorld(t, inProject(t, roots, roots), func(w *world) {
+			w.publish(1000, all)
+			w.denied = func(url string) int {
+				if strings.Contains(url, "corp.example") {
+					return c.status
+				}
+				return 0
+			}
+			at, _ := w.Project(fetch.Client{})
+			at.PID, at.Has, at.Args = 7, hasNone, strings.Fields("go get")
+			for i := range 6 * maxFailures { // the few that come meanwhile are no help
+				at.Args = append(at.Args, fmt.Sprintf("corp.example/a%d@latest", i))
+			}
+			w.Begin("proxy.golang.org", at)
+			time.Sleep(5 * time.Second)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.Prefetcher.mu.Lock()
+			defer w.Prefetcher.mu.Unlock()
+			same(t, fmt.Sprint("the registry rests after ", c.status), w.now().Before(w.laneOf("go").rest), c.rests)
+		})
+	}
 }

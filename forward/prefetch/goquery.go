@@ -234,6 +234,11 @@ func (w *goWalk) listsNamed(c goCommand) (out []project.Want) {
 	return out
 }
 
+// Doubts says of which wants nobody knows whether they are: modules that may be above a package, or the package itself.
+func (w *goWalk) Doubts(why string) bool {
+	return why == whyNamedList || why == whyNamedInfo || why == whyPrefixList
+}
+
 // listsRequired are those of the project's requirements, which the go command looks at before the rest of the graph, if it
 // looks at any but what is named.
 func (w *goWalk) listsRequired(c goCommand, infos []project.Want) (out []project.Want) {

@@ -177,6 +177,9 @@ func (p *Prefetcher) step(r *run, e event) {
 		if g, ok := r.walk.(guesser); ok {
 			o.guess = g.Guesses(o.why, o.guess)
 		}
+		if d, ok := r.walk.(doubter); ok {
+			o.doubt = d.Doubts(o.why)
+		}
 	}
 	if e.kind == demanded {
 		again, _ := p.understand(r, p.lastTime(r), 1, false)

@@ -42,6 +42,7 @@ type object struct {
 	class class
 	depth int
 	guess bool // it follows from an answer
+	doubt bool // there may be no such thing
 	sure  bool // the project names it, and the client does not have it; of bulk: and will ask for it
 	reads bool // the walk wants its body
 

@@ -34,6 +34,9 @@ type guesser interface {
 	Guesses(why string, usually bool) bool
 }
 
+// doubter is a Walk that wants things of which nobody knows whether they are. A registry that refuses those is well all the same.
+type doubter interface{ Doubts(why string) bool }
+
 // metered is a Walk of a registry that counts requests against its user. No more than the walk wants is asked for ahead:
 // nothing because of last time.
 type metered interface{ metered() }

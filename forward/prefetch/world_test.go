@@ -35,6 +35,7 @@ type world struct {
 	slow     map[string]time.Duration // by URL, more than delay
 	broken   bool                     // the registry refuses everything
 	refuses  func(n int) bool         // and so the nth request; nil: none
+	denied   func(url string) int     // with which status it does, 0: not at all; nil: nothing
 	kept     map[string]bool          // names
 	flights  map[string]*flight
 	requests []string // URLs that the registry was asked for, in order
@@ -115,6 +116,9 @@ func (w *world) fetch(ctx context.Context, req fetch.Request) (*fetch.Answer, er
 	defer w.mu.Unlock()
 	if refused {
 		return nil, &fetch.Failure{Name: req.Name}
+	}
+	if w.denied != nil && w.denied(url) != 0 {
+		return nil, &fetch.Failure{Name: req.Name, Tries: []fetch.Try{{Status: w.denied(url), Origin: true}}}
 	}
 	body, ok := w.bodies[url]
 	a := &fetch.Answer{Status: 200, Size: int64(len(body)), Body: content{bytes.NewReader(body)}}
