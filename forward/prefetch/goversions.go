@@ -92,10 +92,10 @@ func higher(a, b string) string {
 // divided says that a go.mod decides which versions count.
 func (v goVersions) divided() bool { return v.last != "" && v.all != v.compatible }
 
-// readGoLatest reads the version of MODULE/@latest; empty if it tells none.
+// readGoLatest reads the version of MODULE/@latest; empty if it tells none that could be one.
 func readGoLatest(body []byte) string {
 	var info struct{ Version string }
-	if len(body) > maxLatest || json.Unmarshal(body, &info) != nil {
+	if len(body) > maxLatest || json.Unmarshal(body, &info) != nil || len(info.Version) > maxSpec || !semver.IsValid(info.Version) {
 		return ""
 	}
 	return info.Version
