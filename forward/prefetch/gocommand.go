@@ -243,11 +243,15 @@ func GoDir(args []string) string {
 	return dir
 }
 
-// valued are flags of commands that name modules, whose values may stand by themselves. Taken for words, they would be told to
-// the registry: an overlay.json is as good a path as example.com.
-var valued = []string{
-	"C", "asmflags", "buildmode", "compiler", "covermode", "coverpkg", "exec", "f", "gccgoflags", "gcflags", "installsuffix",
-	"ldflags", "mod", "modfile", "o", "overlay", "p", "pgo", "pkgdir", "reuse", "tags", "toolexec",
+// takesValue knows the flags of commands that name modules whose values may stand by themselves. Taken for words, those would be
+// told to the registry: an overlay.json is as good a path as example.com.
+func takesValue(flag string) bool {
+	switch flag {
+	case "C", "asmflags", "buildmode", "compiler", "covermode", "coverpkg", "exec", "f", "gccgoflags", "gcflags", "installsuffix",
+		"ldflags", "mod", "modfile", "o", "overlay", "p", "pgo", "pkgdir", "reuse", "tags", "toolexec":
+		return true
+	}
+	return false
 }
 
 // split tells words from flags with their values. The value of another flag that stands by itself is taken for a word, which
@@ -261,7 +265,7 @@ func split(args []string) (words []string, flags map[string]string) {
 			continue
 		}
 		flag, value, set := strings.Cut(strings.TrimPrefix(flag, "-"), "=")
-		if !set && i+1 < len(args) && slices.Contains(valued, flag) {
+		if !set && i+1 < len(args) && takesValue(flag) {
 			i++ // of -C, the process is in that directory by now
 			value = args[i]
 		}
