@@ -60,8 +60,9 @@ const (
 
 // take gives a body of so many bytes (0: who knows) the connection that will have brought it first, as far as can be told.
 // Those that are fetched ahead keep off the first, so that one which a client waits for need not share a connection with all
-// of them. by is the client's connection, nil if it is not known: a client has at least as many as it came by. The caller
-// calls leave at the body's end.
+// of them. by is the client's connection, nil if it is not known: a client has at least as many as it came by, until one has
+// brought anything: the go command comes by many to a gateway, and would have had a single one. The caller calls leave at the
+// body's end.
 func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.Time) *berth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +75,8 @@ func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.
 		f.clients[by]++
 	}
 	lane, _ := f.soonest(from, size, now)
-	if idle := f.idle(min(len(f.clients), mostLanes)); idle >= 0 && !ahead && f.flows[lane].load > 0 {
-		lane = idle
+	if idle := f.idle(min(len(f.clients), mostLanes)); idle >= 0 && !ahead && f.flows[lane].load > 0 && f.flows[lane].rate(now) == 0 {
+		lane = idle // but what is known to be fast is not left for what would begin slowly
 	}
 	return s.berthLocked(f, lane, by, size, now)
 }

@@ -239,6 +239,28 @@ func TestAClientGetsAsManyConnectionsAsItCameBy(t *testing.T) {
 	}
 }
 
+// The go command, over HTTP/1 to a gateway, comes by many connections, and by one over HTTP/2 to the registry itself.
+func TestAConnectionThatBecameFastIsNotLeftForOnesThatBeginSlowly(t *testing.T) {
+	s, now := new(spread), time.Unix(1e9, 0)
+	s.heard("base", trip)
+	fast := s.take("base", new(Client), false, 480<<10, now)
+	fast.came(480<<10, now)
+	fast.leave()
+	for i, want := range []int{fast.lane, fast.lane, fast.lane} {
+		if b := s.take("base", new(Client), false, 0, now); b.lane != want {
+			t.Errorf("the body number %d at once has connection %d, want %d, which is fast", i+1, b.lane, want)
+		}
+	}
+	for range 3 * mostLanes {
+		s.take("base", new(Client), false, 1<<20, now)
+	}
+	for i := range warmLanes {
+		if s.sources["base"].flows[i].load == 0 {
+			t.Errorf("with much to bring connection %d brings nothing", i+1)
+		}
+	}
+}
+
 // Who lies about a length must not end up with a connection that is said to owe less than nothing.
 func TestALengthBeyondAllMeasureIsNotAddedUp(t *testing.T) {
 	s, now := new(spread), time.Unix(1e9, 0)
