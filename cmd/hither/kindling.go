@@ -31,9 +31,14 @@ const (
 	kindleMost = 4
 	// kindleLanes is how many connections large bodies begin with.
 	kindleLanes = 8
+	// kindleZips is how many connections the zips of Go modules begin with: a go command asks for four at once, or more, when it
+	// has read the graph, and on the one connection that it would have had itself nothing would have to be opened then.
+	kindleZips = 4
 	// kindleSmall is how many connections, beside the common one, small things that are fetched ahead are dealt out over. A
 	// server begins each with ten packets a round trip (RFC 6928), and a hundred answers come at once.
 	kindleSmall = 11
+	// kindleTiles is the same at a checksum database, where the first few modules lead to some twenty tiles of 8 KiB.
+	kindleTiles = 4
 )
 
 // light is told of each request that the cache does not answer. It does not wait for anything.
@@ -43,11 +48,16 @@ func (k *kindling) light(r *rules.Rule) {
 	}
 	k.greet(r)
 	if r.Walk == "go" && k.due(r.Name+" small") { // an image has few small things, and npm's are larger
-		go func() {
-			if bases := k.sources(r); len(bases) > 0 {
-				k.connect(bases[0], -kindleSmall, false)
+		for _, h := range r.Hosts {
+			switch {
+			case len(h.Origin) == 0:
+			case h.Key != "":
+				go k.connect(h.Origin[0], -kindleTiles, false)
+			default:
+				go k.connect(h.Origin[0], -kindleSmall, false)
+				go k.connect(h.Origin[0], kindleZips, false)
 			}
-		}()
+		}
 	}
 	if k.due(r.Name + " stores") {
 		for _, h := range r.Hosts {

@@ -50,10 +50,10 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 		}
 		synctest.Wait()
 		same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
-		rule.Walk = "go"
+		rule.Walk, rule.Hosts[1].Key = "go", "a checksum database's"
 		k.light(rule)
 		synctest.Wait()
-		same(t, "connections of who asks for many small things", said(), "https://a https://a+small https://b https://near https://store+lanes https://tokens")
+		same(t, "connections of who asks for many small things, and then for zips", said(), "https://a https://a+lanes https://a+small https://b https://b+small https://near https://store+lanes https://tokens")
 		bases, rule.Walk = nil, "oci"
 		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
 		k.light(rule)
