@@ -51,6 +51,8 @@ func goRow(ctx context.Context, w *world, r *report) error {
 		{"prometheus", "go list -m all of prometheus, 365 modules", usual(), goClient("prometheus", "list", "-m", "all"), []bound{{level1, 0.30}, {level2, 0.15}}},
 		{"updates", "go list -m -u all, 152 modules", usual(), goClient("glow", "list", "-m", "-u", "all"), []bound{{level1, 0.25}, {level2, 0.20}}},
 		{"upgrade", "go get -u ./...", usual(), goClient("small", "get", "-u", "./..."), []bound{{level1, 0.70}, {level2, 0.60}}},
+		{"tidy", "go mod tidy", usual(), goClient("small", "mod", "tidy"), []bound{{level1, never}}},
+		{"why", "go mod why -m", usual(), goClient("small", "mod", "why", "-m", "golang.org/x/text"), []bound{{level1, never}}},
 		{"latest", "go get X@latest", usual(), goClient("small", "get", "golang.org/x/tools@latest"), []bound{{level1, 1}, {level2, 0.90}}},
 		{"download400", "go mod download, 66 modules", line{rtt: 400, rate: 100}, download, []bound{{level2, 0.28}}},
 		{"download50", "go mod download, 66 modules", line{rtt: 50, rate: 100}, download, []bound{{level2, 0.55}}},
