@@ -54,8 +54,10 @@ func (k *kindling) light(r *rules.Rule) {
 			case h.Key != "":
 				go k.connect(h.Origin[0], -kindleTiles, false)
 			default:
-				go k.connect(h.Origin[0], -kindleSmall, false)
-				go k.connect(h.Origin[0], kindleZips, false)
+				go func() {
+					k.connect(h.Origin[0], -kindleSmall, false)
+					k.connect(h.Origin[0], kindleZips, false) // no zip comes before the graph
+				}()
 			}
 		}
 	}

@@ -37,6 +37,9 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 			}
 			bases = append(bases, base)
 			mu.Unlock()
+			if lanes < 0 {
+				return nil // made at once; what large bodies need comes behind
+			}
 			<-ctx.Done() // it ends by itself
 			return errors.New("nobody is there")
 		}}
