@@ -131,3 +131,15 @@ func TestNPMFindsOnePackageOnASheet(t *testing.T) {
 		same(t, name, w.walk.has(&odd.facts[0], npmClue{name: name}), want)
 	}
 }
+
+// Tarballs that wait for the first are not looked through at each packument until then: for a large tree there are thousands.
+func TestNPMsTarballsWaitForNothing(t *testing.T) {
+	const many = 500
+	w := newNPMWorld(t)
+	w.walk.Project("", []string{"npm", "install"})
+	for i := range many {
+		w.publish(fmt.Sprintf("p%d", i), "1.0.0")
+		w.ask(fmt.Sprintf("/p%d", i), full)
+	}
+	atMost(t, "work", w.walk.work, many*10)
+}

@@ -129,13 +129,7 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 		if c.clean || !installed(filepath.Dir(lock.File)) {
 			w.addresses(lock, c)
 			w.all = c.clean && c.program == "npm" && !c.fewer
-			wants := lock.Wants(w.registry)
-			if strings.HasSuffix(lock.File, ".json") {
-				slices.Reverse(wants) // npm 11 asks from the last to the first
-			}
-			for _, want := range wants {
-				w.waiting = append(w.waiting, npmTarball{Want: want})
-			}
+			w.lockedTarballs(lock)
 		}
 		return
 	}
@@ -154,6 +148,20 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 				w.root(n.name, n.spec, whyDirect, bare)
 			}
 		}
+	}
+}
+
+// lockedTarballs wants those that a lock file names.
+func (w *npmWalk) lockedTarballs(lock *project.Lock) {
+	if w.never {
+		return
+	}
+	wants := lock.Wants(w.registry)
+	if strings.HasSuffix(lock.File, ".json") {
+		slices.Reverse(wants) // npm 11 asks from the last to the first
+	}
+	for _, want := range wants {
+		w.out = append(w.out, w.agreed(want))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // npmTarball is one that will be wanted.
 type npmTarball struct {
 	project.Want
-	of *npmRelease // nil: a lock file names it
+	of *npmRelease
 }
 
 // tarball wants a version's bytes, sooner or later.
@@ -49,42 +49,44 @@ func (w *npmWalk) flush() []project.Want {
 		return out
 	}
 	if w.isNPM() {
-		return append(out, w.ofTree()...)
+		if w.asked { // that is when its tree is done
+			out = append(out, w.ofTree()...)
+		}
+		return out
 	}
 	for _, t := range w.waiting {
 		if !w.refutes(t.of) {
-			out = append(out, w.agreed(t))
+			out = append(out, w.agreed(t.Want))
 		}
 	}
 	w.waiting = nil
 	return out
 }
 
-// ofTree are the tarballs that npm will ask for, as far as that is known: those that a lock file names, and when it asked for
-// the first, which it does when it has all packuments, those of the tree. They are in the order in which npm asks.
+// ofTree are the tarballs that npm will ask for, as far as that is known, in the order in which it does.
 func (w *npmWalk) ofTree() (out []project.Want) {
 	var now, later []npmTarball
 	for _, t := range w.waiting {
-		if t.of == nil || w.asked && w.tree()[t.of] {
+		if w.tree()[t.of] {
 			now = append(now, t)
 		} else if w.work++; w.work < npmWork {
 			later = append(later, t)
 		}
 	}
 	w.waiting = later
-	if w.asked && len(now) > 1 {
+	if len(now) > 1 {
 		w.inTurn(now)
 	}
 	for _, t := range now {
-		out = append(out, w.agreed(t))
+		out = append(out, w.agreed(t.Want))
 	}
 	return out
 }
 
 // agreed is what fetch is asked for: it merges only requests that expect the same bytes.
-func (w *npmWalk) agreed(t npmTarball) project.Want {
+func (w *npmWalk) agreed(want project.Want) project.Want {
 	if !w.isNPM() {
-		t.Digest = ""
+		want.Digest = ""
 	}
-	return t.Want
+	return want
 }
