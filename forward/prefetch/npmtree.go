@@ -23,6 +23,7 @@ func (w *npmWalk) tree() map[*npmRelease]bool {
 		return t.has
 	}
 	t.has, t.homes = make(map[*npmRelease]bool), len(w.home)
+	w.work += len(w.home)
 	var roots []*npmRelease
 	for r, p := range w.home {
 		begins := r.by == nil || p.puzzling
@@ -53,22 +54,30 @@ func (w *npmWalk) prove(r *npmRelease) {
 
 // grow adds versions to the tree, and what they need.
 func (w *npmWalk) grow(next []*npmRelease) {
-	for t := &w.planted; len(next) > 0 && w.work < npmWork; next = next[1:] {
+	t, met := &w.planted, make(map[*npmRelease]bool)
+	for ; len(next) > 0 && w.work < npmWork; next = next[1:] {
 		r := next[0]
 		if t.has[r] {
 			continue
 		}
 		if picks, all := w.picksFor(r); all || t.proven[r] {
 			t.has[r] = true
-			next = append(next, picks...)
+			for _, pick := range picks {
+				if !met[pick] {
+					met[pick] = true
+					next = append(next, pick)
+				}
+			}
 		}
 	}
 }
 
 // picksFor are the versions that were chosen for what a version needs, as far as the client asked for it. all says that it
-// did, and for the version's own package.
+// did, and for the version's own package. Each is there once, for whatever number of aliases.
 func (w *npmWalk) picksFor(by *npmRelease) (picks []*npmRelease, all bool) {
 	all = w.home[by].demanded
+	met := make(map[*npmRelease]bool)
+	w.work += clueWork / 4
 	for _, n := range w.home[by].doc.sheet(by).needs() {
 		name, want, ok := parseRequest(n.name, n.spec)
 		p := w.packages[name]
@@ -78,7 +87,8 @@ func (w *npmWalk) picksFor(by *npmRelease) (picks []*npmRelease, all bool) {
 		case p.demanded:
 			w.work += len(p.picks)
 			for _, r := range p.picks {
-				if want.fits(r) || want.kind == byTag && p.doc.tags[want.text] == r.id {
+				if !met[r] && (want.fits(r) || want.kind == byTag && p.doc.tags[want.text] == r.id) {
+					met[r] = true
 					picks = append(picks, r)
 				}
 			}
@@ -101,17 +111,17 @@ func (w *npmWalk) sequence() map[*npmRelease]int {
 	at := make(map[*npmRelease]int)
 	next := &npmQueue{home: w.home}
 	put := func(all []*npmRelease) {
+		all = slices.DeleteFunc(all, func(r *npmRelease) bool { return at[r] > 0 })
 		slices.SortFunc(all, next.compare)
 		for _, r := range all {
-			if at[r] == 0 {
-				at[r] = len(at) + 1
-				heap.Push(next, r)
-			}
+			at[r] = len(at) + 1
+			heap.Push(next, r)
 		}
 	}
+	tree := w.tree()
 	var roots []*npmRelease
-	for r := range w.tree() {
-		if r.by == nil {
+	for r := range tree {
+		if !tree[r.by] { // the project needs it, or what npm had in a cache of its own
 			roots = append(roots, r)
 		}
 	}
