@@ -178,7 +178,7 @@ func (w *world) timed(ctx context.Context, c client, how way, work string, argv,
 // openLogs begins the tallies of the servers. The returned function ends them, and adds them up.
 func (w *world) openLogs(name string, how way) func(*outcome) {
 	for _, s := range w.servers {
-		s.reset(w.openLog(fmt.Sprintf("%s-%s-%s", strings.NewReplacer(" ", "-", "/", "-").Replace(name), how, s.name)))
+		s.reset(w.openLog(fmt.Sprintf("%s-%s-%s", fileName(name), how, s.name)))
 	}
 	return func(o *outcome) {
 		o.proto, o.names = map[string]int64{}, map[string]int64{}
@@ -194,6 +194,9 @@ func (w *world) openLogs(name string, how way) func(*outcome) {
 		}
 	}
 }
+
+// fileName is a name of a client as that of a file.
+func fileName(name string) string { return strings.NewReplacer(" ", "-", "/", "-").Replace(name) }
 
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")

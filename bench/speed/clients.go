@@ -91,21 +91,29 @@ func hasModules(dir string) error {
 	return err
 }
 
-// lockFile is what npm makes of a package.json with the recorded registry. It is kept beside the recordings.
+// lockFile is what npm makes of a package.json with the recorded registry.
 func (w *world) lockFile(ctx context.Context, name string) ([]byte, error) {
+	return w.keptLock(ctx, name, "lock.json", "package-lock.json", func() (client, error) {
+		c, err := w.npmInstall(name, cores)
+		c.argv = append(c.argv, "--package-lock-only")
+		return c, err
+	})
+}
+
+// keptLock is the lock file, of that name, that a client makes of a package.json with the recorded registry. It is kept beside the
+// recordings, with as behind its name.
+func (w *world) keptLock(ctx context.Context, name, as, file string, maker func() (client, error)) (lock []byte, err error) {
 	sum := sha256.Sum256(project(name + ".json"))
-	kept := filepath.Join(w.cache, name+"-"+hex.EncodeToString(sum[:4])+"-lock.json")
+	kept := filepath.Join(w.cache, fmt.Sprintf("%s-%s-%s", name, hex.EncodeToString(sum[:4]), as))
 	if data, err := os.ReadFile(kept); err == nil {
 		return data, nil
 	}
-	c, err := w.npmInstall(name, cores)
+	c, err := maker()
 	if err != nil {
 		return nil, err
 	}
-	c.argv = append(c.argv, "--package-lock-only")
-	var lock []byte
 	c.check = func(dir string) (err error) {
-		lock, err = os.ReadFile(filepath.Join(dir, "package-lock.json"))
+		lock, err = os.ReadFile(filepath.Join(dir, file))
 		return err
 	}
 	if err := w.shape(ctx, line{}); err != nil {

@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,28 +99,11 @@ func (w *world) installManager(ctx context.Context, m manager) (program string, 
 	return program, installFrom(ctx, home, program, map[string]any{"private": true, "dependencies": map[string]string{m.module: m.version}})
 }
 
-// lockOf is the lock file that a manager makes of a package.json with the recorded registry. It is kept beside the recordings.
-func (w *world) lockOf(ctx context.Context, m manager, name string) (lock []byte, err error) {
-	sum := sha256.Sum256(project(name + ".json"))
-	kept := filepath.Join(w.cache, fmt.Sprintf("%s-%s-%s-%s-%s", name, hex.EncodeToString(sum[:4]), m.name, m.version, m.lock))
-	if data, err := os.ReadFile(kept); err == nil {
-		return data, nil
-	}
-	c, err := w.managed(ctx, m, name, false)
-	if err != nil {
-		return nil, err
-	}
-	c.check = func(dir string) (err error) {
-		lock, err = os.ReadFile(filepath.Join(dir, m.lock))
-		return err
-	}
-	if err := w.shape(ctx, line{}); err != nil {
-		return nil, err
-	}
-	if _, err := w.once(ctx, c, direct); err != nil {
-		return nil, err
-	}
-	return lock, os.WriteFile(kept, lock, 0o644)
+// lockOf is the lock file that a manager makes.
+func (w *world) lockOf(ctx context.Context, m manager, name string) ([]byte, error) {
+	return w.keptLock(ctx, name, strings.Join([]string{m.name, m.version, m.lock}, "-"), m.lock, func() (client, error) {
+		return w.managed(ctx, m, name, false)
+	})
 }
 
 // hasEntries says that a directory has more than a few.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -123,7 +122,7 @@ func (w *world) undisturbed(ctx context.Context, r *report, c client, how way) (
 func (w *world) teach(ctx context.Context, c cell) error {
 	lesson := cmp.Or(c.client.lesson, c.client.name)
 	for _, way := range c.ways() {
-		mark := filepath.Join(w.cache, "taught-"+strings.NewReplacer(" ", "-", "/", "-").Replace(lesson)+"-"+string(way))
+		mark := filepath.Join(w.cache, "taught-"+fileName(lesson)+"-"+string(way))
 		if _, err := os.Stat(mark); err == nil {
 			continue
 		}
