@@ -60,9 +60,14 @@ func (w *goWalk) buildList() []module.Version {
 	if w.reading != nil {
 		return w.foreseen(w.reading.BuildList())
 	}
-	list := make([]module.Version, 0, len(w.highest))
-	for _, path := range slices.Sorted(maps.Keys(w.highest)) {
-		list = append(list, module.Version{Path: path, Version: w.highest[path]})
+	return byPath(w.highest)
+}
+
+// byPath are modules, of which the version is told by the path, in order.
+func byPath(versions map[string]string) []module.Version {
+	list := make([]module.Version, 0, len(versions))
+	for _, path := range slices.Sorted(maps.Keys(versions)) {
+		list = append(list, module.Version{Path: path, Version: versions[path]})
 	}
 	return list
 }
@@ -77,18 +82,11 @@ func (w *goWalk) foreseen(list []module.Version) []module.Version {
 
 // supposed adds to a build list for which not all go.mod files were read what go.sum names, and no other names higher.
 func (w *goWalk) supposed(list []module.Version) []module.Version {
-	selected := make(map[string]string, len(w.highest))
-	for path, version := range w.highest {
-		selected[path] = version
-	}
+	selected := maps.Clone(w.highest)
 	for _, v := range list {
 		selected[v.Path] = higher(v.Version, selected[v.Path])
 	}
-	list = list[:0]
-	for _, path := range slices.Sorted(maps.Keys(selected)) {
-		list = append(list, module.Version{Path: path, Version: selected[path]})
-	}
-	return list
+	return byPath(selected)
 }
 
 // listedMods are the go.mod files of the build list that were not read for the graph. To say of which go version a module

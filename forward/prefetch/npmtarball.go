@@ -78,7 +78,7 @@ func (w *npmWalk) ofTree() (out []project.Want) {
 		w.inTurn(now)
 	}
 	for _, t := range now {
-		out = append(out, w.agreed(t.Want))
+		out = append(out, t.Want)
 	}
 	return out
 }
