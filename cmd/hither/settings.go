@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/forward/project"
 	"hither/rules"
 )
 
@@ -190,7 +191,7 @@ func (s *Settings) take(k key, values []string, from string, home places, dir st
 func (s *Settings) addPrivate(in sources) {
 	for _, pattern := range s.Private {
 		if at, ok := strings.CutPrefix("https://"+pattern, npmRegistry+"/"); ok {
-			s.Private = append(s.Private, strings.TrimPrefix(yarnRegistry, "https://")+"/"+at)
+			s.Private = append(s.Private, strings.TrimPrefix(project.YarnRegistry, "https://")+"/"+at)
 		}
 	}
 	reader := goEnv{Env: in.Env, ReadFile: in.ReadFile}

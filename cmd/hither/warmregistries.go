@@ -13,9 +13,6 @@ import (
 // npmRegistry is npm's own.
 const npmRegistry = "https://registry.npmjs.org"
 
-// yarnRegistry is Yarn's name for it: the same packages, and nobody's own.
-const yarnRegistry = "https://registry.yarnpkg.com"
-
 // warmRegistries is whom the user's clients ask: what they do not ask there is of no use in the cache, and a private
 // registry's names are not for others to hear.
 type warmRegistries struct {
@@ -87,7 +84,7 @@ func (r warmRegistries) npm(lock string) project.Registries {
 
 // isPublicNPM says that a registry is npm's own, under Yarn's name for it too, or Hither's gateway to it.
 func isPublicNPM(registry string, own []string) bool {
-	if registry == npmRegistry || registry == yarnRegistry {
+	if registry == npmRegistry || registry == project.YarnRegistry {
 		return true
 	}
 	u, err := url.Parse(registry)

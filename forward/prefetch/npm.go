@@ -38,9 +38,6 @@ const (
 	short = "application/vnd.npm.install-v1+json"
 )
 
-// yarnRegistry is what Yarn asks unless it is told otherwise.
-const yarnRegistry = "https://registry.yarnpkg.com"
-
 // npmWalk follows npm, pnpm, yarn and bun through the tree of dependencies. From each packument it chooses the version that
 // npm would, and wants the packuments of what that needs; npm asks for them nearly one at a time. Tarballs it wants only
 // once the client asked for one, or was called with a command that will; of npm, which asks for the first when its tree is
@@ -103,7 +100,7 @@ type npmPackage struct {
 func NewNPM(s Start) Walk {
 	registry := strings.TrimSuffix(s.Registry, "/")
 	return &npmWalk{
-		registry: registry, machine: thisMachine(), peerless: registry == yarnRegistry,
+		registry: registry, machine: thisMachine(), peerless: registry == project.YarnRegistry,
 		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
 		refuted: make(map[*npmRelease]bool), home: make(map[*npmRelease]*npmPackage),
 		needers: make(map[string][]*npmPackage),
@@ -347,7 +344,7 @@ func (w *npmWalk) isNPM() bool {
 	if w.known {
 		return w.claims
 	}
-	if w.registry == yarnRegistry {
+	if w.registry == project.YarnRegistry {
 		return false
 	}
 	return w.accept == full || w.accept == ""

@@ -69,8 +69,8 @@ func TestPeersAreWantedForThoseThatInstallThem(t *testing.T) {
 		{npmRegistry, "npm install --legacy-peer-deps", "/part"},
 		{npmRegistry, "npm install --legacy-peer-deps=false", "/part /peer"},
 		{npmRegistry, "yarn install", "/part"},
-		{yarnRegistry, "", "/part"},
-		{yarnRegistry, "npm install", "/part /peer"},
+		{project.YarnRegistry, "", "/part"},
+		{project.YarnRegistry, "npm install", "/part /peer"},
 	} {
 		w := newNPMWorld(t)
 		w.walk = NewNPM(Start{Registry: c.registry}).(*npmWalk)

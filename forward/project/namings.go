@@ -14,6 +14,9 @@ import (
 	"hither/forward/npmrc"
 )
 
+// YarnRegistry is what Yarn asks unless it is told otherwise: its name for npm's registry, with the same packages.
+const YarnRegistry = "https://registry.yarnpkg.com"
+
 // maxBunfig is the largest bunfig.toml that is read, in bytes: a parser of TOML goes as deep as the file says.
 const maxBunfig = 64 << 10
 
