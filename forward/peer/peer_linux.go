@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,10 @@ const (
 	// maxEnviron bounds the environment that is read, in bytes. Of a larger one nobody knows what it keeps private; Linux
 	// itself allows a quarter of the stack, 2 MiB mostly.
 	maxEnviron = 8 << 20
+	// layings is how often a process without arguments and environment is looked at, layingPause apart: its program may still
+	// have to come from a slow disk.
+	layings     = 200
+	layingPause = time.Millisecond
 )
 
 func of(from, to netip.AddrPort) (Process, error) {
@@ -65,16 +70,35 @@ func describe(pid int) (Process, error) {
 	if !sameDirectory(procFile(pid, "cwd"), dir) {
 		return Process{}, unknown("process %d is in a container, where paths mean other files", pid)
 	}
-	args := splitArgs(readSome(pid, "cmdline", maxArgs))
-	program, _ := os.Readlink(procFile(pid, "exe"))
-	environ := readSome(pid, "environ", maxEnviron+1)
-	if environ == nil || len(environ) > maxEnviron {
-		return Process{}, unknown("what process %d keeps private is not to be read", pid)
+	args, environment, err := laidOut(pid)
+	if err != nil {
+		return Process{}, err
 	}
+	program, _ := os.Readlink(procFile(pid, "exe"))
 	if after, err := readStat(pid); err != nil || after.started != before.started || !own(pid) {
 		return Process{}, unknown("process %d has just ended", pid)
 	}
-	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Program: program, Private: privately(splitArgs(environ)), Caching: caching(splitArgs(environ)), Started: before.started}, nil
+	return Process{PID: pid, Parents: parents(before.parent), Dir: dir, Args: args, Program: program, Private: privately(environment), Caching: caching(environment), Started: before.started}, nil
+}
+
+// laidOut reads a process's arguments and environment. Its parent goes on as soon as execve(2) can fail no more, and the kernel lays
+// both out only then, the environment last (fs/binfmt_elf.c, create_elf_tables); until then they read as empty, and what a process
+// keeps private would look like nothing. So an empty environment is believed the second time that it is seen behind arguments.
+func laidOut(pid int) (args, environment []string, err error) {
+	begun := false
+	for range layings {
+		raw := readSome(pid, "environ", maxEnviron+1)
+		if raw == nil || len(raw) > maxEnviron {
+			return nil, nil, unknown("what process %d keeps private is not to be read", pid)
+		}
+		args = splitArgs(readSome(pid, "cmdline", maxArgs))
+		if len(raw) > 0 || begun {
+			return args, splitArgs(raw), nil
+		}
+		begun = args != nil
+		time.Sleep(layingPause) //nolint:forbidigo // another process tells nobody that it has begun; layings bounds it
+	}
+	return nil, nil, unknown("process %d has neither arguments nor an environment", pid)
 }
 
 // sameDirectory says whether where a process works is what we find by that path: it may have other mounts, or another root.
