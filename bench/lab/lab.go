@@ -73,7 +73,7 @@ func (u *Undo) All() {
 }
 
 // DieWithUs ends a child when the lab is gone, however it went. The thread that starts it must be one that stays, because
-// children die with their thread: lock the main goroutine to its own.
+// children die with their thread: no goroutine of a lab may end with its thread locked.
 func DieWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // Pause waits, unless ctx ends first.

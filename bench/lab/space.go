@@ -66,13 +66,24 @@ func RemoveLeftovers(ctx context.Context) {
 	}
 }
 
-// Within calls f in a namespace: sockets that it makes belong there for ever. The thread is given up afterwards, for no
-// other goroutine may find itself in a strange network; so f must not start processes, which would die with it.
+// Within calls f in a namespace: sockets that it makes belong there for ever. The thread comes back afterwards: if it were given up,
+// programs that were started on it earlier would die with it (see [DieWithUs]). f must not start any.
 func Within(name string, f func() error) error {
 	result := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // without an unlock: the thread ends with the goroutine
-		result <- enter(name, f)
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			runtime.UnlockOSThread()
+			result <- fmt.Errorf("open our own namespace: %w", err)
+			return
+		}
+		defer home.Close()
+		err = enter(name, f)
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread() // otherwise it ends with the goroutine: no other may find itself in a strange network
+		}
+		result <- err
 	}()
 	return <-result
 }
