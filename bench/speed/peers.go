@@ -43,6 +43,7 @@ func (w *world) startPeer(ctx context.Context, addr string, env []string, argv .
 func launch(ctx context.Context, name string, command *exec.Cmd, up func() error) (*peer, error) {
 	p := &peer{command: command, done: make(chan struct{}), said: new(bytes.Buffer)}
 	command.SysProcAttr, command.Stdout, command.Stderr = lab.DieWithUs(), p.said, p.said
+	command.SysProcAttr.Pdeathsig = syscall.SIGTERM // what nginx and others have started would outlive them if they were killed
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
