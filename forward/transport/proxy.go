@@ -63,7 +63,7 @@ func (d *Dialer) dialProxy(ctx context.Context, addr string) (net.Conn, error) {
 		err = errors.New("its kind is not known; use http://, https:// or socks5://")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("upstream proxy %s: %w", d.Proxy.Redacted(), err)
+		return nil, fmt.Errorf("upstream proxy %s://%s: %w", d.Proxy.Scheme, d.Proxy.Host, err)
 	}
 	return conn, nil
 }
