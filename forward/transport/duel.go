@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,9 @@ const (
 
 // errElsewhere says that a server answers this only over another connection: 421, or 425 to an early request.
 var errElsewhere = errors.New("the server wants this request over another connection")
+
+// goodbye ends the error of a request that comes after the server's GOAWAY: quic-go gives it no name (http3, errGoAway).
+const goodbye = "connection in graceful shutdown"
 
 // answer is what came by one of two ways.
 type answer struct {
@@ -214,6 +218,8 @@ func orderly(err error) bool {
 	done := new(http3.Error)
 	app := new(quic.ApplicationError)
 	switch {
+	case strings.HasSuffix(err.Error(), goodbye):
+		return true
 	case errors.As(err, &done):
 		return done.ErrorCode == http3.ErrCodeNoError || done.ErrorCode == http3.ErrCodeRequestRejected
 	case errors.As(err, &app):

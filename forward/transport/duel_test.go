@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 )
 
 // A body may break or stand still as well as its head.
@@ -60,6 +63,46 @@ func TestABodyThatBreaksOverHTTP3IsNotAskedForThereAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that restarts, or that carries no more than so many requests on a connection, says so (RFC 9114, 5.2).
+func TestAServerThatSaysGoodbyeHasNotFailed(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	w.set(func() {
+		w.answer = func(rw http.ResponseWriter, req *http.Request) {
+			io.WriteString(rw, req.Proto)
+			if req.URL.Path == "/long" {
+				rw.(http.Flusher).Flush()
+				<-req.Context().Done()
+			}
+		}
+	})
+	p.quic[0].mu.Lock()
+	line := p.quic[0].lines[lineKey{strings.TrimPrefix(w.url, "https://"), 0}]
+	p.quic[0].mu.Unlock()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/long", nil)
+	resp, err := p.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan struct{})
+	go func() { defer close(left); w.leave() }()
+	until(t, "the goodbye has come", func() bool {
+		stream, err := line.h3.OpenRequestStream(t.Context())
+		if err == nil {
+			stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+			stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		}
+		return err != nil
+	})
+	want(t, get(t, p, w.url), "200 HTTP/2.0")
+	if s := standing(p); s.Failures > 0 || !s.Retry.IsZero() {
+		t.Errorf("got  %+v\nwant no failure and no rest", s)
+	}
+	resp.Body.Close()
+	<-left
 }
 
 // While TCP is what is chosen, nobody waits to see how slow HTTP/3 is.

@@ -25,6 +25,7 @@ type twin struct {
 	udp    netip.AddrPort
 	roots  *x509.CertPool
 	stop   func() // ends HTTP/3
+	leave  func() // says goodbye over HTTP/3 (GOAWAY), and waits until all clients have left
 	noZero bool   // refuses early requests
 
 	mu     sync.Mutex
@@ -58,6 +59,7 @@ func newTwin(t *testing.T, noZero bool) *twin {
 	ended := make(chan struct{})
 	go func() { defer close(ended); h3.Serve(&socketless{udp}) }()
 	w.stop = sync.OnceFunc(func() { h3.Close(); udp.Close(); <-ended })
+	w.leave = func() { h3.Shutdown(t.Context()) }
 	t.Cleanup(w.stop)
 	return w
 }
