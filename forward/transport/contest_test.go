@@ -173,6 +173,7 @@ func TestAnAnswerThatHTTP3DoesNotBringComesOverTCP(t *testing.T) {
 	}{
 		{"a stream that is cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
 		{"a server that is silent", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }, false},
+		{"a server that takes up a protocol that nobody named", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }, true},
 		{"a server that wants another connection", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMisdirectedRequest) }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -29,7 +29,7 @@ const (
 	statusMustNotBeEarly = http.StatusTooEarly // RFC 8470, 5.2
 )
 
-// errElsewhere says that a server answers this only over another connection: 421, or 425 to an early request.
+// errElsewhere says that a server answers this only over another connection: 421, 101, or 425 to an early request.
 var errElsewhere = errors.New("the server wants this request over another connection")
 
 // goodbye ends the error of a request that comes after the server's GOAWAY: quic-go gives it no name (http3, errGoAway).
@@ -179,7 +179,8 @@ func (c *contest) ask(w *way, req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = w.req
-	if resp.StatusCode == http.StatusMisdirectedRequest || w.early.IsValid() && resp.StatusCode == statusMustNotBeEarly {
+	switched := resp.StatusCode == http.StatusSwitchingProtocols // HTTP/3 has no such answer; httputil.ReverseProxy would not close it
+	if switched || resp.StatusCode == http.StatusMisdirectedRequest || w.early.IsValid() && resp.StatusCode == statusMustNotBeEarly {
 		resp.Body.Close()
 		return nil, errElsewhere
 	}
