@@ -260,7 +260,12 @@ func (c *contest) broke(w *way, err error, stood time.Duration) {
 	}
 	first := !w.line.retired
 	c.doubtLocked(w.line)
-	if o := c.aboutLocked(w); o != nil && first && !left && !orderly(err) {
+	o := c.aboutLocked(w)
+	switch {
+	case o == nil || !first:
+	case left:
+		o.stall(time.Now())
+	case !orderly(err):
 		o.fail(time.Now())
 	}
 }
@@ -317,5 +322,8 @@ func (c *contest) carried(w *way, h3 bool, size int64, took time.Duration) {
 	defer c.mu.Unlock()
 	if o := c.aboutLocked(w); o != nil {
 		o.sawBody(w.kind, h3, size, took)
+		if h3 && size >= rateBytes {
+			o.stalls = 0
+		}
 	}
 }

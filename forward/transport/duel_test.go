@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,67 @@ func TestABodyThatBreaksOverHTTP3IsNotAskedForThereAgain(t *testing.T) {
 			p.quic[0].mu.Unlock()
 			if s := standing(p); !retired || (s.Failures > 0) != c.rests {
 				t.Errorf("the line is retired: %t, want true\ngot  %+v\nwant a rest: %t", retired, s, c.rests)
+			}
+		})
+	}
+}
+
+// Where small packets come through and large bodies do not, each connection begins well.
+func TestBodiesThatStandStillEachTimeRestHTTP3(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		steps string // s: bodies stand still in two lanes at once; w: a large one comes whole
+		rests bool
+	}{
+		{"each time", "sss", true},
+		{"now and then", "sswss", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTwin(t, false)
+			p := w.pool(t, nil)
+			w.set(func() {
+				w.answer = func(rw http.ResponseWriter, req *http.Request) {
+					if req.URL.Path == "/large" {
+						rw.Write(make([]byte, rateBytes))
+					}
+					io.WriteString(rw, req.Proto)
+					if rw.(http.Flusher).Flush(); req.URL.Path == "/still" {
+						<-req.Context().Done()
+					}
+				}
+			})
+			prefer(t, w, p)
+			for _, step := range c.steps {
+				until(t, "all lanes are connected", func() bool {
+					for n := range 3 {
+						lined(t, p, w.url, n)
+					}
+					return standing(p).Connected == 3 || standing(p).Failures > 0
+				})
+				win(p)
+				if step == 'w' {
+					want(t, strings.Trim(lined(t, p, w.url+"/large", 1), "\x00"), "HTTP/3.0")
+					continue
+				}
+				var both sync.WaitGroup
+				for n := range 2 {
+					both.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), standstill+standstill/20)
+						defer cancel()
+						req, _ := http.NewRequestWithContext(Lane(ctx, n+1), http.MethodGet, w.url+"/still", nil)
+						send(p, req)
+					})
+				}
+				both.Wait()
+				p.quic[0].mu.Lock()
+				for _, o := range p.quic[0].origins {
+					o.stood = o.stood.Add(-stallApart)
+				}
+				p.quic[0].mu.Unlock()
+			}
+			if s := standing(p); (s.Failures > 0) != c.rests {
+				t.Errorf("got  %+v\nwant a rest: %t", s, c.rests)
 			}
 		})
 	}

@@ -15,6 +15,9 @@ const (
 	maxOrigins = 1000
 	// backOff is how long HTTP/3 to a host rests after UDP failed. It doubles up to maxBackOff.
 	backOff, maxBackOff = 5 * time.Minute, 24 * time.Hour
+	// maxStalls is after how many standstills HTTP/3 rests, with no large body that came whole between them. What stands still
+	// less than stallApart after another is the same one: a moment without a network says nothing of UDP.
+	maxStalls, stallApart = 3, 10 * time.Second
 	// httpsEvery is when the HTTPS record of a host is asked for again, httpsPatience how long that may take.
 	httpsEvery, httpsPatience = time.Hour, 5 * time.Second
 )
@@ -45,6 +48,8 @@ type origin struct {
 	failures int            // of UDP, in a row
 	retry    time.Time      // not tried before
 	requests int            // answered over HTTP/3
+	stalls   int            // of bodies over HTTP/3 that were given up, in a row
+	stood    time.Time      // the last of them
 }
 
 // originOf names the origin of a URL; "" if HTTP/3 is nothing for it.
@@ -107,6 +112,19 @@ func (o *origin) fail(now time.Time) {
 	o.chosen, o.last = [kinds]bool{}, netip.AddrPort{}
 }
 
+// stall notes that a body stood still until it was given up. Where something lets small packets through only, handshakes and
+// heads of answers go well, and nothing else would tell.
+func (o *origin) stall(now time.Time) {
+	if now.Sub(o.stood) < stallApart {
+		return
+	}
+	o.stood = now
+	if o.stalls++; o.stalls == maxStalls {
+		o.stalls = 0
+		o.fail(now)
+	}
+}
+
 // move forgets what was seen on another network.
 func (o *origin) move() {
 	if !o.answers.persist {
@@ -115,6 +133,7 @@ func (o *origin) move() {
 	o.record, o.asked = offer{}, time.Time{}
 	o.rivals, o.last, o.failures, o.retry = rivals{}, netip.AddrPort{}, 0, time.Time{}
 	o.from, o.kept, o.unproven = netip.Addr{}, nil, false
+	o.stalls, o.stood = 0, time.Time{}
 }
 
 // patience is how long an answer over HTTP/3 may take before TCP is asked too.
