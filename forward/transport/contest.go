@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -158,20 +159,23 @@ func (c *contest) lineLocked(w *way, o *origin) *line {
 func (c *contest) mayBeEarlyLocked(w *way, o *origin) bool {
 	port, _ := o.offered(time.Now())
 	return w.req.Method != http.MethodHead && o.chosen[w.kind] && o.last.IsValid() && o.last.Port() == port &&
-		len(c.lines) < maxLines && speaksEarly && harmless(w.req.Header) && c.resume.early(w.host)
+		len(c.lines) < maxLines && speaksEarly && harmless(w.req) && c.resume.early(w.host)
 }
 
-// harmless says that no field can hold a secret. Registries have many names for theirs (Private-Token, X-JFrog-Art-Api), so
-// that those fields are listed that hold none; they are what we send ourselves.
-func harmless(h http.Header) bool {
-	for field := range h {
+// harmless says that neither a field nor the query can hold a secret. Registries have many names for theirs (Private-Token,
+// X-JFrog-Art-Api), and storages for their signatures, so that those are listed that hold none; they are what we send ourselves.
+func harmless(req *http.Request) bool {
+	for field := range req.Header {
 		switch field {
 		case "Accept", "Accept-Encoding", "Cache-Control", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "Range", "User-Agent":
 		default:
 			return false
 		}
 	}
-	return true
+	query, err := url.ParseQuery(req.URL.RawQuery)
+	delete(query, "service") // see askToken
+	delete(query, "scope")
+	return err == nil && len(query) == 0
 }
 
 // originLocked finds an origin; nil: nobody has a word for HTTP/3 there, nor is there anybody to ask.

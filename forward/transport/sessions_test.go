@@ -152,17 +152,21 @@ func TestARequestIsEarlyWhereASessionAllowsIt(t *testing.T) {
 		name   string
 		method string
 		header []string
+		query  string
 		early  bool
 	}{
-		{"GET", http.MethodGet, nil, true},
-		{"as we ask", http.MethodGet, []string{"Accept", "*/*", "Range", "bytes=0-9", "User-Agent", "hither"}, true},
-		{"with a secret", http.MethodGet, []string{"Authorization", "Bearer x"}, false},
-		{"with a secret of some registry's own", http.MethodGet, []string{"Private-Token", "x"}, false},
-		{"HEAD", http.MethodHead, nil, false},
+		{"GET", http.MethodGet, nil, "", true},
+		{"as we ask", http.MethodGet, []string{"Accept", "*/*", "Range", "bytes=0-9", "User-Agent", "hither"}, "", true},
+		{"for a token", http.MethodGet, nil, "?service=reg.example&scope=repository%3Aa%2Fb%3Apull&scope=x", true},
+		{"with a secret", http.MethodGet, []string{"Authorization", "Bearer x"}, "", false},
+		{"with a secret of some registry's own", http.MethodGet, []string{"Private-Token", "x"}, "", false},
+		{"with a signed address", http.MethodGet, nil, "?X-Amz-Expires=1200&X-Amz-Signature=x", false},
+		{"with a query that is none", http.MethodGet, nil, "?scope=x;sig=%", false},
+		{"HEAD", http.MethodHead, nil, "", false},
 	} {
 		hangUpAll(t, p)
 		before := w.count("h3 early")
-		req, _ := http.NewRequestWithContext(t.Context(), c.method, w.url, nil)
+		req, _ := http.NewRequestWithContext(t.Context(), c.method, w.url+"/"+c.query, nil)
 		for i := 0; i+1 < len(c.header); i += 2 {
 			req.Header.Set(c.header[i], c.header[i+1])
 		}
