@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,7 @@ type configLine struct {
 
 // parseConfig reads TOML 1.0 with nothing but the keys of the table: text, numbers, switches and lists of text.
 func parseConfig(file string, data []byte) ([]configLine, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as editors on Windows begin files
 	if err := checkSyntax(file, data); err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ func parseScalar(node *unstable.Node) (string, error) {
 	case unstable.String, unstable.Bool, unstable.Integer:
 		return string(node.Data), nil
 	}
-	return "", fmt.Errorf("want text, a number, true or false, not a value of the kind %s", strings.ToLower(node.Kind.String()))
+	return "", fmt.Errorf("want text, a whole number, true or false, not a value of the kind %s", strings.ToLower(node.Kind.String()))
 }
 
 func keyNames() string {

@@ -47,7 +47,7 @@ func (a *app) doctor() *cobra.Command {
 			"details. Fields may be added; one that comes to mean something else raises schema.\n\n" +
 			"Exit status: 0 nothing is broken, 5 something is, 2 wrong command line.",
 		Example: "  hither doctor\n  hither doctor --tool npm,go\n  hither doctor --quick --json",
-		Args:    usage(cobra.NoArgs),
+		Args:    arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			checks, err := f.checks()
 			if err != nil {
@@ -96,7 +96,7 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Chec
 
 // patient is this machine, with the environment of the shell as it is, and not as it was before Hither changed it.
 func (a *app) patient(ctx context.Context) *doctor.Patient {
-	home, _ := findPlaces(a.env) // the settings were read, so it is known
+	home, _ := findPlaces(a.env) // empty: there is none
 	p := &doctor.Patient{
 		Home: home.home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact,
 		Install: "hither install", State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),

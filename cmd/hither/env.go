@@ -29,7 +29,7 @@ func (a *app) envCommand() *cobra.Command {
 			"brings back the values of before.",
 		Example: "  eval \"$(hither env)\"\n  eval \"$(hither env --unset)\"\n  hither env | source                                 # fish\n" +
 			"  hither env | Out-String | Invoke-Expression         # PowerShell",
-		Args: usage(cobra.NoArgs),
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			sh, err := findShell(named, parentShell(), a.env)
 			if err != nil {
@@ -98,10 +98,7 @@ func (a *app) restoreOlder(changes map[string]*string) {
 // plan finds out what the tools of this environment need, makes the bundles for them, and warns on stderr. Only with project
 // may the project of the working directory say whom npm believes.
 func (a *app) plan(ready Ready, project bool) (plan, error) {
-	home, err := findPlaces(a.before)
-	if err != nil {
-		return plan{}, err
-	}
+	home, _ := findPlaces(a.before) // without a home, npm has no file of the user's own
 	if len(ready.Proxy) == 0 {
 		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
@@ -111,6 +108,7 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	p.GoProxy = goEnv{Env: a.before, ReadFile: npmrc.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
 	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }
+	var err error
 	if p.Bundle, err = b.write(); err != nil {
 		return plan{}, err
 	}

@@ -19,7 +19,7 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 		if l, ok := parseLevel(word); ok {
 			level = l
 		} else if file != "" {
-			return nil, nil, fmt.Errorf("%s: log: %s and %s: there can be one file only", s.From["log"], file, word)
+			return nil, nil, s.wrong("log", fmt.Errorf("%s and %s: there can be one file only; the levels are debug, info, warn, error", file, word))
 		} else {
 			file = word
 		}
@@ -31,7 +31,7 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 	if file != "" {
 		f := &logFile{path: file, limit: logSize}
 		if err := f.open(); err != nil {
-			return nil, nil, fmt.Errorf("%s: log: %w; name a file that can be written, or one of the levels debug, info, warn, error", s.From["log"], err)
+			return nil, nil, s.wrong("log", fmt.Errorf("%w; name a file that can be written, or one of the levels debug, info, warn, error", err))
 		}
 		out, closer = f, f
 	}

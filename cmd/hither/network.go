@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -105,7 +104,7 @@ func upstreamProxy(s Settings, self self, log *slog.Logger) (*url.URL, error) {
 	}
 	proxy, err := transport.ParseProxy(s.UpstreamProxy)
 	if err != nil {
-		return nil, fmt.Errorf("%s: upstream-proxy: %w", s.From["upstream-proxy"], err)
+		return nil, s.wrong("upstream-proxy", err)
 	}
 	if self.host(transport.HostPort(proxy)) {
 		log.Warn("the upstream proxy is Hither itself, so it is not used", "from", s.From["upstream-proxy"])

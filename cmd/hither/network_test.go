@@ -73,7 +73,7 @@ func TestDNSSettingsAreChecked(t *testing.T) {
 		{"off,127.0.0.1", "", "", "dns: off stands beside addresses"},
 		{"localhost:53", "", "", "dns: \"localhost:53\" is no address"},
 		{"", "dns.example", "", "dns-upstream: "}, {"", "ftp://dns.example", "", "dns-upstream: "},
-		{"", "", "true", "dns-strict means nothing without dns-upstream"},
+		{"", "", "true", "dns-strict: it means nothing without dns-upstream"},
 	} {
 		flags := map[string][]string{"dns": {c.dns}, "dns-upstream": {c.upstream}}
 		if c.strict != "" {

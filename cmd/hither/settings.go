@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,11 +62,22 @@ type sources struct {
 	ReadFile func(string) ([]byte, error)
 }
 
+// config is the file that the user named; empty: none.
+func (in sources) config() string {
+	if in.Config != "" {
+		return in.Config
+	}
+	return in.Env.Get("HITHER_CONFIG")
+}
+
 // loadSettings reads all sources. Its errors name the place of the mistake.
 func loadSettings(in sources) (Settings, error) {
-	home, err := findPlaces(in.Env)
-	if err != nil {
-		return Settings{}, err
+	home, homeless := findPlaces(in.Env)
+	if homeless != nil {
+		if in.config() == "" {
+			return Settings{}, homeless
+		}
+		home.config = filepath.Dir(home.expand(in.config(), in.Dir)) // else rule files would be looked for in the working directory
 	}
 	s := defaults(home, in)
 	if err := s.readFile(home, in); err != nil {
@@ -75,6 +87,12 @@ func loadSettings(in sources) (Settings, error) {
 		return Settings{}, err
 	}
 	if err := s.readFlags(home, in); err != nil {
+		return Settings{}, err
+	}
+	if homeless != nil && s.From["state"] == "default" {
+		return Settings{}, homeless
+	}
+	if err := s.checkPrivate(); err != nil {
 		return Settings{}, err
 	}
 	s.addPrivate(in)
@@ -118,10 +136,7 @@ func withScheme(proxy string) string {
 
 // readFile reads the configuration. The user's own file may be missing, a file that was named may not.
 func (s *Settings) readFile(home places, in sources) error {
-	s.Config = in.Config
-	if s.Config == "" {
-		s.Config = in.Env.Get("HITHER_CONFIG")
-	}
+	s.Config = in.config()
 	named := s.Config != ""
 	if !named {
 		s.Config = filepath.Join(home.config, "config.toml")
@@ -132,7 +147,7 @@ func (s *Settings) readFile(home places, in sources) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the configuration: %w; correct its permissions, or name another with --config", err)
+		return fmt.Errorf("read the configuration: %w; correct its path or permissions, or name another with --config", err)
 	}
 	lines, err := parseConfig(s.Config, data)
 	if err != nil {
@@ -177,12 +192,36 @@ func (s *Settings) readFlags(home places, in sources) error {
 // take sets one key and notes where it came from; dir is where its relative paths begin.
 func (s *Settings) take(k key, values []string, from string, home places, dir string) error {
 	if err := k.set(s, values); err != nil {
-		return fmt.Errorf("%s: %s: %w", from, k.name, err)
+		return wrongValue(from, k.name, err)
 	}
 	if k.paths != nil {
 		k.paths(s, func(path string) string { return home.expand(path, dir) })
 	}
 	s.From[k.name] = from
+	return nil
+}
+
+// wrong is told of a value that cannot be, with its place.
+func (s *Settings) wrong(name string, err error) error { return wrongValue(s.From[name], name, err) }
+
+// wrongValue names a setting once: a flag and a variable have its name. A wrong flag is a wrong command line.
+func wrongValue(from, name string, err error) error {
+	switch from {
+	case "--" + name:
+		return &exitError{Status: exitUsage, Err: fmt.Errorf("%s: %w", from, err)}
+	case key{name: name}.variable():
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	return fmt.Errorf("%s: %s: %w", from, name, err)
+}
+
+// checkPrivate refuses what no name can be held against: everything would be private, and nothing kept.
+func (s *Settings) checkPrivate() error {
+	for _, pattern := range s.Private {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return s.wrong("private", fmt.Errorf("%q is no pattern: write it as corp.example/* or @corp/*", pattern))
+		}
+	}
 	return nil
 }
 
@@ -214,25 +253,28 @@ func (s *Settings) check() error {
 	for i, address := range s.Listen {
 		fixed, err := checkListen(address)
 		if err != nil {
-			return fmt.Errorf("%s: listen: %w", s.From["listen"], err)
+			return s.wrong("listen", err)
 		}
 		s.Listen[i] = fixed
 	}
 	if len(s.Listen) == 0 {
-		return fmt.Errorf("%s: listen: there is no address: name one, such as %s", s.From["listen"], defaultListen)
+		return s.wrong("listen", errors.New("there is no address: name one, such as "+defaultListen))
+	}
+	if s.State == "" {
+		return s.wrong("state", errors.New("it is empty: name a directory, or leave it out"))
 	}
 	if err := s.checkDNS(); err != nil {
 		return err
 	}
 	if s.Cache != "disk" && s.Cache != "off" {
-		return fmt.Errorf("%s: cache: %q is neither disk nor off", s.From["cache"], s.Cache)
+		return s.wrong("cache", fmt.Errorf("%q is neither disk nor off", s.Cache))
 	}
 	if s.UpstreamProxy != "" {
 		s.UpstreamProxy = withScheme(s.UpstreamProxy)
 	}
 	s.dropOwnUpstream()
 	if err := s.checkUpstream(); err != nil {
-		return fmt.Errorf("%s: upstream-proxy: %w", s.From["upstream-proxy"], err)
+		return s.wrong("upstream-proxy", err)
 	}
 	return nil
 }

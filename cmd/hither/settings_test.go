@@ -55,6 +55,7 @@ func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
 		{"a password is not shown", "", environment{"HTTPS_PROXY=http://me:pw@proxy.corp:3128"}, nil, "upstream-proxy", "http://…@proxy.corp:3128", "HTTPS_PROXY"},
 		{"what is private at npm's registry is so at Yarn's", `private = "registry.npmjs.org/@corp/*,x"`, nil, nil, "private", "registry.npmjs.org/@corp/*,x,registry.yarnpkg.com/@corp/*", "/home/u/.config/hither/config.toml:1"},
 		{"what Go holds private is private", `private = "@corp/*"`, environment{"GOPRIVATE=corp.example/*", "GONOPROXY=x.example"}, nil, "private", "@corp/*,corp.example/*,x.example", "/home/u/.config/hither/config.toml:1 and GOPRIVATE and GONOPROXY"},
+		{"editors on Windows begin files with a mark", "\ufeffcache = \"off\"", nil, nil, "cache", "off", "/home/u/.config/hither/config.toml:1"},
 		{"localhost is 127.0.0.1", "", nil, map[string][]string{"listen": {"localhost:9"}}, "listen", "127.0.0.1:9", "--listen"},
 		{"Kubernetes' variables of a service called hither are not ours", "", environment{"HITHER_PORT=tcp://10.0.0.1:80", "HITHER_SERVICE_HOST=10.0.0.1"}, nil, "cache", "disk", "default"},
 	} {
@@ -88,9 +89,12 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"a list for a word", "cache = [\"off\"]", nil, nil, []string{file + ":1: cache: want one value"}},
 		{"a date for a word", "cache = 2024-01-01", nil, nil, []string{file + ":1: cache: want text"}},
 		{"a bad amount", "\n\ncache-limit = \"many\"", nil, nil, []string{file + ":3: cache-limit: \"many\" is no amount"}},
-		{"a bad switch", "", environment{"HITHER_VERBOSE=perhaps"}, nil, []string{"HITHER_VERBOSE: verbose: \"perhaps\" is neither"}},
+		{"a bad switch", "", environment{"HITHER_VERBOSE=perhaps"}, nil, []string{"HITHER_VERBOSE: \"perhaps\" is neither"}},
+		{"a broken number for a word", "cache-limit = 1.5", nil, nil, []string{"want text, a whole number"}},
+		{"a pattern that cannot be read", "private = [\"@corp/*\", \"[\"]", nil, nil, []string{file + ":1: private: \"[\" is no pattern"}},
+		{"no state directory", "", nil, map[string][]string{"state": {""}}, []string{"--state: it is empty"}},
 		{"a cache of neither kind", "cache = \"tape\"", nil, nil, []string{file + ":1: cache: \"tape\" is neither disk nor off"}},
-		{"an address for everybody", "", nil, map[string][]string{"listen": {"0.0.0.0:7890"}}, []string{"--listen: listen: 0.0.0.0:7890 is open to other machines", "allow-list"}},
+		{"an address for everybody", "", nil, map[string][]string{"listen": {"0.0.0.0:7890"}}, []string{"--listen: 0.0.0.0:7890 is open to other machines", "allow-list"}},
 		{"an address without a host", "", nil, map[string][]string{"listen": {":7890"}}, []string{"open to other machines"}},
 		{"a name for an address", "", nil, map[string][]string{"listen": {"example.com:1"}}, []string{"is no IP address"}},
 		{"no port", "", nil, map[string][]string{"listen": {"127.0.0.1"}}, []string{"is not HOST:PORT"}},
@@ -104,6 +108,24 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 			}
 			contains(t, err.Error(), row.want...)
 		})
+	}
+}
+
+// Who has no home may name both places: then nothing else is looked for, neither there nor in the working directory.
+func TestWithoutAHomePlacesMayBeNamed(t *testing.T) {
+	skipElsewhere(t)
+	t.Setenv("HOME", "")
+	read := func(string) ([]byte, error) { return nil, nil }
+	state := map[string][]string{"state": {"/s"}}
+	s, err := loadSettings(sources{Config: "/etc/h/c.toml", Flags: state, Dir: "/work", ReadFile: read})
+	same(t, "error", err, nil)
+	same(t, "state and rules", s.State+" "+s.Rules, "/s /etc/h/rules.d")
+	for says, in := range map[string]sources{
+		"no file": {Flags: state, Dir: "/work", ReadFile: read}, "no state": {Config: "/c.toml", Dir: "/work", ReadFile: read},
+	} {
+		if _, err := loadSettings(in); err == nil || !strings.Contains(err.Error(), "name places with --state and --config") {
+			t.Errorf("%s\n got %v\nwant what to name", says, err)
+		}
 	}
 }
 

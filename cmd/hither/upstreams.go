@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -38,7 +39,7 @@ func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger)
 	for _, text := range s.DNSUpstream {
 		e, err := exchange.Parse(text, options)
 		if err != nil {
-			return nil, fmt.Errorf("%s: dns-upstream: %w", s.From["dns-upstream"], err)
+			return nil, s.wrong("dns-upstream", err)
 		}
 		all.Upstreams = append(all.Upstreams, e)
 	}
@@ -105,13 +106,13 @@ func (s *Settings) checkDNS() error {
 	}
 	for i, text := range s.DNS {
 		if strings.EqualFold(text, "off") {
-			return fmt.Errorf("%s: dns: off stands beside addresses: name addresses or say off", s.From["dns"])
+			return s.wrong("dns", errors.New("off stands beside addresses: name addresses or say off"))
 		}
 		at, err := netip.ParseAddrPort(text)
 		if err != nil {
 			addr, bare := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
 			if bare != nil {
-				return fmt.Errorf("%s: dns: %q is no address: write 127.0.0.1:53, or off", s.From["dns"], text)
+				return s.wrong("dns", fmt.Errorf("%q is no address: write 127.0.0.1:53, or off", text))
 			}
 			at = netip.AddrPortFrom(addr, 53)
 		}
@@ -119,11 +120,11 @@ func (s *Settings) checkDNS() error {
 	}
 	for _, text := range s.DNSUpstream {
 		if _, err := exchange.Parse(text, exchange.Options{}); err != nil {
-			return fmt.Errorf("%s: dns-upstream: %w", s.From["dns-upstream"], err)
+			return s.wrong("dns-upstream", err)
 		}
 	}
 	if s.DNSStrict && len(s.DNSUpstream) == 0 {
-		return fmt.Errorf("%s: dns-strict means nothing without dns-upstream: name one, or leave dns-strict out", s.From["dns-strict"])
+		return s.wrong("dns-strict", errors.New("it means nothing without dns-upstream: name one, or leave it out"))
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (a *app) warmThrough(
 	ctx context.Context, s session, w *warmer, wants []warmWant, f warmFlags, show *warmProgress, signals <-chan os.Signal,
 ) error {
 	if s.PID == os.Getpid() && a.settings.Cache == "off" && !f.dry {
-		return fmt.Errorf("%s: cache = off: nothing would stay when this command ends; leave that out, or warm a Hither that is up", a.settings.From["cache"])
+		return a.settings.wrong("cache", errors.New("with off, nothing would stay when this command ends: leave it out, or warm a Hither that is up"))
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -363,6 +363,6 @@ func TestAWarmerKeepsWhatEitherSideCallsPrivate(t *testing.T) {
 
 func TestWarmNeedsACacheThatStays(t *testing.T) {
 	w := newWorld(t)
-	same(t, "status", w.hither("warm", "--cache", "off", "--listen", "127.0.0.1:0", "nginx"), exitFailed)
+	same(t, "status", w.hither("warm", "--cache", "off", "--listen", "127.0.0.1:0", "nginx"), exitUsage)
 	contains(t, w.err.String(), "--cache", "nothing would stay")
 }

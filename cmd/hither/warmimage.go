@@ -205,6 +205,9 @@ func parsePlatforms(list []string) (out []platform, err error) {
 			out = append(out, p)
 		}
 	}
+	if len(out) == 0 {
+		return nil, errors.New("--platform is empty: write it as linux/arm64")
+	}
 	return out, nil
 }
 

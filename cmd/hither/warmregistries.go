@@ -23,7 +23,7 @@ type warmRegistries struct {
 }
 
 func (a *app) warmRegistries() warmRegistries {
-	home, _ := findPlaces(a.before) // loading the settings has found it
+	home, _ := findPlaces(a.before) // without a home, there are no files of the user's own
 	settings := goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}
 	own := a.settings.Listen
 	return warmRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), Env: a.before, Home: home.home, Own: own}
