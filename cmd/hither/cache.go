@@ -12,7 +12,7 @@ func (a *app) cache() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cache",
 		Short: "Look after what the running Hither keeps",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.cacheUsage(), a.cacheVerify(), a.cacheRemove())
@@ -24,9 +24,9 @@ func (a *app) cacheUsage() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "du",
 		Short: "Say how much is kept",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			usage, err := newClient(a.settings.State).Usage(c.Context())
+			usage, err := a.client().Usage(c.Context())
 			if err != nil {
 				return err
 			}
@@ -71,9 +71,9 @@ func (a *app) cacheVerify() *cobra.Command {
 		Use:   "verify",
 		Short: "Read everything that is kept, and remove what is damaged",
 		Long:  "Read everything that is kept, check each digest, and remove what does not hold. The exit status is 1 if anything did not.",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			v, err := newClient(a.settings.State).Verify(c.Context(), func(Verification) {})
+			v, err := a.client().Verify(c.Context(), func(Verification) {})
 			if err != nil {
 				return err
 			}
@@ -106,13 +106,13 @@ func (a *app) printVerification(v Verification) {
 func (a *app) cacheRemove() *cobra.Command {
 	var all, asJSON bool
 	c := &cobra.Command{
-		Use:   "rm URL | rm --all",
+		Use:   "rm URL|--all",
 		Short: "Forget what a URL means, or everything",
 		Args: func(c *cobra.Command, args []string) error {
 			if all {
-				return usage(cobra.NoArgs)(c, args)
+				return arguments(0, 0)(c, args)
 			}
-			return usage(cobra.ExactArgs(1))(c, args)
+			return arguments(1, 1)(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			target := ""
@@ -122,7 +122,7 @@ func (a *app) cacheRemove() *cobra.Command {
 					return usageError(c, err)
 				}
 			}
-			removed, err := newClient(a.settings.State).Remove(c.Context(), target)
+			removed, err := a.client().Remove(c.Context(), target)
 			if err != nil {
 				return err
 			}

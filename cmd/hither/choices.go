@@ -111,7 +111,10 @@ func changeChoices(state string, set *rules.Set, change ChoiceChange) (rules.Cho
 		}
 		said += fmt.Sprintf(" Your choices before this could not be read; the file is now %s.", aside)
 	}
-	return next, said, writeChoices(path, next)
+	if err := writeChoices(path, next); err != nil {
+		return old, "", fmt.Errorf("keep your choice: %w; make the state directory writable for you, or name another with --state", err)
+	}
+	return next, said, nil
 }
 
 // apply returns the choices after a change, without touching the old ones, and what was done in words.

@@ -35,12 +35,13 @@ var (
 // client asks a running Hither through its control socket.
 type client struct {
 	state string
+	call  func(command string) string // what to type for a command with that state directory
 	http  *http.Client
 }
 
 // newClient does not connect yet.
 func newClient(state string) *client {
-	return &client{state: state, http: &http.Client{Transport: &http.Transport{
+	return &client{state: state, call: func(command string) string { return "hither " + command }, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, clientDial)
 			defer cancel()
@@ -49,6 +50,16 @@ func newClient(state string) *client {
 		DisableKeepAlives:     true,
 		ResponseHeaderTimeout: clientWait,
 	}}}
+}
+
+// client asks the Hither of the settings. What it tells to type finds the same state directory.
+func (a *app) client() *client {
+	c := newClient(a.settings.State)
+	c.call = func(command string) string {
+		sh, _ := findShell("", parentShell(), a.env) // fails only for a name
+		return a.command(sh, command)
+	}
+	return c
 }
 
 // Ready tells where the running Hither is; errNotRunning if there is none.
@@ -169,7 +180,10 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values) 
 	}
 	resp, err := c.http.Do(req)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("%w with the state directory %s: start it with `hither up`, or for one command with `hither run -- COMMAND`", errNotRunning, c.state)
+		return nil, fmt.Errorf("%w with the state directory %s: start it with `%s`, or for one command with `%s -- COMMAND`", errNotRunning, c.state, c.call("up"), c.call("run"))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: only the user whose state directory %s is may ask its Hither: ask as that user, or name one of your own with --state", errors.Unwrap(err), c.state)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the running Hither: %w; if it does not recover, end it and start it again", errors.Unwrap(err))

@@ -1,15 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func TestStatusIsForPeopleAndPrograms(t *testing.T) {
@@ -26,6 +33,12 @@ func TestStatusIsForPeopleAndPrograms(t *testing.T) {
 	}
 	same(t, "pid", status.Ready.PID, os.Getpid())
 	same(t, "hits", status.Requests["hit"], 40)
+}
+
+func TestUpstreamsThatWereNotAskedAreOneLine(t *testing.T) {
+	var out bytes.Buffer
+	(&app{out: &out}).printUpstreams([]Upstream{{}})
+	same(t, "out", out.String(), "\nUpstreams not asked yet: 1.\n")
 }
 
 func TestDurationsForPeople(t *testing.T) {
@@ -156,10 +169,14 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"upp"}, exitUsage},
 		{[]string{"up", "--no-such-flag"}, exitUsage},
 		{[]string{"up", "x"}, exitUsage},
-		{[]string{"run"}, exitUsage},
+		{[]string{"run"}, exitHither},
+		{[]string{"run", "--no-such-flag", "true"}, exitHither},
+		{[]string{"help", "upp"}, exitUsage},
+		{[]string{"completion", "tcsh"}, exitUsage},
+		{[]string{"--version"}, 0},
 		{[]string{"why"}, exitUsage},
 		{[]string{"env", "--shell", "tcsh"}, exitUsage},
-		{[]string{"up", "--listen", "0.0.0.0:1"}, exitFailed},
+		{[]string{"up", "--listen", "0.0.0.0:1"}, exitUsage},
 		{[]string{"run", "--listen", "0.0.0.0:1", "--", "true"}, exitHither},
 		{[]string{}, 0},
 		{[]string{"version"}, 0},
@@ -167,6 +184,59 @@ func TestWrongCommandLines(t *testing.T) {
 	} {
 		same(t, strings.Join(row.args, " "), w.hither(row.args...), row.want)
 	}
+}
+
+// A wrong command line is answered with how to write it.
+func TestWrongCommandLinesAreToldInWords(t *testing.T) {
+	w := newWorld(t)
+	for line, want := range map[string]string{
+		"stat":                   "there is no command `hither stat`, but status: see `hither --help`",
+		"cache vrify":            "there is no command `hither cache vrify`, but verify: see `hither cache --help`",
+		"help upp":               "there is no command `hither upp`, but up: see `hither --help`",
+		"why":                    "an argument is missing: write it as `hither why URL [flags]`",
+		"status now":             "\"now\" is one argument too many: write it as `hither status [flags]`",
+		"mirrors --count few":    "--count: \"few\" is not a whole number",
+		"mirrors --interval 5":   "--interval: \"5\" is not a time such as 10s",
+		"status --verbose=maybe": "--verbose: \"maybe\" is not true or false",
+		"warm --platform=":       "--platform is empty: write it as linux/arm64",
+		"up --cache maybe":       "hither: --cache: \"maybe\" is neither disk nor off",
+	} {
+		same(t, "status of "+line, w.hither(strings.Fields(line)...), exitUsage)
+		contains(t, w.err.String(), want)
+	}
+}
+
+// What a flag wants is one word. Backquotes in a description made it the text between them.
+func TestHelpSaysWhatAFlagWantsInOneWord(t *testing.T) {
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if kind, _ := pflag.UnquoteUsage(f); strings.Contains(kind, " ") {
+				t.Errorf("%s --%s\n got %s\nwant one word", c.CommandPath(), f.Name, kind)
+			}
+		})
+		for _, below := range c.Commands() {
+			look(below)
+		}
+	}
+	look((&app{}).root())
+}
+
+// What is told to type finds the state directory that was asked for, and another user's is not told to be ended.
+func TestWhoCannotBeAsked(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	same(t, "status", w.hither("status"), exitNotRunning)
+	contains(t, w.err.String(), "start it with `hither up`, or for one command with `hither run -- COMMAND`")
+	other := filepath.Join(w.home, "other")
+	same(t, "why", w.hither("why", "--state", other, "/go/x"), exitNotRunning)
+	contains(t, w.err.String(), "start it with `hither up --state "+other+"`")
+
+	c := newClient(other)
+	c.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, fs.ErrPermission }
+	_, err := c.Status(t.Context())
+	contains(t, err.Error(), "permission", other, "ask as that user")
+	same(t, "what doctor looks for", errors.Is(err, fs.ErrPermission), true)
 }
 
 func TestABrokenConfigurationDoesNotHideTheVersion(t *testing.T) {
@@ -177,4 +247,7 @@ func TestABrokenConfigurationDoesNotHideTheVersion(t *testing.T) {
 	contains(t, w.err.String(), "config.toml:1: nonsense")
 	same(t, "version", w.hither("version", "--json"), 0)
 	contains(t, w.out.String(), `"version": `, `"go": "go`)
+	same(t, "help", w.hither("help", "status"), 0)
+	same(t, "completion", w.hither("completion", "bash"), 0)
+	same(t, "nothing", w.hither(), 0)
 }

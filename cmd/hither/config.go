@@ -23,7 +23,7 @@ func (a *app) config() *cobra.Command {
 		Short: "Show every setting, its value, and where that came from",
 		Long: "Show every setting. The key NAME is NAME in config.toml, HITHER_NAME in the environment (with _ for -), and\n" +
 			"--NAME on the command line; each of these overrides the ones before it.",
-		Args: usage(cobra.NoArgs),
+		Args: arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
 				return a.printJSON(listSettings(a.settings))

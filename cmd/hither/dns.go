@@ -114,9 +114,9 @@ func (a *app) dns() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dns",
 		Short: "Show how the questions of DNS were answered",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			stats, err := newClient(a.settings.State).DNS(c.Context())
+			stats, err := a.client().DNS(c.Context())
 			if err != nil {
 				return err
 			}
@@ -144,7 +144,7 @@ func (a *app) printDNS(s resolver.Stats) error {
 	} {
 		fmt.Fprintf(w, "  %s\t%d\n", line.what, line.n)
 	}
-	fmt.Fprintf(w, "in memory\t%d answers, %s\n", s.Entries, Bytes(s.Bytes))
+	fmt.Fprintf(w, "in memory\t%s, %s\n", count(int64(s.Entries), "answer"), Bytes(s.Bytes))
 	return w.Flush()
 }
 
@@ -153,13 +153,13 @@ func (a *app) traceDNS() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace [NAME]",
 		Short: "Show questions and how they are answered, as they come, until Ctrl-C",
-		Args:  usage(cobra.MaximumNArgs(1)),
+		Args:  arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := ""
 			if len(args) > 0 {
 				name = args[0]
 			}
-			return newClient(a.settings.State).Trace(c.Context(), name, func(t resolver.Traced) {
+			return a.client().Trace(c.Context(), name, func(t resolver.Traced) {
 				if asJSON {
 					_ = a.printJSON(t) // nobody reads it: the next line will tell
 					return

@@ -41,7 +41,7 @@ func (a *app) guard() *cobra.Command {
 		Use:               "guard --lease FILE --holder ID --journal FILE [--link NAME]",
 		Short:             "Undo what Hither did to this machine if the Hither that started this dies",
 		Hidden:            true,
-		Args:              usage(cobra.NoArgs),
+		Args:              arguments(0, 0),
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // instead of loading the settings
 		RunE:              func(c *cobra.Command, _ []string) error { return a.keepGuard(c.Context(), f) },
 	}

@@ -34,7 +34,7 @@ func (a *app) installCommand() *cobra.Command {
 			"sense while Hither runs (DNS, proxy settings) is done by Hither when it begins and undone when it ends, also by\n" +
 			"`kill -9`; `hither restore` does it by hand.",
 		Example: "  sudo hither install\n  sudo hither install --trust --tools go,npm --dry-run\n  hither install --status",
-		Args:    usage(cobra.NoArgs),
+		Args:    arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			i, err := a.newInstallation(c, f)
 			if err != nil {

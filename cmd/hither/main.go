@@ -9,7 +9,7 @@
 //
 // Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run; 4 `hither mirrors` found
 // a rule without a source that works; 5 `hither doctor` found something broken. `hither run` has its command's:
-// 128+N if a signal N ended it, and 125 if Hither failed, 126 if the command could not be run, 127 if there is none, as
+// 128+N if a signal N ended it, and 125 if Hither failed or its command line was wrong, 126 if the command could not be run, 127 if there is none, as
 // env(1) and docker have it.
 package main
 
@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -75,6 +76,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	addHelpers(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -109,33 +111,25 @@ func (a *app) root() *cobra.Command {
 			"  eval \"$(hither env)\"     this shell behind the Hither that is up\n\n" +
 			"Exit status: 0 done, 1 failed, 2 wrong command line, 3 Hither does not run,\n" +
 			"4 a rule has no source that works (mirrors), 5 something is broken (doctor); run has its command's.",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              usage(cobra.NoArgs),
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.load(c.Flags()) },
+		Version:       readVersion().String(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          arguments(0, 0),
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if !c.HasParent() { // it only prints this help
+				return nil
+			}
+			return a.load(c.Flags())
+		},
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String("config", "", "configuration file, instead of HITHER_CONFIG or your own config.toml")
 	addFlags(root.PersistentFlags(), func(k key) bool { return k.wide })
 	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.warm(), a.config(), a.version(),
 		a.installCommand(), a.uninstall(), a.restoreCommand(), a.doctor(), a.guard(), a.dns())
 	return root
-}
-
-// usageError is what the user typed wrong.
-func usageError(c *cobra.Command, err error) error {
-	return &exitError{Status: exitUsage, Err: fmt.Errorf("%w: see `%s --help`", err, c.CommandPath())}
-}
-
-// usage makes a wrong number of arguments a usage error.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return usageError(c, err)
-		}
-		return nil
-	}
 }
 
 // load reads the settings before any command begins.
@@ -155,6 +149,7 @@ func (a *app) load(flags *pflag.FlagSet) error {
 // addFlags adds the keys that want says.
 func addFlags(flags *pflag.FlagSet, want func(key) bool) {
 	for _, k := range keys() {
+		k.doc = strings.ReplaceAll(k.doc, "`", "'") // pflag takes what stands in backquotes for the name of the value
 		switch {
 		case !want(k):
 		case k.isList():

@@ -70,9 +70,9 @@ func mirrorsHelp() string {
 		"--json prints one object: schema (1), when, took, count, interval, daemon, rules. A rule has rule, measured, working,\n" +
 		"choice, note, upstreams. A choice has base, origin, pinned, class, reason, p50, requests, runner_up, runner_up_p50,\n" +
 		"origin_p50. An upstream has base, origin, off, pinned, chosen, verdict, measured, and each of measured has proto (as\n" +
-		"asked), http (as spoken), count, ok, success, dns, connect, tls, ttfb, total, rate, newest, entry, origins, outcomes,\n" +
-		"addr, error. A phase has count, min, p50, p95, max, sd. Durations are nanoseconds, rates bytes a second; what is not\n" +
-		"known is left out. Fields may be added; one that comes to mean something else raises schema.\n\n" +
+		"asked; empty: as traffic), http (as spoken; empty: not at all), count, ok, success, dns, connect, tls, ttfb, total,\n" +
+		"rate, newest, entry, origins, outcomes, addr, error. A phase has count, min, p50, p95, max, sd. Durations are\n" +
+		"nanoseconds, rates bytes a second; what else is not known is left out. Fields may be added; one that comes to mean something else raises schema.\n\n" +
 		"Exit status: 0 each rule has a source that answered rightly, 4 one has none, 2 wrong command line."
 }
 

@@ -225,9 +225,9 @@ func TestWrongUsageOfMirrors(t *testing.T) {
 		{"mirrors --watch --heat", "leave out --csv and --heat"},
 		{"mirrors --count 0", "ask for 1 to 100"},
 		{"mirrors --interval 1ms", "between 100ms and 1h"},
-		{"mirrors --interval soon", "invalid argument"},
-		{"mirrors set go", "accepts 2 arg(s)"},
-		{"mirrors off", "requires at least 1 arg(s)"},
+		{"mirrors --interval soon", "is not a time"},
+		{"mirrors set go", "an argument is missing: write it as `hither mirrors set RULE URL|auto"},
+		{"mirrors off", "an argument is missing: write it as `hither mirrors off URL"},
 		{"mirrors --heat nothing", "there is no rule \"nothing\": name one of docker"},
 		{"mirrors nothing", "there is no rule \"nothing\": name one of go, npm"},
 	} {

@@ -15,7 +15,7 @@ func (a *app) mirrorsSet() *cobra.Command {
 		Short: "Ask one source of a rule first, whatever is measured",
 		Long: "Ask one source of a rule first, whatever is measured; auto takes that back. The source is a base URL, its host, or a part\n" +
 			"that only one of the rule has. If it fails, the others are asked as ever, and what it sends is checked as ever.",
-		Args: usage(cobra.ExactArgs(2)),
+		Args: arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.choose(c.Context(), ChoiceChange{Verb: "set", Rule: args[0], URL: args[1]})
 		},
@@ -26,7 +26,7 @@ func (a *app) mirrorsOff() *cobra.Command {
 	return &cobra.Command{
 		Use:   "off URL [REASON]",
 		Short: "Do not use a mirror",
-		Args:  usage(cobra.MinimumNArgs(1)),
+		Args:  arguments(1, anyNumber),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.choose(c.Context(), ChoiceChange{Verb: "off", URL: args[0], Reason: strings.Join(args[1:], " ")})
 		},
@@ -37,7 +37,7 @@ func (a *app) mirrorsOn() *cobra.Command {
 	return &cobra.Command{
 		Use:   "on URL",
 		Short: "Use a mirror again, also one that its rule file has off",
-		Args:  usage(cobra.ExactArgs(1)),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.choose(c.Context(), ChoiceChange{Verb: "on", URL: args[0]})
 		},

@@ -71,7 +71,7 @@ func writePublic(path string, text []byte) error {
 
 // daemon is the client of the Hither that this user means: his own, or that of the machine if he has none and may enter it.
 func (a *app) daemon(ctx context.Context) *client {
-	own := newClient(a.settings.State)
+	own := a.client()
 	dir := install.ServiceState(&install.Machine{})
 	if a.settings.From["state"] != "default" || dir == "" || os.Geteuid() != 0 {
 		return own

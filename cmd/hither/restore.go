@@ -25,7 +25,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		Long: "Put back what Hither had changed for as long as it runs: DNS, proxy settings, and tools that have no second way. Only\n" +
 			"what is still Hither's is touched. It needs no running Hither and no settings, and may be called at any time and again.\n" +
 			"A Hither that runs goes on without them. The next one makes them anew: `hither uninstall` undoes all for good.",
-		Args:              usage(cobra.NoArgs),
+		Args:              arguments(0, 0),
 		PersistentPreRunE: noSettings,
 		RunE: func(c *cobra.Command, _ []string) error {
 			only := install.Volatile

@@ -36,15 +36,18 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [flags] -- COMMAND [ARGUMENT…]",
 		Short: "Run one command behind Hither, without any change to the machine",
 		Long: "Run one command with the environment that sends it through Hither: the one that is up, else one that is started for\n" +
-			"it and ends with it. The exit status is the command's; 128+N if a signal N ended it; 125 if Hither failed, 126 if\n" +
-			"the command could not be run, 127 if there is none.",
+			"it and ends with it. The exit status is the command's; 128+N if a signal N ended it; 125 if Hither failed or was called\n" +
+			"wrongly, 126 if the command could not be run, 127 if there is none.",
 		Example: "  hither run -- npm ci\n  hither run -- go test ./...\n  hither run -- sh -c 'pip install -r requirements.txt'",
-		Args:    usage(cobra.MinimumNArgs(1)),
+		Args: func(c *cobra.Command, args []string) error {
+			return orStatus(exitHither, arguments(1, anyNumber)(c, args))
+		},
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			return orStatus(exitHither, a.load(c.Flags()))
 		},
 		RunE: func(c *cobra.Command, args []string) error { return a.runBehind(c.Context(), args) },
 	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return orStatus(exitHither, flagError(c, err)) })
 	c.Flags().SetInterspersed(false) // the command's flags are its own, with and without the two dashes
 	addFlags(c.Flags(), func(k key) bool { return !k.wide })
 	return c
@@ -148,7 +151,8 @@ func (a *app) startWith(ctx context.Context, s Settings, log *slog.Logger, signa
 			return stop()
 		}}, nil
 	case <-own.done:
-		return session{}, errors.Join(own.err, stop())
+		cancel()
+		return session{}, own.err
 	case sig := <-signals:
 		return session{}, errors.Join(fmt.Errorf("stopped by a signal (%v) before the command began", sig), stop())
 	case <-late.C:

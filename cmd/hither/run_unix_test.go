@@ -40,6 +40,9 @@ func TestRunHasTheStatusOfItsCommand(t *testing.T) {
 		if got := w.hither(row.args...); got != row.want {
 			t.Errorf("%s\n got %d (%s)\nwant %d", row.says, got, w.err.String(), row.want)
 		}
+		if said := w.err.String(); strings.Count(said, "\n") > 1 {
+			t.Errorf("%s\n got %s\nwant one line", row.says, said)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func (a *app) status() *cobra.Command {
 		Use:   "status",
 		Short: "Say how the running Hither stands",
 		Long:  "Say how the running Hither stands. The exit status is 3 if none runs.",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			status, err := a.daemon(c.Context()).Status(c.Context())
 			if errors.Is(err, errNotRunning) {
@@ -154,7 +154,7 @@ func stateOrder(part string) int {
 func (a *app) printUpstreams(all []Upstream) {
 	idle := 0
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nRule\tUpstream\tAsked\tFailed\tFirst byte\tSpeed\t")
+	fmt.Fprintln(w, "Rule\tUpstream\tAsked\tFailed\tFirst byte\tSpeed\t")
 	for _, u := range all {
 		if u.Requests == 0 && u.Failures == 0 && u.Note == "" { // a note may be of an earlier Hither: a quarantine holds
 			idle++
@@ -163,6 +163,7 @@ func (a *app) printUpstreams(all []Upstream) {
 		fmt.Fprintln(w, u.row())
 	}
 	if idle < len(all) {
+		fmt.Fprintln(a.out)
 		w.Flush()
 	}
 	if idle > 0 {

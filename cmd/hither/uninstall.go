@@ -17,7 +17,7 @@ func (a *app) uninstall() *cobra.Command {
 		Long: "Undo all that `hither install` did, and what a running Hither keeps in force, the newest first; then look at each place\n" +
 			"again. Only what is still Hither's is touched: what somebody has changed since stays, and is named.\n" +
 			"The exit status is 1 if anything is left. The state directory with the cache stays; delete it if you like.",
-		Args:              usage(cobra.NoArgs),
+		Args:              arguments(0, 0),
 		PersistentPreRunE: noSettings,
 		RunE: func(c *cobra.Command, _ []string) error {
 			machines := a.installed(c)

@@ -24,7 +24,7 @@ func (a *app) up() *cobra.Command {
 		Use:   "up",
 		Short: "Run Hither until Ctrl-C",
 		Long:  "Run Hither until Ctrl-C. A second Ctrl-C ends it at once. It listens on loopback only, and changes nothing on the machine.",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			show := a.printReady
 			if asJSON {

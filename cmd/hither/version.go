@@ -58,7 +58,7 @@ func (a *app) version() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Say which Hither this is",
-		Args:  usage(cobra.NoArgs),
+		Args:  arguments(0, 0),
 		// A broken configuration must not hide the version that is asked for in every report.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE: func(*cobra.Command, []string) error {

@@ -16,13 +16,13 @@ func (a *app) why() *cobra.Command {
 		Example: "  hither why https://registry.npmjs.org/express\n" +
 			"  hither why /go/golang.org/x/mod/@v/list\n" +
 			"  hither why registry-1.docker.io/v2/library/alpine/manifests/3.20",
-		Args: usage(cobra.ExactArgs(1)),
+		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			target, err := completeURL(args[0])
 			if err != nil {
 				return usageError(c, err)
 			}
-			e, err := newClient(a.settings.State).Why(c.Context(), target)
+			e, err := a.client().Why(c.Context(), target)
 			if err != nil {
 				return err
 			}

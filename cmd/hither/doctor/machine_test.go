@@ -207,6 +207,8 @@ func TestHitherThatDoesNotAnswer(t *testing.T) {
 	holds(t, w.run1(running{}), "runs, but does not answer on 127.0.0.1:7890", "`kill 4711`")
 	w.Daemon.Err, w.Daemon.Running = errors.New("nothing came"), false
 	holds(t, w.run1(running{}), "holds its state directory and does not answer: nothing came")
+	w.Daemon.Err = fs.ErrPermission
+	holds(t, w.run1(running{}), "is another user's", "Ask as that user")
 	w.Daemon = Daemon{}
 	holds(t, w.run1(running{}), "Hither does not run", "`hither up`", "127.0.0.1:7890, where Hither is set to listen, is taken by another program")
 }

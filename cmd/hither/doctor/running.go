@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -24,6 +26,8 @@ const answerWait = 3 * time.Second
 func (c running) Run(ctx context.Context, p *Patient) []Finding {
 	d := p.Daemon
 	switch {
+	case errors.Is(d.Err, fs.ErrPermission):
+		return []Finding{fail("Hither cannot be asked, for "+p.State+" is another user's", "Ask as that user, or name a directory of your own with `--state`.")}
 	case d.Err != nil:
 		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: `"+endCommand(p)+"`, then `hither up`.")}
 	case !d.Running:
