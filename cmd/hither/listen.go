@@ -82,7 +82,9 @@ func inspectPort(ctx context.Context, address string) error {
 	if at, err := netip.ParseAddrPort(address); err == nil {
 		taken.Owner = portOwner(ctx, at)
 	}
-	taken.Proxy = answersAsProxy(ctx, address)
+	if !isHither(taken.Owner.Name) { // it would only log that there is no such name
+		taken.Proxy = answersAsProxy(ctx, address)
+	}
 	return taken
 }
 
