@@ -151,8 +151,7 @@ func (a *app) startWith(ctx context.Context, s Settings, log *slog.Logger, signa
 			return stop()
 		}}, nil
 	case <-own.done:
-		cancel()
-		return session{}, own.err
+		return session{}, stop()
 	case sig := <-signals:
 		return session{}, errors.Join(fmt.Errorf("stopped by a signal (%v) before the command began", sig), stop())
 	case <-late.C:

@@ -48,6 +48,8 @@ type Settings struct {
 	ReadProjects bool
 	// Runner is the process of the `hither run` that this Hither is started for; 0: it is for everybody. No source sets it.
 	Runner int
+	// Lasting says that nothing is to be kept in memory only, should the disk be full. No source sets it.
+	Lasting bool
 
 	Config string            // the file that was read; it need not exist
 	From   map[string]string // where each key's value comes from: "default", "FILE:LINE", "HITHER_LISTEN", "--listen"

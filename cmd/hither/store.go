@@ -18,7 +18,7 @@ const (
 	noLimit = 1 << 60
 )
 
-// openStore opens the cache. A disk that is too full to keep anything on is no reason not to run.
+// openStore opens the cache. A disk that is too full to keep anything on is no reason not to run, unless what comes is to last.
 func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 	if s.Cache == "off" {
 		return &mem.Store{Limit: memoryLimit}, nil
@@ -26,7 +26,7 @@ func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 	store, err := badger.Open(badger.Options{
 		Dir: filepath.Join(s.State, "cache"), Limit: cmp.Or(int64(s.CacheLimit), noLimit), Floor: max(int64(s.CacheFree), 1), Log: log,
 	})
-	if errors.Is(err, cache.ErrFull) {
+	if errors.Is(err, cache.ErrFull) && !s.Lasting {
 		log.Warn("what comes is kept in memory only: make room on the disk, and start Hither again", "error", err)
 		return &mem.Store{Limit: memoryLimit}, nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,14 @@ func TestTheCacheIsWhereTheSettingsSay(t *testing.T) {
 			t.Fatal(row.says, err)
 		}
 		same(t, row.says+": close", writer.Close(), nil)
+	}
+}
+
+func TestWhatIsToLastIsNotKeptInMemory(t *testing.T) {
+	s := Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1 << 60, Lasting: true}
+	store, err := openStore(s, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, cache.ErrFull) || store != nil {
+		t.Errorf("\n got %v, %v\nwant no store, and %v", store, err, cache.ErrFull)
 	}
 }
 

@@ -83,6 +83,7 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
+	a.settings.Lasting = !f.dry
 	s, err := a.join(c.Context(), log, signals)
 	if err != nil {
 		return err

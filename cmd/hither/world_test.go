@@ -119,6 +119,7 @@ func (w *world) up() (Ready, func()) {
 type fakeHither struct {
 	asked   atomic.Int64 // requests at the proxy
 	starts  atomic.Int64
+	lasting atomic.Bool  // what the last start was told
 	removed atomic.Value // what Remove was asked for
 	lost    int64        // what Verify finds
 	survey  Survey       // what Survey finds
@@ -127,6 +128,7 @@ type fakeHither struct {
 
 func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
 	f.starts.Add(1)
+	f.lasting.Store(s.Lasting)
 	c, err := openControl(s.State)
 	if err != nil {
 		return err
