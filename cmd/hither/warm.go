@@ -27,9 +27,10 @@ func (a *app) warm() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "warm [flags] [FILE|DIR|IMAGE]…",
 		Short: "Fetch ahead all that a project's lock files, go.mod and Dockerfiles name",
-		Long: "Fetch into the cache what a build will ask for: the modules of go.mod and go.sum, the packages of a lock file of npm,\n" +
-			"pnpm, yarn or bun, the images of a Dockerfile's FROM lines, and images by name. A directory stands for all of these in\n" +
-			"it; without an argument it is the current one. The files are only read, and nothing of them is run.\n\n" +
+		Long: "Fetch into the cache what a build will ask for: the modules of go.mod and go.sum, and the later go command that they\n" +
+			"want; the packages of a lock file of npm, pnpm, yarn or bun; the images of a Dockerfile's FROM lines, each for the\n" +
+			"platform that stands there; and images by name. A directory stands for all of these in it; without an argument it is\n" +
+			"the current one. The files are only read, and nothing of them is run.\n\n" +
 			"The Hither that is up does the work, else one that is started for it and ends with it. Everything comes in parallel and\n" +
 			"is verified like what any client asks for. What is here already is not fetched again, so a command that was stopped\n" +
 			"goes on where it was when it is given again. What is private, or of a host in no rule, is left out and counted.\n\n" +
@@ -70,7 +71,7 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 	if err != nil {
 		return usageError(c, err)
 	}
-	tally := newWarmTally(files.unread)
+	tally := newWarmTally(files.unread, files.unnamed)
 	if len(wants) == 0 {
 		return a.reportWarm(tally.report(), f, nil)
 	}

@@ -50,6 +50,9 @@ func (w *warmer) ask(ctx context.Context, want *warmWant) (got warmAnswer, err e
 		return got, brokenOff(ctx, err)
 	}
 	defer resp.Body.Close()
+	if w.Dry && resp.StatusCode == http.StatusGatewayTimeout { // RFC 9111, section 5.2.1.7
+		return got, &warmError{says: "it is not here", absent: true}
+	}
 	if resp.StatusCode != http.StatusOK {
 		return got, refusedBy(resp)
 	}

@@ -65,9 +65,9 @@ func (w *warmer) work(ctx context.Context, want warmWant) {
 		w.leaveOut(want, skipPrivate, "it is private, and what is private is not kept: leave it out")
 	case rules.Keep(e.Rule.Keep) == rules.Never:
 		w.leaveOut(want, skipNever, "its rule keeps nothing of this kind: leave it out")
-	case want.More == nil && isHere(want, e):
+	case want.told() && isHere(want, e):
 		w.Tally.already(want, e.Cached.Size)
-	case w.Dry && (want.More == nil || !e.Present):
+	case w.Dry && (want.told() || !e.Present):
 		w.Tally.miss(want)
 	case want.Bulk:
 		w.queue.later(want)
@@ -75,6 +75,10 @@ func (w *warmer) work(ctx context.Context, want warmWant) {
 		w.fetch(ctx, want)
 	}
 }
+
+// told says that Hither's word of a URL is enough to go by. It is not where what came has to be read, nor where there are
+// several documents under the URL: which of them the word is about, nobody knows.
+func (w warmWant) told() bool { return w.More == nil && w.Accept == nil }
 
 // isHere says whether its client would get it without a word to anybody outside.
 func isHere(want warmWant, e Explanation) bool {
@@ -124,7 +128,10 @@ func (w *warmer) fetch(ctx context.Context, want warmWant) {
 		if ctx.Err() != nil {
 			return
 		}
-		last = asWarmError(err)
+		if last = asWarmError(err); last.absent {
+			w.Tally.miss(want)
+			return
+		}
 		if !last.again || try == len(w.Pauses) || !pauseFor(ctx, max(w.Pauses[try], last.after)) {
 			break
 		}
@@ -215,6 +222,8 @@ type warmError struct {
 	next  string        // what the user can do
 	again bool          // another try may help
 	after time.Duration // not before this is over
+
+	absent bool // it is not in the cache, and nothing else was asked for
 }
 
 // Error ends with the next step.
@@ -238,12 +247,14 @@ const (
 	skipNoRule  = "no_rule"
 	skipPrivate = "private"
 	skipNever   = "never_kept"
+	skipUnnamed = "unnamed"
 )
 
 // skipReasons are all of them with their words.
 func skipReasons() [][2]string {
 	return [][2]string{
 		{skipNoRule, "of hosts in no rule"}, {skipPrivate, "private"}, {skipNever, "of a kind that is never kept"},
+		{skipUnnamed, "named only by an argument of the build, or not as an image is"},
 	}
 }
 

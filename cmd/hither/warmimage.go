@@ -192,12 +192,18 @@ type platform struct{ OS, Arch, Variant string }
 func defaultPlatform() string { return "linux/" + runtime.GOARCH }
 
 func parsePlatforms(list []string) (out []platform, err error) {
+	if len(list) == 0 {
+		return nil, errors.New("--platform names none: write it as linux/arm64")
+	}
 	for _, text := range list {
 		part := strings.Split(strings.ToLower(strings.TrimSpace(text)), "/")
 		if len(part) < 2 || len(part) > 3 || slices.Contains(part, "") {
 			return nil, fmt.Errorf("--platform %q is not OS/ARCH: write it as linux/arm64", text)
 		}
 		p := platform{OS: part[0], Arch: part[1]}
+		if other, known := otherArch()[p.Arch]; known { // as engines read it (containerd/platforms, normalizeArch)
+			p.Arch, p.Variant, _ = strings.Cut(other, "/")
+		}
 		if len(part) == 3 {
 			p.Variant = part[2]
 		}
@@ -209,6 +215,13 @@ func parsePlatforms(list []string) (out []platform, err error) {
 		return nil, errors.New("--platform is empty: write it as linux/arm64")
 	}
 	return out, nil
+}
+
+// otherArch has Go's words for what others call an architecture.
+func otherArch() map[string]string {
+	return map[string]string{
+		"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm/v7", "armel": "arm/v6",
+	}
 }
 
 // String is OS/ARCH[/VARIANT].

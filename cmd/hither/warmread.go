@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,6 +51,34 @@ type warmReader struct {
 
 	private []string      // patterns of names that what was read says are another registry's
 	unread  []WarmFailure // what could not be read, with its file as URL
+	unnamed int           // images that Dockerfiles name in no way that is known here
+	images  []*warmImage  // each once, in the order in which they were named
+	known   map[imageName]*warmImage
+}
+
+// warmImage is an image with all the platforms that anything wants of it.
+type warmImage struct {
+	imageName
+	platforms []platform
+	named     bool // by the user
+}
+
+// image notes an image that is wanted.
+func (r *warmReader) image(name imageName, platforms []platform, named bool) {
+	i := r.known[name]
+	if i == nil {
+		if r.known == nil {
+			r.known = map[imageName]*warmImage{}
+		}
+		i = &warmImage{imageName: name}
+		r.known[name], r.images = i, append(r.images, i)
+	}
+	i.named = i.named || named
+	for _, p := range platforms {
+		if !slices.Contains(i.platforms, p) {
+			i.platforms = append(i.platforms, p)
+		}
+	}
 }
 
 // read takes the arguments in their order; none is the current directory. Its error is a *warmArgument.
@@ -63,9 +92,12 @@ func (r *warmReader) read(args []string) (wants []warmWant, err error) {
 			return nil, err
 		}
 		wants = append(wants, more...)
-		if len(wants) > maxWarm {
+		if len(wants)+len(r.images) > maxWarm {
 			return nil, wrongArgument("this is more than %d objects: give fewer files at once", maxWarm)
 		}
+	}
+	for _, i := range r.images {
+		wants = append(wants, i.want(i.platforms, i.named))
 	}
 	return wants, nil
 }
@@ -103,7 +135,8 @@ func (r *warmReader) argument(arg string) ([]warmWant, error) {
 	if err != nil {
 		return nil, wrongArgument("%s is neither a file nor a directory here, and %v", plain(arg), err)
 	}
-	return []warmWant{image.want(r.Platforms, true)}, nil
+	r.image(image, r.Platforms, true)
+	return nil, nil
 }
 
 // meansFile says that a name without a file behind it was not meant as an image, although it could be the name of one.
@@ -142,7 +175,7 @@ func (r *warmReader) file(path string) (wants []warmWant, err error) {
 	case base == "package.json":
 		wants, err = r.tarballs(project.ReadLock(filepath.Dir(path)))
 	case isDockerfile(base):
-		wants, err = r.dockerfile(path)
+		err = r.dockerfile(path)
 	default:
 		return nil, wrongArgument("%s is no file that is known here: name %s", plain(path), warmKnown)
 	}
@@ -171,8 +204,7 @@ func (r *warmReader) directory(dir string) (wants []warmWant, err error) {
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
-		more, err := r.dockerfile(path)
-		add(path, more, err)
+		add(path, nil, r.dockerfile(path))
 	}
 	if !found {
 		return nil, wrongArgument("%s has nothing that is known here: go where there is %s, or name an image", plain(dir), warmKnown)
@@ -192,7 +224,7 @@ func (r *warmReader) modules(dir string) ([]warmWant, error) {
 	}
 	direct, indirect := g.Zips(proxy)
 	var wants []warmWant
-	for _, w := range slices.Concat(g.Mods(proxy), g.Infos(proxy), direct, indirect) {
+	for _, w := range slices.Concat(g.Toolchain(proxy, r.Registries.GoVersion), g.Mods(proxy), g.Infos(proxy), direct, indirect) {
 		wants = append(wants, warmWant{Want: w})
 	}
 	return wants, nil
@@ -208,6 +240,9 @@ func (r *warmReader) tarballs(l *project.Lock, err error) ([]warmWant, error) {
 	r.private = append(r.private, chosen.Private()...)
 	says := filepath.Base(l.File) == "package-lock.json" || filepath.Base(l.File) == "npm-shrinkwrap.json"
 	var wants []warmWant
+	for _, w := range l.Packuments(chosen.Default) {
+		wants = append(wants, warmWant{Want: w})
+	}
 	for _, w := range l.Wants(chosen.Default) {
 		want := warmWant{Want: w}
 		if says && w.Digest.Pins() {
@@ -218,23 +253,36 @@ func (r *warmReader) tarballs(l *project.Lock, err error) ([]warmWant, error) {
 	return wants, nil
 }
 
-// dockerfile wants the images that it begins with or copies from. A name that has a variable without a value in it is no
-// image, and is left to the build to complain of.
-func (r *warmReader) dockerfile(path string) ([]warmWant, error) {
+// dockerfile notes the images that it begins with or copies from, for each platform that it may be built for.
+func (r *warmReader) dockerfile(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w; is the file readable?", err)
+		return fmt.Errorf("%w; is the file readable?", err)
 	}
 	defer file.Close()
-	names, err := project.Images(file)
-	if err != nil {
-		return nil, err
-	}
-	var wants []warmWant
-	for _, name := range names {
-		if image, err := parseImage(name); err == nil {
-			wants = append(wants, image.want(r.Platforms, false))
+	for n, target := range r.Platforms {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		images, unnamed, err := project.Images(file, target.String())
+		if err != nil {
+			return err
+		}
+		for _, i := range images {
+			name, err := parseImage(i.Name)
+			if err != nil {
+				unnamed++
+				continue
+			}
+			platforms, err := parsePlatforms([]string{i.Platform})
+			if err != nil {
+				platforms = []platform{target}
+			}
+			r.image(name, platforms, false)
+		}
+		if n == 0 {
+			r.unnamed += unnamed
 		}
 	}
-	return wants, nil
+	return nil
 }

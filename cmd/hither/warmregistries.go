@@ -17,16 +17,33 @@ const npmRegistry = "https://registry.npmjs.org"
 // registry's names are not for others to hear.
 type warmRegistries struct {
 	GoProxy string // base URL; empty: the go command asks none, or none that can be asked for it
-	Env     environment
-	Home    string   // for the user's npmrc; empty: there is none
-	Own     []string // HOST:PORT that Hither listens on: a gateway there stands for the public registry
+	// GoVersion is that of the go command which would fetch a later one, should a project want that, as go1.26.0; empty: it would
+	// not, or there is none.
+	GoVersion string
+	Env       environment
+	Home      string   // for the user's npmrc; empty: there is none
+	Own       []string // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 }
 
 func (a *app) warmRegistries() warmRegistries {
 	home, _ := findPlaces(a.before) // without a home, there are no files of the user's own
 	settings := goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}
 	own := a.settings.Listen
-	return warmRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), Env: a.before, Home: home.home, Own: own}
+	return warmRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.home, Own: own}
+}
+
+// switcher is the version of the go command, if it may fetch a later one of itself; else empty.
+func (g goEnv) switcher() string {
+	if mode := g.Get("GOTOOLCHAIN"); g.Root == "" || mode != "auto" && mode != "local+auto" {
+		return ""
+	}
+	data, err := g.ReadFile(filepath.Join(g.Root, "VERSION"))
+	if err != nil {
+		return ""
+	}
+	version, _, _ := strings.Cut(string(data), "\n")
+	version, _, _ = strings.Cut(version, " ") // of experiments
+	return version
 }
 
 // firstGoProxy is the first of a GOPROXY list (Go Modules Reference, "GOPROXY protocol"), without credentials; empty if that

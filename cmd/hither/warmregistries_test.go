@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,5 +76,25 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
 		r := warmRegistries{Env: environment{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
 		same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
+	}
+}
+
+func TestAGoThatMayFetchALaterOne(t *testing.T) {
+	for _, row := range []struct{ says, mode, version, want string }{
+		{"by itself", "auto", "go1.26.0\ntime 2026-08-28T16:20:06Z\n", "go1.26.0"},
+		{"with experiments", "local+auto", "go1.26.0 X:boringcrypto", "go1.26.0"},
+		{"never", "local", "go1.26.0", ""},
+		{"from the path", "path", "go1.26.0", ""},
+		{"of no version", "auto", "", ""},
+		{"not said", "", "go1.26.0", ""},
+	} {
+		env := environment{"GOENV=off", "GOTOOLCHAIN=" + row.mode}
+		g := goEnv{Env: env, Root: "/go", ReadFile: func(name string) ([]byte, error) {
+			if name == filepath.Join("/go", "VERSION") {
+				return []byte(row.version), nil
+			}
+			return nil, fs.ErrNotExist
+		}}
+		same(t, row.says, g.switcher(), row.want)
 	}
 }

@@ -24,7 +24,7 @@ type WarmReport struct {
 	Objects     int              `json:"objects"`           // that are wanted; more come to be known while images are unfolded
 	Already     int              `json:"already"`           // of these, were here before
 	Fetched     int              `json:"fetched"`           // of these, came now and are here
-	Skipped     map[string]int   `json:"skipped"`           // of these, left out, by reason: no_rule, private, never_kept
+	Skipped     map[string]int   `json:"skipped"`           // of these, left out, by reason: no_rule, private, never_kept, unnamed
 	Failed      []WarmFailure    `json:"failed"`            // of these, in the order of the failures
 	Missing     []string         `json:"missing,omitempty"` // with --dry-run: URLs of what would be fetched
 	Bytes       int64            `json:"bytes"`             // of the objects that are here
@@ -43,10 +43,14 @@ type WarmFailure struct {
 
 func (r WarmReport) here() int { return r.Already + r.Fetched }
 
-// newWarmTally begins now. What could not be read counts as an object that failed.
-func newWarmTally(unread []WarmFailure) *warmTally {
+// newWarmTally begins now. What could not be read counts as an object that failed, and an image that has no name as one
+// that is left out.
+func newWarmTally(unread []WarmFailure, unnamed int) *warmTally {
 	t := &warmTally{Began: time.Now()}
-	t.counts.Objects, t.counts.Failed = len(unread), slices.Clone(unread)
+	t.counts.Objects, t.counts.Failed = len(unread)+unnamed, slices.Clone(unread)
+	if unnamed > 0 {
+		t.counts.Skipped = map[string]int{skipUnnamed: unnamed}
+	}
 	return t
 }
 

@@ -20,13 +20,19 @@ const (
 	maxBegun = 1000
 )
 
-// Images are the images that a build of a Dockerfile pulls, each once, as they are written there: its syntax line, FROM,
-// COPY --from and RUN --mount=from. ARG defaults are put in; an image whose name needs an argument without one is left
-// out, as are stages of the file itself and scratch.
-func Images(dockerfile io.Reader) ([]string, error) {
+// Image is what a build pulls.
+type Image struct {
+	Name     string // as it is written, with ARG defaults put in
+	Platform string // OS/ARCH or OS/ARCH/VARIANT, as it is written; empty: the one that is built for
+}
+
+// Images are the images that a build of a Dockerfile for a platform pulls, each once: its syntax line, FROM, COPY --from and
+// RUN --mount=from. Stages of the file itself and scratch are none. Unnamed is how many more there are, whose names need an
+// argument without a default, or are none.
+func Images(dockerfile io.Reader, target string) (images []Image, unnamed int, err error) {
 	lines := bufio.NewScanner(io.LimitReader(dockerfile, maxFile))
 	lines.Buffer(nil, maxInstruction)
-	f := &dockerReader{lines: lines, escape: '\\', args: platformArgs(), stages: map[string]bool{}, seen: map[string]bool{}}
+	f := &dockerReader{lines: lines, escape: '\\', args: platformArgs(target), stages: map[string]bool{}, seen: map[Image]bool{}}
 	f.directives = true
 	for {
 		instruction, ok := f.next()
@@ -35,13 +41,13 @@ func Images(dockerfile io.Reader) ([]string, error) {
 		}
 		f.read(instruction)
 		if len(f.images) >= maxEntries {
-			return nil, errTooMany
+			return nil, 0, errTooMany
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read the Dockerfile: %w: is it one?", err)
+		return nil, 0, fmt.Errorf("read the Dockerfile: %w: is it one?", err)
 	}
-	return f.images, nil
+	return f.images, f.unnamed, nil
 }
 
 // dockerReader goes through a Dockerfile (docs.docker.com, Dockerfile reference).
@@ -52,15 +58,21 @@ type dockerReader struct {
 	args       map[string]string
 	stages     map[string]bool // by name in lower case, and by number
 	count      int             // of stages
-	images     []string
-	seen       map[string]bool // which images has
+	images     []Image
+	seen       map[Image]bool // which images has
+	unnamed    int
 }
 
+// buildPlatform is what a build runs on: a container's, which is Linux also on macOS and Windows.
+const buildPlatform = "linux/" + runtime.GOARCH
+
 // platformArgs are the arguments that BuildKit sets itself.
-func platformArgs() map[string]string {
-	platform, args := "linux/"+runtime.GOARCH, map[string]string{}
-	for _, which := range []string{"BUILD", "TARGET"} {
-		maps.Copy(args, map[string]string{which + "PLATFORM": platform, which + "OS": "linux", which + "ARCH": runtime.GOARCH, which + "VARIANT": ""})
+func platformArgs(target string) map[string]string {
+	args := map[string]string{}
+	for which, platform := range map[string]string{"BUILD": buildPlatform, "TARGET": target} {
+		system, machine, _ := strings.Cut(platform, "/")
+		machine, variant, _ := strings.Cut(machine, "/")
+		maps.Copy(args, map[string]string{which + "PLATFORM": platform, which + "OS": system, which + "ARCH": machine, which + "VARIANT": variant})
 	}
 	return args
 }
@@ -105,7 +117,7 @@ func (f *dockerReader) directive(line string) {
 	value = strings.TrimSpace(value)
 	switch strings.ToLower(strings.TrimSpace(key)) {
 	case "syntax":
-		f.add(value)
+		f.add(Image{value, buildPlatform})
 	case "escape":
 		if value == "`" {
 			f.escape = '`'
@@ -160,7 +172,7 @@ func (f *dockerReader) read(instruction string) {
 	case "COPY", "ADD":
 		for _, word := range words[1:] {
 			if image, ok := strings.CutPrefix(word, "--from="); ok {
-				f.use(image)
+				f.use(Image{Name: image})
 			}
 		}
 	case "RUN":
@@ -185,14 +197,20 @@ func (f *dockerReader) arg(words []string) {
 
 // from reads [--platform=PLATFORM] IMAGE [AS NAME].
 func (f *dockerReader) from(words []string) {
+	platform := ""
 	for len(words) > 0 && strings.HasPrefix(words[0], "--") {
+		if value, ok := strings.CutPrefix(words[0], "--platform="); ok {
+			platform, _ = f.expand(unquote(value))
+		}
 		words = words[1:]
 	}
 	if len(words) == 0 {
 		return
 	}
-	if image, ok := f.expand(unquote(words[0])); ok {
-		f.use(image)
+	if name, ok := f.expand(unquote(words[0])); ok {
+		f.use(Image{name, platform})
+	} else {
+		f.unnamed++
 	}
 	f.stages[strconv.Itoa(f.count)] = true
 	f.count++
@@ -204,20 +222,23 @@ func (f *dockerReader) from(words []string) {
 func (f *dockerReader) mount(options string) {
 	for _, option := range strings.Split(options, ",") {
 		if image, ok := strings.CutPrefix(option, "from="); ok {
-			f.use(image)
+			f.use(Image{Name: image})
 		}
 	}
 }
 
 // use notes an image unless it is a stage.
-func (f *dockerReader) use(image string) {
-	if image != "scratch" && !f.stages[strings.ToLower(image)] {
+func (f *dockerReader) use(image Image) {
+	if image.Name != "scratch" && !f.stages[strings.ToLower(image.Name)] {
 		f.add(image)
 	}
 }
 
-func (f *dockerReader) add(image string) {
-	if image != "" && len(image) <= maxValue && !strings.ContainsAny(image, "$ \t\"'") && !f.seen[image] {
+func (f *dockerReader) add(image Image) {
+	switch {
+	case image.Name == "" || len(image.Name) > maxValue || strings.ContainsAny(image.Name, "$ \t\"'"):
+		f.unnamed++
+	case !f.seen[image]:
 		f.seen[image] = true
 		f.images = append(f.images, image)
 	}

@@ -38,6 +38,7 @@ type Go struct {
 	// they were told otherwise by -mod (Go Modules Reference, "Vendoring").
 	Vendored bool
 
+	asks     []goAsk
 	mains    []mainModule
 	requires []require        // with replacements in place, in the order of go.mod, each module once
 	sums     []module.Version // whose go.mod go.sum names, in its order; what is replaced is left out
@@ -55,6 +56,20 @@ type GoMode struct {
 type mainModule struct {
 	dir  string
 	file *modfile.File
+}
+
+// goAsk is which go command a file wants.
+type goAsk struct{ language, toolchain string }
+
+// askOf reads the lines of a go.mod or go.work, of which either may be missing.
+func askOf(language *modfile.Go, toolchain *modfile.Toolchain) (ask goAsk) {
+	if language != nil {
+		ask.language = "go" + language.Version
+	}
+	if toolchain != nil {
+		ask.toolchain = toolchain.Name
+	}
+	return ask
 }
 
 // require is a module that the project needs.
@@ -163,12 +178,15 @@ func parseGoMod(name string, data []byte) (*modfile.File, error) {
 
 // lean is what matters of a go.mod, without its lines, which need most of the memory.
 func lean(file *modfile.File) *modfile.File {
-	out := &modfile.File{Module: file.Module, Go: file.Go, Require: file.Require, Exclude: file.Exclude, Replace: file.Replace}
+	out := &modfile.File{Module: file.Module, Go: file.Go, Toolchain: file.Toolchain, Require: file.Require, Exclude: file.Exclude, Replace: file.Replace}
 	if out.Module != nil {
 		out.Module.Syntax = nil
 	}
 	if out.Go != nil {
 		out.Go.Syntax = nil
+	}
+	if out.Toolchain != nil {
+		out.Toolchain.Syntax = nil
 	}
 	for _, q := range out.Require {
 		q.Syntax = nil
@@ -185,8 +203,12 @@ func lean(file *modfile.File) *modfile.File {
 // newGo joins the main modules of a workspace, whose replacements beat theirs. Where work is nil there is one module, and none.
 func newGo(dir string, mains []mainModule, work *workspace, sums [][]byte, near *neighbours) (*Go, error) {
 	g := &Go{Dir: dir, Pruned: true, Workspace: work != nil, mains: mains}
+	if work != nil {
+		g.asks = append(g.asks, askOf(work.file.Go, work.file.Toolchain))
+	}
 	own, excluded := map[string]bool{}, map[module.Version]bool{}
 	for _, m := range mains {
+		g.asks = append(g.asks, askOf(m.file.Go, m.file.Toolchain))
 		g.Pruned = g.Pruned && !isOld(m.file)
 		if m.file.Module != nil {
 			own[m.file.Module.Mod.Path] = true

@@ -3,6 +3,7 @@ package project
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -141,5 +142,33 @@ func TestAnotherGoModIsRead(t *testing.T) {
 		if _, err := ReadGoAs(filepath.Join(dir, "sub"), GoMode{ModFile: name}); err == nil {
 			t.Errorf("-modfile=%s was read", name)
 		}
+	}
+}
+
+func TestALaterGoIsFetchedFirst(t *testing.T) {
+	for _, row := range []struct{ says, mod, work, version, want string }{
+		{"it is late enough", "go 1.26.0\ntoolchain go1.26.3", "", "go1.26.3", ""},
+		{"a toolchain line", "go 1.22\ntoolchain go1.27.1", "", "go1.26.3", "go1.27.1"},
+		{"a go line", "go 1.27.4\ntoolchain go1.27.1", "", "go1.26.3", "go1.27.4"},
+		{"a language", "go 1.27", "", "go1.26.3", "go1.27.0"},
+		{"a release candidate", "go 1.27rc1", "", "go1.26.3", "go1.27rc1"},
+		{"a workspace", "go 1.22", "go 1.27.2", "go1.26.3", "go1.27.2"},
+		{"one's own will do", "go 1.27.4\ntoolchain default", "", "go1.26.3", ""},
+		{"another's toolchain", "go 1.22\ntoolchain go1.27.1-corp", "", "go1.26.3", ""},
+		{"a go that knows no others", "go 1.27.4", "", "go1.20.1", ""},
+		{"a go that is unknown", "go 1.27.4", "", "", ""},
+		{"no lines", "", "", "go1.26.3", ""},
+	} {
+		content := map[string]string{"go.mod": "module m\n" + row.mod + "\n"}
+		if row.work != "" {
+			content["go.work"] = row.work + "\nuse .\n"
+		}
+		g := must[*Go](t)(ReadGo(files(t, content)))
+		got := ""
+		for _, w := range g.Toolchain(registry, row.version) {
+			got = strings.TrimPrefix(w.URL, registry+"/golang.org/toolchain/@v/v0.0.1-")
+			got = strings.TrimSuffix(got, "."+runtime.GOOS+"-"+runtime.GOARCH+".zip")
+		}
+		same(t, row.says, got, row.want)
 	}
 }

@@ -1,6 +1,8 @@
 package project
 
 import (
+	goversion "go/version"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -15,6 +17,7 @@ const (
 	WhyDirectZip   = "the zip of a direct requirement"
 	WhyGraphZip    = "the zip of a module of the graph"
 	WhyIndirectZip = "the zip of an indirect requirement"
+	WhyToolchain   = "the go command that the project wants"
 )
 
 // Mods are the go.mod files that the go command reads for the module graph, and to list it: all that go.sum names, in its order,
@@ -85,6 +88,33 @@ func (g *Go) zips(registry string, needs func(require) (needed, isDirect bool)) 
 		}
 	}
 	return direct, indirect
+}
+
+// Toolchain is the zip of the go command that one of a version, as go1.26.0, fetches before all else, because the project wants
+// a later one; nil: it does not (go.dev/doc/toolchain, "Go toolchain selection", with GOTOOLCHAIN=auto).
+func (g *Go) Toolchain(registry, version string) []Want {
+	best := version
+	if !goversion.IsValid(version) || goversion.Compare(version, "go1.21") < 0 { // those before know no others
+		return nil
+	}
+	for _, ask := range g.asks {
+		if ask.toolchain == "default" {
+			continue
+		}
+		if goversion.Compare(ask.toolchain, best) > 0 { // what is no version is less
+			best = ask.toolchain
+		}
+		if goversion.Compare(ask.language, best) > 0 {
+			if best = ask.language; goversion.Lang(best) == best { // go 1.27 is a language; its first toolchain is 1.27.0
+				best += ".0"
+			}
+		}
+	}
+	if best == version || strings.Contains(best, "-") { // somebody's own, go1.27.1-corp, is no proxy's
+		return nil
+	}
+	m := module.Version{Path: "golang.org/toolchain", Version: "v0.0.1-" + best + "." + runtime.GOOS + "-" + runtime.GOARCH}
+	return appendModule(nil, registry, m, ".zip", WhyToolchain)
 }
 
 // around are the modules in which the directories are.

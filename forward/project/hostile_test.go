@@ -21,11 +21,11 @@ func TestFilesThatWereMadeToHurtAreReadQuickly(t *testing.T) {
 			for n := range 110_000 {
 				fmt.Fprintf(&b, "COPY --from=i%d a b\n", n)
 			}
-			_, err := Images(strings.NewReader(b.String()))
+			_, _, err := Images(strings.NewReader(b.String()), buildPlatform)
 			return err
 		}},
 		{"an instruction that begins here-documents without end", func() error {
-			_, err := Images(strings.NewReader(strings.Repeat("RUN "+strings.Repeat("<<;", 300_000)+"\n", 30)))
+			_, _, err := Images(strings.NewReader(strings.Repeat("RUN "+strings.Repeat("<<;", 300_000)+"\n", 30)), buildPlatform)
 			return err
 		}},
 		{"a long key of YAML with many fields below", func() error {
@@ -60,7 +60,7 @@ func TestVariablesOfADockerfileDoNotGrowWithoutBound(t *testing.T) {
 	for n := range 30 {
 		fmt.Fprintf(&b, "ARG A%d=%s${A%d}\n", n+1, strings.Repeat("x", 900_000), n)
 	}
-	f := &dockerReader{seen: map[string]bool{}, escape: '\\', args: map[string]string{}, stages: map[string]bool{}}
+	f := &dockerReader{seen: map[Image]bool{}, escape: '\\', args: map[string]string{}, stages: map[string]bool{}}
 	for line := range strings.Lines(b.String()) {
 		f.read(strings.TrimSpace(line))
 	}

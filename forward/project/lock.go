@@ -15,6 +15,13 @@ import (
 // WhyLock is the reason of what a lock file names; see Want.Why.
 const WhyLock = "a tarball that the lock file names"
 
+// WhySparse is the reason of the packuments that npm needs beside a lock file; see Want.Why.
+const WhySparse = "the packument of a package of which the lock file says too little"
+
+// shortFirst is npm's Accept for a packument of which it needs little. Without its second half an answer of a registry that
+// has only full ones, or calls all by that name, would be unfit for the client, and not be kept.
+const shortFirst = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
+
 // npmHost is the registry whose name in a lock file means "whichever registry is configured" (npm's
 // replace-registry-host, whose default is npmjs).
 const npmHost = "registry.npmjs.org"
@@ -41,6 +48,9 @@ type Package struct {
 	Integrity string
 	Dev       bool // only for developers
 	Optional  bool // its failure fails nothing
+	// Sparse says that npm asks for its packument whatever the lock file says: there is no address (its setting
+	// omit-lockfile-registry-resolved), or nothing of what npm 7 began to write.
+	Sparse bool
 	// For is on which systems it is installed.
 	For Systems
 }
@@ -122,6 +132,21 @@ func (l *Lock) Wants(registry string) []Want {
 		seen[at] = true
 		d, _ := digest.ParseSRI(p.Integrity) // what cannot be read is as good as none
 		out = append(out, Want{URL: at, Bulk: true, Digest: d, Why: WhyLock})
+	}
+	return out
+}
+
+// Packuments are the short ones of packages that are Sparse, each once, in the order of the file.
+func (l *Lock) Packuments(registry string) (out []Want) {
+	seen := map[string]bool{}
+	for _, p := range l.Packages {
+		at, ok := p.at(registry)
+		_, known := tarball(registry, p.Name, p.Version)
+		if !p.Sparse || !ok || !known || !strings.HasPrefix(at, registry+"/") || seen[p.Name] || l.OmitDev && p.Dev || !p.For.Include(l.Platform) {
+			continue
+		}
+		seen[p.Name] = true
+		out = append(out, Want{URL: registry + "/" + p.Name, Accept: []string{shortFirst}, Why: WhySparse})
 	}
 	return out
 }

@@ -88,6 +88,7 @@ func addNPM(d *json.Decoder, path string, to *[]Package) error {
 	}
 	p := Package{
 		Name: e.Name, Version: e.Version, URL: e.Resolved, Integrity: e.Integrity, Dev: e.Dev, Optional: e.Optional,
+		Sparse: e.Resolved == "",
 	}
 	if p.Optional { // what is needed and does not fit fails the install
 		p.For = Systems{OS: e.OS, CPU: e.CPU, Libc: e.Libc}
@@ -105,7 +106,7 @@ func addNPMv1(d *json.Decoder, name string, to *[]Package, depth int) error {
 	if len(*to) >= maxEntries {
 		return errTooMany
 	}
-	p, bundled, at := Package{Name: name}, false, len(*to)
+	p, bundled, at := Package{Name: name, Sparse: true}, false, len(*to)
 	*to = append(*to, p)
 	err := eachMember(d, func(key string) error {
 		switch key {

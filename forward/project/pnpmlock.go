@@ -51,14 +51,16 @@ func pnpmField(p *Package, keys []string, value string) {
 	if len(keys) > 2 || len(keys[0]) > maxField { // a key of a megabyte is not joined again for each line below it
 		return
 	}
+	if keys[0] == "resolution" && len(keys) == 2 {
+		pnpmResolution(p, keys[1], value)
+		return
+	}
 	switch strings.Join(keys, ".") {
 	case "resolution":
 		fields, _ := flowMap(value)
 		for key, value := range fields {
 			pnpmResolution(p, key, value)
 		}
-	case "resolution.integrity", "resolution.tarball", "resolution.type", "resolution.directory", "resolution.repo":
-		pnpmResolution(p, keys[1], value)
 	case "os":
 		p.For.OS = flowList(value)
 	case "cpu":
@@ -82,7 +84,7 @@ func pnpmResolution(p *Package, key, value string) {
 		p.Integrity = value
 	case "tarball":
 		p.URL = value
-	default: // a directory or a repository
-		p.Name, p.URL = "", ""
+	default: // a directory, a repository, or another registry: it has no usual place, but a tarball may be named
+		p.Name = ""
 	}
 }

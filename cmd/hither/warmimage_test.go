@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestImageNamesMeanWhatTheyMeanToDocker(t *testing.T) {
+	sum := "sha256:" + strings.Repeat("0a", 32)
+	for _, row := range []struct{ name, want string }{
+		{"nginx", "registry-1.docker.io library/nginx latest"},
+		{"nginx:1.27", "registry-1.docker.io library/nginx 1.27"},
+		{"docker.io/nginx:1.27-alpine", "registry-1.docker.io library/nginx 1.27-alpine"},
+		{"docker.io/library/nginx@" + sum, "registry-1.docker.io library/nginx " + sum},
+		{"nginx:1.27@" + sum, "registry-1.docker.io library/nginx " + sum},
+		{"corp/team/app", "registry-1.docker.io corp/team/app latest"},
+		{"ghcr.io/Corp/app", ""},
+		{"ghcr.io/corp/app:v1", "ghcr.io corp/app v1"},
+		{"GHCR.io/corp/app:v1", "ghcr.io corp/app v1"},
+		{"localhost/app", "localhost app latest"},
+		{"127.0.0.1:5000/app:x", "127.0.0.1:5000 app x"},
+		{"127.0.0.1:5000/app", "127.0.0.1:5000 app latest"},
+		{"", ""}, {":", ""}, {"a:", ""}, {"nginx:1.27:2", ""}, {"a//b", ""}, {"../a", ""}, {"a@sha256:00", ""}, {"a@h1:x", ""},
+		{"example.com:99999999/a", ""}, {"a b", ""}, {"a?ns=b", ""}, {"a/" + strings.Repeat("b", 300), ""}, {"nginx:1.27\n", ""},
+	} {
+		got := ""
+		if i, err := parseImage(row.name); err == nil {
+			got = i.Host + " " + i.Repo + " " + i.Ref
+		}
+		same(t, row.name, got, row.want)
+	}
+}
+
+func TestAnIndexIsUnfoldedForThePlatformsThatAreWanted(t *testing.T) {
+	sum := func(n int) string { return fmt.Sprintf("sha256:%064x", n) }
+	index := fmt.Appendf(nil, `{"manifests": [
+		{"digest": %q, "platform": {"os": "linux", "architecture": "amd64"}},
+		{"digest": %q, "platform": {"os": "linux", "architecture": "arm", "variant": "v6"}},
+		{"digest": %q, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
+		{"digest": %q, "platform": {"os": "linux", "architecture": "arm64"}},
+		{"digest": %q, "platform": {"os": "unknown", "architecture": "unknown"}}]}`, sum(1), sum(2), sum(3), sum(4), sum(5))
+	i := imageName{Host: "r.test", Repo: "a"}
+	for _, row := range []struct{ platforms, want string }{
+		{"linux/amd64", "1"}, {"linux/arm", "3"}, {"linux/arm/v6", "2"}, {"linux/arm64", "4"}, {"linux/arm64/v8", "4"},
+		{"linux/amd64 linux/arm64 linux/amd64", "1 4"},
+		{"linux/s390x", "the image is not there for linux/s390x: name one with --platform of linux/amd64, linux/arm/v6, linux/arm/v7, linux/arm64"},
+		{"linux", `--platform "linux" is not OS/ARCH: write it as linux/arm64`}, {"linux/", `--platform "linux/" is not OS/ARCH: write it as linux/arm64`},
+	} {
+		var got []string
+		platforms, err := parsePlatforms(strings.Fields(row.platforms))
+		if err == nil {
+			var wants []warmWant
+			wants, err = i.unfold(index, platforms)
+			for _, w := range wants {
+				got = append(got, strings.TrimLeft(strings.TrimPrefix(w.URL, "https://r.test/v2/a/manifests/sha256:"), "0"))
+			}
+		}
+		if err != nil {
+			got = append(got, err.Error())
+		}
+		same(t, row.platforms, strings.Join(got, " "), row.want)
+	}
+	parts, err := i.parts(fmt.Appendf(nil, `{"config": {"digest": %q, "size": 7}, "layers": [{"digest": %q, "size": 9},
+		{"digest": %q, "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "urls": ["https://x.test/"]}]}`, sum(6), sum(7), sum(8)))
+	if err != nil || len(parts) != 2 || parts[0].Bulk || !parts[1].Bulk || parts[1].Size != 9 || parts[1].URL != "https://r.test/v2/a/blobs/"+sum(7) {
+		t.Errorf("parts of a manifest\n got %+v %v\nwant a configuration and a layer", parts, err)
+	}
+}
+
+// A FROM line may say for which platform it is, and another may want the same image for another one.
+func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "Dockerfile"), []byte("FROM --platform=linux/aarch64 a\nFROM a\nFROM --platform=$BUILDPLATFORM b\nFROM --platform=any c:$TARGETARCH\nFROM $NONE\nFROM UPPER\n"))
+	r := &warmReader{Dir: dir, Platforms: []platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "arm", Variant: "v7"}}}
+	wants, err := r.read([]string{"Dockerfile", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, i := range r.images {
+		got = append(got, fmt.Sprintf("%s:%s%v%t", i.Repo, i.Ref, i.platforms, i.named))
+	}
+	here := defaultPlatform()
+	same(t, "images", strings.Join(got, "\n"), strings.Join([]string{
+		"library/a:latest[linux/arm64 linux/s390x linux/arm/v7]false", "library/b:latest[" + here + " linux/s390x linux/arm/v7]true",
+		"library/c:s390x[linux/s390x]false", "library/c:arm[linux/arm/v7]false",
+	}, "\n"))
+	same(t, "wants", len(wants), 4)
+	same(t, "unnamed", r.unnamed, 2)
+	tally := newWarmTally(r.unread, r.unnamed).report()
+	same(t, "said", join(tally.sentences()[1:]), "2 objects are named only by an argument of the build, or not as an image is, and were left out.")
+}
+
+func FuzzManifest(f *testing.F) {
+	f.Add([]byte(`{"manifests":[{"digest":"sha256:00","platform":{"os":"linux","architecture":"amd64"}}]}`))
+	f.Add([]byte(`{"config":{"digest":"../../x"},"layers":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","size":-1}]}`))
+	f.Add([]byte(`{"fsLayers":[{}]}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		wants, _ := imageName{Host: "r.test", Repo: "a"}.unfold(body, []platform{{OS: "linux", Arch: "amd64"}})
+		for _, w := range wants {
+			if !strings.HasPrefix(w.URL, "https://r.test/v2/a/") || strings.Contains(w.URL, "..") || w.Size < 0 {
+				t.Errorf("a manifest led to %+v", w)
+			}
+		}
+	})
+}
+
+func FuzzImageName(f *testing.F) {
+	f.Add("docker.io/library/nginx:1.27@sha256:" + strings.Repeat("0", 64))
+	f.Add("a:b/c")
+	f.Fuzz(func(t *testing.T, name string) {
+		i, err := parseImage(name)
+		if err == nil && strings.ContainsAny(i.Host+i.Repo+i.Ref, " \n\\?#@") {
+			t.Errorf("%q was read as %+v", name, i)
+		}
+	})
+}
