@@ -259,6 +259,26 @@ func TestALongAnswerWaitsForTheConnectionsWindow(t *testing.T) {
 	}
 }
 
+// TestAnswersThatAreResetNeedNoWindow: a client that gives the connection none could else fill our memory with them.
+func TestAnswersThatAreResetNeedNoWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := server(func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 100000)) })
+		r := newRaw(t, s, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+		for id := uint32(1); id < 200; id += 2 {
+			r.get(id, "/")
+			synctest.Wait()
+			r.framer.WriteRSTStream(id, http2.ErrCodeCancel)
+		}
+		r.get(201, "/")
+		synctest.Wait()
+		for c := range s.conns {
+			if got := len(c.starved); got != 1 {
+				t.Errorf("streams that wait\ngot  %d\nwant 1", got)
+			}
+		}
+	})
+}
+
 // TestAClientThatKeepsNoTableIsTold: RFC 7541 section 4.2.
 func TestAClientThatKeepsNoTableIsTold(t *testing.T) {
 	r := newRaw(t, hello(), http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})

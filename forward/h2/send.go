@@ -23,7 +23,7 @@ const (
 type sender struct {
 	out      *outBuffer // frames to be written; nil: none
 	queue    queue      // streams that have something to send
-	starved  []*stream  // those that wait for the window of the connection
+	starved  []*stream  // open ones that wait for the window of the connection
 	writing  bool       // somebody writes, and will look for more before it stops
 	deadline time.Time  // of writes, as it was last set
 	drained  sync.Cond  // out was written, or the connection failed
@@ -241,9 +241,7 @@ func (c *conn) queueLocked(st *stream) {
 func (c *conn) feedLocked() {
 	for i, st := range c.starved {
 		c.starved[i] = nil
-		if !st.gone {
-			c.queue.push(st)
-		}
+		c.queue.push(st)
 	}
 	c.starved = c.starved[:0]
 }

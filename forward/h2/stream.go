@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -70,6 +71,9 @@ func (c *conn) dropLocked(st *stream, err error) {
 		return
 	}
 	delete(c.streams, st.id)
+	if i := slices.Index(c.starved, st); i >= 0 {
+		c.starved = slices.Delete(c.starved, i, i+1)
+	}
 	c.hearLocked(st)
 	st.gone, st.err = true, err
 	st.block, st.pending, st.trailer = nil, nil, nil
