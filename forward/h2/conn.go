@@ -121,8 +121,9 @@ func (c *conn) serve() {
 func (c *conn) greet() error {
 	c.mu.Lock()
 	c.ticker = time.AfterFunc(c.tickTime(), c.tick)
-	c.mu.Unlock()
 	c.nc.SetReadDeadline(time.Now().Add(or(c.server.ReadHeaderTimeout, defaultHeaderWait)))
+	c.restLocked()
+	c.mu.Unlock()
 	for c.to-c.from < len(preface) {
 		if err := c.fill(); err != nil {
 			return err

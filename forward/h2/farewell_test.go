@@ -53,6 +53,44 @@ func TestAnUploadThatComesTooLateHarmsNobody(t *testing.T) {
 	})
 }
 
+// TestARequestThatIsBeingReadWhenTheServerLeavesIsAnswered: the farewell says that it was heard.
+func TestARequestThatIsBeingReadWhenTheServerLeavesIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := server(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Minute) })
+		s.Ready = func(*Head) (*Reply, bool) {
+			go s.Shutdown(t.Context()) // the stream tells
+			time.Sleep(time.Second)
+			return nil, false
+		}
+		r := newRaw(t, s)
+		r.get(1, "/")
+		if got := r.fate(1); got != "GOAWAY NO_ERROR" {
+			t.Errorf("at first\ngot  %s\nwant GOAWAY NO_ERROR", got)
+		}
+		if got := r.fate(1); got != "END" {
+			t.Errorf("the stream\ngot  %s\nwant END", got)
+		}
+		if got := r.fate(0); got != "EOF" {
+			t.Errorf("at last\ngot  %s\nwant EOF", got)
+		}
+	})
+}
+
+func TestAConnectionThatJustBeginsDoesNotHoldShutdownUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := hello()
+		near, far := newPipe()
+		defer near.Close()
+		c := newConn(s, far, nil)
+		c.sayGoodbye()
+		began := time.Now()
+		c.serve()
+		if took := time.Since(began); took > 2*lingering {
+			t.Errorf("got  %v\nwant at once", took)
+		}
+	})
+}
+
 func TestManyCrumbsOfACookieAreJoinedOnce(t *testing.T) {
 	c := &conn{names: map[string]string{}}
 	crumb := strings.Repeat("c", 34)

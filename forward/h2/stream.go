@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 var (
@@ -60,6 +61,9 @@ func (c *conn) openLocked(id uint32, heard bool) *stream {
 	}
 	if !heard {
 		c.uploads++
+	}
+	if c.leaving { // since the request was read: the farewell speaks of it as heard
+		c.nc.SetReadDeadline(time.Time{})
 	}
 	c.served++
 	return st
