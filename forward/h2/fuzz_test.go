@@ -2,8 +2,8 @@ package h2
 
 import (
 	"bytes"
-	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"testing"
@@ -14,7 +14,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// FuzzServe: whatever a client sends, nothing panics, what comes back are frames, Serve returns, and no goroutine stays.
+// FuzzServe: whatever a client sends, nothing panics, what comes back is what a server may say, the books of a connection at
+// rest are in order, Serve returns, and no goroutine stays.
 // synctest sees to the last: its bubble does not end while one is left.
 func FuzzServe(f *testing.F) {
 	for _, seed := range seeds() {
@@ -30,14 +31,48 @@ func FuzzServe(f *testing.F) {
 
 // talk sends said after a sound beginning, and then nothing.
 func talk(t *testing.T, said []byte) {
-	s := &Server{
+	s := fuzzed(t)
+	near, far := net.Pipe()
+	ended := make(chan struct{})
+	go func() { s.Serve(far, nil); close(ended) }()
+	heard := make(chan error)
+	ear := newWitness()
+	ear.grant(said)
+	go func() { heard <- ear.listen(near) }()
+	near.SetWriteDeadline(time.Now().Add(time.Hour))
+	io.WriteString(near, http2.ClientPreface)
+	near.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0})
+	near.Write(said)
+	time.Sleep(2 * time.Second)
+	synctest.Wait()
+	audit(t, s)
+	near.Close()
+	if err := <-heard; err != nil {
+		t.Errorf("the server says\ngot  %v\nwant what it may", err)
+	}
+	<-ended
+}
+
+// fuzzed is a server that does all that handlers do.
+func fuzzed(t *testing.T) *Server {
+	return &Server{
 		MaxStreams: 5,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/wait" {
+			switch r.URL.Path {
+			case "/wait":
 				http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
+			case "/hints":
+				w.WriteHeader(http.StatusEarlyHints)
+				w.Header().Set("Trailer", "Sum")
+			case "/ignore":
+				w.WriteHeader(http.StatusForbidden)
+				return
+			case "/late":
+				http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second))
 			}
 			io.Copy(w, r.Body)
 			w.Write(make([]byte, 40000))
+			w.Header().Set("Sum", "1")
 			if r.URL.Path == "/panic" {
 				panic(http.ErrAbortHandler)
 			}
@@ -55,38 +90,6 @@ func talk(t *testing.T, said []byte) {
 			}
 			return &Reply{Block: AppendStatus(nil, 200), Body: make([]byte, 30000)}, h.Path == "/ready"
 		},
-	}
-	near, far := net.Pipe()
-	ended := make(chan struct{})
-	go func() { s.Serve(far, nil); close(ended) }()
-	heard := make(chan error)
-	go func() { heard <- listen(near) }()
-	near.SetWriteDeadline(time.Now().Add(time.Hour))
-	io.WriteString(near, http2.ClientPreface)
-	near.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0})
-	near.Write(said)
-	time.Sleep(time.Second)
-	near.Close()
-	if err := <-heard; err != nil {
-		t.Errorf("the server says\ngot  %v\nwant frames", err)
-	}
-	<-ended
-}
-
-// listen reads frames to the end.
-func listen(conn net.Conn) error {
-	framer := http2.NewFramer(nil, conn)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	for {
-		_, err := framer.ReadFrame()
-		var connection http2.ConnectionError
-		var stream http2.StreamError
-		if errors.As(err, &connection) || errors.As(err, &stream) {
-			return err
-		}
-		if err != nil {
-			return nil
-		}
 	}
 }
 
@@ -132,4 +135,118 @@ func seeds() [][]byte {
 		f.WriteGoAway(0, 0, nil)
 	})
 	return all
+}
+
+// FuzzStory is FuzzServe with a client that knows the language: what it says is drawn from said, two bytes a frame.
+func FuzzStory(f *testing.F) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		story := make([]byte, 200)
+		for i := range story {
+			story[i] = byte(random.Uint32())
+		}
+		f.Add(story)
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		if len(said) > 2000 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) { tell(t, said) })
+	})
+}
+
+// tell plays a client that does what the bytes of said stand for.
+func tell(t *testing.T, said []byte) {
+	s := fuzzed(t)
+	near, far := newPipe()
+	ended := make(chan struct{})
+	go func() { s.Serve(far, nil); close(ended) }()
+	heard := make(chan error)
+	ear := newWitness()
+	go func() { heard <- ear.listen(near) }()
+	near.SetWriteDeadline(time.Now().Add(time.Hour))
+	io.WriteString(near, http2.ClientPreface)
+	var b bytes.Buffer
+	teller := &raw{t: t, framer: http2.NewFramer(&b, nil)}
+	teller.framer.AllowIllegalWrites = true
+	teller.enc = hpack.NewEncoder(&teller.block)
+	teller.framer.WriteSettings()
+	next := uint32(1)
+	for ; len(said) > 1; said = said[2:] {
+		switch what := said[0] % 16; {
+		case what == 15 && said[1] < 8:
+			go s.Shutdown(t.Context()) // Serve returns in any case
+		case what > 13:
+			time.Sleep(time.Duration(said[1]) * 10 * time.Millisecond)
+		default:
+			next = teller.say(what, said[1], next)
+		}
+		ear.grant(b.Bytes())
+		if b.Len() > 0 { // a pipe would wake its reader for nothing
+			near.Write(b.Bytes())
+		}
+		b.Reset()
+	}
+	time.Sleep(2 * time.Second)
+	synctest.Wait()
+	audit(t, s)
+	near.Close()
+	if err := <-heard; err != nil {
+		t.Errorf("the server says\ngot  %v\nwant what it may", err)
+	}
+	<-ended
+}
+
+// say is one frame, or two: a says which stream, or how much. next is the stream that was not begun yet.
+func (r *raw) say(what, a byte, next uint32) uint32 {
+	path := []string{"/", "/ready", "/panic", "/wait", "/hints", "/ignore", "/late"}[a%7]
+	id := next - 2*uint32(a%8) - 2 // mostly one of the last eight
+	switch {
+	case next == 1:
+		what &= 1 // to begin with
+	case a == 0:
+		id = next
+	case id > next:
+		id = 1
+	}
+	head := []string{":method", "GET", ":scheme", "https", ":authority", "a", ":path", path}
+	switch what {
+	case 0, 1:
+		head[1] = []string{"GET", "POST", "PUT", "HEAD"}[a>>6]
+		if a&0x20 != 0 {
+			head = append(head, "expect", "100-continue", "trailer", "x")
+		}
+		r.ask(next, what == 0, head...)
+		return next + 2
+	case 2, 3:
+		r.framer.WriteData(id, what == 3, make([]byte, int(a)*64))
+	case 4:
+		r.framer.WriteRSTStream(id, http2.ErrCodeCancel)
+	case 5:
+		r.framer.WriteWindowUpdate(id, uint32(a)*500)
+	case 6:
+		r.framer.WriteWindowUpdate(0, uint32(a)*2000)
+	case 7:
+		r.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(a) * 400}, http2.Setting{ID: http2.SettingHeaderTableSize})
+	case 8:
+		r.framer.WritePing(a&1 != 0, [8]byte{a})
+	case 9:
+		if a < 64 {
+			r.ask(id, a < 60, "x", "y")
+		}
+	case 10:
+		block := r.fields(append(head, "content-length", "64")...)
+		r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: next, BlockFragment: block[:4], EndStream: a&0x80 != 0})
+		r.framer.WriteContinuation(next, a&0x40 == 0, block[4:])
+		return next + 2
+	case 11:
+		r.framer.WriteDataPadded(id, a&0x80 != 0, make([]byte, a&0x3f), make([]byte, a))
+	case 12:
+		if a < 8 {
+			r.framer.WriteGoAway(0, http2.ErrCodeNo, nil)
+		}
+	case 13:
+		r.framer.WritePriority(id, http2.PriorityParam{StreamDep: uint32(a)})
+	}
+	return next
 }

@@ -41,7 +41,7 @@ type Server struct {
 	// without a handler for leave to be sent. Handlers have deadlines of their own (http.ResponseController). 0: 2 minutes.
 	WriteTimeout time.Duration
 	// MaxHeaderBytes is for the head of one request, as RFC 9113 section 6.5.2 counts it: 32 more for each field. A longer
-	// one is answered by 431. 0: 64 KiB.
+	// one is answered by 431, unless it is longer even as it comes, encoded: that ends the connection. 0: 64 KiB.
 	MaxHeaderBytes int
 	// MaxStreams is how many requests of one connection may run at once, those counted that were reset and whose handlers
 	// have not returned. Others are refused in a way that lets the client repeat them. 0: 250.

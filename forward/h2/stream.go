@@ -130,8 +130,14 @@ func (c *conn) cutLocked(id uint32, why code, err error) {
 // (made-you-reset).
 func (c *conn) breakStream(e streamError) error {
 	c.mu.Lock()
-	c.cutLocked(e.id, e.code, e)
+	idle := c.idleStreamLocked(e.id)
+	if !idle {
+		c.cutLocked(e.id, e.code, e)
+	}
 	c.mu.Unlock()
+	if idle {
+		return connError{e.code, e.why} // what was not begun cannot be reset (section 6.4)
+	}
 	return c.notice(costNotice)
 }
 
