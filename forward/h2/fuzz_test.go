@@ -163,6 +163,7 @@ func tell(t *testing.T, said []byte) {
 	go func() { s.Serve(far, nil); close(ended) }()
 	heard := make(chan error)
 	ear := newWitness()
+	ear.initial = 0 // the settings that come first say more
 	go func() { heard <- ear.listen(near) }()
 	near.SetWriteDeadline(time.Now().Add(time.Hour))
 	io.WriteString(near, http2.ClientPreface)
@@ -170,7 +171,7 @@ func tell(t *testing.T, said []byte) {
 	teller := &raw{t: t, framer: http2.NewFramer(&b, nil)}
 	teller.framer.AllowIllegalWrites = true
 	teller.enc = hpack.NewEncoder(&teller.block)
-	teller.framer.WriteSettings()
+	teller.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 20000})
 	next := uint32(1)
 	for ; len(said) > 1; said = said[2:] {
 		switch what := said[0] % 16; {
@@ -225,9 +226,9 @@ func (r *raw) say(what, a byte, next uint32) uint32 {
 	case 5:
 		r.framer.WriteWindowUpdate(id, uint32(a)*500)
 	case 6:
-		r.framer.WriteWindowUpdate(0, uint32(a)*2000)
+		r.framer.WriteWindowUpdate(0, uint32(a)*100)
 	case 7:
-		r.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(a) * 400}, http2.Setting{ID: http2.SettingHeaderTableSize})
+		r.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(a) * 100}, http2.Setting{ID: http2.SettingHeaderTableSize})
 	case 8:
 		r.framer.WritePing(a&1 != 0, [8]byte{a})
 	case 9:
