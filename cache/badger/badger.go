@@ -70,7 +70,7 @@ type Options struct {
 type Store struct {
 	opt   Options // with the defaults put in
 	db    *badger.DB
-	run   uint32 // counts the times this directory was opened
+	run   uint32 // a number for each time this directory was opened, each above the one before
 	epoch uint32 // the first run since the last unclean end; what was proved before it is not believed
 
 	stop    context.CancelFunc // of the keeper

@@ -151,7 +151,9 @@ func (s *Store) sayHello() error {
 	if err != nil {
 		return err
 	}
-	s.run, s.epoch, s.names, s.blobs = last.Run+1, last.Epoch, last.Names, last.Blobs
+	// Also after the time, for a damaged disk may forget the last runs: with their numbers, new chunks would be old blobs'.
+	s.run = max(last.Run+1, uint32(s.opt.Now().Unix()))
+	s.epoch, s.names, s.blobs = last.Epoch, last.Names, last.Blobs
 	if !last.Clean {
 		s.epoch = s.run
 		if err := s.recount(); err != nil {
@@ -176,10 +178,10 @@ func (s *Store) sayGoodbye() error {
 }
 
 func (s *Store) lastState() (state, error) {
-	last := state{Version: recordVersion, Clean: true}
+	last := state{Version: recordVersion}
 	value, err := s.get(stateKey)
 	if errors.Is(err, cache.ErrNotFound) {
-		return last, nil // a new directory
+		return last, nil // a new directory, or one that was damaged: not clean, so that nothing in it is believed
 	}
 	if err == nil {
 		err = json.Unmarshal(value, &last)

@@ -1,0 +1,43 @@
+package badger
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// TestALostStateIsNoNewBeginning has the state of the runs lost, as when Badger compacts a table with a damaged block: what comes
+// behind it is gone without a word. Were the runs counted from the beginning, new chunks would take the places of old blobs'.
+func TestALostStateIsNoNewBeginning(t *testing.T) {
+	const size, many = 3000, 20
+	var clock atomic.Int64
+	clock.Store(1e9)
+	opt := Options{Dir: t.TempDir(), Floor: 1, Now: func() time.Time { return time.Unix(clock.Load(), 0) }}
+	s, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := fillMany(t, s, size, many)
+	if err := s.update(func(txn *badger.Txn) error { return txn.Delete([]byte(stateKey)) }); err != nil {
+		t.Fatal(err)
+	}
+	crash(s)
+	clock.Add(1)
+	if s, err = Open(opt); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if u, _ := s.Usage(t.Context()); u.Blobs != many || u.Bytes != many*size {
+		t.Errorf("usage\n got %d blobs, %d bytes\nwant %d, %d", u.Blobs, u.Bytes, many, many*size)
+	}
+	for i := range many {
+		if _, err := commit(s, "", noise(uint64(many+i), size), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range old {
+		wantRead(t, s, d)
+	}
+}
