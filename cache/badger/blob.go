@@ -38,9 +38,6 @@ func (s *Store) Remove(ctx context.Context, d digest.Digest) error {
 		return err
 	}
 	defer s.running.Done()
-	if err := s.spare(reserve); err != nil {
-		return err
-	}
 	return s.unlink([]string{headerKey(d)}, func(header) bool { return true })
 }
 

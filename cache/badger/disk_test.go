@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -135,6 +136,9 @@ func TestAFullDisk(t *testing.T) {
 	if err := s.Bind(t.Context(), "name", cache.Entry{}); !errors.Is(err, cache.ErrFull) {
 		t.Errorf("binding a name without any room\n got %v\nwant %v", err, cache.ErrFull)
 	}
+	if err := s.Forget(t.Context(), "name"); !errors.Is(err, cache.ErrFull) {
+		t.Errorf("forgetting a name without any room\n got %v\nwant %v, for that is written too", err, cache.ErrFull)
+	}
 	if _, err := s.Lookup(t.Context(), "name"); err != nil {
 		t.Errorf("reading needs no room, but: %v", err)
 	}
@@ -151,6 +155,36 @@ func TestAFullDisk(t *testing.T) {
 	if s.epoch != s.run {
 		t.Error("the next start believes what could not be closed")
 	}
+}
+
+// TestAFullDiskAfterAnUncleanEnd reads what has to be checked and noted, or dropped, when nothing may be written.
+func TestAFullDiskAfterAnUncleanEnd(t *testing.T) {
+	var l liar
+	l.free.Store(1 << 40)
+	opt := Options{Dir: t.TempDir(), Limit: 64 << 20, Floor: 1, Free: l.Free}
+	s, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(noise(2, 2*smallChunk))
+	good, _ := commit(s, "", noise(1, 5000), true)
+	bad, _ := commit(s, "", bytes.NewReader(body), true)
+	crash(s)
+	damage(t, opt.Dir, body[smallChunk:smallChunk+100], 50)
+	if s, err = Open(opt); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l.free.Store(0)
+	before := s.db.MaxVersion()
+	wantRead(t, s, good)
+	if _, err := s.Open(t.Context(), bad); !errors.Is(err, cache.ErrNotFound) {
+		t.Errorf("a damaged blob\n got %v\nwant %v", err, cache.ErrNotFound)
+	}
+	if after := s.db.MaxVersion(); after != before {
+		t.Errorf("transactions without any room\n got %d\nwant none: it could be the last that the process does", after-before)
+	}
+	l.free.Store(1 << 40)
 }
 
 func TestBelowTheFloorTheOldestMakeRoom(t *testing.T) {

@@ -62,9 +62,6 @@ func (s *Store) bind(ctx context.Context, name cache.Name, entry cache.Entry, al
 	if len(name) > maxName || len(entry.Value) > maxValue {
 		return fmt.Errorf("name %.80q…: a name of %d bytes with a value of %d is too long for the cache", name, len(name), len(entry.Value))
 	}
-	if err := s.spare(reserve); err != nil {
-		return err
-	}
 	value, err := encodeEntry(entry, s.opt.Now())
 	if err != nil {
 		return err

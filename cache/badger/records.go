@@ -149,8 +149,11 @@ func read(txn *badger.Txn, key string) ([]byte, error) {
 	return item.ValueCopy(nil)
 }
 
-// update writes in one transaction. It does not wait for the disk, only for Badger.
+// update writes in one transaction, if the reserve is free. It does not wait for the disk, only for Badger.
 func (s *Store) update(f func(*badger.Txn) error) error {
+	if err := s.spare(reserve); err != nil {
+		return err
+	}
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	return s.db.Update(f)

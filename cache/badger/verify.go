@@ -78,7 +78,7 @@ func (s *Store) check(d digest.Digest, h header) error {
 	if err != nil || h.proved >= s.epoch {
 		return err
 	}
-	return s.edit(headerKey(d), func(txn *badger.Txn, old []byte) error {
+	err = s.edit(headerKey(d), func(txn *badger.Txn, old []byte) error {
 		now, err := decodeHeader(old)
 		if err != nil || now.id != h.id {
 			return nil // evicted meanwhile
@@ -86,4 +86,8 @@ func (s *Store) check(d digest.Digest, h header) error {
 		now.proved = s.run
 		return txn.Set([]byte(headerKey(d)), now.encode())
 	})
+	if errors.Is(err, cache.ErrFull) {
+		return nil // it is right all the same, and will be checked again
+	}
+	return err
 }
