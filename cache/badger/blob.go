@@ -19,12 +19,7 @@ func (s *Store) Open(ctx context.Context, d digest.Digest) (cache.Blob, error) {
 		return nil, err
 	}
 	defer s.running.Done()
-	h, err := s.pin(d)
-	if err == nil && h.proved < s.epoch {
-		if err = s.prove(ctx, d); err != nil {
-			s.unpin(h.id)
-		}
-	}
+	h, err := s.pinProved(ctx, d)
 	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", d, err)
 	}
@@ -39,6 +34,26 @@ func (s *Store) Remove(ctx context.Context, d digest.Digest) error {
 	}
 	defer s.running.Done()
 	return s.unlink([]string{headerKey(d)}, func(header) bool { return true })
+}
+
+// pinProved is pin for a blob that was checked since the last unclean end, and checks one that was not.
+func (s *Store) pinProved(ctx context.Context, d digest.Digest) (header, error) {
+	for {
+		h, err := s.pin(d)
+		if err != nil || h.proved >= s.epoch {
+			return h, err
+		}
+		err = s.prove(ctx, d)
+		now, gone := s.header(d)
+		if err == nil && gone == nil && now.id == h.id {
+			return h, nil
+		}
+		s.unpin(h.id)
+		if err != nil {
+			return header{}, err
+		}
+		// It was filled again meanwhile, and the new one was checked, not ours.
+	}
 }
 
 // pin finds a blob and keeps its chunks until unpin.

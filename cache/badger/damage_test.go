@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -142,6 +143,41 @@ func TestAfterAnUncleanEndABlobIsCheckedOnce(t *testing.T) {
 	if h, err := s.header(good); err != nil || h.proved < s.epoch {
 		t.Errorf("after a clean end nothing is checked again\n got proved %d, epoch %d, %v", h.proved, s.epoch, err)
 	}
+}
+
+// TestABlobThatWasReplacedDoesNotVouchForTheOldOne fills a blob again while somebody waits for the check of what was there.
+func TestABlobThatWasReplacedDoesNotVouchForTheOldOne(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir)
+	d, _ := commit(s, "", noise(1, 2*smallChunk), true)
+	h, _ := s.header(d)
+	wrong, _ := io.ReadAll(noise(2, smallChunk))
+	if err := errors.Join(s.takeOff(smallChunk), s.put(h.id, 1, wrong)); err != nil {
+		t.Fatal(err)
+	}
+	crash(s)
+
+	s = openIn(t, dir)
+	check := make(chan struct{})
+	s.checks.DoChan(string(d), func() (any, error) {
+		<-check
+		return s.verify(t.Context(), d)
+	})
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		wantRead(t, s, d)
+	}()
+	for pinned := false; !pinned; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		pinned = s.held[h.id] != nil
+		s.mu.Unlock()
+	}
+	if _, err := commit(s, d, noise(1, 2*smallChunk), true); err != nil {
+		t.Fatal(err)
+	}
+	close(check)
+	<-opened
 }
 
 func TestWhatAnUncleanEndLeftUnfinishedIsDropped(t *testing.T) {
