@@ -27,8 +27,12 @@ const (
 // recordVersion is the first byte of headers and names.
 const recordVersion = 1
 
-// maxBatch is how many records one transaction changes.
-const maxBatch = 256
+// maxBatch is how many records one transaction changes, and maxBatchKeys from how many bytes of keys on it is full: Badger takes
+// no more than 1.2 MB of keys and small values at once.
+const (
+	maxBatch     = 256
+	maxBatchKeys = 512 << 10
+)
 
 var errRecord = errors.New("the record is damaged")
 
@@ -191,10 +195,12 @@ func (s *Store) stripe(key string) int {
 func (s *Store) byStripe(keys []string) [][]string {
 	var full [][]string
 	var groups [len(s.stripes)][]string
+	var sizes [len(s.stripes)]int
 	for _, key := range keys {
 		i := s.stripe(key)
-		if groups[i] = append(groups[i], key); len(groups[i]) == maxBatch {
-			full, groups[i] = append(full, groups[i]), nil
+		groups[i] = append(groups[i], key)
+		if sizes[i] += len(key); len(groups[i]) == maxBatch || sizes[i] >= maxBatchKeys {
+			full, groups[i], sizes[i] = append(full, groups[i]), nil, 0
 		}
 	}
 	for _, group := range groups {
