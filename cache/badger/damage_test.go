@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,6 +143,28 @@ func TestAfterAnUncleanEndABlobIsCheckedOnce(t *testing.T) {
 	s = openIn(t, dir)
 	if h, err := s.header(good); err != nil || h.proved < s.epoch {
 		t.Errorf("after a clean end nothing is checked again\n got proved %d, epoch %d, %v", h.proved, s.epoch, err)
+	}
+}
+
+func TestATableCutShortIsASentence(t *testing.T) {
+	for _, left := range []int64{0, 3, 9, 400} { // bytes
+		dir := t.TempDir()
+		s := openIn(t, dir)
+		fillMany(t, s, 1000, 10)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
+		if err := os.Truncate(tables[0], left); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(Options{Dir: dir, Floor: 1})
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "delete the directory") {
+			t.Errorf("opening a cache with a table of %d bytes\n got %v\nwant an error, and what to do", left, err)
+		}
 	}
 }
 

@@ -41,6 +41,9 @@ func Open(opt Options) (*Store, error) {
 	if err := s.spare(opt.Floor / 2); err != nil {
 		return nil, fmt.Errorf("cache in %s: %w", opt.Dir, err)
 	}
+	if err := checkTables(engine(opt)); err != nil {
+		return nil, explain(opt.Dir, err)
+	}
 	db, err := badger.Open(engine(opt))
 	for tries := 0; tries < 3 && err != nil && strings.Contains(err.Error(), z.NewFile.Error()); tries++ {
 		// A process that was killed after it made a file and before it gave it a size leaves an empty one. Badger gives
