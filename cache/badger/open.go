@@ -20,9 +20,13 @@ import (
 	"hither/cache"
 )
 
+// ErrDamaged reports a cache that was begun and cannot be opened any more.
+var ErrDamaged = errors.New("it is damaged, or its disk is")
+
 // Open opens the cache in a directory, or begins one there. It fails, and says what to do, if another process uses the
-// directory, if it cannot be written, if it holds something else, or if too little of its file system is free (the error
-// then wraps cache.ErrFull); the caller goes on without a disk. The store must be closed.
+// directory, if it cannot be written, if it holds something else, if what it holds does not open (the error then wraps
+// ErrDamaged), or if too little of its file system is free (cache.ErrFull); the caller goes on without a disk. The store must be
+// closed.
 func Open(opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	if err := prepare(opt.Dir); err != nil {
@@ -134,7 +138,7 @@ func explain(dir string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("the cache in %s holds files of somebody else: %w; change their owner, or choose another directory", dir, err)
 	}
-	return fmt.Errorf("the cache in %s cannot be opened: %w; if it does not mend, delete the directory: everything in it can be fetched again", dir, err)
+	return fmt.Errorf("the cache in %s cannot be opened: %w: %w; if it does not mend, delete the directory: everything in it can be fetched again", dir, ErrDamaged, err)
 }
 
 // state is the record that tells one run what the last one left.

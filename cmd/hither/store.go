@@ -18,7 +18,8 @@ const (
 	noLimit = 1 << 60
 )
 
-// openStore opens the cache. A disk that is too full to keep anything on is no reason not to run, unless what comes is to last.
+// openStore opens the cache. A disk that is too full to keep anything on is no reason not to run, and neither is a damaged cache:
+// who is led to us would get nothing at all. Only where what comes is to last, it is.
 func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 	if s.Cache == "off" {
 		return &mem.Store{Limit: memoryLimit}, nil
@@ -28,6 +29,10 @@ func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 	})
 	if errors.Is(err, cache.ErrFull) && !s.Lasting {
 		log.Warn("what comes is kept in memory only: make room on the disk, and start Hither again", "error", err)
+		return &mem.Store{Limit: memoryLimit}, nil
+	}
+	if errors.Is(err, badger.ErrDamaged) && !s.Lasting {
+		log.Error("what comes is kept in memory only, until Hither is started with a cache that opens", "error", err)
 		return &mem.Store{Limit: memoryLimit}, nil
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hither/cache"
+	"hither/cache/badger"
 	"hither/cache/mem"
 )
 
@@ -67,4 +68,17 @@ func TestACacheDirectoryWithOtherThingsIsLeftAlone(t *testing.T) {
 		t.Fatalf("\n got %v, %v\nwant an error and no store", store, err)
 	}
 	contains(t, err.Error(), "is not a cache, it holds thesis.tex")
+}
+
+func TestADamagedCacheIsNoReasonNotToRun(t *testing.T) {
+	s := Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
+	write(t, filepath.Join(s.State, "cache", "MANIFEST"), []byte("nothing that Badger wrote"))
+	store, said := open(t, s)
+	_, memory := store.(*mem.Store)
+	same(t, "in memory", memory, true)
+	contains(t, said, "delete the directory")
+	s.Lasting = true
+	if _, err := openStore(s, slog.New(slog.DiscardHandler)); !errors.Is(err, badger.ErrDamaged) {
+		t.Errorf("where it is to last\ngot  %v\nwant ErrDamaged", err)
+	}
 }
