@@ -78,6 +78,7 @@ type Store struct {
 
 	gate    sync.RWMutex        // held for reading by who writes, and for writing by DropPrefix, during which Badger refuses writes
 	walks   sync.RWMutex        // held for reading by who has an iterator, and for writing by Rest; before gate
+	counts  sync.RWMutex        // held for reading from a change of names or blobs until it is counted, and for writing by who counts all; before the stripes
 	stripes [64]sync.Mutex      // one is held from reading a record until its new version is written
 	seed    maphash.Seed        // chooses the stripe
 	flight  *semaphore.Weighted // bytes of maxFlight

@@ -141,6 +141,8 @@ func (s *Store) discardLocked(id uint64, bytes int64) {
 // unlink drops blobs of one stripe that are as the caller wants them: they are not found any more, and their chunks are
 // garbage when the last reader has closed.
 func (s *Store) unlink(keys []string, want func(header) bool) error {
+	s.counts.RLock()
+	defer s.counts.RUnlock()
 	var gone []header
 	err := s.editAll(keys, func(txn *badger.Txn, key string, old []byte) error {
 		h, err := decodeHeader(old)

@@ -47,6 +47,8 @@ func (w *writer) publish(d digest.Digest) error {
 		return w.fail(err)
 	}
 	defer s.flight.Release(int64(len(w.tail)))
+	s.counts.RLock()
+	defer s.counts.RUnlock()
 	err := s.edit(headerKey(d), func(txn *badger.Txn, record []byte) error {
 		var err error
 		old, err = decodeHeader(record)

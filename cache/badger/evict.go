@@ -14,12 +14,16 @@ func (s *Store) evictBlobs(need int64) error {
 		return err
 	}
 	s.writeUsed()
-	victims, err := s.oldest(headerPrefix, need, func(_ string, value []byte) (int64, bool) {
+	_, counted := s.tallies()
+	victims, there, err := s.oldest(headerPrefix, need, func(_ string, value []byte) (int64, bool) {
 		h, err := decodeHeader(value)
 		return h.size, err == nil
 	})
 	for _, group := range s.byStripe(victims) {
 		err = errors.Join(err, s.unlink(group, func(header) bool { return true }))
+	}
+	if err == nil && there < counted.Bytes {
+		err = s.recount()
 	}
 	return err
 }
@@ -46,13 +50,15 @@ func (v *victims) Pop() any {
 	return x
 }
 
-// oldest returns the keys of the records used longest ago, as many as hold need bytes together. Weigh tells what a
-// record holds, and whether it may go. Only that many are in memory at a time.
-func (s *Store) oldest(prefix string, need int64, weigh func(key string, value []byte) (int64, bool)) ([]string, error) {
+// oldest returns the keys of the records used longest ago, as many as hold need bytes together, and what all there are hold: less
+// than was counted if a damaged table lost some. Weigh tells what a record holds, and whether it may go. Only those that are
+// returned are in memory at a time.
+func (s *Store) oldest(prefix string, need int64, weigh func(key string, value []byte) (int64, bool)) (keys []string, there int64, err error) {
 	var all victims
 	sum := int64(0)
-	err := s.scan(prefix, func(key string, value []byte) {
+	err = s.scan(prefix, func(key string, value []byte) {
 		size, may := weigh(key, value)
+		there += size
 		_, used, _ := readStamp(value)
 		if !may || sum >= need && used >= all[0].used {
 			return
@@ -62,9 +68,8 @@ func (s *Store) oldest(prefix string, need int64, weigh func(key string, value [
 			sum -= heap.Pop(&all).(victim).size
 		}
 	})
-	keys := make([]string, len(all))
-	for i, v := range all {
-		keys[i] = v.key
+	for _, v := range all {
+		keys = append(keys, v.key)
 	}
-	return keys, err
+	return keys, there, err
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"hither/cache/digest"
 )
 
 // TestALostStateIsNoNewBeginning has the state of the runs lost, as when Badger compacts a table with a damaged block: what comes
@@ -38,6 +40,31 @@ func TestALostStateIsNoNewBeginning(t *testing.T) {
 		}
 	}
 	for _, d := range old {
+		wantRead(t, s, d)
+	}
+}
+
+// TestWhatWasLostIsNotCountedForEver takes records away behind the store's back, as a damaged table does. If they counted on,
+// there would be room for nothing any more.
+func TestWhatWasLostIsNotCountedForEver(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	for _, d := range fillMany(t, s, 1<<20, 7)[:6] {
+		if err := s.update(func(txn *badger.Txn) error { return txn.Delete([]byte(headerKey(d))) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []digest.Digest
+	for i := range 6 {
+		d, err := commit(s, "", noise(uint64(10+i), 1<<20), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	if u, _ := s.Usage(t.Context()); u.Blobs != 6 || u.Bytes != 6<<20 {
+		t.Errorf("usage\n got %d blobs, %d bytes\nwant 6 of 1 MiB each", u.Blobs, u.Bytes)
+	}
+	for _, d := range all {
 		wantRead(t, s, d)
 	}
 }

@@ -67,6 +67,17 @@ func (s *Store) bind(ctx context.Context, name cache.Name, entry cache.Entry, al
 		return err
 	}
 	key := nameKey(name)
+	over, err := s.write(key, value, allow)
+	if err != nil {
+		return err
+	}
+	return s.trimNames(over)
+}
+
+// write writes and counts a name, and returns by how many bytes the names are now above what they may take.
+func (s *Store) write(key string, value []byte, allow func(bound cache.Entry) error) (over int64, err error) {
+	s.counts.RLock()
+	defer s.counts.RUnlock()
 	var change tally
 	err = s.edit(key, func(txn *badger.Txn, old []byte) error {
 		bound, _ := decodeEntry(old) // damaged is not bound
@@ -80,9 +91,9 @@ func (s *Store) bind(ctx context.Context, name cache.Name, entry cache.Entry, al
 		return txn.Set([]byte(key), value)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.trimNames(s.countNames(change))
+	return s.countNames(change), nil
 }
 
 // Forget unbinds name.
@@ -136,18 +147,24 @@ func (s *Store) trimNames(over int64) error {
 		return nil
 	}
 	s.writeUsed()
-	victims, err := s.oldest(namePrefix, over+s.nameLimit()/10, func(key string, value []byte) (int64, bool) {
+	counted, _ := s.tallies()
+	victims, there, err := s.oldest(namePrefix, over+s.nameLimit()/10, func(key string, value []byte) (int64, bool) {
 		flags, _, err := readStamp(value)
 		return int64(len(key) + len(value)), err != nil || flags&flagPinned == 0
 	})
 	for _, group := range s.byStripe(victims) {
 		err = errors.Join(err, s.forget(group, flagPinned))
 	}
+	if err == nil && there < counted.Bytes {
+		err = s.recount()
+	}
 	return err
 }
 
 // forget unbinds names of one stripe, but none that has one of the flags in spare.
 func (s *Store) forget(keys []string, spare byte) error {
+	s.counts.RLock()
+	defer s.counts.RUnlock()
 	var change tally
 	err := s.editAll(keys, func(txn *badger.Txn, key string, old []byte) error {
 		flags, _, _ := readStamp(old)

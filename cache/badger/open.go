@@ -200,9 +200,8 @@ func (s *Store) lastState() (state, error) {
 }
 
 func (s *Store) saveState(clean bool) error {
-	s.mu.Lock()
-	now := state{Version: recordVersion, Run: s.run, Epoch: s.epoch, Clean: clean, Names: s.names, Blobs: s.blobs}
-	s.mu.Unlock()
+	names, blobs := s.tallies()
+	now := state{Version: recordVersion, Run: s.run, Epoch: s.epoch, Clean: clean, Names: names, Blobs: blobs}
 	value, err := json.Marshal(now)
 	if err != nil {
 		return err
@@ -210,18 +209,33 @@ func (s *Store) saveState(clean bool) error {
 	return s.update(func(txn *badger.Txn) error { return txn.Set([]byte(stateKey), value) })
 }
 
-// recount takes the tallies from the records, which a killed run did not save.
+func (s *Store) tallies() (names, blobs tally) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names, s.blobs
+}
+
+// recount takes the tallies from the records, when a killed run did not save them, or a damaged table lost some of them.
 func (s *Store) recount() error {
-	s.names, s.blobs = tally{}, tally{}
+	s.counts.Lock()
+	defer s.counts.Unlock()
+	var names, blobs tally
 	err := s.scan(namePrefix, func(key string, value []byte) {
-		s.names.add(tally{1, int64(len(key) + len(value))})
+		names.add(tally{1, int64(len(key) + len(value))})
 	})
 	if err != nil {
 		return err
 	}
-	return s.scan(headerPrefix, func(_ string, value []byte) {
+	err = s.scan(headerPrefix, func(_ string, value []byte) {
 		if h, err := decodeHeader(value); err == nil {
-			s.blobs.add(tally{1, h.size})
+			blobs.add(tally{1, h.size})
 		}
 	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names, s.blobs = names, blobs
+	return nil
 }
