@@ -179,6 +179,46 @@ func TestASilentLeadIsHelpedSoon(t *testing.T) {
 	})
 }
 
+// confident is a lead that falls silent after so many bytes, on a connection that goes on to bring others theirs: it seems
+// to be there soon.
+type confident struct {
+	io.ReadCloser
+	left   int
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *confident) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		<-c.closed
+		return 0, io.ErrClosedPipe
+	}
+	n, err := c.ReadCloser.Read(p)
+	c.left -= n
+	return n, err
+}
+
+func (c *confident) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.ReadCloser.Close()
+}
+
+func (*confident) Left() time.Duration { return 100 * time.Millisecond }
+
+func TestALeadThatIsSilentBesideOthersIsHelpedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 2*mb, 0, 2*mb, 4)
+		w.lead(0)
+		w.job.Lead = &confident{ReadCloser: w.job.Lead, left: 300_000, closed: make(chan struct{})}
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil {
+			t.Error(o.err)
+		}
+		atMost(t, "time", o.took, 5*time.Second)
+	})
+}
+
 func TestALeadThatBreaksIsFollowedByOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := ledBy(t, 2*mb, 0, 2*mb, 4)

@@ -81,7 +81,11 @@ func (p *plan) remainsLocked(r *run, left int64, usual float64, now time.Time) f
 	silent, rate := now.Sub(r.last).Seconds(), p.rateLocked(r.lane)
 	if r.got > 0 {
 		if f, ok := r.body.(Forecast); ok {
-			return f.Left().Seconds()
+			in := f.Left().Seconds()
+			if silent >= impatience.Seconds() { // perhaps its connection brings what is another's
+				in = max(in, silent)
+			}
+			return in
 		}
 		if own := r.lane.meter.rate(now); own > 0 {
 			rate = own
