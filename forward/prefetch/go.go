@@ -104,6 +104,9 @@ func NewGo(s Start) Walk {
 	}
 }
 
+// steady: its connections stay open for longer than it rests.
+func (*goWalk) steady() {}
+
 // Asked follows the go command through its phases: .mod, .info, .zip.
 func (w *goWalk) Asked(m rules.Match) []project.Want {
 	kind, v := readMatch(m)

@@ -1,11 +1,13 @@
 package prefetch
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hither/forward/fetch"
@@ -216,5 +218,26 @@ func TestABuildOfLittleWastesLittle(t *testing.T) {
 		g.build(1, roots[20:22])
 		time.Sleep(5 * time.Second)
 		atMost(t, "zips", w.asked(".zip"), 2+2+bulkAhead)
+	})
+}
+
+// A second go command, which has go.mod and .info files by the first, asks for a few zips. What the first asked for is no reason to
+// fetch more of them, even though no process is known by more than its address.
+func TestAGoCommandIsNotTheOneBeforeIt(t *testing.T) {
+	roots, all := mixed(60)
+	inWorld(t, nil, func(w *world) {
+		w.publish(1000, all)
+		first, second := w.client(1), w.client(1)
+		second.of.From = netip.AddrPortFrom(second.of.From.Addr(), 4001)
+		first.listAll(8, roots)
+		close(first.gone)
+		var zips []string
+		for _, r := range roots[:10] {
+			zips = append(zips, "/"+strings.Replace(r, "@", "/@v/", 1)+".zip")
+		}
+		second.all(4, zips)
+		synctest.Wait()
+		same(t, "zips", w.asked(".zip"), len(zips))
+		close(second.gone)
 	})
 }

@@ -176,7 +176,10 @@ func (p *Prefetcher) identified(open *conn, who *client) {
 func (p *Prefetcher) openRun(rule *rules.Rule, who *client) *run {
 	key := rule.Name + "\x00" + who.key
 	if r := p.runs[key]; r != nil {
-		return r
+		if !r.left() {
+			return r
+		}
+		p.endLocked(r)
 	}
 	if len(p.order) >= maxRuns {
 		p.endLocked(p.order[0])
@@ -241,6 +244,20 @@ func (r *run) lookAround(now time.Time, open map[connection]*conn) {
 	if had && len(r.conns) == 0 {
 		r.alone = now
 	}
+}
+
+// left says that a client of which no more than the address is known has ended, although that was not noted yet.
+func (r *run) left() bool {
+	_, ok := r.walk.(steady)
+	if !ok || r.who.pid != 0 || len(r.conns) == 0 && r.alone.IsZero() {
+		return false
+	}
+	for c := range r.conns {
+		if !closed(c.key.gone) {
+			return false
+		}
+	}
+	return true
 }
 
 // endLocked gives up what a run still wants, and draws the balance.

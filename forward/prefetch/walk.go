@@ -66,6 +66,10 @@ func withheld(w Walk, wants []project.Want) []project.Want {
 	return nil
 }
 
+// steady is a Walk of a client that has a connection open from its first request to its end: where all are closed, it is gone, and
+// who connects then is another.
+type steady interface{ steady() }
+
 // sized is a Walk that knows how large the packages of its ecosystem are, in bytes: so many are asked for ahead, until some
 // have come, as fit a window by that size.
 type sized interface{ usualSize() int64 }
