@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/y"
 
 	"hither/cache"
 )
@@ -164,6 +167,17 @@ func TestATableCutShortIsASentence(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), "delete the directory") {
 			t.Errorf("opening a cache with a table of %d bytes\n got %v\nwant an error, and what to do", left, err)
+		}
+	}
+}
+
+func TestWhatPassesIsNotCalledDamage(t *testing.T) {
+	for cause, want := range map[error]bool{
+		syscall.EMFILE: false, syscall.ENOMEM: false, fs.ErrPermission: false, syscall.EIO: true,
+	} {
+		err := explain("dir", y.Wrapf(cause, "Opening file: %q", "000001.vlog"))
+		if got := errors.Is(err, ErrDamaged); got != want {
+			t.Errorf("damaged: %v\n got %v\nwant %v", err, got, want)
 		}
 	}
 }

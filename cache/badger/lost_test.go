@@ -13,6 +13,12 @@ import (
 // TestALostStateIsNoNewBeginning has the state of the runs lost, as when Badger compacts a table with a damaged block: what comes
 // behind it is gone without a word. Were the runs counted from the beginning, new chunks would take the places of old blobs'.
 func TestALostStateIsNoNewBeginning(t *testing.T) {
+	for name, later := range map[string]int64{"a second later": 1, "within the second": 0, "a clock that was set back": -1e6} {
+		t.Run(name, func(t *testing.T) { loseState(t, later) })
+	}
+}
+
+func loseState(t *testing.T, later int64) {
 	const size, many = 3000, 20
 	var clock atomic.Int64
 	clock.Store(1e9)
@@ -26,7 +32,7 @@ func TestALostStateIsNoNewBeginning(t *testing.T) {
 		t.Fatal(err)
 	}
 	crash(s)
-	clock.Add(1)
+	clock.Add(later)
 	if s, err = Open(opt); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -135,10 +138,20 @@ func explain(dir string, err error) error {
 		}
 		return fmt.Errorf("the cache in %s is in use by %s: stop that one, or give this one a directory of its own", dir, owner)
 	}
-	if errors.Is(err, fs.ErrPermission) {
+	if says(err, fs.ErrPermission) {
 		return fmt.Errorf("the cache in %s holds files of somebody else: %w; change their owner, or choose another directory", dir, err)
 	}
+	if says(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM) {
+		return fmt.Errorf("the cache in %s cannot be opened: %w; nothing in it is damaged: let Hither have more, or others have less, and start it again", dir, err)
+	}
 	return fmt.Errorf("the cache in %s cannot be opened: %w: %w; if it does not mend, delete the directory: everything in it can be fetched again", dir, ErrDamaged, err)
+}
+
+// says looks for causes in the words of an error, too.
+func says(err error, causes ...error) bool {
+	return slices.ContainsFunc(causes, func(cause error) bool {
+		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error())
+	})
 }
 
 // state is the record that tells one run what the last one left.
@@ -158,7 +171,8 @@ func (s *Store) sayHello() error {
 	if err != nil {
 		return err
 	}
-	// Also after the time, for a damaged disk may forget the last runs: with their numbers, new chunks would be old blobs'.
+	// Also after the time, for a damaged disk may forget the last runs, and bring an older state back: with their numbers, new
+	// chunks would be old blobs'.
 	s.run = max(last.Run+1, uint32(s.opt.Now().Unix()))
 	s.epoch, s.names, s.blobs = last.Epoch, last.Names, last.Blobs
 	if !last.Clean {
@@ -188,7 +202,8 @@ func (s *Store) lastState() (state, error) {
 	last := state{Version: recordVersion}
 	value, err := s.get(stateKey)
 	if errors.Is(err, cache.ErrNotFound) {
-		return last, nil // a new directory, or one that was damaged: not clean, so that nothing in it is believed
+		last.Run, err = s.newestRun()
+		return last, err // a new directory, or one that was damaged: not clean, so that nothing in it is believed
 	}
 	if err == nil {
 		err = json.Unmarshal(value, &last)
@@ -197,6 +212,28 @@ func (s *Store) lastState() (state, error) {
 		err = fmt.Errorf("it was written by another version of Hither (format %d, not %d): delete it, or run that version", last.Version, recordVersion)
 	}
 	return last, err
+}
+
+// newestRun finds the last run of which anything is left. The time does not tell it: a clock may have been set back, and who is
+// started again within a second has a run that is ahead of it.
+func (s *Store) newestRun() (uint32, error) {
+	newest := uint64(0)
+	err := s.scan(headerPrefix, func(_ string, value []byte) {
+		if h, err := decodeHeader(value); err == nil {
+			newest = max(newest, h.id, uint64(h.proved)<<32)
+		}
+	})
+	for _, prefix := range []string{chunkPrefix, journalPrefix} {
+		err = errors.Join(err, s.walk([]byte(prefix), func(it *badger.Iterator) error {
+			for it.Rewind(); it.Valid(); it.Next() {
+				if key := it.Item().Key(); len(key) >= len(prefix)+8 {
+					newest = max(newest, binary.BigEndian.Uint64(key[len(prefix):]))
+				}
+			}
+			return nil
+		}))
+	}
+	return uint32(newest >> 32), err
 }
 
 func (s *Store) saveState(clean bool) error {
