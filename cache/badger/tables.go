@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/table"
@@ -30,18 +31,23 @@ func checkTables(opt badger.Options) error {
 	return nil
 }
 
-func checkTable(dir string, id uint64) (err error) {
+func checkTable(dir string, id uint64) error {
 	name := table.NewFilename(id, dir)
 	file, err := z.OpenMmapFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil //nolint:nilerr // Badger says it
 	}
 	defer file.Close(-1)
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("its table %s was cut short", filepath.Base(name))
-		}
-	}()
-	_, _ = table.OpenInMemoryTable(file.Data, id, &table.Options{})
+	if !opens(file.Data, id) {
+		return fmt.Errorf("its table %s was cut short, or cannot be read", filepath.Base(name))
+	}
 	return nil
+}
+
+// opens is false where Badger would panic. What the disk cannot read is a fault at an address, which ends the process as well.
+func opens(data []byte, id uint64) (ok bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() { ok = recover() == nil }()
+	_, _ = table.OpenInMemoryTable(data, id, &table.Options{})
+	return true
 }
