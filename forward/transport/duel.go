@@ -299,8 +299,7 @@ func (c *contest) measured(w *way, a answer, end func()) *http.Response {
 			o.sawWait(a.h3, a.wait)
 		}
 		if a.h3 {
-			o.requests++
-			o.failures, o.retry, o.unproven = 0, time.Time{}, false
+			o.answered(time.Now())
 		}
 		if o.chosen != before {
 			c.resume.changed() // the verdict is kept beside the sessions

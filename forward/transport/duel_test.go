@@ -127,6 +127,41 @@ func TestBodiesThatStandStillEachTimeRestHTTP3(t *testing.T) {
 	}
 }
 
+// Heads come where bodies stand still, and some are always under way.
+func TestAHeadThatWasUnderWayDoesNotEndTheRestOfBodies(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	asked, release := make(chan struct{}), make(chan struct{})
+	w.set(func() {
+		w.answer = func(rw http.ResponseWriter, req *http.Request) {
+			if req.ProtoMajor < 3 {
+				<-req.Context().Done()
+				return
+			}
+			close(asked)
+			<-release
+			io.WriteString(rw, req.Proto)
+		}
+	})
+	var answered sync.WaitGroup
+	answered.Go(func() { want(t, get(t, p, w.url), "200 HTTP/3.0") })
+	<-asked
+	p.quic[0].mu.Lock()
+	for _, o := range p.quic[0].origins {
+		for range maxStalls {
+			o.stall(time.Now())
+			o.stood = time.Time{}
+		}
+	}
+	p.quic[0].mu.Unlock()
+	close(release)
+	answered.Wait()
+	if s := standing(p); s.Failures == 0 || s.Retry.IsZero() {
+		t.Errorf("got  %+v\nwant a rest", s)
+	}
+}
+
 // A server that restarts, or that carries no more than so many requests on a connection, says so (RFC 9114, 5.2).
 func TestAServerThatSaysGoodbyeHasNotFailed(t *testing.T) {
 	w := newTwin(t, false)

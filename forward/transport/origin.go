@@ -119,10 +119,22 @@ func (o *origin) stall(now time.Time) {
 		return
 	}
 	o.stood = now
-	if o.stalls++; o.stalls == maxStalls {
-		o.stalls = 0
+	if o.stalls++; o.stalls >= maxStalls {
 		o.fail(now)
 	}
+}
+
+// answered notes that a head came over HTTP/3: UDP works. While HTTP/3 rests for its bodies that was under way and says nothing new.
+func (o *origin) answered(now time.Time) {
+	o.requests++
+	o.unproven = false
+	if o.stalls >= maxStalls {
+		if now.Before(o.retry) {
+			return
+		}
+		o.stalls = 0
+	}
+	o.failures, o.retry = 0, time.Time{}
 }
 
 // move forgets what was seen on another network.
