@@ -32,8 +32,8 @@ const maxScopes = 1000
 // registries takes any file that names another registry than npm's for the one that counts: which does is up to the program,
 // and to how it was called. So does one that cannot be read. Only of npm is it known that its environment goes before all files.
 func (p *projects) registries(process peer.Process, env environment) (found project.Registries) {
-	settings := clientSettings(process, env).ReadAbove()
-	others, blind := project.Others{Env: env, Home: homeOf(env), Dir: process.Dir}.Read()
+	settings, home := clientSettings(process, env).ReadAbove(), homeOf(env)
+	others, blind := project.Others{Env: env, Home: home, Dir: process.Dir}.Read()
 	note := func(namings []npmrc.Naming, all bool) {
 		for _, n := range namings {
 			if (all || n.Scope != "") && !isPublicNPM(n.URL, p.Own) {
@@ -49,7 +49,7 @@ func (p *projects) registries(process peer.Process, env environment) (found proj
 	if other := found.Scopes[settings.Scope()]; found.Default == "" && other != "" {
 		found.Default = other
 	}
-	if found.Default == "" && (blind || settings.Blind) {
+	if found.Default == "" && (blind || settings.Blind || home == "") { // programs find a home in the system's list of users
 		found.Default = unreadRegistry
 	}
 	if len(found.Scopes) > maxScopes {

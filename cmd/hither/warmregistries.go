@@ -21,12 +21,12 @@ type warmRegistries struct {
 	// not, or there is none.
 	GoVersion string
 	Env       environment
-	Home      string   // for the user's npmrc; empty: there is none
+	Home      string   // for the user's npmrc; empty: it is not known, and npm finds one in the system's list of users
 	Own       []string // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 }
 
 func (a *app) warmRegistries() warmRegistries {
-	home, _ := findPlaces(a.before) // without a home, there are no files of the user's own
+	home, _ := findPlaces(a.before) // without one, it is not known whom npm asks
 	settings := goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}
 	own := a.settings.Listen
 	return warmRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.home, Own: own}
@@ -83,7 +83,7 @@ func (r warmRegistries) npm(lock string) project.Registries {
 		found.Default = other
 	}
 	public := found.Default == "" || isPublicNPM(found.Default, r.Own)
-	if public && (blind || settings.Blind) { // what was not read may name another for a scope
+	if public && (blind || settings.Blind || r.Home == "") { // what was not read may name another for a scope
 		found.Default, public = unreadRegistry, false
 	}
 	u, err := url.Parse(found.Default)

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hither/forward/peer"
 )
 
 func TestModulesAreAskedOfTheUsersProxy(t *testing.T) {
@@ -77,6 +79,18 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 		r := warmRegistries{Env: environment{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
 		same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
 	}
+}
+
+// npm finds a home, and with it whom to ask, in the system's list of users.
+func TestNobodyIsAskedForPackagesWhereTheHomeIsNotKnown(t *testing.T) {
+	lock := filepath.Join(t.TempDir(), "package-lock.json")
+	r := warmRegistries{Env: environment{"PREFIX=" + filepath.Dir(lock)}}
+	same(t, "registry", r.npm(lock).Default, unreadRegistry)
+	r.Env = append(r.Env, "npm_config_registry=https://n.example")
+	same(t, "registry that is named", r.npm(lock).Default, "https://n.example")
+	t.Setenv("HOME", "")
+	t.Setenv("USERPROFILE", "")
+	same(t, "registry of a client", (&projects{}).registries(peer.Process{Dir: filepath.Dir(lock)}, environment{"X=1"}).Default, unreadRegistry)
 }
 
 func TestAGoThatMayFetchALaterOne(t *testing.T) {
