@@ -132,7 +132,8 @@ func readManifest(body []byte) (manifest, error) {
 	return m, nil
 }
 
-// unfold reads what a tag means: an index, of which the manifests of the wanted platforms are taken, or a manifest.
+// unfold reads what a tag means: an index, of which the manifests of the wanted platforms are taken, or a manifest. That one is
+// missing does not keep the others from being fetched.
 func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error) {
 	m, err := readManifest(body)
 	if err != nil {
@@ -142,16 +143,22 @@ func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error)
 		return i.parts(body)
 	}
 	var wants []warmWant
+	var missing []string
 	for _, p := range platforms {
 		d, ok := p.pick(m.Manifests)
 		if !ok {
-			return wants, fmt.Errorf("the image is not there for %s: name one with --platform of %s", p, platformsOf(m.Manifests))
+			missing = append(missing, plain(p.String()))
+			continue
 		}
 		sum, err := digest.Parse(d.Digest)
 		if err != nil || !sum.Pins() {
 			return wants, fmt.Errorf("the index names no digest for %s", p)
 		}
 		wants = append(wants, i.manifest(sum.String(), i.parts))
+	}
+	if len(missing) > 0 {
+		return wants, fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
+			shorten(join(missing), 400), platformsOf(m.Manifests))
 	}
 	return wants, nil
 }

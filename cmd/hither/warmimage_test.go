@@ -45,7 +45,7 @@ func TestAnIndexIsUnfoldedForThePlatformsThatAreWanted(t *testing.T) {
 	for _, row := range []struct{ platforms, want string }{
 		{"linux/amd64", "1"}, {"linux/arm", "3"}, {"linux/arm/v6", "2"}, {"linux/arm64", "4"}, {"linux/arm64/v8", "4"},
 		{"linux/amd64 linux/arm64 linux/amd64", "1 4"},
-		{"linux/s390x", "the image is not there for linux/s390x: name one with --platform of linux/amd64, linux/arm/v6, linux/arm/v7, linux/arm64"},
+		{"linux/s390x", "the image is not there for linux/s390x: name one, with --platform or in the FROM line, of linux/amd64, linux/arm/v6, linux/arm/v7, linux/arm64"},
 		{"linux", `--platform "linux" is not OS/ARCH: write it as linux/arm64`}, {"linux/", `--platform "linux/" is not OS/ARCH: write it as linux/arm64`},
 	} {
 		var got []string
@@ -91,6 +91,23 @@ func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
 	same(t, "unnamed", r.unnamed, 2)
 	tally := newWarmTally(r.unread, r.unnamed).report()
 	same(t, "said", join(tally.sentences()[1:]), "2 objects are named only by an argument of the build, or not as an image is, and were left out.")
+}
+
+// The same image may be wanted for a platform by --platform, and for another by a FROM line.
+func TestAPlatformThatIsMissingKeepsNoOtherFromComing(t *testing.T) {
+	body := []byte(`{"manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"amd64"}}]}`)
+	wants, err := imageName{Host: "r.test", Repo: "a"}.unfold(body, []platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "amd64"}, {OS: "plan9", Arch: "386"}})
+	same(t, "wants", len(wants), 1)
+	contains(t, fmt.Sprint(err), "not there for linux/s390x, plan9/386: ", "of linux/amd64")
+}
+
+// Each line of a Dockerfile may name a platform of its own.
+func TestAnImageIsWantedForNoMorePlatformsThanThereAre(t *testing.T) {
+	r := &warmReader{}
+	for n := range 2 * maxPlatforms {
+		r.image(imageName{Repo: "a"}, []platform{{OS: "linux", Arch: fmt.Sprint(n)}}, false)
+	}
+	same(t, "platforms", len(r.images[0].platforms), maxPlatforms)
 }
 
 func FuzzManifest(f *testing.F) {

@@ -63,7 +63,10 @@ type warmImage struct {
 	named     bool // by the user
 }
 
-// image notes an image that is wanted.
+// maxPlatforms is for how many an image may be wanted; each new one is compared with all of them.
+const maxPlatforms = 256
+
+// image notes an image that is wanted. What is too many platforms is left out.
 func (r *warmReader) image(name imageName, platforms []platform, named bool) {
 	i := r.known[name]
 	if i == nil {
@@ -75,7 +78,7 @@ func (r *warmReader) image(name imageName, platforms []platform, named bool) {
 	}
 	i.named = i.named || named
 	for _, p := range platforms {
-		if !slices.Contains(i.platforms, p) {
+		if len(i.platforms) < maxPlatforms && !slices.Contains(i.platforms, p) {
 			i.platforms = append(i.platforms, p)
 		}
 	}
