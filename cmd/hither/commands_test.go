@@ -250,4 +250,13 @@ func TestABrokenConfigurationDoesNotHideTheVersion(t *testing.T) {
 	same(t, "help", w.hither("help", "status"), 0)
 	same(t, "completion", w.hither("completion", "bash"), 0)
 	same(t, "nothing", w.hither(), 0)
+	same(t, "the words that fit", w.hither("__complete", "unins"), 0)
+	contains(t, w.out.String(), "uninstall\t")
+}
+
+func TestWhoIsStoppedBeforeTheBeginEndsWithTheSignal(t *testing.T) {
+	err := stoppedBefore(os.Interrupt)
+	same(t, "status of warm", exitStatus(err), 130)
+	same(t, "status of run", exitStatus(orStatus(exitHither, err)), exitHither)
+	same(t, "says", err.Error(), "stopped by a signal (interrupt) before the command began")
 }

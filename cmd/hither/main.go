@@ -9,8 +9,8 @@
 //
 // Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run; 4 `hither mirrors` found
 // a rule without a source that works; 5 `hither doctor` found something broken. `hither run` has its command's:
-// 128+N if a signal N ended it, and 125 if Hither failed or its command line was wrong, 126 if the command could not be run, 127 if there is none, as
-// env(1) and docker have it.
+// 128+N if a signal N ended it, and 125 if Hither failed or its command line was wrong, 126 if the command could not be
+// run, 127 if there is none, as env(1) and docker have it.
 package main
 
 import (
@@ -117,7 +117,7 @@ func (a *app) root() *cobra.Command {
 		Args:          arguments(0, 0),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if !c.HasParent() { // it only prints this help
+			if !c.HasParent() || c.Name() == cobra.ShellCompRequestCmd { // it only prints this help, or the words that fit
 				return nil
 			}
 			return a.load(c.Flags())

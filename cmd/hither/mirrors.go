@@ -72,7 +72,8 @@ func mirrorsHelp() string {
 		"origin_p50. An upstream has base, origin, off, pinned, chosen, verdict, measured, and each of measured has proto (as\n" +
 		"asked; empty: as traffic), http (as spoken; empty: not at all), count, ok, success, dns, connect, tls, ttfb, total,\n" +
 		"rate, newest, entry, origins, outcomes, addr, error. A phase has count, min, p50, p95, max, sd. Durations are\n" +
-		"nanoseconds, rates bytes a second; what else is not known is left out. Fields may be added; one that comes to mean something else raises schema.\n\n" +
+		"nanoseconds, rates bytes a second; what else is not known is left out. Fields may be added; one that comes\n" +
+		"to mean something else raises schema.\n\n" +
 		"Exit status: 0 each rule has a source that answered rightly, 4 one has none, 2 wrong command line."
 }
 

@@ -114,7 +114,7 @@ func (a *app) join(ctx context.Context, log *slog.Logger, signals <-chan os.Sign
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case sig := <-signals:
-			return session{}, fmt.Errorf("stopped by a signal (%v) before the command began", sig)
+			return session{}, stoppedBefore(sig)
 		}
 	}
 }
@@ -153,10 +153,16 @@ func (a *app) startWith(ctx context.Context, s Settings, log *slog.Logger, signa
 	case <-own.done:
 		return session{}, stop()
 	case sig := <-signals:
-		return session{}, errors.Join(fmt.Errorf("stopped by a signal (%v) before the command began", sig), stop())
+		return session{}, errors.Join(stoppedBefore(sig), stop())
 	case <-late.C:
 		return session{}, errors.Join(fmt.Errorf("Hither was not ready within %v: see why with --log debug", startWait), stop())
 	}
+}
+
+// stoppedBefore is a signal that came while we joined.
+func stoppedBefore(sig os.Signal) error {
+	end := &stopped{sig}
+	return orStatus(end.status(), fmt.Errorf("%w before the command began", end))
 }
 
 // drain waits for other commands that use our Hither; a signal ends the wait.

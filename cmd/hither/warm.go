@@ -56,7 +56,8 @@ func warmHelp() string {
 	return "--json prints one object when all is done: schema (1), objects, already, fetched, skipped, failed, bytes,\n" +
 		"fetched_bytes, sources, took_ms, interrupted; with --dry-run also missing. Objects, already and fetched are counts, bytes\n" +
 		"is what is here of these objects, skipped has counts by reason, sources has bytes by who sent them, and each of failed\n" +
-		"has url (or the file that could not be read), error and next. Fields may be added; one that comes to mean something else raises schema.\n\n" +
+		"has url (or the file that could not be read), error and next. Fields may be added; one that comes to mean\n" +
+		"something else raises schema.\n\n" +
 		"Exit status: 0 all is here, 1 something failed (the rest is here), 2 wrong command line, 130 stopped by Ctrl-C."
 }
 
