@@ -363,3 +363,22 @@ func TestClosingFreesEverything(t *testing.T) {
 	}
 	until(t, "all goroutines are gone", func() bool { return runtime.NumGoroutine() <= before && clients() == 0 })
 }
+
+func TestBodiesThatStandStillNowAndThenRestNothing(t *testing.T) {
+	var o origin
+	now := time.Unix(1e9, 0)
+	for range 2 * maxStalls {
+		o.stall(now)
+		now = now.Add(stallLife + time.Second)
+	}
+	if o.failures != 0 {
+		t.Errorf("failures\n got %d\nwant none", o.failures)
+	}
+	for range maxStalls {
+		o.stall(now)
+		now = now.Add(stallApart)
+	}
+	if o.failures != 1 || !o.retry.After(now) {
+		t.Errorf("in a row\n got %d failures, a rest until %v\nwant one, and one that has begun", o.failures, o.retry)
+	}
+}

@@ -151,7 +151,7 @@ func TestAHeadThatWasUnderWayDoesNotEndTheRestOfBodies(t *testing.T) {
 	for _, o := range p.quic[0].origins {
 		for range maxStalls {
 			o.stall(time.Now())
-			o.stood = time.Time{}
+			o.stood = o.stood.Add(-stallApart)
 		}
 	}
 	p.quic[0].mu.Unlock()

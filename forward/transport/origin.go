@@ -16,8 +16,9 @@ const (
 	// backOff is how long HTTP/3 to a host rests after UDP failed. It doubles up to maxBackOff.
 	backOff, maxBackOff = 5 * time.Minute, 24 * time.Hour
 	// maxStalls is after how many standstills HTTP/3 rests, with no large body that came whole between them. What stands still
-	// less than stallApart after another is the same one: a moment without a network says nothing of UDP.
-	maxStalls, stallApart = 3, 10 * time.Second
+	// less than stallApart after another is the same one: a moment without a network says nothing of UDP. Behind an hour
+	// without, a standstill is the first again.
+	maxStalls, stallApart, stallLife = 3, 10 * time.Second, time.Hour
 	// httpsEvery is when the HTTPS record of a host is asked for again, httpsPatience how long that may take.
 	httpsEvery, httpsPatience = time.Hour, 5 * time.Second
 )
@@ -117,6 +118,9 @@ func (o *origin) fail(now time.Time) {
 func (o *origin) stall(now time.Time) {
 	if now.Sub(o.stood) < stallApart {
 		return
+	}
+	if now.Sub(o.stood) > stallLife {
+		o.stalls = 0
 	}
 	o.stood = now
 	if o.stalls++; o.stalls >= maxStalls {
