@@ -199,9 +199,6 @@ type platform struct{ OS, Arch, Variant string }
 func defaultPlatform() string { return "linux/" + runtime.GOARCH }
 
 func parsePlatforms(list []string) (out []platform, err error) {
-	if len(list) == 0 {
-		return nil, errors.New("--platform names none: write it as linux/arm64")
-	}
 	for _, text := range list {
 		part := strings.Split(strings.ToLower(strings.TrimSpace(text)), "/")
 		if len(part) < 2 || len(part) > 3 || slices.Contains(part, "") {
