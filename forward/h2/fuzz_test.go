@@ -43,6 +43,13 @@ func talk(t *testing.T, said []byte) {
 	io.WriteString(near, http2.ClientPreface)
 	near.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0})
 	near.Write(said)
+	leave(t, s, near, heard)
+	<-ended
+}
+
+// leave looks into the books when all is at rest, and ends the connection.
+func leave(t *testing.T, s *Server, near net.Conn, heard <-chan error) {
+	t.Helper()
 	time.Sleep(2 * time.Second)
 	synctest.Wait()
 	audit(t, s)
@@ -50,7 +57,6 @@ func talk(t *testing.T, said []byte) {
 	if err := <-heard; err != nil {
 		t.Errorf("the server says\ngot  %v\nwant what it may", err)
 	}
-	<-ended
 }
 
 // fuzzed is a server that does all that handlers do.
@@ -188,13 +194,7 @@ func tell(t *testing.T, said []byte) {
 		}
 		b.Reset()
 	}
-	time.Sleep(2 * time.Second)
-	synctest.Wait()
-	audit(t, s)
-	near.Close()
-	if err := <-heard; err != nil {
-		t.Errorf("the server says\ngot  %v\nwant what it may", err)
-	}
+	leave(t, s, near, heard)
 	<-ended
 }
 
