@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestWarmConnectsAhead(t *testing.T) {
@@ -62,6 +63,7 @@ func TestWarmConnectsAhead(t *testing.T) {
 			if got := conns.Load(); got != want {
 				t.Errorf("got  %d connections\nwant %d", got, want)
 			}
+			time.Sleep(50 * time.Millisecond) // net/http tells nobody that it has put a connection by, some moments after it is made
 			frozen.Store(true)
 			for lane := range c.n + 1 {
 				if from := lined(t, p, s.URL, lane); !known(from) {
