@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"hither/forward/project"
 )
 
 // warmFlags are what the command line says of a warming.
@@ -43,7 +45,7 @@ func (a *app) warm() *cobra.Command {
 			return a.runWarm(c, f, args)
 		},
 	}
-	c.Flags().StringSliceVar(&f.platforms, "platform", []string{defaultPlatform()}, "of images, OS/ARCH or OS/ARCH/VARIANT; may be given several times")
+	c.Flags().StringSliceVar(&f.platforms, "platform", []string{project.BuildPlatform}, "of images, OS/ARCH or OS/ARCH/VARIANT; may be given several times")
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "fetch nothing: list what is not here yet")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary, only what failed")
 	addJSONFlag(c, &f.json)

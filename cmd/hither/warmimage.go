@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -194,9 +193,6 @@ func (i imageName) parts(body []byte) ([]warmWant, error) {
 
 // platform is what an image runs on, in Go's words.
 type platform struct{ OS, Arch, Variant string }
-
-// defaultPlatform is the machine's in a container, which is Linux also on macOS and Windows.
-func defaultPlatform() string { return "linux/" + runtime.GOARCH }
 
 func parsePlatforms(list []string) (out []platform, err error) {
 	for _, text := range list {

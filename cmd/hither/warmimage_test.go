@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hither/forward/project"
 )
 
 func TestImageNamesMeanWhatTheyMeanToDocker(t *testing.T) {
@@ -82,7 +84,7 @@ func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
 	for _, i := range r.images {
 		got = append(got, fmt.Sprintf("%s:%s%v%t", i.Repo, i.Ref, i.platforms, i.named))
 	}
-	here := defaultPlatform()
+	here := project.BuildPlatform
 	same(t, "images", strings.Join(got, "\n"), strings.Join([]string{
 		"library/a:latest[linux/arm64 linux/s390x linux/arm/v7]false", "library/b:latest[" + here + " linux/s390x linux/arm/v7]true",
 		"library/c:s390x[linux/s390x]false", "library/c:arm[linux/arm/v7]false",

@@ -63,13 +63,13 @@ type dockerReader struct {
 	unnamed    int
 }
 
-// buildPlatform is what a build runs on: a container's, which is Linux also on macOS and Windows.
-const buildPlatform = "linux/" + runtime.GOARCH
+// BuildPlatform is what a build runs on, as OS/ARCH: this machine's in a container, which is Linux also on macOS and Windows.
+const BuildPlatform = "linux/" + runtime.GOARCH
 
 // platformArgs are the arguments that BuildKit sets itself.
 func platformArgs(target string) map[string]string {
 	args := map[string]string{}
-	for which, platform := range map[string]string{"BUILD": buildPlatform, "TARGET": target} {
+	for which, platform := range map[string]string{"BUILD": BuildPlatform, "TARGET": target} {
 		system, machine, _ := strings.Cut(platform, "/")
 		machine, variant, _ := strings.Cut(machine, "/")
 		maps.Copy(args, map[string]string{which + "PLATFORM": platform, which + "OS": system, which + "ARCH": machine, which + "VARIANT": variant})
@@ -117,7 +117,7 @@ func (f *dockerReader) directive(line string) {
 	value = strings.TrimSpace(value)
 	switch strings.ToLower(strings.TrimSpace(key)) {
 	case "syntax":
-		f.add(Image{value, buildPlatform})
+		f.add(Image{value, BuildPlatform})
 	case "escape":
 		if value == "`" {
 			f.escape = '`'

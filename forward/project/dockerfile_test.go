@@ -16,7 +16,7 @@ func dockerfiles() []struct{ says, text, want string } {
 			"golang(linux/amd64) x/linux(linux/arm) golang"},
 		{"the target's parts", "FROM a:${TARGETARCH}${TARGETVARIANT}\n", "a:armv7"},
 		{"what no build could name is counted", "ARG NONE\nFROM $NONE\nFROM ${NONE}a\nCOPY --from=\"a b\" / /\nFROM $NONE AS b\nFROM b\n", "and 4 more"},
-		{"the syntax line is an image", "# syntax=docker/dockerfile:1.7\n# a word\n# syntax=not/this\nFROM a\n", "docker/dockerfile:1.7(" + buildPlatform + ") a"},
+		{"the syntax line is an image", "# syntax=docker/dockerfile:1.7\n# a word\n# syntax=not/this\nFROM a\n", "docker/dockerfile:1.7(" + BuildPlatform + ") a"},
 		{"lines go on", "FROM \\\n # a word between\n\n  a:1 \\\n  AS x\nRUN echo \\\nFROM no\n", "a:1"},
 		{"the escape may be another", "# escape=`\nFROM `\na\nRUN dir C:\\\nFROM b\n", "a b"},
 		{"here-documents are no instructions", "FROM a\nRUN <<EOF cat <<-'END'\nFROM no\nEOF\nFROM no\n\tEND\nFROM b\nRUN cat <<<x\nRUN echo $((1 << 2))\nFROM c\n", "a b c"},
@@ -48,13 +48,13 @@ func TestImagesOfADockerfile(t *testing.T) {
 
 func TestABuildPlatformIsWhereTheBuildRuns(t *testing.T) {
 	images, _, err := Images(strings.NewReader("FROM --platform=$BUILDPLATFORM a\nFROM --platform=$TARGETPLATFORM a\n"), "linux/arm/v7")
-	if want := []Image{{"a", buildPlatform}, {"a", "linux/arm/v7"}}; err != nil || !slices.Equal(images, want) {
+	if want := []Image{{"a", BuildPlatform}, {"a", "linux/arm/v7"}}; err != nil || !slices.Equal(images, want) {
 		t.Errorf("images\n got %v %v\nwant %v", images, err, want)
 	}
 }
 
 func TestALineWithoutEndIsNoDockerfile(t *testing.T) {
-	if _, _, err := Images(strings.NewReader(strings.Repeat("x", 2*maxInstruction)), buildPlatform); err == nil {
+	if _, _, err := Images(strings.NewReader(strings.Repeat("x", 2*maxInstruction)), BuildPlatform); err == nil {
 		t.Error("it was read")
 	}
 }
@@ -64,7 +64,7 @@ func FuzzDockerfile(f *testing.F) {
 		f.Add(row.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		images, _, _ := Images(strings.NewReader(text), buildPlatform)
+		images, _, _ := Images(strings.NewReader(text), BuildPlatform)
 		for _, image := range images {
 			if image.Name == "" || strings.ContainsAny(image.Name, " \n$") {
 				t.Errorf("%q is no image", image)

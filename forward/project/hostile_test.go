@@ -21,11 +21,11 @@ func TestFilesThatWereMadeToHurtAreReadQuickly(t *testing.T) {
 			for n := range 110_000 {
 				fmt.Fprintf(&b, "COPY --from=i%d a b\n", n)
 			}
-			_, _, err := Images(strings.NewReader(b.String()), buildPlatform)
+			_, _, err := Images(strings.NewReader(b.String()), BuildPlatform)
 			return err
 		}},
 		{"an instruction that begins here-documents without end", func() error {
-			_, _, err := Images(strings.NewReader(strings.Repeat("RUN "+strings.Repeat("<<;", 300_000)+"\n", 30)), buildPlatform)
+			_, _, err := Images(strings.NewReader(strings.Repeat("RUN "+strings.Repeat("<<;", 300_000)+"\n", 30)), BuildPlatform)
 			return err
 		}},
 		{"a long key of YAML with many fields below", func() error {
