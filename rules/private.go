@@ -8,7 +8,7 @@ import (
 // Private reports that the subject is one of those the user keeps to himself, so that its name must not reach a mirror.
 // Patterns are as in GOPRIVATE: globs of path.Match, element by element, for a leading part of the name; several may
 // share a string, with commas between. "@acme" and "@acme/*" are npm scopes, "acme/*" images, which may also be
-// written with their registry before them.
+// written with their registry before them, by any of its names.
 //
 // What is doubtful is private: case and the "!" of Go's escaping make no difference, and a pattern that cannot be read
 // matches everything. A match without a subject has no name to hide and is not private.
@@ -17,6 +17,9 @@ func (m Match) Private(patterns []string) bool {
 		return false
 	}
 	names := []string{fold(m.Subject), fold(m.Host.Name + "/" + m.Subject)}
+	for _, other := range m.Rule.Hosts {
+		names = append(names, fold(other.Name+"/"+m.Subject))
+	}
 	for _, ns := range m.Rule.NS {
 		names = append(names, fold(ns+"/"+m.Subject))
 	}

@@ -207,6 +207,8 @@ func TestPrivateNames(t *testing.T) {
 		{"/v2/acme/app/sub/manifests/latest", "acme/app", true},
 		{"/v2/acme/app/manifests/latest", "docker.io/acme", true},
 		{"/v2/acme/app/manifests/latest", "registry-1.docker.io/acme/*", true},
+		{"/v2/acme/app/manifests/latest", "index.docker.io/acme/*", true},
+		{"https://index.docker.io/v2/acme/app/manifests/latest", "index.docker.io/acme", true},
 		{"/v2/library/acme/manifests/latest", "acme/*", false},
 	} {
 		m, _ := match(t, set, row.url)
