@@ -26,7 +26,8 @@ const (
 // hyphens, and old tarballs have odd names. It is set up once and then used from many goroutines.
 type NPM struct {
 	Fetch Fetch
-	// Kept gets a document that the cache has, however old: what was published does not change. nil: nobody knows what it has.
+	// Kept gets a document that the cache has, however old: what was published does not change, unless the rule says that tarballs
+	// may. nil: nobody knows what it has.
 	Kept func(ctx context.Context, m rules.Match) ([]byte, error)
 
 	tables recent[[sha256.Size]byte, *tarballs] // by the packument's bytes, so that another packument is another entry
@@ -44,8 +45,10 @@ func (n *NPM) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
 	if !ok {
 		return Attestation{}, fmt.Errorf("%w: rule %s leads from %s to no packument", ErrUnknown, m.Rule.Name, m.Clean)
 	}
-	if a, ok := n.atHand(ctx, doc, m.Clean); ok {
-		return a, nil
+	if m.Path.Keep == rules.Forever {
+		if a, ok := n.atHand(ctx, doc, m.Clean); ok {
+			return a, nil
+		}
 	}
 	if a, ok := n.ofVersion(ctx, m); ok {
 		return a, nil

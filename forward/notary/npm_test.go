@@ -209,6 +209,20 @@ func TestNPMReadsNoMoreThanItNeeds(t *testing.T) {
 	}
 }
 
+func TestAnOldPackumentIsNotBelievedWhereTarballsMayChange(t *testing.T) {
+	old := packumentOf("https://npm.example/x/-/x-1.0.0.tgz" + sri(sha512B))
+	new := packumentOf("https://npm.example/x/-/x-1.0.0.tgz" + sri(sha512A))
+	r := &registry{docs: map[string]string{"/x": new}}
+	n := &NPM{Fetch: r.fetch, Kept: func(context.Context, rules.Match) ([]byte, error) { return []byte(old), nil }}
+	for keep, want := range map[string]string{"forever": sha512B, "5m": sha512A} {
+		rule := strings.ReplaceAll(npmRule, `"forever"`, `"`+keep+`"`)
+		got, err := n.Attest(t.Context(), mustMatch(t, mustLoad(t, rule), "npm.example", "/x/-/x-1.0.0.tgz"))
+		if want, _ := digest.ParseSRI(want); got.Digest != want {
+			t.Errorf("digest where tarballs are kept %s\ngot  %q, %v\nwant %q", keep, got.Digest, err, want)
+		}
+	}
+}
+
 func TestAVersionPublishedAMinuteAgoIsFound(t *testing.T) {
 	old := packumentOf("https://npm.example/x/-/x-1.0.0.tgz" + sri(sha512B))
 	new := packumentOf("https://npm.example/x/-/x-1.0.0.tgz"+sri(sha512B), "https://npm.example/x/-/x-1.0.1.tgz"+sri(sha512A))
