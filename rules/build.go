@@ -324,12 +324,12 @@ func (b builder) join() {
 	for i := range r.Hosts {
 		b.alias(i)
 	}
-	r.kept = r.Gateway != "" && len(r.Paths) > 0
-	for _, p := range r.Paths {
-		if _, ok := below(p.Pattern, r.Gateway); !ok {
-			r.kept = false
-		}
+	first := func(p Path) bool { return p.on == 0 } // the gateway leads to the first host
+	outside := func(p Path) bool {
+		_, inside := below(p.Pattern, r.Gateway)
+		return first(p) && !inside
 	}
+	r.kept = r.Gateway != "" && slices.ContainsFunc(r.Paths, first) && !slices.ContainsFunc(r.Paths, outside)
 }
 
 // alias makes a later host without prefix and paths another name of the first.

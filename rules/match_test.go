@@ -160,6 +160,24 @@ func TestWhatIsNoMatch(t *testing.T) {
 	}
 }
 
+func TestAGatewayLeadsToTheFirstHostWhateverPathsOthersHave(t *testing.T) {
+	set := load(t, dir("a.toml", `name = "a"
+gateway = "/v2"
+[[host]]
+name = "registry.test"
+[[host]]
+name = "auth.test"
+[[path]]
+match = "/v2/{rest...}"
+[[path]]
+match = "/token"
+host = "auth.test"
+`))
+	if m, ok := match(t, set, "/v2/a/manifests/b"); !ok || m.Name != "a/registry.test/v2/a/manifests/b" {
+		t.Errorf("got:  %q, %v\nwant: the registry's own path", m.Name, ok)
+	}
+}
+
 // Trap 2: a key of the raw URL never hits, for each client spells in its own way.
 func TestTrap2SpellingsOfOneThingHaveOneName(t *testing.T) {
 	set := load(t, rulesd.Files)

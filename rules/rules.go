@@ -28,7 +28,7 @@ type Rule struct {
 	Paths   []Path   // tried in order, the first match decides
 
 	line int  // of the name
-	kept bool // the gateway is part of every pattern ("/v2"), so it stays in the path
+	kept bool // the gateway is part of every pattern of the first host ("/v2"), so it stays in the path
 }
 
 // Host is a name that clients ask and that we answer for. A later host with neither a prefix nor paths of its own is
