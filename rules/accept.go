@@ -83,6 +83,12 @@ func parseRange(element string) (mediaRange, bool) {
 	return r, true
 }
 
+// isPlainType reports a media type as it is compared with a Content-Type: in lower case, whole, without parameters.
+func isPlainType(s string) bool {
+	r, ok := parseRange(s)
+	return ok && r.kind+"/"+r.sub == s && !strings.Contains(s, "*")
+}
+
 // quality is the q of the most exact range that speaks of the variant, and how exact that is; 0, 0 if none does.
 func quality(variant string, ranges []mediaRange) (q float64, exact int) {
 	kind, sub, _ := strings.Cut(variant, "/")

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"hither/cache/digest"
 )
@@ -271,14 +272,15 @@ func (b builder) templates(t table, p *Path) {
 
 func (b builder) types(t table, p *Path) {
 	for _, item := range t.keys["accept"].items {
-		if _, ok := parseRange(item.text); !ok {
+		if _, ok := parseRange(item.text); !ok || strings.ContainsFunc(item.text, unicode.IsControl) {
 			b.add(item.line, "accept holds %q, which is no media type; write type/subtype", item.text)
+		} else if p.From != FromOrigin && !isPlainType(item.text) {
+			b.add(item.line, "accept holds %q, but what mirrors send must be one of these types; write type/subtype in lower case, or from = \"origin\"", item.text)
 		}
 	}
 	seen := map[string]bool{}
 	for _, item := range t.keys["variants"].items {
-		r, ok := parseRange(item.text)
-		if !ok || len(r.params) > 0 || r.kind+"/"+r.sub != item.text || strings.Contains(item.text, "*") {
+		if !isPlainType(item.text) {
 			b.add(item.line, "variants holds %q, which is no plain media type; write type/subtype in lower case", item.text)
 		} else if seen[item.text] {
 			b.add(item.line, "variants holds %q twice; remove one", item.text)
@@ -343,7 +345,7 @@ func (b builder) alias(i int) {
 	switch {
 	case h.Prefix != "":
 		b.add(h.line, "no [[path]] is for the host %s; add some with host = %q, or remove its prefix to make it another name of %s", h.Name, h.Name, first)
-	case h.Key != "" || h.Origin[0] != "https://"+urlHost(h.Name):
+	case h.Key != "" || !slices.Equal(h.Origin, []string{"https://" + urlHost(h.Name)}):
 		b.add(h.line, "without paths of its own the host %s is another name of %s, which decides its origin and key; add paths, or remove them", h.Name, first)
 	}
 	h.same = 0

@@ -13,12 +13,17 @@ func (b builder) host(t table) {
 		b.add(h.line, "name = %q is no host; write a name or address in ASCII (punycode), with :PORT if it has one of its own", t.text("name"))
 	} else if i := slices.IndexFunc(b.rule.Hosts, func(o Host) bool { return o.Name == h.Name }); i >= 0 {
 		b.add(h.line, "the host %s is on line %d already; remove one", h.Name, b.rule.Hosts[i].line)
+	} else if strings.Contains(h.Name, "%") {
+		b.add(h.line, "the host %s has a zone, which no certificate can name; write an address without one", h.Name)
 	}
 	if h.Prefix != "" && !isPrefix(h.Prefix) {
 		b.add(t.lineOf("prefix"), "prefix = %q is not a path to put before others; write one such as \"/sumdb/sum.golang.org\", without a slash at the end", h.Prefix)
 	}
 	if h.Prefix != "" && len(b.rule.Hosts) == 0 {
 		b.add(t.lineOf("prefix"), "the first host is the registry itself and has no prefix; move it behind the host that serves it, or remove the prefix")
+	}
+	if i := slices.IndexFunc(b.rule.Hosts, func(o Host) bool { return o.Prefix == h.Prefix }); h.Prefix != "" && i >= 0 {
+		b.add(t.lineOf("prefix"), "prefix = %q leads to the host %s already; each host has its own, correct one", h.Prefix, b.rule.Hosts[i].Name)
 	}
 	h.Origin = b.bases(t, "origin")
 	h.Tokens, h.Stores = b.bases(t, "tokens"), b.bases(t, "stores")

@@ -131,9 +131,11 @@ func TestTwoRulesCannotClaimTheSame(t *testing.T) {
 		{"name", strings.Replace(other, `"other"`, `"small"`, 1), `b.toml:1: the name "small" is taken by a.toml:1`},
 		{"host", strings.Replace(other, "other.test", "Small.test.:80", 1), "b.toml:3: the host small.test belongs to a.toml already"},
 		{"ns", "gateway = \"/v2\"\nns = [\"docker.io\"]\n" + other, `ns = "docker.io" at the gateway /v2 is taken by a.toml`},
+		{"ns as another's host", "gateway = \"/v2\"\nns = [\"small.test\"]\n" + other, `b.toml:3: ns = "small.test" at the gateway /v2 is taken by a.toml`},
+		{"host as another's ns", "gateway = \"/v2\"\n" + strings.Replace(other, "other.test", "docker.io", 1), `a.toml:3: ns = "docker.io" at the gateway /v2 is a host of b.toml`},
 	} {
 		first := small
-		if row.what == "ns" {
+		if row.what != "name" && row.what != "host" {
 			first = "gateway = \"/v2\"\nns = [\"docker.io\"]\n" + small
 		}
 		_, err := rules.Load(dir("a.toml", first, "b.toml", row.second))

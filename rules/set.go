@@ -176,8 +176,13 @@ func newGates(rules []*Rule) ([]gate, error) {
 func (g gate) conflict(rule *Rule) error {
 	for _, other := range g.rules {
 		for _, ns := range rule.NS {
-			if slices.Contains(other.NS, ns) {
+			if _, own := other.host(ns); own || slices.Contains(other.NS, ns) {
 				return fmt.Errorf("%s:%d: ns = %q at the gateway %s is taken by %s; remove it here or there", rule.File, rule.line, ns, g.prefix, other.File)
+			}
+		}
+		for _, ns := range other.NS {
+			if _, own := rule.host(ns); own {
+				return fmt.Errorf("%s:%d: ns = %q at the gateway %s is a host of %s; remove it here or there", other.File, other.line, ns, g.prefix, rule.File)
 			}
 		}
 	}
