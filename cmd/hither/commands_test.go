@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -203,6 +204,23 @@ func TestWrongCommandLinesAreToldInWords(t *testing.T) {
 	} {
 		same(t, "status of "+line, w.hither(strings.Fields(line)...), exitUsage)
 		contains(t, w.err.String(), want)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// Half an answer in a file must not pass for a whole one.
+func TestAnAnswerThatCannotBeWrittenIsAFailure(t *testing.T) {
+	w := newWorld(t)
+	w.up()
+	for _, line := range []string{"--help", "help up", "version", "version --json", "status", "config", "cache du", "cache rm --all", "completion zsh", "mirrors set --help"} {
+		var said bytes.Buffer
+		a := &app{in: strings.NewReader(""), out: full{}, err: &said, env: w.env, dir: w.home, serve: w.fake.serve}
+		same(t, "status of "+line, a.run(t.Context(), strings.Fields(line)), exitFailed)
+		same(t, "what "+line+" says", said.String(), "hither: the answer is not all there: no space left on device; have it written elsewhere\n")
 	}
 }
 

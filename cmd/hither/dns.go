@@ -90,8 +90,8 @@ func (c *client) DNS(ctx context.Context) (out resolver.Stats, err error) {
 	return out, c.ask(ctx, http.MethodGet, "/dns", nil, &out)
 }
 
-// Trace calls each with every question about name, or about all names if it is empty, until ctx ends.
-func (c *client) Trace(ctx context.Context, name string, each func(resolver.Traced)) error {
+// Trace calls each with every question about name, or about all names if it is empty, until ctx ends or each fails.
+func (c *client) Trace(ctx context.Context, name string, each func(resolver.Traced) error) error {
 	body, err := c.do(ctx, http.MethodGet, "/dns/trace", url.Values{"name": {name}})
 	if err != nil {
 		return err
@@ -105,7 +105,9 @@ func (c *client) Trace(ctx context.Context, name string, each func(resolver.Trac
 			}
 			return fmt.Errorf("Hither tells no more questions (%w); see whether it still runs with `hither status`", err)
 		}
-		each(t)
+		if err := each(t); err != nil {
+			return err
+		}
 	}
 }
 
@@ -159,13 +161,13 @@ func (a *app) traceDNS() *cobra.Command {
 			if len(args) > 0 {
 				name = args[0]
 			}
-			return a.client().Trace(c.Context(), name, func(t resolver.Traced) {
+			return a.client().Trace(c.Context(), name, func(t resolver.Traced) error {
 				if asJSON {
-					_ = a.printJSON(t) // nobody reads it: the next line will tell
-					return
+					return a.printJSON(t)
 				}
-				fmt.Fprintf(a.out, "%s  %-4s %-6s %-40q %-9s %-8s %6s  %s\n",
+				_, err := fmt.Fprintf(a.out, "%s  %-4s %-6s %-40q %-9s %-8s %6s  %s\n",
 					t.When.Local().Format("15:04:05.000"), t.Net, t.Type, t.Name, t.How, t.Rcode, t.Took.Round(10*time.Microsecond), t.Client)
+				return err
 			})
 		},
 	}

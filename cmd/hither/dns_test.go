@@ -65,7 +65,7 @@ func TestEachQuestionIsShownOnce(t *testing.T) {
 	shown := make(chan string, 100)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- newClient(s.ready.State).Trace(ctx, "", func(q resolver.Traced) { shown <- q.Name })
+		ended <- newClient(s.ready.State).Trace(ctx, "", func(q resolver.Traced) error { shown <- q.Name; return nil })
 	}()
 	for begun := false; !begun; { // nobody is told when the trace has begun
 		ask(t, s.ready.DNS[0], "begin.example")

@@ -144,7 +144,7 @@ func (a *app) printChanges(sh shell, changes map[string]*string) error {
 	for _, line := range lines {
 		fmt.Fprintln(a.out, line)
 	}
-	if out, ok := a.out.(*os.File); ok && isTerminal(out) {
+	if out, ok := beneath(a.out).(*os.File); ok && isTerminal(out) {
 		fmt.Fprintf(a.err, "\nhither: these lines have no effect yet; use: %s\n", sh.use(a.command(sh, "env")))
 	}
 	return nil

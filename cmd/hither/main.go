@@ -71,6 +71,8 @@ func (e *exitError) Unwrap() error { return e.Err }
 
 // run does what the arguments say and returns the exit status.
 func (a *app) run(ctx context.Context, args []string) int {
+	out := &output{Writer: beneath(a.out)}
+	a.out = out
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -78,6 +80,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.err)
 	addHelpers(root)
 	err := root.ExecuteContext(ctx)
+	if lost := out.lost(); err == nil || errors.Is(err, errors.Unwrap(lost)) {
+		err = lost
+	}
 	if err == nil {
 		return 0
 	}

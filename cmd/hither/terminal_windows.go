@@ -9,7 +9,7 @@ import (
 
 // terminalSize tells the columns and rows of a console that understands escape sequences; ok is false for what is none.
 func terminalSize(w io.Writer) (columns, rows int, ok bool) {
-	file, ok := w.(*os.File)
+	file, ok := beneath(w).(*os.File)
 	if !ok {
 		return 0, 0, false
 	}
