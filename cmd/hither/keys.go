@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -155,10 +156,11 @@ func manyPaths(s *Settings, abs func(string) string) {
 	}
 }
 
+// logPath takes for a file what has a directory or an ending: a bare word is a level that was mistyped; see checkLog.
 func logPath(s *Settings, abs func(string) string) {
 	words := splitList([]string{s.Log})
 	for i, word := range words {
-		if _, ok := parseLevel(word); !ok {
+		if filepath.Base(word) != word || strings.Contains(word, ".") {
 			words[i] = abs(word)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 )
@@ -18,8 +19,6 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 	for _, word := range splitList([]string{s.Log}) {
 		if l, ok := parseLevel(word); ok {
 			level = l
-		} else if file != "" {
-			return nil, nil, s.wrong("log", fmt.Errorf("%s and %s: there can be one file only; the levels are debug, info, warn, error", file, word))
 		} else {
 			file = word
 		}
@@ -36,6 +35,23 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 		out, closer = f, f
 	}
 	return slog.New(redactor{slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})}), closer, nil
+}
+
+// checkLog wants levels and one file at most.
+func (s *Settings) checkLog() error {
+	file := ""
+	for _, word := range splitList([]string{s.Log}) {
+		switch _, level := parseLevel(word); {
+		case level:
+		case !filepath.IsAbs(word):
+			return s.wrong("log", fmt.Errorf("%q is none of the levels debug, info, warn, error; for a file of that name write ./%s", word, word))
+		case file != "":
+			return s.wrong("log", fmt.Errorf("%s and %s: there can be one file only; the levels are debug, info, warn, error", file, word))
+		default:
+			file = word
+		}
+	}
+	return nil
 }
 
 func parseLevel(word string) (slog.Level, bool) {

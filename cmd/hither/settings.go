@@ -48,7 +48,7 @@ type Settings struct {
 	ReadProjects bool
 	// Runner is the process of the `hither run` that this Hither is started for; 0: it is for everybody. No source sets it.
 	Runner int
-	// Lasting says that nothing is to be kept in memory only, should the disk be full. No source sets it.
+	// Lasting says that nothing is to be kept in memory only, should the cache not open. No source sets it.
 	Lasting bool
 
 	Config string            // the file that was read; it need not exist
@@ -266,6 +266,9 @@ func (s *Settings) check() error {
 		return s.wrong("state", errors.New("it is empty: name a directory, or leave it out"))
 	}
 	if err := s.checkDNS(); err != nil {
+		return err
+	}
+	if err := s.checkLog(); err != nil {
 		return err
 	}
 	if s.Cache != "disk" && s.Cache != "off" {

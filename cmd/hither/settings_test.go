@@ -93,6 +93,8 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"a broken number for a word", "cache-limit = 1.5", nil, nil, []string{"want text, a whole number"}},
 		{"a pattern that cannot be read", "private = [\"@corp/*\", \"[\"]", nil, nil, []string{file + ":1: private: \"[\" is no pattern"}},
 		{"no state directory", "", nil, map[string][]string{"state": {""}}, []string{"--state: it is empty"}},
+		{"two log files", "", nil, map[string][]string{"log": {"./a,info,b.log"}}, []string{"--log: /work/a and /work/b.log: there can be one file only"}},
+		{"a log level that there is not", "", environment{"HITHER_LOG=trace"}, nil, []string{"HITHER_LOG: \"trace\" is none of the levels debug, info, warn, error; for a file of that name write ./trace"}},
 		{"a cache of neither kind", "cache = \"tape\"", nil, nil, []string{file + ":1: cache: \"tape\" is neither disk nor off"}},
 		{"an address for everybody", "", nil, map[string][]string{"listen": {"0.0.0.0:7890"}}, []string{"--listen: 0.0.0.0:7890 is open to other machines", "allow-list"}},
 		{"an address without a host", "", nil, map[string][]string{"listen": {":7890"}}, []string{"open to other machines"}},
