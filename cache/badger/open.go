@@ -23,11 +23,15 @@ import (
 	"hither/cache"
 )
 
-// ErrDamaged reports a cache that was begun and cannot be opened any more.
-var ErrDamaged = errors.New("it is damaged, or its disk is")
+var (
+	// ErrDamaged reports a cache that was begun and cannot be opened any more.
+	ErrDamaged = errors.New("it is damaged, or its disk is")
+	// ErrForeign reports a directory that holds something else: the user has named it by mistake.
+	ErrForeign = errors.New("is not a cache")
+)
 
 // Open opens the cache in a directory, or begins one there. It fails, and says what to do, if another process uses the
-// directory, if it cannot be written, if it holds something else, if what it holds does not open (the error then wraps
+// directory, if it cannot be written, if it holds something else (ErrForeign), if what it holds does not open (the error then wraps
 // ErrDamaged), or if too little of its file system is free (cache.ErrFull); the caller goes on without a disk. The store must be
 // closed.
 func Open(opt Options) (*Store, error) {
@@ -101,7 +105,7 @@ func prepare(dir string) error {
 		return fmt.Errorf("the directory of the cache cannot be read: %w; change its owner, or choose another", err)
 	}
 	if name := foreign(entries); name != "" {
-		return fmt.Errorf("%s is not a cache, it holds %s: choose an empty directory", dir, name)
+		return fmt.Errorf("%s %w, it holds %s: choose an empty directory", dir, ErrForeign, name)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("the directory of the cache cannot be made private: %w; change its owner, or choose another", err)

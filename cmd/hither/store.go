@@ -18,8 +18,8 @@ const (
 	noLimit = 1 << 60
 )
 
-// openStore opens the cache. A disk that is too full to keep anything on is no reason not to run, and neither is a damaged cache:
-// who is led to us would get nothing at all. Only where what comes is to last, it is.
+// openStore opens the cache. One that does not open is no reason not to run, be its disk full or read-only or itself damaged: who
+// is led to us would get nothing at all. Only where what comes is to last, it is; and where the directory is something else's.
 func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 	if s.Cache == "off" {
 		return &mem.Store{Limit: memoryLimit}, nil
@@ -27,16 +27,15 @@ func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
 	store, err := badger.Open(badger.Options{
 		Dir: filepath.Join(s.State, "cache"), Limit: cmp.Or(int64(s.CacheLimit), noLimit), Floor: max(int64(s.CacheFree), 1), Log: log,
 	})
-	if errors.Is(err, cache.ErrFull) && !s.Lasting {
-		log.Warn("what comes is kept in memory only: make room on the disk, and start Hither again", "error", err)
-		return &mem.Store{Limit: memoryLimit}, nil
-	}
-	if errors.Is(err, badger.ErrDamaged) && !s.Lasting {
-		log.Error("what comes is kept in memory only, until Hither is started with a cache that opens", "error", err)
-		return &mem.Store{Limit: memoryLimit}, nil
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return store, nil
+	case s.Lasting, errors.Is(err, badger.ErrForeign):
 		return nil, err // not store: a nil *badger.Store is no nil cache.Store
+	case errors.Is(err, cache.ErrFull):
+		log.Warn("what comes is kept in memory only: make room on the disk, and start Hither again", "error", err)
+	default:
+		log.Error("what comes is kept in memory only, until Hither is started with a cache that opens", "error", err)
 	}
-	return store, nil
+	return &mem.Store{Limit: memoryLimit}, nil
 }

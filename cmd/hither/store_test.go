@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -80,5 +82,21 @@ func TestADamagedCacheIsNoReasonNotToRun(t *testing.T) {
 	s.Lasting = true
 	if _, err := openStore(s, slog.New(slog.DiscardHandler)); !errors.Is(err, badger.ErrDamaged) {
 		t.Errorf("where it is to last\ngot  %v\nwant ErrDamaged", err)
+	}
+}
+
+// The directory is one that not even root can make, as on a disk that is read-only.
+func TestACacheThatCannotBeWrittenIsNoReasonNotToRun(t *testing.T) {
+	s := Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
+	if err := os.Symlink("/proc/cache", filepath.Join(s.State, "cache")); err != nil || runtime.GOOS != "linux" {
+		t.Skip("no /proc here")
+	}
+	store, said := open(t, s)
+	_, memory := store.(*mem.Store)
+	same(t, "in memory", memory, true)
+	contains(t, said, "what comes is kept in memory only", "the directory for the cache cannot be made", "choose one that you may write to")
+	s.Lasting = true
+	if store, err := openStore(s, slog.New(slog.DiscardHandler)); err == nil {
+		t.Errorf("where it is to last\n got %v\nwant an error", store)
 	}
 }
