@@ -124,7 +124,7 @@ func TestWarmStartsItsOwnHither(t *testing.T) {
 	if status != 0 {
 		t.Errorf("with everything here\n got exit status %d\nwant 0\n%s", status, text)
 	}
-	has(t, "the summary", text, "220 of 220 objects are here", "220 were before, 0 came")
+	has(t, "the summary", text, "220 of 220 objects are here", "220 from before, and 0 that came")
 }
 
 // An image by name and a Dockerfile: the tag, the platform's manifest, and all it consists of.

@@ -177,13 +177,13 @@ func (a *app) reportWarm(r WarmReport, f warmFlags, cause error) error {
 	var end *stopped
 	switch {
 	case errors.As(cause, &end):
-		return &exitError{Status: end.status(), Err: fmt.Errorf("%w: %d of %s are here, and the same command goes on from there", cause, r.here(), count(int64(r.Objects), "object"))}
+		return &exitError{Status: end.status(), Err: fmt.Errorf("%w: %s, and the same command goes on from there", cause, r.hereInWords())}
 	case cause != nil:
-		return fmt.Errorf("%w: %d of %s are here; look at its log, then give the same command again", cause, r.here(), count(int64(r.Objects), "object"))
+		return fmt.Errorf("%w: %s; look at its log, then give the same command again", cause, r.hereInWords())
 	case len(r.Failed) > 0 && f.json:
 		return &exitError{Status: exitFailed}
 	case len(r.Failed) > 0:
-		return fmt.Errorf("%d of %s failed, the rest is here: give the same command again, it fetches only what is missing", len(r.Failed), count(int64(r.Objects), "object"))
+		return fmt.Errorf("%d of %s failed: give the same command again, it fetches only what is missing", len(r.Failed), count(int64(r.Objects), "object"))
 	}
 	return nil
 }

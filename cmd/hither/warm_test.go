@@ -292,6 +292,19 @@ func TestWarmSaysHowItEnded(t *testing.T) {
 	}
 }
 
+func TestWarmSaysHowMuchIsHere(t *testing.T) {
+	for _, row := range []struct {
+		r    WarmReport
+		want string
+	}{
+		{WarmReport{Objects: 1}, "0 of 1 object is here, with 0 B: 0 from before, and 0 that came in 0s."},
+		{WarmReport{Objects: 12, Fetched: 1, Bytes: 5}, "1 of 12 objects is here, with 5 B: 0 from before, and 1 that came in 0s."},
+		{WarmReport{Objects: 12, Already: 3}, "3 of 12 objects are here, with 0 B: 3 from before, and 0 that came in 0s."},
+	} {
+		same(t, "summary", row.r.sentences()[0], row.want)
+	}
+}
+
 func TestAWarmerKeepsWhatEitherSideCallsPrivate(t *testing.T) {
 	a := &app{settings: Settings{Private: []string{"a.test"}}}
 	w := a.newWarmer(session{Ready: Ready{Proxy: []string{"x"}}}, warmFlags{}, newWarmTally(nil, 0), []string{"@corp"})

@@ -43,6 +43,15 @@ type WarmFailure struct {
 
 func (r WarmReport) here() int { return r.Already + r.Fetched }
 
+// hereInWords is the beginning of a sentence: "0 of 1 object is here".
+func (r WarmReport) hereInWords() string {
+	verb := "are"
+	if r.Objects == 1 || r.here() == 1 {
+		verb = "is"
+	}
+	return fmt.Sprintf("%d of %s %s here", r.here(), count(int64(r.Objects), "object"), verb)
+}
+
 // newWarmTally begins now. What could not be read counts as an object that failed, and an image that has no name as one
 // that is left out.
 func newWarmTally(unread []WarmFailure, unnamed int) *warmTally {
@@ -231,8 +240,7 @@ func mostOf(sources map[string]int64) (best string) {
 // sentences is the summary.
 func (r WarmReport) sentences() []string {
 	took := rough(time.Duration(r.TookMS) * time.Millisecond)
-	lines := []string{fmt.Sprintf("%d of %s are here, with %s: %d were before, %d came in %s.",
-		r.here(), count(int64(r.Objects), "object"), Bytes(r.Bytes), r.Already, r.Fetched, took)}
+	lines := []string{fmt.Sprintf("%s, with %s: %d from before, and %d that came in %s.", r.hereInWords(), Bytes(r.Bytes), r.Already, r.Fetched, took)}
 	if r.Objects == 0 {
 		return []string{"There is nothing to fetch: the files name no modules, packages or images."}
 	}
@@ -265,7 +273,7 @@ func (a *app) printMissing(r WarmReport) {
 	for _, u := range r.Missing {
 		fmt.Fprintln(a.out, plain(u))
 	}
-	lines := append([]string{fmt.Sprintf("%d of %s would be fetched, %d are here.", len(r.Missing), count(int64(r.Objects), "object"), r.Already)}, describeSkipped(r.Skipped)...)
+	lines := append([]string{fmt.Sprintf("%s; to be fetched: %d.", r.hereInWords(), len(r.Missing))}, describeSkipped(r.Skipped)...)
 	if slices.ContainsFunc(r.Missing, func(u string) bool { return strings.Contains(u, "/manifests/") }) {
 		lines = append(lines, "What an image consists of is known only when its manifest is here.")
 	}
