@@ -99,7 +99,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	home, _ := findPlaces(a.env) // empty: there is none
 	p := &doctor.Patient{
 		Home: home.home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact,
-		Install: "hither install", State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
+		Install: "hither install", Call: a.client().call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := portOwner(ctx, at)
 			return owner.PID, owner.Name

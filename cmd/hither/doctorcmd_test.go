@@ -75,6 +75,8 @@ func TestTheDoctorsExitStatus(t *testing.T) {
 	w := newWorld(t)
 	same(t, "without Hither", w.doctor(), exitUnwell)
 	contains(t, w.out.String(), "Broken: ", "fail  daemon       Hither does not run")
+	same(t, "of another state directory", w.doctor("--state", "/other"), exitUnwell)
+	contains(t, strings.Join(strings.Fields(w.out.String()), " "), "Start it: `hither up --state /other`; or for one command: `hither run --state /other -- COMMAND`")
 	same(t, "a tool that is none", w.doctor("--tool", "make"), exitUsage)
 	ready, _ := w.up()
 	w.env = append(w.env, "NO_PROXY=*")

@@ -156,7 +156,7 @@ func TestTheDoctorNamesClash(t *testing.T) {
 	env := append(w.clientEnv("clash", proxied(mixed, w.roots)...), "HITHER_LISTEN="+mixed)
 	w.write("home/clash/.config/mihomo/config.yaml", []byte("mixed-port: 7890\nexternal-controller: "+controller+"\nsecret: 'hush'\n"))
 	r, _ := h.doctor(env, "--tool", "npm")
-	r.names(t, "clash", mixed, "Clash (mihomo v1.19.2)", "HTTPS_PROXY sends tools there instead of to Hither", "`eval \"$(hither env)\"`", "--upstream-proxy http://"+mixed)
+	r.names(t, "clash", mixed, "Clash (mihomo v1.19.2)", "HTTPS_PROXY sends tools there instead of to Hither", "`eval \"$(hither env --state "+h.state+")\"`", "--upstream-proxy http://"+mixed)
 
 	h.Stop()
 	r, _ = h.doctor(env, "--tool", "npm")
@@ -214,7 +214,7 @@ func TestTheDoctorNamesAFullDisk(t *testing.T) {
 	}
 	w.must(file.Close())
 	r, _ := h.doctor(h.shellBehind("full"), "--tool", "npm")
-	r.names(t, "disk", "the disk of "+h.state+" is full", "0 B of 8.0 MiB", "`hither cache rm --all`", "--state DIRECTORY")
+	r.names(t, "disk", "the disk of "+h.state+" is full", "0 B of 8.0 MiB", "`hither cache rm --state "+h.state+" --all`", "--state DIRECTORY")
 }
 
 // freePort is a port that nobody had a moment ago.

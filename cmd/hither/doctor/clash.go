@@ -99,13 +99,13 @@ func (s stranger) finding(p *Patient) Finding {
 	switch {
 	case !p.Daemon.Running && slices.ContainsFunc(p.Listen, func(text string) bool { at, ok := local(text); return ok && at == s.At }):
 		f = fail(fmt.Sprintf("%s, where Hither is set to listen, is %s", s.At, title),
-			fmt.Sprintf("Let both live: `hither up --listen %s --upstream-proxy http://%s`; Hither then goes out through it.", beside(s.At), s.At))
+			fmt.Sprintf("Let both live: `%s --listen %s --upstream-proxy http://%s`; Hither then goes out through it.", p.call("up"), beside(s.At), s.At))
 	case s.named(p).said():
 		f = fail(fmt.Sprintf("%s is %s, and %s sends tools there instead of to Hither", s.At, title, s.named(p).Name),
-			fmt.Sprintf("Send this shell to Hither: `"+p.thisShell()+"`; for Hither to go out through the other one, start it with `hither up --listen %s --upstream-proxy http://%s`.", p.proxyAddress(), s.At))
+			fmt.Sprintf("Send this shell to Hither: `"+p.thisShell()+"`; for Hither to go out through the other one, start it with `%s --listen %s --upstream-proxy http://%s`.", p.call("up"), p.proxyAddress(), s.At))
 	default:
 		f = note(fmt.Sprintf("%s is %s; Hither runs beside it", s.At, title),
-			fmt.Sprintf("If registries are only to be reached through it: `hither up --listen %s --upstream-proxy http://%s`.", p.proxyAddress(), s.At))
+			fmt.Sprintf("If registries are only to be reached through it: `%s --listen %s --upstream-proxy http://%s`.", p.call("up"), p.proxyAddress(), s.At))
 	}
 	return f.with("port", s.At.String()).with("controller", s.API).with("version", s.Version)
 }

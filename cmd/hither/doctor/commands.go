@@ -8,15 +8,23 @@ import (
 
 // The commands of remedies, in the words of the shell that the user has: PowerShell on Windows, fish, else a POSIX one.
 
+// call is a command of Hither's that finds the same state directory.
+func (p *Patient) call(command string) string {
+	if p.Call == nil || p.Daemon.Stranger {
+		return "hither " + command
+	}
+	return p.Call(command)
+}
+
 // thisShell puts the shell behind Hither.
 func (p *Patient) thisShell() string {
 	switch {
 	case p.system() == "windows":
-		return "hither env | Out-String | Invoke-Expression"
+		return p.call("env") + " | Out-String | Invoke-Expression"
 	case p.isFish():
-		return "hither env | source"
+		return p.call("env") + " | source"
 	}
-	return `eval "$(hither env)"`
+	return `eval "$(` + p.call("env") + `)"`
 }
 
 // export sets a variable.

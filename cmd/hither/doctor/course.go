@@ -59,7 +59,7 @@ func (t tool) judge(c course, p *Patient) Finding {
 	case c.Door == "":
 		return note(t.Name()+" does not go through Hither: "+c.Why, "")
 	case !p.Daemon.Running:
-		return fail(t.Name()+" is sent to Hither by "+c.Door+" ("+c.Why+"), and Hither does not run", "Start it with `hither up`.")
+		return fail(t.Name()+" is sent to Hither by "+c.Door+" ("+c.Why+"), and Hither does not run", "Start it with `"+p.call("up")+"`.")
 	}
 	return well(t.Name() + " goes through Hither by " + c.Door + ": " + c.Why)
 }
@@ -71,7 +71,7 @@ func (t tool) remedy(p *Patient) string {
 	if a, ok := t.client.(advised); ok {
 		return a.Advice(p)
 	}
-	return "For one command: `hither run -- " + t.Name() + " …`; for this shell: `" + p.thisShell() + "`."
+	return "For one command: `" + p.call("run") + " -- " + t.Name() + " …`; for this shell: `" + p.thisShell() + "`."
 }
 
 // course follows the settings as the tool would.

@@ -52,6 +52,8 @@ type Patient struct {
 	// Install is the command that changes this machine in ways that can be undone, "hither install"; empty: there is none,
 	// and remedies say how by hand.
 	Install string
+	// Call is what to type for a command of Hither's with this state directory; nil: "hither " and the command.
+	Call func(command string) string
 
 	Daemon  Daemon
 	CA      []byte   // PEM of the root in force; empty: not known

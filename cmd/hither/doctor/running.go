@@ -29,16 +29,16 @@ func (c running) Run(ctx context.Context, p *Patient) []Finding {
 	case errors.Is(d.Err, fs.ErrPermission):
 		return []Finding{fail("Hither cannot be asked, for "+p.State+" is another user's", "Ask as that user, or name a directory of your own with `--state`.")}
 	case d.Err != nil:
-		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: `"+endCommand(p)+"`, then `hither up`.")}
+		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")}
 	case !d.Running:
-		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: `hither up`; or for one command: `hither run -- COMMAND`.")}, c.taken(ctx, p)...)
+		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: `"+p.call("up")+"`; or for one command: `"+p.call("run")+" -- COMMAND`.")}, c.taken(ctx, p)...)
 	}
 	var out []Finding
 	for _, at := range d.Proxy {
 		out = append(out, c.asks(ctx, p, at))
 	}
 	if d.Mine != "" && d.Version != d.Mine {
-		out = append(out, note("the running Hither is version "+d.Version+", this program is "+d.Mine, "Start it again to have the newer one: `"+endCommand(p)+"`, then `hither up`."))
+		out = append(out, note("the running Hither is version "+d.Version+", this program is "+d.Mine, "Start it again to have the newer one: `"+endCommand(p)+"`, then `"+p.call("up")+"`."))
 	}
 	return out
 }
@@ -54,16 +54,16 @@ func (running) asks(ctx context.Context, p *Patient, at string) Finding {
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return fail(fmt.Sprintf("Hither (pid %d) runs, but does not answer on %s: %v", p.Daemon.PID, at, err), "End it and start it again: `"+endCommand(p)+"`, then `hither up`.")
+		return fail(fmt.Sprintf("Hither (pid %d) runs, but does not answer on %s: %v", p.Daemon.PID, at, err), "End it and start it again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	block, _ := pem.Decode(body)
 	if block == nil {
-		return fail("what listens on "+at+" is not Hither: it answered "+resp.Status, "Look who does: `hither status`.")
+		return fail("what listens on "+at+" is not Hither: it answered "+resp.Status, "Look who does: `"+p.call("status")+"`.")
 	}
 	if root := p.root(); len(root) > 0 && !bytes.Equal(block.Bytes, root) {
-		return fail("the root certificate in "+p.rootFile()+" is not the one that the running Hither uses", "Start Hither again: `"+endCommand(p)+"`, then `hither up`.")
+		return fail("the root certificate in "+p.rootFile()+" is not the one that the running Hither uses", "Start Hither again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")
 	}
 	if p.Daemon.Stranger {
 		return note("Hither answers on "+at+", and it is another user's, or has another state directory, so only its doors are looked at", "To see all, ask as it runs: `sudo hither doctor --state DIRECTORY`.")
@@ -74,7 +74,7 @@ func (running) asks(ctx context.Context, p *Patient, at string) Finding {
 func endCommand(p *Patient) string {
 	switch {
 	case p.Daemon.PID == 0:
-		return "hither status"
+		return p.call("status")
 	case p.system() == "windows":
 		return fmt.Sprintf("taskkill /PID %d", p.Daemon.PID)
 	}
@@ -96,7 +96,7 @@ func (running) taken(ctx context.Context, p *Patient) (out []Finding) {
 		if answersConnect(ctx, p, at) || answersSOCKS(ctx, p, at) {
 			continue
 		}
-		out = append(out, warn(at.String()+", where Hither is set to listen, is taken by "+p.holder(ctx, at), "Take another port: `hither up --listen "+beside(at)+"`."))
+		out = append(out, warn(at.String()+", where Hither is set to listen, is taken by "+p.holder(ctx, at), "Take another port: `"+p.call("up")+" --listen "+beside(at)+"`."))
 	}
 	return out
 }

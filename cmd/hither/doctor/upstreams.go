@@ -27,7 +27,7 @@ const reachWait = 5 * time.Second
 func (c upstreams) Run(ctx context.Context, p *Patient) (out []Finding) {
 	for _, u := range p.Daemon.Upstreams {
 		if u.Requests >= 5 && u.Failures*2 > u.Requests {
-			out = append(out, warn(fmt.Sprintf("%s failed %d of %d requests of the running Hither", u.Base, u.Failures, u.Requests), "See why: `hither mirrors "+quote(u.Rule)+"`.").with("note", u.Note))
+			out = append(out, warn(fmt.Sprintf("%s failed %d of %d requests of the running Hither", u.Base, u.Failures, u.Requests), "See why: `"+p.call("mirrors")+" "+quote(u.Rule)+"`.").with("note", u.Note))
 		}
 	}
 	set, err := p.rules()
@@ -43,7 +43,7 @@ func (c upstreams) Run(ctx context.Context, p *Patient) (out []Finding) {
 	}
 	all.Wait()
 	if len(found) > 1 && allOf(found, func(f Finding) bool { return f.Level == Warn }) {
-		return append(out, fail("no registry is to be reached from here: "+found[0].Cause, "Look at the network first. If there is a proxy, name it: `hither up --upstream-proxy http://HOST:PORT`."))
+		return append(out, fail("no registry is to be reached from here: "+found[0].Cause, "Look at the network first. If there is a proxy, name it: `"+p.call("up")+" --upstream-proxy http://HOST:PORT`."))
 	}
 	return append(out, slices.DeleteFunc(found, func(f Finding) bool { return f.Cause == "" })...)
 }
@@ -68,21 +68,21 @@ func (upstreams) reach(ctx context.Context, p *Patient, rule *rules.Rule) Findin
 	if err == nil {
 		return well(rule.Name+": "+target+" answers").with("took", answer.Took.Round(time.Millisecond).String())
 	}
-	return unreached(rule, target, err, connected.Load())
+	return unreached(p, rule, target, err, connected.Load())
 }
 
 // unreached names the cause as far as an error tells it.
-func unreached(rule *rules.Rule, target string, err error, connected bool) Finding {
+func unreached(p *Patient, rule *rules.Rule, target string, err error, connected bool) Finding {
 	stranger, invalid, wrong := x509.UnknownAuthorityError{}, x509.CertificateInvalidError{}, x509.HostnameError{}
 	mirrors := "; while it is silent Hither asks mirrors for what can be proven"
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return warn(rule.Name+": the certificate of "+target+" has expired or is not valid yet", "Look at this machine's clock: `date -u`.")
 	case errors.As(err, &stranger), errors.As(err, &wrong):
-		return warn(rule.Name+": somebody between here and "+target+" shows a certificate of his own: "+err.Error(), "If that is your company, name its root: `hither up --ca-files FILE.pem`; else do not trust this network.")
+		return warn(rule.Name+": somebody between here and "+target+" shows a certificate of his own: "+err.Error(), "If that is your company, name its root: `"+p.call("up")+" --ca-files FILE.pem`; else do not trust this network.")
 	case connected && errors.Is(err, context.DeadlineExceeded):
 		return warn(rule.Name+": "+target+" takes connections and then falls silent, which a path that drops large packets does, or a filter by name"+mirrors,
 			"See whether it is the packet size: `ping -M do -s 1400 -c 3 1.1.1.1`; if only smaller ones come through, lower the MTU: `sudo ip link set dev DEVICE mtu 1280`.")
 	}
-	return warn(rule.Name+": "+target+" cannot be reached from here: "+err.Error()+mirrors, "See who can: `hither mirrors "+quote(rule.Name)+"`; if there is a proxy, name it: `hither up --upstream-proxy http://HOST:PORT`.")
+	return warn(rule.Name+": "+target+" cannot be reached from here: "+err.Error()+mirrors, "See who can: `"+p.call("mirrors")+" "+quote(rule.Name)+"`; if there is a proxy, name it: `"+p.call("up")+" --upstream-proxy http://HOST:PORT`.")
 }

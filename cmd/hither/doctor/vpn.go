@@ -17,7 +17,7 @@ func (vpn) Name() string { return "vpn" }
 // Run implements Check.
 func (vpn) Run(ctx context.Context, p *Patient) (out []Finding) {
 	if names := tunnels(p); len(names) > 0 {
-		out = append(out, note("a VPN is up ("+strings.Join(names, ", ")+"): it may have name servers and routes of its own", "If registries are slow or not to be reached, compare: `hither mirrors` with the VPN and without."))
+		out = append(out, note("a VPN is up ("+strings.Join(names, ", ")+"): it may have name servers and routes of its own", "If registries are slow or not to be reached, compare: `"+p.call("mirrors")+"` with the VPN and without."))
 	}
 	if p.Quick {
 		return out
@@ -34,7 +34,7 @@ func (vpn) Run(ctx context.Context, p *Patient) (out []Finding) {
 	all.Wait()
 	if i := slices.Index(fake, true); i >= 0 {
 		out = append(out, warn(hosts[i]+" has an address in 198.18.0.0/15 here: Clash or another tunnel answers with fake ones (fake-IP)",
-			"Hither must not learn these: name a real server with `hither up --dns-upstream 1.1.1.1`, or put the registries into Clash's fake-ip-filter."))
+			"Hither must not learn these: name a real server with `"+p.call("up")+" --dns-upstream 1.1.1.1`, or put the registries into Clash's fake-ip-filter."))
 	}
 	return out
 }
