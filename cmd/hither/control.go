@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -84,6 +85,7 @@ type control struct {
 	begun    func(pid int, args []string) // called when a command has begun; nil: nobody wants to know. Set before Serve
 	names    *names                       // what DNS is asked; nil: it is not answered. Set before Serve
 	letGo    *letGo                       // what is kept in force on the machine; nil: nothing. Set before Serve
+	log      *slog.Logger                 // set before Serve; discards
 }
 
 // takeControl takes the state directory. It waits a little for a Hither that has it but is not to be reached: that one is
@@ -116,7 +118,7 @@ func openControl(state string) (*control, error) {
 		return nil, fmt.Errorf("open the control socket: %w; name another directory with --state", err)
 	}
 	_ = os.Remove(filepath.Join(state, readyName)) // of a Hither that was killed: it would name a process that is gone
-	return &control{state: state, path: path, listener: listener, unlock: unlock}, nil
+	return &control{state: state, path: path, listener: listener, unlock: unlock, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 // errTaken is listenControl's word for a lock that another process holds.
@@ -132,8 +134,8 @@ func readPID(state string) int {
 	return ready.PID
 }
 
-// Serve answers until ctx ends. It publishes r in STATE/hither.json, with Control and State filled in, calls ready, and
-// removes the file in the end.
+// Serve answers until ctx ends. It publishes r in STATE/hither.json, if that can be written, with Control and State filled in,
+// calls ready, and removes the file in the end.
 func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready)) error {
 	defer c.listener.Close()
 	r.Control, r.State, r.Upstream = c.path, c.state, redact(r.Upstream)
@@ -142,8 +144,8 @@ func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready
 	if err != nil {
 		return err
 	}
-	if err := writeFile(file, append(data, '\n')); err != nil {
-		return err
+	if err := writeFile(file, append(data, '\n')); err != nil { // a full disk; whoever asks the socket is answered
+		c.log.WarnContext(ctx, "programs that look for Hither in its state directory do not find it; make room on the disk, and start Hither again", "error", err)
 	}
 	defer os.Remove(file)
 	ready(r)

@@ -53,6 +53,17 @@ func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
 	}
 }
 
+// On a full disk whoever is led to Hither still needs it. What stands in the way here lets nothing be written, either.
+func TestHitherRunsWhereItCannotSayWhereItIs(t *testing.T) {
+	w := newWorld(t)
+	if err := makePrivate(w.state()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(w.state(), readyName, "x"), nil)
+	w.up()
+	same(t, "status", w.hither("status"), 0)
+}
+
 func TestOneStateDirectoryHasOneHither(t *testing.T) {
 	w := newWorld(t)
 	ready, stop := w.up()

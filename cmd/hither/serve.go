@@ -73,7 +73,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	}
 	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)
-	control.names = way.namesServer()
+	control.names, control.log = way.namesServer(), log
 	here := newReady(s, newSelf(in.listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
 	open, shut := context.WithCancel(context.WithoutCancel(ctx)) // doors close when nobody is sent to them any more
