@@ -55,18 +55,18 @@ type process struct {
 	Name string
 }
 
-// Error ends with commands to copy.
+// Error ends with flags to add to the command that was given.
 func (e *portTaken) Error() string {
 	other := nextPort(e.Address)
 	switch {
 	case isHither(e.Owner.Name):
-		return fmt.Sprintf("%s is taken by %s, another Hither with a state directory of its own: use that one, end it, or start this one with `hither up --listen %s`",
+		return fmt.Sprintf("%s is taken by %s, another Hither with a state directory of its own: use that one, end it, or start this one with `--listen %s`",
 			e.Address, e.owner(), other)
 	case e.Proxy || isKnownProxy(e.Owner.Name):
-		return fmt.Sprintf("%s is taken by %s, which is a proxy: listen beside it and go out through it with `hither up --listen %s --upstream-proxy http://%s`",
+		return fmt.Sprintf("%s is taken by %s, which is a proxy: listen beside it and go out through it with `--listen %s --upstream-proxy http://%s`",
 			e.Address, e.owner(), other, e.Address)
 	}
-	return fmt.Sprintf("%s is taken by %s: take another port with `hither up --listen %s`, or any free one with `--listen 127.0.0.1:0`",
+	return fmt.Sprintf("%s is taken by %s: take another port with `--listen %s`, or any free one with `--listen 127.0.0.1:0`",
 		e.Address, e.owner(), other)
 }
 

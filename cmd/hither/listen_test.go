@@ -16,15 +16,15 @@ func TestMistake9ATakenPortIsToldWithItsOwner(t *testing.T) {
 		want string
 	}{
 		{"a web server", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "node"}},
-			"127.0.0.1:7890 is taken by node (pid 5): take another port with `hither up --listen 127.0.0.1:7891`, or any free one with `--listen 127.0.0.1:0`"},
+			"127.0.0.1:7890 is taken by node (pid 5): take another port with `--listen 127.0.0.1:7891`, or any free one with `--listen 127.0.0.1:0`"},
 		{"a proxy", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "node"}, Proxy: true},
-			"127.0.0.1:7890 is taken by node (pid 5), which is a proxy: listen beside it and go out through it with `hither up --listen 127.0.0.1:7891 --upstream-proxy http://127.0.0.1:7890`"},
+			"127.0.0.1:7890 is taken by node (pid 5), which is a proxy: listen beside it and go out through it with `--listen 127.0.0.1:7891 --upstream-proxy http://127.0.0.1:7890`"},
 		{"Clash, which does not answer", portTaken{Address: "[::1]:7890", Owner: process{5, "verge-mihomo"}},
-			"[::1]:7890 is taken by verge-mihomo (pid 5), which is a proxy: listen beside it and go out through it with `hither up --listen [::1]:7891 --upstream-proxy http://[::1]:7890`"},
+			"[::1]:7890 is taken by verge-mihomo (pid 5), which is a proxy: listen beside it and go out through it with `--listen [::1]:7891 --upstream-proxy http://[::1]:7890`"},
 		{"another Hither", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "hither"}, Proxy: true},
-			"127.0.0.1:7890 is taken by hither (pid 5), another Hither with a state directory of its own: use that one, end it, or start this one with `hither up --listen 127.0.0.1:7891`"},
+			"127.0.0.1:7890 is taken by hither (pid 5), another Hither with a state directory of its own: use that one, end it, or start this one with `--listen 127.0.0.1:7891`"},
 		{"somebody unseen, at the last port", portTaken{Address: "127.0.0.1:65535"},
-			"127.0.0.1:65535 is taken by another program: take another port with `hither up --listen 127.0.0.1:0`, or any free one with `--listen 127.0.0.1:0`"},
+			"127.0.0.1:65535 is taken by another program: take another port with `--listen 127.0.0.1:0`, or any free one with `--listen 127.0.0.1:0`"},
 	} {
 		same(t, row.says, row.err.Error(), row.want)
 	}
