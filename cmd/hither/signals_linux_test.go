@@ -9,6 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// `hither install </dev/null` asked a question that nobody could answer.
+func TestTheNullDeviceIsNoTerminal(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	_, tty := newTerminal(t)
+	same(t, "the null device", isTerminal(null), false)
+	same(t, "a terminal", isTerminal(tty), true)
+}
+
 // Whoever closes the window means what runs in it, too.
 func TestUpEndsWithItsTerminal(t *testing.T) {
 	w := newWorld(t)

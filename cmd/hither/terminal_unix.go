@@ -21,3 +21,9 @@ func terminalSize(w io.Writer) (columns, rows int, ok bool) {
 	}
 	return int(size.Col), int(size.Row), true
 }
+
+// isTerminal is for any of the three standard files. Not every character device is one: /dev/null is not.
+func isTerminal(f *os.File) bool {
+	_, _, ok := terminalSize(f)
+	return ok
+}

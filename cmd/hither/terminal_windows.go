@@ -24,3 +24,9 @@ func terminalSize(w io.Writer) (columns, rows int, ok bool) {
 	}
 	return int(info.Window.Right-info.Window.Left) + 1, int(info.Window.Bottom-info.Window.Top) + 1, true
 }
+
+// isTerminal is for any of the three standard files.
+func isTerminal(f *os.File) bool {
+	var mode uint32
+	return windows.GetConsoleMode(windows.Handle(f.Fd()), &mode) == nil
+}
