@@ -159,6 +159,11 @@ func TestConfigShowsWhereEachValueComesFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "keys", len(list), len(keys()))
+	for _, s := range list {
+		if s.Name == "dns" { // said to be empty, it would be off
+			same(t, "where dns comes from then", s.From, "default")
+		}
+	}
 }
 
 func TestWrongCommandLines(t *testing.T) {

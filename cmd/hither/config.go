@@ -45,7 +45,8 @@ func listSettings(s Settings) []setting {
 	return out
 }
 
-// printSettings prints what can be pasted into the file.
+// printSettings prints what can be pasted into the file. What nobody has said is a comment there: an empty dns, said in the file,
+// would be stronger than what `hither install` wants.
 func (a *app) printSettings() {
 	fmt.Fprintf(a.out, "# %s\n", a.settings.Config)
 	for _, s := range listSettings(a.settings) {
@@ -55,6 +56,10 @@ func (a *app) printSettings() {
 		} else {
 			fmt.Fprint(a.out, "# ")
 		}
-		fmt.Fprintf(a.out, "From: %s.\n%s = %q\n", s.From, s.Name, s.Value)
+		mark := ""
+		if s.From == "default" {
+			mark = "# "
+		}
+		fmt.Fprintf(a.out, "From: %s.\n%s%s = %q\n", s.From, mark, s.Name, s.Value)
 	}
 }

@@ -27,7 +27,7 @@ func keys() []key {
 			field: func(s *Settings) any { return &s.State }, paths: onePath(func(s *Settings) *string { return &s.State })},
 		{name: "rules", doc: "directory of your own rule files; a file replaces the built-in one of the same name",
 			field: func(s *Settings) any { return &s.Rules }, paths: onePath(func(s *Settings) *string { return &s.Rules })},
-		{name: "upstream-proxy", doc: "proxy on the way out: http, https, socks5 or socks5h URL; empty: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, else none",
+		{name: "upstream-proxy", doc: "proxy on the way out: http, https, socks5 or socks5h URL; empty: none; unless you say, that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
 			field: func(s *Settings) any { return &s.UpstreamProxy }},
 		{name: "log", def: "warn", doc: "what to log and where: debug, info, warn or error, a file, or both with a comma", wide: true,
 			field: func(s *Settings) any { return &s.Log }, paths: logPath},

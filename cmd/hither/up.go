@@ -23,8 +23,9 @@ func (a *app) up() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Run Hither until Ctrl-C",
-		Long:  "Run Hither until Ctrl-C. A second Ctrl-C ends it at once. It listens on loopback only, and changes nothing on the machine.",
-		Args:  arguments(0, 0),
+		Long: "Run Hither until Ctrl-C. A second Ctrl-C ends it at once. It listens on loopback only, and changes nothing on the machine but\n" +
+			"what `hither install` was told to have changed while Hither runs.",
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			show := a.printReady
 			if asJSON {

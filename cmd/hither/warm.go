@@ -60,7 +60,7 @@ func warmHelp() string {
 		"is what is here of these objects, skipped has counts by reason, sources has bytes by who sent them, and each of failed\n" +
 		"has url (or the file that could not be read), error and next. Fields may be added; one that comes to mean\n" +
 		"something else raises schema.\n\n" +
-		"Exit status: 0 all is here, 1 something failed (the rest is here), 2 wrong command line, 130 stopped by Ctrl-C."
+		"Exit status: 0 nothing failed, 1 something did, 2 wrong command line, 130 stopped by Ctrl-C."
 }
 
 // runWarm reads the arguments before anything is started, so that a wrong one costs no time.
