@@ -344,3 +344,13 @@ func TestSystemdHearsThatWeAreReady(t *testing.T) {
 		t.Error("a socket that is none of this machine was taken")
 	}
 }
+
+// What is told to be started must be the Hither that the machine was changed for.
+func TestWithoutAServiceManagerTheStateIsNamed(t *testing.T) {
+	w := newWorld(t, "linux", nil)
+	_, err := Service(w.Machine, Serving{Exe: "/usr/bin/hither"})[0].Done(t.Context())
+	var refused *Refused
+	if !errors.As(err, &refused) || !strings.Contains(refused.Why, "`hither up --state /var/lib/hither`") {
+		t.Errorf("\n got %v\nwant a command with the state directory of the machine", err)
+	}
+}

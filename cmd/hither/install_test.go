@@ -171,3 +171,15 @@ func TestInstallKeepsWhatWasChosenBefore(t *testing.T) {
 		same(t, "tools after "+row.arg, strings.Join(u.Tools, ","), row.want)
 	}
 }
+
+// The service of a user is started without --state, so what was installed for another Hither would never be in force.
+func TestTheServiceOfAUserHasTheUsualState(t *testing.T) {
+	skipElsewhere(t)
+	dir := t.TempDir()
+	i := &installation{machine: &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1}, env: environment{"HOME=/home/u"}, exe: "/usr/bin/hither"}
+	for state, want := range map[string]bool{"/home/u/.local/state/hither": false, "/other": true} {
+		i.settings.State = state
+		_, err := i.service()[0].Done(t.Context())
+		same(t, state+" is refused", err != nil && strings.Contains(err.Error(), "the service keeps its state in /home/u/.local/state/hither, not in /other"), want)
+	}
+}

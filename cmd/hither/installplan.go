@@ -188,7 +188,12 @@ func (i *installation) plan() (plannedSteps, error) {
 // service has Hither started by itself.
 func (i *installation) service() (steps []install.Step) {
 	user := !i.machine.Privileged()
-	if usual := install.ServiceState(i.machine); !user && usual != "" && usual != i.settings.State {
+	usual := install.ServiceState(i.machine)
+	if user {
+		home, _ := findPlaces(i.env) // empty: there is none, and so no service of a user
+		usual = home.state
+	}
+	if usual != "" && usual != i.settings.State {
 		return []install.Step{misplaced{i.settings.State, usual}}
 	}
 	if !user && i.machine.System() == "linux" && (i.upkeep.Proxy || len(i.upkeep.Tools) > 0) {
@@ -254,7 +259,7 @@ func (misplaced) String() string { return "have Hither started at boot" }
 
 // Done refuses.
 func (m misplaced) Done(context.Context) (bool, error) {
-	return false, &install.Refused{Why: fmt.Sprintf("the machine's service keeps its state in %s, not in %s: leave out --state and HITHER_STATE, or start `hither up` by yourself", m.usual, m.state)}
+	return false, &install.Refused{Why: fmt.Sprintf("the service keeps its state in %s, not in %s: leave out --state and HITHER_STATE, or start `hither up` by yourself", m.usual, m.state)}
 }
 
 // Do refuses too.
