@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -73,9 +75,10 @@ type logFile struct {
 	path  string
 	limit int64
 
-	mu   sync.Mutex
-	file *os.File // nil after a failed turn: the next Write tries again
-	size int64
+	mu      sync.Mutex
+	file    *os.File // nil if it could not be opened anew: the next Write tries again
+	size    int64
+	endless bool // it is no file that grows: /dev/null must stay what it is
 }
 
 func (f *logFile) open() error {
@@ -88,7 +91,7 @@ func (f *logFile) open() error {
 		file.Close()
 		return err
 	}
-	f.file, f.size = file, info.Size()
+	f.file, f.size, f.endless = file, info.Size(), !info.Mode().IsRegular()
 	return nil
 }
 
@@ -96,10 +99,10 @@ func (f *logFile) open() error {
 func (f *logFile) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.file != nil && f.size > 0 && f.size+int64(len(p)) > f.limit {
+	if f.file != nil && !f.endless && f.size > 0 && f.size+int64(len(p)) > f.limit {
 		f.file.Close()
 		f.file = nil
-		if err := os.Rename(f.path, f.path+".1"); err != nil {
+		if err := f.putAside(); err != nil {
 			return 0, err
 		}
 	}
@@ -111,6 +114,21 @@ func (f *logFile) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
 	f.size += int64(n)
 	return n, err
+}
+
+// putAside keeps a link to the file. In a directory that cannot be written the file begins anew, as it must not grow for ever.
+func (f *logFile) putAside() error {
+	path, err := filepath.EvalSymlinks(f.path)
+	if err == nil {
+		err = os.Rename(path, path+".1")
+	}
+	if err != nil {
+		err = os.Truncate(f.path, 0)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // somebody has taken it away
+		return nil
+	}
+	return err
 }
 
 // Close closes the file.

@@ -105,6 +105,46 @@ func TestTheLogFileStaysSmall(t *testing.T) {
 	}
 }
 
+// As root, the null device would be moved away, and a file take its place.
+func TestOnlyAFileIsPutAside(t *testing.T) {
+	skipElsewhere(t)
+	dir := t.TempDir()
+	for _, row := range []struct{ link, to string }{{"null", os.DevNull}, {"linked", filepath.Join(dir, "real")}} {
+		path := filepath.Join(dir, row.link)
+		if err := os.Symlink(row.to, path); err != nil {
+			t.Fatal(err)
+		}
+		f := &logFile{path: path, limit: 10}
+		for range 3 {
+			if _, err := f.Write([]byte("seven.\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Close()
+		to, err := os.Readlink(path)
+		same(t, row.link+": error", err, nil)
+		same(t, row.link, to, row.to)
+	}
+	_, err := os.Stat(filepath.Join(dir, "real.1"))
+	same(t, "put aside", err, nil)
+}
+
+// Where its directory cannot be written it is to stay small all the same, and whole.
+func TestALogFileThatCannotBePutAsideBeginsAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	write(t, filepath.Join(path+".1", "x"), nil)
+	f := &logFile{path: path, limit: 100}
+	for range 50 {
+		if _, err := f.Write([]byte(strings.Repeat("x", 29) + "\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Close()
+	info, err := os.Stat(path)
+	same(t, "error", err, nil)
+	same(t, "bytes", info.Size(), 60)
+}
+
 // The directory of the log may be gone, or closed to us, when SIGHUP has the file opened anew.
 func TestALogFileThatCannotBeOpenedAnewIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
