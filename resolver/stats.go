@@ -2,25 +2,25 @@ package resolver
 
 import "sync/atomic"
 
-// Stats counts since the start.
+// Stats counts since the start. As JSON it is what `hither dns --json` prints.
 type Stats struct {
-	Questions uint64 // that came, of any kind
-	Ours      uint64 // answered with our address, or that the name has none of that kind
-	Hits      uint64 // answered from memory, fresh
-	Stale     uint64 // answered from memory, too old
-	Special   uint64 // answered by rule: special-use names, the hosts file
-	Upstream  uint64 // exchanges begun with the upstreams
-	Resent    uint64 // repetitions by clients that were passed on to an exchange under way
-	Merged    uint64 // questions that waited for an exchange of another
-	Refreshed uint64 // exchanges begun because a name is asked often
-	Failed    uint64 // answered SERVFAIL
-	Refused   uint64 // answered FORMERR, NOTIMP, REFUSED or BADVERS
-	Dropped   uint64 // not answered: no question, or from somebody we do not serve
-	Busy      uint64 // answered SERVFAIL or REFUSED because too many questions were waiting, in all or of one client
-	Withheld  uint64 // answers that Rebinding stopped
-	Panics    uint64 // faults of ours
-	Entries   int    // answers in memory
-	Bytes     int64  // they take
+	Questions uint64 `json:"questions"` // that came, of any kind
+	Ours      uint64 `json:"ours"`      // answered with our address, or that the name has none of that kind
+	Hits      uint64 `json:"hits"`      // answered from memory, fresh
+	Stale     uint64 `json:"stale"`     // answered from memory, too old
+	Special   uint64 `json:"special"`   // answered by rule: special-use names, the hosts file
+	Upstream  uint64 `json:"upstream"`  // exchanges begun with the upstreams
+	Resent    uint64 `json:"resent"`    // repetitions by clients that were passed on to an exchange under way
+	Merged    uint64 `json:"merged"`    // questions that waited for an exchange of another
+	Refreshed uint64 `json:"refreshed"` // exchanges begun because a name is asked often
+	Failed    uint64 `json:"failed"`    // answered SERVFAIL
+	Refused   uint64 `json:"refused"`   // answered FORMERR, NOTIMP, REFUSED or BADVERS
+	Dropped   uint64 `json:"dropped"`   // not answered: no question, or from somebody we do not serve
+	Busy      uint64 `json:"busy"`      // answered SERVFAIL or REFUSED because too many questions were waiting, in all or of one client
+	Withheld  uint64 `json:"withheld"`  // answers that Rebinding stopped
+	Panics    uint64 `json:"panics"`    // faults of ours
+	Entries   int    `json:"entries"`   // answers in memory
+	Bytes     int64  `json:"bytes"`     // they take
 }
 
 // counts are Stats as they are counted.

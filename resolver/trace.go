@@ -14,16 +14,16 @@ import (
 // maxTraced is how many questions are remembered: some 200 KB.
 const maxTraced = 1000
 
-// Traced is one question as it was answered.
+// Traced is one question as it was answered. As JSON it is what `hither dns trace --json` prints.
 type Traced struct {
-	When   time.Time
-	Client netip.AddrPort
-	Net    string // udp or tcp
-	Name   string // as it was asked, in presentation form
-	Type   string
-	How    string // ours, memory, stale, hosts, special, upstream, failed, refused, busy …
-	Rcode  string
-	Took   time.Duration
+	When   time.Time      `json:"when"`
+	Client netip.AddrPort `json:"client"`
+	Net    string         `json:"net"`  // udp or tcp
+	Name   string         `json:"name"` // as it was asked, in presentation form
+	Type   string         `json:"type"`
+	How    string         `json:"how"` // ours, memory, stale, hosts, special, upstream, failed, refused, busy …
+	Rcode  string         `json:"rcode"`
+	Took   time.Duration  `json:"took"` // in nanoseconds
 }
 
 // trace is a ring. The zero value is off.

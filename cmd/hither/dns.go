@@ -116,7 +116,10 @@ func (a *app) dns() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dns",
 		Short: "Show how the questions of DNS were answered",
-		Args:  arguments(0, 0),
+		Long: "Show how the questions of DNS were answered since the start. --json prints one object of counts: questions; of those ours,\n" +
+			"hits, stale, special, failed, refused, dropped and busy; of what was asked upstream upstream, resent, merged, refreshed\n" +
+			"and withheld; panics; and the entries in memory with their bytes.",
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			stats, err := a.client().DNS(c.Context())
 			if err != nil {
@@ -155,7 +158,9 @@ func (a *app) traceDNS() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace [NAME]",
 		Short: "Show questions and how they are answered, as they come, until Ctrl-C",
-		Args:  arguments(0, 1),
+		Long: "Show questions and how they are answered, as they come, until Ctrl-C; with NAME, those about it alone. --json prints one\n" +
+			"object a question: when, client, net, name, type, how, rcode and took, which is in nanoseconds.",
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := ""
 			if len(args) > 0 {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +39,11 @@ func TestHowQuestionsWereAnswered(t *testing.T) {
 	contains(t, out.String(), "questions ", "  from memory ", "  asked upstream ", "in memory ")
 	out.Reset()
 	must(t, a.call(t.Context(), "dns", "--json"))
-	var stats resolver.Stats
+	var stats map[string]uint64
 	must(t, json.Unmarshal(out.Bytes(), &stats))
-	same(t, "from memory and upstream", stats.Hits >= 1 && stats.Upstream >= 1, true)
+	same(t, "from memory and upstream", stats["hits"] >= 1 && stats["upstream"] >= 1, true)
+	same(t, "names", strings.Join(slices.Sorted(maps.Keys(stats)), " "),
+		"busy bytes dropped entries failed hits merged ours panics questions refreshed refused resent special stale upstream withheld")
 	same(t, "status of a word too much", exitStatus(a.call(t.Context(), "dns", "what")), exitUsage)
 }
 
@@ -54,6 +58,29 @@ func TestAHitherWithoutDNSSaysHowToHaveIt(t *testing.T) {
 	if err := c.Trace(t.Context(), "", nil); err == nil {
 		t.Fatal("no error")
 	}
+}
+
+func TestTracedQuestionsHaveLowerCaseNamesAsJSON(t *testing.T) {
+	s, a, _ := naming(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var said journal
+	a.out = &said
+	ended := make(chan error, 1)
+	go func() { ended <- a.call(ctx, "dns", "trace", "--json", "www.example") }()
+	for !strings.Contains(said.String(), "}\n") {
+		ask(t, s.ready.DNS[0], "www.example")
+		if ctx.Err() != nil {
+			t.Fatal("no object")
+		}
+		<-time.After(traceEach / 10)
+	}
+	cancel()
+	same(t, "end", <-ended, nil)
+	var traced map[string]any
+	must(t, json.NewDecoder(strings.NewReader(said.String())).Decode(&traced))
+	same(t, "names", strings.Join(slices.Sorted(maps.Keys(traced)), " "), "client how name net rcode took type when")
+	same(t, "name", traced["name"], any("www.example."))
 }
 
 // A slow answer comes after a quick one that was asked for later, and is shown all the same.
