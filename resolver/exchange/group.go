@@ -49,6 +49,7 @@ type Group struct {
 	mute      bool      // no upstream replied when last asked
 	probed    time.Time // when mute ones were last asked
 	exploring bool
+	retired   bool // nobody is looked at beside questions any more
 	running   sync.WaitGroup
 
 	fallbackLoops bool
@@ -124,7 +125,7 @@ func (g *Group) explore(ctx context.Context, q *dns.Msg, order []int) {
 func (g *Group) look(ctx context.Context, q *dns.Msg, which int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.exploring {
+	if g.exploring || g.retired {
 		return
 	}
 	g.exploring = true
@@ -229,8 +230,16 @@ func (g *Group) Close() error {
 	for _, e := range g.all() {
 		errs = append(errs, shutDown(e))
 	}
-	g.running.Wait()
+	g.retire()
 	return errors.Join(errs...)
+}
+
+// retire waits for what runs beside the questions, and has nothing more begin there: some may still be asked.
+func (g *Group) retire() {
+	g.mu.Lock()
+	g.retired = true
+	g.mu.Unlock()
+	g.running.Wait()
 }
 
 func (g *Group) all() []Exchanger {

@@ -95,7 +95,7 @@ func (c *crew) follow(servers []netip.AddrPort, log *slog.Logger) *Group {
 			shutDown(e) //nolint:errcheck // it is not asked any more
 		}
 		if old != nil {
-			old.running.Wait()
+			old.retire()
 		}
 	})
 	return c.group
