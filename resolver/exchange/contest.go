@@ -194,7 +194,7 @@ func (c *contest) take(f finish) *dns.Msg {
 		if text := f.err.Error(); !slices.ContainsFunc(c.errs, func(err error) bool { return err.Error() == text }) {
 			c.errs = append(c.errs, f.err)
 		}
-		if e.which != fallback {
+		if e.which != fallback && !errors.Is(f.err, context.Canceled) { // who asked has left, which is no fault of the server
 			c.group.note(e.which, (*figures).failed)
 		}
 		return nil

@@ -327,6 +327,23 @@ func TestLoopingServerIsLeftOut(t *testing.T) {
 	})
 }
 
+// Somebody who has what they wanted elsewhere, and leaves, says nothing about the server.
+func TestWithdrawnQuestionIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &member{name: "a", after: 100 * ms}, &member{name: "b", after: 90 * ms}
+		g := groupOf(a, b)
+		who(t, g)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*ms, cancel)
+		if _, err := g.Exchange(ctx, ask()); !errors.Is(err, context.Canceled) {
+			t.Errorf("got  %v\nwant %v", err, context.Canceled)
+		}
+		if got, want := who(t, g), "a says NOERROR after 100ms"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
 // Questions may still be on their way to servers that were left. What began beside them while the last of it was waited for
 // ended the process.
 func TestNothingBeginsBesideTheQuestionsOfAGroupThatWasLeft(t *testing.T) {
