@@ -19,7 +19,7 @@ const maxAsked = 8
 type contest struct {
 	group   *Group
 	q       *dns.Msg
-	order   []int // best first
+	order   []int // best first, as many as may be asked
 	asked   []entrant
 	turns   int
 	waiting int
@@ -59,7 +59,7 @@ func (g *Group) race(ctx context.Context, q *dns.Msg, order []int) (*dns.Msg, er
 		ctx = WithResend(ctx, nil)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	c := contest{group: g, q: q, order: order, results: make(chan finish, maxAsked+1)}
+	c := contest{group: g, q: q, order: order[:min(len(order), maxAsked)], results: make(chan finish, maxAsked+1)}
 	defer c.running.Wait()
 	defer cancel()
 	best, wait := order[0], g.waitFor(order[0])

@@ -344,6 +344,24 @@ func TestWithdrawnQuestionIsNoFailure(t *testing.T) {
 	})
 }
 
+func TestMoreServersThanAreAskedHaveFailedWhenThoseHave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var members []*member
+		for range maxAsked + 1 {
+			members = append(members, &member{rcode: dns.RcodeRefused})
+		}
+		if got, want := who(t, groupOf(members...)), " says REFUSED after 0s"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		for _, m := range members {
+			m.err = errDown
+		}
+		if got, want := who(t, groupOf(members...)), "nobody after 0s"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
 // Questions may still be on their way to servers that were left. What began beside them while the last of it was waited for
 // ended the process.
 func TestNothingBeginsBesideTheQuestionsOfAGroupThatWasLeft(t *testing.T) {
