@@ -145,8 +145,16 @@ func (s *Split) settings(ctx context.Context) ([]Link, error) {
 	return s.links, s.err
 }
 
-// look reads the settings. If they cannot be read, or the machine is between two networks, the last ones stay.
+// look reads the settings, and again if the network changed meanwhile.
 func (s *Split) look(ctx context.Context) {
+	for known := false; !known; {
+		known = s.lookOnce(ctx)
+	}
+}
+
+// lookOnce is false if what was read is of the network before. If the settings cannot be read, or the machine is between two
+// networks, the last ones stay.
+func (s *Split) lookOnce(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, linksPatience)
 	defer cancel()
 	source := s.Links
@@ -157,16 +165,18 @@ func (s *Split) look(ctx context.Context) {
 	links = tidy(links, s.Self)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.outdone {
+		s.outdone = false
+		return false
+	}
 	if len(links) > 0 {
 		s.links = links
 		s.trimLocked(secured(links))
 	}
 	s.err, s.read = err, time.Now()
-	if s.outdone {
-		s.read, s.outdone = time.Time{}, false
-	}
 	close(s.reading)
 	s.reading = nil
+	return true
 }
 
 // group asks servers; each set of them has figures of its own.

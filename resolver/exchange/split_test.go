@@ -159,3 +159,34 @@ func TestServersThatTheSystemAsksOverTLSAreAskedSo(t *testing.T) {
 		t.Errorf("got  %s\nwant word of the certificate", got)
 	}
 }
+
+// Whose settings were being read when the network changed is not asked in the new one.
+func TestSettingsOfTheNetworkBeforeAreReadAgain(t *testing.T) {
+	vpn, world := named(t, "vpn"), named(t, "world")
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	reads := 0
+	s := &Split{Else: NewPlain(world), Links: func(context.Context) ([]Link, error) {
+		if reads++; reads > 1 {
+			return []Link{{Servers: []netip.AddrPort{vpn}, Domains: []string{"corp.example"}}}, nil
+		}
+		close(begun)
+		<-goOn
+		return []Link{{Servers: []netip.AddrPort{world}, Default: true}}, nil
+	}}
+	defer s.Close()
+	answers := make(chan string)
+	for range 2 {
+		go func() { answers <- whoFor(t, s, "wiki.corp.example") }()
+		<-begun
+	}
+	s.Forget() // the VPN is up
+	close(goOn)
+	for range 2 {
+		if got := <-answers; got != "vpn" {
+			t.Errorf("got  %s\nwant vpn", got)
+		}
+	}
+	if got := whoFor(t, s, "wiki.corp.example"); got != "vpn" {
+		t.Errorf("got  %s\nwant vpn", got)
+	}
+}
