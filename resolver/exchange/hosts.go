@@ -84,6 +84,7 @@ func (h *Hosts) readLocked(info os.FileInfo) {
 func parseHosts(r io.Reader, skip func(netip.Addr) bool) (map[string][]netip.Addr, error) {
 	names := map[string][]netip.Addr{}
 	lines := bufio.NewScanner(io.LimitReader(r, maxHosts))
+	lines.Buffer(nil, maxHosts+1) // no line is too long
 	for lines.Scan() {
 		line, _, _ := strings.Cut(lines.Text(), "#")
 		fields := strings.Fields(line)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bufio"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -69,6 +70,9 @@ func TestHosts(t *testing.T) {
 		put(t, path, "192.0.2.22 a.example\n")
 		time.Sleep(hostsAge)
 		look("a.example", "192.0.2.22")
+		put(t, path, "# "+strings.Repeat("long ", bufio.MaxScanTokenSize)+"\n192.0.2.33 a.example\n")
+		time.Sleep(hostsAge)
+		look("a.example", "192.0.2.33")
 		os.Remove(path)
 		time.Sleep(hostsAge)
 		look("a.example", "")
