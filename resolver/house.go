@@ -89,6 +89,7 @@ func (s *Server) hostsState() (f fileState) {
 
 // dropHosts forgets the upstreams' answers for names that the hosts file now has: memory is looked into before the file.
 func (s *Server) dropHosts() {
+	s.Hosts.Lookup("") // reads the file if it must, which may take long, while nobody waits for a place in memory
 	s.memory.drop(func(e *entry) bool {
 		name, _, err := dns.UnpackDomainName(e.wire, headerLen)
 		return err != nil || len(s.Hosts.Lookup(strings.TrimSuffix(name, "."))) > 0
