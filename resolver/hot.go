@@ -18,13 +18,19 @@ const (
 	pace = 100 * time.Millisecond
 )
 
+// renewal is an answer to be asked for anew when it expires. It is not held: it may leave the memory before, for others.
+type renewal struct {
+	key     string
+	expires int64 // of the answer, which tells it from a newer one
+}
+
 // note counts a hit. The third one tells the refresher; later ones cost a load.
 func (s *Server) note(e *entry) {
 	if e.hits.Load() >= hotHits || e.hits.Add(1) != hotHits {
 		return
 	}
 	select {
-	case s.hot <- e:
+	case s.hot <- renewal{e.key, e.expires}:
 	default: // it will be asked for when somebody wants it
 	}
 }
@@ -48,26 +54,26 @@ func (s *Server) refresh(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case e := <-s.hot:
+		case r := <-s.hot:
 			if len(due) < maxHot {
-				heap.Push(&due, e)
+				heap.Push(&due, r)
 			}
 		case <-timer.C:
 			if len(due) > 0 && time.Unix(0, due[0].expires).Compare(s.now()) <= 0 {
-				s.renew(ctx, heap.Pop(&due).(*entry))
+				s.renew(ctx, heap.Pop(&due).(renewal))
 				next = s.now().Add(pace)
 			}
 		}
 	}
 }
 
-// renew asks for e unless something newer is known by now.
-func (s *Server) renew(ctx context.Context, e *entry) {
-	if s.memory.get([]byte(e.key)) != e {
+// renew asks for r unless it is known no more, or something newer is by now.
+func (s *Server) renew(ctx context.Context, r renewal) {
+	if e := s.memory.get([]byte(r.key)); e == nil || e.expires != r.expires {
 		return
 	}
 	_ = s.guard(func() error {
-		q, err := questionOf([]byte(e.key))
+		q, err := questionOf([]byte(r.key))
 		if err != nil {
 			return err
 		}
@@ -84,20 +90,20 @@ func (s *Server) renew(ctx context.Context, e *entry) {
 }
 
 // byExpiry is a heap, the first to expire on top.
-type byExpiry []*entry
+type byExpiry []renewal
 
 func (b byExpiry) Len() int           { return len(b) }
 func (b byExpiry) Less(i, j int) bool { return b[i].expires < b[j].expires }
 func (b byExpiry) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
 
 // Push implements [heap.Interface].
-func (b *byExpiry) Push(e any) { *b = append(*b, e.(*entry)) }
+func (b *byExpiry) Push(r any) { *b = append(*b, r.(renewal)) }
 
 // Pop implements [heap.Interface].
 func (b *byExpiry) Pop() any {
 	last := len(*b) - 1
-	e := (*b)[last]
-	(*b)[last] = nil
+	r := (*b)[last]
+	(*b)[last] = renewal{}
 	*b = (*b)[:last]
-	return e
+	return r
 }

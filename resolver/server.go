@@ -61,7 +61,7 @@ type Server struct {
 	failures *failures
 	flights  flights
 	limit    *limiter
-	hot      chan *entry   // asked often; the refresher takes them
+	hot      chan renewal  // asked often; the refresher takes them
 	slow     chan struct{} // a place for each question that is not answered from memory
 	counts   counts
 	trace    trace
@@ -84,7 +84,7 @@ func (s *Server) init() {
 		s.memory = newCache(size)
 		s.failures = new(failures)
 		s.limit = newLimiter(clientRate)
-		s.hot = make(chan *entry, maxHot)
+		s.hot = make(chan renewal, maxHot)
 		s.slow = make(chan struct{}, maxSlow)
 	})
 }

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/miekg/dns"
 )
@@ -317,4 +319,29 @@ func TestTheHostsFileIsSeenWhenItChanges(t *testing.T) {
 		cancel()
 		loop.Wait()
 	})
+}
+
+func TestWhatLeftTheMemoryIsNotHeldForItsRenewal(t *testing.T) {
+	s := &Server{Exchange: &upstream{say: records("3600 IN A 192.0.2.1")}}
+	s.init()
+	ctx, cancel := context.WithCancel(t.Context())
+	var loop sync.WaitGroup
+	loop.Go(func() { _ = s.refresh(ctx) })
+	q := query("www.example.com", dns.TypeA, nil)
+	for range hotHits + 1 {
+		ask(t, s, q)
+	}
+	for len(s.hot) > 0 {
+		runtime.Gosched()
+	}
+	var held weak.Pointer[entry]
+	s.memory.each(func(e *entry) { held = weak.Make(e) })
+	s.Forget(EverythingWrong)
+	s.work.Wait()
+	runtime.GC()
+	if held.Value() != nil {
+		t.Error("got  an answer that nobody can be given\nwant its room back")
+	}
+	cancel()
+	loop.Wait()
 }
