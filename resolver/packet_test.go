@@ -164,7 +164,7 @@ func FuzzSaved(f *testing.F) {
 }
 
 func TestWhatIsSavedIsThereAtTheNextStart(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[state")
 	up := &upstream{say: records("300 IN A 192.0.2.1")}
 	s := &Server{Exchange: up, State: dir, Private: func(name string) bool { return name == "secret.corp.example." }}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -78,9 +79,9 @@ func writeSaved(path string, file []byte) error {
 
 // dropLeftovers removes what a process that was killed while it wrote has left behind.
 func (s *Server) dropLeftovers() {
-	left, _ := filepath.Glob(filepath.Join(s.State, savedName+"-*.tmp"))
-	for _, path := range left {
-		os.Remove(path)
+	left, _ := fs.Glob(os.DirFS(s.State), savedName+"-*.tmp")
+	for _, name := range left {
+		os.Remove(filepath.Join(s.State, name))
 	}
 }
 
