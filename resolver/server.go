@@ -116,12 +116,6 @@ func (s *Server) Serve(ctx context.Context, sockets ...*Sockets) error {
 			}
 		})
 	}
-	stop := context.AfterFunc(ctx, func() {
-		for _, set := range sockets {
-			set.Close()
-		}
-	})
-	defer stop()
 	for _, set := range sockets {
 		for _, conn := range set.packets {
 			start(func(ctx context.Context) error { return s.servePackets(ctx, conn, set.local) })
@@ -132,6 +126,9 @@ func (s *Server) Serve(ctx context.Context, sockets ...*Sockets) error {
 	start(s.keepHouse)
 	<-ctx.Done()
 	cancel()
+	for _, set := range sockets {
+		set.Close()
+	}
 	loops.Wait()
 	s.work.Wait()
 	s.save()
