@@ -229,7 +229,7 @@ func newGo(dir string, mains []mainModule, work *workspace, sums [][]byte, near 
 			g.graphSum = len(g.sums)
 		}
 	}
-	if here, err := near.locals(r.directories()); err == nil {
+	if here, err := near.locals(r.directories(), mains); err == nil {
 		g.Graph = newGraph(mains, g.Workspace, excluded, r, here)
 	}
 	return g, nil

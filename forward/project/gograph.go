@@ -25,7 +25,7 @@ func newGraph(mains []mainModule, workspace bool, excluded map[module.Version]bo
 		if m.file.Module != nil {
 			path = m.file.Module.Mod.Path
 		}
-		g.mains[path] = local{requiredBy(m.file), isOld(m.file)}
+		g.mains[path] = localOf(m.file)
 	}
 	return g
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -113,10 +114,18 @@ type local struct {
 	old      bool // see Go.Pruned
 }
 
-// locals reads the go.mod files of directories. Where there is none, or a broken one, the go command gives up, should it need it.
-func (n *neighbours) locals(dirs []string) (map[string]local, error) {
+// localOf is what matters of a go.mod.
+func localOf(file *modfile.File) local { return local{requiredBy(file), isOld(file)} }
+
+// locals reads the go.mod files of directories, but for those of main modules, which are here. Where there is none, or a broken
+// one, the go command gives up, should it need it.
+func (n *neighbours) locals(dirs []string, mains []mainModule) (map[string]local, error) {
 	out := make(map[string]local, len(dirs))
 	for _, dir := range dirs {
+		if i := slices.IndexFunc(mains, func(m mainModule) bool { return m.dir == dir }); i >= 0 {
+			out[dir] = localOf(mains[i].file)
+			continue
+		}
 		data, err := n.mod(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -125,7 +134,7 @@ func (n *neighbours) locals(dirs []string) (map[string]local, error) {
 			return nil, err
 		}
 		if file, err := modfile.ParseLax(filepath.Join(dir, "go.mod"), data, nil); err == nil {
-			out[dir] = local{requiredBy(file), isOld(file)}
+			out[dir] = localOf(file)
 		}
 	}
 	return out, nil

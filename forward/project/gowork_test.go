@@ -186,6 +186,27 @@ func TestManySumsAreReadOnce(t *testing.T) {
 	}
 }
 
+// Modules that a workspace has, and that its replace lines name, too, have one go.mod each: three large ones are no four megabytes.
+func TestAGoModThatIsUsedAndReplacedIsReadOnce(t *testing.T) {
+	content, work := map[string]string{}, "go 1.21\n"
+	long := "// " + strings.Repeat("x", maxNearWords/4-1000) + "\n"
+	for i := range 3 {
+		content[fmt.Sprintf("m%d/go.mod", i)] = fmt.Sprintf("%smodule example.com/m%d\nrequire example.com/x%d v1.0.0\n", long, i, i)
+		work += fmt.Sprintf("use ./m%d\nreplace example.com/m%d v1.%d.0 => ./m%d\n", i, i, i, i)
+	}
+	content["go.work"] = work
+	g := must[*Go](t)(ReadGo(files(t, content)))
+	if g.Graph == nil {
+		t.Fatal("the graph is not known")
+	}
+	same(t, "read", reached(g), "example.com/x0/@v/v1.0.0.mod example.com/x1/@v/v1.0.0.mod example.com/x2/@v/v1.0.0.mod")
+	var stands []string
+	for at, is := range g.Graph.here {
+		stands = append(stands, fmt.Sprintf("%s%v%v", filepath.Base(at), is.requires, is.old))
+	}
+	same(t, "what they say as what stands for others", sorted(strings.Join(stands, " ")), sorted("m0[example.com/x0@v1.0.0]true m1[example.com/x1@v1.0.0]true m2[example.com/x2@v1.0.0]true"))
+}
+
 // The user may name a workspace by way of a link; the system says where a client works without.
 func TestAWorkspaceMayBeNamedByALink(t *testing.T) {
 	dir := unlinked(monorepo(t))
