@@ -181,7 +181,7 @@ func (w *goWalk) askedZip(v module.Version) []project.Want {
 	out = w.upgradedZip(out, v.Path)
 	out = w.add(out, v, ".mod", whySiblingMod)
 	out = w.add(out, v, ".info", whySibling)
-	return w.record(out, v)
+	return w.brought(w.record(out, v), v)
 }
 
 // Reads wants each go.mod and list of versions once, and the records of the checksum database.

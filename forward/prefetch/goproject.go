@@ -121,6 +121,15 @@ func (w *goWalk) readOn(out []project.Want) []project.Want {
 	return out
 }
 
+// brought reads on behind a module whose zip the client asks for: it is in the graph, or looked into for a package, and in it soon.
+func (w *goWalk) brought(out []project.Want, v module.Version) []project.Want {
+	if w.reading == nil {
+		return out
+	}
+	w.reading.Require(v)
+	return w.readOn(out)
+}
+
 // Withheld goes on without go.mod files that will not come: the client has them, or keeps them to itself. Then the build list
 // is what go.sum tells, where the rest of the graph does not tell more.
 func (w *goWalk) Withheld(wants []project.Want) (out []project.Want) {

@@ -134,6 +134,47 @@ func TestANewProjectIsGuessedAt(t *testing.T) {
 	}
 }
 
+// TestWhatIsBroughtIntoAProjectIsReadOn has go get of a module, whose zip it asks for before it reads what is behind it: all of that,
+// if it is of a go before 1.17.
+func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
+	const sum = "example.com/a v1.0.0/go.mod h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+	goMod := "module m\ngo 1.21\nrequire example.com/a v1.0.0\n"
+	bodies := map[string]string{
+		"/example.com/old/@v/v1.0.0.mod": "module x\nrequire example.com/b v1.0.0\n", "/example.com/b/@v/v1.0.0.mod": "module x\nrequire example.com/c v1.0.0\n",
+		"/example.com/new/@v/v1.0.0.mod": "module x\ngo 1.21\nrequire example.com/b v1.0.0\n", "/example.com/c/@v/v1.0.0.mod": "module x\n",
+	}
+	for _, c := range []struct{ sum, name, want string }{
+		{sum, "old", "/example.com/b/@v/v1.0.0.mod /example.com/c/@v/v1.0.0.mod"},
+		{"", "old", "/example.com/b/@v/v1.0.0.mod /example.com/c/@v/v1.0.0.mod"},
+		{sum, "new", ""},
+	} {
+		for _, early := range []bool{false, true} { // its go.mod comes before it is known that it is brought
+			walk := NewGo(Start{Registry: host})
+			walk.Project(goFiles(t, map[string]string{"go.mod": goMod, "go.sum": c.sum}), strings.Fields("go get example.com/"+c.name+"@latest"))
+			walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"), 1)
+			mod, zip := "/example.com/"+c.name+"/@v/v1.0.0.mod", match(t, "/example.com/"+c.name+"/@v/v1.0.0.zip")
+			todo := []project.Want{{URL: host + mod}}
+			if early {
+				same(t, "before", urls(walk.Answered(match(t, mod), []byte(bodies[mod]), 1)), "")
+				todo = walk.Asked(zip)
+			} else {
+				walk.Asked(zip)
+			}
+			var got []string
+			for ; len(todo) > 0; todo = todo[1:] {
+				path := strings.TrimPrefix(todo[0].URL, host)
+				if path != mod && strings.HasSuffix(path, ".mod") {
+					got = append(got, path)
+				}
+				if body := bodies[path]; body != "" {
+					todo = append(todo, walk.Answered(match(t, path), []byte(body), 1)...)
+				}
+			}
+			same(t, fmt.Sprintf("%s, early %v, go.sum %q", c.name, early, c.sum), strings.Join(got, " "), c.want)
+		}
+	}
+}
+
 // TestWhatStaysAwayDoesNotEndTheReading has a client that has the go.mod files, of earlier or of its own: what else it needs of the
 // graph comes ahead all the same.
 func TestWhatStaysAwayDoesNotEndTheReading(t *testing.T) {

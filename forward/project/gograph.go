@@ -90,6 +90,23 @@ func (g *Graph) Read(file func(module.Version) (requires []module.Version, old, 
 	return r
 }
 
+// Require reads on as if a main module required a module, as a go command does that brings one into the project.
+func (r *Reading) Require(m module.Version) {
+	behind := pruned
+	for _, main := range r.graph.mains {
+		if main.old {
+			behind = unpruned
+		}
+	}
+	if r.entered[visit{m, behind}] || r.entered[visit{m, unpruned}] || r.entered[visit{m, whole}] {
+		return
+	}
+	for _, m := range r.take([]module.Version{m}) {
+		r.enter(visit{m, behind})
+	}
+	r.run()
+}
+
 // Next are the go.mod files that are read, and were not told before. They are published ones.
 func (r *Reading) Next() []module.Version {
 	next := r.next
