@@ -314,6 +314,37 @@ func TestWhatIsCertainSetsGuessesFree(t *testing.T) {
 	})
 }
 
+// waiter is a script that counts what it is told will not come.
+type waiter struct {
+	script
+	missed func(rules.Match)
+}
+
+func (w *waiter) Missed(m rules.Match) []project.Want {
+	w.missed(m)
+	return nil
+}
+
+// TestAWalkIsToldOfWhatDoesNotCome has a registry that fails for one of three.
+func TestAWalkIsToldOfWhatDoesNotCome(t *testing.T) {
+	mods, got, answers := paths("m", 3, ".mod"), "", 0
+	inWorld(t, func(w *world) {
+		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+			return &waiter{script{asked: wants("all", mods...), reads: mods[0], answered: func(int, []byte) []project.Want {
+				answers++
+				return nil
+			}}, func(m rules.Match) { got += m.Clean }}
+		}}
+	}, func(w *world) {
+		w.put("x", append(mods, first)...)
+		w.denied = func(url string) int { return map[bool]int{true: 503}[url == host+mods[0]] }
+		w.client(1).get(first)
+		time.Sleep(time.Second)
+		same(t, "missed", got, mods[0])
+		same(t, "answers", answers, 0)
+	})
+}
+
 // TestGuessesTakeNoRoomFromTheRest has guesses that come first and are wrong.
 func TestGuessesTakeNoRoomFromTheRest(t *testing.T) {
 	sure, second := paths("m", 200, ".mod"), "/example.com/second/@v/v1.0.0.mod"

@@ -207,6 +207,22 @@ func (w *npmWalk) came(name string) {
 	}
 }
 
+// Missed goes on without a packument.
+func (w *npmWalk) Missed(m rules.Match) []project.Want {
+	if name, ok := packumentName(m); ok {
+		w.came(name)
+	}
+	return w.flush()
+}
+
+// Withheld goes on without packuments that will not come: they are for others to tell.
+func (w *npmWalk) Withheld(wants []project.Want) []project.Want {
+	for _, want := range wants {
+		w.came(strings.TrimPrefix(want.URL, w.registry+"/"))
+	}
+	return w.flush()
+}
+
 // exact says that each tarball of the lock file will be asked for, but those in the client's own cache.
 func (w *npmWalk) exact() bool { return w.all }
 

@@ -180,6 +180,8 @@ func TestNPMWaitsForWhatAMoveLeadsTo(t *testing.T) {
 		"it explains the rest": {`1.0.0 "dependencies":{"match":"1"}`, "5.0.0"},
 		"it does not":          {"1.0.0", "4.0.0"},
 		"it is not there":      {"", "4.0.0"},
+		"it will not come":     {"", "4.0.0"},
+		"it is private":        {"", "4.0.0"},
 	} {
 		w := newNPMWorld(t)
 		w.publish("pack", `4.0.0 "dependencies":{"match":"1","huge":"1"}`, `5.0.0 "dependencies":{"small":"1"}`)
@@ -193,7 +195,14 @@ func TestNPMWaitsForWhatAMoveLeadsTo(t *testing.T) {
 		w.walk.Asked(w.match("/only", full)) // wants run, which is on its way
 		w.ask("/match", full)
 		same(t, says+": pack, meanwhile", w.walk.packages["pack"].last().id, "5.0.0")
-		w.bring("/run", full, 1)
+		switch says {
+		case "it will not come":
+			w.fetch(w.walk.Missed(w.match("/run", full)), 1)
+		case "it is private":
+			w.fetch(w.walk.Withheld([]project.Want{{URL: npmRegistry + "/run", Accept: []string{full}}}), 1)
+		default:
+			w.bring("/run", full, 1)
+		}
 		same(t, says+": pack", w.walk.packages["pack"].last().id, c.pack)
 		same(t, says+": test", w.walk.packages["test"].last().id, "1.0.0")
 	}

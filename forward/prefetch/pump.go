@@ -31,6 +31,7 @@ const (
 	answered              // it got an answer
 	brought               // a body was read
 	projected             // it is known where the client works
+	lost                  // a body that was to be read did not come
 )
 
 // deliver notes at once what counts for the balance, and leaves the rest to the pump.
@@ -158,8 +159,10 @@ func (p *Prefetcher) step(r *run, e event) {
 		wants = r.walk.Answered(e.match, e.body, e.depth)
 	case e.kind == projected:
 		wants = r.walk.Project(r.who.dir, r.who.args)
+	case e.kind == lost:
+		wants = missed(r.walk, e.match)
 	}
-	heard := e.kind == answered || e.kind == brought
+	heard := e.kind == answered || e.kind == brought || e.kind == lost
 	known := e.kind == projected || heard && isInformed(r.walk)
 	sure := known && r.who.has != nil
 	var objects []*object
@@ -319,6 +322,13 @@ func (p *Prefetcher) bring(r *run, m rules.Match, body []byte, depth int) {
 		return
 	}
 	p.deliver(r, event{kind: brought, match: m, body: body, depth: depth})
+}
+
+// lose tells a run of a body that will not come.
+func (p *Prefetcher) lose(r *run, m rules.Match) {
+	if !r.ended && p.alive() {
+		p.deliver(r, event{kind: lost, match: m})
+	}
 }
 
 // read reads an answer whole and closes it; nil if there is no such thing. What is returned counts in bodies.

@@ -359,7 +359,11 @@ func (p *Prefetcher) bringAhead(r *run, o *object) {
 		l.usual += (size - l.usual) / 4
 	}
 	p.ended(r, o, size, err)
-	if o.reads && err == nil && !p.readLater(r, event{match: o.match, claim: o.claim, depth: o.depth}, unread) {
+	switch {
+	case !o.reads:
+	case err != nil:
+		p.lose(r, o.match)
+	case !p.readLater(r, event{match: o.match, claim: o.claim, depth: o.depth}, unread):
 		p.bring(r, o.match, body, o.depth)
 	}
 	p.scheduleLocked()

@@ -59,6 +59,19 @@ type patient interface {
 	Withheld(wants []project.Want) []project.Want
 }
 
+// expectant is a Walk that looks at something only when all has come that it wanted before that.
+type expectant interface {
+	// Missed is told that what it wanted was asked for in vain.
+	Missed(m rules.Match) []project.Want
+}
+
+func missed(w Walk, m rules.Match) []project.Want {
+	if e, ok := w.(expectant); ok {
+		return e.Missed(m)
+	}
+	return nil
+}
+
 func withheld(w Walk, wants []project.Want) []project.Want {
 	if p, ok := w.(patient); ok && len(wants) > 0 {
 		return p.Withheld(wants)
