@@ -16,7 +16,6 @@ const (
 	whyGlance  = "the packument of an optional peer dependency"
 	whyDirect  = "the packument of a dependency in package.json"
 	whyNamed   = "the packument of a package in the command"
-	whyAddress = "the packument of a package that the lock file gives no address of"
 	whyTarball = "the tarball of a version that a range chooses"
 	whyLatest  = "the tarball of the latest version" // of a package of which nobody said which version is wanted
 )

@@ -127,7 +127,7 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 			w.locked[p.Name] = true
 		}
 		if c.clean || !installed(filepath.Dir(lock.File)) {
-			w.addresses(lock, c)
+			w.sparse(lock, c)
 			w.all = c.clean && c.program == "npm" && !c.fewer
 			w.lockedTarballs(lock)
 		}
@@ -165,19 +165,15 @@ func (w *npmWalk) lockedTarballs(lock *project.Lock) {
 	}
 }
 
-// addresses wants the packuments of what a lock file of npm gives no address of (omit-lockfile-registry-resolved): npm finds
-// the tarballs there, and asks for the short form.
-func (w *npmWalk) addresses(lock *project.Lock, c npmCommand) {
-	if c.program != "npm" || c.bare || filepath.Ext(lock.File) != ".json" {
+// sparse wants the packuments of what a lock file of npm says too little about: npm finds the rest there.
+func (w *npmWalk) sparse(lock *project.Lock, c npmCommand) {
+	if c.program != "npm" || c.bare {
 		return
 	}
-	for _, p := range lock.Packages {
-		if p.URL != "" || !p.For.Include(lock.Platform) || !isPackageName(p.Name) {
-			continue
-		}
-		if known := w.pack(p.Name); known != nil && !known.wanted {
+	for _, want := range lock.Packuments(w.registry) {
+		if known := w.pack(strings.TrimPrefix(want.URL, w.registry+"/")); known != nil && !known.wanted {
 			known.wanted = true
-			w.out = append(w.out, project.Want{URL: w.registry + "/" + p.Name, Accept: []string{short}, Why: whyAddress})
+			w.out = append(w.out, want)
 		}
 	}
 }
