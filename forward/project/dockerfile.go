@@ -135,11 +135,14 @@ func hereDocuments(instruction string) (ends []string) {
 		return nil
 	}
 	for range maxBegun {
-		_, after, ok := strings.Cut(rest, "<<")
+		before, after, ok := strings.Cut(rest, "<<")
 		if !ok || len(ends) == maxDepth {
 			return ends
 		}
 		rest = after
+		if before = strings.TrimRight(before, "0123456789"); before != "" && strings.TrimSpace(before[len(before)-1:]) != "" {
+			continue // it is within a word, as in $((1<<3))
+		}
 		if strings.HasPrefix(after, "<") { // a here-string of the shell
 			rest = strings.TrimLeft(after, "<")
 			continue

@@ -19,7 +19,7 @@ func dockerfiles() []struct{ says, text, want string } {
 		{"the syntax line is an image", "# syntax=docker/dockerfile:1.7\n# a word\n# syntax=not/this\nFROM a\n", "docker/dockerfile:1.7(" + BuildPlatform + ") a"},
 		{"lines go on", "FROM \\\n # a word between\n\n  a:1 \\\n  AS x\nRUN echo \\\nFROM no\n", "a:1"},
 		{"the escape may be another", "# escape=`\nFROM `\na\nRUN dir C:\\\nFROM b\n", "a b"},
-		{"here-documents are no instructions", "FROM a\nRUN <<EOF cat <<-'END'\nFROM no\nEOF\nFROM no\n\tEND\nFROM b\nRUN cat <<<x\nRUN echo $((1 << 2))\nFROM c\n", "a b c"},
+		{"here-documents are no instructions", "FROM a\nRUN <<EOF cat <<-'END'\nFROM no\nEOF\nFROM no\n\tEND\nFROM b\nRUN cat <<<x\nRUN echo $((1 << 2)) $((1<<3)) a<<b\nFROM c\nCOPY 1<<EOF /x\nFROM no\nEOF\nFROM d\n", "a b c d"},
 		{"mounts", "FROM a\nRUN --mount=type=bind,from=tools:2,target=/t --mount=type=cache,target=/c make\n", "a tools:2"},
 		{"each once", "from a\nFrom a as b\nFROM a@sha256:0123\n", "a a@sha256:0123"},
 		{"damaged", "FROM\nFROM ${\nFROM ${A\nFROM ${A:}\nFROM ${A:x}\nFROM \"\nCOPY --from=\nRUN --mount=\nARG\n\\", "and 6 more"},
