@@ -56,6 +56,8 @@ const (
 	fewSteps   = 4        // what is shorter is not worth remembering
 	opening    = 3        // requests by which a run is known,
 	openWithin = 16       // if the first ones of the other have them in any order: clients ask in parallel
+
+	unfinished = ".recall-*" // what is written, until it has the file's name
 )
 
 func stepOf(m rules.Match, claim digest.Digest) Step {
@@ -167,6 +169,10 @@ func (c *Recall) load(log *slog.Logger) {
 	if c.Path == "" {
 		return
 	}
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(c.Path), unfinished))
+	for _, name := range left { // of a process that was killed while it wrote
+		os.Remove(name)
+	}
 	file, err := os.Open(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -219,6 +225,9 @@ func (c *Recall) save(log *slog.Logger) {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	if err := c.write(); err != nil {
+		c.mu.Lock()
+		c.news = true
+		c.mu.Unlock()
 		log.Warn("what clients asked for is not remembered beyond this process, because it cannot be written; look at the directory's rights", "file", c.Path, "err", err)
 	}
 }
@@ -235,7 +244,7 @@ func (c *Recall) write() error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(c.Path), ".recall-*") // with rights 0600
+	file, err := os.CreateTemp(filepath.Dir(c.Path), unfinished) // with rights 0600
 	if err != nil {
 		return err
 	}

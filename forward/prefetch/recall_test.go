@@ -73,6 +73,33 @@ func TestWhatIsRemembered(t *testing.T) {
 	same(t, "steps read", len(read.past[0].Steps), maxSteps)
 }
 
+// TestMemoryThatCouldNotBeWrittenIsWrittenLater has no directory at first, as a disk that is full for a while.
+func TestMemoryThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+	dir, log := filepath.Join(t.TempDir(), "state"), slog.New(slog.DiscardHandler)
+	c := Recall{Path: filepath.Join(dir, "recall.json")}
+	c.remember("go", "", steps("a", 40))
+	c.save(log)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.save(log)
+	read := Recall{Path: c.Path}
+	read.load(log)
+	same(t, "runs read", len(read.past), 1)
+}
+
+// TestWhatAKilledProcessWroteIsRemoved finds half of a file in the directory.
+func TestWhatAKilledProcessWroteIsRemoved(t *testing.T) {
+	c := Recall{Path: filepath.Join(t.TempDir(), "recall.json")}
+	half := filepath.Join(filepath.Dir(c.Path), ".recall-123")
+	if err := os.WriteFile(half, []byte("["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.load(slog.New(slog.DiscardHandler))
+	_, err := os.Stat(half)
+	same(t, "is gone", os.IsNotExist(err), true)
+}
+
 func TestADamagedMemoryIsForgotten(t *testing.T) {
 	for _, text := range []string{"", "{", "null x", `[{"rule":"go"}]`, "[" + strings.Repeat(`{},`, 99) + "{}]"} {
 		var log bytes.Buffer
