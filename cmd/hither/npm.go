@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hither/forward/npmrc"
@@ -57,6 +58,29 @@ func npmArgs(args []string) (rest []string, ok bool) {
 	}
 	return args[1:], npmrc.ProgramName(args[0]) == "npm"
 }
+
+// withNpmSettings is how a process was called, with what the settings of npm, or the go command's, add to it that says what is
+// asked for.
+func withNpmSettings(process peer.Process, env environment) []string {
+	rest, ok := npmArgs(process.Args)
+	if !ok {
+		return withGoFlags(process.Args, env)
+	}
+	r := clientSettings(process, env)
+	r.Args = rest
+	out := slices.Clone(process.Args)
+	switch {
+	case !r.Read().Is(peerless):
+	case strings.HasPrefix(out[0], "npm "):
+		out[0] = "npm --" + peerless + out[0][len("npm"):]
+	default:
+		out = slices.Insert(out, len(out)-len(rest), "--"+peerless)
+	}
+	return out
+}
+
+// peerless is npm's setting not to install peers.
+const peerless = "legacy-peer-deps"
 
 func isNpm(args []string) bool {
 	_, ok := npmArgs(args)

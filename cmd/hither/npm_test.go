@@ -1,9 +1,35 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"hither/forward/peer"
 )
+
+// What npm's settings say of peers is told like an option, wherever npm's name stands.
+func TestNpmsWordOnPeersIsPassedOn(t *testing.T) {
+	for _, row := range []struct {
+		npmrc string
+		args  []string
+		want  string
+	}{
+		{"legacy-peer-deps=true\n", []string{"npm install react", "", ""}, "npm --legacy-peer-deps install react||"},
+		{"legacy-peer-deps\n", []string{"node", "/usr/bin/npm", "install", "--", "react"}, "node|/usr/bin/npm|--legacy-peer-deps|install|--|react"},
+		{"legacy-peer-deps=true\n", []string{"npm", "ci", "--no-legacy-peer-deps"}, "npm|ci|--no-legacy-peer-deps"},
+		{"legacy-peer-deps=false\n", []string{"npm", "ci"}, "npm|ci"},
+		{"", []string{"npm", "ci"}, "npm|ci"},
+		{"legacy-peer-deps=true\n", []string{"pnpm", "install"}, "pnpm|install"},
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "package.json"), []byte("{}"))
+		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
+		var p projects
+		at := p.place(peer.Process{Dir: dir, Args: row.args, Caching: []string{"HOME=" + t.TempDir()}})
+		same(t, row.npmrc+strings.Join(row.args, " "), strings.Join(at.Args, "|"), row.want)
+	}
+}
 
 // npm reads no project's file for what it does to the whole machine.
 func TestGlobalCallsOfNpmAreKnown(t *testing.T) {

@@ -149,7 +149,7 @@ func goesPast(process peer.Process) bool {
 func (p *projects) place(process peer.Process) prefetch.Place {
 	env := environment(process.Caching)
 	return prefetch.Place{
-		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: withGoFlags(process.Args, env),
+		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: withNpmSettings(process, env),
 		Private: slices.Concat(process.Private, p.elsewhere(process, env)), Has: keeps(process, env),
 	}
 }

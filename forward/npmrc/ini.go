@@ -75,7 +75,7 @@ func (l *Level) set(name, value, from string, list bool) {
 func isAskedFor(name string) bool {
 	switch name {
 	case "ca", "cafile", "proxy", "https-proxy", "noproxy", "strict-ssl", "userconfig", "globalconfig", "prefix", "registry", "cache", "offline",
-		"global", "location", "scope":
+		"global", "location", "scope", "legacy-peer-deps":
 		return true
 	}
 	return isLess(name) || strings.HasSuffix(name, ":registry") || strings.Contains(name, "${") && !strings.HasPrefix(name, "//")
