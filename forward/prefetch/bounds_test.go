@@ -340,6 +340,7 @@ func TestAWalkIsToldOfWhatDoesNotCome(t *testing.T) {
 		w.denied = func(url string) int { return map[bool]int{true: 503}[url == host+mods[0]] }
 		w.client(1).get(first)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		same(t, "missed", got, mods[0])
 		same(t, "answers", answers, 0)
 	})

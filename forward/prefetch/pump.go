@@ -189,14 +189,13 @@ func (p *Prefetcher) step(r *run, e event) {
 		objects = append(objects, again...)
 	}
 	ready := e.kind == projected && len(objects) > 0 && p.Ready != nil
-	holds := e.kind == projected && waits(r.walk)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bodies -= int64(cap(e.body))
 	if r.ended {
 		return
 	}
-	r.waits = r.waits || holds
+	r.waits = r.waits || e.kind == projected && waits(r.walk)
 	if ready && len(r.asked) == 0 {
 		p.Ready(r.rule)
 	}
