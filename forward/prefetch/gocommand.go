@@ -22,8 +22,11 @@ type goMod struct {
 	bare     bool // the proxy made it up, because the module has none (modfetch.LegacyGoMod)
 }
 
-// readGoMod reads a go.mod of another module; false: it is none.
+// readGoMod reads a go.mod of another module; false: it is none, or too large to be read.
 func readGoMod(body []byte) (m goMod, ok bool) {
+	if len(body) > project.MaxGoMod {
+		return m, false
+	}
 	file, err := modfile.ParseLax("go.mod", body, nil)
 	if err != nil {
 		return m, false

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -173,6 +174,18 @@ func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
 			same(t, fmt.Sprintf("%s, early %v, go.sum %q", c.name, early, c.sum), strings.Join(got, " "), c.want)
 		}
 	}
+}
+
+// TestALargeGoModIsNotRead has one as the go command would still take, which is read with a hundred times its bytes.
+func TestALargeGoModIsNotRead(t *testing.T) {
+	body := []byte("module x\n" + strings.Repeat("require a.b/c v1.0.0\n", 16<<20/21))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	walk := NewGo(Start{Registry: host})
+	got := urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 0))
+	runtime.ReadMemStats(&after)
+	same(t, "wanted", got, "")
+	atMost(t, "bytes", int(after.TotalAlloc-before.TotalAlloc), 64<<20)
 }
 
 // TestWhatStaysAwayDoesNotEndTheReading has a client that has the go.mod files, of earlier or of its own: what else it needs of the

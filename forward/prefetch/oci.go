@@ -20,6 +20,8 @@ const (
 const (
 	// ociManifests bounds the manifests and indexes a run keeps in mind. They are forgotten all at once when they are more.
 	ociManifests = 2000
+	// ociKept bounds their bytes, as they came: what is kept of a document takes about as much again.
+	ociKept = 16 << 20
 	// ociBlobs bounds the blobs that one manifest may name. Docker has never allowed more than 127 layers.
 	ociBlobs = 1000
 	// ociDocument bounds a manifest, in bytes: registries refuse larger ones (distribution-spec, "Pushing Manifests").
@@ -39,6 +41,7 @@ type ociWalk struct {
 	manifests map[digest.Digest]*ociManifest
 	owners    map[digest.Digest][]*ociManifest // of layers
 	asked     map[digest.Digest]bool           // by the client: manifests, configs, layers
+	kept      int                              // bytes of the documents in indexes and manifests
 }
 
 type ociIndex struct {
@@ -66,6 +69,7 @@ func (*ociWalk) metered() {}
 func (w *ociWalk) forget() {
 	w.indexes, w.manifests = make(map[digest.Digest]*ociIndex), make(map[digest.Digest]*ociManifest)
 	w.owners, w.asked = make(map[digest.Digest][]*ociManifest), make(map[digest.Digest]bool)
+	w.kept = 0
 }
 
 // Asked goes on from what the client has learnt already.
@@ -121,9 +125,10 @@ func (w *ociWalk) Answered(m rules.Match, body []byte, depth int) []project.Want
 	if !ok {
 		return nil
 	}
-	if len(w.manifests)+len(w.indexes) >= ociManifests {
+	if len(w.manifests)+len(w.indexes) >= ociManifests || w.kept+len(body) > ociKept {
 		w.forget()
 	}
+	w.kept += len(body)
 	sum := sha256.Sum256(body)
 	d := digest.Of(digest.SHA256, sum[:])
 	if named, err := digest.Parse(ref); err == nil {
@@ -139,7 +144,7 @@ func (w *ociWalk) Answered(m rules.Match, body []byte, depth int) []project.Want
 func (w *ociWalk) index(repo string, d digest.Digest, doc *ociDoc, depth int) []project.Want {
 	x := w.indexes[d]
 	if x == nil {
-		x = &ociIndex{repo: repo, children: doc.Manifests[:min(len(doc.Manifests), ociBlobs)]}
+		x = &ociIndex{repo: repo, children: doc.Manifests}
 		w.indexes[d] = x
 	}
 	for _, c := range x.children {
@@ -190,7 +195,7 @@ func (w *ociWalk) manifest(repo string, d digest.Digest, doc *ociDoc) []project.
 	if c := doc.Config; c.fetched() && c.MediaType != emptyType && !w.asked[c.Digest] {
 		out = append(out, project.Want{URL: w.url(repo, "blobs", c.Digest), Why: whyConfig})
 	}
-	for _, l := range doc.Layers[:min(len(doc.Layers), ociBlobs)] {
+	for _, l := range doc.Layers {
 		if l.fetched() && !slices.Contains(man.layers, l.Digest) {
 			man.layers = append(man.layers, l.Digest)
 			w.owners[l.Digest] = append(w.owners[l.Digest], man)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -255,6 +256,28 @@ func TestOCIPaths(t *testing.T) {
 }
 
 // Whatever a registry sends, no want leads out of the repository it was asked in.
+// TestOCIDocumentsTakeLittle has a registry whose documents name a million things, or things with long names, one after another.
+func TestOCIDocumentsTakeLittle(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	doc, ok := readManifest([]byte(`{"config":{"digest":"` + string(ociSum("c")) + `"},"manifests":[` + strings.Repeat("{},", ociDocument/3-100) + `{}]}`))
+	runtime.ReadMemStats(&after)
+	same(t, "is read", ok, true)
+	same(t, "entries kept", cap(doc.Manifests) <= 2*ociBlobs, true)
+	atMost(t, "bytes", int(after.TotalAlloc-before.TotalAlloc), 10*ociDocument)
+
+	w := newOCIWorld(t, "amd64")
+	for i := range 200 {
+		text := strings.Replace(ociManifestText("c", fmt.Sprint("layer ", i)), "gzip", strings.Repeat("x", ociDocument/10), 1)
+		w.walk.Answered(w.match(ociPath("manifests", text)), []byte(text), 0)
+	}
+	kept := 0
+	for range w.walk.manifests {
+		kept += ociDocument / 10
+	}
+	atMost(t, "bytes of all", kept, ociKept)
+}
+
 func FuzzOCI(f *testing.F) {
 	f.Add([]byte(ociManifestText("c", "l")), "alpine")
 	f.Add([]byte(ociIndexText("linux/amd64=m")), "a/b")

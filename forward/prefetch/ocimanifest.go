@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -13,9 +14,27 @@ const emptyType = "application/vnd.oci.empty.v1+json"
 
 // ociDoc is an index or a manifest, of OCI or of Docker: their fields have the same names (image-spec, "Compatibility Matrix").
 type ociDoc struct {
-	Manifests []descriptor // of an index
-	Config    descriptor   // of a manifest, as the next
-	Layers    []descriptor
+	Manifests descriptors // of an index
+	Config    descriptor  // of a manifest, as the next
+	Layers    descriptors
+}
+
+// descriptors are the first ociBlobs of a list: one of four megabytes may have a million, which take fifty times their bytes.
+type descriptors []descriptor
+
+func (l *descriptors) UnmarshalJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return err
+	}
+	for d.More() && len(*l) < ociBlobs {
+		var one descriptor
+		if err := d.Decode(&one); err != nil {
+			return err
+		}
+		*l = append(*l, one)
+	}
+	return nil
 }
 
 // descriptor names a thing by its digest.

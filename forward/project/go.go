@@ -15,9 +15,9 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// maxGoMod is the largest go.mod or go.work that is read, in bytes. The go command takes 16 MiB (codehost.MaxGoMod), but reading
+// MaxGoMod is the largest go.mod or go.work that is read, in bytes. The go command takes 16 MiB (codehost.MaxGoMod), but reading
 // one needs a hundred times its size, and the largest known have 200 KB.
-const maxGoMod = 1 << 20
+const MaxGoMod = 1 << 20
 
 // Go is what go.mod, go.sum and go.work say.
 type Go struct {
@@ -166,8 +166,8 @@ func vendors(dir string, workspace bool) bool {
 
 // parseGoMod reads a main module's go.mod.
 func parseGoMod(name string, data []byte) (*modfile.File, error) {
-	if len(data) > maxGoMod {
-		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", name, maxGoMod)
+	if len(data) > MaxGoMod {
+		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", name, MaxGoMod)
 	}
 	file, err := modfile.Parse(name, data, nil)
 	if err != nil {

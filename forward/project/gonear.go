@@ -51,8 +51,8 @@ func (n *neighbours) mod(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.words += len(data); len(data) > maxGoMod || n.words > maxNearWords {
-		return nil, fmt.Errorf("%s: it is larger than %d bytes, or all together are than %d: Hither reads no such project", filepath.Join(dir, "go.mod"), maxGoMod, maxNearWords)
+	if n.words += len(data); len(data) > MaxGoMod || n.words > maxNearWords {
+		return nil, fmt.Errorf("%s: it is larger than %d bytes, or all together are than %d: Hither reads no such project", filepath.Join(dir, "go.mod"), MaxGoMod, maxNearWords)
 	}
 	return data, nil
 }

@@ -39,8 +39,8 @@ func readWorkspace(dir, named string) (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxGoMod {
-		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", filepath.Join(at, name), maxGoMod)
+	if len(data) > MaxGoMod {
+		return nil, fmt.Errorf("%s: it is larger than %d bytes: Hither reads no such file", filepath.Join(at, name), MaxGoMod)
 	}
 	file, err := modfile.ParseWork(filepath.Join(at, name), data, nil)
 	return &workspace{filepath.Clean(at), name, file}, err

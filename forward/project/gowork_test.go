@@ -92,7 +92,7 @@ func TestBesideAProjectLittleIsRead(t *testing.T) {
 	secret := "module secret\ngo 1.16\nrequire example.com/secret v1.0.0\n"
 	dir := files(t, map[string]string{
 		"p/go.mod": "module m\ngo 1.21\nrequire example.com/x v1.0.0\nreplace example.com/x => ../x\n",
-		"x/y":      "", "in/go.mod": secret, "big/go.mod": secret + strings.Repeat("// \n", maxGoMod/4), "file/go.mod/x": "",
+		"x/y":      "", "in/go.mod": secret, "big/go.mod": secret + strings.Repeat("// \n", MaxGoMod/4), "file/go.mod/x": "",
 	})
 	link := func(target string) func() error {
 		return func() error { return os.Symlink(filepath.Join(dir, target), filepath.Join(dir, "x", "go.mod")) }
