@@ -104,7 +104,7 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 	}
 	select {
 	case <-fl.ready:
-		return f.settle(ctx, fl, k, joined)
+		return f.settle(ctx, req, fl, k, joined)
 	case <-late:
 		return k.answer(Stale), nil
 	case <-ctx.Done():
@@ -114,7 +114,7 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 }
 
 // settle turns what a flight says into this client's answer.
-func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (*Answer, error) {
+func (f *Fetcher) settle(ctx context.Context, req Request, fl *flight, k kept, joined bool) (*Answer, error) {
 	out := fl.out
 	switch {
 	case out.err != nil:
@@ -135,7 +135,7 @@ func (f *Fetcher) settle(ctx context.Context, fl *flight, k kept, joined bool) (
 		return out.handedOn(joined), nil
 	}
 	k.close()
-	return f.spooled(ctx, fl, joined)
+	return f.spooled(ctx, req, fl, joined)
 }
 
 // excusable says that an old copy is better than this error (RFC 5861, section 4). The origin's refusal is an answer, and
@@ -166,9 +166,9 @@ func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, erro
 }
 
 // spooled answers from the bytes that are arriving.
-func (f *Fetcher) spooled(ctx context.Context, fl *flight, joined bool) (*Answer, error) {
+func (f *Fetcher) spooled(ctx context.Context, req Request, fl *flight, joined bool) (*Answer, error) {
 	r := fl.out.spool.reader(ctx)
-	if fl.out.spool.far(fl.req.Offset) {
+	if fl.out.spool.far(req.Offset) {
 		r.Close()
 		return nil, ErrPass
 	}
