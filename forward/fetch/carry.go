@@ -93,7 +93,7 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 		if a.Outcome = measure.Refused; a.Origin {
 			a.verdict = unfit
 		}
-		return fmt.Errorf("sent it as %q, which nobody asked for", a.resp.Header.Get("Content-Encoding"))
+		return fmt.Errorf("sent it as %s, which nobody asked for", quoted(a.resp.Header.Get("Content-Encoding")))
 	}
 	total := a.resp.ContentLength // of the whole; -1: who knows
 	if decoded {

@@ -314,3 +314,16 @@ func TestARateLimitOfTheOriginIsNoReasonToAskNobody(t *testing.T) {
 		expect(t, w.get(w.blob([]byte("private"))), "failure 403 after [reg]")
 	})
 }
+
+func TestAnErrorHoldsNoMoreThanALineOfWhatAStrangerSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("/list/a", []byte("list"))
+		w.hosts["reg"].dead, w.hosts["far"].dead = true, true
+		w.hosts["near"].header = http.Header{"Content-Encoding": {strings.Repeat("x", 100_000)}}
+		_, err := w.open(w.request("/list/a"))
+		if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "xxx") {
+			t.Errorf("\ngot  %.1000s\nwant an error of less than 1000 bytes that says what near sent", err)
+		}
+	})
+}

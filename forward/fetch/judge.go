@@ -162,10 +162,16 @@ func rangeTotal(resp *http.Response, offset, upto int64) (int64, error) {
 	}
 	lied := resp.ContentLength >= 0 && resp.ContentLength != upto-offset
 	if !ok || !cut || err != nil || err2 != nil || end != upto-1 || upto <= offset || lied {
-		return 0, fmt.Errorf("answered a request for bytes from %d with Content-Range %q", offset, said)
+		return 0, fmt.Errorf("answered a request for bytes from %d with Content-Range %s", offset, quoted(said))
 	}
 	return size, nil
 }
+
+// quoted is what somebody said in a header, for an error: no more than a line of it, for he may have said a megabyte.
+func quoted(said string) string { return strconv.Quote(said[:min(len(said), maxQuoted)]) }
+
+// maxQuoted is in bytes.
+const maxQuoted = 100
 
 // totalOf is the whole length that a Content-Range tells which begins at from; -1: it is no such one.
 func totalOf(said string, from int64) int64 {

@@ -226,7 +226,7 @@ func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to in
 // belongs says what is wrong with a part of a body that no digest pins, beside the one that began it.
 func (w *fill) belongs(resp *http.Response) error {
 	if coded(resp) {
-		return &partError{measure.Refused, fmt.Errorf("sent it as %q, which nobody asked for", resp.Header.Get("Content-Encoding"))}
+		return &partError{measure.Refused, fmt.Errorf("sent it as %s, which nobody asked for", quoted(resp.Header.Get("Content-Encoding")))}
 	}
 	sure := false
 	for _, validator := range []string{"Etag", "Last-Modified"} {
@@ -262,7 +262,7 @@ func checkPart(resp *http.Response, asked string, from, to, size int64) error {
 		return &partError{measure.Canceled, fmt.Errorf("%w: %d bytes, not %d", errLength, total, size)}
 	}
 	if !strings.EqualFold(said, want) || resp.ContentLength >= 0 && resp.ContentLength != to-from {
-		return &partError{measure.Short, fmt.Errorf("answered a request for the bytes %d to %d with Content-Range %q", from, to-1, said)}
+		return &partError{measure.Short, fmt.Errorf("answered a request for the bytes %d to %d with Content-Range %s", from, to-1, quoted(said))}
 	}
 	return nil
 }
