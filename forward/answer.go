@@ -119,6 +119,12 @@ func (s *Server) serveContent(w *reply, r *http.Request, a *fetch.Answer) {
 		r.Header.Del("Range")
 	}
 	body := &whole{body: a.Body, size: a.Size}
+	if state := a.Report.State; r.Header.Get("Range") != "" && (state == fetch.Miss || state == fetch.Merged) {
+		body.arriving = true
+		if !strings.Contains(r.Header.Get("Range"), ",") {
+			body.head = w.Header()
+		}
+	}
 	http.ServeContent(w, r, "", lastModified(a), body)
 	if err := body.end(); err != nil {
 		w.problem = err
@@ -222,7 +228,9 @@ func lastModified(a *fetch.Answer) time.Time {
 // whole is a body that must be all there. It notes any error, because ServeContent does not tell; and it lets
 // ServeContent's goroutine for several ranges end before the body is closed.
 type whole struct {
-	size int64
+	size     int64
+	arriving bool        // its bytes are checked only before its last one is given
+	head     http.Header // of the answer, which tells where its one part ends; nil: of several parts all wait for the check
 
 	mu   sync.Mutex
 	body io.ReadSeeker
@@ -258,6 +266,10 @@ func (b *whole) Read(p []byte) (int, error) {
 	if b.at >= b.size {
 		return 0, io.EOF
 	}
+	if err := b.checkLocked(&p); err != nil {
+		b.err = err
+		return 0, err
+	}
 	if b.real != b.at {
 		if _, err := b.body.Seek(b.at, io.SeekStart); err != nil {
 			b.err = err
@@ -275,6 +287,40 @@ func (b *whole) Read(p []byte) (int, error) {
 		b.err = err
 	}
 	return n, err
+}
+
+// lastPiece is what nobody gets of a part before the whole is checked, in bytes: more than any buffer between us and a client.
+const lastPiece = 64 << 10
+
+// checkLocked keeps the end of a part from who has all before it, until the whole is checked: the client would take wrong bytes for
+// right ones, since a part ends cleanly. The last byte of the whole is given only then.
+func (b *whole) checkLocked(p *[]byte) error {
+	if !b.arriving {
+		return nil
+	}
+	if free := partEnd(b.head, b.size) - lastPiece - b.at; free > 0 {
+		*p = (*p)[:min(int64(len(*p)), free)]
+		return nil
+	}
+	b.arriving, b.real = false, -1
+	if _, err := b.body.Seek(b.size-1, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(b.body, make([]byte, 1))
+	return err
+}
+
+// partEnd is where the one part ends that an answer of size bytes is, or the whole; 0: there may be several.
+func partEnd(h http.Header, size int64) int64 {
+	if h == nil {
+		return 0
+	}
+	_, said, _ := strings.Cut(h.Get("Content-Range"), "-")
+	last, _, _ := strings.Cut(said, "/")
+	if n, err := strconv.ParseInt(last, 10, 64); err == nil {
+		return n + 1
+	}
+	return size
 }
 
 // end tells what went wrong, and lets nobody read any more.

@@ -299,3 +299,41 @@ func TestALargeBodyIsTheSameOnBothProtocols(t *testing.T) {
 		}
 	}
 }
+
+// The client would take a part of wrong bytes for a right one.
+func TestAPartDoesNotEndBeforeTheWholeIsChecked(t *testing.T) {
+	w := newWorld(t)
+	large := strings.Repeat("0123456789", 50_000)
+	for _, c := range []struct {
+		what, ranges string
+		state        fetch.State
+		breaks       int64
+		want         string
+	}{
+		{"a wrong body under way", "bytes=0-199999", fetch.Miss, 400_000, "an error"},
+		{"a wrong body that another began", "bytes=5-9", fetch.Merged, 400_000, "an error"},
+		{"several parts of it", "bytes=0-9,20-29", fetch.Miss, 400_000, "an error"},
+		{"a right body under way", "bytes=100000-299999", fetch.Miss, 0, "206 and 200000 bytes"},
+		{"the end of it", "bytes=499990-", fetch.Miss, 0, "206 and 10 bytes"},
+		{"all of it", "bytes=0-", fetch.Miss, 0, "206 and 500000 bytes"},
+	} {
+		w.setFetch(content(large, func(a *fetch.Answer) {
+			a.Report.State, a.Body = c.state, &body{Reader: bytes.NewReader([]byte(large)), breaks: c.breaks}
+		}))
+		for _, h2 := range []bool{false, true} {
+			req, _ := http.NewRequest("GET", "https://"+host+"/forever/a", nil)
+			req.Header.Set("Range", c.ranges)
+			got := "an error"
+			if res, err := w.client(h2).Do(req); err == nil {
+				text, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err == nil {
+					got = fmt.Sprintf("%d and %d bytes", res.StatusCode, len(text))
+				}
+			}
+			if got != c.want {
+				t.Errorf("%s, HTTP/2 %v\ngot:  %s\nwant: %s", c.what, h2, got, c.want)
+			}
+		}
+	}
+}
