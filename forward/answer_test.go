@@ -321,7 +321,7 @@ func TestAPartDoesNotEndBeforeTheWholeIsChecked(t *testing.T) {
 			a.Report.State, a.Body = c.state, &body{Reader: bytes.NewReader([]byte(large)), breaks: c.breaks}
 		}))
 		for _, h2 := range []bool{false, true} {
-			req, _ := http.NewRequest("GET", "https://"+host+"/forever/a", nil)
+			req, _ := http.NewRequest(http.MethodGet, "https://"+host+"/forever/a", nil)
 			req.Header.Set("Range", c.ranges)
 			got := "an error"
 			if res, err := w.client(h2).Do(req); err == nil {

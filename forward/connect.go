@@ -63,12 +63,12 @@ func (s *Server) enter(r *http.Request, client net.Conn, _ *goproxy.ProxyCtx) {
 		g = newGuest(client)
 	}
 	g.target = r.URL.Host
-	g.SetWriteDeadline(time.Now().Add(headerWait))
+	g.Conn.SetWriteDeadline(time.Now().Add(headerWait))
 	if _, err := io.WriteString(g, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		g.Close()
 		return
 	}
-	g.SetWriteDeadline(time.Time{})
+	g.Conn.SetWriteDeadline(time.Time{})
 	s.admit(g)
 }
 

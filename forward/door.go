@@ -182,7 +182,7 @@ func (s *Server) dismiss(g *guest, c *caller) {
 // moment: the system would take back our word otherwise.
 func (g *guest) refuse(c *caller, status int, sentence string) {
 	defer g.Close()
-	g.SetDeadline(time.Now().Add(refuseWait))
+	g.Conn.SetDeadline(time.Now().Add(refuseWait))
 	switch c.speaks {
 	case inHTTP:
 		_ = rejection(nil, status, sentence).Write(g) // a client that has left needs no answer

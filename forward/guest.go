@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hither/forward/fetch"
@@ -26,6 +27,7 @@ type guest struct {
 	leave  func()        // closes client.Gone; nil: there is nobody to tell
 	wait   time.Duration // for its first bytes; 0: headerWait
 	quick  *quick        // reads and writes Conn; nil: Conn does it itself
+	grace  atomic.Int64  // nanoseconds that whoever takes something gets for the next; not above 0: none
 }
 
 // newGuest is a client's connection, nothing of which was read. Requests that come by it share its fetch.Client.
@@ -105,14 +107,6 @@ func (g *guest) Read(p []byte) (int, error) {
 		return g.quick.Read(p)
 	}
 	return g.Conn.Read(p)
-}
-
-// Write is Conn's.
-func (g *guest) Write(p []byte) (int, error) {
-	if g.quick != nil {
-		return g.quick.Write(p)
-	}
-	return g.Conn.Write(p)
 }
 
 // peek waits for the first byte and leaves it where it is.

@@ -33,13 +33,13 @@ func (s *Server) tlsConfig() *tls.Config {
 // shake does the handshake. It closes g if there is none to be had, and tells the log why.
 func (s *Server) shake(g *guest) (*tls.Conn, bool) {
 	conn := tls.Server(h2.NewCork(g), s.tls)
-	g.SetDeadline(time.Now().Add(headerWait))
+	g.Conn.SetDeadline(time.Now().Add(headerWait))
 	if err := conn.HandshakeContext(s.ctx); err != nil {
 		s.serverLog().Printf("http: TLS handshake error from %s: %v", g.RemoteAddr(), err)
 		conn.Close()
 		return nil, false
 	}
-	g.SetDeadline(time.Time{})
+	g.Conn.SetDeadline(time.Time{})
 	return conn, true
 }
 
