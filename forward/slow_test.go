@@ -92,6 +92,7 @@ var slowWays = []struct {
 }{
 	{"in the clear", "http", false},
 	{"HTTP/1.1 in TLS", "https", false},
+	{"HTTP/2", "https", true},
 }
 
 // slowSize is more than we write at once, so that some of it waits for the client.

@@ -7,13 +7,14 @@ import (
 
 // alarm is a deadline of a stream: when it passes, the stream is reset.
 type alarm struct {
-	at    time.Time // zero: none
+	at    time.Time     // zero: none
+	wait  time.Duration // until then, when it was set
 	timer *time.Timer
 }
 
 // setLocked changes the deadline; ring is called when it passes.
 func (a *alarm) setLocked(t time.Time, ring func()) {
-	a.at = t
+	a.at, a.wait = t, time.Until(t)
 	switch {
 	case t.IsZero():
 		a.stop()
@@ -53,7 +54,8 @@ func (st *stream) readLate() {
 	st.turn.Broadcast()
 }
 
-// SetWriteDeadline is for http.ResponseController. When it passes, the stream is reset.
+// SetWriteDeadline is for http.ResponseController. When it passes, the stream is reset, unless the client took something of
+// the answer since it was set: then it has as long again.
 func (w *response) SetWriteDeadline(t time.Time) error {
 	st := w.st
 	c := st.c
@@ -62,16 +64,24 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 	if st.gone {
 		return st.err
 	}
+	st.taken = false
 	st.writeBy.setLocked(t, st.writeLate)
 	return nil
 }
 
-// writeLate resets a stream whose deadline has passed.
+// writeLate resets a stream whose deadline has passed, if nothing of it was sent since. One that only waits for its turn has time:
+// the connection, whose write is under way, has a deadline of its own.
 func (st *stream) writeLate() {
 	c := st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if st.writeBy.due() && !st.gone {
+	waits := c.writing && st.window > 0 && c.window > 0
+	switch {
+	case !st.writeBy.due() || st.gone:
+	case (st.taken || waits) && st.writeBy.wait > 0:
+		st.taken = false
+		st.writeBy.setLocked(time.Now().Add(st.writeBy.wait), st.writeLate)
+	default:
 		c.cutLocked(st.id, codeInternal, os.ErrDeadlineExceeded)
 		c.kickLocked()
 	}

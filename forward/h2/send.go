@@ -191,7 +191,7 @@ func (c *conn) serveLocked(st *stream, out *outBuffer) {
 		st.pending = st.pending[n:]
 		st.window -= int64(n)
 		c.window -= int64(n)
-		st.moved = c.clock
+		st.moved, st.taken = c.clock, true
 		if last {
 			c.sentLocked(st, out)
 			return

@@ -33,6 +33,7 @@ type stream struct {
 	queued  bool // in a queue, or starved
 	end     bool // after pending, and trailer, nothing follows
 	moved   int  // conn.clock when something of it was last sent
+	taken   bool // something was since writeBy was set
 	window  int64
 	block   []byte // header block to be sent; nil: it was
 	pending []byte // body to be sent; whoever gave it must not touch it until it is gone
