@@ -74,6 +74,9 @@ type Server struct {
 	// Greeted is told of each request to read that a rule speaks of and Fetch is not asked about: a client that asks whether a
 	// registry is there, or for a token, wants more from it next. It must not block. nil: nobody is.
 	Greeted func(*rules.Rule)
+	// Changed is told of what a client has changed at its origin, before it hears that it has: what Fetch keeps of it counts no
+	// more. nil: nobody is.
+	Changed func(context.Context, rules.Match)
 	// ID tells this Hither from others in Via, by which loops are found. Two that may stand in a row need different ones.
 	ID string
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/forward/transport"
+	"hither/rules"
 )
 
 // stallWait is for the next byte of a registry's answer. Clients wait five minutes at most (npm).
@@ -67,6 +68,7 @@ func (s *Server) relay(res *http.Response, e errand, cancel context.CancelCauseF
 	if e.rule == nil || res.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
+	s.notice(res, e)
 	res.Header.Set("Hither-Rule", e.rule.Name)
 	res.Header.Add("Cache-Status", "Hither; fwd=bypass")
 	res.Body = &watched{
@@ -74,6 +76,18 @@ func (s *Server) relay(res *http.Response, e errand, cancel context.CancelCauseF
 		clock:      time.AfterFunc(stallWait, func() { cancel(errStalled) }),
 	}
 	return nil
+}
+
+// notice has what a client has changed be asked for anew (RFC 9111, section 4.4).
+func (s *Server) notice(res *http.Response, e errand) {
+	switch res.Request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return
+	}
+	if s.Changed != nil && e.matched && e.match.Path.Keep != rules.Never && res.StatusCode >= 200 && res.StatusCode < 400 {
+		s.Changed(context.WithoutCancel(res.Request.Context()), e.match)
+		s.Forget()
+	}
 }
 
 // watched is a body that is broken off if nothing comes for stallWait.

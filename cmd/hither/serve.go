@@ -69,7 +69,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
 		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
-		Greeted: kindle.greet, ID: instance(),
+		Greeted: kindle.greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hither/cache"
@@ -36,12 +37,14 @@ type flight struct {
 	cancel  context.CancelCauseFunc // ends the fill
 	wanted  bool                    // more than a guess; under flights.mu, as those to leashes
 	guesses int                     // who guessed, and has not given up
-	dropped bool                    // all gave up: whoever comes now needs another flight
+	dropped bool                    // all gave up, or what it brings is outdated: whoever comes now needs another flight
 	landed  bool                    // nothing is left to be ended
 	here    bool                    // all bytes are, or it is over
 	arrived []func()                // who is to be told of that
 	leashes []func() bool           // what must be let go then: a client's context outlives many flights
 	urgent  chan struct{}           // closed when somebody waits for it
+
+	outdated atomic.Bool // a client changed the name meanwhile: what is fetched is for those who wait, and not kept
 
 	waiters sync.WaitGroup // clients between join and their answer: the spool stays for them
 	ready   chan struct{}  // closed when out is set

@@ -54,6 +54,9 @@ func (w *fill) bind(ctx context.Context, e cache.Entry) {
 	}
 	w.guess(e)
 	_ = w.f.Store.Bind(ctx, cache.Name(w.req.Name), e)
+	if w.outdated.Load() {
+		_ = w.f.Store.Forget(ctx, cache.Name(w.req.Name))
+	}
 	w.f.gone.drop(w.req.Name)
 	// A client asks for what a tag means by its digest next, and wants the same headers.
 	if at := w.word.redirect(w.req.Match); at.Name != w.req.Name && at.Path.Keep == rules.Forever && e.Digest.Pins() && e.Digest == w.want {
@@ -86,6 +89,9 @@ func (w *fill) deny(ctx context.Context, src rules.Source, t *carried) {
 		gone.header["Content-Type"] = ct
 	}
 	w.f.gone.put(w.req.Name, gone, w.f.now(), goneLife, maxGones)
+	if w.outdated.Load() {
+		w.f.gone.drop(w.req.Name)
+	}
 	if w.kept.Digest != "" {
 		_ = w.f.Store.Forget(ctx, cache.Name(w.req.Name)) // or it came to life again when the origin is away
 	}
