@@ -181,3 +181,32 @@ func (h *hither) raw(t *testing.T, request string) int {
 	defer func() { _ = answer.Body.Close() }()
 	return answer.StatusCode
 }
+
+// What a server sends behind its answer is no news for who runs Hither: bytes of answers have no place in a log.
+func TestWhatAServerSendsUnaskedIsNotLogged(t *testing.T) {
+	w := newWorld(t)
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	w.must(err)
+	defer func() { _ = server.Close() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		conn, err := server.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret") // to a HEAD
+		_, _ = io.Copy(io.Discard, conn)                                                  // until Hither gives it up
+	}()
+	h := w.hither()
+	answer, err := h.Client().Head("http://" + server.Addr().String() + "/")
+	w.must(err)
+	_ = answer.Body.Close()
+	<-ended
+	h.Stop()
+	if log := w.read(h.log()); strings.Contains(log, "secret") {
+		t.Errorf("log\n got %s\nwant nothing of what the server sent", log)
+	}
+}

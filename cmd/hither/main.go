@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"strings"
@@ -35,6 +36,8 @@ const (
 )
 
 func main() {
+	// net/http tells there what servers sent unasked, which is bytes of answers.
+	log.SetOutput(io.Discard)
 	dir, _ := os.Getwd() // empty only if it was deleted; then relative paths fail where they are used
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), dir: dir, serve: serve}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
