@@ -95,6 +95,8 @@ func TestWhatTheCacheCannotGiveIsAskedOfTheOrigin(t *testing.T) {
 		{"the origin refuses us: its words tell where tokens are had", fails(refusal(401)), nil, "200 origin"},
 		{"the origin forbids it to us", fails(refusal(403)), nil, "200 origin"},
 		{"the origin has had enough of us", fails(refusal(429)), nil, "429 nobody"},
+		{"the origin finds the request wrong", fails(refusal(400)), nil, "400 nobody"},
+		{"the origin finds our own part of it wrong", fails(refusal(416)), nil, "502 nobody"},
 		{"nobody answers", fails(refusal(500)), nil, "502 nobody"},
 		{"something else is wrong", fails(errors.New("a broken disk")), nil, "502 nobody"},
 		{"a token: not for the cache", fails(fetch.ErrPass), bearer, "200 origin"},

@@ -40,16 +40,13 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Cause }
 
-// Status is what a gateway answers: the refusal of an origin if it refused (401, 403, 429, 451), 504 if the last one was
-// too slow, 502 for everything else. Never 404: that word is the origin's.
+// Status is what a gateway answers: the refusal of an origin if it refused, for clients try again what failed in other ways;
+// 504 if the last one was too slow, 502 for everything else. Never 404: that word is the origin's.
 func (f *Failure) Status() int {
 	late := false
 	for _, t := range f.Tries {
-		switch t.Status {
-		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusUnavailableForLegalReasons:
-			if t.Origin {
-				return t.Status
-			}
+		if t.Origin && refuses(t.Status) {
+			return t.Status
 		}
 		late = t.late
 	}
@@ -57,6 +54,15 @@ func (f *Failure) Status() int {
 		return http.StatusBadGateway
 	}
 	return http.StatusGatewayTimeout
+}
+
+// refuses says whether a status is a no that its client would have heard, too: not one to our own conditions and ranges.
+func refuses(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusGone, http.StatusProxyAuthRequired, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+		return false
+	}
+	return status >= 400 && status < 500
 }
 
 // refused says that the origin knows the thing and does not give it to us.
