@@ -55,6 +55,20 @@ func TestTrap3LockFilesNameTheRegistry(t *testing.T) {
 	has(t, "package-lock.json", lock, `"https://`+npmHost+`/`)
 }
 
+// npm pack drops the path of the registry's address, and with it the gateway's.
+func TestATarballIsPackedByTheGateway(t *testing.T) {
+	w := newWorld(t)
+	o := w.npmWorld()
+	w.npmRule(o)
+	h := w.hither()
+	dir := w.mkdir("packed")
+	env := w.clientEnv("pack", "npm_config_registry=http://"+h.addr+"/npm/")
+	for _, i := range []int{1, 5} {
+		file := strings.TrimSpace(w.shell(dir, env, "npm", "pack", "--silent", npmName(i)))
+		same(t, "what npm pack brought", w.read(dir, file), string(o.tarballs[npmTarball(o.packages[i])]))
+	}
+}
+
 // Trap 13: npm sends even a registry on loopback to its proxy, which must know itself.
 func TestTrap13OurOwnAddressThroughTheProxyIsNoLoop(t *testing.T) {
 	w := newWorld(t)

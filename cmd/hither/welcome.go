@@ -29,10 +29,17 @@ func welcome(self self, trust *trust, now func() *rules.Set) http.Handler {
 
 // lost answers a registry's client whose address for us lacks the gateway. It is no 404, which clients take for the
 // registry's word that there is no such package: the go command would then ask version control.
+//
+// npm pack and npm diff ask for a tarball behind our address and not behind the gateway's path (pacote, remote.js). They are
+// sent there.
 func lost(w http.ResponseWriter, r *http.Request, self self, set *rules.Set) {
 	var gateways []string
 	for _, rule := range set.Rules() {
 		if rule.Gateway != "" {
+			if m, ok := rule.Match(rule.Hosts[0].Name, r.URL.EscapedPath()); ok && rule.Walk == "npm" && m.Path.Bulk {
+				http.Redirect(w, r, rule.Gateway+r.URL.EscapedPath(), http.StatusTemporaryRedirect)
+				return
+			}
 			gateways = append(gateways, "http://"+self[0].String()+rule.Gateway)
 		}
 	}
