@@ -177,6 +177,9 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 		state = Revalidated
 	} else {
 		entry = cache.Entry{Digest: w.want, Size: blob.Size(), Header: map[string]string{}, Stored: now}
+		if len(w.req.Path.Accept) == 0 {
+			entry.Header["Content-Type"] = justBytes
+		}
 	}
 	entry.Vouched = w.word.by
 	entry.Checked = now

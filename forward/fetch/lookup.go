@@ -76,9 +76,12 @@ func (f *Fetcher) claimed(req Request, size int64) cache.Entry {
 	now := f.now()
 	return cache.Entry{
 		Digest: req.Claim, Size: size, Vouched: byClient, Stored: now, Checked: now,
-		Header: map[string]string{"Content-Type": "application/octet-stream"},
+		Header: map[string]string{"Content-Type": justBytes},
 	}
 }
+
+// justBytes is what registries call bytes that a digest names.
+const justBytes = "application/octet-stream"
 
 // isFresh says whether an entry may be served without asking. What cannot change is, whatever the clock says; else an
 // entry from the future is not, for then nobody knows how old it is.

@@ -91,3 +91,18 @@ func TestAProofSaysWhatATagMeans(t *testing.T) {
 		}
 	})
 }
+
+// TestBytesThatAreHereUnderAnotherNameAreCalledBytes: what their source called them was said of that name.
+func TestBytesThatAreHereUnderAnotherNameAreCalledBytes(t *testing.T) {
+	w := newWorld(t)
+	blob := w.blob([]byte("layer"))
+	w.get(blob)
+	for range 2 {
+		a, err := w.open(w.request("/v2/image/blobs" + blob[len("/blob"):]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		expect(t, string(a.Report.State)+" "+a.Header.Get("Content-Type"), "hit application/octet-stream")
+	}
+}
