@@ -10,11 +10,13 @@ import (
 // masked stands where a secret stood.
 const masked = "…"
 
-// What may be a secret in text meant for people: userinfo and query values in URLs, and Authorization values.
+// What may be a secret in text meant for people: userinfo and query values in URLs, Authorization values, and the token that
+// npm logout and npm token revoke name in a path.
 var (
 	userinfo    = regexp.MustCompile(`(://)[^/?#\s"'@]+@`)
 	queryValue  = regexp.MustCompile(`([?&;])([^=&;#\s"'?]+)=([^&;#\s"']*)`)
 	credentials = regexp.MustCompile(`(?i)\b(bearer|basic|token)(\s+)[A-Za-z0-9._~+/-]{8,}=*`)
+	revoked     = regexp.MustCompile(`(/-/(?:user|npm/v1/tokens)/token/)[^/?#\s"']+`)
 )
 
 // redact leaves out what must not be in a log, an error or an answer of `hither status`. It does not know which query
@@ -22,6 +24,7 @@ var (
 func redact(text string) string {
 	text = userinfo.ReplaceAllString(text, "${1}"+masked+"@")
 	text = credentials.ReplaceAllString(text, "${1}${2}"+masked)
+	text = revoked.ReplaceAllString(text, "${1}"+masked)
 	if !strings.ContainsAny(text, "?&") {
 		return text
 	}

@@ -21,6 +21,8 @@ func TestSecretsAreLeftOut(t *testing.T) {
 		{"a challenge is none", `Bearer realm="https://auth.docker.io/token",service="x"`, `Bearer realm="https://auth.docker.io/token",service="x"`},
 		{"an npm scope is no password", "https://registry.npmjs.org/@corp/pkg", "https://registry.npmjs.org/@corp/pkg"},
 		{"a module version is none", "go get example.com/m@v1.2.3", "go get example.com/m@v1.2.3"},
+		{"npm logout", "DELETE /npm/-/user/token/npm_abc failed", "DELETE /npm/-/user/token/… failed"},
+		{"npm token revoke", "https://registry.npmjs.org/-/npm/v1/tokens/token/npm_abc", "https://registry.npmjs.org/-/npm/v1/tokens/token/…"},
 		{"two URLs", "http://a:b@c http://d:e@f", "http://…@c http://…@f"},
 	} {
 		same(t, row.says, redact(row.text), row.want)
