@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 const (
 	projectsKept = 1024        // connections
 	projectsWait = time.Minute // how long an answer stands: a connection may be handed on, and its process may go elsewhere
+	placingWait  = 2 * time.Second
 )
 
 // projects tells where a client works, so that what its project needs can be fetched ahead. It looks at nobody's process
@@ -26,13 +28,16 @@ const (
 type projects struct {
 	All bool                                                // the setting read-projects
 	Own []string                                            // HOST:PORT that Hither listens on: a gateway there stands for the public registry
-	Of  func(from, to netip.AddrPort) (peer.Process, error) // nil: peer.Of
+	Of  func(from, to netip.AddrPort) (peer.Process, error) // nil: peer.Finder's
 	Now func() time.Time                                    // nil: time.Now
 
-	mu    sync.Mutex
-	runs  map[int]int // how many leases a `hither run` has, by its process
-	seen  map[connectionEnds]*sighting
-	order []connectionEnds // of seen, oldest first
+	finder peer.Finder
+
+	mu     sync.Mutex
+	runs   map[int]int // how many leases a `hither run` has, by its process
+	seen   map[connectionEnds]*sighting
+	order  []connectionEnds // of seen, oldest first
+	latest placing
 }
 
 // newProjects allows what the settings do.
@@ -86,7 +91,7 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	if !ok || !p.allows(process) {
 		return at, false
 	}
-	return p.place(process), true
+	return p.placeOf(process), true
 }
 
 // begun is of, for a process that has not connected yet, and was started with args. ok is false for one that will ask others
@@ -146,6 +151,29 @@ func goesPast(process peer.Process) bool {
 	return settings.Blind || settings.Commanded("proxy")+settings.Commanded("https-proxy") != "" || settings.Bypasses(strings.TrimPrefix(npmRegistry, "https://"))
 }
 
+// placing is what was found out of a process. It stands for placingWait: pnpm connects anew for each package, and the settings of
+// five tools would be read each time.
+type placing struct {
+	process peer.Process
+	place   prefetch.Place
+	until   time.Time
+}
+
+// placeOf is place, if it is not known from the connection before.
+func (p *projects) placeOf(process peer.Process) prefetch.Place {
+	p.mu.Lock()
+	known := p.latest
+	p.mu.Unlock()
+	if p.now().Before(known.until) && reflect.DeepEqual(known.process, process) {
+		return known.place
+	}
+	at := p.place(process)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latest = placing{process, at, p.now().Add(placingWait)}
+	return at
+}
+
 func (p *projects) place(process peer.Process) prefetch.Place {
 	env := environment(process.Caching)
 	return prefetch.Place{
@@ -178,7 +206,7 @@ func (p *projects) look(ends connectionEnds) (peer.Process, bool) {
 	}
 	of := p.Of
 	if of == nil {
-		of = peer.Of
+		of = p.finder.Of
 	}
 	process, err := of(ends.from, ends.to)
 	p.keep(ends, &sighting{process, err == nil, p.now().Add(projectsWait)})

@@ -288,6 +288,32 @@ func TestClientsAreForgotten(t *testing.T) {
 	})
 }
 
+// pnpm connects anew for each package: its settings are not read each time, and another process's always are.
+func TestTheSettingsOfAProcessStandForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, pid := t.TempDir(), 7
+		npmrc := filepath.Join(dir, ".npmrc")
+		write(t, npmrc, []byte("@corp:registry=https://npm.corp.example\n"))
+		p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+			return peer.Process{PID: pid, Dir: dir, Caching: []string{"HOME=" + dir}}, nil
+		}}
+		private := func(port uint16) string {
+			at, _ := p.of(aClient(port))
+			return strings.Join(at.Private, " ")
+		}
+		same(t, "the first connection", private(1), "@corp")
+		if err := os.Remove(npmrc); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "the next", private(2), "@corp")
+		pid = 8
+		same(t, "another process", private(3), "")
+		write(t, npmrc, []byte("@corp:registry=https://npm.corp.example\n"))
+		time.Sleep(placingWait) //nolint:forbidigo // the bubble's clock
+		same(t, "later", private(4), "@corp")
+	})
+}
+
 // A version manager's node has a global file of its own, whichever node Hither would find.
 func TestTheGlobalFileOfItsOwnNodeTellsWhatIsPrivate(t *testing.T) {
 	home, node := t.TempDir(), t.TempDir()

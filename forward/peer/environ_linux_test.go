@@ -15,7 +15,7 @@ func TestWhatALargeEnvironmentKeepsPrivateIsKnown(t *testing.T) {
 		}
 		c.Env = append(c.Env, "GOPRIVATE=corp.example/*")
 	})
-	p, err := Of(from, to)
+	p, err := new(Finder).Of(from, to)
 	if err != nil || !slices.Equal(p.Private, []string{"corp.example/*"}) {
 		t.Errorf("private\n got %q %v\nwant corp.example/*", p.Private, err)
 	}

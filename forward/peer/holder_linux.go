@@ -10,19 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holder looks through the processes of our user, the youngest first, since that is who has just connected. Numbers
-// begin again after pid_max, which costs time once, and no answer.
-func holder(inode uint32) (int, error) {
+// holder looks through the processes of our user: those that are known to connect to us, then the youngest, since that is who
+// has just connected. Numbers begin again after pid_max, which costs time once, and no answer.
+func holder(inode uint32, first []int) (int, error) {
+	s := search{link: []byte("socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"), uid: uint32(os.Geteuid())}
+	s.target = make([]byte, len(s.link)+1)
+	if i := slices.IndexFunc(first, s.holds); i >= 0 {
+		return first[i], nil
+	}
 	pids, err := processes()
 	if err != nil {
 		return 0, unknown("%w", err)
 	}
-	s := search{link: []byte("socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"), uid: uint32(os.Geteuid())}
-	s.target = make([]byte, len(s.link)+1)
-	for _, pid := range pids {
-		if s.holds(pid) {
-			return pid, nil
-		}
+	if i := slices.IndexFunc(pids, s.holds); i >= 0 {
+		return pids[i], nil
 	}
 	return 0, unknown("no process has the socket any more, or it is in a container")
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func of(from, to netip.AddrPort) (Process, error) {
+func of(from, to netip.AddrPort, _ []int) (Process, error) {
 	table, err := unix.SysctlRaw("net.inet.tcp.pcblist_n")
 	if err != nil {
 		return Process{}, unknown("read the table of connections: %w", err)

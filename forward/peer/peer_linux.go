@@ -24,7 +24,7 @@ const (
 	layingPause = time.Millisecond
 )
 
-func of(from, to netip.AddrPort) (Process, error) {
+func of(from, to netip.AddrPort, first []int) (Process, error) {
 	s, err := askDiag(from, to)
 	if err != nil { // the kernel has no such module, or a sandbox forbids to ask it
 		if s, err = searchTables(from, to); err != nil {
@@ -37,7 +37,7 @@ func of(from, to netip.AddrPort) (Process, error) {
 	if s.uid != uint32(os.Geteuid()) {
 		return Process{}, ErrForeign
 	}
-	pid, err := holder(s.inode)
+	pid, err := holder(s.inode, first)
 	if err != nil {
 		return Process{}, err
 	}

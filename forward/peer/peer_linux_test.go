@@ -71,7 +71,7 @@ func connected(t testing.TB, listen string, change func(*exec.Cmd)) (from, to ne
 func TestTheProcessAtTheOtherEnd(t *testing.T) {
 	for _, listen := range []string{"127.0.0.1:0", "[::1]:0", "127.0.0.7:0"} {
 		from, to, c := connected(t, listen, nil)
-		p, err := Of(from, to)
+		p, err := new(Finder).Of(from, to)
 		if err != nil {
 			t.Errorf("%s\n got %v", listen, err)
 			continue
@@ -79,6 +79,49 @@ func TestTheProcessAtTheOtherEnd(t *testing.T) {
 		dir, _ := filepath.EvalSymlinks(c.Dir)
 		if p.PID != c.Process.Pid || p.Dir != dir || !slices.Equal(p.Args[1:], c.Args[1:]) || p.Program != c.Path || p.Started == 0 || p.Parents[0] != os.Getpid() || !slices.Contains(p.Parents, os.Getppid()) {
 			t.Errorf("%s\n got %+v\nwant process %d in %s, a child of %d", listen, p, c.Process.Pid, dir, os.Getpid())
+		}
+	}
+}
+
+// TestWhoWasFoundLatelyIsLookedAtFirst has a socket that two processes hold, ours and a younger one.
+func TestWhoWasFoundLatelyIsLookedAtFirst(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	file, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	c := exec.Command("sleep", "1000")
+	c.ExtraFiles = []*os.File{file}
+	if err := c.Start(); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+	from, to := conn.LocalAddr().(*net.TCPAddr).AddrPort(), listener.Addr().(*net.TCPAddr).AddrPort()
+	const ended = 1 << 29 // above pid_max
+	for _, row := range []struct {
+		says   string
+		lately []int
+		want   int
+	}{
+		{"nobody was found yet: the youngest", nil, c.Process.Pid},
+		{"one that was found", []int{ended, os.Getpid()}, os.Getpid()},
+		{"some that do not hold it", []int{ended, 1}, c.Process.Pid},
+	} {
+		f := Finder{lately: row.lately}
+		for range 2 * maxLately {
+			if p, err := f.Of(from, to); err != nil || p.PID != row.want || f.lately[0] != row.want || len(f.lately) > maxLately {
+				t.Errorf("%s\n got %d %v, %v\nwant %d", row.says, p.PID, err, f.lately, row.want)
+			}
 		}
 	}
 }
@@ -119,7 +162,7 @@ func TestNothingIsToldOfAnotherUser(t *testing.T) {
 		}
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	})
-	p, err := Of(from, to)
+	p, err := new(Finder).Of(from, to)
 	if !errors.Is(err, ErrForeign) || p.PID != 0 || p.Dir != "" {
 		t.Errorf("a process of nobody\n got %+v %v\nwant %v", p, err, ErrForeign)
 	}
@@ -134,11 +177,11 @@ func TestPathsOfAContainerAreNotOurs(t *testing.T) {
 	from, to, _ := connected(t, "127.0.0.1:0", func(c *exec.Cmd) {
 		within(c, `mount -t tmpfs none "$PWD" && cd "$PWD" && exec "$@"`)
 	})
-	if p, err := Of(from, to); !errors.Is(err, ErrUnknown) {
+	if p, err := new(Finder).Of(from, to); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a process with another directory of that name\n got %+v %v\nwant %v", p, err, ErrUnknown)
 	}
 	from, to, c := connected(t, "127.0.0.1:0", func(c *exec.Cmd) { within(c, `exec "$@"`) })
-	if p, err := Of(from, to); err != nil || p.Dir != c.Dir {
+	if p, err := new(Finder).Of(from, to); err != nil || p.Dir != c.Dir {
 		t.Errorf("a process with mounts of its own, in our directory\n got %+v %v\nwant it in %s", p, err, c.Dir)
 	}
 }
@@ -159,14 +202,14 @@ func TestWhatIsNotThereIsUnknown(t *testing.T) {
 		{from, {}},
 		{},
 	} {
-		if p, err := Of(ends[0], ends[1]); !errors.Is(err, ErrUnknown) {
+		if p, err := new(Finder).Of(ends[0], ends[1]); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%v\n got %+v %v\nwant %v", ends, p, err, ErrUnknown)
 		}
 	}
 	if err := os.Remove(c.Dir); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := Of(from, to); !errors.Is(err, ErrUnknown) {
+	if p, err := new(Finder).Of(from, to); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a working directory that is gone\n got %+v %v\nwant %v", p, err, ErrUnknown)
 	}
 }
@@ -221,7 +264,7 @@ func FuzzProc(f *testing.F) {
 }
 
 // BenchmarkOf is one whole look beside 300 other processes. They are older than the one that is looked for, as when a
-// client has just started; or they are all younger.
+// client has just started; or they are all younger; or the one was found before.
 func BenchmarkOf(b *testing.B) {
 	for _, youngest := range []bool{true, false} {
 		b.Run(fmt.Sprintf("youngest=%v", youngest), func(b *testing.B) {
@@ -233,12 +276,22 @@ func BenchmarkOf(b *testing.B) {
 				crowd(b)
 			}
 			for b.Loop() {
-				if _, err := Of(from, to); err != nil {
+				if _, err := new(Finder).Of(from, to); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+	b.Run("again", func(b *testing.B) {
+		from, to, _ := connected(b, "127.0.0.1:0", nil)
+		crowd(b)
+		var f Finder
+		for b.Loop() {
+			if _, err := f.Of(from, to); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // crowd starts 300 processes that do nothing.

@@ -4,7 +4,7 @@ package peer
 
 import "net/netip"
 
-func of(_, _ netip.AddrPort) (Process, error) {
+func of(_, _ netip.AddrPort, _ []int) (Process, error) {
 	return Process{}, unknown("Hither cannot ask this system")
 }
 

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func of(from, to netip.AddrPort) (Process, error) {
+func of(from, to netip.AddrPort, _ []int) (Process, error) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		return Process{}, unknown("Hither asks 64-bit systems only")
 	}
