@@ -130,6 +130,7 @@ type parser struct {
 
 // parse returns the tables in the order of the file, the top first; nil if it is not TOML.
 func parse(data []byte, f *faults) []table {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as editors on Windows begin files
 	p := &parser{data: slices.Clip(data), faults: f, line: 1}
 	p.tables = []table{{line: 1, keys: map[string]value{}}}
 	p.toml.Reset(p.data)

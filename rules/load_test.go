@@ -97,6 +97,14 @@ func TestADirectoryThatDoesNotExistHasNoFiles(t *testing.T) {
 	}
 }
 
+// Notepad and PowerShell 5 write a byte order mark.
+func TestAFileMayBeginWithAByteOrderMark(t *testing.T) {
+	if _, ok := load(t, dir("a.toml", "\ufeff"+small)).Host("small.test"); !ok {
+		t.Error("got:  no rule for small.test\nwant: the file's")
+	}
+	tell(t, []mistake{{"a mark that is not at the beginning", "\ufeff" + small + "\ufeff", "6", "this is not TOML"}})
+}
+
 func TestAllThatIsWrongInAllFilesIsTold(t *testing.T) {
 	_, err := rules.Load(dir("a.toml", small+"keep = \"x\"\nfrom = \"y\"\n", "b.toml", "?"))
 	if err == nil {
