@@ -1,7 +1,9 @@
 package install
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -17,7 +19,9 @@ func cargoSteps(m *Machine, t Tooling) []Step {
 	return []Step{Edit{
 		On: m, Name: "send Cargo through Hither in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
-			f, err := parseTOML(old)
+			body := bytes.TrimPrefix(old, []byte("\ufeff")) // as editors on Windows begin files; Cargo reads them
+			bom := old[:len(old)-len(body)]
+			f, err := parseTOML(body)
 			if err != nil {
 				return nil, in(file, err)
 			}
@@ -26,7 +30,7 @@ func cargoSteps(m *Machine, t Tooling) []Step {
 				put = putCargoSource
 			}
 			out, err := put(f, t)
-			return out, in(file, err)
+			return slices.Concat(bom, out), in(file, err)
 		},
 	}}
 }

@@ -59,6 +59,8 @@ func TestAToolGoesThroughUsAndBack(t *testing.T) {
 			"[build]\njobs = 2\n[http]\nproxy = \"http://127.0.0.1:7890\"\ncainfo = \"/corp.pem\""},
 		{"cargo", "/home/u/.cargo/config", "[net]\noffline = false\n",
 			"http.proxy = \"http://127.0.0.1:7890\"\nhttp.cainfo = \"/state/bundle.pem\"\n[net]\noffline = false\n"},
+		{"cargo", "/home/u/.cargo/config.toml", "\ufeff[net]\noffline = false\n",
+			"\ufeffhttp.proxy = \"http://127.0.0.1:7890\"\nhttp.cainfo = \"/state/bundle.pem\"\n[net]\noffline = false\n"},
 		{"pip", "/home/u/.config/pip/pip.conf", "", "[global]\nproxy = http://127.0.0.1:7890\ncert = /state/bundle.pem\n"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[global]\nindex-url = https://a.example/simple\ntrusted_host = a\n  b\n[install]\nproxy = http://c\n",
 			"[global]\nproxy = http://127.0.0.1:7890\ncert = /state/bundle.pem\nindex-url = https://a.example/simple\ntrusted_host = a\n  b\n[install]\nproxy = http://c\n"},

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 
@@ -28,9 +29,10 @@ type cargoConfig struct {
 	} `toml:"source"`
 }
 
-// parseCargo reads a config.toml; one that is broken says nothing, as cargo itself will complain.
+// parseCargo reads a config.toml; one that is broken says nothing, as cargo itself will complain. It may begin with a byte
+// order mark.
 func parseCargo(data []byte) (c cargoConfig, err error) {
-	return c, toml.Unmarshal(data, &c)
+	return c, toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &c)
 }
 
 // cargoFile is the user's configuration, with where it is; the project's own is cargo's to merge.

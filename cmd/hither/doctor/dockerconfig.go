@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -22,8 +23,10 @@ type engineConfig struct {
 	err  error  // it does not parse
 }
 
-// parseEngine reads a daemon.json. An empty file is one without settings, as for dockerd.
+// parseEngine reads a daemon.json. An empty file is one without settings, and one may begin with a byte order mark, as for
+// dockerd.
 func parseEngine(data []byte) (c engineConfig, err error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if len(strings.TrimSpace(string(data))) == 0 {
 		return c, nil
 	}

@@ -30,6 +30,7 @@ func TestTheCourseOfEachTool(t *testing.T) {
 		{"npm by the gateway", npmClient{}, map[string]string{"npm_config_registry": "http://127.0.0.1:7890/npm/"}, nil, "gateway", "npm_config_registry"},
 		{"npm's noproxy", npmClient{}, map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890"}, map[string]string{"/home/u/.npmrc": "noproxy = npmjs.org\n"}, "", "noproxy in /home/u/.npmrc has npmjs.org"},
 		{"docker by a mirror", dockerClient{}, nil, map[string]string{"/etc/docker/daemon.json": `{"registry-mirrors": ["https://other.example", "http://127.0.0.1:7890"]}`}, "gateway", "daemon.json"},
+		{"docker by a mirror in a file that Notepad wrote", dockerClient{}, nil, map[string]string{"/etc/docker/daemon.json": "\ufeff{\"registry-mirrors\": [\"http://127.0.0.1:7890\"]}"}, "gateway", "daemon.json"},
 		{"docker by its unit", dockerClient{}, nil, map[string]string{"/etc/systemd/system/docker.service.d/proxy.conf": "[Service]\nEnvironment=\"HTTPS_PROXY=http://127.0.0.1:7890\" \"NO_PROXY=localhost\"\n"}, "proxy", "proxy.conf"},
 		{"docker does not see this shell", dockerClient{}, map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890"}, nil, "", "no proxy is set"},
 	} {
@@ -51,6 +52,14 @@ func TestTheCourseOfEachTool(t *testing.T) {
 				t.Errorf("level\n got %v", found[0].Level)
 			}
 		})
+	}
+}
+
+func TestCargoReadsAFileThatNotepadWrote(t *testing.T) {
+	w := newWorld(t)
+	w.write("/home/u/.cargo/config.toml", "\ufeff[http]\nproxy = \"http://127.0.0.1:7890\"\n")
+	if found := (cargoClient{}).More(w.Patient); len(found) > 0 {
+		t.Errorf("got  %v\nwant nothing wrong", found)
 	}
 }
 
