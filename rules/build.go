@@ -228,6 +228,9 @@ func (b builder) trust(t table, p *Path) {
 	if !known {
 		b.add(t.lineOf("notary"), "notary = %q is not known; the notaries are gosum, path, npm and tag", p.Notary)
 	}
+	if keyed := func(h Host) bool { return h.Key != "" }; p.Notary == "gosum" && !slices.ContainsFunc(b.rule.Hosts, keyed) {
+		b.add(t.lineOf("notary"), "the notary gosum asks a checksum database, and no [[host]] of this file has a key; add the database as one with its key, as go.toml does")
+	}
 	for _, name := range needs {
 		if p.pattern != nil && !slices.Contains(p.pattern.names(), name) {
 			b.add(t.lineOf("notary"), "the notary %s asks for {%s}, which the pattern has not; name it there", p.Notary, name)

@@ -169,6 +169,7 @@ func TestMistakesInPoliciesAreToldWithTheirLine(t *testing.T) {
 		{"a quorum that is never kept", "+[[path]]\nmatch = \"/{repo}\"\nfrom = \"quorum\"\nnotary = \"tag\"\n", "8", "no meaning"},
 		{"an unknown notary", "+notary = \"pypi\"\n", "6", "the notaries are gosum"},
 		{"a notary without its variables", "+notary = \"path\"\n", "6", "asks for {digest}"},
+		{"a checksum database without its key", "+[[path]]\nmatch = \"/{module}@{version}\"\nkeep = \"forever\"\nnotary = \"gosum\"\n", "9", "no [[host]] of this file has a key"},
 		{"an unknown variable", "+subject = \"{module}\"\n", "6", "there is no {module} in the pattern, which has {rest}"},
 		{"an open brace in a template", "+subject = \"{rest\"\n", "6", "not closed"},
 		{"a closing brace in a template", "+subject = \"rest}\"\n", "6", "without a {"},

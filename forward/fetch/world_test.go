@@ -109,6 +109,7 @@ accept  = ["application/a", "application/b"]
 [[host]]
 name   = "twin"
 origin = ["https://one", "https://two"]
+key    = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 [[path]]
 match = "/twin/{name}"
 host  = "twin"
