@@ -31,7 +31,7 @@ type database struct {
 	slots    chan struct{}
 
 	mu       sync.Mutex
-	largest  tlog.Tree // that anybody spoke of; nobody checked
+	largest  tlog.Tree // that the key signed, of those that came; nobody checked that it holds the smaller ones
 	session  *session  // for the next question; nil: to be made
 	calls    map[question]*call
 	contempt error // wraps ErrSecurity once the database contradicted itself; never nil again

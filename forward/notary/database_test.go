@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -208,4 +209,39 @@ func TestVerifiedTilesOutliveASession(t *testing.T) {
 			t.Errorf("%s was asked for\ngot  %d times\nwant 1", path, times)
 		}
 	}
+}
+
+// Who carries a record may put any tree behind it. Nobody is asked for what would prove that one, now or later.
+func TestATreeThatNobodySignedIsNotProven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t)
+		g := l.notary(&shelf{})
+		grow(l.server, 9)
+		honest, vain := l.server, 0
+		l.server = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				if e := recover(); e != nil {
+					l.set(func() { vain++ })
+					panic(e)
+				}
+			}()
+			honest.ServeHTTP(w, r)
+		})
+		l.bend = func(path string, data []byte) []byte {
+			if !strings.HasPrefix(path, "/lookup/lie") {
+				return data
+			}
+			return regexp.MustCompile(`(?m)^(go.sum database tree\n)\d+$`).ReplaceAll(data, []byte("${1}1000000000"))
+		}
+		if _, err := g.Attest(t.Context(), l.match(zip("lie.example/m"))); err == nil {
+			t.Fatal("got  a digest out of a tree that nobody signed")
+		}
+		mustAttest(t, g, l, zip("a.example/m"), hash("a.example/m"))
+		synctest.Wait()
+		l.set(func() {
+			if vain > 0 {
+				t.Errorf("tiles that are in no tree were asked for\ngot  %d\nwant 0", vain)
+			}
+		})
+	})
 }

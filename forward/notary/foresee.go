@@ -44,9 +44,16 @@ func Proof(lookup []byte, known tlog.Tree) (tiles []tlog.Tile, largest tlog.Tree
 
 // foresee fetches the tiles that prove a record as soon as the record is here. The client asks for those that prove the tree
 // first, and then for those of the record, a round trip later. Nothing is believed here: what comes waits until the client
-// asks, and what was derived from a lie is asked for in vain.
+// asks. But the tree must be signed: by a larger one that is not, all later records would be asked for in vain.
 func (s *session) foresee(path string, lookup []byte) {
 	if !strings.HasPrefix(path, "/lookup/") {
+		return
+	}
+	_, _, tree, err := tlog.ParseRecord(lookup)
+	if err != nil {
+		return
+	}
+	if _, err := note.Open(tree, s.db.head.verifiers); err != nil {
 		return
 	}
 	s.db.mu.Lock()
@@ -111,7 +118,7 @@ func (s *session) newest() []byte {
 	if err != nil {
 		return nil
 	}
-	if _, err := note.Open(data, note.VerifierList(s.db.verifier)); err != nil {
+	if _, err := note.Open(data, s.db.head.verifiers); err != nil {
 		return nil
 	}
 	return data
