@@ -1,7 +1,7 @@
 package exchange
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"io"
 	"net/netip"
@@ -15,7 +15,7 @@ import (
 const (
 	// hostsAge is how long the file is not looked at again.
 	hostsAge = time.Second
-	// maxHosts bounds what is read of the file, in bytes. Block lists run to some MiB; the rest is passed over.
+	// maxHosts bounds what is read of the file, in bytes. Block lists run to some MiB; lines that end behind it are passed over.
 	maxHosts = 16 << 20
 )
 
@@ -82,11 +82,16 @@ func (h *Hosts) readLocked(info os.FileInfo) {
 
 // parseHosts reads lines of an address and its names. Lines it does not understand are passed over.
 func parseHosts(r io.Reader, skip func(netip.Addr) bool) (map[string][]netip.Addr, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxHosts+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxHosts {
+		data = data[:1+bytes.LastIndexByte(data, '\n')] // no part of a name
+	}
 	names := map[string][]netip.Addr{}
-	lines := bufio.NewScanner(io.LimitReader(r, maxHosts))
-	lines.Buffer(nil, maxHosts+1) // no line is too long
-	for lines.Scan() {
-		line, _, _ := strings.Cut(lines.Text(), "#")
+	for line := range bytes.Lines(data) {
+		line, _, _ := strings.Cut(string(line), "#")
 		fields := strings.Fields(line)
 		if len(fields) < 2 {
 			continue
@@ -102,5 +107,5 @@ func parseHosts(r io.Reader, skip func(netip.Addr) bool) (map[string][]netip.Add
 			}
 		}
 	}
-	return names, lines.Err()
+	return names, nil
 }

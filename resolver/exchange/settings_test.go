@@ -81,6 +81,16 @@ func TestHosts(t *testing.T) {
 	})
 }
 
+func TestAHostsFileThatIsTooLongEndsWithAWholeName(t *testing.T) {
+	last := "192.0.2.1 cut.example"
+	file := "192.0.2.1 a.example\n#"
+	file += strings.Repeat("x", maxHosts-len(file)-len(last)-1) + "\n" + last + ".org\n"
+	names, err := parseHosts(strings.NewReader(file), nil)
+	if err != nil || len(names) != 1 || text(names["a.example"]) != "192.0.2.1" {
+		t.Errorf("got  %v, %v\nwant a.example alone", names, err)
+	}
+}
+
 func put(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
