@@ -38,18 +38,17 @@ type warm struct {
 
 	mu      sync.Mutex
 	current *held
+	kept    map[*held]bool // the present one, and those that are still asked
 	opening *opening
 	running sync.WaitGroup
-	closed  bool
+	closed  bool // nothing begins any more
 }
 
 // held is a connection with the number of its users. It is closed by the last one if it is not wanted any more.
 type held struct {
 	carrier
-	born    time.Time
-	users   int  // this and what follows: under warm.mu
-	retired bool // not the present one any more
-	closing bool
+	born  time.Time
+	users int // under warm.mu
 }
 
 // opening is a connection being opened. It belongs to nobody who waits for it.
@@ -202,7 +201,9 @@ func (w *warm) openLocked(ctx context.Context) *opening {
 			}
 			return
 		}
-		w.opening, w.current = nil, o.held
+		if w.opening, w.current = nil, o.held; o.held != nil {
+			w.keepLocked(o.held)
+		}
 	})
 	return o
 }
@@ -211,7 +212,7 @@ func (w *warm) release(h *held) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h.users--
-	w.closeLocked(h, h.retired && h.users == 0)
+	w.closeLocked(h, h != w.current && h.users == 0)
 }
 
 // retire makes the next question open a new connection if the present one is as told. Questions on it may finish.
@@ -223,24 +224,31 @@ func (w *warm) retire(which func(*held) bool) {
 
 func (w *warm) dropLocked(which func(*held) bool) {
 	if h := w.current; h != nil && which(h) {
-		w.current, h.retired = nil, true
+		w.current = nil
 		w.closeLocked(h, h.users == 0)
 	}
 }
 
+func (w *warm) keepLocked(h *held) {
+	if w.kept == nil {
+		w.kept = map[*held]bool{}
+	}
+	w.kept[h] = true
+}
+
 func (w *warm) closeLocked(h *held, now bool) {
-	if now && !h.closing {
-		h.closing = true
+	if now && w.kept[h] {
+		delete(w.kept, h)
 		w.running.Go(h.close)
 	}
 }
 
-// forget drops the connection, also one that is being opened: the network is another one now.
+// forget drops all connections, also one that is being opened: the network is another one now.
 func (w *warm) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if h := w.current; h != nil {
-		w.current, h.retired = nil, true
+	w.current = nil
+	for h := range w.kept {
 		w.closeLocked(h, true) // whoever waits on it had better ask again
 	}
 	if w.opening != nil {

@@ -193,3 +193,21 @@ func TestClosingEndsWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// A question may wait on a connection that another one has taken the place of.
+func TestClosingEndsWhoWaitsOnADoubtedConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wirework{t: t}
+		w.serve = w.right
+		line := &warm{open: w.dial}
+		s := &stream{line: line}
+		exchanged(t, s, ask())
+		time.Sleep(ripe + time.Second)
+		w.serve = func(int, *dns.Msg) (*dns.Msg, bool) { return nil, true }
+		time.AfterFunc(stall+stall/2, func() { line.Close() })
+		begin := time.Now()
+		if _, err := s.Exchange(t.Context(), ask()); !errors.Is(err, net.ErrClosed) || time.Since(begin) != stall+stall/2 || len(w.conns) != 2 {
+			t.Errorf("got  %v after %v on %d connections\nwant closed after 1.5s on 2", err, time.Since(begin), len(w.conns))
+		}
+	})
+}
