@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -69,6 +70,7 @@ type crew struct {
 	group   *Group // nil: nobody was asked yet
 	servers []netip.AddrPort
 	members map[netip.AddrPort]Exchanger
+	closed  bool // the group stays as it is
 	running sync.WaitGroup
 }
 
@@ -76,6 +78,9 @@ type crew struct {
 func (c *crew) follow(servers []netip.AddrPort, log *slog.Logger) *Group {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return cmp.Or(c.group, new(Group))
+	}
 	if c.group != nil && slices.Equal(c.servers, servers) {
 		return c.group
 	}
@@ -134,9 +139,13 @@ func (c *crew) seen(name string) bool {
 }
 
 func (c *crew) close() error {
+	c.mu.Lock()
+	c.closed = true
+	g := c.group
+	c.mu.Unlock()
 	defer c.running.Wait()
-	if g := c.present(); g != nil {
-		return g.Close()
+	if g == nil {
+		return nil
 	}
-	return nil
+	return g.Close()
 }

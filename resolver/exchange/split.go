@@ -42,6 +42,7 @@ type Split struct {
 	reading chan struct{} // closed when the settings have been read; nil: nobody reads
 	outdone bool          // what is being read is of the network before
 	err     error         // why there are no links
+	closed  bool          // nothing begins any more
 	crews   map[string]*crew
 	running sync.WaitGroup
 }
@@ -53,6 +54,9 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	}
 	name := q.Question[0].Name
 	links, err := s.settings(ctx)
+	if errors.Is(err, errClosed) {
+		return nil, err
+	}
 	servers := claimed(links, name)
 	switch {
 	case len(servers) > 0:
@@ -125,6 +129,10 @@ func defaults(links []Link) []netip.AddrPort {
 // settings returns the links as last read. Old ones are used while new ones are read; only the first reading is waited for.
 func (s *Split) settings(ctx context.Context) ([]Link, error) {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, errClosed
+	}
 	if s.reading == nil && time.Since(s.read).Abs() >= settingsAge {
 		s.reading = make(chan struct{})
 		ctx := context.WithoutCancel(ctx)
@@ -185,6 +193,9 @@ func (s *Split) group(servers []netip.AddrPort) *Group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.crews[key]
+	if s.closed && c == nil {
+		return new(Group)
+	}
 	if c == nil {
 		if s.crews == nil {
 			s.crews = map[string]*crew{}
@@ -276,8 +287,11 @@ func (s *Split) Seen(name string) bool {
 	return ok && e.Seen(name)
 }
 
-// Close ends what was started, in Else too.
+// Close ends what was started, in Else too. Questions may still be asked, and fail.
 func (s *Split) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.running.Wait()
 	var errs []error
 	for _, c := range s.allCrews() {

@@ -190,3 +190,29 @@ func TestSettingsOfTheNetworkBeforeAreReadAgain(t *testing.T) {
 		t.Errorf("got  %s\nwant vpn", got)
 	}
 }
+
+// What began beside the Wait of Close ended the process.
+func TestNothingBeginsBehindClose(t *testing.T) {
+	a, b := named(t, "a"), named(t, "b")
+	reads := 0
+	s := &Split{Links: func(context.Context) ([]Link, error) {
+		reads++
+		return []Link{{Servers: []netip.AddrPort{a}, Default: true}}, nil
+	}}
+	servers := []netip.AddrPort{a}
+	r := &Roster{List: func() []netip.AddrPort { return servers }}
+	for _, e := range []Exchanger{s, r} {
+		if got := whoFor(t, e, "www.example"); got != "a" {
+			t.Errorf("got  %s\nwant a", got)
+		}
+		shutDown(e)
+	}
+	s.Forget() // so that the settings would be read anew
+	servers = []netip.AddrPort{b}
+	if got := whoFor(t, s, "www.example"); !strings.Contains(got, "closed") || reads != 1 {
+		t.Errorf("got  %s, and %d readings of the settings\nwant an error, and one", got, reads)
+	}
+	if got := whoFor(t, r, "www.example"); got == "b" {
+		t.Errorf("got  %s\nwant none who was not asked before", got)
+	}
+}

@@ -20,6 +20,9 @@ const (
 	ripe = 10 * time.Second
 )
 
+// errClosed is for who asks behind Close.
+var errClosed = errors.New("this upstream is closed")
+
 // errMoved is for a connection whose opening began on the network before.
 var errMoved = errors.New("the network changed")
 
@@ -151,7 +154,7 @@ func (w *warm) take(ctx context.Context) (h *held, reused bool, err error) {
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
-		return nil, false, errors.New("this upstream is closed")
+		return nil, false, errClosed
 	}
 	w.dropLocked(func(h *held) bool { return h.dead() })
 	if h = w.current; h != nil {
