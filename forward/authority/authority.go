@@ -113,8 +113,12 @@ func (ca *CA) outgrown(root *x509.Certificate) string {
 	if missing := ca.names.missing(root); len(missing) > 0 {
 		return "the rules have hosts that it may not vouch for: " + strings.Join(missing, ", ")
 	}
-	if ca.now().After(root.NotAfter.Add(-rootRenewal)) {
-		return "it ends on " + root.NotAfter.Format(time.DateOnly)
+	now, end := ca.now(), root.NotAfter.Format(time.DateOnly)
+	switch {
+	case now.After(root.NotAfter):
+		return fmt.Sprintf("it ended on %s and the clock says %s (if that is wrong, correct it first)", end, now.Format(time.DateOnly))
+	case now.After(root.NotAfter.Add(-rootRenewal)):
+		return "it ends on " + end
 	}
 	return ""
 }

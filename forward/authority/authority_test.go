@@ -128,6 +128,10 @@ func TestRootIsReplacedBeforeItEnds(t *testing.T) {
 	if err != nil || late.root.Equal(first.root) || !strings.Contains(late.Reissued(), "because it ends on 2036-11-18;") {
 		t.Errorf("got  %v, %s\nwant a new root", err, late.Reissued())
 	}
+	astray, err := Open(dir, []string{"a.example"}, func() time.Time { return day.AddDate(40, 0, 0) })
+	if err != nil || !strings.Contains(astray.Reissued(), "the clock says "+day.AddDate(40, 0, 0).Format(time.DateOnly)+" (if that is wrong, correct it first)") {
+		t.Errorf("decades ahead\ngot  %v, %s\nwant word of the clock", err, astray.Reissued())
+	}
 }
 
 // A machine that has lost its clock is put right in a minute; a new root would have to be trusted anew on every client.
