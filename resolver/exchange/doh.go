@@ -33,6 +33,7 @@ type webUpstream struct {
 	port   uint16 // where HTTP/3 is offered; 0: nowhere
 	proven bool   // HTTP/3 has worked on this network
 	trying bool
+	closed bool // HTTP/3 is not tried any more
 	losses int
 	later  time.Time // not tried before
 	trials sync.WaitGroup
@@ -119,7 +120,7 @@ func (u *webUpstream) either(ctx context.Context, l letter) (*dns.Msg, error) {
 func (u *webUpstream) usable(ctx context.Context, l letter) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.port == 0 || time.Now().Before(u.later) {
+	if u.closed || u.port == 0 || time.Now().Before(u.later) {
 		return false
 	}
 	if !u.proven && !u.trying {
@@ -213,6 +214,9 @@ func (u *webUpstream) Forget() {
 
 // Close ends what is being asked.
 func (u *webUpstream) Close() error {
+	u.mu.Lock()
+	u.closed = true
+	u.mu.Unlock()
 	err := errors.Join(u.two.Close(), u.three.Close())
 	u.trials.Wait()
 	return err

@@ -164,6 +164,17 @@ func TestHTTP3ThatDoesNotWorkIsLeft(t *testing.T) {
 	}
 }
 
+func TestHTTP3IsNotTriedBehindClose(t *testing.T) {
+	u := newWebUpstream("https://far.example/", new(page), &endpoint{host: "far.example"}, false)
+	u.port = 443
+	u.Close()
+	_, err := u.Exchange(t.Context(), ask())
+	u.trials.Wait()
+	if !errors.Is(err, errClosed) || !u.later.IsZero() {
+		t.Errorf("got  %v, and HTTP/3 tried: %t\nwant %v, and not", err, !u.later.IsZero(), errClosed)
+	}
+}
+
 func TestPortWhereNobodyListensIsToldAtOnce(t *testing.T) {
 	for _, scheme := range []string{"quic", "h3", "tls", "tcp"} {
 		e, err := Parse(scheme+"://127.0.0.1:9", Options{})
