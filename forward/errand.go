@@ -23,6 +23,7 @@ type errand struct {
 	match   rules.Match // what a rule says of it
 	matched bool        // match is set
 	up      *url.URL    // where it goes as it came
+	far     bool        // it goes there because what it wants is a long wait away here
 }
 
 // decide answers an errand from here, from the cache, or from the origin.
@@ -105,8 +106,12 @@ func credentials(r *http.Request) credential {
 func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	request := wish(r, e.match)
 	request.Doubtful = doubtful
+	if e.far { // and the origin does not answer: better late than never
+		request.Offset, request.Upto = 0, 0
+	}
 	w.request, w.set, w.age = &request, e.set, s.ready.age.Load()
 	answer, err := s.Fetch(r.Context(), request)
+	e.far = errors.Is(err, fetch.ErrFar)
 	switch {
 	case err == nil && doubtful && answer.Status != http.StatusOK:
 		answer.Body.Close()
@@ -141,7 +146,8 @@ func passes(ctx context.Context, err error, doubtful bool) bool {
 
 // wish reads what the client said of what it wants.
 func wish(r *http.Request, m rules.Match) fetch.Request {
-	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Offset: firstByte(r), Accepts: acceptance(r.Header["Accept"]), Client: cameFrom(r).client}
+	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Accepts: acceptance(r.Header["Accept"]), Client: cameFrom(r).client}
+	request.Offset, request.Upto = part(r)
 	// npm sends what its lock file says. A claim that cannot be read is as good as none.
 	request.Claim, _ = digest.ParseSRI(r.Header.Get("Pacote-Integrity"))
 	control := directives(r.Header)
@@ -172,15 +178,15 @@ func directives(h http.Header) map[string]string {
 	return found
 }
 
-// firstByte is the offset of the first byte that the client wants; of several ranges the last to begin, and of one that
-// counts from the end, the end.
-func firstByte(r *http.Request) int64 {
+// part is from which byte to before which one the client wants the body; no upto: to its end. Several ranges begin where the last one
+// does, for it is waited for, and end at once, for they wait for the whole; one that counts from the end begins there.
+func part(r *http.Request) (first, upto int64) {
 	if !ranged(r) {
-		return 0
+		return 0, 0
 	}
-	first := int64(0)
-	for part := range strings.SplitSeq(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), ",") {
-		from, _, _ := strings.Cut(strings.TrimSpace(part), "-")
+	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), ",")
+	for _, part := range parts {
+		from, to, _ := strings.Cut(strings.TrimSpace(part), "-")
 		n, err := strconv.ParseInt(from, 10, 64)
 		if from == "" {
 			n, err = math.MaxInt64, nil
@@ -188,8 +194,14 @@ func firstByte(r *http.Request) int64 {
 		if err == nil {
 			first = max(first, n)
 		}
+		if last, err := strconv.ParseInt(to, 10, 64); err == nil && from != "" && last >= 0 && last < math.MaxInt64 {
+			upto = last + 1
+		}
 	}
-	return first
+	if len(parts) > 1 {
+		upto = 1
+	}
+	return first, upto
 }
 
 // ranged says whether we look at the Range of r: GET alone has ranges (RFC 9110, 14.2), other units than bytes are not

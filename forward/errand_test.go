@@ -129,6 +129,26 @@ func fails(err error) func(fetch.Request) (*fetch.Answer, error) {
 	return func(fetch.Request) (*fetch.Answer, error) { return nil, err }
 }
 
+// Where only mirrors are reached, a late part is better than none.
+func TestAPartThatIsFarAheadIsWaitedForIfTheOriginDoesNotAnswer(t *testing.T) {
+	w := newWorld(t)
+	come := content("0123456789", func(a *fetch.Answer) { a.Report.State = fetch.Merged })
+	w.setFetch(func(req fetch.Request) (*fetch.Answer, error) {
+		if req.Upto > 0 {
+			return nil, fetch.ErrFar
+		}
+		return come(req)
+	})
+	w.unreachable()
+	for _, want := range []string{"206 2345", "200 origin GET /forever/a "} {
+		res, body := get(t, w.client(false), "https://"+host+"/forever/a", "Range", "bytes=2-5")
+		if got := fmt.Sprint(res.StatusCode, " ", body); got != want {
+			t.Errorf("\ngot:  %s\nwant: %s", got, want)
+		}
+		w.setDial(nil)
+	}
+}
+
 func TestWhatAClientSaysOfItsWish(t *testing.T) {
 	w := newWorld(t)
 	w.setFetch(content(text, nil))
@@ -140,25 +160,26 @@ func TestWhatAClientSaysOfItsWish(t *testing.T) {
 	for _, c := range []struct {
 		what, path string
 		header     []string
-		want       string // claim, fresh, kept only, offset
+		want       string // claim, fresh, kept only, offset, upto
 	}{
-		{"nothing", "/minute/a", nil, " false false 0"},
-		{"npm knows the digest", "/minute/a", []string{"Pacote-Integrity", sri}, string(claim) + " false false 0"},
-		{"a claim that cannot be read", "/minute/a", []string{"Pacote-Integrity", "sha512-!!"}, " false false 0"},
-		{"no-cache", "/minute/a", []string{"Cache-Control", "no-transform, No-Cache"}, " true false 0"},
-		{"max-age=0", "/minute/a", []string{"Cache-Control", `max-age="0"`}, " true false 0"},
-		{"max-age=60", "/minute/a", []string{"Cache-Control", "max-age=60"}, " false false 0"},
-		{"Pragma", "/minute/a", []string{"Pragma", "no-cache"}, " true false 0"},
-		{"Pragma beside Cache-Control", "/minute/a", []string{"Pragma", "no-cache", "Cache-Control", "max-stale"}, " false false 0"},
-		{"no-cache of what cannot change", "/forever/a", []string{"Cache-Control", "no-cache"}, " false false 0"},
-		{"only-if-cached", "/minute/a", []string{"Cache-Control", "only-if-cached"}, " false true 0"},
-		{"a range", "/forever/a", []string{"Range", "bytes=5-"}, " false false 5"},
-		{"the last of several ranges", "/forever/a", []string{"Range", "bytes=5-6, 8-9,1-2"}, " false false 8"},
-		{"a range from the end", "/forever/a", []string{"Range", "bytes=-1"}, fmt.Sprint(" false false ", int64(math.MaxInt64))},
+		{"nothing", "/minute/a", nil, " false false 0 0"},
+		{"npm knows the digest", "/minute/a", []string{"Pacote-Integrity", sri}, string(claim) + " false false 0 0"},
+		{"a claim that cannot be read", "/minute/a", []string{"Pacote-Integrity", "sha512-!!"}, " false false 0 0"},
+		{"no-cache", "/minute/a", []string{"Cache-Control", "no-transform, No-Cache"}, " true false 0 0"},
+		{"max-age=0", "/minute/a", []string{"Cache-Control", `max-age="0"`}, " true false 0 0"},
+		{"max-age=60", "/minute/a", []string{"Cache-Control", "max-age=60"}, " false false 0 0"},
+		{"Pragma", "/minute/a", []string{"Pragma", "no-cache"}, " true false 0 0"},
+		{"Pragma beside Cache-Control", "/minute/a", []string{"Pragma", "no-cache", "Cache-Control", "max-stale"}, " false false 0 0"},
+		{"no-cache of what cannot change", "/forever/a", []string{"Cache-Control", "no-cache"}, " false false 0 0"},
+		{"only-if-cached", "/minute/a", []string{"Cache-Control", "only-if-cached"}, " false true 0 0"},
+		{"a range", "/forever/a", []string{"Range", "bytes=5-"}, " false false 5 0"},
+		{"a range with an end", "/forever/a", []string{"Range", "bytes=5-6"}, " false false 5 7"},
+		{"the last of several ranges", "/forever/a", []string{"Range", "bytes=5-6, 8-9,1-2"}, " false false 8 1"},
+		{"a range from the end", "/forever/a", []string{"Range", "bytes=-1"}, fmt.Sprint(" false false ", int64(math.MaxInt64), " 0")},
 	} {
 		get(t, w.client(false), "https://"+host+c.path, c.header...)
 		wish, _ := w.lastWish()
-		if got := fmt.Sprint(wish.Claim, " ", wish.Fresh, " ", wish.KeptOnly, " ", wish.Offset); got != c.want {
+		if got := fmt.Sprint(wish.Claim, " ", wish.Fresh, " ", wish.KeptOnly, " ", wish.Offset, " ", wish.Upto); got != c.want {
 			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
 		}
 	}

@@ -55,8 +55,8 @@ func FuzzWish(f *testing.F) {
 	f.Add("bytes=-", "=,=")
 	f.Fuzz(func(t *testing.T, ranges, control string) {
 		r := &http.Request{Method: http.MethodGet, Header: http.Header{"Range": {ranges}, "Cache-Control": {control}}}
-		if first := firstByte(r); first < 0 {
-			t.Errorf("Range %q\ngot:  %d\nwant: no negative offset", ranges, first)
+		if first, upto := part(r); first < 0 || upto < 0 {
+			t.Errorf("Range %q\ngot:  %d, %d\nwant: no negative offset", ranges, first, upto)
 		}
 		directives(r.Header)
 	})

@@ -116,6 +116,9 @@ func (s *Server) passFailed(w *reply, r *http.Request, e errand, err error) {
 		panic(http.ErrAbortHandler)
 	case e.answered(r, "offline"):
 		s.local(w, r, e.match)
+	case e.far:
+		w.verbatim = false
+		s.fetch(w, r, e, credentials(r) == token)
 	default:
 		status, sentence := describe(e.up.Host, err)
 		w.problem = err

@@ -12,6 +12,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -29,6 +30,9 @@ import (
 // ErrPass says that this request is not for a cache: send it to the origin as it came.
 var ErrPass = errors.New("not for the cache")
 
+// ErrFar is an [ErrPass] that the same request, without Offset and Upto, does not get.
+var ErrFar = fmt.Errorf("its client would have to wait long: %w", ErrPass)
+
 // Request is one client's wish.
 type Request struct {
 	rules.Match
@@ -43,9 +47,12 @@ type Request struct {
 	Head bool
 	// KeptOnly asks for what is in the cache and nothing else; ErrPass if it is not there.
 	KeptOnly bool
-	// Offset is the first byte the client wants. If that is far behind what has arrived, the answer is ErrPass: a client
+	// Offset is the first byte the client wants. If that is far behind what has arrived, the answer is ErrFar: a client
 	// that waits for it in silence would give up. The fill goes on.
 	Offset int64
+	// Upto is behind the last byte the client wants; 0: it wants all. It is not given that byte before the whole is checked. If
+	// much is missing then, the answer is ErrFar, too.
+	Upto int64
 	// Client is who asks; nil: Hither itself, or nobody knows.
 	Client *Client
 	// Beside says that no client asks for this, but a notary who is to vouch for something else.

@@ -171,9 +171,9 @@ func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, erro
 // spooled answers from the bytes that are arriving.
 func (f *Fetcher) spooled(ctx context.Context, req Request, fl *flight, joined bool) (*Answer, error) {
 	r := fl.out.spool.reader(ctx)
-	if fl.out.spool.far(req.Offset) {
+	if fl.out.spool.far(req) {
 		r.Close()
-		return nil, ErrPass
+		return nil, ErrFar
 	}
 	a := &Answer{
 		Status: http.StatusOK, Header: repeat(fl.out.header), Size: r.told,

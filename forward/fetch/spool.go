@@ -332,12 +332,13 @@ func (s *spool) known() int64 {
 	return s.size
 }
 
-// farAhead is how far behind what has arrived a client's first byte may lie. More would be a silence in which clients
-// give up.
+// farAhead is how far behind what has arrived a client's first byte may lie, and the end of the whole behind its last byte. More
+// would be a silence in which clients give up.
 const farAhead = 16 << 20
 
-func (s *spool) far(offset int64) bool {
+func (s *spool) far(req Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.done && offset > s.end+farAhead
+	waits := req.Upto > 0 && s.size > max(req.Upto, s.end)+farAhead
+	return !s.done && (req.Offset > s.end+farAhead || waits)
 }

@@ -1,0 +1,43 @@
+package fetch_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"hither/forward/fetch"
+)
+
+// A part is whole for its client only when the body is checked, which may be minutes after it is here.
+func TestAPartIsPassedOnIfItWouldWaitLongForTheWhole(t *testing.T) {
+	for _, c := range []struct {
+		what               string
+		size, offset, upto int64
+		want               string
+	}{
+		{"at the front of a large body", 30 << 20, 0, 1 << 20, "pass"},
+		{"of a small body", 15 << 20, 0, 1 << 20, "miss"},
+		{"that ends near the end", 30 << 20, 0, 20 << 20, "miss"},
+		{"that would go beyond the end", 30 << 20, 0, 1 << 40, "miss"},
+		{"up to the end", 30 << 20, 5, 0, "miss"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				req := w.request(w.blob(noise(int(c.size))))
+				req.Offset, req.Upto = c.offset, c.upto
+				w.hosts["reg"].gate = make(chan struct{})
+				defer close(w.hosts["reg"].gate)
+				got := "pass"
+				a, err := w.open(req)
+				if err == nil {
+					got = string(a.Report.State)
+					a.Body.Close()
+				} else if !errors.Is(err, fetch.ErrPass) {
+					got = err.Error()
+				}
+				expect(t, got, c.want)
+			})
+		})
+	}
+}
