@@ -50,20 +50,31 @@ func (h *healing) heal() bool {
 		return false
 	}
 	req := h.req
-	req.Offset = 0 // this client has begun to read: waiting is better than breaking off
+	req.Offset, req.Upto = 0, 0 // this client has begun to read: waiting is better than breaking off
 	answer, err := h.f.wait(ctx, req, kept{now: h.f.now()})
 	if err != nil {
 		return false
 	}
-	if answer.Report.Digest != h.digest {
-		answer.Body.Close()
-		return false
-	}
-	if _, err := answer.Body.Seek(h.pos, io.SeekStart); err != nil {
+	if answer.Report.Digest != h.digest || h.resume(answer.Body) != nil {
 		answer.Body.Close()
 		return false
 	}
 	h.ReadSeekCloser.Close()
 	h.ReadSeekCloser = answer.Body
 	return true
+}
+
+// resume brings the new body to where the old one failed. A part is whole for its client before the last byte of the body, which
+// is given only when all are checked, so that byte is waited for.
+func (h *healing) resume(body io.ReadSeeker) error {
+	if h.req.Upto > 0 {
+		if _, err := body.Seek(h.size-1, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(body, make([]byte, 1)); err != nil {
+			return err
+		}
+	}
+	_, err := body.Seek(h.pos, io.SeekStart)
+	return err
 }

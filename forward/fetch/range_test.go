@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 
@@ -40,4 +41,27 @@ func TestAPartIsPassedOnIfItWouldWaitLongForTheWhole(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A part ends cleanly, so that its client would take the lies of who heals it for right bytes.
+func TestAPartOfADamagedBlobWaitsForTheCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		body := noise(12 << 20)
+		path := w.blob(body)
+		w.get(path)
+		w.disk.bad[sum(body)] = 1 << 20
+		w.hosts["reg"].dead, w.hosts["far"].dead = true, true
+		w.hosts["near"].flip, w.hosts["near"].rate = 1<<20+10, 1<<20
+		req := w.request(path)
+		req.Upto = 2 << 20
+		a, err := w.open(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		if n, err := io.ReadFull(a.Body, make([]byte, req.Upto)); err == nil || n > 1<<20 {
+			t.Errorf("\ngot  %d bytes, %v\nwant an error behind %d", n, err, 1<<20)
+		}
+	})
 }
