@@ -130,7 +130,7 @@ func (f *Fetcher) Poll(ctx context.Context, m rules.Match, src rules.Source) (ht
 	case http.StatusNotFound:
 		sample.Outcome = measure.Missing
 	default:
-		sample.Outcome, sample.RetryAfter = refusal(resp, src.URL), retryAfter(resp, f.now())
+		sample.Outcome, sample.RetryAfter = refusal(resp, src.URL), measure.RetryAfter(resp.Header, f.now())
 	}
 	if !src.Origin && elsewhere(resp, src.URL) != "" {
 		return http.Header{}, http.StatusFound, nil

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pquerna/cachecontrol/cacheobject"
 
@@ -39,7 +38,7 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 		w.afresh, t.Outcome = src.Base, measure.Canceled // perhaps too much came before
 		return true, fmt.Errorf("has nothing behind byte %d", t.offset)
 	default:
-		t.Outcome, t.retry = refusal(resp, t.URL), retryAfter(resp, w.f.now())
+		t.Outcome, t.retry = refusal(resp, t.URL), measure.RetryAfter(resp.Header, w.f.now())
 		return true, fmt.Errorf("answered %d%s", code, elsewhere(resp, t.URL))
 	}
 	if strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(w.req.Path.Type, "text/html") {
@@ -72,18 +71,6 @@ func refusal(resp *http.Response, asked string) measure.Outcome {
 		return measure.Page
 	}
 	return measure.Refused
-}
-
-// retryAfter is for how long an upstream wants to be left alone (RFC 9110, section 10.2.3); 0: it did not say.
-func retryAfter(resp *http.Response, now time.Time) time.Duration {
-	said := resp.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(said, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if when, err := http.ParseTime(said); err == nil {
-		return max(0, when.Sub(now))
-	}
-	return 0
 }
 
 // elsewhere names the host that a redirect led to: a login, a ban page, a mirror of the mirror.

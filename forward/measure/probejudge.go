@@ -55,7 +55,7 @@ func (r *Result) judge(t Target, a answer) {
 		r.Outcome, err = judgeBody(t, a)
 	} else {
 		r.Outcome, err = judgeStatus(t, a)
-		r.RetryAfter = retryAfter(a)
+		r.RetryAfter = RetryAfter(a.Header, a.now)
 	}
 	if err != nil {
 		r.Err = cut(err.Error(), maxReason)
@@ -122,14 +122,15 @@ func isPage(t Target, a answer) bool {
 	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
-// retryAfter reads Retry-After (RFC 9110, 10.2.3): seconds or a date. 0: there is none that makes sense.
-func retryAfter(a answer) time.Duration {
-	text := strings.TrimSpace(a.Header.Get("Retry-After"))
+// RetryAfter is for how long an upstream wants to be left alone (RFC 9110, 10.2.3): it says seconds or a date. 0: it said nothing that
+// makes sense.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
 	if date, err := http.ParseTime(text); err == nil {
-		return min(max(date.Sub(a.now), 0), maxRetryAfter)
+		return min(max(date.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }
