@@ -33,6 +33,7 @@ type bundle struct {
 type bundler struct {
 	Env    environment // the user's, before Hither changed it
 	Npm    npmrc.Trust
+	Tools  []namedRoots     // of tools with settings of their own
 	CA     string           // file of our own root
 	Extra  []string         // the setting ca-files
 	Dir    string           // where bundles are kept
@@ -130,6 +131,9 @@ func (b bundler) addUser(r *roots) {
 		if path := b.Env.Get(name); path != "" {
 			r.addNamed(name, path)
 		}
+	}
+	for _, tool := range b.Tools {
+		r.addNamed(tool.setting, tool.path)
 	}
 	for _, path := range b.Npm.CAFiles {
 		r.addNamed("npm's cafile", path)

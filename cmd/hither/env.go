@@ -104,8 +104,10 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	npm := npmSettings(a.before, home.home, a.dir)
 	npm.Project = project
 	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
+	tools := findToolRoots(a.before, a.dir, project)
+	p.OwnRoots = tools.Own
 	p.GoProxy = goEnv{Env: a.before, ReadFile: npmrc.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
-	b := bundler{Env: a.before, Npm: p.Npm, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
+	b := bundler{Env: a.before, Npm: p.Npm, Tools: tools.Files, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }
 	var err error
 	if p.Bundle, err = b.write(); err != nil {

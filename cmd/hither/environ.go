@@ -14,6 +14,8 @@ type plan struct {
 	Bundle  bundle
 	Npm     npmrc.Trust
 	GoProxy string // GOPROXY as the go command sees it; empty: its default
+
+	OwnRoots []string // variables that are left alone: the project names a file of roots for their tool
 }
 
 // changes are the variables that send the tools of a shell through Hither. Nothing is ever unset.
@@ -74,7 +76,7 @@ func (p plan) addRoots(set map[string]*string) {
 		put(set, name, p.Bundle.Added)
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"} {
-		if p.Bundle.Complete || p.Env.Get(name) != "" {
+		if (p.Bundle.Complete || p.Env.Get(name) != "") && !slices.Contains(p.OwnRoots, name) {
 			put(set, name, p.Bundle.Path)
 		}
 	}
