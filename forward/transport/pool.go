@@ -189,7 +189,23 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
 	resp, err := carry(named(req, p.agent))
+	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
+		resp, err = p.refusedByProxy(req, resp)
+	}
 	return resp, explain(req, err)
+}
+
+// refusedByProxy makes an error of the upstream proxy's own 407, which is to us: the client has no password to give.
+func (p *Pool) refusedByProxy(req *http.Request, resp *http.Response) (*http.Response, error) {
+	if p.proxy == nil {
+		return resp, nil
+	}
+	proxy, err := p.proxy(req)
+	if proxy == nil || err != nil {
+		return resp, nil
+	}
+	resp.Body.Close()
+	return nil, fmt.Errorf("upstream proxy %s://%s: %w", proxy.Scheme, proxy.Host, wantsPassword(proxy))
 }
 
 // way is the transport for a request that is marked so.

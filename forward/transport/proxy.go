@@ -136,7 +136,7 @@ func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr string) (net.Co
 		return nil, fmt.Errorf("no answer to CONNECT %s: %w", addr, err)
 	}
 	if resp.StatusCode == http.StatusProxyAuthRequired {
-		return nil, errors.New("it wants a user and a password; write them into its address as http://USER:PASSWORD@HOST:PORT")
+		return nil, wantsPassword(d.Proxy)
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("it answered %q to CONNECT %s", resp.Status, addr)
@@ -146,6 +146,14 @@ func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr string) (net.Co
 		return conn, nil
 	}
 	return &begun{Conn: conn, rest: io.MultiReader(bytes.NewReader(early), conn)}, nil
+}
+
+// wantsPassword says what to do about a 407.
+func wantsPassword(proxy *url.URL) error {
+	if proxy.User != nil {
+		return errors.New("it does not take the user and password in its address; write those it knows, with %XX for what is no letter or digit")
+	}
+	return errors.New("it wants a user and a password; write them into its address as http://USER:PASSWORD@HOST:PORT")
 }
 
 func (d *Dialer) request(addr string) string {

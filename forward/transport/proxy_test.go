@@ -172,6 +172,32 @@ func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
 	want(t, send(pool, req), "200 by the proxy: /y")
 }
 
+// A client cannot answer it: what it would say is for us, and goes no further.
+func TestAPlainProxysWishForAPasswordIsNoAnswer(t *testing.T) {
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
+	s := httptest.NewServer(refuse)
+	defer s.Close()
+	for _, row := range []struct {
+		user *url.Userinfo
+		want string
+	}{
+		{nil, "it wants a user and a password"},
+		{url.UserPassword("me", "s3cret"), "it does not take the user and password"},
+	} {
+		d := &Dialer{Proxy: &url.URL{Scheme: "http", User: row.user, Host: s.Listener.Addr().String()}}
+		pool := New(Config{Dial: d.DialContext, Proxy: d.PlainProxy})
+		for _, u := range []string{"http://deb.example/x", "https://deb.example/x"} {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, u, nil)
+			_, err := pool.RoundTrip(req)
+			if err == nil || !strings.Contains(err.Error(), "upstream proxy "+s.URL+": "+row.want) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s\ngot  %v\nwant %s", u, err, row.want)
+			}
+		}
+		want(t, get(t, pool, s.URL), "407")
+		pool.Close()
+	}
+}
+
 func TestWhoIsReachedWithoutTheProxy(t *testing.T) {
 	d := &Dialer{
 		Proxy:    &url.URL{Scheme: "http", Host: "proxy.example:3128"},
