@@ -19,6 +19,8 @@ const gitWait = 5 * time.Second
 
 // toolRoots are the files of roots that git, pip and cargo are told of by settings of their own. A variable goes before those,
 // so that the tool no longer knew them.
+//
+// BUG: a shell behind `hither env` may enter a project that names a file of its own, which git and cargo do not read there.
 type toolRoots struct {
 	Files []namedRoots // as the user or the machine says; all tools with one file get them
 	Own   []string     // variables that are left alone, because the project names a file for its tool
