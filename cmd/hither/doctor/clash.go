@@ -102,7 +102,7 @@ func (s stranger) finding(p *Patient) Finding {
 			fmt.Sprintf("Let both live: `%s --listen %s --upstream-proxy http://%s`; Hither then goes out through it.", p.call("up"), beside(s.At), s.At))
 	case s.named(p).said():
 		f = fail(fmt.Sprintf("%s is %s, and %s sends tools there instead of to Hither", s.At, title, s.named(p).Name),
-			fmt.Sprintf("Send this shell to Hither: `"+p.thisShell()+"`; for Hither to go out through the other one, start it with `%s --listen %s --upstream-proxy http://%s`.", p.call("up"), p.proxyAddress(), s.At))
+			fmt.Sprintf("Send this shell to Hither: `%s`; for Hither to go out through the other one, start it with `%s --listen %s --upstream-proxy http://%s`.", p.thisShell(), p.call("up"), p.proxyAddress(), s.At))
 	default:
 		f = note(fmt.Sprintf("%s is %s; Hither runs beside it", s.At, title),
 			fmt.Sprintf("If registries are only to be reached through it: `%s --listen %s --upstream-proxy http://%s`.", p.call("up"), p.proxyAddress(), s.At))

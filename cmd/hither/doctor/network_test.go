@@ -158,6 +158,8 @@ func TestClashIsRecognisedByWhatItAnswers(t *testing.T) {
 	holds(t, w.run1(clash{}), "clash note: ", "Hither runs beside it")
 	w.env["HTTPS_PROXY"] = "http://" + mixed
 	holds(t, w.run1(clash{}), "HTTPS_PROXY sends tools there instead of to Hither", "`eval \"$(hither env)\"`")
+	w.Call = func(command string) string { return "hither " + command + " --state /50%d" }
+	holds(t, w.run1(clash{}), "`eval \"$(hither env --state /50%d)\"`", "`hither up --state /50%d --listen ")
 }
 
 func TestWhoAnswersOnOurPort(t *testing.T) {
