@@ -182,6 +182,9 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values) 
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w with the state directory %s: start it with `%s`, or for one command with `%s -- COMMAND`", errNotRunning, c.state, c.call("up"), c.call("run"))
 	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("%w with the state directory %s, which is no directory: name another with --state", errNotRunning, c.state)
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: only the user whose state directory %s is may ask its Hither: ask as that user, or name one of your own with --state", errors.Unwrap(err), c.state)
 	}

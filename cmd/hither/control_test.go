@@ -155,6 +155,14 @@ func TestALeaseEndsWithEitherSide(t *testing.T) {
 	}
 }
 
+// There is nothing to be ended there, and nothing that could be started.
+func TestAStateThatIsNoDirectoryIsCalledSo(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	same(t, "exit status", w.hither("status", "--state", os.DevNull), exitNotRunning)
+	contains(t, w.err.String(), "/dev/null, which is no directory: name another with --state")
+}
+
 func TestALeaseTellsWhenHitherEnds(t *testing.T) {
 	w := newWorld(t)
 	_, stop := w.up()
