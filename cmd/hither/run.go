@@ -252,6 +252,9 @@ func (a *app) accompany(p *os.Process, gone <-chan struct{}, signals <-chan os.S
 
 // cannotRun tells a command that is not there from one that cannot be run.
 func cannotRun(name string, err error) error {
+	if name == "" {
+		return orStatus(exitNoCommand, errors.New("the command's name is empty: write the command behind --"))
+	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return orStatus(exitNoCommand, fmt.Errorf("%s: there is no such command: is it installed, and in PATH?", name))
 	}

@@ -31,6 +31,7 @@ func TestRunHasTheStatusOfItsCommand(t *testing.T) {
 		{"the command's own", []string{"run", "--", "sh", "-c", "exit 7"}, 7},
 		{"killed by a signal", []string{"run", "--", "sh", "-c", "kill -9 $$"}, 128 + 9},
 		{"no such command", []string{"run", "--", "no-such-command"}, exitNoCommand},
+		{"no name at all", []string{"run", "--", ""}, exitNoCommand},
 		{"no such file", []string{"run", "--", "/no/such/file"}, exitNoCommand},
 		{"not to be run", []string{"run", "--", notRunnable}, exitCannotRun},
 		{"flags behind the dashes are the command's", []string{"run", "--", "sh", "-c", `test "$1 $2" = "--state -v"`, "x", "--state", "-v"}, 0},
