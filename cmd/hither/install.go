@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/forward/authority"
 	"hither/install"
 
 	"github.com/spf13/cobra"
@@ -96,17 +97,22 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*installation, 
 
 // install shows the steps, asks, and does them.
 func (a *app) install(ctx context.Context, i *installation, f installFlags) error {
-	plan, err := i.plan()
+	plan, err := i.plan(authority.Preview)
+	switch {
+	case err != nil:
+		return err
+	case f.dry:
+		return a.printSteps(ctx, plan, f.js)
+	case !f.yes:
+		err = a.confirm(ctx, plan)
+	case !f.js:
+		err = a.printSteps(ctx, plan, false)
+	}
 	if err != nil {
 		return err
 	}
-	if f.dry {
-		return a.printSteps(ctx, plan, f.js)
-	}
-	if !f.yes {
-		if err := a.confirm(ctx, plan); err != nil {
-			return err
-		}
+	if plan, err = i.plan(openRoot); err != nil {
+		return err
 	}
 	report := a.do(ctx, plan.Now)
 	if f.js {

@@ -116,9 +116,10 @@ func TestInstallShowsItsStepsAndAsks(t *testing.T) {
 	c := newChangedMachine(t)
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	before := c.text(c.lasting)
-	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--proxy", "--tools", "go"))
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--proxy", "--tools", "go,go"))
 	contains(t, c.out.String(), "while Hither runs: have the machine ask Hither for the registries' names alone", "to do: send the go command", upkeepName)
 	same(t, "lasting", c.text(c.lasting), before)
+	same(t, "shown once", strings.Count(c.out.String(), "send the go command"), 1)
 	err := c.call(c.app.installCommand(), "--tools", "go")
 	same(t, "status without a terminal", exitStatus(err), exitUsage)
 	err = c.call(c.app.installCommand(), "--dns", "all")
@@ -145,6 +146,26 @@ func TestInstallAndUninstallLeaveNothing(t *testing.T) {
 			t.Errorf("%s: got %v, want it gone", path, err)
 		}
 	}
+}
+
+// Nothing is changed by a look: there is no state directory afterwards, and no root that somebody else might read.
+func TestADryRunChangesNothing(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	c.app.env = append(c.app.env, "HITHER_STATE="+filepath.Join(c.dir, "none"))
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--tools", "go"))
+	contains(t, c.out.String(), "to do: trust the root certificate", "to do: send the go command")
+	_, err := os.Lstat(filepath.Join(c.dir, "none"))
+	same(t, "no state directory", errors.Is(err, os.ErrNotExist), true)
+}
+
+func TestTheStepsAreShownBeforeTheyAreDone(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	must(t, c.call(c.app.installCommand(), "--yes", "--tools", "go"))
+	toDo, done, _ := strings.Cut(c.out.String(), "  done: ")
+	contains(t, toDo, "to do: send the go command", upkeepName)
+	contains(t, done, "  done: send the go command")
 }
 
 // Programs that are led to a certificate which they do not trust are broken by it.

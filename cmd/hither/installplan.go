@@ -130,7 +130,7 @@ type plannedSteps struct {
 	Held []string // in words
 }
 
-// installation puts the steps together; it changes nothing but that there is an authority afterwards, whose root is needed.
+// installation puts the steps together; it changes nothing.
 type installation struct {
 	wanted   wanted
 	upkeep   upkeep
@@ -142,9 +142,10 @@ type installation struct {
 	log      *slog.Logger
 }
 
-// plan returns the steps in the order in which they are safe: trust before anything is led to us, the service last.
-func (i *installation) plan() (plannedSteps, error) {
-	root, err := i.root()
+// plan returns the steps in the order in which they are safe: trust before anything is led to us, the service last. open finds
+// the root: authority.Preview if the steps are only to be shown, else openRoot.
+func (i *installation) plan(open rootOpener) (plannedSteps, error) {
+	root, err := i.root(open)
 	if err != nil {
 		return plannedSteps{}, err
 	}
@@ -219,12 +220,24 @@ func dnsInWords(mode string) string {
 	return "have the machine ask Hither for the registries' names alone"
 }
 
-// root opens the authority of the installed Hither, or makes it.
-func (i *installation) root() (install.Certificate, error) {
-	if err := makePrivate(i.settings.State); err != nil {
-		return install.Certificate{}, err
+// rootOpener returns the root in PEM, and its file.
+type rootOpener func(state string, hosts []string, now func() time.Time) (text []byte, file string, err error)
+
+// openRoot opens the authority of the installed Hither, or makes it.
+func openRoot(state string, hosts []string, now func() time.Time) ([]byte, string, error) {
+	if err := makePrivate(state); err != nil {
+		return nil, "", err
 	}
-	ca, err := authority.Open(i.settings.State, i.rules.Hosts(), time.Now)
+	ca, err := authority.Open(state, hosts, now)
+	if err != nil {
+		return nil, "", err
+	}
+	return ca.PEM(), ca.File(), nil
+}
+
+// root is what the machine is to trust.
+func (i *installation) root(open rootOpener) (install.Certificate, error) {
+	text, file, err := open(i.settings.State, i.rules.Hosts(), time.Now)
 	if err != nil {
 		return install.Certificate{}, err
 	}
@@ -236,7 +249,7 @@ func (i *installation) root() (install.Certificate, error) {
 			}
 		}
 	}
-	return install.NewCertificate(ca.PEM(), ca.File(), registries...)
+	return install.NewCertificate(text, file, registries...)
 }
 
 // remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it.
@@ -345,7 +358,9 @@ func parseTools(m *install.Machine, list string) ([]string, error) {
 		if !slices.Contains(install.ToolNames(), name) {
 			return nil, &exitError{Status: exitUsage, Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(install.ToolNames(), ", "))}
 		}
-		names = append(names, name)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names, nil
 }

@@ -17,7 +17,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +75,36 @@ func Open(dir string, hosts []string, now func() time.Time) (*CA, error) {
 	}
 	ca.config = ca.newConfig()
 	return ca, nil
+}
+
+// Preview returns the root certificate that Open would have, and changes nothing: one that is to be made is made for this call
+// alone.
+func Preview(dir string, hosts []string, now func() time.Time) (text []byte, file string, err error) {
+	ca := &CA{dir: dir, now: now}
+	if now == nil {
+		ca.now = time.Now
+	}
+	if ca.names, err = parseNames(hosts); err != nil {
+		return nil, "", err
+	}
+	text, err = os.ReadFile(ca.File())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", fmt.Errorf("the root certificate cannot be read (%w); correct its permissions", err)
+	}
+	if err == nil {
+		root, err := parseRoot(text)
+		if err != nil {
+			return nil, "", fmt.Errorf("%s %w; %s", ca.File(), err, remedy)
+		}
+		if ca.outgrown(root) == "" {
+			return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), ca.File(), nil
+		}
+	}
+	made, err := newRoot(ca.names, ca.now())
+	if err != nil {
+		return nil, "", err
+	}
+	return made.pem, ca.File(), nil
 }
 
 // load reads the root, and makes another if there is none or it is not enough.

@@ -36,6 +36,32 @@ func want(t *testing.T, got, want string) {
 	}
 }
 
+// What is shown before anything is changed must not change anything.
+func TestAPreviewChangesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	preview := func(hosts ...string) string {
+		text, file, err := Preview(dir, hosts, func() time.Time { return day })
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, file, filepath.Join(dir, "ca.pem"))
+		if block, _ := pem.Decode(text); block == nil {
+			t.Errorf("got %s, want a certificate", text)
+		}
+		return string(text)
+	}
+	preview("registry.example")
+	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+		t.Errorf("got %v, want no directory", err)
+	}
+	kept := string(open(t, dir, "registry.example").PEM())
+	want(t, preview("registry.example"), kept)
+	if preview("registry.example", "more.example") == kept {
+		t.Error("a root that would be replaced was shown")
+	}
+	want(t, string(open(t, dir, "registry.example").PEM()), kept)
+}
+
 func TestRootIsNarrow(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "ca")
 	ca := open(t, dir, "Registry.example:443", "cdn.example.", "cdn.example")
