@@ -103,6 +103,9 @@ func TestAProxyOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 	}{
 		{"a script in GNOME", nil, gsettings{"org.gnome.system.proxy mode": "'auto'"}, "by a script"},
 		{"another proxy in GNOME", nil, gsettings{"org.gnome.system.proxy mode": "'manual'", "org.gnome.system.proxy.http host": "'corp.example'"}, "corp.example:8080"},
+		{"another proxy on loopback in GNOME", nil, gsettings{
+			"org.gnome.system.proxy mode": "'manual'", "org.gnome.system.proxy.http host": "'127.0.0.1'", "org.gnome.system.proxy.http port": "7897",
+		}, "127.0.0.1:7897"},
 		{"a proxy that is switched off", nil, gsettings{"org.gnome.system.proxy.http host": "'corp.example'"}, ""},
 		{"the proxy behind us", nil, gsettings{"org.gnome.system.proxy mode": "'manual'", "org.gnome.system.proxy.http host": "'clash.example'"}, ""},
 		{"another proxy in /etc/environment", map[string]string{"/etc/environment": "https_proxy=http://corp.example:3128\n"}, nil, "corp.example:3128"},

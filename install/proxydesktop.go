@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -71,7 +72,7 @@ func (g gnome) setting(schema, key string, want func(old string) string) Setting
 		return strings.TrimSpace(string(out)), err
 	}
 	return Setting{
-		On: g.m, Name: fmt.Sprintf("set %s %s of the desktop's proxy (gsettings)", schema, key), Volatile: true,
+		On: g.m, Name: gnomeStep(schema, key), Volatile: true,
 		Check: g.m.inSession("gsettings", "get", schema, key),
 		Get: func(ctx context.Context) (string, bool, error) {
 			if err := g.mayTake(ctx, run); err != nil {
@@ -92,6 +93,10 @@ func (g gnome) setting(schema, key string, want func(old string) string) Setting
 		UndoSet:   func(old string) []string { return g.m.inSession("gsettings", "set", schema, key, old) },
 		UndoUnset: func(string) []string { return g.m.inSession("gsettings", "reset", schema, key) },
 	}
+}
+
+func gnomeStep(schema, key string) string {
+	return fmt.Sprintf("set %s %s of the desktop's proxy (gsettings)", schema, key)
 }
 
 // mayTake refuses a script, and a proxy that is neither ours nor the one behind us.
@@ -115,8 +120,8 @@ func (g gnome) mayTake(ctx context.Context, run func(context.Context, ...string)
 		if host = unquoteINI(host); host == "" {
 			continue
 		}
-		if ours, _ := g.p.split(); host == ours { // half-way through, the port may still be the former one
-			continue
+		if ours, _ := g.p.split(); host == ours && g.m.begun(gnomeStep("org.gnome.system.proxy."+kind, "host")) {
+			continue // half-way through, the port may still be the former one
 		}
 		if err := g.p.mayTake("the desktop's setting", host+":"+number); err != nil {
 			return err
@@ -156,6 +161,15 @@ func gvariantStrings(text string) []string {
 		}
 	}
 	return list
+}
+
+// begun says that a step of ours is written down, and not taken back.
+func (m *Machine) begun(step string) bool {
+	if m.Journal == nil {
+		return false
+	}
+	records, _ := m.Journal.Records() // damage is told by those who act
+	return slices.ContainsFunc(records, func(r Record) bool { return r.Step == step })
 }
 
 func kdeStyle() iniStyle { return iniStyle{equals: "="} }
