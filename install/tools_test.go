@@ -98,7 +98,7 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"npm", "/home/u/.npmrc", "proxy=false\n", "forbids a proxy"},
 		{"npm", "/home/u/.npmrc", "\xff\xfe\x00", "UTF-8"},
 		{"yarn", "/home/u/.yarnrc.yml", "httpsProxy: http://proxy.corp.example\n", "upstream-proxy"},
-		{"yarn", "/home/u/.yarnrc.yml", "{a: b}\n", "leave yarn out"},
+		{"yarn", "/home/u/.yarnrc.yml", "# mine\n{npmAuthToken: pw}\n", "has no \"key: value\" in line 2: write it so, or leave yarn out"},
 		{"docker", "/etc/docker/daemon.json", "{\"debug\": true,}", "put it right"},
 		{"docker", "/etc/docker/daemon.json", "{\"debug\": ", "ends too early"},
 		{"docker", "/etc/docker/daemon.json", "[]", "brace"},
@@ -110,7 +110,7 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"containerd", "/etc/containerd/certs.d/docker.io/hosts.toml", "[host", "put it right"},
 		{"cargo", "/home/u/.cargo/config.toml", "[http]\nproxy = \"socks5://p\"\n", "upstream-proxy"},
 		{"cargo", "/home/u/.cargo/config.toml", "http = {timeout = 3}\n", "by hand"},
-		{"pip", "/home/u/.config/pip/pip.conf", "proxy = x\n", "above its first [section]"},
+		{"pip", "/home/u/.config/pip/pip.conf", "index-url = https://me:pw@pypi.corp.example\n", "in line 1, above its first [section]"},
 		{"pip", "/etc/pip.conf", "[global]\nproxy: http://proxy.corp.example\n", "/etc/pip.conf"},
 	} {
 		t.Run(row.tool+" "+row.says, func(t *testing.T) {

@@ -39,12 +39,12 @@ func parseINI(text []byte, style iniStyle) (*iniText, error) {
 	if !style.sections {
 		return f, nil
 	}
-	for _, line := range f.lines {
+	for i, line := range f.lines {
 		if _, ok := iniHeader(line); ok {
 			break
 		}
 		if !isINIBlank(line) {
-			return nil, fmt.Errorf("has the line %q above its first [section]: move it into one", strings.TrimSpace(line))
+			return nil, fmt.Errorf("has something in line %d, above its first [section]: move it into one", i+1) // it may hold a password
 		}
 	}
 	return f, nil

@@ -51,7 +51,9 @@ func yamlKeys(text []byte) (map[string]string, error) {
 		return nil, errors.New("is not a text in UTF-8: save it as one")
 	}
 	keys := map[string]string{}
+	n := 0
 	for line := range strings.Lines(string(text)) {
+		n++
 		line = strings.TrimRight(line, " \t\r\n")
 		if line == "" || strings.ContainsRune(" \t#", rune(line[0])) {
 			continue
@@ -59,7 +61,7 @@ func yamlKeys(text []byte) (map[string]string, error) {
 		key, value, ok := strings.Cut(line, ":")
 		key = unquoteINI(strings.TrimSpace(key))
 		if !ok || key == "" || strings.ContainsAny(key, "{}[]\"'&*!|>%`,?#") || strings.HasPrefix(key, "-") || value != "" && value[0] != ' ' {
-			return nil, fmt.Errorf("has the line %q, which is no \"key: value\": write it so, or leave yarn out", line)
+			return nil, fmt.Errorf("has no \"key: value\" in line %d: write it so, or leave yarn out", n) // it may hold a token
 		}
 		value, _, _ = strings.Cut(value, " #")
 		keys[key] = unquoteINI(strings.TrimSpace(value))
