@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -102,14 +103,17 @@ func (a *app) install(ctx context.Context, i *installation, f installFlags) erro
 	case err != nil:
 		return err
 	case f.dry:
-		return a.printSteps(ctx, plan, f.js)
-	case !f.yes:
-		err = a.confirm(ctx, plan)
-	case !f.js:
-		err = a.printSteps(ctx, plan, false)
-	}
-	if err != nil {
-		return err
+		if f.js {
+			return a.printJSON(stateOf(ctx, plan))
+		}
+		showSteps(a.out, stateOf(ctx, plan))
+		return nil
+	case f.yes:
+		showSteps(a.err, stateOf(ctx, plan))
+	default:
+		if err := a.confirm(ctx, plan); err != nil {
+			return err
+		}
 	}
 	if plan, err = i.plan(openRoot); err != nil {
 		return err
@@ -159,7 +163,7 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 			s.Why = redact(err.Error())
 		}
 		report = append(report, s)
-		fmt.Fprintln(a.err, strings.TrimSuffix("  "+s.Result+": "+s.Step+"; "+s.Why, "; "))
+		showSteps(a.err, installReport{s})
 	}
 	for _, step := range steps {
 		before, err := step.Done(ctx)
@@ -188,16 +192,14 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 	return report
 }
 
-// confirm asks on a terminal; elsewhere --yes must have been given.
+// confirm asks on a terminal; elsewhere --yes must have been given. Standard output is for the answer alone: a program may read it.
 func (a *app) confirm(ctx context.Context, plan plannedSteps) error {
 	in, ok := a.in.(*os.File)
 	if !ok || !isTerminal(in) {
 		return &exitError{Status: exitUsage, Err: errors.New("nobody can be asked here: see the steps with --dry-run, then give --yes")}
 	}
-	if err := a.printSteps(ctx, plan, false); err != nil {
-		return err
-	}
-	fmt.Fprint(a.out, "\nGo ahead? [y/N] ")
+	showSteps(a.err, stateOf(ctx, plan))
+	fmt.Fprint(a.err, "\nGo ahead? [y/N] ")
 	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is no
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return errors.New("nothing was changed")
@@ -231,15 +233,10 @@ func stateOf(ctx context.Context, plan plannedSteps) installReport {
 	return report
 }
 
-func (a *app) printSteps(ctx context.Context, plan plannedSteps, asJSON bool) error {
-	report := stateOf(ctx, plan)
-	if asJSON {
-		return a.printJSON(report)
-	}
+func showSteps(w io.Writer, report installReport) {
 	for _, s := range report {
-		fmt.Fprintln(a.out, strings.TrimSuffix("  "+s.Result+": "+s.Step+"; "+s.Why, "; "))
+		fmt.Fprintln(w, strings.TrimSuffix("  "+s.Result+": "+s.Step+"; "+s.Why, "; "))
 	}
-	return nil
 }
 
 // showInstalled lists what the journal holds.

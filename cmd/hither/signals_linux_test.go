@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -19,6 +22,24 @@ func TestTheNullDeviceIsNoTerminal(t *testing.T) {
 	_, tty := newTerminal(t)
 	same(t, "the null device", isTerminal(null), false)
 	same(t, "a terminal", isTerminal(tty), true)
+}
+
+// `hither install --json | program` asked its question of the program, and waited.
+func TestInstallAsksBesideItsAnswer(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	window, tty := newTerminal(t)
+	if _, err := window.WriteString("n\n"); err != nil {
+		t.Fatal(err)
+	}
+	var asked bytes.Buffer
+	c.app.in, c.app.err = tty, &asked
+	err := c.call(c.app.installCommand(), "--tools", "go", "--json")
+	same(t, "no", fmt.Sprint(err), "nothing was changed")
+	contains(t, asked.String(), "to do: send the go command", "Go ahead?")
+	same(t, "answer", c.out.String(), "")
+	_, err = os.Lstat(filepath.Join(c.dir, "state", "ca.pem"))
+	same(t, "no root", errors.Is(err, os.ErrNotExist), true)
 }
 
 // Whoever closes the window means what runs in it, too.
