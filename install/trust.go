@@ -182,7 +182,7 @@ func registries(m *Machine, root Certificate) []Step {
 	var dirs []string
 	for _, place := range []struct{ sign, dir string }{
 		{"/etc/docker", "/etc/docker/certs.d"},
-		{"/etc/containerd", "/etc/containerd/certs.d"},
+		{"/etc/containerd", certsDir},
 		{m.Home + "/.config/docker", m.Home + "/.config/docker/certs.d"}, // without root
 	} {
 		if m.System() == "linux" && m.Exists(place.sign) {
@@ -194,12 +194,22 @@ func registries(m *Machine, root Certificate) []Step {
 	}
 	var steps []Step
 	for _, dir := range dirs {
-		for _, host := range root.Registries {
+		for _, host := range registryDirs(m, dir, root.Registries) {
 			path := dir + "/" + host + "/ca.crt"
 			steps = append(steps, Edit{On: m, Name: "trust the root certificate in " + path, Path: path, Mode: 0o644, Change: root.addTo})
 		}
 	}
 	return steps
+}
+
+// registryDirs adds the directory where containerd looks: it goes by the name in the image, docker.io, whose registry has another.
+// A new one would put the user's _default out of force.
+func registryDirs(m *Machine, dir string, hosts []string) []string {
+	const named = "docker.io"
+	if dir == certsDir && slices.Contains(hosts, "registry-1."+named) && (m.Exists(dir+"/"+named) || !m.Exists(dir+"/_default")) {
+		return append(slices.Clone(hosts), named)
+	}
+	return hosts
 }
 
 // underSystem says that a file is made by the system's own tool, which would write over it; our root comes in that way.

@@ -130,6 +130,28 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	same(t, "tree", w.tree(), before)
 }
 
+// containerd looks for docker.io where the name of the image says, and passes over the directory of the registry's host.
+func TestContainerdGetsTheRootByTheNameInTheImage(t *testing.T) {
+	const path = "/etc/containerd/certs.d/docker.io/ca.crt"
+	for _, row := range []struct {
+		name string
+		file string
+		want bool
+	}{
+		{"nothing else", "/etc/containerd/config.toml", true},
+		{"a default of the user's, which a new directory would put out of force", "/etc/containerd/certs.d/_default/hosts.toml", false},
+		{"a docker.io of the user's", "/etc/containerd/certs.d/docker.io/client.cert", true},
+	} {
+		w, root := newWorld(t, "linux", map[string]string{row.file: "", "/usr/sbin/update-ca-certificates": ""}), newRoot(t, "Hither A")
+		before := w.tree()
+		check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+		same(t, row.name, w.Machine.Exists(path) && root.isIn([]byte(w.read(path))), row.want)
+		_, err := Restore(t.Context(), w.Machine, nil)
+		check(t, err)
+		same(t, row.name+": tree afterwards", w.tree(), before)
+	}
+}
+
 func TestContainerDaemonsGetTheRootForEachRegistry(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/etc/docker/certs.d/ghcr.io/ca.crt": "-----BEGIN x\n", "/usr/sbin/update-ca-certificates": ""})
 	before, root := w.tree(), newRoot(t, "A")
