@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -222,15 +223,22 @@ func stateOf(ctx context.Context, plan plannedSteps) installReport {
 		case done:
 			s.Result = "was done"
 		}
-		if noted, ok := step.(install.Noted); ok {
-			s.Why = noted.Note
-		}
+		s.Why = cmp.Or(s.Why, noteOf(step))
 		report = append(report, s)
 	}
 	for _, held := range plan.Held {
 		report = append(report, stepReport{Step: held, Result: "while Hither runs"})
 	}
 	return report
+}
+
+// noteOf is what the user should know of a step; empty: nothing.
+func noteOf(step install.Step) string {
+	if optional, ok := step.(install.Optional); ok {
+		step = optional.Step
+	}
+	noted, _ := step.(install.Noted)
+	return noted.Note
 }
 
 func showSteps(w io.Writer, report installReport) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -158,6 +159,21 @@ func TestADryRunChangesNothing(t *testing.T) {
 	_, err := os.Lstat(filepath.Join(c.dir, "none"))
 	same(t, "no state directory", errors.Is(err, os.ErrNotExist), true)
 }
+
+// dockerd reads its mirrors only when it is told, which is the user's to do; and why a step is left out is not hidden by that.
+func TestAStepIsShownWithWhatIsToBeDoneAfterIt(t *testing.T) {
+	note := install.Noted{Step: planned{}, Note: "tell dockerd"}
+	refused := install.Noted{Step: misplaced{"/a", "/b"}, Note: "tell dockerd"}
+	report := stateOf(t.Context(), plannedSteps{Now: []install.Step{install.Optional{Step: note}, note, install.Optional{Step: refused}}})
+	same(t, "optional", report[0].Why, "tell dockerd")
+	same(t, "not optional", report[1].Why, "tell dockerd")
+	contains(t, report[2].Why, "not in /a")
+}
+
+// planned is a step that is to be done.
+type planned struct{ misplaced }
+
+func (planned) Done(context.Context) (bool, error) { return false, nil }
 
 func TestTheStepsAreShownBeforeTheyAreDone(t *testing.T) {
 	c := newChangedMachine(t)
