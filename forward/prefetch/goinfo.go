@@ -23,7 +23,7 @@ func (w *goWalk) askedInfo(v module.Version) []project.Want {
 		w.foreign++
 	}
 	switch {
-	case w.zips || w.graph && !first:
+	case w.zips || w.told.few || w.graph && !first:
 		return nil
 	case w.graph || w.foreign >= fewForeign:
 		w.graph = true

@@ -16,6 +16,7 @@ const whyReadGoMod = "the go.mod of a module of the project's graph"
 type toldGo struct {
 	mods bool // the go.mod of each module of the build list, to say of which go version it is
 	zips bool // the zip of each
+	few  bool // and no .info but of what it looks for, as go get
 }
 
 // Project wants what the project's files say that the command needs.
@@ -34,6 +35,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 	}
 	whole := g.Workspace || !g.Pruned // what is needed only the graph tells
 	w.hesitant = c.need == packages || c.need == everything
+	w.told.few = c.need == graph || c.need == everything
 	w.all = c.need == downloads && (!whole || g.Graph != nil)
 	direct, indirect := g.Zips(w.registry)
 	if c.need == packages {

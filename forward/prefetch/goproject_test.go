@@ -176,6 +176,22 @@ func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
 	}
 }
 
+// TestGoGetListsNoGraph has go get of one version, which asks for the .info of that and of what its list of versions comes to, and
+// for none of what is in the graph.
+func TestGoGetListsNoGraph(t *testing.T) {
+	goMod, sum := "module m\ngo 1.21\nrequire example.com/a v1.0.0\n", "example.com/a v1.0.0/go.mod h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+	for command, want := range map[string]bool{"go get example.com/x@v1.0.0": false, "go list -m example.com/x@v1.0.0": false, "go list -m all": true} {
+		walk := NewGo(Start{Registry: host})
+		todo := walk.Project(goFiles(t, map[string]string{"go.mod": goMod, "go.sum": sum}), strings.Fields(command))
+		todo = append(todo, walk.Asked(match(t, "/example.com/a/@v/v1.0.0.mod"))...)
+		todo = append(todo, walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"), 1)...)
+		for _, path := range []string{"x", "y", "z"} {
+			todo = append(todo, walk.Asked(match(t, "/example.com/"+path+"/@v/v1.0.0.info"))...)
+		}
+		same(t, command+" lists the graph", strings.Contains(urls(todo), "/example.com/a/@v/v1.0.0.info"), want)
+	}
+}
+
 // TestALargeGoModIsNotRead has one as the go command would still take, which is read with a hundred times its bytes.
 func TestALargeGoModIsNotRead(t *testing.T) {
 	body := []byte("module x\n" + strings.Repeat("require a.b/c v1.0.0\n", 16<<20/21))
