@@ -346,6 +346,28 @@ func TestAWalkIsToldOfWhatDoesNotCome(t *testing.T) {
 	})
 }
 
+// TestAWalkIsToldOfWhatIsReadLaterInVain has no room for what was fetched ahead, which the cache has lost when there is some.
+func TestAWalkIsToldOfWhatIsReadLaterInVain(t *testing.T) {
+	mods, got := paths("m", 1, ".mod"), ""
+	inWorld(t, func(w *world) {
+		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+			return &waiter{script{asked: wants("all", mods...), reads: mods[0]}, func(m rules.Match) { got += m.Clean }}
+		}}
+	}, func(w *world) {
+		w.put("x", append(mods, first)...)
+		w.reserve(maxBodies)
+		w.client(1).get(first)
+		time.Sleep(5 * time.Second)
+		w.mu.Lock()
+		clear(w.kept)
+		w.broken = true
+		w.mu.Unlock()
+		w.reserve(-maxBodies)
+		time.Sleep(5 * time.Second)
+		same(t, "missed", got, mods[0])
+	})
+}
+
 // TestGuessesTakeNoRoomFromTheRest has guesses that come first and are wrong.
 func TestGuessesTakeNoRoomFromTheRest(t *testing.T) {
 	sure, second := paths("m", 200, ".mod"), "/example.com/second/@v/v1.0.0.mod"

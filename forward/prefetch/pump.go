@@ -298,6 +298,7 @@ func (p *Prefetcher) readAnswer(r *run, e event) {
 	}
 	if err != nil {
 		p.log().Debug("an answer to a client could not be read, so nothing is asked for ahead because of it", "name", e.match.Name, "err", err)
+		p.lose(r, e.match)
 	} else {
 		p.bring(r, e.match, body, e.depth)
 	}
