@@ -99,7 +99,7 @@ type npmPackage struct {
 func NewNPM(s Start) Walk {
 	registry := strings.TrimSuffix(s.Registry, "/")
 	return &npmWalk{
-		registry: registry, machine: thisMachine(), peerless: registry == project.YarnRegistry,
+		registry: registry, machine: npmMachine{Platform: project.Here()}, peerless: registry == project.YarnRegistry,
 		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
 		refuted: make(map[*npmRelease]bool), home: make(map[*npmRelease]*npmPackage),
 		needers: make(map[string][]*npmPackage),

@@ -49,7 +49,7 @@ func newNPMWorld(t *testing.T) *npmWorld {
 		}
 	}
 	w.walk = NewNPM(Start{Registry: npmRegistry}).(*npmWalk)
-	w.walk.machine = npmMachine{os: w.golden.Machine.OS, cpu: w.golden.Machine.CPU, libc: "glibc"}
+	w.walk.machine = npmMachine{Platform: project.Platform{OS: w.golden.Machine.OS, CPU: w.golden.Machine.CPU, Libc: "glibc"}}
 	return w
 }
 

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"hither/forward/project"
 )
 
 const oddPackument = `{"_id":"p","readme":"a \"quoted\\\\\" brace } and \\","dist-tags":{"latest":"1.0.0"},
@@ -55,7 +57,7 @@ func FuzzPackument(f *testing.F) {
 			for i := range doc.releases {
 				doc.sheet(&doc.releases[i]).needs()
 			}
-			doc.pick(anything(), thisMachine())
+			doc.pick(anything(), npmMachine{Platform: project.Here()})
 		}
 		if !json.Valid(data) {
 			return

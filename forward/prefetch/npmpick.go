@@ -3,9 +3,10 @@ package prefetch
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"runtime"
 	"slices"
 	"strings"
+
+	"hither/forward/project"
 )
 
 // request is which version of a package is asked for: one of the kinds of npm-package-arg that a registry answers.
@@ -95,22 +96,10 @@ func isURLWord(s string) bool {
 	})
 }
 
-// machine is where a client will run what it installs.
+// npmMachine is where a client will run what it installs: the machine Hither runs on, except in a virtual machine or an emulation.
 type npmMachine struct {
-	node          nodeVersion // zero: not known, and every release suits it
-	os, cpu, libc string      // in Node's words
-}
-
-// thisMachine is the one Hither runs on, which is the client's too, except in a virtual machine or an emulation.
-func thisMachine() npmMachine {
-	words := map[string]string{"windows": "win32", "amd64": "x64", "386": "ia32"}
-	word := func(s string) string {
-		if w, ok := words[s]; ok {
-			return w
-		}
-		return s
-	}
-	return npmMachine{os: word(runtime.GOOS), cpu: word(runtime.GOARCH), libc: "glibc"}
+	node nodeVersion // zero: not known, and every release suits it
+	project.Platform
 }
 
 // suits tells whether the engines of a release allow the machine's Node.
@@ -126,23 +115,7 @@ func (m npmMachine) suits(f *factSheet) bool {
 // runs tells whether a release is for the machine's system (npm-install-checks). If it is not, and optional, npm does not
 // fetch its tarball.
 func (m npmMachine) runs(f *factSheet) bool {
-	libc := len(f.Libc.list) == 0 || m.os == "linux" && listed(m.libc, f.Libc.list)
-	return listed(m.os, f.OS.list) && listed(m.cpu, f.CPU.list) && libc
-}
-
-// listed tells whether a list of words, or of words with a ! that are not meant, allows a word.
-func listed(word string, list []string) bool {
-	denied := 0
-	for _, entry := range list {
-		if not, ok := strings.CutPrefix(entry, "!"); ok {
-			if denied++; not == word {
-				return false
-			}
-		} else if entry == word || entry == "any" && len(list) == 1 {
-			return true
-		}
-	}
-	return denied == len(list)
+	return project.Systems{OS: f.OS.list, CPU: f.CPU.list, Libc: f.Libc.list}.Include(m.Platform)
 }
 
 // pick chooses a release as npm does (npm-pick-manifest): latest if it will do, else the highest that suits the engine and

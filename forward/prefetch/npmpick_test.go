@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"hither/forward/project"
 )
 
 // testdata/npm/picks.json is what npm-pick-manifest chose; testdata/npm/generate.js wrote it.
@@ -27,7 +29,7 @@ func TestPicksAreNpms(t *testing.T) {
 		t.Fatal("the packument cannot be read")
 	}
 	for _, c := range golden.Cases {
-		m := thisMachine()
+		var m npmMachine
 		m.node, _ = parseNodeVersion(c[0], false)
 		doc.tags["latest"] = c[1]
 		got := ""
@@ -83,7 +85,7 @@ func TestRequests(t *testing.T) {
 }
 
 func TestMachines(t *testing.T) {
-	m := npmMachine{os: "linux", cpu: "x64", libc: "glibc"}
+	m := npmMachine{Platform: project.Platform{OS: "linux", CPU: "x64", Libc: "glibc"}}
 	for _, c := range []struct {
 		sheet string
 		want  bool
