@@ -122,7 +122,7 @@ func (w *npmWalk) Project(dir string, args []string) []project.Want {
 // readProject reads the files of a project. Where something is installed already, npm asks only for what is missing, which
 // nobody knows but npm: then the ranges are noted, and nothing is wanted for them.
 func (w *npmWalk) readProject(dir string, c npmCommand) {
-	if lock, err := project.ReadLock(dir); err == nil && !c.anew {
+	if lock, err := project.ReadLockOf(dir, c.program); err == nil && !c.anew {
 		for _, p := range lock.Packages {
 			w.locked[p.Name] = true
 		}

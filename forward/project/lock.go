@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hither/cache/digest"
@@ -55,32 +56,42 @@ type Package struct {
 	For Systems
 }
 
+// lockFile is a name that a lock file has, and whose it is.
+type lockFile struct {
+	name, program string
+	parse         func([]byte) ([]Package, error)
+}
+
 // lockFiles are the names that are looked for, the first one that is there is read. npm-shrinkwrap.json comes first,
 // since npm then passes over package-lock.json.
-func lockFiles() []struct {
-	name  string
-	parse func([]byte) ([]Package, error)
-} {
-	return []struct {
-		name  string
-		parse func([]byte) ([]Package, error)
-	}{
-		{"npm-shrinkwrap.json", parseNPMLock},
-		{"package-lock.json", parseNPMLock},
-		{"pnpm-lock.yaml", parsePNPMLock},
-		{"yarn.lock", parseYarnLock},
-		{"bun.lock", parseBunLock},
+func lockFiles() []lockFile {
+	return []lockFile{
+		{"npm-shrinkwrap.json", "npm", parseNPMLock},
+		{"package-lock.json", "npm", parseNPMLock},
+		{"pnpm-lock.yaml", "pnpm", parsePNPMLock},
+		{"yarn.lock", "yarn", parseYarnLock},
+		{"bun.lock", "bun", parseBunLock},
 	}
+}
+
+// ownFirst puts a program's own before those of others.
+func ownFirst(files []lockFile, program string) []lockFile {
+	isOwn := func(f lockFile) bool { return f.program == program }
+	own := slices.DeleteFunc(slices.Clone(files), func(f lockFile) bool { return !isOwn(f) })
+	return append(own, slices.DeleteFunc(files, isOwn)...)
 }
 
 // ReadLock reads the lock file that stands for dir, which is absolute: that of the workspace dir is in, else that of the
 // nearest directory with a package.json. The error is fs.ErrNotExist if there is none.
-func ReadLock(dir string) (*Lock, error) {
+func ReadLock(dir string) (*Lock, error) { return ReadLockOf(dir, "") }
+
+// ReadLockOf is ReadLock for one of npm, pnpm, yarn and bun: where there are several, its own counts.
+func ReadLockOf(dir, program string) (*Lock, error) {
 	root, err := npmRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range lockFiles() {
+	for _, f := range ownFirst(lockFiles(), program) {
 		data, err := readIn(root, f.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -198,6 +198,34 @@ func TestLockFilesSayWhatIsFetched(t *testing.T) {
 	}
 }
 
+// A directory may have the lock file of one program, and another's that nobody keeps up.
+func TestTheLockFileOfTheProgramCounts(t *testing.T) {
+	const pnpm, yarn = "packages:\n  pnpm@1.0.0:\n    resolution: {integrity: x}\n", "yarn@^1:\n  version \"1.0.0\"\n  resolved \"https://registry.npmjs.org/yarn/-/yarn-1.0.0.tgz\"\n"
+	npm := npmLock(`"node_modules/npm":{"version":"1.0.0"}`)
+	all := map[string]string{"package-lock.json": npm, "pnpm-lock.yaml": pnpm, "yarn.lock": yarn}
+	for _, row := range []struct {
+		program, has, want string
+	}{
+		{"npm", "package-lock.json pnpm-lock.yaml yarn.lock", "npm"},
+		{"pnpm", "package-lock.json pnpm-lock.yaml yarn.lock", "pnpm"},
+		{"yarn", "package-lock.json pnpm-lock.yaml yarn.lock", "yarn"},
+		{"", "package-lock.json pnpm-lock.yaml yarn.lock", "npm"},
+		{"npm", "yarn.lock", "yarn"},
+		{"bun", "package-lock.json yarn.lock", "npm"},
+	} {
+		content := map[string]string{"package.json": "{}"}
+		for _, name := range strings.Fields(row.has) {
+			content[name] = all[name]
+		}
+		l := must[*Lock](t)(ReadLockOf(files(t, content), row.program))
+		got := l.Packages[0].Name
+		if got == "" {
+			got = filepath.Base(l.Packages[0].URL)[:len("yarn")]
+		}
+		same(t, row.program+" where there are "+row.has, got, row.want)
+	}
+}
+
 func TestATarballKeepsItsDigestAndItsDevelopers(t *testing.T) {
 	dir := files(t, map[string]string{"package.json": "{}", "package-lock.json": npmLock(
 		`"node_modules/a":{"version":"1.0.0","integrity":"` + sri + `"},"node_modules/d":{"version":"1.0.0","dev":true,"integrity":"nonsense"}`)})
