@@ -34,13 +34,16 @@ func readIn(dir, name string) ([]byte, error) {
 }
 
 // readRoot is readIn for a directory that is open already. name may have directories of its own.
-func readRoot(root *os.Root, name string) ([]byte, error) {
+func readRoot(root *os.Root, name string) ([]byte, error) { return readBounded(root, name, maxFile) }
+
+// readBounded is readRoot for a file that has at most so many bytes.
+func readBounded(root *os.Root, name string, most int) ([]byte, error) {
 	file, err := openRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return readAll(file)
+	return readAll(file, most)
 }
 
 // openRegular opens what is to be a regular file.
@@ -69,8 +72,8 @@ func readNamed(path string) ([]byte, error) {
 	return readIn(filepath.Dir(real), filepath.Base(real))
 }
 
-// readAll reads a file that was opened without waiting.
-func readAll(file *os.File) ([]byte, error) {
+// readAll reads a file that was opened without waiting, and has at most so many bytes.
+func readAll(file *os.File, most int) ([]byte, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -78,9 +81,9 @@ func readAll(file *os.File) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read %s: %w", file.Name(), errNotRegular)
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("read %s: it is larger than %d bytes: Hither reads no such file", file.Name(), maxFile)
+	data, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("read %s: it is larger than %d bytes: Hither reads no such file", file.Name(), most)
 	}
 	return bytes.TrimPrefix(data, []byte("\ufeff")), err // a byte order mark, which editors of Windows put there
 }

@@ -90,7 +90,7 @@ func (n *neighbours) read(dir, name string) ([]byte, error) {
 	if !n.has(dir) && !n.owns(info) {
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, name), errForeign)
 	}
-	return readAll(file)
+	return readAll(file, maxFile)
 }
 
 // has says that a directory is in the project, as its name says and where links lead.

@@ -97,3 +97,30 @@ func TestAWorkspaceIsReadOnceAndWithinBounds(t *testing.T) {
 		t.Errorf("memory used for one go.mod of %d bytes, named 100 times\n got %d bytes\nwant no more than for one", mod.Len(), used)
 	}
 }
+
+// Of package.json files, what is kept takes many times their bytes: each may have its due, and all together have theirs.
+func TestManifestsAreBounded(t *testing.T) {
+	var before, after runtime.MemStats
+	used := func(read func()) uint64 {
+		runtime.ReadMemStats(&before)
+		read()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	large := files(t, map[string]string{"package.json": `{"workspaces":[` + strings.Repeat(`"",`, 12<<20/3) + `"x"],"dependencies":{"a":"1"}}`})
+	if got := used(func() {
+		if _, err := ReadManifest(large); err == nil {
+			t.Error("a package.json of 12 MB was read")
+		}
+	}); got > 32<<20 {
+		t.Errorf("memory used for a package.json of 12 MB\n got %d bytes\nwant some MB", got)
+	}
+	content := map[string]string{"package.json": `{"workspaces":["*"]}`}
+	for n := range 20 {
+		content[fmt.Sprintf("a%02d/package.json", n)] = `{"name":"a","dependencies":{"x":"1"},"description":"` + strings.Repeat("x", maxManifest-1000) + `"}`
+	}
+	m := must[*Manifest](t)(ReadManifest(files(t, content)))
+	if len(m.Workspaces) != maxManifests/maxManifest {
+		t.Errorf("packages of a workspace of 20 MB\n got %d\nwant %d", len(m.Workspaces), maxManifests/maxManifest)
+	}
+}

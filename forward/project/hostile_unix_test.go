@@ -26,7 +26,7 @@ func TestAPipeIsNotWaitedFor(t *testing.T) {
 	go func() {
 		file, err := open(root, "pipe")
 		if err == nil {
-			_, err = readAll(file)
+			_, err = readAll(file, maxFile)
 			_ = file.Close()
 		}
 		read <- err

@@ -16,6 +16,11 @@ const (
 	maxWorkspaces = 1000
 	maxPatterns   = 500    // that say where they are; each is tried for each directory
 	maxLooked     = 20_000 // directory entries looked at for them
+
+	// maxManifest is the largest package.json that is read, in bytes: what is kept of one may take ten times its size. Those known
+	// have some ten KB.
+	maxManifest  = 1 << 20
+	maxManifests = 8 << 20 // of all of a workspace together
 )
 
 // Manifest is a package.json: what is wanted, in the project's own words.
@@ -77,24 +82,27 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, err
 	}
 	defer root.Close()
-	m, err := readManifest(root, ".")
+	room := maxManifests
+	m, err := readManifest(root, ".", &room)
 	if err != nil {
 		return nil, err
 	}
 	for _, sub := range workspaces(root) {
-		if w, err := readManifest(root, sub); err == nil {
+		if w, err := readManifest(root, sub, &room); err == nil {
 			m.Workspaces = append(m.Workspaces, w)
 		}
 	}
 	return m, nil
 }
 
-func readManifest(root *os.Root, dir string) (*Manifest, error) {
+// readManifest reads a package.json for which there is room, and takes that much off.
+func readManifest(root *os.Root, dir string, room *int) (*Manifest, error) {
 	file := filepath.Join(dir, "package.json")
-	data, err := readRoot(root, file)
+	data, err := readBounded(root, file, min(maxManifest, *room))
 	if err != nil {
 		return nil, err
 	}
+	*room -= len(data)
 	m, err := parseManifest(data)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w; correct it", filepath.Join(root.Name(), file), err)
@@ -125,7 +133,7 @@ func parseManifest(data []byte) (*Manifest, error) {
 // workspacePatterns are where a root says its packages are: package.json's workspaces, or pnpm-workspace.yaml's packages.
 func workspacePatterns(root *os.Root) []string {
 	var file struct{ Workspaces json.RawMessage }
-	data, err := readRoot(root, "package.json")
+	data, err := readBounded(root, "package.json", maxManifest)
 	if err == nil && json.Unmarshal(data, &file) == nil {
 		var list []string
 		var yarn struct{ Packages []string }
