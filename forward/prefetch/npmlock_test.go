@@ -32,3 +32,29 @@ func TestNPMAsksForWhatALockFileLacks(t *testing.T) {
 		}
 	}
 }
+
+// What npm leaves out of a lock file nobody asks for, but for the packuments of one of npm 6, of which it needs all to know that.
+func TestNPMLeavesOutWhatItIsTold(t *testing.T) {
+	const now = `{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"},"node_modules/d":{"version":"1.0.0","dev":true},"node_modules/p":{"version":"1.0.0","peer":true}}}`
+	const old = `{"lockfileVersion":1,"dependencies":{"a":{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz"},"d":{"version":"1.0.0","resolved":"https://registry.npmjs.org/d/-/d-1.0.0.tgz","dev":true}}}`
+	const all = "/a /d /p /p/-/p-1.0.0.tgz /d/-/d-1.0.0.tgz /a/-/a-1.0.0.tgz"
+	for _, c := range []struct{ lock, command, want string }{
+		{now, "npm ci", all},
+		{now, "npm ci --omit=optional", all},
+		{now, "npm ci --omit=dev", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
+		{now, "npm ci --only=production", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
+		{now, "npm ci --production", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
+		{now, "npm ci --omit=dev --include=dev", all},
+		{now, "npm ci --legacy-peer-deps", "/a /d /d/-/d-1.0.0.tgz /a/-/a-1.0.0.tgz"},
+		{old, "npm ci --omit=dev", "/a /d /a/-/a-1.0.0.tgz"},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"package.json": "{}", "package-lock.json": c.lock} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := newNPMWorld(t)
+		same(t, c.command, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
+	}
+}

@@ -39,6 +39,10 @@ func (c *npmCommand) option(arg npmrc.Arg) {
 		c.offline = on
 	case "legacy-peer-deps":
 		c.peerless = on
+	case "omit", "only", "production":
+		c.lean = c.lean || arg.Value == "dev" || arg.Option == "only" && strings.HasPrefix(arg.Value, "prod") || arg.Option == "production" && on
+	case "include":
+		c.whole = c.whole || arg.Value == "dev"
 	case "package":
 		c.packages = append(c.packages, arg.Value)
 	}

@@ -37,6 +37,8 @@ type Lock struct {
 	// OmitDev leaves out what only developers need, as `npm ci --omit=dev` does. It knows them from package-lock.json and
 	// npm-shrinkwrap.json only.
 	OmitDev bool
+	// OmitPeers leaves out what only peers need, as npm does with legacy-peer-deps. It knows them from the same files.
+	OmitPeers bool
 }
 
 // Package is one entry of a lock file that is fetched from a registry.
@@ -48,6 +50,7 @@ type Package struct {
 	// Integrity is Subresource Integrity metadata; empty: the file does not say.
 	Integrity string
 	Dev       bool // only for developers
+	Peer      bool // only for who wants a peer
 	Optional  bool // its failure fails nothing
 	// Sparse says that npm asks for its packument whatever the lock file says: there is no address (its setting
 	// omit-lockfile-registry-resolved), or nothing of what npm 7 began to write.
@@ -133,7 +136,7 @@ func (l *Lock) Wants(registry string) []Want {
 	out := make([]Want, 0, len(l.Packages))
 	seen := make(map[string]bool, len(l.Packages))
 	for _, p := range l.Packages {
-		if l.OmitDev && p.Dev || !p.For.Include(l.Platform) {
+		if l.omits(p) {
 			continue
 		}
 		at, ok := p.at(registry)
@@ -147,13 +150,18 @@ func (l *Lock) Wants(registry string) []Want {
 	return out
 }
 
-// Packuments are the short ones of packages that are Sparse, each once, in the order of the file.
+func (l *Lock) omits(p Package) bool {
+	return l.OmitDev && p.Dev || l.OmitPeers && p.Peer || !p.For.Include(l.Platform)
+}
+
+// Packuments are the short ones of packages that are Sparse, each once, in the order of the file. Of a lock file of npm 6 npm asks
+// for all, for it tells what to leave out only then.
 func (l *Lock) Packuments(registry string) (out []Want) {
 	seen := map[string]bool{}
 	for _, p := range l.Packages {
 		at, ok := p.at(registry)
 		_, known := tarball(registry, p.Name, p.Version)
-		if !p.Sparse || !ok || !known || !strings.HasPrefix(at, registry+"/") || seen[p.Name] || l.OmitDev && p.Dev || !p.For.Include(l.Platform) {
+		if !p.Sparse || !ok || !known || !strings.HasPrefix(at, registry+"/") || seen[p.Name] || p.URL == "" && l.omits(p) {
 			continue
 		}
 		seen[p.Name] = true

@@ -25,6 +25,7 @@ type npmEntry struct {
 	Link      bool
 	InBundle  bool
 	Dev       bool
+	Peer      bool
 	Optional  bool
 	OS        words
 	CPU       words
@@ -87,7 +88,7 @@ func addNPM(d *json.Decoder, path string, to *[]Package) error {
 		return nil
 	}
 	p := Package{
-		Name: e.Name, Version: e.Version, URL: e.Resolved, Integrity: e.Integrity, Dev: e.Dev, Optional: e.Optional,
+		Name: e.Name, Version: e.Version, URL: e.Resolved, Integrity: e.Integrity, Dev: e.Dev, Peer: e.Peer, Optional: e.Optional,
 		Sparse: e.Resolved == "",
 	}
 	if p.Optional { // what is needed and does not fit fails the install
@@ -118,6 +119,8 @@ func addNPMv1(d *json.Decoder, name string, to *[]Package, depth int) error {
 			return d.Decode(&p.Integrity)
 		case "dev":
 			return d.Decode(&p.Dev)
+		case "peer":
+			return d.Decode(&p.Peer)
 		case "optional":
 			return d.Decode(&p.Optional)
 		case "bundled":
