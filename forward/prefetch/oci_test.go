@@ -255,7 +255,6 @@ func TestOCIPaths(t *testing.T) {
 	}
 }
 
-// Whatever a registry sends, no want leads out of the repository it was asked in.
 // TestOCIDocumentsTakeLittle has a registry whose documents name a million things, or things with long names, one after another.
 func TestOCIDocumentsTakeLittle(t *testing.T) {
 	var before, after runtime.MemStats
@@ -278,6 +277,7 @@ func TestOCIDocumentsTakeLittle(t *testing.T) {
 	atMost(t, "bytes of all", kept, ociKept)
 }
 
+// Whatever a registry sends, no want leads out of the repository it was asked in.
 func FuzzOCI(f *testing.F) {
 	f.Add([]byte(ociManifestText("c", "l")), "alpine")
 	f.Add([]byte(ociIndexText("linux/amd64=m")), "a/b")
