@@ -364,6 +364,7 @@ func TestAWalkIsToldOfWhatIsReadLaterInVain(t *testing.T) {
 		w.mu.Unlock()
 		w.reserve(-maxBodies)
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		same(t, "missed", got, mods[0])
 	})
 }
