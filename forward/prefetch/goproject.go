@@ -123,9 +123,10 @@ func (w *goWalk) readOn(out []project.Want) []project.Want {
 	return out
 }
 
-// brought reads on behind a module whose zip the client asks for: it is in the graph, or looked into for a package, and in it soon.
+// brought reads on behind a module whose zip go get, or another command that changes go.mod, asks for: it is in the graph, or looked
+// into for a package, and in it soon. Others ask for zips of modules that the graph is pruned at, too.
 func (w *goWalk) brought(out []project.Want, v module.Version) []project.Want {
-	if w.reading == nil {
+	if w.reading == nil || !w.told.few {
 		return out
 	}
 	w.reading.Require(v)
