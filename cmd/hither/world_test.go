@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	write(t, roots, newRoot(t, "System Root"))
 	return &world{t: t, home: home, fake: &fakeHither{}, env: environment{
 		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + filepath.Join(home, "none"), "GOENV=off",
-		"npm_config_globalconfig=" + filepath.Join(home, "none"),
+		"npm_config_globalconfig=" + filepath.Join(home, "none"), "PIP_CONFIG_FILE=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", // this machine's own
 	}}
 }
 
