@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -134,7 +135,7 @@ func cargoRoots(dir string) string {
 		var config struct {
 			HTTP struct{ CAInfo string }
 		}
-		_ = toml.Unmarshal(data, &config) // cargo's to complain of
+		_ = toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &config) // cargo's to complain of; it takes a byte order mark
 		return config.HTTP.CAInfo
 	}
 	return ""

@@ -19,7 +19,7 @@ func TestToolsKeepTheRootsOfTheirOwnSettings(t *testing.T) {
 	write(t, at(".gitconfig"), []byte("[include]\n path = more\n[http \"https://git.corp/\"]\n sslCAInfo = ~/gitHost.pem\n"))
 	write(t, at("more"), []byte("[http]\n sslCAInfo = ~/git.pem\n"))
 	write(t, at(".config/pip/pip.conf"), []byte("[global]\ncert: ~/pip.pem\nclient-cert = ~/none.pem\n"))
-	write(t, at(".cargo/config.toml"), []byte("[http]\ncainfo = \"cargo.pem\"\n"))
+	write(t, at(".cargo/config.toml"), []byte("\ufeff[http]\ncainfo = \"cargo.pem\"\n"))
 	env := environment{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
 	roots := func(env environment) string {
 		b := bundler{Env: env, Tools: findToolRoots(env, dir, true).Files, CA: at("ours"), Dir: at("bundle"), System: func(*roots) {}}
