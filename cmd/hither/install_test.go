@@ -163,7 +163,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 // dockerd reads its mirrors only when it is told, which is the user's to do; and why a step is left out is not hidden by that.
 func TestAStepIsShownWithWhatIsToBeDoneAfterIt(t *testing.T) {
 	note := install.Noted{Step: planned{}, Note: "tell dockerd"}
-	refused := install.Noted{Step: misplaced{"/a", "/b"}, Note: "tell dockerd"}
+	refused := install.Noted{Step: misplaced{state: "/a", usual: "/b", from: "--state"}, Note: "tell dockerd"}
 	report := stateOf(t.Context(), plannedSteps{Now: []install.Step{install.Optional{Step: note}, note, install.Optional{Step: refused}}})
 	same(t, "optional", report[0].Why, "tell dockerd")
 	same(t, "not optional", report[1].Why, "tell dockerd")
@@ -209,14 +209,28 @@ func TestInstallKeepsWhatWasChosenBefore(t *testing.T) {
 	}
 }
 
-// The service of a user is started without --state, so what was installed for another Hither would never be in force.
+// The service of a user is started without --state, so what was installed for another Hither would never be in force. It reads the
+// user's own configuration.
 func TestTheServiceOfAUserHasTheUsualState(t *testing.T) {
 	skipElsewhere(t)
 	dir := t.TempDir()
 	i := &installation{machine: &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1}, env: environment{"HOME=/home/u"}, exe: "/usr/bin/hither"}
-	for state, want := range map[string]bool{"/home/u/.local/state/hither": false, "/other": true} {
-		i.settings.State = state
-		_, err := i.service()[0].Done(t.Context())
-		same(t, state+" is refused", err != nil && strings.Contains(err.Error(), "the service keeps its state in /home/u/.local/state/hither, not in /other"), want)
+	for _, row := range []struct {
+		state, from string
+		refused     bool
+	}{
+		{"/home/u/.local/state/hither", "default", false},
+		{"/other", "--state", true},
+		{"/other", "/home/u/other.toml:1", true},
+		{"/other", "/home/u/.config/hither/config.toml:1", false},
+	} {
+		i.settings.State, i.settings.From = row.state, map[string]string{"state": row.from}
+		step := i.service()[0]
+		_, err := step.Done(t.Context())
+		why := "the service keeps its state in /home/u/.local/state/hither, not in /other as " + row.from + " says: leave that out"
+		same(t, row.from+": is refused", err != nil && strings.Contains(err.Error(), why), row.refused)
+		if row.refused {
+			same(t, row.from+": step", step.String(), "have Hither started for this user")
+		}
 	}
 }

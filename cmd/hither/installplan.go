@@ -190,12 +190,16 @@ func (i *installation) plan(open rootOpener) (plannedSteps, error) {
 func (i *installation) service() (steps []install.Step) {
 	user := !i.machine.Privileged()
 	usual := install.ServiceState(i.machine)
+	from := i.settings.From["state"]
 	if user {
 		home, _ := findPlaces(i.env) // empty: there is none, and so no service of a user
 		usual = home.state
+		if strings.HasPrefix(from, filepath.Join(home.config, "config.toml")+":") { // which the service reads, too
+			usual = i.settings.State
+		}
 	}
 	if usual != "" && usual != i.settings.State {
-		return []install.Step{misplaced{i.settings.State, usual}}
+		return []install.Step{misplaced{user, i.settings.State, usual, from}}
 	}
 	if !user && i.machine.System() == "linux" && (i.upkeep.Proxy || len(i.upkeep.Tools) > 0) {
 		steps = append(steps, i.openHome())
@@ -265,14 +269,23 @@ func (i *installation) remember() install.Step {
 	return e
 }
 
-// misplaced is the service of a Hither whose state is not where services keep theirs: its unit may write nowhere else.
-type misplaced struct{ state, usual string }
+// misplaced is the service of a Hither whose state is not where services keep theirs: the unit of the machine may write nowhere
+// else, and that of a user is started without what names the state.
+type misplaced struct {
+	user               bool
+	state, usual, from string
+}
 
-func (misplaced) String() string { return "have Hither started at boot" }
+func (m misplaced) String() string {
+	if m.user {
+		return "have Hither started for this user"
+	}
+	return "have Hither started at boot"
+}
 
 // Done refuses.
 func (m misplaced) Done(context.Context) (bool, error) {
-	return false, &install.Refused{Why: fmt.Sprintf("the service keeps its state in %s, not in %s: leave out --state and HITHER_STATE, or start `hither up` by yourself", m.usual, m.state)}
+	return false, &install.Refused{Why: fmt.Sprintf("the service keeps its state in %s, not in %s as %s says: leave that out, or start `hither up` with it by yourself", m.usual, m.state, m.from)}
 }
 
 // Do refuses too.
