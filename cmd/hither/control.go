@@ -153,6 +153,7 @@ func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready
 		Handler:           c.handler(d, r),
 		ReadHeaderTimeout: controlHeader,
 		IdleTimeout:       controlAnswer,
+		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelError),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, callerKey{}, peer.Caller(conn))

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"hither/cache"
 )
 
 func TestTheControlSocketIsForTheUserAlone(t *testing.T) {
@@ -62,6 +65,32 @@ func TestHitherRunsWhereItCannotSayWhereItIs(t *testing.T) {
 	write(t, filepath.Join(w.state(), readyName, "x"), nil)
 	w.up()
 	same(t, "status", w.hither("status"), 0)
+}
+
+// brokenHither has a bug.
+type brokenHither struct{ fakeHither }
+
+func (*brokenHither) Usage(context.Context) (cache.Usage, error) { panic("no usage") }
+
+// What net/http prints by itself is thrown away, and with it went what it tells of bugs.
+func TestABugBehindTheControlSocketIsLogged(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	c, err := openControl(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var said journal
+	c.log = slog.New(slog.NewTextHandler(&said, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Serve(ctx, &brokenHither{}, Ready{}, func(Ready) {}) }()
+	if _, err := newClient(state).Usage(ctx); err == nil {
+		t.Error("got an answer, want none")
+	}
+	cancel()
+	same(t, "end", <-ended, nil)
+	contains(t, said.String(), "level=ERROR", "no usage")
 }
 
 func TestOneStateDirectoryHasOneHither(t *testing.T) {
