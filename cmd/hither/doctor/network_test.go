@@ -80,7 +80,8 @@ func TestDNSThatIsBroken(t *testing.T) {
 	w.dns("full")
 	w.write("/etc/resolv.conf", "search a.example b.example\nnameserver 127.0.0.1\nnameserver 192.0.2.1\noptions ndots:5 rotate\n")
 	w.Ask = func(context.Context, netip.AddrPort, *dns.Msg) (*dns.Msg, error) { return nil, errors.New("silence") }
-	holds(t, w.run1(dnsPath{}), "Hither's DNS on 127.0.0.1:53 does not answer", "`hither restore`", "ndots:5", "rotate")
+	w.Call = func(command string) string { return "hither " + command + " --state /s" }
+	holds(t, w.run1(dnsPath{}), "Hither's DNS on 127.0.0.1:53 does not answer", "`hither restore --state /s`", "ndots:5", "rotate")
 	w.Ask = func(_ context.Context, _ netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 		return answerWith(q, "203.0.113.9"), nil
 	}
