@@ -62,23 +62,9 @@ func TestAHitherWithoutDNSSaysHowToHaveIt(t *testing.T) {
 
 func TestTracedQuestionsHaveLowerCaseNamesAsJSON(t *testing.T) {
 	s, a, _ := naming(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var said journal
-	a.out = &said
-	ended := make(chan error, 1)
-	go func() { ended <- a.call(ctx, "dns", "trace", "--json", "www.example") }()
-	for !strings.Contains(said.String(), "}\n") {
-		ask(t, s.ready.DNS[0], "www.example")
-		if ctx.Err() != nil {
-			t.Fatal("no object")
-		}
-		<-time.After(traceEach / 10)
-	}
-	cancel()
-	same(t, "end", <-ended, nil)
+	said := tracing(t, s, a, "}\n", "--json", "www.example")
 	var traced map[string]any
-	must(t, json.NewDecoder(strings.NewReader(said.String())).Decode(&traced))
+	must(t, json.NewDecoder(strings.NewReader(said)).Decode(&traced))
 	same(t, "names", strings.Join(slices.Sorted(maps.Keys(traced)), " "), "client how name net rcode took type when")
 	same(t, "name", traced["name"], any("www.example."))
 }
@@ -121,22 +107,30 @@ func TestEachQuestionIsShownOnce(t *testing.T) {
 
 func TestOneNameIsTraced(t *testing.T) {
 	s, a, _ := naming(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	said := tracing(t, s, a, "\n", "Www.example")
+	contains(t, said, "udp", "www.example.", "NOERROR")
+	same(t, "of another name", strings.Contains(said, "other.example"), false)
+}
+
+// tracing asks for two names until `hither dns trace` has printed end, and returns all that it printed.
+func tracing(t *testing.T, s *served, a *app, end string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var said journal
 	a.out = &said
 	ended := make(chan error, 1)
-	go func() { ended <- a.call(ctx, "dns", "trace", "Www.example") }()
-	for !strings.Contains(said.String(), "\n") {
+	go func() { ended <- a.call(ctx, append([]string{"dns", "trace"}, args...)...) }()
+	for !strings.Contains(said.String(), end) {
 		ask(t, s.ready.DNS[0], "other.example")
 		ask(t, s.ready.DNS[0], "www.example")
-		if ctx.Err() != nil {
-			t.Fatal("no line")
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended too early: %v\n got %s\nwant %q", err, said.String(), end)
+		case <-time.After(traceEach / 10):
 		}
-		<-time.After(traceEach / 10)
 	}
 	cancel()
 	same(t, "end", <-ended, nil)
-	contains(t, said.String(), "udp", "www.example.", "NOERROR")
-	same(t, "of another name", strings.Contains(said.String(), "other.example"), false)
+	return said.String()
 }
