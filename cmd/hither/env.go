@@ -95,7 +95,7 @@ func (a *app) restoreOlder(changes map[string]*string) {
 }
 
 // plan finds out what the tools of this environment need, makes the bundles for them, and warns on stderr. Only with project
-// may the project of the working directory say whom npm believes.
+// may the project of the working directory say whom npm, git and cargo believe.
 func (a *app) plan(ready Ready, project bool) (plan, error) {
 	home, _ := findPlaces(a.before) // without a home, npm has no file of the user's own
 	if len(ready.Proxy) == 0 {
