@@ -232,6 +232,7 @@ func TestLinesOfOthersKeepTheirHeader(t *testing.T) {
 		{"/hosts.toml", "", "[host.a]\nx = 1\n", "[host.a]\nx = 1\ny = 2\n", "[host.a]\ny = 2\n"},
 		{"/daemon.json", "{\n}\n", "{\n  \"a\": 1\n}\n", "{\n  \"b\": 1,\n  \"a\": 1\n}\n", "{\n  \"b\": 1,\n  \"a\": 1\n}\n"},
 		{"/daemon.json", "{\n  \"c\": 1\n}\n", "{\n  \"a\": 1,\n  \"c\": 1\n}\n", "{\n  \"b\": 1,\n  \"a\": 1,\n  \"c\": 1\n}\n", "{\n  \"b\": 1,\n  \"c\": 1\n}\n"},
+		{"/config.toml", "\ufeff[net]\nx = 1\n", "\ufeffhttp.proxy = 1\n[net]\nx = 1\n", "\ufeffhttp.proxy = 1\nhttp.timeout = 5\n[net]\nx = 1\n", "\ufeffhttp.proxy = 1\nhttp.timeout = 5\n[net]\nx = 1\n"},
 		{"/other", "", "[x]\na\n", "[x]\na\nb\n", "b\n"},
 	} {
 		same(t, row.file+" "+row.now, string(takeOutOf(row.file, []byte(row.former), []byte(row.ours), []byte(row.now))), row.want)

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -80,7 +81,7 @@ func flatJSON(text []byte) (map[string]string, bool) {
 
 func flatTOML(text []byte) (map[string]string, bool) {
 	tree := map[string]any{}
-	if err := toml.Unmarshal(text, &tree); err != nil {
+	if err := toml.Unmarshal(bytes.TrimPrefix(text, []byte("\ufeff")), &tree); err != nil {
 		return nil, false
 	}
 	return flatten(tree), true
