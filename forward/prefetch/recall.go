@@ -169,9 +169,10 @@ func (c *Recall) load(log *slog.Logger) {
 	if c.Path == "" {
 		return
 	}
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(c.Path), unfinished))
+	dir := filepath.Dir(c.Path)
+	left, _ := fs.Glob(os.DirFS(dir), unfinished)
 	for _, name := range left { // of a process that was killed while it wrote
-		os.Remove(name)
+		os.Remove(filepath.Join(dir, name))
 	}
 	file, err := os.Open(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -88,9 +88,12 @@ func TestMemoryThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 	same(t, "runs read", len(read.past), 1)
 }
 
-// TestWhatAKilledProcessWroteIsRemoved finds half of a file in the directory.
+// TestWhatAKilledProcessWroteIsRemoved finds half of a file in the directory, whose name is no pattern.
 func TestWhatAKilledProcessWroteIsRemoved(t *testing.T) {
-	c := Recall{Path: filepath.Join(t.TempDir(), "recall.json")}
+	c := Recall{Path: filepath.Join(t.TempDir(), "[state", "recall.json")}
+	if err := os.Mkdir(filepath.Dir(c.Path), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	half := filepath.Join(filepath.Dir(c.Path), ".recall-123")
 	if err := os.WriteFile(half, []byte("["), 0o600); err != nil {
 		t.Fatal(err)
