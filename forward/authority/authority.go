@@ -17,10 +17,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,18 +84,12 @@ func Preview(dir string, hosts []string, now func() time.Time) (text []byte, fil
 	if ca.names, err = parseNames(hosts); err != nil {
 		return nil, "", err
 	}
-	text, err = os.ReadFile(ca.File())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", fmt.Errorf("the root certificate cannot be read (%w); correct its permissions", err)
+	root, err := readRoot(ca.File())
+	if err != nil {
+		return nil, "", err
 	}
-	if err == nil {
-		root, err := parseRoot(text)
-		if err != nil {
-			return nil, "", fmt.Errorf("%s %w; %s", ca.File(), err, remedy)
-		}
-		if ca.outgrown(root) == "" {
-			return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), ca.File(), nil
-		}
+	if root != nil && ca.outgrown(root) == "" {
+		return encode(root.Raw), ca.File(), nil
 	}
 	made, err := newRoot(ca.names, ca.now())
 	if err != nil {

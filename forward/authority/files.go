@@ -49,16 +49,9 @@ func lock(dir string) (unlock func(), err error) {
 // read returns what dir holds; nil if there is nothing, or a key alone, which is what a start that was cut off leaves.
 func read(dir string) (*identity, error) {
 	certPath, keyPath := filepath.Join(dir, certFile), filepath.Join(dir, keyFile)
-	text, err := os.ReadFile(certPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the root certificate cannot be read (%w); correct its permissions", err)
-	}
-	root, err := parseRoot(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s %w; %s", certPath, err, remedy)
+	root, err := readRoot(certPath)
+	if root == nil || err != nil {
+		return nil, err
 	}
 	repaired, err := guard(keyPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -78,12 +71,33 @@ func read(dir string) (*identity, error) {
 	if !key.PublicKey.Equal(root.PublicKey) {
 		return nil, fmt.Errorf("%s is not the key of %s; %s", keyPath, certFile, remedy)
 	}
-	return &identity{root: root, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), repaired: repaired}, nil
+	return &identity{root: root, key: key, pem: encode(root.Raw), repaired: repaired}, nil
 }
 
 func keyAlone(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, keyFile))
 	return err == nil
+}
+
+// readRoot returns the certificate in a file; nil if there is none.
+func readRoot(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the root certificate cannot be read (%w); correct its permissions", err)
+	}
+	root, err := parseRoot(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w; %s", file, err, remedy)
+	}
+	return root, nil
+}
+
+// encode writes a certificate as PEM.
+func encode(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // parseRoot refuses what we would not have made: above all a root without a constraint.

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"math/big"
 	"os"
@@ -65,7 +64,7 @@ func newRoot(n names, now time.Time) (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the root certificate: %w", err)
 	}
-	return &identity{root: root, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
+	return &identity{root: root, key: key, pem: encode(der)}, nil
 }
 
 // commonName tells whose authority it is, and which: lists of trusted roots show little else.
