@@ -290,6 +290,7 @@ func TestClientsAreForgotten(t *testing.T) {
 
 // pnpm connects anew for each package: its settings are not read each time, and another process's always are.
 func TestTheSettingsOfAProcessStandForAMoment(t *testing.T) {
+	t.Setenv("PREFIX", t.TempDir())
 	synctest.Test(t, func(t *testing.T) {
 		dir, pid := t.TempDir(), 7
 		npmrc := filepath.Join(dir, ".npmrc")

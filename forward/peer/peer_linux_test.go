@@ -115,7 +115,7 @@ func TestWhoWasFoundLatelyIsLookedAtFirst(t *testing.T) {
 	}{
 		{"nobody was found yet: the youngest", nil, c.Process.Pid},
 		{"one that was found", []int{ended, os.Getpid()}, os.Getpid()},
-		{"some that do not hold it", []int{ended, 1}, c.Process.Pid},
+		{"some that do not hold it", []int{ended, ended + 1, ended + 2, 1}, c.Process.Pid},
 	} {
 		f := Finder{lately: row.lately}
 		for range 2 * maxLately {

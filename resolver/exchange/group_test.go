@@ -365,13 +365,15 @@ func TestMoreServersThanAreAskedHaveFailedWhenThoseHave(t *testing.T) {
 // Questions may still be on their way to servers that were left. What began beside them while the last of it was waited for
 // ended the process.
 func TestNothingBeginsBesideTheQuestionsOfAGroupThatWasLeft(t *testing.T) {
-	a, b := &member{name: "a"}, &member{name: "b"}
-	g := groupOf(a, b)
-	g.dice = func(int) int { return 0 } // each question is one to look at others by
-	who(t, g)
-	g.retire()
-	before := b.count()
-	if got := who(t, g); !strings.HasPrefix(got, "a says NOERROR") || before != 1 || b.count() != 1 {
-		t.Errorf("got  %s, and %d questions to b after %d\nwant an answer of a, and none after one", got, b.count(), before)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &member{name: "a"}, &member{name: "b"}
+		g := groupOf(a, b)
+		g.dice = func(int) int { return 0 } // each question is one to look at others by
+		who(t, g)
+		g.retire()
+		before := b.count()
+		if got := who(t, g); !strings.HasPrefix(got, "a says NOERROR") || before != 1 || b.count() != 1 {
+			t.Errorf("got  %s, and %d questions to b after %d\nwant an answer of a, and none after one", got, b.count(), before)
+		}
+	})
 }
