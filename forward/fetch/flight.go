@@ -132,7 +132,7 @@ func (f *Fetcher) settle(ctx context.Context, req Request, fl *flight, k kept, j
 		k.close()
 		return out.gone.answer(out.report.Tries, f.now()), nil
 	case out.entry != nil:
-		return f.reopen(ctx, fl, k)
+		return f.reopen(ctx, req, fl, k)
 	case out.early != nil:
 		k.close()
 		return out.handedOn(joined), nil
@@ -152,7 +152,7 @@ func excusable(err error) bool {
 }
 
 // reopen answers from the cache after the flight found that what is kept is right.
-func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, error) {
+func (f *Fetcher) reopen(ctx context.Context, req Request, fl *flight, k kept) (*Answer, error) {
 	entry := *fl.out.entry
 	if k.blob == nil || k.entry.Digest != entry.Digest {
 		k.close()
@@ -160,7 +160,7 @@ func (f *Fetcher) reopen(ctx context.Context, fl *flight, k kept) (*Answer, erro
 		if err != nil {
 			return nil, cmp.Or(ctx.Err(), ErrPass) // evicted just now
 		}
-		k.blob = f.healing(fl.req, entry.Digest, blob)
+		k.blob = f.healing(req, entry.Digest, blob)
 	}
 	k.entry, k.now = entry, f.now()
 	a := k.answer(fl.out.state)

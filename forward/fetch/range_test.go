@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hither/forward/fetch"
 )
@@ -61,6 +62,37 @@ func TestAPartOfADamagedBlobWaitsForTheCheck(t *testing.T) {
 		}
 		defer a.Body.Close()
 		if n, err := io.ReadFull(a.Body, make([]byte, req.Upto)); err == nil || n > 1<<20 {
+			t.Errorf("\ngot  %d bytes, %v\nwant an error behind %d", n, err, 1<<20)
+		}
+	})
+}
+
+// What one client wants of a body says nothing of what another gets who waited with it.
+func TestAPartOfADamagedBlobWaitsForTheCheckBesideWhoWantsAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		body := noise(12 << 20)
+		w.get(w.blob(body))
+		w.put("/tar/a/a-1.tgz", body)
+		w.notary["npm"].digest, w.notary["npm"].lag = sum(body), time.Second
+		w.disk.bad[sum(body)] = 1 << 20
+		w.hosts["reg"].dead, w.hosts["far"].dead = true, true
+		w.hosts["near"].flip, w.hosts["near"].rate = 1<<20+10, 1<<20
+		all := w.request("/tar/a/a-1.tgz")
+		go func() {
+			if a, err := w.open(all); err == nil {
+				a.Body.Close()
+			}
+		}()
+		synctest.Wait()
+		part := all
+		part.Upto = 2 << 20
+		a, err := w.open(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		if n, err := io.ReadFull(a.Body, make([]byte, part.Upto)); err == nil || n > 1<<20 {
 			t.Errorf("\ngot  %d bytes, %v\nwant an error behind %d", n, err, 1<<20)
 		}
 	})
