@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"errors"
 	"io"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ func TestAPartIsPassedOnIfItWouldWaitLongForTheWhole(t *testing.T) {
 		{"of a small body", 15 << 20, 0, 1 << 20, "miss"},
 		{"that ends near the end", 30 << 20, 0, 20 << 20, "miss"},
 		{"that would go beyond the end", 30 << 20, 0, 1 << 40, "miss"},
+		{"that would go beyond all numbers", 30 << 20, 0, math.MaxInt64, "miss"},
 		{"up to the end", 30 << 20, 5, 0, "miss"},
 	} {
 		t.Run(c.what, func(t *testing.T) {

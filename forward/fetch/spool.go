@@ -339,6 +339,6 @@ const farAhead = 16 << 20
 func (s *spool) far(req Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waits := req.Upto > 0 && s.size > max(req.Upto, s.end)+farAhead
+	waits := req.Upto > 0 && s.size-farAhead > max(req.Upto, s.end)
 	return !s.done && (req.Offset > s.end+farAhead || waits)
 }
