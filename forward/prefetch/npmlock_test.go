@@ -43,6 +43,7 @@ func TestNPMLeavesOutWhatItIsTold(t *testing.T) {
 		{now, "npm ci --omit=optional", all},
 		{now, "npm ci --omit=dev", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
 		{now, "npm ci --only=production", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
+		{now, "npm ci --only=dev", all},
 		{now, "npm ci --production", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
 		{now, "npm ci --omit=dev --include=dev", all},
 		{now, "npm ci --legacy-peer-deps", "/a /d /d/-/d-1.0.0.tgz /a/-/a-1.0.0.tgz"},

@@ -39,8 +39,12 @@ func (c *npmCommand) option(arg npmrc.Arg) {
 		c.offline = on
 	case "legacy-peer-deps":
 		c.peerless = on
-	case "omit", "only", "production":
-		c.lean = c.lean || arg.Value == "dev" || arg.Option == "only" && strings.HasPrefix(arg.Value, "prod") || arg.Option == "production" && on
+	case "omit":
+		c.lean = c.lean || arg.Value == "dev"
+	case "only":
+		c.lean = c.lean || strings.HasPrefix(arg.Value, "prod")
+	case "production":
+		c.lean = c.lean || on
 	case "include":
 		c.whole = c.whole || arg.Value == "dev"
 	case "package":
