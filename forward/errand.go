@@ -187,14 +187,14 @@ func part(r *http.Request) (first, upto int64) {
 	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), ",")
 	for _, part := range parts {
 		from, to, _ := strings.Cut(strings.TrimSpace(part), "-")
-		n, err := strconv.ParseInt(from, 10, 64)
+		n, err := strconv.ParseInt(strings.TrimSpace(from), 10, 64)
 		if from == "" {
 			n, err = math.MaxInt64, nil
 		}
 		if err == nil {
 			first = max(first, n)
 		}
-		if last, err := strconv.ParseInt(to, 10, 64); err == nil && from != "" && last >= 0 && last < math.MaxInt64 {
+		if last, err := strconv.ParseInt(strings.TrimSpace(to), 10, 64); err == nil && from != "" && last >= 0 && last < math.MaxInt64 {
 			upto = last + 1
 		}
 	}

@@ -174,6 +174,7 @@ func TestWhatAClientSaysOfItsWish(t *testing.T) {
 		{"only-if-cached", "/minute/a", []string{"Cache-Control", "only-if-cached"}, " false true 0 0"},
 		{"a range", "/forever/a", []string{"Range", "bytes=5-"}, " false false 5 0"},
 		{"a range with an end", "/forever/a", []string{"Range", "bytes=5-6"}, " false false 5 7"},
+		{"a range with blanks", "/forever/a", []string{"Range", "bytes=5 - 6"}, " false false 5 7"},
 		{"the last of several ranges", "/forever/a", []string{"Range", "bytes=5-6, 8-9,1-2"}, " false false 8 1"},
 		{"a range from the end", "/forever/a", []string{"Range", "bytes=-1"}, fmt.Sprint(" false false ", int64(math.MaxInt64), " 0")},
 	} {
