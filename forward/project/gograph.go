@@ -78,32 +78,31 @@ func (g *Graph) Read(file func(module.Version) (requires []module.Version, old, 
 			r.enter(visit{module.Version{Path: path}, whole})
 			continue
 		}
-		behind := pruned
-		if main.old {
-			behind = unpruned
-		}
-		for _, m := range r.take(main.requires) {
-			r.enter(visit{m, behind})
-		}
+		r.enterAll(r.take(main.requires), behind(main.old))
 	}
 	r.run()
 	return r
 }
 
+// behind is how what a module requires is read: all of it, if the module is of a go before 1.17, or behind one.
+func behind(old bool) depth {
+	if old {
+		return unpruned
+	}
+	return pruned
+}
+
 // Require reads on as if a main module required a module, as a go command does that brings one into the project.
 func (r *Reading) Require(m module.Version) {
-	behind := pruned
+	old := false
 	for _, main := range r.graph.mains {
-		if main.old {
-			behind = unpruned
-		}
+		old = old || main.old
 	}
-	if r.entered[visit{m, behind}] || r.entered[visit{m, unpruned}] || r.entered[visit{m, whole}] {
+	at := behind(old)
+	if r.entered[visit{m, at}] || r.entered[visit{m, unpruned}] || r.entered[visit{m, whole}] {
 		return
 	}
-	for _, m := range r.take([]module.Version{m}) {
-		r.enter(visit{m, behind})
-	}
+	r.enterAll(r.take([]module.Version{m}), at)
 	r.run()
 }
 
@@ -168,6 +167,12 @@ func (r *Reading) enter(v visit) {
 	}
 }
 
+func (r *Reading) enterAll(modules []module.Version, at depth) {
+	for _, m := range modules {
+		r.enter(visit{m, at})
+	}
+}
+
 func (r *Reading) visit(v visit) {
 	read, here := r.look(v)
 	if !here {
@@ -180,13 +185,7 @@ func (r *Reading) visit(v visit) {
 	if v.depth == pruned && !read.old {
 		return
 	}
-	behind := pruned
-	if v.depth == unpruned || read.old {
-		behind = unpruned
-	}
-	for _, m := range requires {
-		r.enter(visit{m, behind})
-	}
+	r.enterAll(requires, behind(v.depth == unpruned || read.old))
 }
 
 // look is what a module says; false: it is waited for.
