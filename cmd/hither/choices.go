@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/terminal"
 	"hither/rules"
 )
 
@@ -167,7 +168,7 @@ func (c ChoiceChange) off(set *rules.Set, next rules.Choices) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	next.Off[base] = plain(c.Reason)
+	next.Off[base] = terminal.Plain(c.Reason)
 	delete(next.On, base)
 	said := fmt.Sprintf("%s is not used any more. `hither mirrors on %s` takes that back.", base, base)
 	for _, rule := range slices.Sorted(maps.Keys(next.Pin)) {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
 	"hither/rules"
 )
@@ -192,7 +193,7 @@ func meetStranger(ctx context.Context, p *doctor.Patient) {
 }
 
 // doctorTable prints a report for people, what is worst first.
-type doctorTable struct{ Ink ink }
+type doctorTable struct{ Ink terminal.Ink }
 
 // Widths of the columns before the text.
 const (
@@ -217,31 +218,31 @@ func (t doctorTable) Print(w io.Writer, r doctor.Report) error {
 func (t doctorTable) summary(r doctor.Report) string {
 	switch failed, warned := r.Count(doctor.Fail), r.Count(doctor.Warn); {
 	case failed > 0:
-		return t.Ink.red(fmt.Sprintf("Broken: %s.", count(int64(failed), "thing"))) + fmt.Sprintf(" Warnings: %d.", warned)
+		return t.Ink.Red(fmt.Sprintf("Broken: %s.", count(int64(failed), "thing"))) + fmt.Sprintf(" Warnings: %d.", warned)
 	case warned > 0:
 		return fmt.Sprintf("Nothing is broken. Warnings: %d.", warned)
 	}
-	return t.Ink.green("All is well.")
+	return t.Ink.Green("All is well.")
 }
 
 // finding is the level, the check, and the cause with its remedy below.
 func (t doctorTable) finding(f doctor.Finding) (lines []string) {
 	const before = levelColumns + checkColumns
-	level := fit(string(f.Level), levelColumns)
+	level := terminal.Fit(string(f.Level), levelColumns)
 	switch f.Level {
 	case doctor.Fail:
-		level = t.Ink.red(level)
+		level = t.Ink.Red(level)
 	case doctor.OK:
-		level = t.Ink.green(level)
+		level = t.Ink.Green(level)
 	}
-	for i, line := range wrap(plain(f.Cause), tableWidth-before) {
+	for i, line := range terminal.Wrap(terminal.Plain(f.Cause), tableWidth-before) {
 		if i == 0 {
-			lines = append(lines, level+fit(plain(f.Check), checkColumns)+line)
+			lines = append(lines, level+terminal.Fit(terminal.Plain(f.Check), checkColumns)+line)
 		} else {
 			lines = append(lines, strings.Repeat(" ", before)+line)
 		}
 	}
-	for i, line := range wrap(plain(f.Remedy), tableWidth-before-2) {
+	for i, line := range terminal.Wrap(terminal.Plain(f.Remedy), tableWidth-before-2) {
 		mark := "→ "
 		if i > 0 {
 			mark = "  "

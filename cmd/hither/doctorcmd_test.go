@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/terminal"
 )
 
 // reportOfAll has every level, a long remedy, and words of strangers.
@@ -40,7 +41,7 @@ func TestTheDoctorsReport(t *testing.T) {
 	}
 	golden(t, "doctor.txt", out.String())
 	for line := range strings.Lines(out.String()) {
-		if n := columns(strings.TrimRight(line, "\n")); n > tableWidth {
+		if n := terminal.Columns(strings.TrimRight(line, "\n")); n > tableWidth {
 			t.Errorf("a line of %d columns\n got %s", n, line)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
 )
 
@@ -145,7 +146,7 @@ func (a *app) printChanges(sh shell, changes map[string]*string) error {
 	for _, line := range lines {
 		fmt.Fprintln(a.out, line)
 	}
-	if out, ok := beneath(a.out).(*os.File); ok && isTerminal(out) {
+	if out, ok := terminal.Beneath(a.out).(*os.File); ok && terminal.Is(out) {
 		fmt.Fprintf(a.err, "\nhither: these lines have no effect yet; use: %s\n", sh.use(a.command(sh, "env")))
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/terminal"
 	"hither/install"
 )
 
@@ -63,7 +64,7 @@ func (a *app) keepGuard(ctx context.Context, f guardFlags) error {
 	defer said.Close()
 	log := slog.New(redactor{slog.NewTextHandler(said, nil)}).With("process", "guard")
 	g := install.Guard{
-		Lease: f.lease, Holder: f.holder, In: a.in, Out: beneath(a.out), Log: log, Hurry: hurry(),
+		Lease: f.lease, Holder: f.holder, In: a.in, Out: terminal.Beneath(a.out), Log: log, Hurry: hurry(),
 		Restore: func(ctx context.Context) error { return giveBack(ctx, f, log) },
 	}
 	return g.Run(ctx)

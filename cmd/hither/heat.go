@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -68,7 +69,7 @@ func histories(set *rules.Set, board *measure.Board, since time.Time) (out []His
 
 // heatMap draws what each upstream did over time.
 type heatMap struct {
-	Ink ink
+	Ink terminal.Ink
 	Now time.Time // its zone is that of the axis
 }
 
@@ -91,7 +92,7 @@ func (h heatMap) lines(all []History) (lines []string) {
 				lines = append(lines, h.axis(first, step, n), "")
 			}
 			rule = line.Rule
-			lines = append(lines, h.Ink.bold(fit(middle(rule, 20), 22)+fmt.Sprintf("time to the first byte, a column is %s", rough(step))))
+			lines = append(lines, h.Ink.Bold(terminal.Fit(terminal.Middle(rule, 20), 22)+fmt.Sprintf("time to the first byte, a column is %s", rough(step))))
 		}
 		lines = append(lines, h.row(line, first, step, n))
 	}
@@ -140,7 +141,7 @@ func (h heatMap) row(line History, first time.Time, step time.Duration, n int) s
 			c.waits += slot.Wait * time.Duration(answered)
 		}
 	}
-	text := "  " + fit(middle(bare(plain(line.Base)), nameColumns), nameColumns) + " "
+	text := "  " + terminal.Fit(terminal.Middle(bare(terminal.Plain(line.Base)), nameColumns), nameColumns) + " "
 	for _, c := range cells {
 		text += h.cell(c)
 	}
@@ -153,12 +154,12 @@ func (h heatMap) cell(c cell) string {
 		step = heatStepOf(c.waits / time.Duration(c.answered))
 	}
 	switch {
-	case h.Ink.on && c.answered > 0 && c.failures > 0:
-		return h.Ink.with("30;48;5;"+step.color, "×")
-	case h.Ink.on && c.answered > 0:
-		return h.Ink.with("48;5;"+step.color, " ")
+	case h.Ink.On && c.answered > 0 && c.failures > 0:
+		return h.Ink.With("30;48;5;"+step.color, "×")
+	case h.Ink.On && c.answered > 0:
+		return h.Ink.With("48;5;"+step.color, " ")
 	case c.failures > 0:
-		return h.Ink.red("×")
+		return h.Ink.Red("×")
 	}
 	return step.sign
 }
@@ -167,9 +168,9 @@ func (h heatMap) cell(c cell) string {
 func (h heatMap) axis(first time.Time, step time.Duration, n int) string {
 	text := strings.Repeat(" ", markColumns+nameColumns+1)
 	for i := 0; i < n && i+len("15:04") <= heatColumns; i += heatLabel {
-		text += fit(first.Add(time.Duration(i)*step).In(h.Now.Location()).Format("15:04"), heatLabel)
+		text += terminal.Fit(first.Add(time.Duration(i)*step).In(h.Now.Location()).Format("15:04"), heatLabel)
 	}
-	return h.Ink.dim(strings.TrimRight(text, " "))
+	return h.Ink.Dim(strings.TrimRight(text, " "))
 }
 
 // legend names the steps.
@@ -180,11 +181,11 @@ func (h heatMap) legend() string {
 		if step.under == 0 {
 			to = "more"
 		}
-		if h.Ink.on {
-			sign = h.Ink.with("48;5;"+step.color, " ")
+		if h.Ink.On {
+			sign = h.Ink.With("48;5;"+step.color, " ")
 		}
 		text += sign + " " + to + "  "
 		under = ""
 	}
-	return text + h.Ink.red("×") + " failures"
+	return text + h.Ink.Red("×") + " failures"
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/cmd/hither/terminal"
 )
 
 func TestTheHeatMap(t *testing.T) {
@@ -28,11 +30,11 @@ func TestTheHeatMap(t *testing.T) {
 	}
 	golden(t, "heat.txt", plainly.String())
 	for line := range strings.Lines(plainly.String()) {
-		if n := columns(strings.TrimSuffix(line, "\n")); n > tableWidth || strings.Contains(line, "\x1b") {
+		if n := terminal.Columns(strings.TrimSuffix(line, "\n")); n > tableWidth || strings.Contains(line, "\x1b") {
 			t.Errorf("a line of %d columns\n got %q\nwant at most %d, and no escapes", n, line, tableWidth)
 		}
 	}
-	if err := (heatMap{Now: now, Ink: ink{on: true}}).Print(&coloured, all); err != nil {
+	if err := (heatMap{Now: now, Ink: terminal.Ink{On: true}}).Print(&coloured, all); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, coloured.String(), "\x1b[48;5;46m \x1b[0m", "\x1b[30;48;5;", "\x1b[31m×")

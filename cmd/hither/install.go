@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/authority"
 	"hither/install"
 
@@ -196,7 +197,7 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 // confirm asks on a terminal; elsewhere --yes must have been given. Standard output is for the answer alone: a program may read it.
 func (a *app) confirm(ctx context.Context, plan plannedSteps) error {
 	in, ok := a.in.(*os.File)
-	if !ok || !isTerminal(in) {
+	if !ok || !terminal.Is(in) {
 		return &exitError{Status: exitUsage, Err: errors.New("nobody can be asked here: see the steps with --dry-run, then give --yes")}
 	}
 	showSteps(a.err, stateOf(ctx, plan))

@@ -23,6 +23,8 @@ import (
 	"os"
 	"strings"
 
+	"hither/cmd/hither/terminal"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -74,7 +76,7 @@ func (e *exitError) Unwrap() error { return e.Err }
 
 // run does what the arguments say and returns the exit status.
 func (a *app) run(ctx context.Context, args []string) int {
-	out := &output{Writer: beneath(a.out)}
+	out := &terminal.Output{Writer: terminal.Beneath(a.out)}
 	a.out = out
 	root := a.root()
 	root.SetArgs(args)
@@ -83,7 +85,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.err)
 	addHelpers(root)
 	err := root.ExecuteContext(ctx)
-	if lost := out.lost(); err == nil || errors.Is(err, errors.Unwrap(lost)) {
+	if lost := out.Lost(); err == nil || errors.Is(err, errors.Unwrap(lost)) {
 		err = lost
 	}
 	if err == nil {

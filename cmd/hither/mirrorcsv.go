@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hither/cmd/hither/terminal"
 )
 
 // csvHeader names the columns of `hither mirrors --csv`. Further ones may follow; these stay.
@@ -34,7 +36,7 @@ func printCSV(w io.Writer, s Survey) error {
 
 func csvRows(rule string, u SurveyUpstream) (rows [][]string) {
 	head := []string{rule, u.Base, strconv.FormatBool(u.Origin), strconv.FormatBool(u.Chosen)}
-	verdict := harmless(plain(u.Verdict))
+	verdict := harmless(terminal.Plain(u.Verdict))
 	empty := []string{"", "", "", "", "", "", ""}
 	if len(u.Measured) == 0 {
 		rows = append(rows, join4(head, []string{"", "", "", "0", "0"}, empty, verdict))

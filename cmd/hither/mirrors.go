@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -153,10 +154,10 @@ func failing(s Survey) error {
 }
 
 // ink has colours on a terminal whose user did not refuse them (no-color.org).
-func (a *app) ink() ink {
-	_, _, terminal := terminalSize(a.out)
+func (a *app) ink() terminal.Ink {
+	_, _, shown := terminal.Size(a.out)
 	refused, said := a.env.Lookup("NO_COLOR")
-	return ink{on: terminal && (!said || refused == "") && a.env.Get("TERM") != "dumb"}
+	return terminal.Ink{On: shown && (!said || refused == "") && a.env.Get("TERM") != "dumb"}
 }
 
 // measurer asks the running Hither, or measures by itself if there is none.
@@ -272,8 +273,8 @@ type progress struct {
 }
 
 func (a *app) newProgress() *progress {
-	_, _, terminal := terminalSize(a.err)
-	return &progress{w: a.err, on: terminal && a.env.Get("TERM") != "dumb"}
+	_, _, shown := terminal.Size(a.err)
+	return &progress{w: a.err, on: shown && a.env.Get("TERM") != "dumb"}
 }
 
 // show replaces the line before.
@@ -281,7 +282,7 @@ func (p *progress) show(l SurveyLine) {
 	if !p.on || l.Result == nil {
 		return
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s", shorten(fmt.Sprintf("measured %d of %d: %s %s", l.Done, l.Total, l.Rule, plain(l.Result.Base)), 78))
+	fmt.Fprintf(p.w, "\r\x1b[K%s", terminal.Shorten(fmt.Sprintf("measured %d of %d: %s %s", l.Done, l.Total, l.Rule, terminal.Plain(l.Result.Base)), 78))
 }
 
 func (p *progress) clear() {

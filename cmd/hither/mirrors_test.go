@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
 
@@ -117,7 +118,7 @@ func TestTheTableOfMirrorsFitsWhateverComes(t *testing.T) {
 				}
 			}
 			for _, line := range (mirrorTable{}).lines(s) {
-				if n := columns(line); n > tableWidth {
+				if n := terminal.Columns(line); n > tableWidth {
 					t.Errorf("a line of %d columns\n got %s\nwant at most %d", n, line, tableWidth)
 				}
 				if strings.ContainsAny(line, "\x1b\a\r\n\u009b\u202e") || strings.ToValidUTF8(line, "") != line {
@@ -153,8 +154,8 @@ func TestTheTableOfOneThatWasNotAsked(t *testing.T) {
 
 func TestTheTableHasColoursOnATerminalAlone(t *testing.T) {
 	w := newWorld(t)
-	same(t, "not a terminal", (&app{out: &w.out, env: w.env}).ink().on, false)
-	lines := strings.Join(mirrorTable{Ink: ink{on: true}}.lines(surveyOfTwo()), "\n")
+	same(t, "not a terminal", (&app{out: &w.out, env: w.env}).ink().On, false)
+	lines := strings.Join(mirrorTable{Ink: terminal.Ink{On: true}}.lines(surveyOfTwo()), "\n")
 	contains(t, lines, "\x1b[32m→ goproxy.cn", "\x1b[31m  ", "\x1b[0m")
 }
 

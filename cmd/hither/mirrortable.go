@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/cmd/hither/terminal"
 )
 
 // tableWidth is the most columns of any line: it fits a terminal of 100, a mail and a bug report.
@@ -24,24 +26,9 @@ const (
 	newestColumns = 9
 )
 
-// ink colours parts of a line. The zero ink leaves them as they are.
-type ink struct{ on bool }
-
-func (k ink) with(code, text string) string {
-	if !k.on || text == "" {
-		return text
-	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
-}
-
-func (k ink) bold(text string) string  { return k.with("1", text) }
-func (k ink) dim(text string) string   { return k.with("2", text) }
-func (k ink) red(text string) string   { return k.with("31", text) }
-func (k ink) green(text string) string { return k.with("32", text) }
-
 // mirrorTable prints a survey for people.
 type mirrorTable struct {
-	Ink   ink
+	Ink   terminal.Ink
 	Brief bool // the median alone, not all five statistics
 }
 
@@ -65,15 +52,15 @@ func (t mirrorTable) lines(s Survey) (lines []string) {
 func (t mirrorTable) rule(s Survey, r SurveyRule) []string {
 	lines := []string{t.title(s, r)}
 	if r.Note != "" {
-		lines = append(lines, indented(plain(r.Note), 2)...)
+		lines = append(lines, indented(terminal.Plain(r.Note), 2)...)
 	}
 	if !r.Measured {
 		for _, u := range r.Upstreams {
-			lines = append(lines, shorten(mark(u)+fit(middle(bare(plain(u.Base)), nameColumns), nameColumns)+" "+plain(u.Verdict), tableWidth))
+			lines = append(lines, terminal.Shorten(mark(u)+terminal.Fit(terminal.Middle(bare(terminal.Plain(u.Base)), nameColumns), nameColumns)+" "+terminal.Plain(u.Verdict), tableWidth))
 		}
 		return lines
 	}
-	lines = append(lines, t.Ink.bold(strings.TrimRight(tableHead(), " ")))
+	lines = append(lines, t.Ink.Bold(strings.TrimRight(tableHead(), " ")))
 	for _, u := range r.Upstreams {
 		lines = append(lines, t.upstream(u)...)
 	}
@@ -85,9 +72,9 @@ func (t mirrorTable) title(s Survey, r SurveyRule) string {
 	choice := "choice: none works"
 	switch {
 	case r.Choice != nil && r.Choice.Pinned:
-		choice = "choice: " + plain(r.Choice.Base) + " (pinned by you)"
+		choice = "choice: " + terminal.Plain(r.Choice.Base) + " (pinned by you)"
 	case r.Choice != nil:
-		choice = "choice: " + plain(r.Choice.Base)
+		choice = "choice: " + terminal.Plain(r.Choice.Base)
 	case !r.Measured:
 		choice = "choice: not known"
 	}
@@ -95,21 +82,21 @@ func (t mirrorTable) title(s Survey, r SurveyRule) string {
 	if r.Measured {
 		what = fmt.Sprintf("%s each, ms", count(int64(s.Count), "measurement"))
 	}
-	left := fit(middle(r.Rule, 20), 22) + fit(what, 26)
-	right := middle(choice, tableWidth-columns(left)-1)
-	gap := strings.Repeat(" ", tableWidth-columns(left)-columns(right))
+	left := terminal.Fit(terminal.Middle(r.Rule, 20), 22) + terminal.Fit(what, 26)
+	right := terminal.Middle(choice, tableWidth-terminal.Columns(left)-1)
+	gap := strings.Repeat(" ", tableWidth-terminal.Columns(left)-terminal.Columns(right))
 	if r.Choice == nil {
-		return t.Ink.bold(left) + gap + t.Ink.red(right)
+		return t.Ink.Bold(left) + gap + t.Ink.Red(right)
 	}
-	return t.Ink.bold(left) + gap + t.Ink.green(right)
+	return t.Ink.Bold(left) + gap + t.Ink.Green(right)
 }
 
 func tableHead() string {
-	cells := fit("UPSTREAM", markColumns+nameColumns) + " " + fit("HTTP", httpColumns) + " " + fit("", statColumns)
+	cells := terminal.Fit("UPSTREAM", markColumns+nameColumns) + " " + terminal.Fit("HTTP", httpColumns) + " " + terminal.Fit("", statColumns)
 	for _, phase := range []string{"DNS", "TCP", "TLS", "TTFB", "TOTAL"} {
-		cells += fitRight(phase, phaseColumns)
+		cells += terminal.FitRight(phase, phaseColumns)
 	}
-	return cells + fitRight("RATE", rateColumns) + fitRight("OK", shareColumns) + "  " + fit("NEWEST", newestColumns-2)
+	return cells + terminal.FitRight("RATE", rateColumns) + terminal.FitRight("OK", shareColumns) + "  " + terminal.Fit("NEWEST", newestColumns-2)
 }
 
 func mark(u SurveyUpstream) string {
@@ -121,26 +108,26 @@ func mark(u SurveyUpstream) string {
 
 // upstream is one line for those that are off or dead, else the statistics and the verdict.
 func (t mirrorTable) upstream(u SurveyUpstream) (lines []string) {
-	name := mark(u) + fit(middle(bare(plain(u.Base)), nameColumns), nameColumns)
+	name := mark(u) + terminal.Fit(terminal.Middle(bare(terminal.Plain(u.Base)), nameColumns), nameColumns)
 	if !slices.ContainsFunc(u.Measured, func(m Measurement) bool { return m.OK > 0 }) {
 		return []string{t.dead(name, u)}
 	}
 	if u.Chosen {
-		name = t.Ink.green(name)
+		name = t.Ink.Green(name)
 	}
 	for _, m := range u.Measured {
 		lines = append(lines, t.measurement(name, u.Base, m)...)
 		name = strings.Repeat(" ", markColumns+nameColumns)
 	}
-	for _, line := range indented(plain(u.Verdict), 6) {
-		lines = append(lines, t.Ink.dim(line))
+	for _, line := range indented(terminal.Plain(u.Verdict), 6) {
+		lines = append(lines, t.Ink.Dim(line))
 	}
 	return lines
 }
 
 // dead is the one line of who did not work.
 func (t mirrorTable) dead(name string, u SurveyUpstream) string {
-	text := plain(u.Verdict)
+	text := terminal.Plain(u.Verdict)
 	if len(u.Measured) > 0 {
 		m := u.Measured[0]
 		if m.Count > 0 {
@@ -150,25 +137,25 @@ func (t mirrorTable) dead(name string, u SurveyUpstream) string {
 			text += ", " + gist(m.Err, u.Base)
 		}
 	}
-	line := name + " " + shorten(text, tableWidth-columns(name)-1)
+	line := name + " " + terminal.Shorten(text, tableWidth-terminal.Columns(name)-1)
 	if u.Off != "" {
-		return t.Ink.dim(line)
+		return t.Ink.Dim(line)
 	}
-	return t.Ink.red(line)
+	return t.Ink.Red(line)
 }
 
 // measurement is one line for each statistic.
 func (t mirrorTable) measurement(name, base string, m Measurement) (lines []string) {
 	if m.OK == 0 {
-		text := fit(httpName(m), httpColumns) + " " + m.failure() + colon(gist(m.Err, base))
-		return []string{name + " " + shorten(text, tableWidth-markColumns-nameColumns-1)}
+		text := terminal.Fit(httpName(m), httpColumns) + " " + m.failure() + colon(gist(m.Err, base))
+		return []string{name + " " + terminal.Shorten(text, tableWidth-markColumns-nameColumns-1)}
 	}
 	rate, newest := "–", m.Newest
 	if m.Rate > 0 {
 		rate = speed(m.Rate)
 	}
-	line := name + " " + fit(httpName(m), httpColumns) + " " + row(m, "p50", func(s Stats) time.Duration { return s.P50 }) +
-		fitRight(rate, rateColumns) + fitRight(percent(m.Success), shareColumns) + "  " + newest
+	line := name + " " + terminal.Fit(httpName(m), httpColumns) + " " + row(m, "p50", func(s Stats) time.Duration { return s.P50 }) +
+		terminal.FitRight(rate, rateColumns) + terminal.FitRight(percent(m.Success), shareColumns) + "  " + newest
 	lines = append(lines, line)
 	if t.Brief {
 		return lines
@@ -183,7 +170,7 @@ func (t mirrorTable) measurement(name, base string, m Measurement) (lines []stri
 		{"max", func(s Stats) time.Duration { return s.Max }},
 		{"sd", func(s Stats) time.Duration { return s.SD }},
 	} {
-		lines = append(lines, t.Ink.dim(indent+row(m, stat.name, stat.of)))
+		lines = append(lines, t.Ink.Dim(indent+row(m, stat.name, stat.of)))
 	}
 	return lines
 }
@@ -195,7 +182,7 @@ func gist(text, base string) string {
 	bare, _, _ := strings.Cut(host, ":")
 	said := []string{"", host, bare}
 	var parts []string
-	for part := range strings.SplitSeq(plain(text), ": ") {
+	for part := range strings.SplitSeq(terminal.Plain(text), ": ") {
 		named := strings.HasPrefix(part, "connect to "+bare) || strings.HasPrefix(part, host+" does not speak ")
 		_, err := netip.ParseAddrPort(part)
 		if !named && err != nil && !slices.Contains(said, part) {
@@ -203,7 +190,7 @@ func gist(text, base string) string {
 		}
 	}
 	if len(parts) == 0 {
-		return plain(text)
+		return terminal.Plain(text)
 	}
 	return strings.Join(parts, ": ")
 }
@@ -215,13 +202,13 @@ func httpName(m Measurement) string {
 
 // row is one statistic of all phases.
 func row(m Measurement, name string, of func(Stats) time.Duration) string {
-	text := fit(name, statColumns)
+	text := terminal.Fit(name, statColumns)
 	for _, phase := range []*Stats{m.DNS, m.Connect, m.TLS, m.Wait, m.Total} {
 		cell := "–"
 		if phase != nil {
 			cell = tenths(of(*phase))
 		}
-		text += fitRight(cell, phaseColumns)
+		text += terminal.FitRight(cell, phaseColumns)
 	}
 	return text
 }
@@ -250,7 +237,7 @@ func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
 
 // indented breaks a text into lines of the table.
 func indented(text string, by int) (lines []string) {
-	for _, line := range wrap(text, tableWidth-by) {
+	for _, line := range terminal.Wrap(text, tableWidth-by) {
 		lines = append(lines, strings.Repeat(" ", by)+line)
 	}
 	return lines

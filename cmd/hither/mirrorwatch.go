@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
 
@@ -94,10 +95,10 @@ func (w *watcher) show(last bool) error {
 	if w.flags.json {
 		return a.printJSON(w.last)
 	}
-	columns, rows, terminal := terminalSize(a.out)
+	columns, rows, shown := terminal.Size(a.out)
 	table := mirrorTable{Ink: a.ink(), Brief: w.flags.brief}
 	title := fmt.Sprintf("Measured at %s, again every %s; Ctrl-C ends.", w.last.When.Add(w.last.Took).Format("15:04:05"), w.flags.interval)
-	if !terminal {
+	if !shown {
 		_, err := fmt.Fprintf(a.out, "%s\n\n%s\n\n", title, strings.Join(table.lines(w.last), "\n"))
 		return err
 	}
@@ -130,7 +131,7 @@ func (w *watcher) end() error {
 	if w.last.Rules == nil {
 		return nil // it was ended before the first table
 	}
-	if _, _, terminal := terminalSize(w.app.out); terminal && !w.flags.json {
+	if _, _, shown := terminal.Size(w.app.out); shown && !w.flags.json {
 		fmt.Fprint(w.app.out, "\r\x1b[K") // the ^C of the keyboard
 	}
 	if w.cut {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/terminal"
+
 	"github.com/spf13/cobra"
 )
 
@@ -195,7 +197,7 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 		return orStatus(exitHither, err)
 	}
 	command := exec.Command(args[0], args[1:]...)
-	command.Stdin, command.Stdout, command.Stderr, command.Env = a.in, beneath(a.out), a.err, environ
+	command.Stdin, command.Stdout, command.Stderr, command.Env = a.in, terminal.Beneath(a.out), a.err, environ
 	if err := command.Start(); err != nil {
 		return cannotRun(args[0], err)
 	}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"hither/cmd/hither/terminal"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -20,8 +22,8 @@ func TestTheNullDeviceIsNoTerminal(t *testing.T) {
 	}
 	defer null.Close()
 	_, tty := newTerminal(t)
-	same(t, "the null device", isTerminal(null), false)
-	same(t, "a terminal", isTerminal(tty), true)
+	same(t, "the null device", terminal.Is(null), false)
+	same(t, "a terminal", terminal.Is(tty), true)
 }
 
 // `hither install --json | program` asked its question of the program, and waited.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
 
@@ -50,12 +51,12 @@ func summary(proto string, results []measure.Result) Measurement {
 	for _, r := range results {
 		m.Outcomes[outcomeOf(r)]++
 		m.Addr = keep(m.Addr, r.Addr)
-		m.Entry = keep(m.Entry, plain(r.Newest))
+		m.Entry = keep(m.Entry, terminal.Plain(r.Newest))
 		if r.Outcome == measure.OK {
 			right = append(right, r)
 			m.HTTP = r.Proto
 		} else {
-			m.Err = keep(m.Err, plain(redact(r.Err)))
+			m.Err = keep(m.Err, terminal.Plain(redact(r.Err)))
 		}
 	}
 	m.OK = len(right)

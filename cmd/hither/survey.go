@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -251,7 +252,7 @@ func gather(rule string, errands []*errand) (measured map[string][]Measurement, 
 		}
 		measured[e.target.Base] = append(measured[e.target.Base], summary(e.proto, e.results))
 		for _, r := range e.results {
-			if entry := plain(r.Newest); e.target.Origin && entry != "" {
+			if entry := terminal.Plain(r.Newest); e.target.Origin && entry != "" {
 				named = append(named, entry)
 			}
 		}
@@ -286,10 +287,10 @@ func newSurveyUpstream(rule *rules.Rule, p measure.Place, origin bool, choice *C
 
 // verdict says in words why an upstream stands at its place.
 func (u SurveyUpstream) verdict(p measure.Place, choice *Choice) string {
-	text := plain(cmp.Or(p.Reason, "not asked yet"))
+	text := terminal.Plain(cmp.Or(p.Reason, "not asked yet"))
 	switch {
 	case u.Chosen:
-		text = "chosen, " + plain(choice.because())
+		text = "chosen, " + terminal.Plain(choice.because())
 	case u.Pinned:
 		text = "pinned by you; " + text
 	}

@@ -19,6 +19,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/terminal"
 	"hither/forward/project"
 )
 
@@ -35,7 +36,7 @@ func TestArgumentsOfWarm(t *testing.T) {
 		wants, err := r.read(args)
 		var out []string
 		for _, f := range r.unread {
-			out = append(out, "unread "+strings.TrimPrefix(f.URL, plain(dir)+"/"))
+			out = append(out, "unread "+strings.TrimPrefix(f.URL, terminal.Plain(dir)+"/"))
 		}
 		for _, w := range wants {
 			out = append(out, w.URL)

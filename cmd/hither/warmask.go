@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hither/cmd/hither/terminal"
 )
 
 const (
@@ -161,11 +163,11 @@ func excuse(resp *http.Response, data []byte) string {
 	if json.Unmarshal(data, &oci) == nil && len(oci.Errors) > 0 {
 		text = oci.Errors[0].Message
 	}
-	text = strings.TrimSuffix(plain(redact(text)), ".")
+	text = strings.TrimSuffix(terminal.Plain(redact(text)), ".")
 	if text == "" || strings.HasPrefix(text, "<") { // a page for people
 		return fmt.Sprintf("it was answered with %d", resp.StatusCode)
 	}
-	return shorten(text, 400)
+	return terminal.Shorten(text, 400)
 }
 
 // warmBody counts what comes.

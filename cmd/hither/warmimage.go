@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hither/cache/digest"
+	"hither/cmd/hither/terminal"
 	"hither/forward/project"
 )
 
@@ -146,7 +147,7 @@ func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error)
 	for _, p := range platforms {
 		d, ok := p.pick(m.Manifests)
 		if !ok {
-			missing = append(missing, plain(p.String()))
+			missing = append(missing, terminal.Plain(p.String()))
 			continue
 		}
 		sum, err := digest.Parse(d.Digest)
@@ -157,7 +158,7 @@ func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error)
 	}
 	if len(missing) > 0 {
 		return wants, fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
-			shorten(join(missing), 400), platformsOf(m.Manifests))
+			terminal.Shorten(join(missing), 400), platformsOf(m.Manifests))
 	}
 	return wants, nil
 }
@@ -257,7 +258,7 @@ func platformsOf(list []descriptor) string {
 	var names []string
 	for _, d := range list {
 		p := platform{d.Platform.OS, d.Platform.Architecture, d.Platform.Variant}
-		if name := plain(p.String()); p.OS != "unknown" && p.OS != "" && !slices.Contains(names, name) && len(names) < 20 {
+		if name := terminal.Plain(p.String()); p.OS != "unknown" && p.OS != "" && !slices.Contains(names, name) && len(names) < 20 {
 			names = append(names, name)
 		}
 	}

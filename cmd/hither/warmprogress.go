@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"hither/cmd/hither/terminal"
 )
 
 const (
@@ -59,7 +61,7 @@ type warmProgress struct {
 	screen *warmScreen
 	off    bool
 	width  func() (columns int, terminal bool)
-	ink    ink
+	ink    terminal.Ink
 	now    func() time.Time
 
 	began   time.Time
@@ -75,12 +77,12 @@ type warmSample struct {
 func (a *app) newWarmProgress(s *warmScreen, f warmFlags) *warmProgress {
 	p := &warmProgress{screen: s, off: f.quiet, now: time.Now}
 	p.width = func() (int, bool) {
-		columns, _, terminal := terminalSize(a.err)
-		return columns, terminal && a.env.Get("TERM") != "dumb"
+		columns, _, shown := terminal.Size(a.err)
+		return columns, shown && a.env.Get("TERM") != "dumb"
 	}
-	_, terminal := p.width()
+	_, shown := p.width()
 	refused, _ := a.env.Lookup("NO_COLOR")
-	p.ink = ink{on: terminal && refused == ""}
+	p.ink = terminal.Ink{On: shown && refused == ""}
 	return p
 }
 
@@ -176,13 +178,13 @@ func (p *warmProgress) line(s warmStand, rate int64, left time.Duration, n int) 
 	front := ""
 	if n >= enough && s.Objects > 0 {
 		full := min(bar*s.Done/s.Objects, bar)
-		front = "[" + p.ink.green(strings.Repeat("=", full)) + strings.Repeat(" ", bar-full) + "] "
+		front = "[" + p.ink.Green(strings.Repeat("=", full)) + strings.Repeat(" ", bar-full) + "] "
 		n -= bar + len("[] ")
 	}
 	words := warmWords(s, rate, left)
 	text := words[0]
 	for _, word := range words[1:] {
-		if columns(text)+2+columns(word) > n {
+		if terminal.Columns(text)+2+terminal.Columns(word) > n {
 			break
 		}
 		text += ", " + word
@@ -190,5 +192,5 @@ func (p *warmProgress) line(s warmStand, rate int64, left time.Duration, n int) 
 	if n < 1 {
 		return ""
 	}
-	return front + shorten(text, n)
+	return front + terminal.Shorten(text, n)
 }

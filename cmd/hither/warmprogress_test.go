@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/cmd/hither/terminal"
 )
 
 func TestTheProgressLineFits(t *testing.T) {
@@ -20,7 +22,7 @@ func TestTheProgressLineFits(t *testing.T) {
 			p.tell(warmStand{Done: int(now.Unix()), Objects: 412, Bytes: now.Unix() << 20, Known: 500 << 20, Expected: 500 << 20, Received: now.Unix() << 20, Source: "https://mirrors.example.test"})
 		}
 		lines := strings.Split(out.String(), "\r\x1b[K")
-		if got := columns(lines[min(4, len(lines)-1)]); got >= width {
+		if got := terminal.Columns(lines[min(4, len(lines)-1)]); got >= width {
 			t.Errorf("%d columns\n got %q with %d", width, lines[4], got)
 		}
 		if width == 200 {

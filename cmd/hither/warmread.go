@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"hither/cache/digest"
+	"hither/cmd/hither/terminal"
 	"hither/forward/project"
 )
 
@@ -112,7 +113,7 @@ func (r *warmReader) or(path string, wants []warmWant, err error) []warmWant {
 		if i := strings.LastIndex(says, "; "); i >= 0 {
 			says, next = says[:i], says[i+len("; "):]
 		}
-		r.unread = append(r.unread, WarmFailure{URL: plain(path), Err: says, Next: next})
+		r.unread = append(r.unread, WarmFailure{URL: terminal.Plain(path), Err: says, Next: next})
 	}
 	return wants
 }
@@ -130,13 +131,13 @@ func (r *warmReader) argument(arg string) ([]warmWant, error) {
 	case err == nil && info.Mode().IsRegular():
 		return r.file(path)
 	case err == nil:
-		return nil, wrongArgument("%s is no ordinary file: name %s", plain(arg), warmKnown)
+		return nil, wrongArgument("%s is no ordinary file: name %s", terminal.Plain(arg), warmKnown)
 	case !errors.Is(err, fs.ErrNotExist) || meansFile(arg):
-		return nil, wrongArgument("%s: there is no such file: name %s, a directory with some of these, or an image", plain(arg), warmKnown)
+		return nil, wrongArgument("%s: there is no such file: name %s, a directory with some of these, or an image", terminal.Plain(arg), warmKnown)
 	}
 	image, err := parseImage(arg)
 	if err != nil {
-		return nil, wrongArgument("%s is neither a file nor a directory here, and %v", plain(arg), err)
+		return nil, wrongArgument("%s is neither a file nor a directory here, and %v", terminal.Plain(arg), err)
 	}
 	r.image(image, r.Platforms, true)
 	return nil, nil
@@ -180,7 +181,7 @@ func (r *warmReader) file(path string) (wants []warmWant, err error) {
 	case isDockerfile(base):
 		err = r.dockerfile(path)
 	default:
-		return nil, wrongArgument("%s is no file that is known here: name %s", plain(path), warmKnown)
+		return nil, wrongArgument("%s is no file that is known here: name %s", terminal.Plain(path), warmKnown)
 	}
 	return r.or(path, wants, err), nil
 }
@@ -210,7 +211,7 @@ func (r *warmReader) directory(dir string) (wants []warmWant, err error) {
 		add(path, nil, r.dockerfile(path))
 	}
 	if !found {
-		return nil, wrongArgument("%s has nothing that is known here: go where there is %s, or name an image", plain(dir), warmKnown)
+		return nil, wrongArgument("%s has nothing that is known here: go where there is %s, or name an image", terminal.Plain(dir), warmKnown)
 	}
 	return wants, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/cache/digest"
+	"hither/cmd/hither/terminal"
 )
 
 // warmSchema is in every WarmReport. A new number says that a field means something else; new fields alone do not raise it.
@@ -133,7 +134,7 @@ func (t *warmTally) fetched(w warmWant, size int64, source string) {
 	if t.counts.Sources == nil {
 		t.counts.Sources = map[string]int64{}
 	}
-	t.counts.Sources[plain(redact(source))] += size
+	t.counts.Sources[terminal.Plain(redact(source))] += size
 }
 
 func (t *warmTally) skip(w warmWant, reason string) {
@@ -161,7 +162,7 @@ func (t *warmTally) fail(w warmWant, e *warmError) {
 }
 
 func (t *warmTally) failLocked(w warmWant, e *warmError) {
-	t.counts.Failed = append(t.counts.Failed, WarmFailure{URL: plain(redact(w.URL)), Err: e.says, Next: e.next})
+	t.counts.Failed = append(t.counts.Failed, WarmFailure{URL: terminal.Plain(redact(w.URL)), Err: e.says, Next: e.next})
 }
 
 // lose is for what was fetched and did not stay.
@@ -261,7 +262,7 @@ const warmShown = 20
 // printWarmFailures lists what failed, with the next step.
 func printWarmFailures(out io.Writer, r WarmReport) {
 	for _, f := range r.Failed[:min(len(r.Failed), warmShown)] {
-		fmt.Fprintf(out, "hither: %s: %s; %s\n", f.URL, plain(f.Err), plain(f.Next))
+		fmt.Fprintf(out, "hither: %s: %s; %s\n", f.URL, terminal.Plain(f.Err), terminal.Plain(f.Next))
 	}
 	if more := len(r.Failed) - warmShown; more > 0 {
 		fmt.Fprintf(out, "hither: and %d more; --json lists them all\n", more)
@@ -271,7 +272,7 @@ func printWarmFailures(out io.Writer, r WarmReport) {
 // printMissing is the answer of --dry-run.
 func (a *app) printMissing(r WarmReport) {
 	for _, u := range r.Missing {
-		fmt.Fprintln(a.out, plain(u))
+		fmt.Fprintln(a.out, terminal.Plain(u))
 	}
 	lines := append([]string{fmt.Sprintf("%s; to be fetched: %d.", r.hereInWords(), len(r.Missing))}, describeSkipped(r.Skipped)...)
 	if slices.ContainsFunc(r.Missing, func(u string) bool { return strings.Contains(u, "/manifests/") }) {

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"io"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// terminalSize tells the columns and rows of a console that understands escape sequences; ok is false for what is none.
-func terminalSize(w io.Writer) (columns, rows int, ok bool) {
-	file, ok := beneath(w).(*os.File)
+// Size tells the columns and rows of a console that understands escape sequences; ok is false for what is none.
+func Size(w io.Writer) (columns, rows int, ok bool) {
+	file, ok := Beneath(w).(*os.File)
 	if !ok {
 		return 0, 0, false
 	}
@@ -25,8 +25,8 @@ func terminalSize(w io.Writer) (columns, rows int, ok bool) {
 	return int(info.Window.Right-info.Window.Left) + 1, int(info.Window.Bottom-info.Window.Top) + 1, true
 }
 
-// isTerminal is for any of the three standard files.
-func isTerminal(f *os.File) bool {
+// Is is for any of the three standard files.
+func Is(f *os.File) bool {
 	var mode uint32
 	return windows.GetConsoleMode(windows.Handle(f.Fd()), &mode) == nil
 }

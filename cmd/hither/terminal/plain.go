@@ -1,4 +1,6 @@
-package main
+// Package terminal writes for people: in one line and so many columns whatever a stranger's server sent, in colours where
+// they are shown, and to an end that is told when it is lost.
+package terminal
 
 import (
 	"strings"
@@ -10,9 +12,9 @@ import (
 // plainLimit is more than any message of ours has, in bytes.
 const plainLimit = 2000
 
-// plain makes one line of text that a stranger's server may have written: what a terminal could take for a command, and
+// Plain makes one line of text that a stranger's server may have written: what a terminal could take for a command, and
 // what turns the direction of writing, is shown as a question mark. Marks that pile up on one letter are left out.
-func plain(text string) string {
+func Plain(text string) string {
 	text = text[:min(len(text), plainLimit)]
 	clean := strings.Map(func(r rune) rune {
 		switch {
@@ -28,8 +30,8 @@ func plain(text string) string {
 	return strings.Join(strings.Fields(clean), " ")
 }
 
-// columns is how many columns of a terminal a text takes.
-func columns(text string) (n int) {
+// Columns is how many columns of a terminal a text takes.
+func Columns(text string) (n int) {
 	for _, r := range text {
 		n += runeColumns(r)
 	}
@@ -46,29 +48,29 @@ func runeColumns(r rune) int {
 	return 1
 }
 
-// fit is a text in exactly n columns: filled up, or shortened at the end.
-func fit(text string, n int) string {
-	text = shorten(text, n)
-	return text + strings.Repeat(" ", n-columns(text))
+// Fit is a text in exactly n columns: filled up, or shortened at the end.
+func Fit(text string, n int) string {
+	text = Shorten(text, n)
+	return text + strings.Repeat(" ", n-Columns(text))
 }
 
-// fitRight is fit with the text on the right.
-func fitRight(text string, n int) string {
-	text = shorten(text, n)
-	return strings.Repeat(" ", n-columns(text)) + text
+// FitRight is fit with the text on the right.
+func FitRight(text string, n int) string {
+	text = Shorten(text, n)
+	return strings.Repeat(" ", n-Columns(text)) + text
 }
 
-// shorten cuts a text at the end to at most n columns.
-func shorten(text string, n int) string {
-	if columns(text) <= n {
+// Shorten cuts a text at the end to at most n columns.
+func Shorten(text string, n int) string {
+	if Columns(text) <= n {
 		return text
 	}
 	return head(text, n-1) + "…"
 }
 
-// middle cuts a text in the middle to at most n columns: hosts tell themselves apart by both ends.
-func middle(text string, n int) string {
-	if columns(text) <= n {
+// Middle cuts a text in the middle to at most n columns: hosts tell themselves apart by both ends.
+func Middle(text string, n int) string {
+	if Columns(text) <= n {
 		return text
 	}
 	left := (n - 1) / 2
@@ -97,11 +99,11 @@ func tail(text string, n int) string {
 	return string(runes[from:])
 }
 
-// wrap breaks a text into lines of at most n columns, at spaces where it has some.
-func wrap(text string, n int) (lines []string) {
+// Wrap breaks a text into lines of at most n columns, at spaces where it has some.
+func Wrap(text string, n int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
-		for columns(word) > n {
+		for Columns(word) > n {
 			if line != "" {
 				lines, line = append(lines, line), ""
 			}
@@ -111,7 +113,7 @@ func wrap(text string, n int) (lines []string) {
 		switch {
 		case line == "":
 			line = word
-		case columns(line)+1+columns(word) <= n:
+		case Columns(line)+1+Columns(word) <= n:
 			line += " " + word
 		default:
 			lines, line = append(lines, line), word

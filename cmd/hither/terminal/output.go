@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// output is standard output. It remembers what it could not take, for those who print do not look: on a full disk half an answer
+// Output is standard output. It remembers what it could not take, for those who print do not look: on a full disk half an answer
 // would pass for a whole one.
-type output struct {
+type Output struct {
 	io.Writer
 
 	mu    sync.Mutex
@@ -16,7 +16,7 @@ type output struct {
 }
 
 // Write remembers the first error.
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	n, err := o.Writer.Write(p)
 	if err != nil {
 		o.mu.Lock()
@@ -28,8 +28,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// lost is nil if all was written.
-func (o *output) lost() error {
+// Lost is nil if all was written.
+func (o *Output) Lost() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.first == nil {
@@ -38,9 +38,9 @@ func (o *output) lost() error {
 	return fmt.Errorf("the answer is not all there: %w; have it written elsewhere", o.first)
 }
 
-// beneath is the writer that the process was given: a command of the user's gets it as it is, and a terminal is known by it.
-func beneath(w io.Writer) io.Writer {
-	if o, ok := w.(*output); ok {
+// Beneath is the writer that the process was given: a command of the user's gets it as it is, and a terminal is known by it.
+func Beneath(w io.Writer) io.Writer {
+	if o, ok := w.(*Output); ok {
 		return o.Writer
 	}
 	return w
