@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"hither/cache"
+	"hither/cmd/hither/amount"
 
 	"github.com/spf13/cobra"
 )
@@ -43,26 +44,18 @@ func (a *app) cacheUsage() *cobra.Command {
 
 // describeUsage says it in one line. Only a store in memory takes nothing of a disk.
 func describeUsage(u cache.Usage) string {
-	text := fmt.Sprintf("%s in %s under %s", Bytes(u.Bytes), count(u.Blobs, "blob"), count(u.Names, "name"))
+	text := fmt.Sprintf("%s in %s under %s", amount.Bytes(u.Bytes), amount.Count(u.Blobs, "blob"), amount.Count(u.Names, "name"))
 	if u.Limit > 0 && u.Limit < noLimit {
-		text += fmt.Sprintf(", of %s", Bytes(u.Limit))
+		text += fmt.Sprintf(", of %s", amount.Bytes(u.Limit))
 	}
 	if u.OnDisk == 0 {
 		return text + "; in memory, until Hither ends"
 	}
-	text += fmt.Sprintf("; %s on the disk", Bytes(u.OnDisk))
+	text += fmt.Sprintf("; %s on the disk", amount.Bytes(u.OnDisk))
 	if u.Free > 0 {
-		text += fmt.Sprintf(", which has %s free (nothing new is kept below %s)", Bytes(u.Free), Bytes(u.Floor))
+		text += fmt.Sprintf(", which has %s free (nothing new is kept below %s)", amount.Bytes(u.Free), amount.Bytes(u.Floor))
 	}
 	return text
-}
-
-// count is a number with its noun.
-func count(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func (a *app) cacheVerify() *cobra.Command {
@@ -97,7 +90,7 @@ func (a *app) printVerification(v Verification) {
 	if v.Lost > 0 {
 		end = " and removed:"
 	}
-	fmt.Fprintf(a.out, "%s with %s read; %d damaged%s\n", count(v.Blobs, "blob"), Bytes(v.Bytes), v.Lost, end)
+	fmt.Fprintf(a.out, "%s with %s read; %d damaged%s\n", amount.Count(v.Blobs, "blob"), amount.Bytes(v.Bytes), v.Lost, end)
 	for _, digest := range v.Damaged {
 		fmt.Fprintln(a.out, "  "+digest)
 	}
@@ -143,5 +136,5 @@ func (a *app) printRemoval(r Removal) {
 		fmt.Fprintln(a.out, "Nothing of it was kept.")
 		return
 	}
-	fmt.Fprintf(a.out, "%s forgotten, with %s; the disk has the room back in a moment.\n", count(r.Names, "name"), Bytes(r.Bytes))
+	fmt.Fprintf(a.out, "%s forgotten, with %s; the disk has the room back in a moment.\n", amount.Count(r.Names, "name"), amount.Bytes(r.Bytes))
 }

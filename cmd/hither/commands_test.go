@@ -42,15 +42,6 @@ func TestUpstreamsThatWereNotAskedAreOneLine(t *testing.T) {
 	same(t, "out", out.String(), "\nUpstreams not asked yet: 1.\n")
 }
 
-func TestDurationsForPeople(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "0s", time.Microsecond: "under 1ms", 120 * time.Millisecond: "120ms", 41 * time.Second: "41s", 10 * time.Minute: "10m",
-		5*time.Minute + 3*time.Second: "5m3s", time.Hour: "1h", 10 * time.Hour: "10h", 2*time.Hour + 5*time.Minute: "2h5m", 72 * time.Hour: "3 days",
-	} {
-		same(t, d.String(), rough(d), want)
-	}
-}
-
 func TestAChoiceIsGivenInWords(t *testing.T) {
 	for _, row := range []struct {
 		c    Choice

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/amount"
 	"hither/resolver"
 )
 
@@ -149,7 +150,7 @@ func (a *app) printDNS(s resolver.Stats) error {
 	} {
 		fmt.Fprintf(w, "  %s\t%d\n", line.what, line.n)
 	}
-	fmt.Fprintf(w, "in memory\t%s, %s\n", count(int64(s.Entries), "answer"), Bytes(s.Bytes))
+	fmt.Fprintf(w, "in memory\t%s, %s\n", amount.Count(int64(s.Entries), "answer"), amount.Bytes(s.Bytes))
 	return w.Flush()
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
@@ -218,7 +219,7 @@ func (t doctorTable) Print(w io.Writer, r doctor.Report) error {
 func (t doctorTable) summary(r doctor.Report) string {
 	switch failed, warned := r.Count(doctor.Fail), r.Count(doctor.Warn); {
 	case failed > 0:
-		return t.Ink.Red(fmt.Sprintf("Broken: %s.", count(int64(failed), "thing"))) + fmt.Sprintf(" Warnings: %d.", warned)
+		return t.Ink.Red(fmt.Sprintf("Broken: %s.", amount.Count(int64(failed), "thing"))) + fmt.Sprintf(" Warnings: %d.", warned)
 	case warned > 0:
 		return fmt.Sprintf("Nothing is broken. Warnings: %d.", warned)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/amount"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/notary"
@@ -66,7 +67,7 @@ func (e Explanation) keepSentence() string {
 	case rules.Keep(e.Rule.Keep) == rules.Forever:
 		return "it cannot change, so it stays until the room is needed."
 	}
-	return fmt.Sprintf("for %s at most, then the origin is asked whether it is still right.", rough(e.Rule.Keep))
+	return fmt.Sprintf("for %s at most, then the origin is asked whether it is still right.", amount.Rough(e.Rule.Keep))
 }
 
 // authoritySentence says who may name the bytes, and who may therefore send them.
@@ -116,7 +117,7 @@ func (e Explanation) cacheSentence(now time.Time) string {
 	if !e.Present && c.Digest != "" {
 		return "it was kept and has been evicted; the next request fetches it."
 	}
-	text := fmt.Sprintf("%s%s, confirmed %s ago", Bytes(c.Size), sentBy(c.Source, c.Vouched), rough(now.Sub(c.Checked)))
+	text := fmt.Sprintf("%s%s, confirmed %s ago", amount.Bytes(c.Size), sentBy(c.Source, c.Vouched), amount.Rough(now.Sub(c.Checked)))
 	if e.Fresh {
 		text += ", so it is served at once"
 	} else {
@@ -129,7 +130,7 @@ func savedSentence(c cache.Entry) string {
 	if c.Took == 0 {
 		return "."
 	}
-	return fmt.Sprintf("; fetching it took %s.", rough(c.Took))
+	return fmt.Sprintf("; fetching it took %s.", amount.Rough(c.Took))
 }
 
 func sentBy(source, vouched string) string {
@@ -151,14 +152,14 @@ func sentBy(source, vouched string) string {
 
 func lastSentence(r fetch.Report, now time.Time) string {
 	if r.Err != "" && r.State == fetch.Miss {
-		return fmt.Sprintf("%s ago, failed: %s.", rough(now.Sub(r.When)), plainError(r.Err))
+		return fmt.Sprintf("%s ago, failed: %s.", amount.Rough(now.Sub(r.When)), plainError(r.Err))
 	}
-	text := fmt.Sprintf("%s ago, %s", rough(now.Sub(r.When)), r.State)
+	text := fmt.Sprintf("%s ago, %s", amount.Rough(now.Sub(r.When)), r.State)
 	if r.Bytes >= 0 {
-		text += fmt.Sprintf(", %s", Bytes(r.Bytes))
+		text += fmt.Sprintf(", %s", amount.Bytes(r.Bytes))
 	}
 	if r.Saved > 0 {
-		text += fmt.Sprintf(", %s saved", rough(r.Saved))
+		text += fmt.Sprintf(", %s saved", amount.Rough(r.Saved))
 	}
 	if r.Err != "" {
 		text += ": " + plainError(r.Err)
@@ -172,9 +173,9 @@ func trySentence(t fetch.Try) string {
 		text += fmt.Sprintf(" (%d)", t.Status)
 	}
 	if t.Wait > 0 {
-		text += fmt.Sprintf(", %s to the first byte", rough(t.Wait))
+		text += fmt.Sprintf(", %s to the first byte", amount.Rough(t.Wait))
 	}
-	text += fmt.Sprintf(", %s in all, %s", rough(t.Took), Bytes(t.Bytes))
+	text += fmt.Sprintf(", %s in all, %s", amount.Rough(t.Took), amount.Bytes(t.Bytes))
 	if t.Err != "" {
 		text += ": " + plainError(t.Err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 	"hither/rules"
@@ -92,7 +93,7 @@ func (h heatMap) lines(all []History) (lines []string) {
 				lines = append(lines, h.axis(first, step, n), "")
 			}
 			rule = line.Rule
-			lines = append(lines, h.Ink.Bold(terminal.Fit(terminal.Middle(rule, 20), 22)+fmt.Sprintf("time to the first byte, a column is %s", rough(step))))
+			lines = append(lines, h.Ink.Bold(terminal.Fit(terminal.Middle(rule, 20), 22)+fmt.Sprintf("time to the first byte, a column is %s", amount.Rough(step))))
 		}
 		lines = append(lines, h.row(line, first, step, n))
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/terminal"
 	"hither/forward/authority"
 	"hither/install"
@@ -152,7 +153,7 @@ func (r installReport) err() error {
 	case slices.ContainsFunc(r, func(s stepReport) bool { return s.Result == "failed" }):
 		return errors.New("the machine is as it was before: see the step that failed, then call this again")
 	}
-	return fmt.Errorf("%s left out; the others are done: see why, and call this again, or leave that as it is", count(int64(failed), "step"))
+	return fmt.Errorf("%s left out; the others are done: see why, and call this again, or leave that as it is", amount.Count(int64(failed), "step"))
 }
 
 // do does the steps. One that is not optional and fails takes those of this call back.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"hither/cmd/hither/amount"
 )
 
 // key is one thing a user may set: NAME in config.toml, HITHER_NAME in the environment, --NAME on the command line.
@@ -102,8 +104,8 @@ func (k key) set(s *Settings, values []string) error {
 		*field = splitList(values)
 	case *string:
 		*field = values[0]
-	case *Bytes:
-		n, err := parseBytes(values[0])
+	case *amount.Bytes:
+		n, err := amount.ParseBytes(values[0])
 		if err != nil {
 			return err
 		}
@@ -125,7 +127,7 @@ func (k key) value(s Settings) string {
 		return redact(strings.Join(*field, ","))
 	case *string:
 		return redact(*field)
-	case *Bytes:
+	case *amount.Bytes:
 		return field.String()
 	case *bool:
 		return strconv.FormatBool(*field)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/terminal"
 )
 
@@ -80,7 +81,7 @@ func (t mirrorTable) title(s Survey, r SurveyRule) string {
 	}
 	what := "not measured"
 	if r.Measured {
-		what = fmt.Sprintf("%s each, ms", count(int64(s.Count), "measurement"))
+		what = fmt.Sprintf("%s each, ms", amount.Count(int64(s.Count), "measurement"))
 	}
 	left := terminal.Fit(terminal.Middle(r.Rule, 20), 22) + terminal.Fit(what, 26)
 	right := terminal.Middle(choice, tableWidth-terminal.Columns(left)-1)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
@@ -108,7 +109,7 @@ func (w *watcher) show(last bool) error {
 		lines = append([]string{title, ""}, table.lines(w.last)...)
 	}
 	if w.cut = len(lines) >= rows && !last; w.cut && rows > 2 {
-		more := fmt.Sprintf("… and %s more: name one rule to see all of it", count(int64(len(lines)-rows+2), "line"))
+		more := fmt.Sprintf("… and %s more: name one rule to see all of it", amount.Count(int64(len(lines)-rows+2), "line"))
 		lines = append(lines[:rows-2], more)
 	}
 	return w.draw(lines, columns)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/install"
 )
 
@@ -48,7 +49,7 @@ func (n netwatch) Run(ctx context.Context) error {
 		}
 		why := ""
 		if gap := n.Wall().Sub(wall) - time.Since(inner); gap > sleepGap {
-			why = fmt.Sprintf("the machine was asleep for %s", rough(gap))
+			why = fmt.Sprintf("the machine was asleep for %s", amount.Rough(gap))
 		}
 		if now := n.Look(); now != known {
 			known, why = n.settle(ctx, now), "the network changed"

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/install"
 )
 
@@ -130,7 +131,7 @@ func readPublic(ctx context.Context, dir string) (r Ready, err error) {
 
 // printPublic is all of a status that everybody may know.
 func (a *app) printPublic(r Ready) {
-	fmt.Fprintf(a.out, "Hither %s, a service of this machine, is up on %s, pid %d, for %s.\n", r.Version, join(r.Proxy), r.PID, rough(time.Since(r.Since)))
+	fmt.Fprintf(a.out, "Hither %s, a service of this machine, is up on %s, pid %d, for %s.\n", r.Version, join(r.Proxy), r.PID, amount.Rough(time.Since(r.Since)))
 	if len(r.DNS) > 0 {
 		fmt.Fprintf(a.out, "It answers DNS on %s%s.\n", join(r.DNS), ledInWords(r.DNSMode))
 	}

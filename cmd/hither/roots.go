@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hither/cmd/hither/amount"
 )
 
 // rootLimit bounds one file of certificates: Mozilla's whole set has 0.2 MB.
@@ -79,7 +81,7 @@ func (r *roots) addFile(path string, info os.FileInfo) (int, error) {
 		return 0, fmt.Errorf("%s is no ordinary file", path)
 	}
 	if info.Size() > rootLimit {
-		return 0, fmt.Errorf("%s has %s, which is no list of certificates", path, Bytes(info.Size()))
+		return 0, fmt.Errorf("%s has %s, which is no list of certificates", path, amount.Bytes(info.Size()))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/amount"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -29,9 +30,9 @@ type Settings struct {
 	UpstreamProxy string // http, https, socks5 or socks5h URL, perhaps with userinfo; empty: none
 	Log           string // LEVEL, FILE or LEVEL,FILE
 	Verbose       bool
-	Cache         string // "disk" or "off"
-	CacheLimit    Bytes  // 0: no cap
-	CacheFree     Bytes
+	Cache         string       // "disk" or "off"
+	CacheLimit    amount.Bytes // 0: no cap
+	CacheFree     amount.Bytes
 	CAFiles       []string
 	Private       []string
 	DNS           []string // ADDRESS:PORT where DNS is answered; empty: nowhere

@@ -177,29 +177,6 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	}
 }
 
-func TestAmounts(t *testing.T) {
-	for _, row := range []struct {
-		text string
-		want Bytes
-		back string
-	}{
-		{"0", 0, "0 B"}, {"4096", 4096, "4 KiB"}, {"20GiB", 20 << 30, "20 GiB"}, {"1.5 gib", 3 << 29, "1.5 GiB"},
-		{"500MB", 500e6, "477 MiB"}, {"1TiB", 1 << 40, "1 TiB"}, {"1023 B", 1023, "0.999 KiB"},
-	} {
-		got, err := parseBytes(row.text)
-		if err != nil {
-			t.Error(err)
-		}
-		same(t, row.text, got, row.want)
-		same(t, row.text+" again", got.String(), row.back)
-	}
-	for _, text := range []string{"", "GiB", "-1", "1 PB", "nan", "inf", "99999999TiB", "9223372036854775807"} {
-		if got, err := parseBytes(text); err == nil {
-			t.Errorf("%q\n got %d\nwant an error", text, got)
-		}
-	}
-}
-
 func FuzzParseConfig(f *testing.F) {
 	for _, seed := range []string{"", "listen = [\"127.0.0.1:1\", 'x']", "cache-limit = 1_000", "[a]", "a.b = {}", "private = [[1]]", "log = \"\"\"\nx\"\"\""} {
 		f.Add([]byte(seed))
@@ -210,16 +187,6 @@ func FuzzParseConfig(f *testing.F) {
 			if err == nil && (line.key.name == "" || !strings.HasPrefix(line.at, "f:")) {
 				t.Errorf("a line without a key or a place: %v", line)
 			}
-		}
-	})
-}
-
-func FuzzParseBytes(f *testing.F) {
-	f.Add("20GiB")
-	f.Add("1e3kb")
-	f.Fuzz(func(t *testing.T, text string) {
-		if n, err := parseBytes(text); err == nil && n < 0 {
-			t.Errorf("%q is %d bytes", text, n)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
 	"hither/install"
@@ -48,7 +49,7 @@ func (a *app) status() *cobra.Command {
 }
 
 func (a *app) printStatus(s Status) {
-	fmt.Fprintf(a.out, "Hither %s is up on %s, pid %d, for %s.\n", s.Ready.Version, join(s.Ready.Proxy), s.Ready.PID, rough(s.Now.Sub(s.Ready.Since)))
+	fmt.Fprintf(a.out, "Hither %s is up on %s, pid %d, for %s.\n", s.Ready.Version, join(s.Ready.Proxy), s.Ready.PID, amount.Rough(s.Now.Sub(s.Ready.Since)))
 	if len(s.Ready.DNS) > 0 {
 		fmt.Fprintf(a.out, "It answers DNS on %s%s.\n", join(s.Ready.DNS), ledInWords(s.Ready.DNSMode))
 	}
@@ -66,11 +67,11 @@ func (a *app) printStatus(s Status) {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nRequests\t%s\n", countStates(s))
-	fmt.Fprintf(w, "Bytes\t%s sent, %s of them saved\n", Bytes(s.Served), Bytes(s.Saved))
-	fmt.Fprintf(w, "Time saved\t%s\n", rough(s.TimeSaved))
-	fmt.Fprintf(w, "Fetched\t%s, %s of them for nothing but speed (measuring, and second sources)\n", Bytes(s.Fetched), Bytes(s.Extra))
+	fmt.Fprintf(w, "Bytes\t%s sent, %s of them saved\n", amount.Bytes(s.Served), amount.Bytes(s.Saved))
+	fmt.Fprintf(w, "Time saved\t%s\n", amount.Rough(s.TimeSaved))
+	fmt.Fprintf(w, "Fetched\t%s, %s of them for nothing but speed (measuring, and second sources)\n", amount.Bytes(s.Fetched), amount.Bytes(s.Extra))
 	if h := s.Hedges; h.Hedges > 0 {
-		fmt.Fprintf(w, "Asked twice\t%s, because the first source was late; the second one was faster for %d\n", count(h.Hedges, "request"), h.Won)
+		fmt.Fprintf(w, "Asked twice\t%s, because the first source was late; the second one was faster for %d\n", amount.Count(h.Hedges, "request"), h.Won)
 	}
 	if text := describeAhead(s.Prefetch); text != "" {
 		fmt.Fprintf(w, "Asked ahead\t%s\n", text)
@@ -82,7 +83,7 @@ func (a *app) printStatus(s Status) {
 		if i == 0 {
 			fmt.Fprintln(a.out, "\nLast errors")
 		}
-		fmt.Fprintf(a.out, "  %s ago  %s  %s\n", rough(s.Now.Sub(failure.When)), failure.URL, failure.Err)
+		fmt.Fprintf(a.out, "  %s ago  %s  %s\n", amount.Rough(s.Now.Sub(failure.When)), failure.URL, failure.Err)
 	}
 }
 
@@ -109,7 +110,7 @@ func describeAhead(lines []prefetch.Line) string {
 		return ""
 	}
 	text := fmt.Sprintf("%s; clients then asked for %d (%s), and not for %d (%s)",
-		count(int64(ahead), "object"), used, Bytes(usedBytes), wasted, Bytes(wastedBytes))
+		amount.Count(int64(ahead), "object"), used, amount.Bytes(usedBytes), wasted, amount.Bytes(wastedBytes))
 	if waiting > 0 {
 		text += fmt.Sprintf("; %d wait", waiting)
 	}
@@ -177,35 +178,12 @@ func (u Upstream) row() string {
 		base += " (origin)"
 	}
 	if u.Wait > 0 {
-		wait = rough(u.Wait)
+		wait = amount.Rough(u.Wait)
 	}
 	if u.Speed > 0 {
-		speed = Bytes(u.Speed).String() + "/s"
+		speed = amount.Bytes(u.Speed).String() + "/s"
 	}
 	return fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s\t%s", u.Rule, base, u.Requests, u.Failures, wait, speed, u.Note)
-}
-
-// rough is a duration for people: 3 days, 2h5m, 41s, 120ms. A clock that was set back makes none that is negative.
-func rough(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d > 0 && d < time.Millisecond:
-		return "under 1ms"
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
-	case d >= time.Hour:
-		d = d.Round(time.Minute)
-	case d >= time.Second:
-		d = d.Round(time.Second)
-	default:
-		d = d.Round(time.Millisecond)
-	}
-	text := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, zero) {
-			text = text[:len(text)-2]
-		}
-	}
-	return text
 }
 
 func join(list []string) string { return strings.Join(list, ", ") }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"hither/cmd/hither/amount"
 	"hither/install"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func (a *app) uninstall() *cobra.Command {
 				return err
 			}
 			if len(left) > 0 {
-				return fmt.Errorf("%s left: take them out by hand, or call this again with sudo", count(int64(len(left)), "thing"))
+				return fmt.Errorf("%s left: take them out by hand, or call this again with sudo", amount.Count(int64(len(left)), "thing"))
 			}
 			return nil
 		},

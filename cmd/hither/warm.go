@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/amount"
 	"hither/forward/project"
 )
 
@@ -183,7 +184,7 @@ func (a *app) reportWarm(r WarmReport, f warmFlags, cause error) error {
 	case len(r.Failed) > 0 && f.json:
 		return &exitError{Status: exitFailed}
 	case len(r.Failed) > 0:
-		return fmt.Errorf("%d of %s failed: give the same command again, it fetches only what is missing", len(r.Failed), count(int64(r.Objects), "object"))
+		return fmt.Errorf("%d of %s failed: give the same command again, it fetches only what is missing", len(r.Failed), amount.Count(int64(r.Objects), "object"))
 	}
 	return nil
 }

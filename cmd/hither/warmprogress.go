@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/terminal"
 )
 
@@ -155,15 +156,15 @@ func (p *warmProgress) measure(s warmStand) (rate int64, left time.Duration) {
 func warmWords(s warmStand, rate int64, left time.Duration) []string {
 	words := []string{fmt.Sprintf("%d of %d objects", s.Done, s.Objects)}
 	if s.Known > s.Bytes {
-		words = append(words, fmt.Sprintf("%s of %s", Bytes(s.Bytes), Bytes(s.Known)))
+		words = append(words, fmt.Sprintf("%s of %s", amount.Bytes(s.Bytes), amount.Bytes(s.Known)))
 	} else {
-		words = append(words, Bytes(s.Bytes).String())
+		words = append(words, amount.Bytes(s.Bytes).String())
 	}
 	if rate > 0 {
-		words = append(words, Bytes(rate).String()+"/s")
+		words = append(words, amount.Bytes(rate).String()+"/s")
 	}
 	if left > 0 {
-		words = append(words, "about "+rough(max(left, time.Second))+" left")
+		words = append(words, "about "+amount.Rough(max(left, time.Second))+" left")
 	}
 	if s.Source != "" {
 		words = append(words, "mostly from "+s.Source)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/cache/digest"
+	"hither/cmd/hither/amount"
 	"hither/cmd/hither/terminal"
 )
 
@@ -50,7 +51,7 @@ func (r WarmReport) hereInWords() string {
 	if r.Objects == 1 || r.here() == 1 {
 		verb = "is"
 	}
-	return fmt.Sprintf("%d of %s %s here", r.here(), count(int64(r.Objects), "object"), verb)
+	return fmt.Sprintf("%d of %s %s here", r.here(), amount.Count(int64(r.Objects), "object"), verb)
 }
 
 // newWarmTally begins now. What could not be read counts as an object that failed, and an image that has no name as one
@@ -240,8 +241,8 @@ func mostOf(sources map[string]int64) (best string) {
 
 // sentences is the summary.
 func (r WarmReport) sentences() []string {
-	took := rough(time.Duration(r.TookMS) * time.Millisecond)
-	lines := []string{fmt.Sprintf("%s, with %s: %d from before, and %d that came in %s.", r.hereInWords(), Bytes(r.Bytes), r.Already, r.Fetched, took)}
+	took := amount.Rough(time.Duration(r.TookMS) * time.Millisecond)
+	lines := []string{fmt.Sprintf("%s, with %s: %d from before, and %d that came in %s.", r.hereInWords(), amount.Bytes(r.Bytes), r.Already, r.Fetched, took)}
 	if r.Objects == 0 {
 		return []string{"There is nothing to fetch: the files name no modules, packages or images."}
 	}
@@ -249,7 +250,7 @@ func (r WarmReport) sentences() []string {
 		names := slices.SortedFunc(maps.Keys(r.Sources), func(a, b string) int { return int(min(max(r.Sources[b]-r.Sources[a], -1), 1)) })
 		parts := make([]string, 0, 4)
 		for _, name := range names[:min(len(names), 4)] {
-			parts = append(parts, fmt.Sprintf("%s from %s", Bytes(r.Sources[name]), name))
+			parts = append(parts, fmt.Sprintf("%s from %s", amount.Bytes(r.Sources[name]), name))
 		}
 		lines = append(lines, "Fetched: "+join(parts)+".")
 	}

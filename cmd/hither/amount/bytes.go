@@ -1,4 +1,5 @@
-package main
+// Package amount writes amounts as people say them, and reads those of data: 20 GiB, 3 blobs, 2h5m.
+package amount
 
 import (
 	"fmt"
@@ -23,8 +24,8 @@ func units() []unit {
 	}
 }
 
-// parseBytes reads what String writes.
-func parseBytes(text string) (Bytes, error) {
+// ParseBytes reads what String writes.
+func ParseBytes(text string) (Bytes, error) {
 	number, size := strings.TrimSpace(text), int64(1)
 	for _, u := range units() {
 		if head, ok := cutSuffixFold(number, u.name); ok {
