@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/redact"
 	"hither/forward/peer"
 )
 
@@ -138,7 +139,7 @@ func readPID(state string) int {
 // calls ready, and removes the file in the end.
 func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready)) error {
 	defer c.listener.Close()
-	r.Control, r.State, r.Upstream = c.path, c.state, redact(r.Upstream)
+	r.Control, r.State, r.Upstream = c.path, c.state, redact.Text(r.Upstream)
 	file := filepath.Join(c.state, readyName)
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -200,7 +201,7 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 	}))
 	mux.HandleFunc("GET /why", answer(func(r *http.Request) (any, error) {
 		e, err := d.Why(r.Context(), r.FormValue("url"))
-		e.URL = redact(r.FormValue("url"))
+		e.URL = redact.Text(r.FormValue("url"))
 		e.Lines = e.sentences(time.Now())
 		return e, err
 	}))
@@ -253,7 +254,7 @@ func refusalStatus(err error) int {
 func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": redact(err.Error())})
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": redact.Text(err.Error())})
 }
 
 // verify streams, because reading all that is kept takes minutes.
@@ -265,7 +266,7 @@ func verify(w http.ResponseWriter, r *http.Request, d daemon) {
 		_ = flush.Flush()
 	})
 	if err != nil {
-		_ = lines.Encode(Verification{Err: redact(err.Error()), Done: true})
+		_ = lines.Encode(Verification{Err: redact.Text(err.Error()), Done: true})
 	}
 }
 

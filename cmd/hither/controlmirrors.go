@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"hither/cmd/hither/redact"
 )
 
 // addMirrors adds what `hither mirrors` asks.
@@ -52,7 +54,7 @@ func streamSurvey(w http.ResponseWriter, r *http.Request, d daemon) {
 	tell(SurveyLine{}) // the first one may take a while; the client waits for the header only so long
 	s, err := d.Survey(r.Context(), ask, tell)
 	if err != nil {
-		tell(SurveyLine{Err: redact(err.Error()), Unknown: isUnknown(err)})
+		tell(SurveyLine{Err: redact.Text(err.Error()), Unknown: isUnknown(err)})
 		return
 	}
 	tell(SurveyLine{Survey: &s})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
 )
@@ -115,7 +116,7 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 		return plan{}, err
 	}
 	for _, warning := range append(p.warnings(), a.upstreamWarning(ready)...) {
-		fmt.Fprintln(a.err, "hither:", redact(warning))
+		fmt.Fprintln(a.err, "hither:", redact.Text(warning))
 	}
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/redact"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/prefetch"
@@ -257,10 +258,10 @@ func (h *house) names(text string) ([]cache.Name, error) {
 		return nil, err
 	}
 	if m.Rule == nil {
-		return nil, errors.New(redact(text) + ": " + note)
+		return nil, errors.New(redact.Text(text) + ": " + note)
 	}
 	if m.Path.Keep == rules.Never {
-		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact(text), h.book.place(m.Rule.File), m.Path.Line)
+		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact.Text(text), h.book.place(m.Rule.File), m.Path.Line)
 	}
 	names := []cache.Name{cache.Name(m.Name)}
 	for _, v := range m.Path.Variants {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/forward/authority"
 	"hither/install"
@@ -163,7 +164,7 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 	say := func(step install.Step, result string, err error) {
 		s := stepReport{Step: step.String(), Result: result}
 		if err != nil {
-			s.Why = redact(err.Error())
+			s.Why = redact.Text(err.Error())
 		}
 		report = append(report, s)
 		showSteps(a.err, installReport{s})
@@ -221,7 +222,7 @@ func stateOf(ctx context.Context, plan plannedSteps) installReport {
 		case errors.As(err, &refused):
 			s.Result, s.Why = "left out", refused.Why
 		case err != nil:
-			s.Why = redact(err.Error())
+			s.Why = redact.Text(err.Error())
 		case done:
 			s.Result = "was done"
 		}

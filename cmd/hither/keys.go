@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/redact"
 )
 
 // key is one thing a user may set: NAME in config.toml, HITHER_NAME in the environment, --NAME on the command line.
@@ -124,9 +125,9 @@ func (k key) set(s *Settings, values []string) error {
 func (k key) value(s Settings) string {
 	switch field := k.field(&s).(type) {
 	case *[]string:
-		return redact(strings.Join(*field, ","))
+		return redact.Text(strings.Join(*field, ","))
 	case *string:
-		return redact(*field)
+		return redact.Text(*field)
 	case *amount.Bytes:
 		return field.String()
 	case *bool:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/redact"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -171,7 +172,7 @@ func left(d forward.Done) bool {
 
 // failLocked puts an error first.
 func (l *ledger) failLocked(url, text string) {
-	f := Failure{When: time.Now(), URL: redact(url), Err: redact(plainError(text))}
+	f := Failure{When: time.Now(), URL: redact.Text(url), Err: redact.Text(plainError(text))}
 	l.status.Errors = append([]Failure{f}, l.status.Errors[:min(len(l.status.Errors), maxErrors-1)]...)
 }
 

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/http"
 	"sync"
+
+	"hither/cmd/hither/redact"
 )
 
 // letGo is by whom a running Hither is asked to put the machine back as it was, and to leave it so until it is started anew.
@@ -72,5 +74,5 @@ func (a *app) askToLetGo(ctx context.Context, state string) {
 	if err == nil || errors.Is(err, errNotRunning) || errors.Is(err, fs.ErrPermission) {
 		return
 	}
-	fmt.Fprintln(a.err, "hither:", redact(fmt.Sprintf("the Hither that runs with %s does not let go of this machine (%v): end it, or it may make its changes again", state, err)))
+	fmt.Fprintln(a.err, "hither:", redact.Text(fmt.Sprintf("the Hither that runs with %s does not let go of this machine (%v): end it, or it may make its changes again", state, err)))
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"hither/cmd/hither/redact"
 )
 
 // logSize is where a log file is put aside as FILE.1, replacing the one before: two files are the most there ever is.
@@ -36,7 +38,7 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 		}
 		out, closer = f, f
 	}
-	return slog.New(redactor{slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})}), closer, nil
+	return slog.New(redact.Handler{Handler: slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})}), closer, nil
 }
 
 // checkLog wants levels and one file at most.

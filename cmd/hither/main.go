@@ -23,6 +23,7 @@ import (
 	"os"
 	"strings"
 
+	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 
 	"github.com/spf13/cobra"
@@ -91,7 +92,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	if text := redact(err.Error()); text != "" {
+	if text := redact.Text(err.Error()); text != "" {
 		fmt.Fprintln(a.err, "hither:", text)
 	}
 	return exitStatus(err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"hither/cmd/hither/redact"
 	"hither/install"
 
 	"github.com/spf13/cobra"
@@ -105,7 +106,7 @@ func (a *app) printUndone(report []install.Outcome, left []install.Leftover, asJ
 	for _, o := range report {
 		s := stepReport{Step: o.Record.Step, Result: o.What}
 		if o.Err != nil {
-			s.Result, s.Why = "failed", redact(o.Err.Error())
+			s.Result, s.Why = "failed", redact.Text(o.Err.Error())
 		}
 		shown = append(shown, s)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
@@ -56,7 +57,7 @@ func summary(proto string, results []measure.Result) Measurement {
 			right = append(right, r)
 			m.HTTP = r.Proto
 		} else {
-			m.Err = keep(m.Err, terminal.Plain(redact(r.Err)))
+			m.Err = keep(m.Err, terminal.Plain(redact.Text(r.Err)))
 		}
 	}
 	m.OK = len(right)

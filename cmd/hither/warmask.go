@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 )
 
@@ -163,7 +164,7 @@ func excuse(resp *http.Response, data []byte) string {
 	if json.Unmarshal(data, &oci) == nil && len(oci.Errors) > 0 {
 		text = oci.Errors[0].Message
 	}
-	text = strings.TrimSuffix(terminal.Plain(redact(text)), ".")
+	text = strings.TrimSuffix(terminal.Plain(redact.Text(text)), ".")
 	if text == "" || strings.HasPrefix(text, "<") { // a page for people
 		return fmt.Sprintf("it was answered with %d", resp.StatusCode)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"hither/cache/digest"
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 )
 
@@ -135,7 +136,7 @@ func (t *warmTally) fetched(w warmWant, size int64, source string) {
 	if t.counts.Sources == nil {
 		t.counts.Sources = map[string]int64{}
 	}
-	t.counts.Sources[terminal.Plain(redact(source))] += size
+	t.counts.Sources[terminal.Plain(redact.Text(source))] += size
 }
 
 func (t *warmTally) skip(w warmWant, reason string) {
@@ -163,7 +164,7 @@ func (t *warmTally) fail(w warmWant, e *warmError) {
 }
 
 func (t *warmTally) failLocked(w warmWant, e *warmError) {
-	t.counts.Failed = append(t.counts.Failed, WarmFailure{URL: terminal.Plain(redact(w.URL)), Err: e.says, Next: e.next})
+	t.counts.Failed = append(t.counts.Failed, WarmFailure{URL: terminal.Plain(redact.Text(w.URL)), Err: e.says, Next: e.next})
 }
 
 // lose is for what was fetched and did not stay.

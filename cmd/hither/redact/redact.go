@@ -1,4 +1,5 @@
-package main
+// Package redact keeps secrets out of what people read: errors, answers of commands, and the log.
+package redact
 
 import (
 	"context"
@@ -19,9 +20,9 @@ var (
 	revoked     = regexp.MustCompile(`(/-/(?:user|npm/v1/tokens)/token/)[^/?#\s"']+`)
 )
 
-// redact leaves out what must not be in a log, an error or an answer of `hither status`. It does not know which query
+// Text leaves out what must not be in a log, an error or an answer of `hither status`. It does not know which query
 // values are secret (signed URLs spell them in a dozen ways), so it shows only those that it knows to be harmless.
-func redact(text string) string {
+func Text(text string) string {
 	text = userinfo.ReplaceAllString(text, "${1}"+masked+"@")
 	text = credentials.ReplaceAllString(text, "${1}${2}"+masked)
 	text = revoked.ReplaceAllString(text, "${1}"+masked)
@@ -46,12 +47,12 @@ func isHarmless(name string) bool {
 	return false
 }
 
-// redactor is a slog handler that keeps secrets out of another one.
-type redactor struct{ slog.Handler }
+// Handler is a slog handler that keeps secrets out of another one.
+type Handler struct{ slog.Handler }
 
 // Handle redacts the message and every value, also within groups.
-func (r redactor) Handle(ctx context.Context, record slog.Record) error {
-	clean := slog.NewRecord(record.Time, record.Level, redact(record.Message), record.PC)
+func (r Handler) Handle(ctx context.Context, record slog.Record) error {
+	clean := slog.NewRecord(record.Time, record.Level, Text(record.Message), record.PC)
 	record.Attrs(func(a slog.Attr) bool {
 		clean.AddAttrs(redactAttr(a))
 		return true
@@ -60,17 +61,17 @@ func (r redactor) Handle(ctx context.Context, record slog.Record) error {
 }
 
 // WithAttrs redacts before the handler below formats.
-func (r redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (r Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
 		clean[i] = redactAttr(a)
 	}
-	return redactor{r.Handler.WithAttrs(clean)}
+	return Handler{r.Handler.WithAttrs(clean)}
 }
 
 // WithGroup keeps the handler wrapped.
-func (r redactor) WithGroup(name string) slog.Handler {
-	return redactor{r.Handler.WithGroup(name)}
+func (r Handler) WithGroup(name string) slog.Handler {
+	return Handler{r.Handler.WithGroup(name)}
 }
 
 func redactAttr(a slog.Attr) slog.Attr {
@@ -83,7 +84,7 @@ func redactAttr(a slog.Attr) slog.Attr {
 		}
 		return slog.Attr{Key: a.Key, Value: slog.GroupValue(attrs...)}
 	case slog.KindString, slog.KindAny:
-		return slog.String(a.Key, redact(value.String()))
+		return slog.String(a.Key, Text(value.String()))
 	}
 	return slog.Attr{Key: a.Key, Value: value}
 }
