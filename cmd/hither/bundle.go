@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"hither/cmd/hither/private"
 	"hither/forward/npmrc"
 )
 
@@ -148,7 +149,7 @@ func (b bundler) addUser(r *roots) {
 
 // save names the file by its content, so that a shell which was set up before keeps its own.
 func (b bundler) save(kind string, data []byte) (string, error) {
-	if err := makePrivate(b.Dir); err != nil {
+	if err := private.MakeDir(b.Dir); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(data)
@@ -158,7 +159,7 @@ func (b bundler) save(kind string, data []byte) (string, error) {
 		now = b.Now()
 	}
 	if old, err := os.ReadFile(path); err != nil || string(old) != string(data) {
-		if err := writeFile(path, data); err != nil {
+		if err := private.WriteFile(path, data); err != nil {
 			return "", fmt.Errorf("keep the certificates: %w; name another directory with --state", err)
 		}
 	}

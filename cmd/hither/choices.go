@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/private"
 	"hither/cmd/hither/terminal"
 	"hither/rules"
 )
@@ -87,7 +88,7 @@ func writeChoices(path string, c rules.Choices) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(data, '\n'))
+	return private.WriteFile(path, append(data, '\n'))
 }
 
 // changeChoices does one change to the file of a state directory. It returns the new choices, and what was done in words.
@@ -103,7 +104,7 @@ func changeChoices(state string, set *rules.Set, change ChoiceChange) (rules.Cho
 	if err != nil {
 		return old, "", err
 	}
-	if err := makePrivate(state); err != nil {
+	if err := private.MakeDir(state); err != nil {
 		return old, "", err
 	}
 	if aside != "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/private"
 	"hither/rules"
 )
 
@@ -26,7 +27,7 @@ func chosenRules(t testing.TB) *rules.Set {
 func privateDir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "state")
-	if err := makePrivate(dir); err != nil {
+	if err := private.MakeDir(dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/private"
 	"hither/cmd/hither/redact"
 	"hither/forward/peer"
 )
@@ -108,7 +109,7 @@ func takeControl(ctx context.Context, state string) (*control, error) {
 // openControl takes the state directory, or returns a *runningError. Clients that come before Serve wait. Close it when
 // all that stands in the directory is closed.
 func openControl(state string) (*control, error) {
-	if err := makePrivate(state); err != nil {
+	if err := private.MakeDir(state); err != nil {
 		return nil, err
 	}
 	listener, path, unlock, err := listenControl(state)
@@ -145,7 +146,7 @@ func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready
 	if err != nil {
 		return err
 	}
-	if err := writeFile(file, append(data, '\n')); err != nil { // a full disk; whoever asks the socket is answered
+	if err := private.WriteFile(file, append(data, '\n')); err != nil { // a full disk; whoever asks the socket is answered
 		c.log.WarnContext(ctx, "programs that look for Hither in its state directory do not find it; make room on the disk, and start Hither again", "error", err)
 	}
 	defer os.Remove(file)

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"hither/cache"
+	"hither/cmd/hither/private"
 )
 
 func TestTheControlSocketIsForTheUserAlone(t *testing.T) {
@@ -59,7 +60,7 @@ func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
 // On a full disk whoever is led to Hither still needs it. What stands in the way here lets nothing be written, either.
 func TestHitherRunsWhereItCannotSayWhereItIs(t *testing.T) {
 	w := newWorld(t)
-	if err := makePrivate(w.state()); err != nil {
+	if err := private.MakeDir(w.state()); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(w.state(), readyName, "x"), nil)

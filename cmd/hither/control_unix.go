@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"hither/cmd/hither/private"
 )
 
 // socketLimit is what every system takes for a socket's path: macOS has 104 bytes, Linux 108, with a zero at the end.
@@ -53,7 +55,7 @@ func checkOwn(dir string) error {
 
 // listenControl takes the lock first: a socket file may be left from a Hither that was killed, a lock never is.
 func listenControl(state string) (net.Listener, string, func(), error) {
-	lock, err := os.OpenFile(filepath.Join(state, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(state, private.Lock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, "", nil, err
 	}

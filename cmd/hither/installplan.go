@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/private"
 	"hither/forward/authority"
 	"hither/install"
 	"hither/rules"
@@ -229,7 +230,7 @@ type rootOpener func(state string, hosts []string, now func() time.Time) (text [
 
 // openRoot opens the authority of the installed Hither, or makes it.
 func openRoot(state string, hosts []string, now func() time.Time) ([]byte, string, error) {
-	if err := makePrivate(state); err != nil {
+	if err := private.MakeDir(state); err != nil {
 		return nil, "", err
 	}
 	ca, err := authority.Open(state, hosts, now)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/private"
 	"hither/install"
 	"hither/rules"
 )
@@ -237,7 +238,7 @@ func TestWithoutAGuardHitherChangesNothingAndServes(t *testing.T) {
 	t.Setenv("BE_HITHER", "1")
 	home := t.TempDir()
 	s := serving(t, has("package"), func(s *Settings) {
-		must(t, makePrivate(s.State))
+		must(t, private.MakeDir(s.State))
 		must(t, os.Mkdir(filepath.Join(s.State, leaseName), 0o700)) // no file can stand there
 		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
@@ -259,7 +260,7 @@ func TestWhatIsKeptInForceEndsWithHither(t *testing.T) {
 	npmrc := filepath.Join(home, ".npmrc")
 	write(t, npmrc, []byte("fund=false\n"))
 	s := serving(t, has("package"), func(s *Settings) {
-		must(t, makePrivate(s.State))
+		must(t, private.MakeDir(s.State))
 		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
 	deadline := time.Now().Add(20 * time.Second)

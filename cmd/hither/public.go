@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/private"
 	"hither/install"
 )
 
@@ -56,7 +57,7 @@ func publish(r Ready, log *slog.Logger) func() {
 	return withdraw
 }
 
-// writePublic is writeFile for what everybody may read, whatever the umask says.
+// writePublic is private.WriteFile for what everybody may read, whatever the umask says.
 func writePublic(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -64,7 +65,7 @@ func writePublic(path string, text []byte) error {
 	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := writeFile(path, text); err != nil {
+	if err := private.WriteFile(path, text); err != nil {
 		return err
 	}
 	return os.Chmod(path, 0o644)

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"hither/cmd/hither/private"
 	"hither/forward/measure"
 )
 
@@ -103,7 +104,7 @@ func (s *scores) save() {
 		if bytes.Equal(unstamped(now), s.saved) {
 			return
 		}
-		err = writeFile(filepath.Join(s.State, scoresName), now)
+		err = private.WriteFile(filepath.Join(s.State, scoresName), now)
 	}
 	if err != nil {
 		s.Log.Warn("what was measured could not be saved; make room in the state directory, or it is lost when Hither ends", "error", fmt.Errorf("save: %w", err))

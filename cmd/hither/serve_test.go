@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/private"
 	"hither/forward/fetch"
 )
 
@@ -243,7 +244,7 @@ func TestAClientWithoutTheGatewayIsToldSo(t *testing.T) {
 
 func TestOneWhoWasKilledIsNotNamed(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
-	if err := makePrivate(state); err != nil {
+	if err := private.MakeDir(state); err != nil {
 		t.Fatal(err)
 	}
 	left, err := json.Marshal(Ready{PID: 4711})

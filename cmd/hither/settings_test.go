@@ -3,7 +3,6 @@ package main
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -149,21 +148,6 @@ func TestAFileThatWasNamedMustExist(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "none.toml") {
 		t.Errorf("\n got %v\nwant an error that names the file", err)
 	}
-}
-
-// TestTheStateIsNotPutIntoASharedDirectory guards against `--state /tmp`, which would close /tmp for everybody.
-func TestTheStateIsNotPutIntoASharedDirectory(t *testing.T) {
-	skipElsewhere(t)
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "of-somebody"), nil)
-	if err := makePrivate(dir); err == nil {
-		t.Error("no error")
-	}
-	info, _ := os.Stat(dir)
-	same(t, "permissions", info.Mode().Perm(), fs.FileMode(0o777))
 }
 
 func TestEveryKeyIsDocumented(t *testing.T) {

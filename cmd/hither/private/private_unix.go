@@ -1,6 +1,6 @@
 //go:build !windows
 
-package main
+package private
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// lockName is the file whose lock is held while Hither runs.
-const lockName = "lock"
+// Lock is the file whose lock is held while Hither runs.
+const Lock = "lock"
 
 // keepOthersOut narrows an older directory of ours. A directory that others may enter and that holds other things is
 // left as it is: --state /tmp must not close /tmp.
@@ -22,7 +22,7 @@ func keepOthersOut(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil && len(entries) > 0 {
+	if _, err := os.Stat(filepath.Join(dir, Lock)); err != nil && len(entries) > 0 {
 		return errors.New("it holds other things and others may enter it")
 	}
 	return os.Chmod(dir, 0o700)
