@@ -14,6 +14,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/hot"
+	"hither/cmd/hither/memory"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/listener"
@@ -28,7 +29,7 @@ const stopping = 3 * time.Second
 // serve puts the parts of Hither together and runs them until ctx ends. It calls ready once, when clients may come.
 // Everything is made from the lowest floor up and closed in the opposite order.
 func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
-	tuneMemory()
+	memory.Tune()
 	in, err := openEntrance(ctx, s, log)
 	if err != nil {
 		return err
@@ -59,8 +60,8 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 		return err
 	}
 	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.prober().Probe}
-	calm := newQuiet(kept, log)
-	h.ledger.stir = calm.stir
+	calm := memory.NewQuiet(kept, log)
+	h.ledger.stir = calm.Stir
 	scores := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
@@ -81,7 +82,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	control.letGo = keeping.letGo
 	openDoors(open, work, doors, in.listeners)
 	way.serve(open, doors, work.Go)
-	runAll(ctx, work, keeping.run, scores.run, h.ahead.Run, calm.run,
+	runAll(ctx, work, keeping.run, scores.run, h.ahead.Run, calm.Run,
 		func(ctx context.Context) error { return book.watch(ctx, extending(trust, way)) },
 		func(ctx context.Context) error { return untilEnd(ctx, h.rounds.Run) },
 		func(ctx context.Context) error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })

@@ -1,4 +1,6 @@
-package main
+// Package memory keeps a program small that runs all day: Tune bounds its heap once, and Quiet gives back what a busy time
+// took.
+package memory
 
 import (
 	"os"
@@ -18,8 +20,8 @@ const (
 	leastMemory, mostMemory = 96 << 20, 512 << 20
 )
 
-// tuneMemory keeps the heap of a program that runs all day small. What the user said in GOGC and GOMEMLIMIT counts.
-func tuneMemory() {
+// Tune keeps the heap of a program that runs all day small. What the user said in GOGC and GOMEMLIMIT counts.
+func Tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}

@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"context"
@@ -16,22 +16,22 @@ func TestMemoryIsGivenBackWhenClientsAreQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var rests []time.Duration
-		q := newQuiet(&mem.Store{}, slog.New(slog.DiscardHandler))
+		q := NewQuiet(&mem.Store{}, slog.New(slog.DiscardHandler))
 		q.rest = func(context.Context) error {
 			rests = append(rests, time.Since(began))
 			return context.DeadlineExceeded // it goes on
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		over := make(chan error)
-		go func() { over <- q.run(ctx) }()
-		at := func(d time.Duration) { pauseFor(ctx, d-time.Since(began)) }
+		go func() { over <- q.Run(ctx) }()
+		at := func(d time.Duration) { <-time.After(d - time.Since(began)) }
 		at(100 * time.Second) // after the start, and not yet once more
 		for range 300 {       // a minute of work
-			q.stir()
-			pauseFor(ctx, 200*time.Millisecond)
+			q.Stir()
+			<-time.After(200 * time.Millisecond)
 		}
 		at(time.Hour)
-		q.stir()
+		q.Stir()
 		at(24 * time.Hour)
 		stop()
 		if err := <-over; err != nil {

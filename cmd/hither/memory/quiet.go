@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"context"
@@ -11,19 +11,19 @@ import (
 	"hither/cache"
 )
 
-// quiet gives memory back when clients have been quiet for a while. Go itself keeps what a large download has used, for it
-// collects only while something is allocated, or after minutes. Make it with newQuiet.
-type quiet struct {
+// Quiet gives memory back when clients have been quiet for a while. Go itself keeps what a large download has used, for it
+// collects only while something is allocated, or after minutes. Make it with NewQuiet.
+type Quiet struct {
 	rest    func(context.Context) error // gives back what calms gives time for
 	log     *slog.Logger
 	stirred atomic.Bool   // since it was last looked at
 	woken   chan struct{} // of size 1: somebody stirred after a rest
 }
 
-// newQuiet is for a store that may have a Rest of its own.
-func newQuiet(store cache.Store, log *slog.Logger) *quiet {
-	q := &quiet{rest: resting(store), log: log, woken: make(chan struct{}, 1)}
-	q.stir() // to open a store takes memory, too
+// NewQuiet is for a store that may have a Rest of its own.
+func NewQuiet(store cache.Store, log *slog.Logger) *Quiet {
+	q := &Quiet{rest: resting(store), log: log, woken: make(chan struct{}, 1)}
+	q.Stir() // to open a store takes memory, too
 	return q
 }
 
@@ -31,8 +31,8 @@ func newQuiet(store cache.Store, log *slog.Logger) *quiet {
 // and connections, are kept for some time after their last use.
 func calms() []time.Duration { return []time.Duration{4 * time.Second, 2 * time.Minute} }
 
-// stir says that there is something to do. It costs next to nothing, and may be called from many goroutines.
-func (q *quiet) stir() {
+// Stir says that there is something to do. It costs next to nothing, and may be called from many goroutines.
+func (q *Quiet) Stir() {
 	if q.stirred.Load() || q.stirred.Swap(true) {
 		return
 	}
@@ -42,8 +42,8 @@ func (q *quiet) stir() {
 	}
 }
 
-// run rests after each time of stirring, until ctx ends. While nobody stirs, it does not wake up.
-func (q *quiet) run(ctx context.Context) error {
+// Run rests after each time of stirring, until ctx ends. While nobody stirs, it does not wake up.
+func (q *Quiet) Run(ctx context.Context) error {
 	for done := len(calms()); ctx.Err() == nil; {
 		if !q.calm(ctx, done) {
 			done = 0
@@ -59,7 +59,7 @@ func (q *quiet) run(ctx context.Context) error {
 
 // calm waits for a time in which nobody stirs, the one that comes after so many; with none left, for ever. False: somebody
 // stirred, or ctx has ended.
-func (q *quiet) calm(ctx context.Context, done int) bool {
+func (q *Quiet) calm(ctx context.Context, done int) bool {
 	var over <-chan time.Time
 	if done < len(calms()) {
 		timer := time.NewTimer(calms()[done])
