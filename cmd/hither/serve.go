@@ -15,6 +15,7 @@ import (
 	"hither/cache"
 	"hither/cache/hot"
 	"hither/cmd/hither/memory"
+	"hither/cmd/hither/netwatch"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/listener"
@@ -209,7 +210,7 @@ func untilEnd(ctx context.Context, run func(context.Context) error) error {
 
 // watchNetwork forgets what a change of the network made wrong: what was measured, and the connections of the old one.
 func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network, way *led, log *slog.Logger) error {
-	return netwatch{Changed: func(why string) {
+	return netwatch.Watch{Changed: func(why string) {
 		log.Info("measuring anew", "because", why)
 		board.Doubt()
 		out.forget()

@@ -1,4 +1,4 @@
-package main
+package netwatch
 
 import (
 	"context"
@@ -17,7 +17,7 @@ func TestAChangeOfTheNetworkIsToldOnce(t *testing.T) {
 		var calls atomic.Int64
 		now.Store("home")
 		told.Store("")
-		n := netwatch{
+		n := Watch{
 			Look: func() string { return now.Load().(string) }, Wall: func() time.Time { return time.Now().Round(0).Add(time.Duration(slept.Load())) },
 			Changed: func(why string) { calls.Add(1); told.Store(why) },
 		}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package netwatch
 
 // defaultRoutes are not read here: the addresses tell of a change, too.
 func defaultRoutes() (routes []string, known bool) { return nil, false }

@@ -1,4 +1,5 @@
-package main
+// Package netwatch notices that the machine has another network, or was asleep: what was learned of the old one may be wrong.
+package netwatch
 
 import (
 	"context"
@@ -22,16 +23,16 @@ const (
 	sleepGap = 10 * time.Second
 )
 
-// netwatch notices that the machine has another network, or was asleep. Fields are set before Run; the zero value looks at
+// Watch notices that the machine has another network, or was asleep. Fields are set before Run; the zero value looks at
 // this machine and tells nobody.
-type netwatch struct {
+type Watch struct {
 	Look    func() string    // the network in a line, for comparison; nil: the machine's
 	Wall    func() time.Time // nil: the system's clock, which goes on while the machine sleeps
 	Changed func(why string) // called once for each change, in Run's own goroutine; nil: nobody is told
 }
 
 // Run looks until ctx ends.
-func (n netwatch) Run(ctx context.Context) error {
+func (n Watch) Run(ctx context.Context) error {
 	if n.Look == nil {
 		n.Look = networkNow
 	}
@@ -62,7 +63,7 @@ func (n netwatch) Run(ctx context.Context) error {
 }
 
 // settle waits until the network stays as it is. One that never does is taken as it is after a while.
-func (n netwatch) settle(ctx context.Context, now string) string {
+func (n Watch) settle(ctx context.Context, now string) string {
 	for range 10 {
 		select {
 		case <-ctx.Done():
