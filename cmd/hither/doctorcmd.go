@@ -18,6 +18,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
@@ -104,7 +105,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 		Home: home.home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Call: a.client().call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
-			owner := portOwner(ctx, at)
+			owner := port.Owner(ctx, at)
 			return owner.PID, owner.Name
 		},
 		Rules: func() (*rules.Set, error) { return (&rulebook{dir: a.settings.Rules}).load() },

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"hither/cmd/hither/port"
 	"hither/forward"
 	"hither/forward/listener"
 	"hither/install"
@@ -138,7 +139,7 @@ func inspectDNSPort(ctx context.Context, addr string) error {
 	if err != nil {
 		return nil
 	}
-	owner := portOwner(ctx, at)
+	owner := port.Owner(ctx, at)
 	if owner.PID == 0 {
 		return nil
 	}

@@ -18,6 +18,9 @@ import (
 	"hither/install"
 )
 
+// probeWait bounds a question to whoever listens on this machine.
+const probeWait = time.Second
+
 // publicDir is where the Hither that is a service of this machine tells everybody where it is, since nobody but root may
 // enter its state directory. Only root can make it. Empty: this system has no such place.
 func publicDir() string {

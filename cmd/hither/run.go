@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/port"
 	"hither/cmd/hither/terminal"
 
 	"github.com/spf13/cobra"
@@ -127,11 +128,11 @@ func (a *app) startOwn(ctx context.Context, log *slog.Logger, signals <-chan os.
 	own := a.settings
 	own.Runner = os.Getpid()
 	s, err := a.startWith(ctx, own, log, signals)
-	var taken *portTaken
+	var taken *port.Taken
 	if !errors.As(err, &taken) || a.settings.From["listen"] != "default" {
 		return s, err
 	}
-	log.Info("the usual port is taken, using any other", "by", taken.owner())
+	log.Info("the usual port is taken, using any other", "by", taken.Who())
 	own.Listen = []string{"127.0.0.1:0"}
 	return a.startWith(ctx, own, log, signals)
 }

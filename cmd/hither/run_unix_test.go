@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hither/cmd/hither/port"
 )
 
 func TestRunHasTheStatusOfItsCommand(t *testing.T) {
@@ -70,7 +72,7 @@ func TestRunUsesTheHitherThatIsUp(t *testing.T) {
 
 // TestRunTakesAnotherPortIfTheUsualOneIsTaken uses the real port 7890, which somebody may have already.
 func TestRunTakesAnotherPortIfTheUsualOneIsTaken(t *testing.T) {
-	if l, err := listenAll(t.Context(), []string{defaultListen}, nil); err == nil {
+	if l, err := port.Listen(t.Context(), []string{defaultListen}, nil); err == nil {
 		server := &http.Server{Handler: http.NotFoundHandler()}
 		go server.Serve(l[0])
 		defer server.Close()

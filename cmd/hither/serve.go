@@ -16,6 +16,7 @@ import (
 	"hither/cache/hot"
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/netwatch"
+	"hither/cmd/hither/port"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/listener"
@@ -134,7 +135,7 @@ func openEntrance(ctx context.Context, s Settings, log *slog.Logger) (*entrance,
 }
 
 func (in *entrance) open(ctx context.Context, s Settings, log *slog.Logger) (err error) {
-	if in.listeners, err = listenAll(ctx, s.Listen, in.inherited); err != nil {
+	if in.listeners, err = port.Listen(ctx, s.Listen, in.inherited); err != nil {
 		return err
 	}
 	if in.keep, err = s.upkeep(); err != nil {

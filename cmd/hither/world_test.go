@@ -27,6 +27,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/port"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 )
@@ -134,7 +135,7 @@ func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, re
 		return err
 	}
 	defer c.Close()
-	listeners, err := listenAll(ctx, s.Listen, nil)
+	listeners, err := port.Listen(ctx, s.Listen, nil)
 	if err != nil {
 		return err
 	}

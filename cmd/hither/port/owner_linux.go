@@ -1,4 +1,4 @@
-package main
+package port
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 // addressInUse is the error of a taken port.
 const addressInUse = syscall.EADDRINUSE
 
-// portOwner finds who listens: /proc/net/tcp tells the socket's inode, /proc/PID/fd whose it is (proc_net_tcp.txt,
+// Owner finds who listens: /proc/net/tcp tells the socket's inode, /proc/PID/fd whose it is (proc_net_tcp.txt,
 // proc(5)). Other users' processes cannot be seen without root; then it is the zero process.
-func portOwner(_ context.Context, at netip.AddrPort) process {
+func Owner(_ context.Context, at netip.AddrPort) Process {
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		data, err := os.ReadFile(table)
 		if err != nil {
@@ -27,7 +27,7 @@ func portOwner(_ context.Context, at netip.AddrPort) process {
 			return socketOwner(inode)
 		}
 	}
-	return process{}
+	return Process{}
 }
 
 // findInode reads the table's lines: "sl local_address rem_address st …", with the inode in the tenth field.
@@ -46,7 +46,7 @@ func findInode(table string, at netip.AddrPort) string {
 	return ""
 }
 
-func socketOwner(inode string) process {
+func socketOwner(inode string) Process {
 	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, file := range files {
 		if target, err := os.Readlink(file); err != nil || target != "socket:["+inode+"]" {
@@ -54,7 +54,7 @@ func socketOwner(inode string) process {
 		}
 		pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
 		name, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
-		return process{PID: pid, Name: strings.TrimSpace(string(name))}
+		return Process{PID: pid, Name: strings.TrimSpace(string(name))}
 	}
-	return process{}
+	return Process{}
 }

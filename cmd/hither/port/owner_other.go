@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package main
+package port
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 // addressInUse is the error of a taken port.
 const addressInUse = syscall.EADDRINUSE
 
-// portOwner asks lsof, which macOS has and most BSDs can have; without it, it is the zero process.
-func portOwner(ctx context.Context, at netip.AddrPort) process {
+// Owner asks lsof, which macOS has and most BSDs can have; without it, it is the zero process.
+func Owner(ctx context.Context, at netip.AddrPort) Process {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "lsof", "-nP", "-iTCP:"+strconv.Itoa(int(at.Port())), "-sTCP:LISTEN", "-Fpc").Output()
 	if err != nil {
-		return process{}
+		return Process{}
 	}
-	var owner process
+	var owner Process
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSpace(line)
 		if pid, ok := strings.CutPrefix(line, "p"); ok && owner.PID == 0 {

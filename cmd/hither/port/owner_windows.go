@@ -1,4 +1,4 @@
-package main
+package port
 
 import (
 	"context"
@@ -15,13 +15,13 @@ import (
 // addressInUse is the error of a taken port.
 const addressInUse = windows.WSAEADDRINUSE
 
-// portOwner asks netstat, whose numbers are the same in every language; without it, it is the zero process.
-func portOwner(ctx context.Context, at netip.AddrPort) process {
+// Owner asks netstat, whose numbers are the same in every language; without it, it is the zero process.
+func Owner(ctx context.Context, at netip.AddrPort) Process {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "netstat", "-ano", "-p", "TCP").Output()
 	if err != nil {
-		return process{}
+		return Process{}
 	}
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
@@ -30,9 +30,9 @@ func portOwner(ctx context.Context, at netip.AddrPort) process {
 			continue
 		}
 		pid, _ := strconv.Atoi(fields[4])
-		return process{PID: pid, Name: processName(uint32(pid))}
+		return Process{PID: pid, Name: processName(uint32(pid))}
 	}
-	return process{}
+	return Process{}
 }
 
 func processName(pid uint32) string {

@@ -1,4 +1,4 @@
-package main
+package port
 
 import (
 	"errors"
@@ -12,18 +12,18 @@ import (
 func TestMistake9ATakenPortIsToldWithItsOwner(t *testing.T) {
 	for _, row := range []struct {
 		says string
-		err  portTaken
+		err  Taken
 		want string
 	}{
-		{"a web server", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "node"}},
+		{"a web server", Taken{Address: "127.0.0.1:7890", Owner: Process{5, "node"}},
 			"127.0.0.1:7890 is taken by node (pid 5): take another port with `--listen 127.0.0.1:7891`, or any free one with `--listen 127.0.0.1:0`"},
-		{"a proxy", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "node"}, Proxy: true},
+		{"a proxy", Taken{Address: "127.0.0.1:7890", Owner: Process{5, "node"}, Proxy: true},
 			"127.0.0.1:7890 is taken by node (pid 5), which is a proxy: listen beside it and go out through it with `--listen 127.0.0.1:7891 --upstream-proxy http://127.0.0.1:7890`"},
-		{"Clash, which does not answer", portTaken{Address: "[::1]:7890", Owner: process{5, "verge-mihomo"}},
+		{"Clash, which does not answer", Taken{Address: "[::1]:7890", Owner: Process{5, "verge-mihomo"}},
 			"[::1]:7890 is taken by verge-mihomo (pid 5), which is a proxy: listen beside it and go out through it with `--listen [::1]:7891 --upstream-proxy http://[::1]:7890`"},
-		{"another Hither", portTaken{Address: "127.0.0.1:7890", Owner: process{5, "hither"}, Proxy: true},
+		{"another Hither", Taken{Address: "127.0.0.1:7890", Owner: Process{5, "hither"}, Proxy: true},
 			"127.0.0.1:7890 is taken by hither (pid 5), another Hither with a state directory of its own: use that one, end it, or start this one with `--listen 127.0.0.1:7891`"},
-		{"somebody unseen, at the last port", portTaken{Address: "127.0.0.1:65535"},
+		{"somebody unseen, at the last port", Taken{Address: "127.0.0.1:65535"},
 			"127.0.0.1:65535 is taken by another program: take another port with `--listen 127.0.0.1:0`, or any free one with `--listen 127.0.0.1:0`"},
 	} {
 		same(t, row.says, row.err.Error(), row.want)
@@ -56,8 +56,8 @@ func TestTheOwnerOfAPortIsAsked(t *testing.T) {
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			address := occupy(t, row.answers)
-			_, err := listenAll(t.Context(), []string{"127.0.0.1:0", address}, nil)
-			var taken *portTaken
+			_, err := Listen(t.Context(), []string{"127.0.0.1:0", address}, nil)
+			var taken *Taken
 			if !errors.As(err, &taken) {
 				t.Fatalf("\n got %v\nwant a taken port", err)
 			}
@@ -76,10 +76,10 @@ func TestAFailureLeavesNoListener(t *testing.T) {
 	}
 	address := free.Addr().String()
 	free.Close()
-	if _, err := listenAll(t.Context(), []string{address, occupy(t, http.NotFound)}, nil); err == nil {
+	if _, err := Listen(t.Context(), []string{address, occupy(t, http.NotFound)}, nil); err == nil {
 		t.Fatal("no error")
 	}
-	again, err := listenAll(t.Context(), []string{address}, nil)
+	again, err := Listen(t.Context(), []string{address}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

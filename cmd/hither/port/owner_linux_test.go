@@ -1,4 +1,4 @@
-package main
+package port
 
 import (
 	"net/netip"

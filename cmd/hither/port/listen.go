@@ -1,4 +1,5 @@
-package main
+// Package port opens the proxy's ports, and says who has one that is taken and how both can live.
+package port
 
 import (
 	"context"
@@ -16,8 +17,8 @@ import (
 // probeWait bounds the question whether a stranger's port is a proxy; it is on this machine.
 const probeWait = time.Second
 
-// listenAll opens the proxy's listeners, all or none, but for those that a service manager has opened. A port that somebody has is a *portTaken.
-func listenAll(ctx context.Context, addresses []string, inherited *listener.Inherited) ([]net.Listener, error) {
+// Listen opens the proxy's listeners, all or none, but for those that a service manager has opened. A port that somebody has is a *Taken.
+func Listen(ctx context.Context, addresses []string, inherited *listener.Inherited) ([]net.Listener, error) {
 	var out []net.Listener
 	for _, address := range addresses {
 		if at, err := netip.ParseAddrPort(address); err == nil {
@@ -42,35 +43,36 @@ func listenAll(ctx context.Context, addresses []string, inherited *listener.Inhe
 	return out, nil
 }
 
-// portTaken says who has a port, and how both can live.
-type portTaken struct {
+// Taken says who has a port, and how both can live.
+type Taken struct {
 	Address string
-	Owner   process // zero: not known
+	Owner   Process // zero: not known
 	Proxy   bool    // it answers as a proxy does
 }
 
-// process is a running program.
-type process struct {
+// Process is a running program.
+type Process struct {
 	PID  int
 	Name string
 }
 
 // Error ends with flags to add to the command that was given.
-func (e *portTaken) Error() string {
+func (e *Taken) Error() string {
 	other := nextPort(e.Address)
 	switch {
 	case isHither(e.Owner.Name):
 		return fmt.Sprintf("%s is taken by %s, another Hither with a state directory of its own: use that one, end it, or start this one with `--listen %s`",
-			e.Address, e.owner(), other)
+			e.Address, e.Who(), other)
 	case e.Proxy || isKnownProxy(e.Owner.Name):
 		return fmt.Sprintf("%s is taken by %s, which is a proxy: listen beside it and go out through it with `--listen %s --upstream-proxy http://%s`",
-			e.Address, e.owner(), other, e.Address)
+			e.Address, e.Who(), other, e.Address)
 	}
 	return fmt.Sprintf("%s is taken by %s: take another port with `--listen %s`, or any free one with `--listen 127.0.0.1:0`",
-		e.Address, e.owner(), other)
+		e.Address, e.Who(), other)
 }
 
-func (e *portTaken) owner() string {
+// Who is the owner in words.
+func (e *Taken) Who() string {
 	if e.Owner.PID == 0 {
 		return "another program"
 	}
@@ -78,9 +80,9 @@ func (e *portTaken) owner() string {
 }
 
 func inspectPort(ctx context.Context, address string) error {
-	taken := &portTaken{Address: address}
+	taken := &Taken{Address: address}
 	if at, err := netip.ParseAddrPort(address); err == nil {
-		taken.Owner = portOwner(ctx, at)
+		taken.Owner = Owner(ctx, at)
 	}
 	if !isHither(taken.Owner.Name) { // it would only log that there is no such name
 		taken.Proxy = answersAsProxy(ctx, address)
