@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/scores"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 	"hither/rules"
@@ -246,8 +247,8 @@ func (a *app) keptHistory() ([]History, error) {
 		return nil, err
 	}
 	board := new(measure.Board)
-	if _, err := readScores(a.settings.State, board); err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Join(a.settings.State, scoresName), err)
+	if _, err := scores.Read(a.settings.State, board); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(a.settings.State, scores.Name), err)
 	}
 	return histories(set, board, time.Now().Add(-heatSpan)), nil
 }

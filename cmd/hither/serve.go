@@ -17,6 +17,7 @@ import (
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/netwatch"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/scores"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/listener"
@@ -64,7 +65,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.prober().Probe}
 	calm := memory.NewQuiet(kept, log)
 	h.ledger.stir = calm.Stir
-	scores := h.measure(out, log)
+	learned := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
 	kindle := &kindling{Connect: out.pool.Warm, Board: h.board}
@@ -84,7 +85,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	control.letGo = keeping.letGo
 	openDoors(open, work, doors, in.listeners)
 	way.serve(open, doors, work.Go)
-	runAll(ctx, work, keeping.run, scores.run, h.ahead.Run, calm.Run,
+	runAll(ctx, work, keeping.run, learned.Run, h.ahead.Run, calm.Run,
 		func(ctx context.Context) error { return book.watch(ctx, extending(trust, way)) },
 		func(ctx context.Context) error { return untilEnd(ctx, h.rounds.Run) },
 		func(ctx context.Context) error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
@@ -169,13 +170,13 @@ func extending(ca *trust, way *led) func(*rules.Set) error {
 const hotMemory = 32 << 20
 
 // measure begins with what was measured before this start.
-func (h *house) measure(out *network, log *slog.Logger) *scores {
+func (h *house) measure(out *network, log *slog.Logger) *scores.Keeper {
 	h.board = new(measure.Board)
 	h.rounds = &measure.Rounds{
 		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return targetsOfAll(h.book.now()) },
 	}
-	kept := &scores{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
-	kept.load()
+	kept := &scores.Keeper{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
+	kept.Load()
 	return kept
 }
 

@@ -1,4 +1,5 @@
-package main
+// Package scores keeps on the disk what was measured of mirrors, and what that cost, from one Hither to the next.
+package scores
 
 import (
 	"bytes"
@@ -19,17 +20,17 @@ import (
 )
 
 const (
-	// scoresName is what the board learned and what measuring cost today, in the state directory. Without it every start
+	// Name is what the board learned and what measuring cost today, in the state directory. Without it every start
 	// would measure anew, forgive those who sent wrong bytes, and spend the day's budgets again.
-	scoresName = "mirrors.json"
-	// scoresPace is how much of what was learned a crash may cost.
-	scoresPace = time.Minute
-	// scoresLimit is more than a board's bounds let it save, in bytes.
-	scoresLimit = 64 << 20
+	Name = "mirrors.json"
+	// pace is how much of what was learned a crash may cost.
+	pace = time.Minute
+	// limit is more than a board's bounds let it save, in bytes.
+	limit = 64 << 20
 )
 
-// scores keeps on the disk what was measured, and what that cost.
-type scores struct {
+// Keeper reads and writes them. Load it before anything is measured.
+type Keeper struct {
 	State  string
 	Board  *measure.Board
 	Rounds *measure.Rounds
@@ -38,16 +39,16 @@ type scores struct {
 	saved []byte // what the file holds, unstamped; nil: not known
 }
 
-// scoresFile is the file's form.
-type scoresFile struct {
+// form is the file's form.
+type form struct {
 	Spent map[string]measure.Spending `json:"spent,omitempty"` // by base
 	Board json.RawMessage             `json:"board"`           // as measure.Board.Save writes it
 }
 
-// readScores fills a board with what the last Hither left, and returns what it had spent; without a file there is nothing.
+// Read fills a board with what the last Hither left, and returns what it had spent; without a file there is nothing.
 // After an error the board is unchanged.
-func readScores(state string, board *measure.Board) (map[string]measure.Spending, error) {
-	file, err := os.Open(filepath.Join(state, scoresName))
+func Read(state string, board *measure.Board) (map[string]measure.Spending, error) {
+	file, err := os.Open(filepath.Join(state, Name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -55,21 +56,21 @@ func readScores(state string, board *measure.Board) (map[string]measure.Spending
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, scoresLimit))
+	data, err := io.ReadAll(io.LimitReader(file, limit))
 	if err != nil {
 		return nil, err
 	}
-	var f scoresFile
+	var f form
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("%w: %w", measure.ErrDamaged, err)
 	}
 	return f.Spent, board.Load(bytes.NewReader(f.Board))
 }
 
-// load puts a damaged file aside and begins anew: it is no reason not to run.
-func (s *scores) load() {
-	path := filepath.Join(s.State, scoresName)
-	spent, err := readScores(s.State, s.Board)
+// Load puts a damaged file aside and begins anew: it is no reason not to run.
+func (s *Keeper) Load() {
+	path := filepath.Join(s.State, Name)
+	spent, err := Read(s.State, s.Board)
 	if err == nil {
 		s.Rounds.Restore(spent)
 		return
@@ -82,9 +83,9 @@ func (s *scores) load() {
 	s.Log.Warn("what was measured before cannot be read, so measuring begins anew; the file was put aside", "file", path, "as", aside, "error", err)
 }
 
-// run saves once a minute, and in the end.
-func (s *scores) run(ctx context.Context) error {
-	pace := time.NewTicker(scoresPace)
+// Run saves once a minute, and in the end.
+func (s *Keeper) Run(ctx context.Context) error {
+	pace := time.NewTicker(pace)
 	defer pace.Stop()
 	for {
 		select {
@@ -98,13 +99,13 @@ func (s *scores) run(ctx context.Context) error {
 }
 
 // save writes the file if something was learned. What cannot be written is told and tried again.
-func (s *scores) save() {
+func (s *Keeper) save() {
 	now, err := s.encode()
 	if err == nil {
 		if bytes.Equal(unstamped(now), s.saved) {
 			return
 		}
-		err = private.WriteFile(filepath.Join(s.State, scoresName), now)
+		err = private.WriteFile(filepath.Join(s.State, Name), now)
 	}
 	if err != nil {
 		s.Log.Warn("what was measured could not be saved; make room in the state directory, or it is lost when Hither ends", "error", fmt.Errorf("save: %w", err))
@@ -113,12 +114,12 @@ func (s *scores) save() {
 	s.saved = unstamped(now)
 }
 
-func (s *scores) encode() ([]byte, error) {
+func (s *Keeper) encode() ([]byte, error) {
 	var board bytes.Buffer
 	if err := s.Board.Save(&board); err != nil {
 		return nil, err
 	}
-	return json.Marshal(scoresFile{Spent: s.Rounds.Spent(), Board: board.Bytes()})
+	return json.Marshal(form{Spent: s.Rounds.Spent(), Board: board.Bytes()})
 }
 
 // unstamped is what is saved without the time of its saving, which alone is nothing new.

@@ -1,6 +1,7 @@
-package main
+package scores
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,14 +13,14 @@ import (
 )
 
 func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
-	said := &journal{}
-	first := &scores{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
-	first.load()
-	first.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * ms, Took: 21 * ms})
-	first.Board.Add(measure.Sample{Base: "https://liar.test", Outcome: measure.WrongBytes, Took: 21 * ms})
+	said := &bytes.Buffer{}
+	first := &Keeper{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
+	first.Load()
+	first.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * time.Millisecond, Took: 21 * time.Millisecond})
+	first.Board.Add(measure.Sample{Base: "https://liar.test", Outcome: measure.WrongBytes, Took: 21 * time.Millisecond})
 	first.Rounds.Charge("https://near.test", 2000)
 	first.save()
-	path := filepath.Join(first.State, scoresName)
+	path := filepath.Join(first.State, Name)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +36,8 @@ func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
 	again, _ = os.Stat(path)
 	same(t, "what was spent is written", again.ModTime().Unix() > 1, true)
 	same(t, "permissions", keepsOut(info.Mode()), true)
-	second := &scores{State: first.State, Board: new(measure.Board), Rounds: new(measure.Rounds), Log: first.Log}
-	second.load()
+	second := &Keeper{State: first.State, Board: new(measure.Board), Rounds: new(measure.Rounds), Log: first.Log}
+	second.Load()
 	for _, s := range second.Board.Report() {
 		if s.Base == "https://liar.test" {
 			same(t, "the liar", s.State, measure.Quarantined)
@@ -52,20 +53,20 @@ func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
 func keepsOut(mode os.FileMode) bool { return mode.Perm()&0o077 == 0 || os.PathSeparator == '\\' }
 
 func TestDamagedScoresArePutAside(t *testing.T) {
-	said := &journal{}
-	s := &scores{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
-	path := filepath.Join(s.State, scoresName)
+	said := &bytes.Buffer{}
+	s := &Keeper{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
+	path := filepath.Join(s.State, Name)
 	for i, text := range []string{`{"version":1,"bases":{"x":`, `{}`, `{"board":{"version":7}}`, `{"spent":{"x":{"probes":"many"}},"board":{}}`, ``} {
 		write(t, path, []byte(text))
-		s.load()
+		s.Load()
 		contains(t, said.String(), path, "measuring begins anew", ".damaged")
 		same(t, "told of "+text, strings.Count(said.String(), "the file was put aside"), i+1)
 		if _, err := os.Stat(path + ".damaged"); err != nil {
 			t.Error(err)
 		}
 	}
-	s.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * ms, Took: 21 * ms})
+	s.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * time.Millisecond, Took: 21 * time.Millisecond})
 	s.save()
-	_, err := readScores(s.State, new(measure.Board))
+	_, err := Read(s.State, new(measure.Board))
 	same(t, "a new one", err, nil)
 }
