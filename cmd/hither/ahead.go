@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hither/cmd/hither/kindling"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
 	"hither/rules"
@@ -31,7 +32,7 @@ func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []st
 }
 
 // lookAhead has what clients will ask for fetched before they do, as long as h.ahead runs.
-func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling, log *slog.Logger) {
+func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
 	c.projects = newProjects(h.settings)
 	h.ahead = newPrefetcher(h.settings, h.book.now, f, c.projects.of, k, log)
 	c.begun = beginning(c.projects, h.ahead)
@@ -39,16 +40,16 @@ func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling, log *slog.L
 
 // newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.
 func newPrefetcher(
-	s Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling, log *slog.Logger,
+	s Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling.Lighter, log *slog.Logger,
 ) *prefetch.Prefetcher {
 	p := &prefetch.Prefetcher{
-		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log, Ready: k.light,
+		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log, Ready: k.Light,
 		Recall: &prefetch.Recall{Path: filepath.Join(s.State, "successors.json")},
 	}
 	told := f.Trace
 	f.Trace = fetch.Trace{
 		Asked:  p.Asked,
-		Missed: func(req fetch.Request) { k.light(req.Rule) },
+		Missed: func(req fetch.Request) { k.Light(req.Rule) },
 		Answered: func(req fetch.Request, r fetch.Report) {
 			told.Answered(req, r)
 			p.Answered(req, r)

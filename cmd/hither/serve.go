@@ -14,6 +14,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/hot"
+	"hither/cmd/hither/kindling"
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/netwatch"
 	"hither/cmd/hither/port"
@@ -68,12 +69,12 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	learned := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
-	kindle := &kindling{Connect: out.pool.Warm, Board: h.board}
+	kindle := &kindling.Lighter{Connect: out.pool.Warm, Board: h.board}
 	h.lookAhead(control, fetcher, kindle, log)
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
 		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
-		Greeted: kindle.greet, Changed: fetcher.Changed, ID: instance(),
+		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)

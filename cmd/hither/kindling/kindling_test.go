@@ -1,4 +1,4 @@
-package main
+package kindling
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var bases []string
-		k := &kindling{Board: board, Connect: func(ctx context.Context, base string, lanes int) error {
+		k := &Lighter{Board: board, Connect: func(ctx context.Context, base string, lanes int) error {
 			mu.Lock()
 			if lanes > 0 {
 				base += "+lanes"
@@ -44,26 +44,26 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 			return errors.New("nobody is there")
 		}}
 		said := func() string { return strings.Join(slices.Sorted(slices.Values(bases)), " ") }
-		k.greet(rule)
+		k.Greet(rule)
 		synctest.Wait()
 		same(t, "connections at a greeting", said(), "https://a https://b https://near https://tokens")
 		for range 9 {
-			k.greet(rule)
-			k.light(rule)
+			k.Greet(rule)
+			k.Light(rule)
 		}
 		synctest.Wait()
 		same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
 		rule.Walk, rule.Hosts[1].Key = "go", "a checksum database's"
-		k.light(rule)
+		k.Light(rule)
 		synctest.Wait()
 		same(t, "connections of who asks for many small things, and then for zips", said(), "https://a https://a+lanes https://a+small https://b https://b+small https://near https://store+lanes https://tokens")
 		bases, rule.Walk = nil, "oci"
 		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
-		k.light(rule)
+		k.Light(rule)
 		synctest.Wait()
 		same(t, "connections a minute later", len(bases), 5)
-		(*kindling)(nil).light(rule)
-		(*kindling)(nil).greet(rule)
+		(*Lighter)(nil).Light(rule)
+		(*Lighter)(nil).Greet(rule)
 		time.Sleep(kindleWait) //nolint:forbidigo // the bubble's clock
 	})
 }

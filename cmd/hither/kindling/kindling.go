@@ -1,4 +1,5 @@
-package main
+// Package kindling has connections ready before a client's next requests need them.
+package kindling
 
 import (
 	"context"
@@ -10,11 +11,11 @@ import (
 	"hither/rules"
 )
 
-// kindling connects to the sources that a client's next requests will go to, at the first that the cache cannot answer, and
+// Lighter connects to the sources that a client's next requests will go to, at the first that the cache cannot answer, and
 // before that when it asks whether a registry is there: TCP and TLS take three round trips, and registries have hosts that
 // are not asked before the second round, such as a checksum database, or who gives tokens. The connections are let go when
 // nothing uses them.
-type kindling struct {
+type Lighter struct {
 	Connect func(ctx context.Context, base string, lanes int) error // transport.Pool.Warm
 	Board   *measure.Board                                          // says which mirror leads
 
@@ -41,12 +42,12 @@ const (
 	kindleTiles = 4
 )
 
-// light is told of each request that the cache does not answer. It does not wait for anything.
-func (k *kindling) light(r *rules.Rule) {
+// Light is told of each request that the cache does not answer. It does not wait for anything.
+func (k *Lighter) Light(r *rules.Rule) {
 	if k == nil {
 		return
 	}
-	k.greet(r)
+	k.Greet(r)
 	if r.Walk == "go" && k.due(r.Name+" small") { // an image has few small things, and npm's are larger
 		for _, h := range r.Hosts {
 			switch {
@@ -70,9 +71,9 @@ func (k *kindling) light(r *rules.Rule) {
 	}
 }
 
-// greet is told of each request that the cache is not asked about: a client asks whether a registry is there, or for a
+// Greet is told of each request that the cache is not asked about: a client asks whether a registry is there, or for a
 // token. Whether it wants large bodies, and whether the cache has them, will show. It does not wait for anything.
-func (k *kindling) greet(r *rules.Rule) {
+func (k *Lighter) Greet(r *rules.Rule) {
 	if k == nil || !k.due(r.Name) {
 		return
 	}
@@ -90,7 +91,7 @@ func (k *kindling) greet(r *rules.Rule) {
 
 // connect makes connections to a base: as to a stranger, if it is the registry that sends us there, for then the requests
 // will go so, too.
-func (k *kindling) connect(base string, lanes int, led bool) {
+func (k *Lighter) connect(base string, lanes int, led bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
 	defer cancel()
 	if led {
@@ -100,7 +101,7 @@ func (k *kindling) connect(base string, lanes int, led bool) {
 }
 
 // due says whether the last time for what is long ago.
-func (k *kindling) due(what string) bool {
+func (k *Lighter) due(what string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
@@ -115,7 +116,7 @@ func (k *kindling) due(what string) bool {
 }
 
 // sources are the origins of a rule's hosts, of each the first, and the mirror that leads.
-func (k *kindling) sources(r *rules.Rule) (bases []string) {
+func (k *Lighter) sources(r *rules.Rule) (bases []string) {
 	var mirrors []string
 	for _, h := range r.Hosts {
 		if len(bases) < kindleMost-1 && len(h.Origin) > 0 {
