@@ -5,14 +5,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"hither/cmd/hither/mirrors"
 	"hither/rules"
 )
 
 // choose does one change to the user's choices, in the file and in the rules in force. It says what was done.
-func (b *rulebook) choose(change ChoiceChange) (string, error) {
+func (b *rulebook) choose(change mirrors.Change) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, said, err := changeChoices(b.state, b.plain, change)
+	_, said, err := mirrors.Decide(b.state, b.plain, change)
 	if err == nil {
 		b.applyLocked()
 	}
@@ -36,14 +37,14 @@ func (b *rulebook) applyLocked() {
 	if b.state != "" {
 		b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by rechoose
 		var err error
-		if c, err = readChoices(b.choices()); err != nil {
+		if c, err = mirrors.ReadChoices(b.choices()); err != nil {
 			b.log.Warn(err.Error())
 		}
 	}
 	b.set.Store(b.plain.With(c))
 }
 
-func (b *rulebook) choices() string { return filepath.Join(b.state, choicesName) }
+func (b *rulebook) choices() string { return filepath.Join(b.state, mirrors.ChoicesName) }
 
 // lookChoices tells one state of the file from another. We replace it whole, so its time and size say enough of our own
 // changes; an editor that keeps both changes nothing that a person would not do again.

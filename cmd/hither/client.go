@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/mirrors"
 )
 
 // Bounds of the commands' side of the control socket.
@@ -208,7 +209,7 @@ func readRefusal(resp *http.Response) error {
 		return fmt.Errorf("the running Hither answered %s: is it another version?", resp.Status)
 	}
 	if resp.StatusCode == http.StatusNotFound {
-		return unknownError(refusal.Error)
+		return mirrors.Unknown(refusal.Error)
 	}
 	return errors.New(refusal.Error)
 }

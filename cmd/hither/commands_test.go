@@ -42,22 +42,6 @@ func TestUpstreamsThatWereNotAskedAreOneLine(t *testing.T) {
 	same(t, "out", out.String(), "\nUpstreams not asked yet: 1.\n")
 }
 
-func TestAChoiceIsGivenInWords(t *testing.T) {
-	for _, row := range []struct {
-		c    Choice
-		want string
-	}{
-		{Choice{Base: "https://a.test", Reason: "p50 TTFB 38 ms over 212 requests", P50: 38 * ms, RunnerUp: "https://b.test", Then: 61 * ms, Official: 412 * ms},
-			"a.test, because p50 TTFB 38 ms over 212 requests; runner-up b.test 61 ms; origin 412 ms"},
-		{Choice{Base: "https://a.test", Reason: notMeasured}, "a.test, because nothing is measured yet"},
-		{Choice{Base: "https://a.test", Origin: true, Reason: notMeasured + "; before the mirrors"}, "a.test (the origin), because nothing is measured yet; before the mirrors"},
-		{Choice{Base: "https://a.test", Pinned: true, Reason: notMeasured}, "a.test, because you pinned it; nothing is measured yet"},
-		{Choice{Base: "https://a.test", Reason: "has not sent an object yet (web page last)"}, "a.test, because no other is known to be better (has not sent an object yet (web page last))"},
-	} {
-		same(t, row.c.Reason, row.c.sentence(), row.want)
-	}
-}
-
 // A stream that ends early says whose end it was, and what to do.
 func TestAStreamThatIsCutShort(t *testing.T) {
 	contains(t, cutShort(t.Context(), "the measurement", io.ErrUnexpectedEOF).Error(), "Hither has ended", "`hither up`")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/redact"
 	"hither/forward/peer"
@@ -27,11 +28,11 @@ type daemon interface {
 	Usage(ctx context.Context) (cache.Usage, error)                    //
 	Verify(ctx context.Context, progress func(Verification)) error     // calls progress at least every 10 s, the last time with Done
 	Remove(ctx context.Context, url string, all bool) (Removal, error) // what url means, or everything
-	History(ctx context.Context) ([]History, error)                    // of the last 24 hours
-	Choose(ctx context.Context, change ChoiceChange) (string, error)   // what was done, in words
+	History(ctx context.Context) ([]mirrors.History, error)            // of the last 24 hours
+	Choose(ctx context.Context, change mirrors.Change) (string, error) // what was done, in words
 
 	// Survey calls progress after each measurement, one call at a time.
-	Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error)
+	Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error)
 }
 
 // Bounds of the control socket. Its clients are our own commands.
@@ -246,7 +247,7 @@ func answer(ask func(*http.Request) (any, error)) http.HandlerFunc {
 
 // refusalStatus is 404 for what the user named and is not there.
 func refusalStatus(err error) int {
-	if isUnknown(err) {
+	if mirrors.IsUnknown(err) {
 		return http.StatusNotFound
 	}
 	return http.StatusUnprocessableEntity

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 )
 
@@ -21,7 +22,7 @@ func addMirrors(mux *http.ServeMux, d daemon) {
 		return historyAnswer{all}, err
 	}))
 	mux.HandleFunc("POST /choices", answer(func(r *http.Request) (any, error) {
-		said, err := d.Choose(r.Context(), ChoiceChange{
+		said, err := d.Choose(r.Context(), mirrors.Change{
 			Verb: r.FormValue("verb"), Rule: r.FormValue("rule"), URL: r.FormValue("url"), Reason: r.FormValue("reason"),
 		})
 		return choiceAnswer{said}, err
@@ -30,7 +31,7 @@ func addMirrors(mux *http.ServeMux, d daemon) {
 
 // historyAnswer is the answer to GET /mirrors/history.
 type historyAnswer struct {
-	History []History `json:"history"`
+	History []mirrors.History `json:"history"`
 }
 
 // choiceAnswer is the answer to POST /choices.
@@ -47,41 +48,41 @@ func streamSurvey(w http.ResponseWriter, r *http.Request, d daemon) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	lines := json.NewEncoder(w)
-	tell := func(l SurveyLine) {
+	tell := func(l mirrors.SurveyLine) {
 		_ = lines.Encode(l)
 		_ = http.NewResponseController(w).Flush()
 	}
-	tell(SurveyLine{}) // the first one may take a while; the client waits for the header only so long
+	tell(mirrors.SurveyLine{}) // the first one may take a while; the client waits for the header only so long
 	s, err := d.Survey(r.Context(), ask, tell)
 	if err != nil {
-		tell(SurveyLine{Err: redact.Text(err.Error()), Unknown: isUnknown(err)})
+		tell(mirrors.SurveyLine{Err: redact.Text(err.Error()), Unknown: mirrors.IsUnknown(err)})
 		return
 	}
-	tell(SurveyLine{Survey: &s})
+	tell(mirrors.SurveyLine{Survey: &s})
 }
 
-func parseSurveyAsk(r *http.Request) (ask surveyAsk, err error) {
+func parseSurveyAsk(r *http.Request) (ask mirrors.Ask, err error) {
 	if err := r.ParseForm(); err != nil {
 		return ask, err
 	}
 	ask.Rules, ask.Protos = r.Form["rule"], r.Form["proto"]
 	if ask.Count, err = strconv.Atoi(r.FormValue("count")); err != nil {
-		return ask, unknown("count = %q is no number", r.FormValue("count"))
+		return ask, mirrors.Unknownf("count = %q is no number", r.FormValue("count"))
 	}
 	if ask.Interval, err = time.ParseDuration(r.FormValue("interval")); err != nil {
-		return ask, unknown("interval = %q is no duration, such as 1s", r.FormValue("interval"))
+		return ask, mirrors.Unknownf("interval = %q is no duration, such as 1s", r.FormValue("interval"))
 	}
-	return ask, ask.check()
+	return ask, ask.Check()
 }
 
 // Survey lets the running Hither measure. progress is called for each measurement.
-func (c *client) Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
+func (c *client) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	query := url.Values{"rule": ask.Rules, "proto": ask.Protos, "count": {strconv.Itoa(ask.Count)}, "interval": {ask.Interval.String()}}
 	body, err := c.do(ctx, http.MethodPost, "/mirrors", query)
 	if err != nil {
-		return Survey{}, err
+		return mirrors.Survey{}, err
 	}
 	defer body.Close()
 	patience := clientStall + ask.Interval
@@ -89,14 +90,14 @@ func (c *client) Survey(ctx context.Context, ask surveyAsk, progress func(Survey
 	defer stall.Stop()
 	lines := json.NewDecoder(body)
 	for {
-		var l SurveyLine
+		var l mirrors.SurveyLine
 		switch err := lines.Decode(&l); {
 		case err != nil:
-			return Survey{}, cutShort(ctx, "the measurement", err)
+			return mirrors.Survey{}, cutShort(ctx, "the measurement", err)
 		case l.Unknown:
-			return Survey{}, unknownError(l.Err)
+			return mirrors.Survey{}, mirrors.Unknown(l.Err)
 		case l.Err != "":
-			return Survey{}, errors.New(l.Err)
+			return mirrors.Survey{}, errors.New(l.Err)
 		case l.Survey != nil:
 			return *l.Survey, nil
 		}
@@ -114,14 +115,14 @@ func cutShort(ctx context.Context, what string, err error) error {
 }
 
 // History is what the running Hither remembers of the last day.
-func (c *client) History(ctx context.Context) ([]History, error) {
+func (c *client) History(ctx context.Context) ([]mirrors.History, error) {
 	var out historyAnswer
 	err := c.ask(ctx, http.MethodGet, "/mirrors/history", nil, &out)
 	return out.History, err
 }
 
 // Choose has the running Hither change what the user decided, and says what was done.
-func (c *client) Choose(ctx context.Context, change ChoiceChange) (string, error) {
+func (c *client) Choose(ctx context.Context, change mirrors.Change) (string, error) {
 	var out choiceAnswer
 	err := c.ask(ctx, http.MethodPost, "/choices", url.Values{
 		"verb": {change.Verb}, "rule": {change.Rule}, "url": {change.URL}, "reason": {change.Reason},

@@ -238,14 +238,14 @@ func (t doctorTable) finding(f doctor.Finding) (lines []string) {
 	case doctor.OK:
 		level = t.Ink.Green(level)
 	}
-	for i, line := range terminal.Wrap(terminal.Plain(f.Cause), tableWidth-before) {
+	for i, line := range terminal.Wrap(terminal.Plain(f.Cause), terminal.Width-before) {
 		if i == 0 {
 			lines = append(lines, level+terminal.Fit(terminal.Plain(f.Check), checkColumns)+line)
 		} else {
 			lines = append(lines, strings.Repeat(" ", before)+line)
 		}
 	}
-	for i, line := range terminal.Wrap(terminal.Plain(f.Remedy), tableWidth-before-2) {
+	for i, line := range terminal.Wrap(terminal.Plain(f.Remedy), terminal.Width-before-2) {
 		mark := "→ "
 		if i > 0 {
 			mark = "  "

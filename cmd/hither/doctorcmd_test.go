@@ -41,7 +41,7 @@ func TestTheDoctorsReport(t *testing.T) {
 	}
 	golden(t, "doctor.txt", out.String())
 	for line := range strings.Lines(out.String()) {
-		if n := terminal.Columns(strings.TrimRight(line, "\n")); n > tableWidth {
+		if n := terminal.Columns(strings.TrimRight(line, "\n")); n > terminal.Width {
 			t.Errorf("a line of %d columns\n got %s", n, line)
 		}
 	}

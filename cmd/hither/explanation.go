@@ -50,7 +50,7 @@ func (e Explanation) sentences(now time.Time) []string {
 		}
 	}
 	if e.Choice != nil {
-		lines = append(lines, "Choice: "+e.Choice.sentence()+".")
+		lines = append(lines, "Choice: "+e.Choice.Sentence()+".")
 	}
 	for i, source := range e.Sources {
 		lines = append(lines, fmt.Sprintf("Source %d: %s", i+1, source.sentence()))

@@ -12,6 +12,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -34,8 +35,8 @@ type house struct {
 	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
 	removed  func()                                                                   // is told that the cache lost something; nil: nobody is
 
-	turns  turns
-	pauses pauses
+	turns  mirrors.Turns
+	pauses mirrors.Pauses
 }
 
 var _ daemon = (*house)(nil)

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"time"
 
+	"hither/cmd/hither/mirrors"
 	"hither/forward/measure"
 	"hither/rules"
 )
 
 // Survey implements daemon. Surveys take turns, round by round, so that they do not measure each other.
-func (h *house) Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
-	s := surveyor{Probe: h.probe, Board: h.board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
+func (h *house) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
+	s := mirrors.Surveyor{Probe: h.probe, Board: h.board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
 	return s.Survey(ctx, h.book.now(), ask, progress)
 }
 
@@ -27,12 +28,12 @@ func (h *house) surveyed(r measure.Result) {
 }
 
 // History implements daemon.
-func (h *house) History(context.Context) ([]History, error) {
-	return histories(h.book.now(), h.board, time.Now().Add(-heatSpan)), nil
+func (h *house) History(context.Context) ([]mirrors.History, error) {
+	return mirrors.Histories(h.book.now(), h.board, time.Now().Add(-mirrors.HeatSpan)), nil
 }
 
 // Choose implements daemon.
-func (h *house) Choose(_ context.Context, change ChoiceChange) (string, error) {
+func (h *house) Choose(_ context.Context, change mirrors.Change) (string, error) {
 	return h.book.choose(change)
 }
 
@@ -49,7 +50,7 @@ func (h *house) sources(m rules.Match, e *Explanation) {
 		byBase[s.Base] = s
 		bases = append(bases, s.Base)
 	}
-	places := rank(h.board, m.Rule, bases, objectOf(m, e))
+	places := mirrors.Rank(h.board, m.Rule, bases, objectOf(m, e))
 	first := m.Path.Notary == "" && m.Path.From == rules.FromAny
 	if first {
 		slices.SortStableFunc(places, func(a, b measure.Place) int {
@@ -60,7 +61,7 @@ func (h *house) sources(m rules.Match, e *Explanation) {
 		e.Sources = append(e.Sources, newExplanationSource(p, byBase[p.Base], m.Rule.Pin, first))
 	}
 	if len(places) > 1 {
-		e.Choice = newChoice(places, m.Rule.Pin, func(base string) bool { return byBase[base].Origin })
+		e.Choice = mirrors.NewChoice(places, m.Rule.Pin, func(base string) bool { return byBase[base].Origin })
 		e.Choice.Reason = e.Sources[0].Why
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"os"
 	"strings"
 
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 
@@ -105,7 +106,7 @@ func exitStatus(err error) int {
 		return exit.Status
 	case errors.Is(err, errNotRunning):
 		return exitNotRunning
-	case isUnknown(err):
+	case mirrors.IsUnknown(err):
 		return exitUsage
 	}
 	return exitFailed

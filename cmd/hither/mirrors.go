@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
@@ -95,11 +96,11 @@ func (f *mirrorsFlags) check() error {
 	case f.watch && !f.intervalSet:
 		f.interval = watchInterval
 	}
-	return surveyAsk{Count: f.count, Interval: f.interval}.check()
+	return mirrors.Ask{Count: f.count, Interval: f.interval}.Check()
 }
 
-func (f mirrorsFlags) ask(names []string) surveyAsk {
-	ask := surveyAsk{Rules: names, Count: f.count, Interval: f.interval, Protos: []string{""}}
+func (f mirrorsFlags) ask(names []string) mirrors.Ask {
+	ask := mirrors.Ask{Rules: names, Count: f.count, Interval: f.interval, Protos: []string{""}}
 	if f.http1 {
 		ask.Protos = append(ask.Protos, "h1")
 	}
@@ -130,18 +131,18 @@ func (a *app) runMirrors(ctx context.Context, f mirrorsFlags, names []string) er
 	return failing(s)
 }
 
-func (a *app) printSurvey(s Survey, f mirrorsFlags) error {
+func (a *app) printSurvey(s mirrors.Survey, f mirrorsFlags) error {
 	switch {
 	case f.json:
 		return a.printJSON(s)
 	case f.csv:
-		return printCSV(a.out, s)
+		return mirrors.PrintCSV(a.out, s)
 	}
-	return mirrorTable{Ink: a.ink(), Brief: f.brief}.Print(a.out, s)
+	return mirrors.Table{Ink: a.ink(), Brief: f.brief}.Print(a.out, s)
 }
 
 // failing is the exit status of a survey: nil if each rule that can be measured has a source that works.
-func failing(s Survey) error {
+func failing(s mirrors.Survey) error {
 	var dead []string
 	for _, r := range s.Rules {
 		if r.Measured && !r.Working {
@@ -164,15 +165,15 @@ func (a *app) ink() terminal.Ink {
 // measurer asks the running Hither, or measures by itself if there is none.
 type measurer struct {
 	app   *app
-	alone *surveyor // nil: not yet needed
+	alone *mirrors.Surveyor // nil: not yet needed
 	book  *rulebook
 	out   *network
 	log   io.Closer
 }
 
-func (m *measurer) survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
-	if err := ask.check(); err != nil {
-		return Survey{}, err
+func (m *measurer) survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
+	if err := ask.Check(); err != nil {
+		return mirrors.Survey{}, err
 	}
 	s, err := newClient(m.app.settings.State).Survey(ctx, ask, progress)
 	if !errors.Is(err, errNotRunning) {
@@ -180,7 +181,7 @@ func (m *measurer) survey(ctx context.Context, ask surveyAsk, progress func(Surv
 	}
 	if m.alone == nil {
 		if err := m.prepare(); err != nil {
-			return Survey{}, err
+			return mirrors.Survey{}, err
 		}
 	}
 	return m.alone.Survey(ctx, m.book.now(), ask, progress)
@@ -201,7 +202,7 @@ func (m *measurer) prepare() error {
 	if m.out, err = newNetwork(alone, nil, m.book.offersH3, log); err != nil {
 		return err
 	}
-	m.alone = &surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses)}
+	m.alone = &mirrors.Surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board), Turns: new(mirrors.Turns), Pauses: new(mirrors.Pauses)}
 	return nil
 }
 
@@ -224,24 +225,24 @@ func (a *app) printHeat(ctx context.Context, names []string) error {
 		return err
 	}
 	for _, name := range names {
-		if slices.ContainsFunc(all, func(h History) bool { return h.Rule == name }) {
+		if slices.ContainsFunc(all, func(h mirrors.History) bool { return h.Rule == name }) {
 			continue
 		}
 		set, err := a.loadRules()
 		if err != nil {
 			return err
 		}
-		if _, err := findRule(set, name); err != nil {
+		if _, err := mirrors.FindRule(set, name); err != nil {
 			return err
 		}
 	}
 	if len(names) > 0 {
-		all = slices.DeleteFunc(all, func(h History) bool { return !slices.Contains(names, h.Rule) })
+		all = slices.DeleteFunc(all, func(h mirrors.History) bool { return !slices.Contains(names, h.Rule) })
 	}
-	return heatMap{Ink: a.ink(), Now: time.Now()}.Print(a.out, all)
+	return mirrors.HeatMap{Ink: a.ink(), Now: time.Now()}.Print(a.out, all)
 }
 
-func (a *app) keptHistory() ([]History, error) {
+func (a *app) keptHistory() ([]mirrors.History, error) {
 	set, err := a.loadRules()
 	if err != nil {
 		return nil, err
@@ -250,7 +251,7 @@ func (a *app) keptHistory() ([]History, error) {
 	if _, err := scores.Read(a.settings.State, board); err != nil {
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(a.settings.State, scores.Name), err)
 	}
-	return histories(set, board, time.Now().Add(-heatSpan)), nil
+	return mirrors.Histories(set, board, time.Now().Add(-mirrors.HeatSpan)), nil
 }
 
 // loadRules are the rule files as they are, without the user's choices.
@@ -279,7 +280,7 @@ func (a *app) newProgress() *progress {
 }
 
 // show replaces the line before.
-func (p *progress) show(l SurveyLine) {
+func (p *progress) show(l mirrors.SurveyLine) {
 	if !p.on || l.Result == nil {
 		return
 	}

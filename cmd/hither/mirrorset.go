@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hither/cmd/hither/mirrors"
+
 	"github.com/spf13/cobra"
 )
 
@@ -17,7 +19,7 @@ func (a *app) mirrorsSet() *cobra.Command {
 			"that only one of the rule has. If it fails, the others are asked as ever, and what it sends is checked as ever.",
 		Args: arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.choose(c.Context(), ChoiceChange{Verb: "set", Rule: args[0], URL: args[1]})
+			return a.choose(c.Context(), mirrors.Change{Verb: "set", Rule: args[0], URL: args[1]})
 		},
 	}
 }
@@ -28,7 +30,7 @@ func (a *app) mirrorsOff() *cobra.Command {
 		Short: "Do not use a mirror",
 		Args:  arguments(1, anyNumber),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.choose(c.Context(), ChoiceChange{Verb: "off", URL: args[0], Reason: strings.Join(args[1:], " ")})
+			return a.choose(c.Context(), mirrors.Change{Verb: "off", URL: args[0], Reason: strings.Join(args[1:], " ")})
 		},
 	}
 }
@@ -39,20 +41,20 @@ func (a *app) mirrorsOn() *cobra.Command {
 		Short: "Use a mirror again, also one that its rule file has off",
 		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.choose(c.Context(), ChoiceChange{Verb: "on", URL: args[0]})
+			return a.choose(c.Context(), mirrors.Change{Verb: "on", URL: args[0]})
 		},
 	}
 }
 
 // choose lets the running Hither do the change, so that it holds at once; without one the next one reads it.
-func (a *app) choose(ctx context.Context, change ChoiceChange) error {
+func (a *app) choose(ctx context.Context, change mirrors.Change) error {
 	said, err := newClient(a.settings.State).Choose(ctx, change)
 	if errors.Is(err, errNotRunning) {
 		set, err2 := a.loadRules()
 		if err2 != nil {
 			return err2
 		}
-		_, said, err = changeChoices(a.settings.State, set, change)
+		_, said, err = mirrors.Decide(a.settings.State, set, change)
 	}
 	if err != nil {
 		return err

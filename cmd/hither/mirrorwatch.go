@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
@@ -21,7 +22,7 @@ func (a *app) watchMirrors(ctx context.Context, m *measurer, f mirrorsFlags, nam
 	defer stop()
 	w := watcher{app: a, flags: f}
 	ask := f.ask(names)
-	ask.Count, ask.Interval = 1, max(f.interval, surveyPause)
+	ask.Count, ask.Interval = 1, max(f.interval, mirrors.LeastPause)
 	for pass := 1; ; pass++ {
 		next := time.NewTimer(f.interval)
 		s, err := m.survey(ctx, ask, w.take)
@@ -51,13 +52,13 @@ type watcher struct {
 	app   *app
 	flags mirrorsFlags
 	kept  map[string][]measure.Result // by rule, base and protocol
-	last  Survey
+	last  mirrors.Survey
 	drawn int // lines to go back before the next table
 	cut   bool
 }
 
 // take keeps one measurement.
-func (w *watcher) take(l SurveyLine) {
+func (w *watcher) take(l mirrors.SurveyLine) {
 	if l.Result == nil {
 		return
 	}
@@ -72,13 +73,13 @@ func (w *watcher) take(l SurveyLine) {
 func keptKey(rule, base, proto string) string { return rule + " " + base + " " + proto }
 
 // sumUp puts the statistics of all passes in the place of those of the last one.
-func (w *watcher) sumUp(s Survey, pass int) Survey {
+func (w *watcher) sumUp(s mirrors.Survey, pass int) mirrors.Survey {
 	s.Count, s.Interval = min(pass, watchKept), w.flags.interval
 	for i := range s.Rules {
 		rule := &s.Rules[i]
 		for j := range rule.Upstreams {
 			for k, m := range rule.Upstreams[j].Measured {
-				all := summary(m.Proto, w.kept[keptKey(rule.Rule, rule.Upstreams[j].Base, m.Proto)])
+				all := mirrors.Summary(m.Proto, w.kept[keptKey(rule.Rule, rule.Upstreams[j].Base, m.Proto)])
 				all.Newest, all.Entry, all.Origins = m.Newest, m.Entry, m.Origins
 				if all.Rate == 0 {
 					all.Rate = m.Rate
@@ -97,16 +98,16 @@ func (w *watcher) show(last bool) error {
 		return a.printJSON(w.last)
 	}
 	columns, rows, shown := terminal.Size(a.out)
-	table := mirrorTable{Ink: a.ink(), Brief: w.flags.brief}
+	table := mirrors.Table{Ink: a.ink(), Brief: w.flags.brief}
 	title := fmt.Sprintf("Measured at %s, again every %s; Ctrl-C ends.", w.last.When.Add(w.last.Took).Format("15:04:05"), w.flags.interval)
 	if !shown {
-		_, err := fmt.Fprintf(a.out, "%s\n\n%s\n\n", title, strings.Join(table.lines(w.last), "\n"))
+		_, err := fmt.Fprintf(a.out, "%s\n\n%s\n\n", title, strings.Join(table.Lines(w.last), "\n"))
 		return err
 	}
-	lines := append([]string{title, ""}, table.lines(w.last)...)
+	lines := append([]string{title, ""}, table.Lines(w.last)...)
 	if len(lines) >= rows && !table.Brief {
 		table.Brief = true
-		lines = append([]string{title, ""}, table.lines(w.last)...)
+		lines = append([]string{title, ""}, table.Lines(w.last)...)
 	}
 	if w.cut = len(lines) >= rows && !last; w.cut && rows > 2 {
 		more := fmt.Sprintf("… and %s more: name one rule to see all of it", amount.Count(int64(len(lines)-rows+2), "line"))
@@ -119,7 +120,7 @@ func (w *watcher) show(last bool) error {
 // of them: then it is drawn below.
 func (w *watcher) draw(lines []string, columns int) error {
 	back := ""
-	if w.drawn > 0 && columns >= tableWidth {
+	if w.drawn > 0 && columns >= terminal.Width {
 		back = fmt.Sprintf("\r\x1b[%dA\x1b[J", w.drawn)
 	}
 	w.drawn = len(lines)

@@ -16,6 +16,7 @@ import (
 	"hither/cache/hot"
 	"hither/cmd/hither/kindling"
 	"hither/cmd/hither/memory"
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/netwatch"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/scores"
@@ -174,7 +175,7 @@ const hotMemory = 32 << 20
 func (h *house) measure(out *network, log *slog.Logger) *scores.Keeper {
 	h.board = new(measure.Board)
 	h.rounds = &measure.Rounds{
-		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return targetsOfAll(h.book.now()) },
+		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.now()) },
 	}
 	kept := &scores.Keeper{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
 	kept.Load()

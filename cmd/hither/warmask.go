@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 )
@@ -86,7 +87,7 @@ func (w *warmer) ask(ctx context.Context, want *warmWant) (got warmAnswer, err e
 func (w *warmer) request(want *warmWant) *http.Request {
 	req := &http.Request{
 		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
-		URL: &url.URL{Scheme: "http", Host: w.Proxy, Opaque: want.URL}, Host: hostOf(want.URL),
+		URL: &url.URL{Scheme: "http", Host: w.Proxy, Opaque: want.URL}, Host: mirrors.HostOf(want.URL),
 	}
 	req.Header.Set("User-Agent", w.Agent)
 	if len(want.Accept) > 0 {

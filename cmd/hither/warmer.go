@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"hither/cmd/hither/mirrors"
 	"hither/rules"
 )
 
@@ -94,7 +95,7 @@ func isHere(want warmWant, e Explanation) bool {
 // private asks the patterns of this shell: the project's names must not leave the machine because Hither was started in
 // another one.
 func (w *warmer) private(want warmWant, e Explanation) bool {
-	m := rules.Match{Subject: e.Rule.Subject, Host: &rules.Host{Name: hostOf(want.URL)}, Rule: &rules.Rule{}}
+	m := rules.Match{Subject: e.Rule.Subject, Host: &rules.Host{Name: mirrors.HostOf(want.URL)}, Rule: &rules.Rule{}}
 	return m.Private(w.Private)
 }
 
@@ -110,7 +111,7 @@ func (w *warmer) leaveOut(want warmWant, reason, says string) {
 
 // fetch asks for a want until it is here, or that is hopeless.
 func (w *warmer) fetch(ctx context.Context, want warmWant) {
-	if w.isDown(hostOf(want.URL)) {
+	if w.isDown(mirrors.HostOf(want.URL)) {
 		w.Tally.fail(want, &warmError{
 			says: fmt.Sprintf("it was not asked for, since %d others of that host came to nothing one after another", warmGiveUp),
 			next: "look with `hither status` whether the outside can be reached, and give the same command again",
@@ -121,7 +122,7 @@ func (w *warmer) fetch(ctx context.Context, want warmWant) {
 	for try := 0; ; try++ {
 		got, err := w.ask(ctx, &want)
 		if err == nil {
-			w.note(hostOf(want.URL), true)
+			w.note(mirrors.HostOf(want.URL), true)
 			w.take(want, got)
 			return
 		}
@@ -137,7 +138,7 @@ func (w *warmer) fetch(ctx context.Context, want warmWant) {
 		}
 	}
 	if ctx.Err() == nil {
-		w.note(hostOf(want.URL), !last.again)
+		w.note(mirrors.HostOf(want.URL), !last.again)
 		w.Tally.fail(want, last)
 	}
 }

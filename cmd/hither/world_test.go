@@ -27,6 +27,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/port"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -120,11 +121,11 @@ func (w *world) up() (Ready, func()) {
 type fakeHither struct {
 	asked   atomic.Int64 // requests at the proxy
 	starts  atomic.Int64
-	lasting atomic.Bool  // what the last start was told
-	removed atomic.Value // what Remove was asked for
-	lost    int64        // what Verify finds
-	survey  Survey       // what Survey finds
-	chose   atomic.Value // what Choose was asked for
+	lasting atomic.Bool    // what the last start was told
+	removed atomic.Value   // what Remove was asked for
+	lost    int64          // what Verify finds
+	survey  mirrors.Survey // what Survey finds
+	chose   atomic.Value   // what Choose was asked for
 }
 
 func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
@@ -189,20 +190,20 @@ func (f *fakeHither) Verify(_ context.Context, progress func(Verification)) erro
 	return nil
 }
 
-func (f *fakeHither) Survey(ctx context.Context, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
+func (f *fakeHither) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
 	r := surveyed()
 	for i := range ask.Count {
-		progress(SurveyLine{Done: i + 1, Total: ask.Count, Rule: "go", Result: &r})
+		progress(mirrors.SurveyLine{Done: i + 1, Total: ask.Count, Rule: "go", Result: &r})
 	}
 	if slices.Contains(ask.Rules, "nothing") {
-		return Survey{}, unknown("there is no rule %q: name one of go, npm", "nothing")
+		return mirrors.Survey{}, mirrors.Unknownf("there is no rule %q: name one of go, npm", "nothing")
 	}
 	return f.survey, ctx.Err()
 }
 
-func (f *fakeHither) History(context.Context) ([]History, error) { return nil, nil }
+func (f *fakeHither) History(context.Context) ([]mirrors.History, error) { return nil, nil }
 
-func (f *fakeHither) Choose(_ context.Context, c ChoiceChange) (string, error) {
+func (f *fakeHither) Choose(_ context.Context, c mirrors.Change) (string, error) {
 	f.chose.Store(c)
 	return "done as told", nil
 }

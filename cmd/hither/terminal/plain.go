@@ -9,6 +9,9 @@ import (
 	"golang.org/x/text/width"
 )
 
+// Width is the most columns of any line: it fits a terminal of 100, a mail and a bug report.
+const Width = 100
+
 // plainLimit is more than any message of ours has, in bytes.
 const plainLimit = 2000
 

@@ -1,9 +1,8 @@
-package main
+package mirrors
 
 import (
 	"bytes"
 
-	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -45,8 +44,8 @@ func targetsOf(rule *rules.Rule) []measure.Target {
 	return all
 }
 
-// targetsOfAll has one list for each rule that can be measured.
-func targetsOfAll(set *rules.Set) (all [][]measure.Target) {
+// Targets has one list for each rule that can be measured.
+func Targets(set *rules.Set) (all [][]measure.Target) {
 	for _, rule := range set.Rules() {
 		if targets := targetsOf(rule); len(targets) > 0 {
 			all = append(all, targets)
@@ -61,18 +60,4 @@ func checkOf(p rules.Probe) func([]byte) error {
 		return nil
 	}
 	return func(body []byte) error { return p.Digest.Check(bytes.NewReader(body), int64(len(body))) }
-}
-
-// noticing lets somebody know which rules are in use, so that their mirrors are worth measuring.
-type noticing struct {
-	fetch.Board
-	used func(base string)
-}
-
-// Order tells of the first candidate; the others are of the same rule.
-func (n noticing) Order(bases []string, o measure.Object) []string {
-	if len(bases) > 0 {
-		n.used(bases[0])
-	}
-	return n.Board.Order(bases, o)
 }

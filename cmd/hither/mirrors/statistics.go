@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"math"
@@ -45,8 +45,8 @@ func deviation(all []time.Duration) time.Duration {
 	return time.Duration(math.Sqrt(sum / (n - 1)))
 }
 
-// summary sums up measurements of one upstream over one protocol.
-func summary(proto string, results []measure.Result) Measurement {
+// Summary sums up measurements of one upstream over one protocol.
+func Summary(proto string, results []measure.Result) Measurement {
 	m := Measurement{Proto: proto, Count: len(results), Newest: "unknown", Outcomes: map[string]int{}}
 	var right []measure.Result
 	for _, r := range results {

@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"encoding/csv"
@@ -18,8 +18,8 @@ func csvHeader() []string {
 	}
 }
 
-// printCSV writes one row for each upstream and phase (RFC 4180). Who is off or never answered has one row without a phase.
-func printCSV(w io.Writer, s Survey) error {
+// PrintCSV writes one row for each upstream and phase (RFC 4180). Who is off or never answered has one row without a phase.
+func PrintCSV(w io.Writer, s Survey) error {
 	rows := csv.NewWriter(w)
 	rows.UseCRLF = true
 	_ = rows.Write(csvHeader()) // Error tells below

@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"cmp"
@@ -18,45 +18,45 @@ import (
 )
 
 const (
-	// surveyAtOnce is how many hosts are measured at the same time: more would measure each other.
-	surveyAtOnce = 4
-	// surveyMost bounds what one survey asks of a mirror.
-	surveyMost = 100
-	// surveyPause is the least time between two measurements of an upstream.
-	surveyPause = 100 * time.Millisecond
+	// atOnce is how many hosts are measured at the same time: more would measure each other.
+	atOnce = 4
+	// most bounds what one survey asks of a mirror.
+	most = 100
+	// LeastPause is the least time between two measurements of an upstream.
+	LeastPause = 100 * time.Millisecond
 )
 
-// surveyAsk is what a survey is to find out.
-type surveyAsk struct {
+// Ask is what a survey is to find out.
+type Ask struct {
 	Rules    []string      // names; empty: all
 	Count    int           // measurements of each upstream and protocol, 1 to 100
 	Interval time.Duration // between the beginnings of two; 100 ms at least
 	Protos   []string      // "" is what traffic would use; empty: that alone
 }
 
-// check says what is wrong with the question.
-func (a surveyAsk) check() error {
+// Check says what is wrong with the question.
+func (a Ask) Check() error {
 	switch {
-	case a.Count < 1 || a.Count > surveyMost:
-		return unknown("%d measurements: ask for 1 to %d", a.Count, surveyMost)
-	case a.Interval < surveyPause || a.Interval > time.Hour:
-		return unknown("an interval of %s: take one between %s and 1h, for others use these mirrors too", a.Interval, surveyPause)
+	case a.Count < 1 || a.Count > most:
+		return Unknownf("%d measurements: ask for 1 to %d", a.Count, most)
+	case a.Interval < LeastPause || a.Interval > time.Hour:
+		return Unknownf("an interval of %s: take one between %s and 1h, for others use these mirrors too", a.Interval, LeastPause)
 	}
 	for _, proto := range a.Protos {
 		if !slices.Contains([]string{"", "h1", "h2", "h3"}, proto) {
-			return unknown("protocol %q: there are h1, h2 and h3", proto)
+			return Unknownf("protocol %q: there are h1, h2 and h3", proto)
 		}
 	}
 	return nil
 }
 
-// surveyor measures the upstreams of rules. Surveys may be under way at the same time.
-type surveyor struct {
+// Surveyor measures the upstreams of rules. Surveys may be under way at the same time.
+type Surveyor struct {
 	Probe  func(ctx context.Context, t measure.Target, proto string) measure.Result
 	Board  *measure.Board       // hears of measurements over what traffic uses
 	Heard  func(measure.Result) // hears of all, from many goroutines at once; nil: nobody does
-	Turns  *turns               // whom it shares with the other surveys of this process
-	Pauses *pauses              // likewise
+	Turns  *Turns               // whom it shares with the other surveys of this process
+	Pauses *Pauses              // likewise
 	Daemon bool                 // the board knows traffic, too
 }
 
@@ -69,8 +69,8 @@ type errand struct {
 }
 
 // Survey measures, calls progress after each measurement, one call at a time, and sums up. It ends early with ctx.
-func (s *surveyor) Survey(ctx context.Context, set *rules.Set, ask surveyAsk, progress func(SurveyLine)) (Survey, error) {
-	if err := ask.check(); err != nil {
+func (s *Surveyor) Survey(ctx context.Context, set *rules.Set, ask Ask, progress func(SurveyLine)) (Survey, error) {
+	if err := ask.Check(); err != nil {
 		return Survey{}, err
 	}
 	chosen, err := chooseRules(set, ask.Rules)
@@ -82,7 +82,7 @@ func (s *surveyor) Survey(ctx context.Context, set *rules.Set, ask surveyAsk, pr
 	if err := s.measure(ctx, errands, ask, progress); err != nil {
 		return Survey{}, err
 	}
-	out := Survey{Schema: surveySchema, When: began.Round(0), Took: time.Since(began), Count: ask.Count, Interval: ask.Interval, Daemon: s.Daemon}
+	out := Survey{Schema: schema, When: began.Round(0), Took: time.Since(began), Count: ask.Count, Interval: ask.Interval, Daemon: s.Daemon}
 	for _, rule := range chosen {
 		out.Rules = append(out.Rules, s.report(rule, errands))
 	}
@@ -95,7 +95,7 @@ func chooseRules(set *rules.Set, names []string) (chosen []*rules.Rule, err erro
 		return set.Rules(), nil
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		rule, err := findRule(set, name)
+		rule, err := FindRule(set, name)
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func errandsOf(chosen []*rules.Rule, protos []string) (all []*errand) {
 
 // measure does all rounds. What one host has to answer is asked one after the other, so that no measurement waits for
 // another one.
-func (s *surveyor) measure(ctx context.Context, errands []*errand, ask surveyAsk, progress func(SurveyLine)) error {
+func (s *Surveyor) measure(ctx context.Context, errands []*errand, ask Ask, progress func(SurveyLine)) error {
 	var mu sync.Mutex
 	done := 0
 	tell := func(e *errand, r measure.Result) {
@@ -152,9 +152,9 @@ func (s *surveyor) measure(ctx context.Context, errands []*errand, ask surveyAsk
 }
 
 // round measures everything once.
-func (s *surveyor) round(ctx context.Context, hosts [][]*errand, tell func(*errand, measure.Result)) {
+func (s *Surveyor) round(ctx context.Context, hosts [][]*errand, tell func(*errand, measure.Result)) {
 	var work errgroup.Group
-	work.SetLimit(surveyAtOnce)
+	work.SetLimit(atOnce)
 	for _, host := range hosts {
 		work.Go(func() error {
 			for _, e := range host {
@@ -201,7 +201,7 @@ func byHost(errands []*errand) (lists [][]*errand) {
 }
 
 // report sums up one rule.
-func (s *surveyor) report(rule *rules.Rule, errands []*errand) SurveyRule {
+func (s *Surveyor) report(rule *rules.Rule, errands []*errand) SurveyRule {
 	out := SurveyRule{Rule: rule.Name, Upstreams: []SurveyUpstream{}}
 	ups := rule.Upstreams()
 	measured, named := gather(rule.Name, errands)
@@ -221,9 +221,9 @@ func (s *surveyor) report(rule *rules.Rule, errands []*errand) SurveyRule {
 		bases, origins[u.Base] = append(bases, u.Base), u.Origin
 	}
 	s.freshen(measured, named, origins)
-	places := rank(s.Board, rule, bases, measure.Object{})
+	places := Rank(s.Board, rule, bases, measure.Object{})
 	if out.Working || !out.Measured {
-		out.Choice = newChoice(places, rule.Pin, func(base string) bool { return origins[base] })
+		out.Choice = NewChoice(places, rule.Pin, func(base string) bool { return origins[base] })
 	}
 	for _, p := range places {
 		out.Upstreams = append(out.Upstreams, newSurveyUpstream(rule, p, origins[p.Base], out.Choice, measured[p.Base]))
@@ -250,7 +250,7 @@ func gather(rule string, errands []*errand) (measured map[string][]Measurement, 
 		if e.rule != rule {
 			continue
 		}
-		measured[e.target.Base] = append(measured[e.target.Base], summary(e.proto, e.results))
+		measured[e.target.Base] = append(measured[e.target.Base], Summary(e.proto, e.results))
 		for _, r := range e.results {
 			if entry := terminal.Plain(r.Newest); e.target.Origin && entry != "" {
 				named = append(named, entry)
@@ -261,7 +261,7 @@ func gather(rule string, errands []*errand) (measured map[string][]Measurement, 
 }
 
 // freshen compares newest entries, and lets the board know which mirrors are behind.
-func (s *surveyor) freshen(measured map[string][]Measurement, named []string, origins map[string]bool) {
+func (s *Surveyor) freshen(measured map[string][]Measurement, named []string, origins map[string]bool) {
 	for base, list := range measured {
 		for i := range list {
 			list[i].compare(named)

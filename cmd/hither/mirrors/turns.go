@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"cmp"
@@ -17,16 +17,16 @@ const (
 	restUsual, restMost = time.Minute, time.Hour
 )
 
-// turns lets one round of measurements be under way at a time, of all surveys, so that they do not measure each other. The
+// Turns lets one round of measurements be under way at a time, of all surveys, so that they do not measure each other. The
 // zero value works.
-type turns struct {
+type Turns struct {
 	once sync.Once
 	slot chan struct{}
 }
 
 // take waits for a turn, in the order of coming, and returns what ends it. It calls waiting from time to time. Its error is
 // that of ctx.
-func (t *turns) take(ctx context.Context, waiting func()) (over func(), err error) {
+func (t *Turns) take(ctx context.Context, waiting func()) (over func(), err error) {
 	t.once.Do(func() { t.slot = make(chan struct{}, 1) })
 	tell := time.NewTicker(turnTell)
 	defer tell.Stop()
@@ -42,14 +42,14 @@ func (t *turns) take(ctx context.Context, waiting func()) (over func(), err erro
 	}
 }
 
-// pauses remembers who asked to be left alone, for surveys ask again and again. The zero value works.
-type pauses struct {
+// Pauses remembers who asked to be left alone, for surveys ask again and again. The zero value works.
+type Pauses struct {
 	mu    sync.Mutex
 	until map[string]time.Time // by base
 }
 
 // note remembers what a measurement came to.
-func (p *pauses) note(result measure.Result) {
+func (p *Pauses) note(result measure.Result) {
 	if result.Outcome != measure.Limited {
 		return
 	}
@@ -67,7 +67,7 @@ func (p *pauses) note(result measure.Result) {
 }
 
 // has says that an upstream is not to be asked now.
-func (p *pauses) has(base string) bool {
+func (p *Pauses) has(base string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Now().Before(p.until[base])

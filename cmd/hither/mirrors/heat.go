@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"fmt"
@@ -15,10 +15,10 @@ import (
 const (
 	// slotLength is how long one TimeSlot is.
 	slotLength = 5 * time.Minute
-	// heatSpan is how far back the map looks at most.
-	heatSpan = 24 * time.Hour
-	// heatColumns is what the names leave of tableWidth.
-	heatColumns = tableWidth - markColumns - nameColumns - 1
+	// HeatSpan is how far back the map looks at most.
+	HeatSpan = 24 * time.Hour
+	// heatColumns is what the names leave of terminal.Width.
+	heatColumns = terminal.Width - markColumns - nameColumns - 1
 	// heatLabel is the columns between two times below the map.
 	heatLabel = 12
 )
@@ -50,8 +50,8 @@ func heatStepOf(wait time.Duration) heatStep {
 	return steps[len(steps)-1]
 }
 
-// histories arranges what a board remembers by rules. Upstreams nobody asked lately are left out.
-func histories(set *rules.Set, board *measure.Board, since time.Time) (out []History) {
+// Histories arranges what a board remembers by rules. Upstreams nobody asked lately are left out.
+func Histories(set *rules.Set, board *measure.Board, since time.Time) (out []History) {
 	slots := map[string][]TimeSlot{}
 	for _, line := range board.History(since) {
 		for _, b := range line.Buckets {
@@ -68,14 +68,14 @@ func histories(set *rules.Set, board *measure.Board, since time.Time) (out []His
 	return out
 }
 
-// heatMap draws what each upstream did over time.
-type heatMap struct {
+// HeatMap draws what each upstream did over time.
+type HeatMap struct {
 	Ink terminal.Ink
 	Now time.Time // its zone is that of the axis
 }
 
 // Print draws one map for each rule, and a legend.
-func (h heatMap) Print(w io.Writer, all []History) error {
+func (h HeatMap) Print(w io.Writer, all []History) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "Nothing is remembered of the last 24 hours yet: the map fills while Hither is used.")
 		return err
@@ -84,7 +84,7 @@ func (h heatMap) Print(w io.Writer, all []History) error {
 	return err
 }
 
-func (h heatMap) lines(all []History) (lines []string) {
+func (h HeatMap) lines(all []History) (lines []string) {
 	first, step, n := h.frame(all)
 	rule := ""
 	for i, line := range all {
@@ -101,11 +101,11 @@ func (h heatMap) lines(all []History) (lines []string) {
 }
 
 // frame chooses columns: from the oldest slot to now, each as short as fits.
-func (h heatMap) frame(all []History) (first time.Time, step time.Duration, n int) {
+func (h HeatMap) frame(all []History) (first time.Time, step time.Duration, n int) {
 	oldest := h.Now
 	for _, line := range all {
 		for _, slot := range line.Slots {
-			if slot.Time.Before(oldest) && slot.Time.After(h.Now.Add(-heatSpan-slotLength)) {
+			if slot.Time.Before(oldest) && slot.Time.After(h.Now.Add(-HeatSpan-slotLength)) {
 				oldest = slot.Time
 			}
 		}
@@ -127,7 +127,7 @@ type cell struct {
 }
 
 // row is one upstream.
-func (h heatMap) row(line History, first time.Time, step time.Duration, n int) string {
+func (h HeatMap) row(line History, first time.Time, step time.Duration, n int) string {
 	cells := make([]cell, n)
 	for _, slot := range line.Slots {
 		i := int(slot.Time.Sub(first) / step)
@@ -149,7 +149,7 @@ func (h heatMap) row(line History, first time.Time, step time.Duration, n int) s
 	return strings.TrimRight(text, " ")
 }
 
-func (h heatMap) cell(c cell) string {
+func (h HeatMap) cell(c cell) string {
 	step := heatStep{sign: " "}
 	if c.answered > 0 {
 		step = heatStepOf(c.waits / time.Duration(c.answered))
@@ -166,7 +166,7 @@ func (h heatMap) cell(c cell) string {
 }
 
 // axis has times below the columns they begin with.
-func (h heatMap) axis(first time.Time, step time.Duration, n int) string {
+func (h HeatMap) axis(first time.Time, step time.Duration, n int) string {
 	text := strings.Repeat(" ", markColumns+nameColumns+1)
 	for i := 0; i < n && i+len("15:04") <= heatColumns; i += heatLabel {
 		text += terminal.Fit(first.Add(time.Duration(i)*step).In(h.Now.Location()).Format("15:04"), heatLabel)
@@ -175,7 +175,7 @@ func (h heatMap) axis(first time.Time, step time.Duration, n int) string {
 }
 
 // legend names the steps.
-func (h heatMap) legend() string {
+func (h HeatMap) legend() string {
 	text, under := "ms: ", "under "
 	for _, step := range heatSteps() {
 		sign, to := step.sign, under+fmt.Sprintf("%g", float64(step.under)/float64(time.Millisecond))

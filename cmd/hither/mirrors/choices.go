@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"bytes"
@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// choicesName is what the user decided about mirrors, in the state directory.
-	choicesName = "choices.json"
+	// ChoicesName is what the user decided about mirrors, in the state directory.
+	ChoicesName = "choices.json"
 	// choicesSchema is in it. A file with a higher one was written by a newer Hither.
 	choicesSchema = 1
 	// choicesLimit is far above what a person decides, in bytes.
@@ -36,9 +36,9 @@ type choicesFile struct {
 	Pin    map[string]string `json:"pin,omitempty"` // rule → base that is asked first
 }
 
-// readChoices reads STATE/choices.json. Without a file nothing was decided. A damaged file is an error that ends with the
+// ReadChoices reads STATE/choices.json. Without a file nothing was decided. A damaged file is an error that ends with the
 // remedy; then, too, nothing was decided.
-func readChoices(path string) (rules.Choices, error) {
+func ReadChoices(path string) (rules.Choices, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rules.Choices{}, nil
@@ -91,11 +91,11 @@ func writeChoices(path string, c rules.Choices) error {
 	return private.WriteFile(path, append(data, '\n'))
 }
 
-// changeChoices does one change to the file of a state directory. It returns the new choices, and what was done in words.
+// Decide does one change to the file of a state directory. It returns the new choices, and what was done in words.
 // set is what the rule files say, without choices. A damaged file is put aside first.
-func changeChoices(state string, set *rules.Set, change ChoiceChange) (rules.Choices, string, error) {
-	path := filepath.Join(state, choicesName)
-	old, err := readChoices(path)
+func Decide(state string, set *rules.Set, change Change) (rules.Choices, string, error) {
+	path := filepath.Join(state, ChoicesName)
+	old, err := ReadChoices(path)
 	aside := ""
 	if err != nil {
 		aside = path + ".damaged"
@@ -120,7 +120,7 @@ func changeChoices(state string, set *rules.Set, change ChoiceChange) (rules.Cho
 }
 
 // apply returns the choices after a change, without touching the old ones, and what was done in words.
-func (c ChoiceChange) apply(set *rules.Set, old rules.Choices) (rules.Choices, string, error) {
+func (c Change) apply(set *rules.Set, old rules.Choices) (rules.Choices, string, error) {
 	next := rules.Choices{Off: clone(old.Off), On: clone(old.On), Pin: clone(old.Pin)}
 	var said string
 	var err error
@@ -144,8 +144,8 @@ func clone[V any](m map[string]V) map[string]V {
 	return maps.Clone(m)
 }
 
-func (c ChoiceChange) set(set *rules.Set, next rules.Choices) (string, error) {
-	rule, err := findRule(set, c.Rule)
+func (c Change) set(set *rules.Set, next rules.Choices) (string, error) {
+	rule, err := FindRule(set, c.Rule)
 	if err != nil {
 		return "", err
 	}
@@ -164,7 +164,7 @@ func (c ChoiceChange) set(set *rules.Set, next rules.Choices) (string, error) {
 	return fmt.Sprintf("For %s, %s is asked first from now on. `hither mirrors set %s auto` takes that back.", rule.Name, base, rule.Name), nil
 }
 
-func (c ChoiceChange) off(set *rules.Set, next rules.Choices) (string, error) {
+func (c Change) off(set *rules.Set, next rules.Choices) (string, error) {
 	base, err := findMirror(set, c.URL)
 	if err != nil {
 		return "", err
@@ -181,7 +181,7 @@ func (c ChoiceChange) off(set *rules.Set, next rules.Choices) (string, error) {
 	return said, nil
 }
 
-func (c ChoiceChange) on(set *rules.Set, next rules.Choices) (string, error) {
+func (c Change) on(set *rules.Set, next rules.Choices) (string, error) {
 	base, err := findMirror(set, c.URL)
 	if err != nil {
 		return "", err
@@ -219,8 +219,8 @@ func colon(text string) string {
 	return ": " + text
 }
 
-// findRule tells which rules there are if there is none of that name.
-func findRule(set *rules.Set, name string) (*rules.Rule, error) {
+// FindRule tells which rules there are if there is none of that name.
+func FindRule(set *rules.Set, name string) (*rules.Rule, error) {
 	var names []string
 	for _, rule := range set.Rules() {
 		if rule.Name == name {
@@ -228,20 +228,21 @@ func findRule(set *rules.Set, name string) (*rules.Rule, error) {
 		}
 		names = append(names, rule.Name)
 	}
-	return nil, unknown("there is no rule %q: name one of %s", name, join(names))
+	return nil, Unknownf("there is no rule %q: name one of %s", name, strings.Join(names, ", "))
 }
 
-// unknownError says that the user named something that is not there. It makes the exit status 2.
-type unknownError string
+// Unknown says that the user named something that is not there. It makes the exit status 2.
+type Unknown string
 
-func unknown(format string, args ...any) error { return unknownError(fmt.Sprintf(format, args...)) }
+// Unknownf makes an Unknown.
+func Unknownf(format string, args ...any) error { return Unknown(fmt.Sprintf(format, args...)) }
 
 // Error names what there is.
-func (e unknownError) Error() string { return string(e) }
+func (e Unknown) Error() string { return string(e) }
 
-// isUnknown says that the user is to write something else.
-func isUnknown(err error) bool {
-	var e unknownError
+// IsUnknown says that the user is to write something else.
+func IsUnknown(err error) bool {
+	var e Unknown
 	return errors.As(err, &e)
 }
 
@@ -275,7 +276,7 @@ func findMirror(set *rules.Set, text string) (string, error) {
 	}
 	slices.Sort(origins)
 	if origin, wrong := findBase(text, slices.Compact(origins), ""); wrong == nil {
-		return "", unknown("%s is an origin: it says which bytes are right, so it cannot be switched off", origin)
+		return "", Unknownf("%s is an origin: it says which bytes are right, so it cannot be switched off", origin)
 	}
 	return "", err
 }
@@ -285,7 +286,7 @@ func findBase(text string, bases []string, none string) (string, error) {
 	text = strings.TrimRight(strings.TrimSpace(text), "/")
 	kinds := []func(base string) bool{
 		func(base string) bool { return base == text || strings.TrimPrefix(base, "https://") == text },
-		func(base string) bool { return hostOf(base) == text },
+		func(base string) bool { return HostOf(base) == text },
 		func(base string) bool { return text != "" && strings.Contains(base, text) },
 	}
 	for _, fits := range kinds {
@@ -299,14 +300,14 @@ func findBase(text string, bases []string, none string) (string, error) {
 			return found[0], nil
 		}
 		if len(found) > 1 {
-			return "", unknown("%q could be any of %s: write more of it", text, join(found))
+			return "", Unknownf("%q could be any of %s: write more of it", text, strings.Join(found, ", "))
 		}
 	}
-	return "", unknown("%s is called %q: name one of %s", none, text, join(bases))
+	return "", Unknownf("%s is called %q: name one of %s", none, text, strings.Join(bases, ", "))
 }
 
-// hostOf is the host of a base, with its port if it has one.
-func hostOf(base string) string {
+// HostOf is the host of a base, with its port if it has one.
+func HostOf(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
 		return ""

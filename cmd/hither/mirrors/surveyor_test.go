@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func TestASurveyIsPolite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		busy, most, asked := map[string]int{}, 0, 0
-		s := &surveyor{Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses), Probe: func(_ context.Context, target measure.Target, proto string) measure.Result {
+		s := &Surveyor{Board: new(measure.Board), Turns: new(Turns), Pauses: new(Pauses), Probe: func(_ context.Context, target measure.Target, proto string) measure.Result {
 			u, _ := url.Parse(target.URL)
 			mu.Lock()
 			asked++
@@ -64,7 +64,7 @@ func TestASurveyIsPolite(t *testing.T) {
 		}}
 		lines := 0
 		began := time.Now()
-		got, err := s.Survey(t.Context(), probed(t), surveyAsk{Count: 2, Interval: time.Second, Protos: []string{"", "h3"}}, func(l SurveyLine) {
+		got, err := s.Survey(t.Context(), probed(t), Ask{Count: 2, Interval: time.Second, Protos: []string{"", "h3"}}, func(l SurveyLine) {
 			lines++
 			same(t, "progress", l.Done, lines)
 			same(t, "of", l.Total, 16)
@@ -92,11 +92,11 @@ func TestASurveyIsPolite(t *testing.T) {
 
 func TestASurveyThatIsLeftEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &surveyor{Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses), Probe: func(context.Context, measure.Target, string) measure.Result {
+	s := &Surveyor{Board: new(measure.Board), Turns: new(Turns), Pauses: new(Pauses), Probe: func(context.Context, measure.Target, string) measure.Result {
 		cancel()
 		return measure.Result{}
 	}}
-	_, err := s.Survey(ctx, probed(t), surveyAsk{Count: 100, Interval: time.Hour}, func(SurveyLine) { t.Error("told what was cut short") })
+	_, err := s.Survey(ctx, probed(t), Ask{Count: 100, Interval: time.Hour}, func(SurveyLine) { t.Error("told what was cut short") })
 	same(t, "error", err, context.Canceled)
 	same(t, "nothing was learned", len(s.Board.Report()), 0)
 }
@@ -105,7 +105,7 @@ func TestASurveyThatIsLeftEnds(t *testing.T) {
 func TestASurveyLeavesAloneWhoAsksForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		s := &surveyor{Board: new(measure.Board), Turns: new(turns), Pauses: new(pauses), Probe: func(_ context.Context, target measure.Target, _ string) measure.Result {
+		s := &Surveyor{Board: new(measure.Board), Turns: new(Turns), Pauses: new(Pauses), Probe: func(_ context.Context, target measure.Target, _ string) measure.Result {
 			r := measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Status: 200}
 			if target.Base == "https://far.test" {
 				asked.Add(1)
@@ -114,7 +114,7 @@ func TestASurveyLeavesAloneWhoAsksForIt(t *testing.T) {
 			return r
 		}}
 		survey := func(name string, want int64) Survey {
-			got, err := s.Survey(t.Context(), probed(t), surveyAsk{Rules: []string{"reg"}, Count: 3, Interval: time.Second}, func(SurveyLine) {})
+			got, err := s.Survey(t.Context(), probed(t), Ask{Rules: []string{"reg"}, Count: 3, Interval: time.Second}, func(SurveyLine) {})
 			same(t, name+": error", err, nil)
 			same(t, name+": asked", asked.Swap(0), want)
 			return got
@@ -136,9 +136,9 @@ func TestASurveyLeavesAloneWhoAsksForIt(t *testing.T) {
 func TestSurveysTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var busy, most atomic.Int64
-		var all turns
+		var all Turns
 		survey := func(rule string, count int) time.Duration {
-			s := &surveyor{Board: new(measure.Board), Turns: &all, Pauses: new(pauses), Probe: func(_ context.Context, target measure.Target, _ string) measure.Result {
+			s := &Surveyor{Board: new(measure.Board), Turns: &all, Pauses: new(Pauses), Probe: func(_ context.Context, target measure.Target, _ string) measure.Result {
 				if target.Base == "https://reg.test" {
 					most.Store(max(most.Load(), busy.Add(1)))
 					defer busy.Add(-1)
@@ -147,7 +147,7 @@ func TestSurveysTakeTurns(t *testing.T) {
 				return measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Status: 200}
 			}}
 			began := time.Now()
-			_, err := s.Survey(t.Context(), probed(t), surveyAsk{Rules: []string{rule}, Count: count, Interval: 100 * time.Millisecond}, func(SurveyLine) {})
+			_, err := s.Survey(t.Context(), probed(t), Ask{Rules: []string{rule}, Count: count, Interval: 100 * time.Millisecond}, func(SurveyLine) {})
 			same(t, "error", err, nil)
 			return time.Since(began)
 		}
@@ -164,7 +164,7 @@ func TestSurveysTakeTurns(t *testing.T) {
 
 func TestWhoWaitsForATurnIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var all turns
+		var all Turns
 		over, err := all.take(t.Context(), func() {})
 		same(t, "the first", err, nil)
 		told := 0
@@ -180,42 +180,17 @@ func TestWhoWaitsForATurnIsHeard(t *testing.T) {
 	})
 }
 
-// What a user measures counts as extra, and is taken from the day's budget, but never refused.
-func TestASurveyIsCharged(t *testing.T) {
-	h := newHousehold(t)
-	defer h.stop()
-	h.probe = func(_ context.Context, target measure.Target, _ string) measure.Result {
-		return measure.Result{Base: target.Base, URL: target.URL, Proto: "h2", When: time.Now(), Status: 200, Bytes: 40, Cost: 100, Origin: target.Origin}
-	}
-	text := strings.Replace(registry, "[[path]]", "[probe]\npath = \"/list/a\"\nwhy = \"a test\"\n[[path]]", 1)
-	write(t, filepath.Join(h.settings.Rules, "reg.toml"), []byte(text))
-	same(t, "the rules are read", h.book.reload(func(*rules.Set) error { return nil }), true)
-	for range 30 { // more than the budget
-		if _, err := h.Survey(t.Context(), surveyAsk{Rules: []string{"reg"}, Count: 1, Interval: time.Second}, func(SurveyLine) {}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	spent := h.rounds.Spent()["https://near.test"]
-	same(t, "questions of today", spent.Probes, 30)
-	same(t, "bytes of today", spent.Bytes, 3000)
-	s, err := h.Status(t.Context())
-	same(t, "error", err, nil)
-	same(t, "extra", s.Extra, 30*3*100)
-	same(t, "fetched", s.Fetched, 30*3*100)
-	for _, u := range s.Upstreams {
-		if u.Rule == "reg" {
-			same(t, u.Base+": asked", u.Requests, 30)
-		}
-	}
-}
-
 // A mirror is measured with the rule's own probe, and judged by its digest.
 func TestTargets(t *testing.T) {
-	set, err := rules.Load(os.DirFS(filepath.Join("..", "..", "rules.d")))
+	set, err := rules.Load(os.DirFS(filepath.Join("..", "..", "..", "rules.d")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range targetsOfAll(set) {
+	all := Targets(set)
+	if len(all) == 0 {
+		t.Error("there is nothing to measure with: are the rules elsewhere?")
+	}
+	for _, list := range all {
 		if !list[0].Origin {
 			t.Errorf("first\n got %s\nwant an origin", list[0].URL)
 		}

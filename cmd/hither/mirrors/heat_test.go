@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"strings"
@@ -25,16 +25,16 @@ func TestTheHeatMap(t *testing.T) {
 		{Rule: "npm", Base: "https://" + strings.Repeat("\x1b[31m镜", 30), Slots: near[200:]},
 	}
 	var plainly, coloured strings.Builder
-	if err := (heatMap{Now: now}).Print(&plainly, all); err != nil {
+	if err := (HeatMap{Now: now}).Print(&plainly, all); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "heat.txt", plainly.String())
 	for line := range strings.Lines(plainly.String()) {
-		if n := terminal.Columns(strings.TrimSuffix(line, "\n")); n > tableWidth || strings.Contains(line, "\x1b") {
-			t.Errorf("a line of %d columns\n got %q\nwant at most %d, and no escapes", n, line, tableWidth)
+		if n := terminal.Columns(strings.TrimSuffix(line, "\n")); n > terminal.Width || strings.Contains(line, "\x1b") {
+			t.Errorf("a line of %d columns\n got %q\nwant at most %d, and no escapes", n, line, terminal.Width)
 		}
 	}
-	if err := (heatMap{Now: now, Ink: terminal.Ink{On: true}}).Print(&coloured, all); err != nil {
+	if err := (HeatMap{Now: now, Ink: terminal.Ink{On: true}}).Print(&coloured, all); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, coloured.String(), "\x1b[48;5;46m \x1b[0m", "\x1b[30;48;5;", "\x1b[31m×")
@@ -42,7 +42,7 @@ func TestTheHeatMap(t *testing.T) {
 
 func TestTheHeatMapOfNothing(t *testing.T) {
 	var out strings.Builder
-	if err := (heatMap{Now: time.Now()}).Print(&out, nil); err != nil {
+	if err := (HeatMap{Now: time.Now()}).Print(&out, nil); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, out.String(), "Nothing is remembered")
@@ -52,7 +52,7 @@ func TestTheHeatMapOfNothing(t *testing.T) {
 func TestTheHeatMapOfWrongClocks(t *testing.T) {
 	now := time.Now()
 	for _, at := range []time.Time{now.Add(48 * time.Hour), now.Add(-9000 * time.Hour), {}} {
-		lines := (heatMap{Now: now}).lines([]History{{Rule: "go", Base: "https://a.test", Slots: []TimeSlot{{Time: at, Requests: 1, Wait: ms}}}})
+		lines := (HeatMap{Now: now}).lines([]History{{Rule: "go", Base: "https://a.test", Slots: []TimeSlot{{Time: at, Requests: 1, Wait: ms}}}})
 		same(t, "row", strings.TrimSpace(lines[1]), "a.test")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"fmt"
@@ -12,10 +12,7 @@ import (
 	"hither/cmd/hither/terminal"
 )
 
-// tableWidth is the most columns of any line: it fits a terminal of 100, a mail and a bug report.
-const tableWidth = 100
-
-// Widths of the table's columns, whose sum with the gaps is tableWidth.
+// Widths of the table's columns, whose sum with the gaps is terminal.Width.
 const (
 	nameColumns   = 28
 	markColumns   = 2
@@ -27,19 +24,20 @@ const (
 	newestColumns = 9
 )
 
-// mirrorTable prints a survey for people.
-type mirrorTable struct {
+// Table prints a survey for people.
+type Table struct {
 	Ink   terminal.Ink
 	Brief bool // the median alone, not all five statistics
 }
 
 // Print writes a table for each rule, with a line between.
-func (t mirrorTable) Print(w io.Writer, s Survey) error {
-	_, err := io.WriteString(w, strings.Join(t.lines(s), "\n")+"\n")
+func (t Table) Print(w io.Writer, s Survey) error {
+	_, err := io.WriteString(w, strings.Join(t.Lines(s), "\n")+"\n")
 	return err
 }
 
-func (t mirrorTable) lines(s Survey) (lines []string) {
+// Lines are what Print writes.
+func (t Table) Lines(s Survey) (lines []string) {
 	for i, rule := range s.Rules {
 		if i > 0 {
 			lines = append(lines, "")
@@ -50,14 +48,14 @@ func (t mirrorTable) lines(s Survey) (lines []string) {
 }
 
 // rule is one table.
-func (t mirrorTable) rule(s Survey, r SurveyRule) []string {
+func (t Table) rule(s Survey, r SurveyRule) []string {
 	lines := []string{t.title(s, r)}
 	if r.Note != "" {
 		lines = append(lines, indented(terminal.Plain(r.Note), 2)...)
 	}
 	if !r.Measured {
 		for _, u := range r.Upstreams {
-			lines = append(lines, terminal.Shorten(mark(u)+terminal.Fit(terminal.Middle(bare(terminal.Plain(u.Base)), nameColumns), nameColumns)+" "+terminal.Plain(u.Verdict), tableWidth))
+			lines = append(lines, terminal.Shorten(mark(u)+terminal.Fit(terminal.Middle(bare(terminal.Plain(u.Base)), nameColumns), nameColumns)+" "+terminal.Plain(u.Verdict), terminal.Width))
 		}
 		return lines
 	}
@@ -69,7 +67,7 @@ func (t mirrorTable) rule(s Survey, r SurveyRule) []string {
 }
 
 // title says what was measured, and the choice on the right.
-func (t mirrorTable) title(s Survey, r SurveyRule) string {
+func (t Table) title(s Survey, r SurveyRule) string {
 	choice := "choice: none works"
 	switch {
 	case r.Choice != nil && r.Choice.Pinned:
@@ -84,8 +82,8 @@ func (t mirrorTable) title(s Survey, r SurveyRule) string {
 		what = fmt.Sprintf("%s each, ms", amount.Count(int64(s.Count), "measurement"))
 	}
 	left := terminal.Fit(terminal.Middle(r.Rule, 20), 22) + terminal.Fit(what, 26)
-	right := terminal.Middle(choice, tableWidth-terminal.Columns(left)-1)
-	gap := strings.Repeat(" ", tableWidth-terminal.Columns(left)-terminal.Columns(right))
+	right := terminal.Middle(choice, terminal.Width-terminal.Columns(left)-1)
+	gap := strings.Repeat(" ", terminal.Width-terminal.Columns(left)-terminal.Columns(right))
 	if r.Choice == nil {
 		return t.Ink.Bold(left) + gap + t.Ink.Red(right)
 	}
@@ -108,7 +106,7 @@ func mark(u SurveyUpstream) string {
 }
 
 // upstream is one line for those that are off or dead, else the statistics and the verdict.
-func (t mirrorTable) upstream(u SurveyUpstream) (lines []string) {
+func (t Table) upstream(u SurveyUpstream) (lines []string) {
 	name := mark(u) + terminal.Fit(terminal.Middle(bare(terminal.Plain(u.Base)), nameColumns), nameColumns)
 	if !slices.ContainsFunc(u.Measured, func(m Measurement) bool { return m.OK > 0 }) {
 		return []string{t.dead(name, u)}
@@ -127,7 +125,7 @@ func (t mirrorTable) upstream(u SurveyUpstream) (lines []string) {
 }
 
 // dead is the one line of who did not work.
-func (t mirrorTable) dead(name string, u SurveyUpstream) string {
+func (t Table) dead(name string, u SurveyUpstream) string {
 	text := terminal.Plain(u.Verdict)
 	if len(u.Measured) > 0 {
 		m := u.Measured[0]
@@ -138,7 +136,7 @@ func (t mirrorTable) dead(name string, u SurveyUpstream) string {
 			text += ", " + gist(m.Err, u.Base)
 		}
 	}
-	line := name + " " + terminal.Shorten(text, tableWidth-terminal.Columns(name)-1)
+	line := name + " " + terminal.Shorten(text, terminal.Width-terminal.Columns(name)-1)
 	if u.Off != "" {
 		return t.Ink.Dim(line)
 	}
@@ -146,10 +144,10 @@ func (t mirrorTable) dead(name string, u SurveyUpstream) string {
 }
 
 // measurement is one line for each statistic.
-func (t mirrorTable) measurement(name, base string, m Measurement) (lines []string) {
+func (t Table) measurement(name, base string, m Measurement) (lines []string) {
 	if m.OK == 0 {
 		text := terminal.Fit(httpName(m), httpColumns) + " " + m.failure() + colon(gist(m.Err, base))
-		return []string{name + " " + terminal.Shorten(text, tableWidth-markColumns-nameColumns-1)}
+		return []string{name + " " + terminal.Shorten(text, terminal.Width-markColumns-nameColumns-1)}
 	}
 	rate, newest := "–", m.Newest
 	if m.Rate > 0 {
@@ -179,7 +177,7 @@ func (t mirrorTable) measurement(name, base string, m Measurement) (lines []stri
 // gist is an error without what its line says already, so that the cause is not what is cut off: the name of the upstream,
 // and what was said before.
 func gist(text, base string) string {
-	host := hostOf(base)
+	host := HostOf(base)
 	bare, _, _ := strings.Cut(host, ":")
 	said := []string{"", host, bare}
 	var parts []string
@@ -238,7 +236,7 @@ func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
 
 // indented breaks a text into lines of the table.
 func indented(text string, by int) (lines []string) {
-	for _, line := range terminal.Wrap(text, tableWidth-by) {
+	for _, line := range terminal.Wrap(text, terminal.Width-by) {
 		lines = append(lines, strings.Repeat(" ", by)+line)
 	}
 	return lines

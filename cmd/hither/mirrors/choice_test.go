@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"testing"
@@ -28,10 +28,26 @@ func TestAChoiceIsSaidInASentence(t *testing.T) {
 		{"the user's choice", []measure.Place{near, far}, "https://goproxy.cn", "goproxy.cn, because you pinned it; p50 TTFB 38 ms over 212 requests; runner-up mirrors.aliyun.com/goproxy 61 ms"},
 		{"nothing is known", []measure.Place{fresh, near}, "", "reg.test (the origin), because nothing is measured yet"},
 	} {
-		got := newChoice(row.places, row.pin, func(base string) bool { return base == "https://reg.test" }).sentence()
+		got := NewChoice(row.places, row.pin, func(base string) bool { return base == "https://reg.test" }).Sentence()
 		same(t, row.name, got, row.want)
 	}
-	if newChoice(nil, "", nil) != nil {
+	if NewChoice(nil, "", nil) != nil {
 		t.Error("of nobody\n got a choice\nwant none")
+	}
+}
+
+func TestAChoiceIsGivenInWords(t *testing.T) {
+	for _, row := range []struct {
+		c    Choice
+		want string
+	}{
+		{Choice{Base: "https://a.test", Reason: "p50 TTFB 38 ms over 212 requests", P50: 38 * ms, RunnerUp: "https://b.test", Then: 61 * ms, Official: 412 * ms},
+			"a.test, because p50 TTFB 38 ms over 212 requests; runner-up b.test 61 ms; origin 412 ms"},
+		{Choice{Base: "https://a.test", Reason: notMeasured}, "a.test, because nothing is measured yet"},
+		{Choice{Base: "https://a.test", Origin: true, Reason: notMeasured + "; before the mirrors"}, "a.test (the origin), because nothing is measured yet; before the mirrors"},
+		{Choice{Base: "https://a.test", Pinned: true, Reason: notMeasured}, "a.test, because you pinned it; nothing is measured yet"},
+		{Choice{Base: "https://a.test", Reason: "has not sent an object yet (web page last)"}, "a.test, because no other is known to be better (has not sent an object yet (web page last))"},
+	} {
+		same(t, row.c.Reason, row.c.Sentence(), row.want)
 	}
 }

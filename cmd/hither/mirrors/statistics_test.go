@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"strings"
@@ -42,14 +42,14 @@ func TestThe95thOfTwentyIsNotTheMaximum(t *testing.T) {
 
 func TestASummaryIsOfRightAnswersAlone(t *testing.T) {
 	late := measure.Result{Outcome: measure.Stalled, Err: "not done in 10s; see https://u:secret@h/?key=abc", Phases: measure.Phases{Total: 10 * time.Second}}
-	m := summary("", []measure.Result{surveyed(), late})
+	m := Summary("", []measure.Result{surveyed(), late})
 	same(t, "success", m.Success, 0.5)
 	same(t, "total", m.Total.Max, surveyed().Phases.Total)
 	same(t, "stalled", m.Outcomes["stalled"], 1)
 	if strings.Contains(m.Err, "secret") || strings.Contains(m.Err, "abc") {
 		t.Errorf("error\n got %s\nwant no secrets", m.Err)
 	}
-	if none := summary("h3", nil); none.Success != 0 || none.Newest != "unknown" {
+	if none := Summary("h3", nil); none.Success != 0 || none.Newest != "unknown" {
 		t.Errorf("of nothing\n got %+v\nwant nothing known", none)
 	}
 }

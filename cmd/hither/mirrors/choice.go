@@ -1,4 +1,4 @@
-package main
+package mirrors
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"hither/rules"
 )
 
-// rank sorts the sources of an object by whom to ask first, without a turn for those who are to be tried. The user's pin
+// Rank sorts the sources of an object by whom to ask first, without a turn for those who are to be tried. The user's pin
 // goes before all that is measured.
-func rank(board *measure.Board, rule *rules.Rule, bases []string, o measure.Object) []measure.Place {
+func Rank(board *measure.Board, rule *rules.Rule, bases []string, o measure.Object) []measure.Place {
 	places := board.Rank(bases, o)
 	if i := slices.IndexFunc(places, func(p measure.Place) bool { return p.Base == rule.Pin && !rests(p.State) }); i > 0 {
 		pinned := places[i]
@@ -24,8 +24,8 @@ func rank(board *measure.Board, rule *rules.Rule, bases []string, o measure.Obje
 // rests says that one is asked behind the others, pinned or not.
 func rests(s measure.State) bool { return s == measure.Ejected || s == measure.Quarantined }
 
-// newChoice sums up a ranking. Nil without places.
-func newChoice(places []measure.Place, pin string, isOrigin func(base string) bool) *Choice {
+// NewChoice sums up a ranking. Nil without places.
+func NewChoice(places []measure.Place, pin string, isOrigin func(base string) bool) *Choice {
 	if len(places) == 0 {
 		return nil
 	}
@@ -50,8 +50,8 @@ func isUsable(p measure.Place) bool {
 	return p.P50 > 0 && !p.Hole && (p.State == measure.Good || p.State == measure.HalfOpen)
 }
 
-// sentence says it to a person, without a full stop: "goproxy.cn, because p50 TTFB 38 ms over 212 requests; runner-up …".
-func (c Choice) sentence() string { return c.name() + ", " + c.because() }
+// Sentence says it to a person, without a full stop: "goproxy.cn, because p50 TTFB 38 ms over 212 requests; runner-up …".
+func (c Choice) Sentence() string { return c.name() + ", " + c.because() }
 
 func (c Choice) name() string {
 	if c.Origin {
