@@ -17,6 +17,7 @@ import (
 
 	"hither/cache"
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/why"
 )
 
 // Bounds of the commands' side of the control socket.
@@ -74,7 +75,7 @@ func (c *client) Status(ctx context.Context) (out Status, err error) {
 }
 
 // Why explains a URL.
-func (c *client) Why(ctx context.Context, u string) (out Explanation, err error) {
+func (c *client) Why(ctx context.Context, u string) (out why.Explanation, err error) {
 	return out, c.ask(ctx, http.MethodGet, "/why", url.Values{"url": {u}}, &out)
 }
 

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/why"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -57,7 +59,7 @@ func TestWhyGivesEveryReason(t *testing.T) {
 	contains(t, w.out.String(), "rule npm (npm.toml:31)", "cannot change", "the registry's own list of versions names the bytes (notary npm), so whoever is fastest", "2 KiB sent by https://mirror.example and vouched for by npm, confirmed 1h ago, so it is served at once; fetching it took 310ms.",
 		"1m ago, hit, 2 KiB, 310ms saved.", "https://slow.example: broke, 1s to the first byte, 1s in all, 0 B: it stalled.", "Source 1: https://mirror.example/a: fastest lately.", "Source 2: https://registry.npmjs.org/a (the origin).")
 	same(t, "why --json", w.hither("why", "--json", "https://registry.npmjs.org/a"), 0)
-	var e Explanation
+	var e why.Explanation
 	if err := json.Unmarshal(w.out.Bytes(), &e); err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +83,10 @@ func TestExplanationsOfOtherKinds(t *testing.T) {
 	claimed.Rule.Notary, claimed.Rule.Why, claimed.Rule.Keep = "", "a wrong list can only hide a version", 0
 	for _, row := range []struct {
 		says string
-		e    Explanation
+		e    why.Explanation
 		want string
 	}{
-		{"in no rule", Explanation{Note: "No rule speaks of this host, so it is tunnelled unseen"}, "No rule speaks of this host"},
+		{"in no rule", why.Explanation{Note: "No rule speaks of this host, so it is tunnelled unseen"}, "No rule speaks of this host"},
 		{"private", private, "@corp/x is private by your pattern @corp/*, so only the origin is asked."},
 		{"evicted", evicted, "it was kept and has been evicted"},
 		{"only the origin", origin, "Authority: only the origin may send it."},
@@ -95,7 +97,7 @@ func TestExplanationsOfOtherKinds(t *testing.T) {
 		{"never kept", claimed, "Keep: never; each request"},
 		{"a reason in words", claimed, "any source may send them, because a wrong list can only hide a version."},
 	} {
-		if text := strings.Join(row.e.sentences(now), "\n"); !strings.Contains(text, row.want) {
+		if text := strings.Join(row.e.Sentences(now), "\n"); !strings.Contains(text, row.want) {
 			t.Errorf("%s\n got %s\nwant in it %s", row.says, text, row.want)
 		}
 	}

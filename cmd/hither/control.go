@@ -18,13 +18,14 @@ import (
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/why"
 	"hither/forward/peer"
 )
 
 // daemon is what the control socket shows of a running Hither. Its methods may be called at the same time.
 type daemon interface {
 	Status(ctx context.Context) (Status, error)                        // Ready and Now may be left zero
-	Why(ctx context.Context, url string) (Explanation, error)          // Lines may be left empty
+	Why(ctx context.Context, url string) (why.Explanation, error)      // Lines may be left empty
 	Usage(ctx context.Context) (cache.Usage, error)                    //
 	Verify(ctx context.Context, progress func(Verification)) error     // calls progress at least every 10 s, the last time with Done
 	Remove(ctx context.Context, url string, all bool) (Removal, error) // what url means, or everything
@@ -204,7 +205,7 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 	mux.HandleFunc("GET /why", answer(func(r *http.Request) (any, error) {
 		e, err := d.Why(r.Context(), r.FormValue("url"))
 		e.URL = redact.Text(r.FormValue("url"))
-		e.Lines = e.sentences(time.Now())
+		e.Lines = e.Sentences(time.Now())
 		return e, err
 	}))
 	mux.HandleFunc("GET /cache", answer(func(r *http.Request) (any, error) { return d.Usage(r.Context()) }))

@@ -14,6 +14,7 @@ import (
 	"hither/cache/digest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/why"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/prefetch"
@@ -94,18 +95,18 @@ func note(s measure.Standing) string {
 }
 
 // Why implements daemon.
-func (h *house) Why(ctx context.Context, text string) (Explanation, error) {
+func (h *house) Why(ctx context.Context, text string) (why.Explanation, error) {
 	m, note, err := h.match(text)
 	if err != nil || m.Rule == nil {
-		return Explanation{Note: note}, err
+		return why.Explanation{Note: note}, err
 	}
 	m = h.variant(ctx, m)
-	e := Explanation{Rule: newRulePart(m), Private: h.private(m)}
+	e := why.Explanation{Rule: why.NewRulePart(m), Private: h.private(m)}
 	e.Rule.File = h.book.place(m.Rule.File)
-	if e.keeps() {
+	if e.Keeps() {
 		h.look(ctx, m, &e)
 	}
-	if last, ok := h.ledger.report(cache.Name(m.Name)); ok && e.keeps() {
+	if last, ok := h.ledger.report(cache.Name(m.Name)); ok && e.Keeps() {
 		e.Last = &last
 	}
 	h.sources(m, &e)
@@ -123,7 +124,7 @@ func (h *house) private(m rules.Match) string {
 }
 
 // look fills in what is kept. Whether it is fresh is asked of a fetcher that has nothing but the cache, and tells nobody.
-func (h *house) look(ctx context.Context, m rules.Match, e *Explanation) {
+func (h *house) look(ctx context.Context, m rules.Match, e *why.Explanation) {
 	entry, err := h.store.Lookup(ctx, cache.Name(m.Name))
 	if err != nil {
 		return

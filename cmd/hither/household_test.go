@@ -153,7 +153,7 @@ func (h *household) why(text string) string {
 	if err != nil {
 		h.t.Fatal(text, err)
 	}
-	return strings.Join(e.sentences(time.Now()), "\n")
+	return strings.Join(e.Sentences(time.Now()), "\n")
 }
 
 func (h *household) status() Status {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/why"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -38,10 +39,10 @@ func (h *house) Choose(_ context.Context, change mirrors.Change) (string, error)
 }
 
 // sources tells who would be asked now, and why in that order. Where no authority names the bytes, the origin goes first.
-func (h *house) sources(m rules.Match, e *Explanation) {
-	if !e.keeps() {
+func (h *house) sources(m rules.Match, e *why.Explanation) {
+	if !e.Keeps() {
 		origin := m.Origins()[0]
-		e.Sources = []ExplanationSource{{URL: origin.URL, Origin: true, Why: "the request goes there as it comes"}}
+		e.Sources = []why.Source{{URL: origin.URL, Origin: true, Why: "the request goes there as it comes"}}
 		return
 	}
 	byBase := make(map[string]rules.Source)
@@ -67,7 +68,7 @@ func (h *house) sources(m rules.Match, e *Explanation) {
 }
 
 // objectOf is what the board is told of an object when it is fetched.
-func objectOf(m rules.Match, e *Explanation) measure.Object {
+func objectOf(m rules.Match, e *why.Explanation) measure.Object {
 	o := measure.Object{Name: m.Name, Changes: m.Path.Keep != rules.Forever}
 	if e.Cached != nil {
 		o.Size = e.Cached.Size
@@ -75,8 +76,8 @@ func objectOf(m rules.Match, e *Explanation) measure.Object {
 	return o
 }
 
-func newExplanationSource(p measure.Place, s rules.Source, pin string, first bool) ExplanationSource {
-	out := ExplanationSource{
+func newExplanationSource(p measure.Place, s rules.Source, pin string, first bool) why.Source {
+	out := why.Source{
 		URL: s.URL, Origin: s.Origin, Why: cmp.Or(p.Reason, "not asked yet"), State: p.State, Pinned: pin != "" && p.Base == pin, Hole: p.Hole, Behind: p.Behind,
 	}
 	if first && s.Origin {

@@ -12,6 +12,7 @@ import (
 
 	"hither/cache"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/why"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -172,7 +173,7 @@ func left(d forward.Done) bool {
 
 // failLocked puts an error first.
 func (l *ledger) failLocked(url, text string) {
-	f := Failure{When: time.Now(), URL: redact.Text(url), Err: redact.Text(plainError(text))}
+	f := Failure{When: time.Now(), URL: redact.Text(url), Err: redact.Text(why.WithoutAdvice(text))}
 	l.status.Errors = append([]Failure{f}, l.status.Errors[:min(len(l.status.Errors), maxErrors-1)]...)
 }
 

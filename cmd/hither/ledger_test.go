@@ -14,6 +14,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/why"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -175,7 +176,7 @@ func TestTheLedgerIsBounded(t *testing.T) {
 func TestErrorsAreShownWithoutAdvice(t *testing.T) {
 	inner := &fetch.Failure{Name: "lookup", Tries: []fetch.Try{{Base: "https://sum", Err: "is down"}}}
 	outer := &fetch.Failure{Name: "zip", Cause: inner, Tries: []fetch.Try{{Base: "https://origin", Status: 500}}}
-	same(t, "error", plainError(outer.Error()), "nobody gave us zip: nobody gave us lookup: https://sum is down; https://origin answered 500")
+	same(t, "error", why.WithoutAdvice(outer.Error()), "nobody gave us zip: nobody gave us lookup: https://sum is down; https://origin answered 500")
 }
 
 func TestAHitKeepsTheTriesOfItsFill(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/cmd/hither/terminal"
+	"hither/cmd/hither/why"
 	"hither/forward/project"
 )
 
@@ -96,14 +97,14 @@ func newWarmWorld(t *testing.T, answer func(url string, n int64) (status int, bo
 	return w
 }
 
-func (w *warmWorld) why(_ context.Context, u string) (Explanation, error) {
+func (w *warmWorld) why(_ context.Context, u string) (why.Explanation, error) {
 	switch {
 	case strings.Contains(u, "unruled"):
-		return Explanation{Note: "none"}, nil
+		return why.Explanation{Note: "none"}, nil
 	case strings.Contains(u, "unsaid"):
-		return Explanation{}, errors.New("the running Hither went away")
+		return why.Explanation{}, errors.New("the running Hither went away")
 	}
-	e := Explanation{Rule: &RulePart{Keep: -1}}
+	e := why.Explanation{Rule: &why.RulePart{Keep: -1}}
 	if strings.Contains(u, "never") {
 		e.Rule.Keep = 0
 	}
@@ -237,15 +238,15 @@ func TestWhatIsHereAgreesWithWhatItsClientExpects(t *testing.T) {
 	for _, row := range []struct {
 		says  string
 		claim digest.Digest
-		e     Explanation
+		e     why.Explanation
 		want  bool
 	}{
-		{"fresh", "", Explanation{Cached: entry, Present: true, Fresh: true}, true},
-		{"too old", "", Explanation{Cached: entry, Present: true}, false},
-		{"evicted", "", Explanation{Cached: entry}, false},
-		{"on a client's word, to the same", one, Explanation{Cached: entry, Present: true}, true},
-		{"on a client's word, to another", other, Explanation{Cached: entry, Present: true, Fresh: true}, false},
-		{"nothing", "", Explanation{}, false},
+		{"fresh", "", why.Explanation{Cached: entry, Present: true, Fresh: true}, true},
+		{"too old", "", why.Explanation{Cached: entry, Present: true}, false},
+		{"evicted", "", why.Explanation{Cached: entry}, false},
+		{"on a client's word, to the same", one, why.Explanation{Cached: entry, Present: true}, true},
+		{"on a client's word, to another", other, why.Explanation{Cached: entry, Present: true, Fresh: true}, false},
+		{"nothing", "", why.Explanation{}, false},
 	} {
 		same(t, row.says, isHere(warmWant{Claim: row.claim}, row.e), row.want)
 	}

@@ -13,18 +13,19 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/why"
 	"hither/rules"
 )
 
 // warmer has a running Hither fetch things. It asks as any client does, by the proxy's door, so that all is verified and
 // kept as it would be for one; the bytes are dropped here. Set it up once; run may be called once.
 type warmer struct {
-	Proxy   string                                                   // HOST:PORT of Hither
-	Agent   string                                                   // User-Agent
-	Why     func(ctx context.Context, u string) (Explanation, error) // what Hither says of a URL
-	Private []string                                                 // patterns of this shell, which the Hither that is up may not know
-	Dry     bool                                                     // fetch nothing
-	Pauses  []time.Duration                                          // before each further try of an object
+	Proxy   string                                                       // HOST:PORT of Hither
+	Agent   string                                                       // User-Agent
+	Why     func(ctx context.Context, u string) (why.Explanation, error) // what Hither says of a URL
+	Private []string                                                     // patterns of this shell, which the Hither that is up may not know
+	Dry     bool                                                         // fetch nothing
+	Pauses  []time.Duration                                              // before each further try of an object
 	Tally   *warmTally
 
 	queue warmQueue
@@ -82,7 +83,7 @@ func (w *warmer) work(ctx context.Context, want warmWant) {
 func (w warmWant) told() bool { return w.More == nil && w.Accept == nil }
 
 // isHere says whether its client would get it without a word to anybody outside.
-func isHere(want warmWant, e Explanation) bool {
+func isHere(want warmWant, e why.Explanation) bool {
 	switch {
 	case e.Cached == nil || !e.Present:
 		return false
@@ -94,7 +95,7 @@ func isHere(want warmWant, e Explanation) bool {
 
 // private asks the patterns of this shell: the project's names must not leave the machine because Hither was started in
 // another one.
-func (w *warmer) private(want warmWant, e Explanation) bool {
+func (w *warmer) private(want warmWant, e why.Explanation) bool {
 	m := rules.Match{Subject: e.Rule.Subject, Host: &rules.Host{Name: mirrors.HostOf(want.URL)}, Rule: &rules.Rule{}}
 	return m.Private(w.Private)
 }

@@ -29,6 +29,7 @@ import (
 	"hither/cache/digest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/why"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 )
@@ -173,9 +174,9 @@ func (f *fakeHither) Status(context.Context) (Status, error) {
 	}, nil
 }
 
-func (f *fakeHither) Why(_ context.Context, url string) (Explanation, error) {
+func (f *fakeHither) Why(_ context.Context, url string) (why.Explanation, error) {
 	if strings.Contains(url, "broken") {
-		return Explanation{}, errors.New("the store cannot be read; see https://user:secret@host/?token=abc")
+		return why.Explanation{}, errors.New("the store cannot be read; see https://user:secret@host/?token=abc")
 	}
 	return explained(time.Now()), nil
 }
@@ -214,15 +215,15 @@ func (f *fakeHither) Remove(_ context.Context, url string, all bool) (Removal, e
 }
 
 // explained is an npm tarball that a mirror sent.
-func explained(now time.Time) Explanation {
-	return Explanation{
+func explained(now time.Time) why.Explanation {
+	return why.Explanation{
 		URL:     "https://registry.npmjs.org/a/-/a-1.0.0.tgz",
-		Rule:    &RulePart{Rule: "npm", File: "npm.toml", Line: 31, Pattern: "/{package}/-/{file}", Keep: -1, From: "any", Notary: "npm", Name: "npm/a"},
+		Rule:    &why.RulePart{Rule: "npm", File: "npm.toml", Line: 31, Pattern: "/{package}/-/{file}", Keep: -1, From: "any", Notary: "npm", Name: "npm/a"},
 		Cached:  &cache.Entry{Digest: digest.Of(digest.SHA256, make([]byte, 32)), Size: 2048, Source: "https://mirror.example", Vouched: "npm", Checked: now.Add(-time.Hour), Took: 310 * time.Millisecond},
 		Present: true, Fresh: true,
 		Last: &fetch.Report{State: fetch.Hit, When: now.Add(-time.Minute), Bytes: 2048, Saved: 310 * time.Millisecond,
 			Tries: []fetch.Try{{Base: "https://slow.example", Outcome: measure.Broken, Wait: time.Second, Took: time.Second, Err: "it stalled"}}},
-		Sources: []ExplanationSource{{URL: "https://mirror.example/a", Why: "fastest lately"}, {URL: "https://registry.npmjs.org/a", Origin: true}},
+		Sources: []why.Source{{URL: "https://mirror.example/a", Why: "fastest lately"}, {URL: "https://registry.npmjs.org/a", Origin: true}},
 	}
 }
 

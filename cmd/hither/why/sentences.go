@@ -1,4 +1,4 @@
-package main
+package why
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 	"hither/rules"
 )
 
-// newRulePart tells which part of a rule file spoke.
-func newRulePart(m rules.Match) *RulePart {
+// NewRulePart tells which part of a rule file spoke.
+func NewRulePart(m rules.Match) *RulePart {
 	return &RulePart{
 		Rule: m.Rule.Name, File: m.Rule.File, Line: m.Path.Line, Pattern: m.Path.Pattern,
 		Keep: time.Duration(m.Path.Keep), From: string(m.Path.From), Notary: m.Path.Notary, Why: m.Path.Why,
@@ -23,11 +23,11 @@ func newRulePart(m rules.Match) *RulePart {
 	}
 }
 
-// keeps says whether an answer may be kept, and therefore fetched by us.
-func (e Explanation) keeps() bool { return e.Private == "" && rules.Keep(e.Rule.Keep) != rules.Never }
+// Keeps says whether an answer may be kept, and therefore fetched by us.
+func (e Explanation) Keeps() bool { return e.Private == "" && rules.Keep(e.Rule.Keep) != rules.Never }
 
-// sentences says the explanation to a person, one thought a line.
-func (e Explanation) sentences(now time.Time) []string {
+// Sentences says the explanation to a person, one thought a line.
+func (e Explanation) Sentences(now time.Time) []string {
 	if e.Rule == nil {
 		return []string{e.Note}
 	}
@@ -36,7 +36,7 @@ func (e Explanation) sentences(now time.Time) []string {
 		"Keep: " + e.keepSentence(),
 		"Authority: " + e.authoritySentence(),
 	}
-	if e.keeps() {
+	if e.Keeps() {
 		lines = append(lines, "Cache: "+e.cacheSentence(now))
 	}
 	if e.Last != nil {
@@ -152,7 +152,7 @@ func sentBy(source, vouched string) string {
 
 func lastSentence(r fetch.Report, now time.Time) string {
 	if r.Err != "" && r.State == fetch.Miss {
-		return fmt.Sprintf("%s ago, failed: %s.", amount.Rough(now.Sub(r.When)), plainError(r.Err))
+		return fmt.Sprintf("%s ago, failed: %s.", amount.Rough(now.Sub(r.When)), WithoutAdvice(r.Err))
 	}
 	text := fmt.Sprintf("%s ago, %s", amount.Rough(now.Sub(r.When)), r.State)
 	if r.Bytes >= 0 {
@@ -162,7 +162,7 @@ func lastSentence(r fetch.Report, now time.Time) string {
 		text += fmt.Sprintf(", %s saved", amount.Rough(r.Saved))
 	}
 	if r.Err != "" {
-		text += ": " + plainError(r.Err)
+		text += ": " + WithoutAdvice(r.Err)
 	}
 	return text + "."
 }
@@ -177,14 +177,14 @@ func trySentence(t fetch.Try) string {
 	}
 	text += fmt.Sprintf(", %s in all, %s", amount.Rough(t.Took), amount.Bytes(t.Bytes))
 	if t.Err != "" {
-		text += ": " + plainError(t.Err)
+		text += ": " + WithoutAdvice(t.Err)
 	}
 	return text + "."
 }
 
-// plainError takes an error into a sentence of ours. Who reads it here has followed the advice already; a failure gives
+// WithoutAdvice takes an error into a sentence of ours. Who reads it here has followed the advice already; a failure gives
 // it also when it is the cause of another.
-func plainError(text string) string {
+func WithoutAdvice(text string) string {
 	return strings.TrimSuffix(strings.ReplaceAll(text, fetch.Advice, ""), ".")
 }
 
@@ -210,7 +210,7 @@ func outcomeWord(o measure.Outcome) string {
 	return o.String()
 }
 
-func (s ExplanationSource) sentence() string {
+func (s Source) sentence() string {
 	text := s.URL
 	if s.Origin {
 		text += " (the origin)"
