@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/terminal"
+	"hither/cmd/hither/warm"
 	"hither/forward/project"
 )
 
@@ -66,20 +68,20 @@ func warmHelp() string {
 
 // runWarm reads the arguments before anything is started, so that a wrong one costs no time.
 func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
-	chosen, err := parsePlatforms(f.platforms)
+	chosen, err := warm.ParsePlatforms(f.platforms)
 	if err != nil {
 		return usageError(c, err)
 	}
-	files := &warmReader{Dir: a.dir, Platforms: chosen, Registries: a.warmRegistries()}
-	wants, err := files.read(args)
+	files := &warm.Reader{Dir: a.dir, Platforms: chosen, Registries: a.askedRegistries().forWarm()}
+	wants, err := files.Read(args)
 	if err != nil {
 		return usageError(c, err)
 	}
-	tally := newWarmTally(files.unread, files.unnamed)
+	tally := warm.NewTally(files.Unread, files.Unnamed)
 	if len(wants) == 0 {
-		return a.reportWarm(tally.report(), f, nil)
+		return a.reportWarm(tally.Report(), f, nil)
 	}
-	screen := &warmScreen{out: a.err}
+	screen := &warm.Screen{Out: a.err}
 	log, file, err := openLog(a.settings, screen)
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = a.warmThrough(c.Context(), s, a.newWarmer(s, f, tally, files.private), wants, f, a.newWarmProgress(screen, f), signals)
+	err = a.warmThrough(c.Context(), s, a.newWarmer(s, f, tally, files.Private), wants, f, a.newProgressOf(screen, f), signals)
 	if err2 := s.end(signals); err2 != nil {
 		log.Warn(err2.Error())
 	}
@@ -101,20 +103,31 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 }
 
 // newWarmer speaks to the Hither of a session.
-func (a *app) newWarmer(s session, f warmFlags, tally *warmTally, private []string) *warmer {
+func (a *app) newWarmer(s session, f warmFlags, tally *warm.Tally, private []string) *warm.Warmer {
 	control := newClient(a.settings.State)
 	if t, ok := control.http.Transport.(*http.Transport); ok { // thousands of questions
-		t.DisableKeepAlives, t.MaxIdleConnsPerHost = false, warmSmall+warmBulk
+		t.DisableKeepAlives, t.MaxIdleConnsPerHost = false, warm.AtOnce
 	}
-	return &warmer{
+	return &warm.Warmer{
 		Proxy: s.Proxy[0], Agent: "hither-warm/" + version(), Why: control.Why, Dry: f.dry,
 		Private: slices.Concat(a.settings.Private, private), Tally: tally, Pauses: []time.Duration{time.Second, 4 * time.Second},
 	}
 }
 
+// newProgressOf has colours on a terminal whose user did not refuse them.
+func (a *app) newProgressOf(s *warm.Screen, f warmFlags) *warm.Progress {
+	width := func() (int, bool) {
+		columns, _, shown := terminal.Size(a.err)
+		return columns, shown && a.env.Get("TERM") != "dumb"
+	}
+	_, shown := width()
+	refused, _ := a.env.Lookup("NO_COLOR")
+	return warm.NewProgress(s, f.quiet, width, terminal.Ink{On: shown && refused == ""})
+}
+
 // warmThrough has a Hither fetch the wants, and says what came of it.
 func (a *app) warmThrough(
-	ctx context.Context, s session, w *warmer, wants []warmWant, f warmFlags, show *warmProgress, signals <-chan os.Signal,
+	ctx context.Context, s session, w *warm.Warmer, wants []warm.Want, f warmFlags, show *warm.Progress, signals <-chan os.Signal,
 ) error {
 	if s.PID == os.Getpid() && a.settings.Cache == "off" && !f.dry {
 		return a.settings.wrong("cache", errors.New("with off, nothing would stay when this command ends: leave it out, or warm a Hither that is up"))
@@ -124,12 +137,12 @@ func (a *app) warmThrough(
 	var watching sync.WaitGroup
 	ended := make(chan struct{})
 	watching.Go(func() { stopEarly(s.gone, signals, ended, stop) })
-	defer w.close()
-	watching.Go(func() { show.run(w.Tally.stand, ended) })
-	w.run(ctx, wants)
+	defer w.Close()
+	watching.Go(func() { show.Run(w.Tally.Stand, ended) })
+	w.Run(ctx, wants)
 	close(ended)
 	watching.Wait()
-	return a.reportWarm(w.Tally.report(), f, context.Cause(ctx))
+	return a.reportWarm(w.Tally.Report(), f, context.Cause(ctx))
 }
 
 // stopped is the cause of an end that the user wants.
@@ -160,7 +173,7 @@ func stopEarly(gone <-chan struct{}, signals <-chan os.Signal, ended <-chan stru
 }
 
 // reportWarm prints the outcome and turns it into an exit status.
-func (a *app) reportWarm(r WarmReport, f warmFlags, cause error) error {
+func (a *app) reportWarm(r warm.Report, f warmFlags, cause error) error {
 	r.Interrupted = cause != nil
 	switch {
 	case f.json:
@@ -168,19 +181,19 @@ func (a *app) reportWarm(r WarmReport, f warmFlags, cause error) error {
 			return err
 		}
 	case f.dry:
-		a.printMissing(r)
+		r.PrintMissing(a.out, a.err)
 	case !f.quiet:
-		fmt.Fprintln(a.out, strings.Join(r.sentences(), "\n"))
+		fmt.Fprintln(a.out, strings.Join(r.Sentences(), "\n"))
 	}
 	if !f.json {
-		printWarmFailures(a.err, r)
+		warm.PrintFailures(a.err, r)
 	}
 	var end *stopped
 	switch {
 	case errors.As(cause, &end):
-		return &exitError{Status: end.status(), Err: fmt.Errorf("%w: %s, and the same command goes on from there", cause, r.hereInWords())}
+		return &exitError{Status: end.status(), Err: fmt.Errorf("%w: %s, and the same command goes on from there", cause, r.HereInWords())}
 	case cause != nil:
-		return fmt.Errorf("%w: %s; look at its log, then give the same command again", cause, r.hereInWords())
+		return fmt.Errorf("%w: %s; look at its log, then give the same command again", cause, r.HereInWords())
 	case len(r.Failed) > 0 && f.json:
 		return &exitError{Status: exitFailed}
 	case len(r.Failed) > 0:

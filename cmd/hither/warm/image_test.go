@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"fmt"
@@ -51,9 +51,9 @@ func TestAnIndexIsUnfoldedForThePlatformsThatAreWanted(t *testing.T) {
 		{"linux", `--platform "linux" is not OS/ARCH: write it as linux/arm64`}, {"linux/", `--platform "linux/" is not OS/ARCH: write it as linux/arm64`},
 	} {
 		var got []string
-		platforms, err := parsePlatforms(strings.Fields(row.platforms))
+		platforms, err := ParsePlatforms(strings.Fields(row.platforms))
 		if err == nil {
-			var wants []warmWant
+			var wants []Want
 			wants, err = i.unfold(index, platforms)
 			for _, w := range wants {
 				got = append(got, strings.TrimLeft(strings.TrimPrefix(w.URL, "https://r.test/v2/a/manifests/sha256:"), "0"))
@@ -75,8 +75,8 @@ func TestAnIndexIsUnfoldedForThePlatformsThatAreWanted(t *testing.T) {
 func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "Dockerfile"), []byte("FROM --platform=linux/aarch64 a\nFROM a\nFROM --platform=$BUILDPLATFORM b\nFROM --platform=any c:$TARGETARCH\nFROM $NONE\nFROM UPPER\n"))
-	r := &warmReader{Dir: dir, Platforms: []platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "arm", Variant: "v7"}}}
-	wants, err := r.read([]string{"Dockerfile", "b"})
+	r := &Reader{Dir: dir, Platforms: []Platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "arm", Variant: "v7"}}}
+	wants, err := r.Read([]string{"Dockerfile", "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,24 +90,24 @@ func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
 		"library/c:s390x[linux/s390x]false", "library/c:arm[linux/arm/v7]false",
 	}, "\n"))
 	same(t, "wants", len(wants), 4)
-	same(t, "unnamed", r.unnamed, 2)
-	tally := newWarmTally(r.unread, r.unnamed).report()
-	same(t, "said", join(tally.sentences()[1:]), "2 objects are named only by an argument of the build, or not as an image is, and were left out.")
+	same(t, "unnamed", r.Unnamed, 2)
+	tally := NewTally(r.Unread, r.Unnamed).Report()
+	same(t, "said", strings.Join(tally.Sentences()[1:], ", "), "2 objects are named only by an argument of the build, or not as an image is, and were left out.")
 }
 
 // The same image may be wanted for a platform by --platform, and for another by a FROM line.
 func TestAPlatformThatIsMissingKeepsNoOtherFromComing(t *testing.T) {
 	body := []byte(`{"manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"amd64"}}]}`)
-	wants, err := imageName{Host: "r.test", Repo: "a"}.unfold(body, []platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "amd64"}, {OS: "plan9", Arch: "386"}})
+	wants, err := imageName{Host: "r.test", Repo: "a"}.unfold(body, []Platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "amd64"}, {OS: "plan9", Arch: "386"}})
 	same(t, "wants", len(wants), 1)
 	contains(t, fmt.Sprint(err), "not there for linux/s390x, plan9/386: ", "of linux/amd64")
 }
 
 // Each line of a Dockerfile may name a platform of its own.
 func TestAnImageIsWantedForNoMorePlatformsThanThereAre(t *testing.T) {
-	r := &warmReader{}
+	r := &Reader{}
 	for n := range 2 * maxPlatforms {
-		r.image(imageName{Repo: "a"}, []platform{{OS: "linux", Arch: fmt.Sprint(n)}}, false)
+		r.image(imageName{Repo: "a"}, []Platform{{OS: "linux", Arch: fmt.Sprint(n)}}, false)
 	}
 	same(t, "platforms", len(r.images[0].platforms), maxPlatforms)
 }
@@ -118,7 +118,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add([]byte(`{"fsLayers":[{}]}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		wants, _ := imageName{Host: "r.test", Repo: "a"}.unfold(body, []platform{{OS: "linux", Arch: "amd64"}})
+		wants, _ := imageName{Host: "r.test", Repo: "a"}.unfold(body, []Platform{{OS: "linux", Arch: "amd64"}})
 		for _, w := range wants {
 			if !strings.HasPrefix(w.URL, "https://r.test/v2/a/") || strings.Contains(w.URL, "..") || w.Size < 0 {
 				t.Errorf("a manifest led to %+v", w)

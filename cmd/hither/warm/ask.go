@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"context"
@@ -19,34 +19,34 @@ import (
 )
 
 const (
-	// warmStall is how long Hither may send nothing. It has shorter deadlines of its own, so only a sick one takes longer.
-	warmStall = 5 * time.Minute
-	// warmDial is for a connection on this machine.
-	warmDial = 5 * time.Second
-	// warmMostAfter bounds the pause that a registry asks for.
-	warmMostAfter = 30 * time.Second
-	// warmExcuse bounds what is read of a refusal, in bytes.
-	warmExcuse = 4 << 10
+	// stallTime is how long Hither may send nothing. It has shorter deadlines of its own, so only a sick one takes longer.
+	stallTime = 5 * time.Minute
+	// dialTime is for a connection on this machine.
+	dialTime = 5 * time.Second
+	// mostAfter bounds the pause that a registry asks for.
+	mostAfter = 30 * time.Second
+	// mostExcuse bounds what is read of a refusal, in bytes.
+	mostExcuse = 4 << 10
 )
 
-// warmAnswer is what an object came with.
-type warmAnswer struct {
+// answer is what an object came with.
+type answer struct {
 	size   int64
 	body   []byte // only of a want with More
 	source string // base URL that sent the bytes
 	hit    bool   // it was in the cache
 }
 
-var errWarmStall = errors.New("Hither sent nothing for five minutes")
+var errStall = errors.New("Hither sent nothing for five minutes")
 
 // ask has Hither fetch a want, and drops the bytes. want.Size is set when the answer tells it.
 //
 // The request is GET https://HOST/PATH in the clear, as a proxy gets it for plain hosts (RFC 9112, section 3.2.2): Hither
 // answers for the hosts in its rules, and no TLS is spent within the machine.
-func (w *warmer) ask(ctx context.Context, want *warmWant) (got warmAnswer, err error) {
+func (w *Warmer) ask(ctx context.Context, want *Want) (got answer, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stall := time.AfterFunc(warmStall, func() { cancel(errWarmStall) })
+	stall := time.AfterFunc(stallTime, func() { cancel(errStall) })
 	defer stall.Stop()
 	req := w.request(want).WithContext(ctx)
 	resp, err := w.transport().RoundTrip(req)
@@ -55,7 +55,7 @@ func (w *warmer) ask(ctx context.Context, want *warmWant) (got warmAnswer, err e
 	}
 	defer resp.Body.Close()
 	if w.Dry && resp.StatusCode == http.StatusGatewayTimeout { // RFC 9111, section 5.2.1.7
-		return got, &warmError{says: "it is not here", absent: true}
+		return got, &fault{says: "it is not here", absent: true}
 	}
 	if resp.StatusCode != http.StatusOK {
 		return got, refusedBy(resp)
@@ -70,12 +70,12 @@ func (w *warmer) ask(ctx context.Context, want *warmWant) (got warmAnswer, err e
 		want.Size = resp.ContentLength
 		w.Tally.learn(*want)
 	}
-	body := &warmBody{from: resp.Body, tally: w.Tally, stall: stall}
+	body := &countedBody{from: resp.Body, tally: w.Tally, stall: stall}
 	defer body.settle()
 	if want.More == nil {
 		_, err = io.Copy(io.Discard, body)
 	} else if got.body, err = io.ReadAll(io.LimitReader(body, maxManifest+1)); err == nil && len(got.body) > maxManifest {
-		return got, &warmError{says: "the manifest is larger than 4 MiB, which no image's is", next: "is this the name of an image?"}
+		return got, &fault{says: "the manifest is larger than 4 MiB, which no image's is", next: "is this the name of an image?"}
 	}
 	got.size = body.n
 	if err != nil {
@@ -84,7 +84,7 @@ func (w *warmer) ask(ctx context.Context, want *warmWant) (got warmAnswer, err e
 	return got, nil
 }
 
-func (w *warmer) request(want *warmWant) *http.Request {
+func (w *Warmer) request(want *Want) *http.Request {
 	req := &http.Request{
 		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
 		URL: &url.URL{Scheme: "http", Host: w.Proxy, Opaque: want.URL}, Host: mirrors.HostOf(want.URL),
@@ -103,11 +103,11 @@ func (w *warmer) request(want *warmWant) *http.Request {
 }
 
 // transport speaks to Hither alone, whatever proxies the environment names.
-func (w *warmer) transport() *http.Transport {
+func (w *Warmer) transport() *http.Transport {
 	w.once.Do(func() {
 		w.http = &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: warmDial}).DialContext,
-			MaxIdleConnsPerHost: warmSmall + warmBulk,
+			DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+			MaxIdleConnsPerHost: AtOnce,
 			DisableCompression:  true,
 		}
 	})
@@ -119,13 +119,13 @@ func brokenOff(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return &warmError{says: "it broke off (" + err.Error() + ")", next: "look with `hither status` what went wrong, and give the same command again", again: true}
+	return &fault{says: "it broke off (" + err.Error() + ")", next: "look with `hither status` what went wrong, and give the same command again", again: true}
 }
 
 // passedOn is an answer that Hither took from the origin as it was and does not keep. It does so with bytes that are not
 // what the client expects: whether that is wrong, the client decides.
-func passedOn(want *warmWant) error {
-	e := &warmError{says: "Hither does not keep what came", next: "look with `hither why " + want.URL + "`", again: true}
+func passedOn(want *Want) error {
+	e := &fault{says: "Hither does not keep what came", next: "look with `hither why " + want.URL + "`", again: true}
 	if want.Claim != "" {
 		e.says = "the registry sends other bytes than the lock file expects"
 		e.next += " what is kept, and do not work around it"
@@ -135,8 +135,8 @@ func passedOn(want *warmWant) error {
 
 // refusedBy turns an answer that is no success into a reason and a next step.
 func refusedBy(resp *http.Response) error {
-	data, _ := io.ReadAll(io.LimitReader(resp.Body, warmExcuse)) // half an excuse is better than none
-	e := &warmError{says: excuse(resp, data)}
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, mostExcuse)) // half an excuse is better than none
+	e := &fault{says: excuse(resp, data)}
 	switch status := resp.StatusCode; {
 	case status == http.StatusNotFound || status == http.StatusGone:
 		e.says = fmt.Sprintf("the registry does not have it (%d)", status)
@@ -152,7 +152,7 @@ func refusedBy(resp *http.Response) error {
 		e.next = "look at it with its own client"
 	}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.after = min(time.Duration(min(seconds, 3600))*time.Second, warmMostAfter)
+		e.after = min(time.Duration(min(seconds, 3600))*time.Second, mostAfter)
 	}
 	return e
 }
@@ -172,18 +172,18 @@ func excuse(resp *http.Response, data []byte) string {
 	return terminal.Shorten(text, 400)
 }
 
-// warmBody counts what comes.
-type warmBody struct {
+// countedBody counts what comes.
+type countedBody struct {
 	from  io.Reader
-	tally *warmTally
+	tally *Tally
 	stall *time.Timer
 	n     int64
 }
 
 // Read counts, and winds up the clock.
-func (b *warmBody) Read(p []byte) (int, error) {
+func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
-	b.stall.Reset(warmStall)
+	b.stall.Reset(stallTime)
 	b.n += int64(n)
 	b.tally.moving.Add(int64(n))
 	b.tally.received.Add(int64(n))
@@ -191,4 +191,4 @@ func (b *warmBody) Read(p []byte) (int, error) {
 }
 
 // settle takes back what was counted as under way.
-func (b *warmBody) settle() { b.tally.moving.Add(-b.n) }
+func (b *countedBody) settle() { b.tally.moving.Add(-b.n) }

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"encoding/base64"
@@ -18,17 +18,17 @@ import (
 	"hither/cmd/hither/terminal"
 )
 
-// warmSchema is in every WarmReport. A new number says that a field means something else; new fields alone do not raise it.
-const warmSchema = 1
+// schema is in every Report. A new number says that a field means something else; new fields alone do not raise it.
+const schema = 1
 
-// WarmReport is what `hither warm --json` prints.
-type WarmReport struct {
+// Report is what `hither warm --json` prints.
+type Report struct {
 	Schema      int              `json:"schema"`            // 1
 	Objects     int              `json:"objects"`           // that are wanted; more come to be known while images are unfolded
 	Already     int              `json:"already"`           // of these, were here before
 	Fetched     int              `json:"fetched"`           // of these, came now and are here
 	Skipped     map[string]int   `json:"skipped"`           // of these, left out, by reason: no_rule, private, never_kept, unnamed
-	Failed      []WarmFailure    `json:"failed"`            // of these, in the order of the failures
+	Failed      []Failure        `json:"failed"`            // of these, in the order of the failures
 	Missing     []string         `json:"missing,omitempty"` // with --dry-run: URLs of what would be fetched
 	Bytes       int64            `json:"bytes"`             // of the objects that are here
 	FetchedSize int64            `json:"fetched_bytes"`     // of those that came now
@@ -37,17 +37,17 @@ type WarmReport struct {
 	Interrupted bool             `json:"interrupted"` // it was stopped before the end
 }
 
-// WarmFailure is an object that is not here.
-type WarmFailure struct {
+// Failure is an object that is not here.
+type Failure struct {
 	URL  string `json:"url"`
 	Err  string `json:"error"`
 	Next string `json:"next"` // what the user can do
 }
 
-func (r WarmReport) here() int { return r.Already + r.Fetched }
+func (r Report) here() int { return r.Already + r.Fetched }
 
-// hereInWords is the beginning of a sentence: "0 of 1 object is here".
-func (r WarmReport) hereInWords() string {
+// HereInWords is the beginning of a sentence: "0 of 1 object is here".
+func (r Report) HereInWords() string {
 	verb := "are"
 	if r.Objects == 1 || r.here() == 1 {
 		verb = "is"
@@ -55,10 +55,10 @@ func (r WarmReport) hereInWords() string {
 	return fmt.Sprintf("%d of %s %s here", r.here(), amount.Count(int64(r.Objects), "object"), verb)
 }
 
-// newWarmTally begins now. What could not be read counts as an object that failed, and an image that has no name as one
+// NewTally begins now. What could not be read counts as an object that failed, and an image that has no name as one
 // that is left out.
-func newWarmTally(unread []WarmFailure, unnamed int) *warmTally {
-	t := &warmTally{Began: time.Now()}
+func NewTally(unread []Failure, unnamed int) *Tally {
+	t := &Tally{Began: time.Now()}
 	t.counts.Objects, t.counts.Failed = len(unread)+unnamed, slices.Clone(unread)
 	if unnamed > 0 {
 		t.counts.Skipped = map[string]int{skipUnnamed: unnamed}
@@ -66,15 +66,15 @@ func newWarmTally(unread []WarmFailure, unnamed int) *warmTally {
 	return t
 }
 
-// warmTally counts while the work goes on. Set Began before first use; its methods may be called at the same time.
-type warmTally struct {
+// Tally counts while the work goes on. Set Began before first use; its methods may be called at the same time.
+type Tally struct {
 	Began time.Time
 
 	moving   atomic.Int64 // bytes that came of objects which are under way
 	received atomic.Int64 // all bytes that came, also of tries that failed
 
 	mu      sync.Mutex
-	counts  WarmReport
+	counts  Report
 	ahead   int64          // bytes of objects that are not here yet, as far as it is known
 	unsized map[string]int // by reason of the want: objects that are not here yet and of unknown size
 	sized   map[string]int // by the same: objects that are here
@@ -82,7 +82,7 @@ type warmTally struct {
 }
 
 // expect takes new wants into the total.
-func (t *warmTally) expect(wants []warmWant) {
+func (t *Tally) expect(wants []Want) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.unsized == nil {
@@ -98,7 +98,7 @@ func (t *warmTally) expect(wants []warmWant) {
 }
 
 // learn notes a size that was not known before.
-func (t *warmTally) learn(w warmWant) {
+func (t *Tally) learn(w Want) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.unsized[w.Why]--
@@ -106,28 +106,28 @@ func (t *warmTally) learn(w warmWant) {
 }
 
 // closeLocked takes a want out of what is still to come.
-func (t *warmTally) closeLocked(w warmWant) {
+func (t *Tally) closeLocked(w Want) {
 	if w.Size == 0 {
 		t.unsized[w.Why]--
 	}
 	t.ahead -= w.Size
 }
 
-func (t *warmTally) hereLocked(w warmWant, size int64) {
+func (t *Tally) hereLocked(w Want, size int64) {
 	t.closeLocked(w)
 	t.counts.Bytes += size
 	t.sized[w.Why]++
 	t.amount[w.Why] += size
 }
 
-func (t *warmTally) already(w warmWant, size int64) {
+func (t *Tally) already(w Want, size int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.hereLocked(w, size)
 	t.counts.Already++
 }
 
-func (t *warmTally) fetched(w warmWant, size int64, source string) {
+func (t *Tally) fetched(w Want, size int64, source string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.hereLocked(w, size)
@@ -139,7 +139,7 @@ func (t *warmTally) fetched(w warmWant, size int64, source string) {
 	t.counts.Sources[terminal.Plain(redact.Text(source))] += size
 }
 
-func (t *warmTally) skip(w warmWant, reason string) {
+func (t *Tally) skip(w Want, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closeLocked(w)
@@ -149,26 +149,26 @@ func (t *warmTally) skip(w warmWant, reason string) {
 	t.counts.Skipped[reason]++
 }
 
-func (t *warmTally) miss(w warmWant) {
+func (t *Tally) miss(w Want) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closeLocked(w)
 	t.counts.Missing = append(t.counts.Missing, w.URL)
 }
 
-func (t *warmTally) fail(w warmWant, e *warmError) {
+func (t *Tally) fail(w Want, e *fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closeLocked(w)
 	t.failLocked(w, e)
 }
 
-func (t *warmTally) failLocked(w warmWant, e *warmError) {
-	t.counts.Failed = append(t.counts.Failed, WarmFailure{URL: terminal.Plain(redact.Text(w.URL)), Err: e.says, Next: e.next})
+func (t *Tally) failLocked(w Want, e *fault) {
+	t.counts.Failed = append(t.counts.Failed, Failure{URL: terminal.Plain(redact.Text(w.URL)), Err: e.says, Next: e.next})
 }
 
 // lose is for what was fetched and did not stay.
-func (t *warmTally) lose(w warmWant, e *warmError) {
+func (t *Tally) lose(w Want, e *fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Fetched--
@@ -176,16 +176,16 @@ func (t *warmTally) lose(w warmWant, e *warmError) {
 	t.failLocked(w, e)
 }
 
-// report is how it stands. Lists are empty, never null.
-func (t *warmTally) report() WarmReport {
+// Report is how it stands. Lists are empty, never null.
+func (t *Tally) Report() Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.counts
-	r.Schema, r.TookMS = warmSchema, time.Since(t.Began).Milliseconds()
+	r.Schema, r.TookMS = schema, time.Since(t.Began).Milliseconds()
 	r.Failed, r.Missing = slices.Clone(r.Failed), slices.Sorted(slices.Values(r.Missing))
 	r.Skipped, r.Sources = maps.Clone(r.Skipped), maps.Clone(r.Sources)
 	if r.Failed == nil {
-		r.Failed = []WarmFailure{}
+		r.Failed = []Failure{}
 	}
 	if r.Skipped == nil {
 		r.Skipped = map[string]int{}
@@ -196,8 +196,8 @@ func (t *warmTally) report() WarmReport {
 	return r
 }
 
-// warmStand is a moment of a warming.
-type warmStand struct {
+// Stand is a moment of a warming.
+type Stand struct {
 	Done, Objects int
 	Bytes         int64 // here, or on the way
 	Known         int64 // of all, as far as it is known
@@ -206,12 +206,12 @@ type warmStand struct {
 	Source        string // that sent the most; empty: none did
 }
 
-// stand is for the progress line.
-func (t *warmTally) stand() warmStand {
+// Stand is for the progress line.
+func (t *Tally) Stand() Stand {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &t.counts
-	s := warmStand{Objects: r.Objects, Done: r.here() + len(r.Failed) + len(r.Missing), Received: t.received.Load()}
+	s := Stand{Objects: r.Objects, Done: r.here() + len(r.Failed) + len(r.Missing), Received: t.received.Load()}
 	for _, n := range r.Skipped {
 		s.Done += n
 	}
@@ -240,10 +240,10 @@ func mostOf(sources map[string]int64) (best string) {
 	return best
 }
 
-// sentences is the summary.
-func (r WarmReport) sentences() []string {
+// Sentences is the summary.
+func (r Report) Sentences() []string {
 	took := amount.Rough(time.Duration(r.TookMS) * time.Millisecond)
-	lines := []string{fmt.Sprintf("%s, with %s: %d from before, and %d that came in %s.", r.hereInWords(), amount.Bytes(r.Bytes), r.Already, r.Fetched, took)}
+	lines := []string{fmt.Sprintf("%s, with %s: %d from before, and %d that came in %s.", r.HereInWords(), amount.Bytes(r.Bytes), r.Already, r.Fetched, took)}
 	if r.Objects == 0 {
 		return []string{"There is nothing to fetch: the files name no modules, packages or images."}
 	}
@@ -253,34 +253,34 @@ func (r WarmReport) sentences() []string {
 		for _, name := range names[:min(len(names), 4)] {
 			parts = append(parts, fmt.Sprintf("%s from %s", amount.Bytes(r.Sources[name]), name))
 		}
-		lines = append(lines, "Fetched: "+join(parts)+".")
+		lines = append(lines, "Fetched: "+strings.Join(parts, ", ")+".")
 	}
 	return append(lines, describeSkipped(r.Skipped)...)
 }
 
-// warmShown is how many failures are listed for people.
-const warmShown = 20
+// mostShown is how many failures are listed for people.
+const mostShown = 20
 
-// printWarmFailures lists what failed, with the next step.
-func printWarmFailures(out io.Writer, r WarmReport) {
-	for _, f := range r.Failed[:min(len(r.Failed), warmShown)] {
+// PrintFailures lists what failed, with the next step.
+func PrintFailures(out io.Writer, r Report) {
+	for _, f := range r.Failed[:min(len(r.Failed), mostShown)] {
 		fmt.Fprintf(out, "hither: %s: %s; %s\n", f.URL, terminal.Plain(f.Err), terminal.Plain(f.Next))
 	}
-	if more := len(r.Failed) - warmShown; more > 0 {
+	if more := len(r.Failed) - mostShown; more > 0 {
 		fmt.Fprintf(out, "hither: and %d more; --json lists them all\n", more)
 	}
 }
 
-// printMissing is the answer of --dry-run.
-func (a *app) printMissing(r WarmReport) {
+// PrintMissing is the answer of --dry-run: the URLs, and beside them what is to be said of them.
+func (r Report) PrintMissing(out, beside io.Writer) {
 	for _, u := range r.Missing {
-		fmt.Fprintln(a.out, terminal.Plain(u))
+		fmt.Fprintln(out, terminal.Plain(u))
 	}
-	lines := append([]string{fmt.Sprintf("%s; to be fetched: %d.", r.hereInWords(), len(r.Missing))}, describeSkipped(r.Skipped)...)
+	lines := append([]string{fmt.Sprintf("%s; to be fetched: %d.", r.HereInWords(), len(r.Missing))}, describeSkipped(r.Skipped)...)
 	if slices.ContainsFunc(r.Missing, func(u string) bool { return strings.Contains(u, "/manifests/") }) {
 		lines = append(lines, "What an image consists of is known only when its manifest is here.")
 	}
-	fmt.Fprintln(a.err, strings.Join(lines, "\n"))
+	fmt.Fprintln(beside, strings.Join(lines, "\n"))
 }
 
 // sriOf writes a digest as npm does (Subresource Integrity).

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"encoding/json"
@@ -79,14 +79,14 @@ func matches(pattern, text string) bool {
 }
 
 // want is the image's manifest, and by way of that all of it.
-func (i imageName) want(platforms []platform, named bool) warmWant {
-	w := i.manifest(i.Ref, func(body []byte) ([]warmWant, error) { return i.unfold(body, platforms) })
+func (i imageName) want(platforms []Platform, named bool) Want {
+	w := i.manifest(i.Ref, func(body []byte) ([]Want, error) { return i.unfold(body, platforms) })
 	w.Named = named
 	return w
 }
 
-func (i imageName) manifest(ref string, more func([]byte) ([]warmWant, error)) warmWant {
-	return warmWant{
+func (i imageName) manifest(ref string, more func([]byte) ([]Want, error)) Want {
+	return Want{
 		Want: project.Want{URL: "https://" + i.Host + "/v2/" + i.Repo + "/manifests/" + ref, Accept: manifestTypes(), Why: whyManifest},
 		More: more,
 	}
@@ -134,7 +134,7 @@ func readManifest(body []byte) (manifest, error) {
 
 // unfold reads what a tag means: an index, of which the manifests of the wanted platforms are taken, or a manifest. That one is
 // missing does not keep the others from being fetched.
-func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error) {
+func (i imageName) unfold(body []byte, platforms []Platform) ([]Want, error) {
 	m, err := readManifest(body)
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error)
 	if len(m.Manifests) == 0 {
 		return i.parts(body)
 	}
-	var wants []warmWant
+	var wants []Want
 	var missing []string
 	for _, p := range platforms {
 		d, ok := p.pick(m.Manifests)
@@ -158,13 +158,13 @@ func (i imageName) unfold(body []byte, platforms []platform) ([]warmWant, error)
 	}
 	if len(missing) > 0 {
 		return wants, fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
-			terminal.Shorten(join(missing), 400), platformsOf(m.Manifests))
+			terminal.Shorten(strings.Join(missing, ", "), 400), platformsOf(m.Manifests))
 	}
 	return wants, nil
 }
 
 // parts are the configuration and the layers. What is not in the registry (Windows' base layers, once) is not its to give.
-func (i imageName) parts(body []byte) ([]warmWant, error) {
+func (i imageName) parts(body []byte) ([]Want, error) {
 	m, err := readManifest(body)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (i imageName) parts(body []byte) ([]warmWant, error) {
 	if len(m.Manifests) > 0 {
 		return nil, errors.New("the index leads to another index, which is no image of one platform")
 	}
-	var wants []warmWant
+	var wants []Want
 	for n, d := range append([]descriptor{m.Config}, m.Layers...) {
 		sum, err := digest.Parse(d.Digest)
 		if err != nil || !sum.Pins() {
@@ -181,7 +181,7 @@ func (i imageName) parts(body []byte) ([]warmWant, error) {
 		if len(d.URLs) > 0 && strings.Contains(d.MediaType, "foreign") {
 			continue
 		}
-		w := warmWant{Size: max(0, d.Size), Want: project.Want{
+		w := Want{Size: max(0, d.Size), Want: project.Want{
 			URL: "https://" + i.Host + "/v2/" + i.Repo + "/blobs/" + sum.String(), Bulk: n > 0, Digest: sum, Why: whyLayer,
 		}}
 		if n == 0 {
@@ -192,16 +192,17 @@ func (i imageName) parts(body []byte) ([]warmWant, error) {
 	return wants, nil
 }
 
-// platform is what an image runs on, in Go's words.
-type platform struct{ OS, Arch, Variant string }
+// Platform is what an image runs on, in Go's words.
+type Platform struct{ OS, Arch, Variant string }
 
-func parsePlatforms(list []string) (out []platform, err error) {
+// ParsePlatforms reads OS/ARCH or OS/ARCH/VARIANT, each once.
+func ParsePlatforms(list []string) (out []Platform, err error) {
 	for _, text := range list {
 		part := strings.Split(strings.ToLower(strings.TrimSpace(text)), "/")
 		if len(part) < 2 || len(part) > 3 || slices.Contains(part, "") {
 			return nil, fmt.Errorf("--platform %q is not OS/ARCH: write it as linux/arm64", text)
 		}
-		p := platform{OS: part[0], Arch: part[1]}
+		p := Platform{OS: part[0], Arch: part[1]}
 		if other, known := otherArch()[p.Arch]; known { // as engines read it (containerd/platforms, normalizeArch)
 			p.Arch, p.Variant, _ = strings.Cut(other, "/")
 		}
@@ -226,11 +227,11 @@ func otherArch() map[string]string {
 }
 
 // String is OS/ARCH[/VARIANT].
-func (p platform) String() string { return path.Join(p.OS, p.Arch, p.Variant) }
+func (p Platform) String() string { return path.Join(p.OS, p.Arch, p.Variant) }
 
 // pick takes the first that fits, as engines do. Without a variant any will do, but for 32-bit ARM the newest usual one
 // is taken if it is there.
-func (p platform) pick(list []descriptor) (descriptor, bool) {
+func (p Platform) pick(list []descriptor) (descriptor, bool) {
 	wanted := []string{p.Variant}
 	if p.Variant == "" && p.Arch == "arm" {
 		wanted = []string{"v7", ""}
@@ -257,10 +258,10 @@ func usualVariant(d descriptor) string {
 func platformsOf(list []descriptor) string {
 	var names []string
 	for _, d := range list {
-		p := platform{d.Platform.OS, d.Platform.Architecture, d.Platform.Variant}
+		p := Platform{d.Platform.OS, d.Platform.Architecture, d.Platform.Variant}
 		if name := terminal.Plain(p.String()); p.OS != "unknown" && p.OS != "" && !slices.Contains(names, name) && len(names) < 20 {
 			names = append(names, name)
 		}
 	}
-	return join(names)
+	return strings.Join(names, ", ")
 }

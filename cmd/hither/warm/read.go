@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"errors"
@@ -15,52 +15,63 @@ import (
 	"hither/forward/project"
 )
 
-// warmWant is one thing to have in the cache.
-type warmWant struct {
+// Want is one thing to have in the cache.
+type Want struct {
 	project.Want
 	Claim digest.Digest // what its client will say that it expects; zero: nothing
 	Size  int64         // of its bytes, if something that was read says so; 0: not known
 	Named bool          // the user named it, so that to leave it out is a failure
 	// More reads what came and tells what else is wanted then; nil: nothing is.
-	More func(body []byte) ([]warmWant, error)
+	More func(body []byte) ([]Want, error)
 
 	looked bool // whether it is here was asked
 }
 
-// warmArgument is an argument that means nothing here.
-type warmArgument struct{ says string }
+// argumentError is an argument that means nothing here.
+type argumentError struct{ says string }
 
 // Error ends with what would do.
-func (e *warmArgument) Error() string { return e.says }
+func (e *argumentError) Error() string { return e.says }
 
 func wrongArgument(format string, args ...any) error {
-	return &warmArgument{fmt.Sprintf(format, args...)}
+	return &argumentError{fmt.Sprintf(format, args...)}
 }
 
-// maxWarm bounds what one command wants before any image is unfolded, in objects.
-const maxWarm = 500_000
+// maxWants bounds what one command wants before any image is unfolded, in objects.
+const maxWants = 500_000
 
-// warmKnown is the end of messages about what is not known.
-const warmKnown = "go.mod, go.sum, go.work, the lock files of npm, pnpm, yarn and bun, Dockerfiles"
+// knownFiles is the end of messages about what is not known.
+const knownFiles = "go.mod, go.sum, go.work, the lock files of npm, pnpm, yarn and bun, Dockerfiles"
 
-// warmReader turns arguments into wants. Read may be called once. What cannot be read does not keep the rest from being
+// Registries is whom the user's clients ask: what they do not ask there is of no use in the cache, and a private registry's
+// names are not for others to hear.
+type Registries struct {
+	GoProxy   string                               // base URL; empty: the go command asks none, or none that can be asked for it
+	GoVersion string                               // of the go command that would fetch a later one, as go1.26.0; empty: it would not
+	Public    string                               // base URL of a Go proxy to propose to who has none
+	NPM       func(lock string) project.Registries // what holds for a lock file, with a Default in any case
+}
+
+// Reader turns arguments into wants. Read may be called once. What cannot be read does not keep the rest from being
 // read.
-type warmReader struct {
+type Reader struct {
 	Dir        string     // for relative names
-	Platforms  []platform // of images
-	Registries warmRegistries
+	Platforms  []Platform // of images
+	Registries Registries
 
-	private []string      // patterns of names that what was read says are another registry's
-	unread  []WarmFailure // what could not be read, with its file as URL
-	unnamed int           // images that Dockerfiles name in no way that is known here
-	images  []*warmImage  // each once, in the order in which they were named
-	known   map[imageName]*warmImage
+	// What Read found beside the wants.
+	Private []string  // patterns of names that what was read says are another registry's
+	Unread  []Failure // what could not be read, with its file as URL
+	Unnamed int       // images that Dockerfiles name in no way that is known here
+
+	images []*wantedImage // each once, in the order in which they were named
+	known  map[imageName]*wantedImage
 }
 
-// warmImage is an image with all the platforms that anything wants of it.
-type warmImage struct {
+// wantedImage is an image with all the platforms that anything wants of it.
+type wantedImage struct {
 	imageName
-	platforms []platform
+	platforms []Platform
 	named     bool // by the user
 }
 
@@ -68,13 +79,13 @@ type warmImage struct {
 const maxPlatforms = 256
 
 // image notes an image that is wanted. What is too many platforms is left out.
-func (r *warmReader) image(name imageName, platforms []platform, named bool) {
+func (r *Reader) image(name imageName, platforms []Platform, named bool) {
 	i := r.known[name]
 	if i == nil {
 		if r.known == nil {
-			r.known = map[imageName]*warmImage{}
+			r.known = map[imageName]*wantedImage{}
 		}
-		i = &warmImage{imageName: name}
+		i = &wantedImage{imageName: name}
 		r.known[name], r.images = i, append(r.images, i)
 	}
 	i.named = i.named || named
@@ -85,8 +96,8 @@ func (r *warmReader) image(name imageName, platforms []platform, named bool) {
 	}
 }
 
-// read takes the arguments in their order; none is the current directory. Its error is a *warmArgument.
-func (r *warmReader) read(args []string) (wants []warmWant, err error) {
+// Read takes the arguments in their order; none is the current directory. Its error is a *argumentError.
+func (r *Reader) Read(args []string) (wants []Want, err error) {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
@@ -96,8 +107,8 @@ func (r *warmReader) read(args []string) (wants []warmWant, err error) {
 			return nil, err
 		}
 		wants = append(wants, more...)
-		if len(wants)+len(r.images) > maxWarm {
-			return nil, wrongArgument("this is more than %d objects: give fewer files at once", maxWarm)
+		if len(wants)+len(r.images) > maxWants {
+			return nil, wrongArgument("this is more than %d objects: give fewer files at once", maxWants)
 		}
 	}
 	for _, i := range r.images {
@@ -107,19 +118,19 @@ func (r *warmReader) read(args []string) (wants []warmWant, err error) {
 }
 
 // or takes what was read of a file, or of all of a kind in a directory, or notes why there is nothing.
-func (r *warmReader) or(path string, wants []warmWant, err error) []warmWant {
+func (r *Reader) or(path string, wants []Want, err error) []Want {
 	if err != nil {
 		says, next := err.Error(), "is it whole, and readable?"
 		if i := strings.LastIndex(says, "; "); i >= 0 {
 			says, next = says[:i], says[i+len("; "):]
 		}
-		r.unread = append(r.unread, WarmFailure{URL: terminal.Plain(path), Err: says, Next: next})
+		r.Unread = append(r.Unread, Failure{URL: terminal.Plain(path), Err: says, Next: next})
 	}
 	return wants
 }
 
 // argument tells directories, files and images apart: what is there is meant, and what is not is an image's name.
-func (r *warmReader) argument(arg string) ([]warmWant, error) {
+func (r *Reader) argument(arg string) ([]Want, error) {
 	path := arg
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.Dir, arg)
@@ -131,9 +142,9 @@ func (r *warmReader) argument(arg string) ([]warmWant, error) {
 	case err == nil && info.Mode().IsRegular():
 		return r.file(path)
 	case err == nil:
-		return nil, wrongArgument("%s is no ordinary file: name %s", terminal.Plain(arg), warmKnown)
+		return nil, wrongArgument("%s is no ordinary file: name %s", terminal.Plain(arg), knownFiles)
 	case !errors.Is(err, fs.ErrNotExist) || meansFile(arg):
-		return nil, wrongArgument("%s: there is no such file: name %s, a directory with some of these, or an image", terminal.Plain(arg), warmKnown)
+		return nil, wrongArgument("%s: there is no such file: name %s, a directory with some of these, or an image", terminal.Plain(arg), knownFiles)
 	}
 	image, err := parseImage(arg)
 	if err != nil {
@@ -170,7 +181,7 @@ func isDockerfile(base string) bool {
 }
 
 // file reads a file that the user named.
-func (r *warmReader) file(path string) (wants []warmWant, err error) {
+func (r *Reader) file(path string) (wants []Want, err error) {
 	switch base := filepath.Base(path); {
 	case isGoFile(base):
 		wants, err = r.modules(filepath.Dir(path))
@@ -181,15 +192,15 @@ func (r *warmReader) file(path string) (wants []warmWant, err error) {
 	case isDockerfile(base):
 		err = r.dockerfile(path)
 	default:
-		return nil, wrongArgument("%s is no file that is known here: name %s", terminal.Plain(path), warmKnown)
+		return nil, wrongArgument("%s is no file that is known here: name %s", terminal.Plain(path), knownFiles)
 	}
 	return r.or(path, wants, err), nil
 }
 
 // directory reads everything in it that is known. That it has none of one kind is no error.
-func (r *warmReader) directory(dir string) (wants []warmWant, err error) {
+func (r *Reader) directory(dir string) (wants []Want, err error) {
 	found := false
-	add := func(path string, more []warmWant, err error) {
+	add := func(path string, more []Want, err error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			found = true
 			wants = append(wants, r.or(path, more, err)...)
@@ -204,51 +215,51 @@ func (r *warmReader) directory(dir string) (wants []warmWant, err error) {
 		add(dir, nil, fmt.Errorf("%w; is the directory readable?", err))
 	}
 	for _, entry := range entries {
-		if !entry.Type().IsRegular() || !isDockerfile(entry.Name()) || len(wants) > maxWarm {
+		if !entry.Type().IsRegular() || !isDockerfile(entry.Name()) || len(wants) > maxWants {
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
 		add(path, nil, r.dockerfile(path))
 	}
 	if !found {
-		return nil, wrongArgument("%s has nothing that is known here: go where there is %s, or name an image", terminal.Plain(dir), warmKnown)
+		return nil, wrongArgument("%s has nothing that is known here: go where there is %s, or name an image", terminal.Plain(dir), knownFiles)
 	}
 	return wants, nil
 }
 
 // modules is what `go mod download` and a build of the module ask for, small things first.
-func (r *warmReader) modules(dir string) ([]warmWant, error) {
+func (r *Reader) modules(dir string) ([]Want, error) {
 	g, err := project.ReadGo(dir)
 	if err != nil {
 		return nil, err
 	}
 	proxy := r.Registries.GoProxy
 	if proxy == "" {
-		return nil, errors.New("GOPROXY names no proxy that could be asked for the modules; warm it with `go mod download`, or set GOPROXY to " + publicGoProxy)
+		return nil, errors.New("GOPROXY names no proxy that could be asked for the modules; warm it with `go mod download`, or set GOPROXY to " + r.Registries.Public)
 	}
 	direct, indirect := g.Zips(proxy)
-	var wants []warmWant
+	var wants []Want
 	for _, w := range slices.Concat(g.Toolchain(proxy, r.Registries.GoVersion), g.Mods(proxy), g.Infos(proxy), direct, indirect) {
-		wants = append(wants, warmWant{Want: w})
+		wants = append(wants, Want{Want: w})
 	}
 	return wants, nil
 }
 
 // tarballs are those of a lock file, each as its client will ask for it: npm says which digest it expects, and the
 // word of the lock file is then enough; the others do not, and the registry's own word is fetched with the tarball.
-func (r *warmReader) tarballs(l *project.Lock, err error) ([]warmWant, error) {
+func (r *Reader) tarballs(l *project.Lock, err error) ([]Want, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen := r.Registries.npm(l.File)
-	r.private = append(r.private, chosen.Private()...)
+	chosen := r.Registries.NPM(l.File)
+	r.Private = append(r.Private, chosen.Private()...)
 	says := filepath.Base(l.File) == "package-lock.json" || filepath.Base(l.File) == "npm-shrinkwrap.json"
-	var wants []warmWant
+	var wants []Want
 	for _, w := range l.Packuments(chosen.Default) {
-		wants = append(wants, warmWant{Want: w})
+		wants = append(wants, Want{Want: w})
 	}
 	for _, w := range l.Wants(chosen.Default) {
-		want := warmWant{Want: w}
+		want := Want{Want: w}
 		if says && w.Digest.Pins() {
 			want.Claim = w.Digest
 		}
@@ -258,7 +269,7 @@ func (r *warmReader) tarballs(l *project.Lock, err error) ([]warmWant, error) {
 }
 
 // dockerfile notes the images that it begins with or copies from, for each platform that it may be built for.
-func (r *warmReader) dockerfile(path string) error {
+func (r *Reader) dockerfile(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("%w; is the file readable?", err)
@@ -278,14 +289,14 @@ func (r *warmReader) dockerfile(path string) error {
 				unnamed++
 				continue
 			}
-			platforms, err := parsePlatforms([]string{i.Platform})
+			platforms, err := ParsePlatforms([]string{i.Platform})
 			if err != nil {
-				platforms = []platform{target}
+				platforms = []Platform{target}
 			}
 			r.image(name, platforms, false)
 		}
 		if n == 0 {
-			r.unnamed += unnamed
+			r.Unnamed += unnamed
 		}
 	}
 	return nil

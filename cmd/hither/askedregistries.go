@@ -7,15 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/warm"
 	"hither/forward/project"
 )
 
 // npmRegistry is npm's own.
 const npmRegistry = "https://registry.npmjs.org"
 
-// warmRegistries is whom the user's clients ask: what they do not ask there is of no use in the cache, and a private
-// registry's names are not for others to hear.
-type warmRegistries struct {
+// askedRegistries is what tells whom the user's clients ask; see warm.Registries.
+type askedRegistries struct {
 	GoProxy string // base URL; empty: the go command asks none, or none that can be asked for it
 	// GoVersion is that of the go command which would fetch a later one, should a project want that, as go1.26.0; empty: it would
 	// not, or there is none.
@@ -25,11 +25,16 @@ type warmRegistries struct {
 	Own       []string // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 }
 
-func (a *app) warmRegistries() warmRegistries {
+func (a *app) askedRegistries() askedRegistries {
 	home, _ := findPlaces(a.before) // without one, it is not known whom npm asks
 	settings := goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}
 	own := a.settings.Listen
-	return warmRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.home, Own: own}
+	return askedRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.home, Own: own}
+}
+
+// forWarm is what a warming has to know of it.
+func (r askedRegistries) forWarm() warm.Registries {
+	return warm.Registries{GoProxy: r.GoProxy, GoVersion: r.GoVersion, Public: publicGoProxy, NPM: r.npm}
 }
 
 // switcher is the version of the go command, if it may fetch a later one of itself; else empty.
@@ -67,7 +72,7 @@ const unreadRegistry = "unread:"
 
 // npm is what holds for a lock file, with a Default in any case. What npm reads goes first, but for the files of those who
 // have lock files and settings of their own; what is said anywhere goes before npm's own registry, where nobody may guess.
-func (r warmRegistries) npm(lock string) project.Registries {
+func (r askedRegistries) npm(lock string) project.Registries {
 	dir := filepath.Dir(lock)
 	settings := npmSettings(r.Env, r.Home, dir).ReadAbove()
 	others, blind := project.Others{Env: r.Env, Home: r.Home, Dir: dir, Whole: true}.Read()

@@ -1,4 +1,6 @@
-package main
+// Package warm has a running Hither fetch ahead what a project names. A Reader turns files and images into Wants, a Warmer asks
+// for them by the proxy's door as any client does, and a Tally counts what came of it, for a Progress line and the Report.
+package warm
 
 import (
 	"context"
@@ -17,40 +19,40 @@ import (
 	"hither/rules"
 )
 
-// warmer has a running Hither fetch things. It asks as any client does, by the proxy's door, so that all is verified and
+// Warmer has a running Hither fetch things. It asks as any client does, by the proxy's door, so that all is verified and
 // kept as it would be for one; the bytes are dropped here. Set it up once; run may be called once.
-type warmer struct {
+type Warmer struct {
 	Proxy   string                                                       // HOST:PORT of Hither
 	Agent   string                                                       // User-Agent
 	Why     func(ctx context.Context, u string) (why.Explanation, error) // what Hither says of a URL
 	Private []string                                                     // patterns of this shell, which the Hither that is up may not know
 	Dry     bool                                                         // fetch nothing
 	Pauses  []time.Duration                                              // before each further try of an object
-	Tally   *warmTally
+	Tally   *Tally
 
-	queue warmQueue
+	queue queue
 	once  sync.Once
 	http  *http.Transport
 
 	mu     sync.Mutex
-	came   []warmWant     // what was fetched, to look at in the end
+	came   []Want         // what was fetched, to look at in the end
 	broken map[string]int // by host: how many of its objects came to nothing since the last that it said anything about
 }
 
-// warmGiveUp is after how many objects that came to nothing no more are asked of a host: each takes as long as Hither
+// giveUpAfter is after how many objects that came to nothing no more are asked of a host: each takes as long as Hither
 // waits for all its sources, and thousands would take hours.
-const warmGiveUp = 48
+const giveUpAfter = 48
 
-// run works through wants and what they lead to. What fails does not end the others; the tally has it all. It returns
+// Run works through wants and what they lead to. What fails does not end the others; the tally has it all. It returns
 // early only if ctx ends.
-func (w *warmer) run(ctx context.Context, wants []warmWant) {
+func (w *Warmer) Run(ctx context.Context, wants []Want) {
 	w.queue.onFresh = w.Tally.expect
 	w.queue.run(ctx, wants, w.work)
 	w.recheck(ctx)
 }
 
 // work takes one want a step further.
-func (w *warmer) work(ctx context.Context, want warmWant) {
+func (w *Warmer) work(ctx context.Context, want Want) {
 	if want.looked {
 		w.fetch(ctx, want)
 		return
@@ -60,7 +62,7 @@ func (w *warmer) work(ctx context.Context, want warmWant) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		w.Tally.fail(want, &warmError{says: err.Error(), next: "look with `hither status`, and give the same command again"})
+		w.Tally.fail(want, &fault{says: err.Error(), next: "look with `hither status`, and give the same command again"})
 	case e.Rule == nil:
 		w.leaveOut(want, skipNoRule, "no rule speaks of it: fetch it without Hither, or add a rule file for its host")
 	case e.Private != "" || w.private(want, e):
@@ -80,10 +82,10 @@ func (w *warmer) work(ctx context.Context, want warmWant) {
 
 // told says that Hither's word of a URL is enough to go by. It is not where what came has to be read, nor where there are
 // several documents under the URL: which of them the word is about, nobody knows.
-func (w warmWant) told() bool { return w.More == nil && w.Accept == nil }
+func (w Want) told() bool { return w.More == nil && w.Accept == nil }
 
 // isHere says whether its client would get it without a word to anybody outside.
-func isHere(want warmWant, e why.Explanation) bool {
+func isHere(want Want, e why.Explanation) bool {
 	switch {
 	case e.Cached == nil || !e.Present:
 		return false
@@ -95,31 +97,31 @@ func isHere(want warmWant, e why.Explanation) bool {
 
 // private asks the patterns of this shell: the project's names must not leave the machine because Hither was started in
 // another one.
-func (w *warmer) private(want warmWant, e why.Explanation) bool {
+func (w *Warmer) private(want Want, e why.Explanation) bool {
 	m := rules.Match{Subject: e.Rule.Subject, Host: &rules.Host{Name: mirrors.HostOf(want.URL)}, Rule: &rules.Rule{}}
 	return m.Private(w.Private)
 }
 
 // leaveOut counts what Hither does not keep; what the user named is a failure then.
-func (w *warmer) leaveOut(want warmWant, reason, says string) {
+func (w *Warmer) leaveOut(want Want, reason, says string) {
 	if want.Named {
 		what, next, _ := strings.Cut(says, ": ")
-		w.Tally.fail(want, &warmError{says: what, next: next})
+		w.Tally.fail(want, &fault{says: what, next: next})
 		return
 	}
 	w.Tally.skip(want, reason)
 }
 
 // fetch asks for a want until it is here, or that is hopeless.
-func (w *warmer) fetch(ctx context.Context, want warmWant) {
+func (w *Warmer) fetch(ctx context.Context, want Want) {
 	if w.isDown(mirrors.HostOf(want.URL)) {
-		w.Tally.fail(want, &warmError{
-			says: fmt.Sprintf("it was not asked for, since %d others of that host came to nothing one after another", warmGiveUp),
+		w.Tally.fail(want, &fault{
+			says: fmt.Sprintf("it was not asked for, since %d others of that host came to nothing one after another", giveUpAfter),
 			next: "look with `hither status` whether the outside can be reached, and give the same command again",
 		})
 		return
 	}
-	var last *warmError
+	var last *fault
 	for try := 0; ; try++ {
 		got, err := w.ask(ctx, &want)
 		if err == nil {
@@ -130,7 +132,7 @@ func (w *warmer) fetch(ctx context.Context, want warmWant) {
 		if ctx.Err() != nil {
 			return
 		}
-		if last = asWarmError(err); last.absent {
+		if last = asFault(err); last.absent {
 			w.Tally.miss(want)
 			return
 		}
@@ -145,7 +147,7 @@ func (w *warmer) fetch(ctx context.Context, want warmWant) {
 }
 
 // note counts what came to nothing; a refusal is a word of the host, too.
-func (w *warmer) note(host string, said bool) {
+func (w *Warmer) note(host string, said bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.broken == nil {
@@ -157,10 +159,10 @@ func (w *warmer) note(host string, said bool) {
 	}
 }
 
-func (w *warmer) isDown(host string) bool {
+func (w *Warmer) isDown(host string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.broken[host] >= warmGiveUp
+	return w.broken[host] >= giveUpAfter
 }
 
 func pauseFor(ctx context.Context, d time.Duration) bool {
@@ -175,12 +177,12 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 }
 
 // take counts what came, and goes on with what it leads to.
-func (w *warmer) take(want warmWant, got warmAnswer) {
+func (w *Warmer) take(want Want, got answer) {
 	if want.More != nil {
 		more, err := want.More(got.body)
 		w.queue.add(more...)
 		if err != nil {
-			w.Tally.fail(want, asWarmError(err))
+			w.Tally.fail(want, asFault(err))
 			return
 		}
 	}
@@ -197,14 +199,14 @@ func (w *warmer) take(want warmWant, got warmAnswer) {
 
 // recheck looks whether what came also stayed: with a full disk, or a cache that is smaller than the project, Hither
 // serves all of it and keeps a part.
-func (w *warmer) recheck(ctx context.Context) {
+func (w *Warmer) recheck(ctx context.Context) {
 	looks, ctx := errgroup.WithContext(ctx)
-	looks.SetLimit(warmSmall)
+	looks.SetLimit(smallAtOnce)
 	for _, want := range w.came {
 		looks.Go(func() error {
 			e, err := w.Why(ctx, want.URL)
 			if err == nil && !e.Present {
-				w.Tally.lose(want, &warmError{says: "it came, but there was no room to keep it", next: "look with `hither cache du`, and give Hither more room with cache-limit"})
+				w.Tally.lose(want, &fault{says: "it came, but there was no room to keep it", next: "look with `hither cache du`, and give Hither more room with cache-limit"})
 			}
 			return ctx.Err()
 		})
@@ -212,14 +214,15 @@ func (w *warmer) recheck(ctx context.Context) {
 	_ = looks.Wait() // stopped: then it is not known, and the next run looks anyway
 }
 
-func (w *warmer) close() {
+// Close lets go of the connections.
+func (w *Warmer) Close() {
 	if w.http != nil {
 		w.http.CloseIdleConnections()
 	}
 }
 
-// warmError is why an object is not here.
-type warmError struct {
+// fault is why an object is not here.
+type fault struct {
 	says  string
 	next  string        // what the user can do
 	again bool          // another try may help
@@ -229,11 +232,11 @@ type warmError struct {
 }
 
 // Error ends with the next step.
-func (e *warmError) Error() string { return e.says + "; " + e.next }
+func (e *fault) Error() string { return e.says + "; " + e.next }
 
-// asWarmError splits a sentence of ours, reason: next step.
-func asWarmError(err error) *warmError {
-	var known *warmError
+// asFault splits a sentence of ours, reason: next step.
+func asFault(err error) *fault {
+	var known *fault
 	if errors.As(err, &known) {
 		return known
 	}
@@ -241,7 +244,7 @@ func asWarmError(err error) *warmError {
 	if !ok {
 		next = "look at it with its own client"
 	}
-	return &warmError{says: says, next: next}
+	return &fault{says: says, next: next}
 }
 
 // Reasons why a want is left out, as --json has them.

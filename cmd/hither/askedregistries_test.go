@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/warm"
 	"hither/forward/peer"
 )
 
@@ -32,8 +33,8 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	write(t, filepath.Join(dir, "p/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
 	write(t, filepath.Join(dir, "home/.npmrc"), []byte("@corp:registry=https://npm.corp.example/\n"))
 	read := func(env environment, proxy string) string {
-		r := &warmReader{Dir: dir, Registries: warmRegistries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{defaultListen}, GoProxy: proxy}}
-		wants, err := r.read([]string{"p"})
+		r := &warm.Reader{Dir: dir, Registries: askedRegistries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{defaultListen}, GoProxy: proxy}.forWarm()}
+		wants, err := r.Read([]string{"p"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,10 +42,10 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 		for _, w := range wants {
 			out = append(out, w.URL)
 		}
-		for _, f := range r.unread {
+		for _, f := range r.Unread {
 			out = append(out, filepath.Base(f.URL))
 		}
-		return strings.Join(append(out, r.private...), " ")
+		return strings.Join(append(out, r.Private...), " ")
 	}
 	const gone = "https://p.example/world.test/a/@v/v1.0.0"
 	modules := gone + ".mod " + gone + ".info " + gone + ".zip "
@@ -76,7 +77,7 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, row.file), []byte(row.text))
 		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
-		r := warmRegistries{Env: environment{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
+		r := askedRegistries{Env: environment{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
 		same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
 	}
 }
@@ -84,7 +85,7 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 // npm finds a home, and with it whom to ask, in the system's list of users.
 func TestNobodyIsAskedForPackagesWhereTheHomeIsNotKnown(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "package-lock.json")
-	r := warmRegistries{Env: environment{"PREFIX=" + filepath.Dir(lock)}}
+	r := askedRegistries{Env: environment{"PREFIX=" + filepath.Dir(lock)}}
 	same(t, "registry", r.npm(lock).Default, unreadRegistry)
 	r.Env = append(r.Env, "npm_config_registry=https://n.example")
 	same(t, "registry that is named", r.npm(lock).Default, "https://n.example")

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"fmt"
@@ -12,92 +12,85 @@ import (
 )
 
 const (
-	// warmRedraw is between two drawings of the line on a terminal: often enough for the eye.
-	warmRedraw = 150 * time.Millisecond
-	// warmSpeak is between two lines elsewhere, where each one stays.
-	warmSpeak = 5 * time.Second
-	// warmWindow is over how long the rate is taken.
-	warmWindow = 8 * time.Second
-	// warmPatience is how long there is no guess of the end: the first seconds say little.
-	warmPatience = 2 * time.Second
+	// redrawEvery is between two drawings of the line on a terminal: often enough for the eye.
+	redrawEvery = 150 * time.Millisecond
+	// speakEvery is between two lines elsewhere, where each one stays.
+	speakEvery = 5 * time.Second
+	// rateWindow is over how long the rate is taken.
+	rateWindow = 8 * time.Second
+	// guessAfter is how long there is no guess of the end: the first seconds say little.
+	guessAfter = 2 * time.Second
 )
 
-// warmScreen is where the progress line is, and what else is written there meanwhile, as the log: the line makes way for it.
-type warmScreen struct {
-	out io.Writer
+// Screen is where the progress line is, and what else is written there meanwhile, as the log: the line makes way for it.
+type Screen struct {
+	Out io.Writer
 
 	mu    sync.Mutex
 	drawn bool
 }
 
 // Write wipes the line first.
-func (s *warmScreen) Write(p []byte) (int, error) {
+func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipeLocked()
-	return s.out.Write(p)
+	return s.Out.Write(p)
 }
 
 // draw replaces the line; the empty one wipes it.
-func (s *warmScreen) draw(line string) {
+func (s *Screen) draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipeLocked()
 	if line != "" {
-		fmt.Fprint(s.out, line)
+		fmt.Fprint(s.Out, line)
 		s.drawn = true
 	}
 }
 
-func (s *warmScreen) wipeLocked() {
+func (s *Screen) wipeLocked() {
 	if s.drawn {
-		fmt.Fprint(s.out, "\r\x1b[K")
+		fmt.Fprint(s.Out, "\r\x1b[K")
 		s.drawn = false
 	}
 }
 
-// warmProgress tells how far a warming is: on a terminal in one line that is drawn again and again, elsewhere in a line
+// Progress tells how far a warming is: on a terminal in one line that is drawn again and again, elsewhere in a line
 // every few seconds.
-type warmProgress struct {
-	screen *warmScreen
+type Progress struct {
+	screen *Screen
 	off    bool
 	width  func() (columns int, terminal bool)
 	ink    terminal.Ink
 	now    func() time.Time
 
 	began   time.Time
-	samples []warmSample // of warmWindow, the oldest first
+	samples []sample // of rateWindow, the oldest first
 }
 
-type warmSample struct {
+type sample struct {
 	when     time.Time
 	received int64
 	done     int
 }
 
-func (a *app) newWarmProgress(s *warmScreen, f warmFlags) *warmProgress {
-	p := &warmProgress{screen: s, off: f.quiet, now: time.Now}
-	p.width = func() (int, bool) {
-		columns, _, shown := terminal.Size(a.err)
-		return columns, shown && a.env.Get("TERM") != "dumb"
-	}
-	_, shown := p.width()
-	refused, _ := a.env.Lookup("NO_COLOR")
-	p.ink = terminal.Ink{On: shown && refused == ""}
-	return p
+// NewProgress is for a screen of so many columns, or for what is no terminal. Off tells nothing.
+func NewProgress(s *Screen, off bool, width func() (columns int, terminal bool), ink terminal.Ink) *Progress {
+	return &Progress{screen: s, off: off, width: width, ink: ink, now: time.Now}
 }
 
-// run tells until ended is closed.
-func (p *warmProgress) run(stand func() warmStand, ended <-chan struct{}) {
+// Run tells until ended is closed.
+func (p *Progress) Run(stand func() Stand, ended <-chan struct{}) {
 	if p.off {
 		<-ended
 		return
 	}
 	p.began = p.now()
 	_, terminal := p.width()
-	every := warmSpeak
+	every := speakEvery
 	if terminal {
-		every = warmRedraw
+		every = redrawEvery
 	}
 	ticks := time.NewTicker(every)
 	defer ticks.Stop()
@@ -112,12 +105,12 @@ func (p *warmProgress) run(stand func() warmStand, ended <-chan struct{}) {
 	}
 }
 
-func (p *warmProgress) tell(s warmStand) {
+func (p *Progress) tell(s Stand) {
 	s.Source = strings.TrimPrefix(strings.TrimPrefix(s.Source, "https://"), "http://")
 	rate, left := p.measure(s)
 	columns, terminal := p.width()
 	if !terminal {
-		fmt.Fprintln(p.screen, "hither: "+strings.Join(warmWords(s, rate, left), ", "))
+		fmt.Fprintln(p.screen, "hither: "+strings.Join(progressWords(s, rate, left), ", "))
 		return
 	}
 	if columns == 0 { // a terminal that does not know
@@ -127,19 +120,19 @@ func (p *warmProgress) tell(s warmStand) {
 }
 
 // measure takes a sample, and says how fast it goes and how long it will take; 0: nobody knows.
-func (p *warmProgress) measure(s warmStand) (rate int64, left time.Duration) {
+func (p *Progress) measure(s Stand) (rate int64, left time.Duration) {
 	now := p.now()
-	for len(p.samples) > 1 && now.Sub(p.samples[0].when) > warmWindow {
+	for len(p.samples) > 1 && now.Sub(p.samples[0].when) > rateWindow {
 		p.samples = p.samples[1:]
 	}
-	p.samples = append(p.samples, warmSample{now, s.Received, s.Done})
+	p.samples = append(p.samples, sample{now, s.Received, s.Done})
 	first := p.samples[0]
 	span := now.Sub(first.when)
 	if span <= 0 {
 		return 0, 0
 	}
 	rate = int64(float64(s.Received-first.received) / span.Seconds())
-	if now.Sub(p.began) < warmPatience || s.Done >= s.Objects {
+	if now.Sub(p.began) < guessAfter || s.Done >= s.Objects {
 		return rate, 0
 	}
 	// Large objects wait for the line, small ones for answers: whichever takes longer decides.
@@ -152,8 +145,8 @@ func (p *warmProgress) measure(s warmStand) (rate int64, left time.Duration) {
 	return rate, min(left, 99*time.Hour)
 }
 
-// warmWords are the parts of a progress line, the most important first.
-func warmWords(s warmStand, rate int64, left time.Duration) []string {
+// progressWords are the parts of a progress line, the most important first.
+func progressWords(s Stand, rate int64, left time.Duration) []string {
 	words := []string{fmt.Sprintf("%d of %d objects", s.Done, s.Objects)}
 	if s.Known > s.Bytes {
 		words = append(words, fmt.Sprintf("%s of %s", amount.Bytes(s.Bytes), amount.Bytes(s.Known)))
@@ -174,7 +167,7 @@ func warmWords(s warmStand, rate int64, left time.Duration) []string {
 
 // line is at most n columns: a bar if there is room for one, and as many words as fit. The bar counts objects, because how
 // many bytes there are is known late, and a bar that goes back tells nothing.
-func (p *warmProgress) line(s warmStand, rate int64, left time.Duration, n int) string {
+func (p *Progress) line(s Stand, rate int64, left time.Duration, n int) string {
 	const bar, enough = 20, 60
 	front := ""
 	if n >= enough && s.Objects > 0 {
@@ -182,7 +175,7 @@ func (p *warmProgress) line(s warmStand, rate int64, left time.Duration, n int) 
 		front = "[" + p.ink.Green(strings.Repeat("=", full)) + strings.Repeat(" ", bar-full) + "] "
 		n -= bar + len("[] ")
 	}
-	words := warmWords(s, rate, left)
+	words := progressWords(s, rate, left)
 	text := words[0]
 	for _, word := range words[1:] {
 		if terminal.Columns(text)+2+terminal.Columns(word) > n {

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"context"
@@ -6,38 +6,40 @@ import (
 )
 
 const (
-	// warmSmall is how many words about packages are asked for at once, in requests: far below the number of streams at
+	// smallAtOnce is how many words about packages are asked for at once, in requests: far below the number of streams at
 	// which servers begin to refuse.
-	warmSmall = 32
-	// warmBulk is how many packages come at once. Hither itself takes large ones apart, so that more would only share the
+	smallAtOnce = 32
+	// bulkAtOnce is how many packages come at once. Hither itself takes large ones apart, so that more would only share the
 	// line.
-	warmBulk = 8
+	bulkAtOnce = 8
+	// AtOnce is both.
+	AtOnce = smallAtOnce + bulkAtOnce
 )
 
-// warmQueue holds what is still to do, in two lanes so that the small does not wait behind the large. Work may add work.
+// queue holds what is still to do, in two lanes so that the small does not wait behind the large. Work may add work.
 // The zero value is empty.
-type warmQueue struct {
-	onFresh func([]warmWant) // is told of what was added, before any of it is worked at; nil: nobody is
+type queue struct {
+	onFresh func([]Want) // is told of what was added, before any of it is worked at; nil: nobody is
 
 	mu    sync.Mutex
 	moved sync.Cond // for whoever waits in next; L is set by start
-	small []warmWant
-	bulk  []warmWant
+	small []Want
+	bulk  []Want
 	seen  map[string]bool // by what makes a request another one
 	open  int             // taken or waiting
 	ended bool
 }
 
 // run works through everything in wants and all that do adds, and returns when nothing is left or ctx ends.
-func (q *warmQueue) run(ctx context.Context, wants []warmWant, do func(context.Context, warmWant)) {
+func (q *queue) run(ctx context.Context, wants []Want, do func(context.Context, Want)) {
 	q.moved.L = &q.mu
 	q.seen = map[string]bool{}
 	q.add(wants...)
 	defer context.AfterFunc(ctx, q.end)()
 	var workers sync.WaitGroup
-	for n := range warmSmall + warmBulk {
+	for n := range AtOnce {
 		lane := &q.small
-		if n >= warmSmall {
+		if n >= smallAtOnce {
 			lane = &q.bulk
 		}
 		workers.Go(func() {
@@ -55,7 +57,7 @@ func (q *warmQueue) run(ctx context.Context, wants []warmWant, do func(context.C
 }
 
 // add takes each want once, and returns those that were new.
-func (q *warmQueue) add(wants ...warmWant) (fresh []warmWant) {
+func (q *queue) add(wants ...Want) (fresh []Want) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, w := range wants {
@@ -76,7 +78,7 @@ func (q *warmQueue) add(wants ...warmWant) (fresh []warmWant) {
 }
 
 // later hands a want on to the lane of large things. The caller is not done with it by that.
-func (q *warmQueue) later(w warmWant) {
+func (q *queue) later(w Want) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bulk = append(q.bulk, w)
@@ -85,13 +87,13 @@ func (q *warmQueue) later(w warmWant) {
 }
 
 // next waits for work in a lane; false: there is none any more.
-func (q *warmQueue) next(lane *[]warmWant) (warmWant, bool) {
+func (q *queue) next(lane *[]Want) (Want, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		switch {
 		case q.ended || q.open == 0:
-			return warmWant{}, false
+			return Want{}, false
 		case len(*lane) > 0:
 			w := (*lane)[0]
 			*lane = (*lane)[1:]
@@ -101,7 +103,7 @@ func (q *warmQueue) next(lane *[]warmWant) (warmWant, bool) {
 	}
 }
 
-func (q *warmQueue) done() {
+func (q *queue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.open--; q.open == 0 {
@@ -110,7 +112,7 @@ func (q *warmQueue) done() {
 }
 
 // end lets every worker leave.
-func (q *warmQueue) end() {
+func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ended = true
