@@ -4,8 +4,9 @@
 //	hither up                Hither for all, until Ctrl-C
 //	eval "$(hither env)"     this shell behind the Hither that is up
 //
-// This package is the command line. One file holds one command; serve.go puts the parts of Hither together. The commands
-// speak with a running Hither through the control socket in the state directory (control.go, client.go).
+// This package is the command line. One file holds one command, and what a large one does is a package below; serve.go puts
+// the parts of Hither together. The commands speak with a running Hither through the control socket in the state directory
+// (control.go, client.go).
 //
 // Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run; 4 `hither mirrors` found
 // a rule without a source that works; 5 `hither doctor` found something broken. `hither run` has its command's:
