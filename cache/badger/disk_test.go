@@ -209,6 +209,18 @@ func TestBelowTheFloorTheOldestMakeRoom(t *testing.T) {
 	}
 }
 
+func TestALinkToAnotherDiskIsCounted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	if err := os.Symlink(t.TempDir(), dir); err != nil {
+		t.Skip(err)
+	}
+	s := openIn(t, dir)
+	fillMany(t, s, 1<<20, 2)
+	if got := onDisk(t, s); got < 2<<20 {
+		t.Errorf("on the disk\n got %d bytes\nwant at least the 2 MiB of blobs", got)
+	}
+}
+
 func TestDirectoriesThatCannotBeACache(t *testing.T) {
 	base := t.TempDir()
 	file := filepath.Join(base, "file")

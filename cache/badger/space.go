@@ -2,8 +2,7 @@ package badger
 
 import (
 	"fmt"
-	"io/fs"
-	"path/filepath"
+	"os"
 
 	"hither/cache"
 )
@@ -58,18 +57,15 @@ func defaultFloor(dir string) int64 {
 	return max(ordinaryFloor, total/20)
 }
 
-// diskUse is what the file system gave for the files of dir.
+// diskUse is what the file system gave for the files of dir, which may be a link to the directory.
 func diskUse(dir string) (int64, error) {
+	entries, err := os.ReadDir(dir)
 	sum := int64(0)
-	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return nil // deleted under us
-		}
-		if info, err := entry.Info(); err == nil {
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() { // else it was deleted under us
 			sum += allocated(info)
 		}
-		return nil
-	})
+	}
 	return sum, err
 }
 
