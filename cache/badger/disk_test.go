@@ -305,6 +305,34 @@ func TestTheOrderOfUseOutlivesTheProcess(t *testing.T) {
 	}
 }
 
+// TestAClockThatWasAheadKeepsNothingForEver fills the cache while the clock is years ahead, as one is at times until it is set. What
+// was used then would be the youngest for years, and all that comes later would go at once.
+func TestAClockThatWasAheadKeepsNothingForEver(t *testing.T) {
+	const all = cachetest.Limit >> 20
+	var clock atomic.Int64
+	clock.Store(2e9)
+	s, err := Open(Options{Dir: t.TempDir(), Limit: cachetest.Limit, Floor: 1, Now: func() time.Time { return time.Unix(clock.Add(1), 0) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ahead := fillMany(t, s, 1<<20, all)
+	clock.Store(1e9)
+	wantRead(t, s, ahead[all-1])
+	var young []digest.Digest
+	for i := range all - 2 {
+		d, err := commit(s, "", noise(uint64(100+i), 1<<20), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		young = append(young, d)
+	}
+	for _, d := range young[1:] {
+		wantRead(t, s, d)
+	}
+	wantRead(t, s, ahead[all-1]) // it was used since
+}
+
 func TestChunksOfALargeBlob(t *testing.T) {
 	for _, c := range []struct {
 		off   int64

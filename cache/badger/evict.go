@@ -3,7 +3,13 @@ package badger
 import (
 	"container/heap"
 	"errors"
+	"math"
+	"time"
 )
+
+// setBack is by how much, in nanoseconds, a record may have been used later than now before it says that the clock was set back. It
+// is more than clocks are set for being a little wrong, and than an eviction takes, during which others are used.
+const setBack = int64(time.Hour)
 
 // evictBlobs unlinks the blobs used longest ago, until they hold need bytes together. The caller holds s.evict.
 //
@@ -52,14 +58,18 @@ func (v *victims) Pop() any {
 
 // oldest returns the keys of the records used longest ago, as many as hold need bytes together, and what all there are hold: less
 // than was counted if a damaged table lost some. Weigh tells what a record holds, and whether it may go. Only those that are
-// returned are in memory at a time.
+// returned are in memory at a time. Those used while the clock was ahead go first, in their order: they would else stay until it is
+// as late again, and what is new would go in their place.
 func (s *Store) oldest(prefix string, need int64, weigh func(key string, value []byte) (int64, bool)) (keys []string, there int64, err error) {
 	var all victims
-	sum := int64(0)
+	sum, soon := int64(0), s.opt.Now().UnixNano()+setBack
 	err = s.scan(prefix, func(key string, value []byte) {
 		size, may := weigh(key, value)
 		there += size
 		_, used, _ := readStamp(value)
+		if used > soon {
+			used -= math.MaxInt64
+		}
 		if !may || sum >= need && used >= all[0].used {
 			return
 		}

@@ -49,7 +49,7 @@ func (s *Store) writeUsed() {
 	for _, group := range s.byStripe(keys) {
 		err := s.editAll(group, func(txn *badger.Txn, key string, old []byte) error {
 			_, before, err := readStamp(old)
-			if err != nil || before >= when[key] {
+			if err != nil || before >= when[key] && before <= when[key]+setBack {
 				return nil
 			}
 			binary.BigEndian.PutUint64(old[2:], uint64(when[key]))
