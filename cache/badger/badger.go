@@ -96,6 +96,7 @@ type Store struct {
 	held    map[uint64]*hold    // fills and blobs that are being read or written
 	garbage []uint64            // fills that nobody needs, to be dropped
 	dropped int64               // bytes of garbage since space was last given back
+	unswept bool                // there may be chunks that belong to nothing
 	names   tally               //
 	blobs   tally               //
 	filling int64               // bytes of fills that are not committed
@@ -174,12 +175,15 @@ func (s *Store) Usage(ctx context.Context) (cache.Usage, error) {
 	}, err
 }
 
-// keep makes room below the floor, writes last-used times and collects garbage, until ctx ends.
+// keep sweeps, and then makes room below the floor, writes last-used times and collects garbage, until ctx ends.
 func (s *Store) keep(ctx context.Context) {
 	defer s.running.Done()
 	ticker := time.NewTicker(tidyEvery)
 	defer ticker.Stop()
 	s.yield()
+	if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+		s.opt.Log.Warn("the cache may keep what belongs to nothing until its next start", "dir", s.opt.Dir, "err", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():

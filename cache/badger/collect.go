@@ -2,7 +2,6 @@ package badger
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -165,13 +164,12 @@ func (s *Store) dropLog() error {
 
 // loadJournal makes garbage of what earlier runs left unfinished or did not come to drop.
 func (s *Store) loadJournal() error {
-	return s.walk([]byte(journalPrefix), func(it *badger.Iterator) error {
-		for it.Rewind(); it.Valid(); it.Next() {
-			if key := it.Item().Key(); len(key) == len(journalPrefix)+8 {
-				s.garbage = append(s.garbage, binary.BigEndian.Uint64(key[len(journalPrefix):]))
-				s.dropped = logSize(s.opt.Limit) // nobody knows how much; let it be worth a look
-			}
-		}
+	return s.snapshot(func(txn *badger.Txn) error {
+		fills(txn, journalPrefix, 0, func(id uint64) bool {
+			s.garbage = append(s.garbage, id)
+			s.dropped = logSize(s.opt.Limit) // nobody knows how much; let it be worth a look
+			return true
+		})
 		return nil
 	})
 }

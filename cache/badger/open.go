@@ -2,7 +2,6 @@ package badger
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -163,7 +162,8 @@ type state struct {
 	Version int    `json:"version"` // of all records
 	Run     uint32 `json:"run"`
 	Epoch   uint32 `json:"epoch"`
-	Clean   bool   `json:"clean"` // the run has ended as it should; the tallies are right
+	Clean   bool   `json:"clean"`   // the run has ended as it should; the tallies are right
+	Unswept bool   `json:"unswept"` // there may be chunks that belong to nothing
 	Names   tally  `json:"names"`
 	Blobs   tally  `json:"blobs"`
 }
@@ -178,7 +178,7 @@ func (s *Store) sayHello() error {
 	// Also after the time, for a damaged disk may forget the last runs, and bring an older state back: with their numbers, new
 	// chunks would be old blobs'.
 	s.run = max(last.Run+1, uint32(s.opt.Now().Unix()))
-	s.epoch, s.names, s.blobs = last.Epoch, last.Names, last.Blobs
+	s.epoch, s.names, s.blobs, s.unswept = last.Epoch, last.Names, last.Blobs, last.Unswept
 	if !last.Clean {
 		s.epoch = s.run
 		if err := s.recount(); err != nil {
@@ -227,22 +227,22 @@ func (s *Store) newestRun() (uint32, error) {
 			newest = max(newest, h.id, uint64(h.proved)<<32)
 		}
 	})
-	for _, prefix := range []string{chunkPrefix, journalPrefix} {
-		err = errors.Join(err, s.walk([]byte(prefix), func(it *badger.Iterator) error {
-			for it.Rewind(); it.Valid(); it.Next() {
-				if key := it.Item().Key(); len(key) >= len(prefix)+8 {
-					newest = max(newest, binary.BigEndian.Uint64(key[len(prefix):]))
-				}
-			}
-			return nil
-		}))
-	}
+	err = errors.Join(err, s.snapshot(func(txn *badger.Txn) error {
+		for _, prefix := range []string{chunkPrefix, journalPrefix} {
+			fills(txn, prefix, 0, func(id uint64) bool {
+				newest = max(newest, id)
+				return true
+			})
+		}
+		return nil
+	}))
 	return uint32(newest >> 32), err
 }
 
 func (s *Store) saveState(clean bool) error {
-	names, blobs := s.tallies()
-	now := state{Version: recordVersion, Run: s.run, Epoch: s.epoch, Clean: clean, Names: names, Blobs: blobs}
+	s.mu.Lock()
+	now := state{Version: recordVersion, Run: s.run, Epoch: s.epoch, Clean: clean, Unswept: s.unswept, Names: s.names, Blobs: s.blobs}
+	s.mu.Unlock()
 	value, err := json.Marshal(now)
 	if err != nil {
 		return err
@@ -277,6 +277,6 @@ func (s *Store) recount() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.names, s.blobs = names, blobs
+	s.names, s.blobs, s.unswept = names, blobs, true
 	return nil
 }

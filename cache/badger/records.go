@@ -211,11 +211,16 @@ func (s *Store) byStripe(keys []string) [][]string {
 	return full
 }
 
-// walk lets f go through what is under prefix. F must not walk itself: a Rest may wait between the two.
-func (s *Store) walk(prefix []byte, f func(*badger.Iterator) error) error {
+// snapshot lets f iterate over what there is now. F must not ask for another: a Rest may wait between the two.
+func (s *Store) snapshot(f func(*badger.Txn) error) error {
 	s.walks.RLock()
 	defer s.walks.RUnlock()
-	return s.db.View(func(txn *badger.Txn) error {
+	return s.db.View(f)
+}
+
+// walk is a snapshot for one iterator, over what is under prefix.
+func (s *Store) walk(prefix []byte, f func(*badger.Iterator) error) error {
+	return s.snapshot(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 		defer it.Close()
 		return f(it)
@@ -224,19 +229,35 @@ func (s *Store) walk(prefix []byte, f func(*badger.Iterator) error) error {
 
 // scan calls f for every record under prefix. The value is good only inside f, which must be quick.
 func (s *Store) scan(prefix string, f func(key string, value []byte)) error {
-	return s.walk([]byte(prefix), func(it *badger.Iterator) error {
-		for it.Rewind(); it.Valid(); it.Next() {
-			item := it.Item()
-			err := item.Value(func(value []byte) error {
-				f(string(item.Key()), value)
-				return nil
-			})
-			if err != nil {
-				return fmt.Errorf("record %q: %w", item.Key(), err)
-			}
+	return s.snapshot(func(txn *badger.Txn) error { return records(txn, prefix, f) })
+}
+
+// records is scan in a snapshot.
+func records(txn *badger.Txn, prefix string, f func(key string, value []byte)) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		item := it.Item()
+		err := item.Value(func(value []byte) error {
+			f(string(item.Key()), value)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("record %q: %w", item.Key(), err)
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// fills calls f with the fill of each key of chunks or of the journal, in order, from one on, until f returns false.
+func fills(txn *badger.Txn, prefix string, from uint64, f func(id uint64) bool) {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+	defer it.Close()
+	for it.Seek(binary.BigEndian.AppendUint64([]byte(prefix), from)); it.Valid(); it.Next() {
+		if key := it.Item().Key(); len(key) >= len(prefix)+8 && !f(binary.BigEndian.Uint64(key[len(prefix):])) {
+			return
+		}
+	}
 }
 
 // page returns copies of up to maxBatch records under prefix, from the key from on. Who works long on each record takes
