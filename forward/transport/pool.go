@@ -192,7 +192,11 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		resp, err = p.refusedByProxy(req, resp)
 	}
-	return resp, explain(req, err)
+	if err != nil {
+		return nil, explain(req, err)
+	}
+	speaksTersely(resp)
+	return resp, nil
 }
 
 // refusedByProxy makes an error of the upstream proxy's own 407, which is to us: the client has no password to give.
@@ -233,8 +237,9 @@ func named(req *http.Request, agent string) *http.Request {
 	return &ours
 }
 
-// explain adds the next step to an error that has one.
+// explain adds the next step to an error that has one, and shortens what a server said in it.
 func explain(req *http.Request, err error) error {
+	err = inFewWords(err)
 	if unknown := new(tls.CertificateVerificationError); errors.As(err, &unknown) {
 		return fmt.Errorf("%s shows a certificate that is not vouched for (%w); if your network re-signs TLS, name its root certificate in the setting ca-files", req.URL.Host, err)
 	}

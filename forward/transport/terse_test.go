@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2"
+)
+
+// saysRaw is a server that answers everything with these bytes.
+func saysRaw(t *testing.T, text string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 4096))
+				io.WriteString(conn, text)
+				_, _ = io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// An error goes to the client, into the log and into `hither why`: whoever answers must not fill those with his words.
+func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
+	long := strings.Repeat("x", 60_000)
+	proxy, err := url.Parse("http://" + saysRaw(t, "HTTP/1.1 500 "+long+"\r\n\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := func(location string) http.RoundTripper {
+		return &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", location)
+			w.WriteHeader(http.StatusFound)
+		}}}}
+	}
+	realm := &Bearer{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+long[:10_000]+`/token"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}}}}
+	pool := New(Config{})
+	defer pool.Close()
+	behind := New(Config{Dial: (&Dialer{Proxy: proxy}).DialContext})
+	defer behind.Close()
+	single, end, err := Config{}.Single("h1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	for _, row := range []struct {
+		who string
+		by  http.RoundTripper
+		url string
+	}{
+		{"a first line that is none", pool, "http://" + saysRaw(t, long+"\r\n\r\n")},
+		{"the same, measured", single, "http://" + saysRaw(t, long+"\r\n\r\n")},
+		{"a field that is none", pool, "http://" + saysRaw(t, "HTTP/1.1 200 OK\r\n"+long+"\r\n\r\n")},
+		{"a proxy's refusal", behind, "https://reg.example/"},
+		{"a redirect without TLS", away("http://" + long), "https://reg.example/"},
+		{"a redirect to a name that nobody has", away("https://" + long), "https://reg.example/"},
+		{"a realm without TLS", realm, "https://reg.example/v2/a/manifests/b"},
+	} {
+		if got := get(t, row.by, row.url); len(got) > 2000 || got == "" || strings.HasPrefix(got, "200") {
+			t.Errorf("%s\ngot  %d bytes: %.300s\nwant an error of less than 2000", row.who, len(got), got)
+		}
+	}
+}
+
+func TestAGoodbyeInTheMiddleOfABodyIsToldInAFewLines(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.TLS = &tls.Config{NextProtos: []string{"h2"}}
+	s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, conn *tls.Conn, _ http.Handler) {
+		sayGoodbye(conn, strings.Repeat("x", 15_000))
+	}}
+	s.StartTLS()
+	defer s.Close()
+	p := New(Config{RootCAs: rootsOf(s)})
+	defer p.Close()
+	got := get(t, p, s.URL)
+	if len(got) > 2000 || !strings.Contains(got, "GOAWAY") {
+		t.Errorf("\ngot  %d bytes: %.300s\nwant an error of less than 2000 that names it", len(got), got)
+	}
+}
+
+// sayGoodbye answers the first request over HTTP/2 with half a body and a GOAWAY.
+func sayGoodbye(conn io.ReadWriter, words string) {
+	_, _ = io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
+	f := http2.NewFramer(conn, conn)
+	_ = f.WriteSettings()
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		if asked, ok := frame.(*http2.HeadersFrame); ok {
+			const ok200 = "\x88" // of HPACK's static table
+			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: asked.StreamID, BlockFragment: []byte(ok200), EndHeaders: true})
+			_ = f.WriteData(asked.StreamID, false, []byte("half"))
+			_ = f.WriteGoAway(asked.StreamID, http2.ErrCodeInternal, []byte(words))
+			return
+		}
+	}
+}
