@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/quic-go/quic-go"
 )
 
 // errMoved says that an address that answered before is none of the host's any more.
@@ -24,7 +22,7 @@ type contest struct {
 	config Config
 	public bool // for strangers
 	resume *shelf
-	tokens quic.TokenStore
+	tokens *addressTokens
 	root   context.Context // of connections, which outlive the requests; close ends it
 	stop   context.CancelFunc
 
@@ -37,14 +35,13 @@ type contest struct {
 	alive   map[*line]struct{} // those with a connection, retired ones too
 }
 
-func newContest(c Config, public bool, resume *shelf) *contest {
+func newContest(c Config, public bool, resume *shelf, tokens *addressTokens) *contest {
 	root, stop := context.WithCancel(context.Background()) //nolint:forbidigo // close ends it
 	if public {
 		root = Public(root)
 	}
 	return &contest{
-		config: c, public: public, resume: resume, root: root, stop: stop,
-		tokens:  quic.NewLRUTokenStore(quicTokens, quicTokensEach),
+		config: c, public: public, resume: resume, tokens: tokens, root: root, stop: stop,
 		origins: map[string]*origin{}, lines: map[lineKey]*line{}, alive: map[*line]struct{}{},
 	}
 }

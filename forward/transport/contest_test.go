@@ -81,7 +81,7 @@ func TestARuleAndAnHTTPSRecordOfferToo(t *testing.T) {
 	c := newContest(Config{HTTPS: func(_ context.Context, host string) ([]string, uint16, error) {
 		asked <- host
 		return []string{"h2", "h3"}, 8443, nil
-	}}, false, nil)
+	}}, false, nil, nil)
 	defer c.close()
 	now := time.Now()
 	for range 3 {
@@ -279,7 +279,7 @@ func TestStrangersHaveAContestOfTheirOwn(t *testing.T) {
 
 func TestBehindAProxyThereIsNoHTTP3(t *testing.T) {
 	d := &Dialer{Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}, Resolver: names{"far.example": "192.0.2.7"}}
-	c := newContest(Config{Datagrams: d.Datagrams}, false, nil)
+	c := newContest(Config{Datagrams: d.Datagrams}, false, nil, nil)
 	defer c.close()
 	if _, err := c.reach("far.example", 443, 0); !errors.Is(err, errUDPProxied) {
 		t.Errorf("got  %v\nwant %v", err, errUDPProxied)
@@ -331,7 +331,7 @@ func TestAlternativesAreBelievedWithCare(t *testing.T) {
 }
 
 func TestOriginsAreBounded(t *testing.T) {
-	c := newContest(Config{}, false, nil)
+	c := newContest(Config{}, false, nil, nil)
 	defer c.close()
 	for n := range maxOrigins + 50 {
 		resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Alt-Svc": {`h3=":443"`}}}

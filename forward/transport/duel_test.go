@@ -298,7 +298,7 @@ func TestNoHTTPSRecordIsAskedForBehindAProxy(t *testing.T) {
 	c := newContest(Config{Datagrams: d.Datagrams, HTTPS: func(_ context.Context, host string) ([]string, uint16, error) {
 		asked <- host
 		return []string{"h3"}, 443, nil
-	}}, false, nil)
+	}}, false, nil, nil)
 	c.mu.Lock()
 	c.originLocked("far.example:443", time.Now())
 	c.mu.Unlock()

@@ -19,8 +19,6 @@ const (
 	// quicStart and quicConnStart are the first windows, in bytes. They grow up to those of HTTP/2; from half a MiB on, as
 	// quic-go has it, a far server would wait several round trips for us.
 	quicStart, quicConnStart = 2 << 20, 4 << 20
-	// quicTokens is how many hosts' address tokens are kept, quicTokensEach how many of each.
-	quicTokens, quicTokensEach = maxSessions, 2
 	// maxLines bounds the HTTP/3 connections of one kind of request. Each has a socket; beyond, TCP carries on.
 	maxLines = 128
 )

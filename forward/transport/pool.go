@@ -61,8 +61,8 @@ type Config struct {
 	// HTTPS tells what the HTTPS record of a host offers (RFC 9460): exchange.Resolver.LookupHTTPS. It is asked beside the
 	// requests, once an hour for each host; nil: not asked.
 	HTTPS func(ctx context.Context, host string) (alpn []string, port uint16, err error)
-	// Sessions is a file in which TLS sessions, Alt-Svc offers and what came of them are kept for the next start. It holds
-	// secrets and is readable by its owner only. A damaged one is passed over. Empty: nothing is kept.
+	// Sessions is a file in which TLS sessions, QUIC's address tokens, Alt-Svc offers and what came of them are kept for the next
+	// start. It holds secrets and is readable by its owner only. A damaged one is passed over. Empty: nothing is kept.
 	Sessions string
 	// Log hears that Sessions cannot be read or written; nil: nobody does.
 	Log *slog.Logger
@@ -101,7 +101,10 @@ func New(c Config) *Pool {
 	if c.Datagrams == nil {
 		return p
 	}
-	p.quic = []*contest{newContest(c, false, kept.shelves[chosenQUIC]), newContest(c, true, kept.shelves[strangersQUIC])}
+	p.quic = []*contest{
+		newContest(c, false, kept.shelves[chosenQUIC], kept.tokens[chosenQUIC]),
+		newContest(c, true, kept.shelves[strangersQUIC], kept.tokens[strangersQUIC]),
+	}
 	now := time.Now()
 	for _, o := range offers {
 		p.contestOf(o.Public).recall(o, now)

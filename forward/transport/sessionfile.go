@@ -32,6 +32,7 @@ type keptSessions struct {
 	Version  int           `json:"version"`
 	Sessions []keptSession `json:"sessions"`
 	Offers   []keptOffer   `json:"offers,omitempty"`
+	Tokens   []keptToken   `json:"tokens,omitempty"`
 	Plain    []string      `json:"plain,omitempty"` // HOST:PORT of those that speak HTTP/1.1 only
 }
 
@@ -82,7 +83,7 @@ func parseKept(text []byte) (*keptSessions, error) {
 	if k.Version != sessionsVersion {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d", k.Version, sessionsVersion)
 	}
-	if len(k.Sessions) > 4*maxSessions || len(k.Offers) > 2*maxOrigins || len(k.Plain) > maxOrigins {
+	if len(k.Sessions) > 4*maxSessions || len(k.Tokens) > 2*quicTokens || len(k.Offers) > 2*maxOrigins || len(k.Plain) > maxOrigins {
 		return nil, errTooMuch
 	}
 	return k, nil
@@ -132,6 +133,9 @@ func (s *sessions) encode() *keptSessions {
 				k.Sessions = append(k.Sessions, sealed)
 			}
 		}
+	}
+	for name, tokens := range s.tokens {
+		k.Tokens = append(k.Tokens, tokens.kept(name)...)
 	}
 	if s.offers != nil {
 		k.Offers = s.offers()

@@ -19,18 +19,16 @@ const (
 	saveEvery = 5 * time.Minute
 )
 
-// sessions are what makes the next handshakes shorter: TLS sessions, on a shelf for each kind of connection. A session of
-// a connection to strangers is never shown by another. crypto/tls looks again, when a session is resumed, whether its
+// sessions are what makes the next handshakes shorter: TLS sessions, on a shelf for each kind of connection, and QUIC's address
+// tokens. What came of a connection to strangers is never shown by another. crypto/tls looks again, when a session is resumed, whether its
 // certificate still holds and its root is still one of ours.
-//
-// BUG: quic-go lets nobody read its address tokens, so these live as long as the process. Without one, a server that is
-// under attack may ask for one more round trip.
 type sessions struct {
 	file   string // empty: nothing is written
 	log    *slog.Logger
 	offers func() []keptOffer // for the file; nil: none
 
-	shelves map[string]*shelf // by name; the map does not change
+	shelves map[string]*shelf         // by name; the map does not change
+	tokens  map[string]*addressTokens // by shelf, of those for QUIC; nor does this
 	plain   *plainHosts
 
 	mu    sync.Mutex
@@ -62,10 +60,13 @@ const (
 
 // newSessions reads file, if there is one.
 func newSessions(file string, log *slog.Logger) (*sessions, []keptOffer) {
-	s := &sessions{file: file, log: log, shelves: map[string]*shelf{}}
+	s := &sessions{file: file, log: log, shelves: map[string]*shelf{}, tokens: map[string]*addressTokens{}}
 	s.plain = &plainHosts{changed: s.changed, hosts: map[string]struct{}{}}
 	for _, name := range []string{chosenTCP, chosenQUIC, strangersTCP, strangersQUIC} {
 		s.shelves[name] = &shelf{changed: s.changed, byName: map[string]*list.Element{}}
+	}
+	for _, name := range []string{chosenQUIC, strangersQUIC} {
+		s.tokens[name] = &addressTokens{changed: s.changed}
 	}
 	if file == "" {
 		return s, nil
@@ -77,10 +78,20 @@ func newSessions(file string, log *slog.Logger) (*sessions, []keptOffer) {
 		}
 		return s, nil
 	}
-	now := time.Now()
+	s.recall(k, time.Now())
+	return s, k.Offers
+}
+
+// recall takes up what the file has.
+func (s *sessions) recall(k *keptSessions, now time.Time) {
 	for _, one := range k.Sessions {
 		if state, err := one.open(now); err == nil && s.shelves[one.Shelf] != nil {
 			s.shelves[one.Shelf].keep(&session{one.Name, state, one.Since})
+		}
+	}
+	for _, one := range k.Tokens {
+		if t, err := one.open(now); err == nil && s.tokens[one.Shelf] != nil {
+			s.tokens[one.Shelf].keep(t)
 		}
 	}
 	for _, addr := range k.Plain {
@@ -88,7 +99,6 @@ func newSessions(file string, log *slog.Logger) (*sessions, []keptOffer) {
 			s.plain.hosts[addr] = struct{}{}
 		}
 	}
-	return s, k.Offers
 }
 
 // say tells the log without ever telling it a session.

@@ -245,6 +245,7 @@ func TestARefusedEarlyRequestIsAnswered(t *testing.T) {
 
 func FuzzSessionFile(f *testing.F) {
 	good, _ := json.Marshal(keptSessions{Version: 1, Sessions: []keptSession{{Shelf: chosenTCP, Name: "one.example", Since: time.Now(), Ticket: []byte("t"), State: []byte("s")}},
+		Tokens: []keptToken{{Shelf: chosenQUIC, Name: "one.example", Since: time.Now(), Token: []byte("t"), Trip: time.Second}},
 		Offers: []keptOffer{{Origin: "one.example:443", Port: 443, Until: time.Now().Add(time.Hour)}}})
 	f.Add(good)
 	f.Add([]byte(`{"version":1,"sessions":null,"offers":[{"origin":":1"}]}`))
@@ -258,7 +259,10 @@ func FuzzSessionFile(f *testing.F) {
 		for _, one := range k.Sessions {
 			_, _ = one.open(now)
 		}
-		c := newContest(Config{}, false, nil)
+		for _, one := range k.Tokens {
+			_, _ = one.open(now)
+		}
+		c := newContest(Config{}, false, nil, nil)
 		defer c.close()
 		for _, o := range k.Offers {
 			c.recall(o, now)
@@ -271,7 +275,7 @@ func FuzzSessionFile(f *testing.F) {
 
 // A full file is read; one that is made to fill the memory is not even unpacked.
 func TestTheSessionFileIsBoundedInMemory(t *testing.T) {
-	full := &keptSessions{Version: sessionsVersion, Sessions: make([]keptSession, 4*maxSessions), Plain: make([]string, maxOrigins)}
+	full := &keptSessions{Version: sessionsVersion, Sessions: make([]keptSession, 4*maxSessions), Tokens: make([]keptToken, 2*quicTokens), Plain: make([]string, maxOrigins)}
 	for n := range 2 * maxOrigins {
 		verdict := &keptVerdict{TCP: keptPace{time.Second, 1}, HTTP3: keptPace{time.Second, 1}}
 		full.Offers = append(full.Offers, keptOffer{Origin: "one.example:443", Public: true, Port: uint16(n), Persist: true, Verdict: verdict})

@@ -29,6 +29,8 @@ type twin struct {
 	noZero bool   // refuses early requests
 
 	mu     sync.Mutex
+	doubts bool             // asks those who show no token whether they are where their packets say (Retry)
+	asked  int              // whom it asked
 	log    []string         // "h2", "h3" or, on a connection that began with a request, "h3 early", with " resumed" behind
 	answer http.HandlerFunc // nil: says the protocol
 	slow   [4]time.Duration // before each answer, by HTTP version
@@ -56,12 +58,27 @@ func newTwin(t *testing.T, noZero bool) *twin {
 		QUICConfig:  &quic.Config{Allow0RTT: !noZero},
 		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
+	carrier := &quic.Transport{Conn: &socketless{udp}, VerifySourceAddress: w.retries}
+	listener, err := carrier.ListenEarly(http3.ConfigureTLSConfig(h3.TLSConfig), h3.QUICConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan struct{})
-	go func() { defer close(ended); h3.Serve(&socketless{udp}) }()
-	w.stop = sync.OnceFunc(func() { h3.Close(); udp.Close(); <-ended })
+	go func() { defer close(ended); h3.ServeListener(listener) }()
+	w.stop = sync.OnceFunc(func() { h3.Close(); carrier.Close(); udp.Close(); <-ended })
 	w.leave = func() { h3.Shutdown(t.Context()) }
 	t.Cleanup(w.stop)
 	return w
+}
+
+// retries is asked for each connection whose client shows no token.
+func (w *twin) retries(net.Addr) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.doubts {
+		w.asked++
+	}
+	return w.doubts
 }
 
 func (w *twin) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
