@@ -84,7 +84,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	if !d.proxied(host) {
 		return d.dialDirect(ctx, network, host, port)
 	}
-	if isPublic(ctx) && ownNetwork(host) {
+	if isPublic(ctx) && ownOrOdd(host) {
 		return nil, fmt.Errorf("connect to %s: %w", addr, ErrPrivate)
 	}
 	return d.viaProxy(ctx, network, func(ctx context.Context) (net.Conn, error) { return d.dialProxy(ctx, addr) })

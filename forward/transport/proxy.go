@@ -41,7 +41,7 @@ func (d *Dialer) proxied(host string) bool {
 // of those refuse CONNECT to any port but 443. For all others it returns nil, and DialContext does what is needed.
 func (d *Dialer) PlainProxy(req *http.Request) (*url.URL, error) {
 	host := req.URL.Hostname()
-	if isPublic(req.Context()) && ownNetwork(host) {
+	if isPublic(req.Context()) && ownOrOdd(host) {
 		return nil, fmt.Errorf("an upstream sends us to %s: %w", host, ErrPrivate)
 	}
 	if req.URL.Scheme != "http" || !d.proxied(host) || d.Proxy.Scheme != "http" {

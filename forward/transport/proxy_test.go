@@ -225,6 +225,28 @@ func TestWhoIsReachedWithoutTheProxy(t *testing.T) {
 	want(t, dialed(Public(t.Context()), t, d, "10.0.0.1:443"), "private")
 }
 
+// The proxy's own inet_aton reads these as addresses, of its machine and of its network.
+func TestAStrangerNamesNoAddressToTheProxyInAnOldNotation(t *testing.T) {
+	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
+	d := &Dialer{Proxy: proxy, Resolver: names{"proxy.example": "192.0.2.80"}}
+	for _, host := range []string{"127.1", "10.0.1", "0177.0.0.1", "127.0.0.01", "0x7f.1", "0x7f.0x0.0x0.0X1", "127.1."} {
+		want(t, dialed(Public(t.Context()), t, d, host+":443"), "private")
+		req, err := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, "http://"+host+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, err := d.PlainProxy(req); !errors.Is(err, ErrPrivate) {
+			t.Errorf("http://%s/\ngot  %v, %v\nwant that the address is refused", host, to, err)
+		}
+		if got := dialed(t.Context(), t, d, host+":443"); got != "192.0.2.80:3128" {
+			t.Errorf("%s, by the user's choice\ngot  %s\nwant the proxy", host, got)
+		}
+	}
+	for _, host := range []string{"192.0.2.9", "1.example", "0x7f.example", "127.0.0.1.example"} {
+		want(t, dialed(Public(t.Context()), t, d, host+":443"), "192.0.2.80:3128")
+	}
+}
+
 func TestProxyThatIsUsIsRefused(t *testing.T) {
 	d := &Dialer{Proxy: &url.URL{Scheme: "http", Host: "127.0.0.1:7890"}, Self: func(a netip.AddrPort) bool { return a.Port() == 7890 }}
 	want(t, dialed(t.Context(), t, d, "reg.example:443"), "self")

@@ -10,7 +10,7 @@ type publicKey struct{}
 
 // Public marks a request whose next hop was chosen by a stranger: a redirect, a token realm. Private, loopback,
 // link-local and shared addresses are refused to it, so that no upstream can use us to reach into the network we stand in.
-// Behind an upstream proxy that holds for written addresses only: the proxy alone sees where a name leads.
+// Behind an upstream proxy that holds for written addresses only, in any notation: the proxy alone sees where a name leads.
 func Public(ctx context.Context) context.Context { return context.WithValue(ctx, publicKey{}, true) }
 
 type patientKey struct{}
@@ -48,6 +48,16 @@ func ownNetwork(host string) bool {
 		return isLocalhost(host)
 	}
 	return !reachable(embedded(addr.Unmap()))
+}
+
+// ownOrOdd says whether a stranger may not have a proxy find a host: one of ownNetwork, or one whose last label is a number, as
+// 127.1 and 0x7f.0.0.1. No name of DNS ends so, but inet_aton takes it for an address.
+func ownOrOdd(host string) bool {
+	name := strings.TrimSuffix(host, ".")
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	number := strings.Trim(last, "0123456789") == "" || strings.HasPrefix(strings.ToLower(last), "0x")
+	_, err := netip.ParseAddr(host)
+	return err != nil && number || ownNetwork(host)
 }
 
 // reachable says whether addr is one that strangers may name. 198.18.0.0/15 is: Clash and its like give such addresses
