@@ -40,6 +40,7 @@ type keptRealm struct {
 // Load takes up what Save left in a file; it is called before first use. The error is fs.ErrNotExist if there is none. What
 // cannot be right in it is passed over: the registry will say it again.
 func (b *Bearer) Load(file string) error {
+	dropUnfinished(file)
 	f, err := os.Open(file)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -56,6 +57,7 @@ type keptOffer struct {
 }
 
 func readKept(file string) (*keptSessions, error) {
+	dropUnfinished(file)
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -151,9 +153,21 @@ func (k *keptSessions) write(file string) error {
 	return replaceFile(file, text)
 }
 
+// unfinished is the pattern of what is written until it has the file's name.
+func unfinished(file string) string { return "." + filepath.Base(file) + "-*" }
+
+// dropUnfinished removes what a process that was killed while it wrote the file has left: it holds what the file does.
+func dropUnfinished(file string) {
+	dir := filepath.Dir(file)
+	left, _ := fs.Glob(os.DirFS(dir), unfinished(file))
+	for _, name := range left {
+		os.Remove(filepath.Join(dir, name))
+	}
+}
+
 // replaceFile replaces file at once, readable by nobody else.
 func replaceFile(file string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // 0600
+	f, err := os.CreateTemp(filepath.Dir(file), unfinished(file)) // 0600
 	if err != nil {
 		return err
 	}
