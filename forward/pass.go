@@ -52,6 +52,7 @@ func (s *Server) address(p *httputil.ProxyRequest, e errand) {
 		}
 	}
 	p.Out.Header.Add("Via", "1.1 "+s.token())
+	p.Out.Trailer = p.In.Trailer // itself: its values are set only when the body has ended
 	// Over TLS the origin may speak HTTP/2, where only WebSocket is told apart in time to avoid it.
 	if !upgrades(p.Out.Header) || e.up.Scheme == "https" && !strings.EqualFold(p.Out.Header.Get("Upgrade"), "websocket") {
 		p.Out.Header.Del("Upgrade")
