@@ -47,11 +47,13 @@ type hot struct {
 	out  []byte // scratch, for small answers
 
 	deaf   bool   // bytes are passed as they come, to the end
+	broken error  // what comes behind in; nil: the connection knows
 	busy   bool   // net/http answers, and has all it needs
 	fresh  bool   // net/http has set no deadline of its own since the last head: it waits for the first request
 	served bool   // what came last was answered here
 	told   uint64 // number of the answer that Again was told of last, if the client got nothing else since; 0: none
 	moved  bool   // the read deadline is ours
+	begun  bool   // it is that of a head of which a part has come
 
 	readBy  time.Time     // ours, if moved
 	wake    chan struct{} // of size 1: net/http takes its read back
@@ -121,6 +123,9 @@ func (h *hot) pass(p []byte) (int, error) {
 	}
 	h.in = nil
 	h.r, h.w = 0, 0
+	if h.broken != nil {
+		return 0, h.broken
+	}
 	return h.Conn.Read(p)
 }
 
@@ -153,7 +158,7 @@ func (h *hot) serve() error {
 			if err := h.more(); err != nil && h.r == h.w {
 				return err
 			} else if err != nil {
-				h.deaf = true // net/http shall see what came, and then the error
+				h.deaf, h.broken = true, err // net/http shall see what came, and then the error
 				return nil
 			}
 		case n > 0 && head.hot && !h.server.closing.Load():
@@ -213,6 +218,7 @@ func (h *hot) answer(r *Ready, now time.Time) error {
 	}
 	h.server.tell(r, now, sent)
 	if err == nil {
+		h.begun = false
 		h.moveDeadline(now, idleWait, refresh)
 	}
 	return err
@@ -220,8 +226,8 @@ func (h *hot) answer(r *Ready, now time.Time) error {
 
 // more reads on behind what is there. A head that has begun gets no more time by coming slowly.
 func (h *hot) more() error {
-	begun := h.r < h.w
-	if begun && !h.moved {
+	if h.r < h.w && !h.begun {
+		h.begun = true
 		h.moveDeadline(time.Now(), headerWait, 0)
 	}
 	return h.fill()
@@ -259,7 +265,7 @@ func (h *hot) handOver() {
 	if h.moved && h.fresh {
 		h.Conn.SetReadDeadline(time.Now().Add(headerWait)) // as net/http has set it for a first request
 	}
-	h.moved, h.served, h.told = false, false, 0
+	h.moved, h.begun, h.served, h.told = false, false, false, 0
 }
 
 // SetReadDeadline is also how net/http takes a Read back.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"weak"
 
@@ -92,19 +93,25 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, text)
 }
 
-// converse has net/http answer a client, with what lies ready in front of it or alone.
-func converse(t *testing.T, text []byte, step int, front bool) string {
-	t.Helper()
+// newReadyServer has the one thing lying ready. Its user cancels it and closes what is ready.
+func newReadyServer(t *testing.T) *Server {
 	set := new(rules.Set)
 	s := &Server{Rules: func() *rules.Set { return set }}
 	s.ctx, s.cancel = context.WithCancel(t.Context())
-	defer s.cancel()
-	defer s.ready.close()
 	now := time.Now()
 	s.ready.add(&Ready{
 		key: hotKey(), set: set, until: now.Add(time.Hour), checked: now, body: []byte("hot"),
 		front: []byte("HTTP/1.1 200 OK\r\n"), back: []byte("Content-Length: 3\r\n"),
 	}, 0, now)
+	return s
+}
+
+// converse has net/http answer a client, with what lies ready in front of it or alone.
+func converse(t *testing.T, text []byte, step int, front bool) string {
+	t.Helper()
+	s := newReadyServer(t)
+	defer s.cancel()
+	defer s.ready.close()
 	client := &script{in: bytes.Clone(text), step: step, closed: make(chan struct{})}
 	var conn net.Conn = client
 	if front {
@@ -159,6 +166,34 @@ func FuzzHot(f *testing.F) {
 			t.Errorf("%q in steps of %d\ngot:  %q\nwant: %q", text, step, got, want)
 		}
 	})
+}
+
+// What lies ready is looked for before net/http sees a head, and the time of that counts.
+func TestHalfAHeadIsWaitedForOnce(t *testing.T) {
+	for what, before := range map[string]string{
+		"at first":                          "",
+		"behind what lay ready":             hotGet,
+		"behind what net/http has answered": "GET /cold HTTP/1.1\r\nHost: h.test\r\n\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newReadyServer(t)
+			defer s.cancel()
+			defer s.ready.close()
+			near, far := net.Pipe()
+			defer near.Close()
+			door := newHandoff()
+			server := &http.Server{Handler: http.HandlerFunc(echo), ConnState: turn, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait}
+			go server.Serve(door)
+			defer server.Close()
+			door.offer(s.newHot(far, realm("http", ""), nil, nil))
+			began := time.Now()
+			go io.WriteString(near, before+"GET /cold HTTP/1.1\r\nHos")
+			_, _ = io.Copy(io.Discard, near)
+			if got := time.Since(began); got != headerWait {
+				t.Errorf("%s\ngot:  the connection ended after %s\nwant: %s", what, got, headerWait)
+			}
+		})
+	}
 }
 
 func TestHeadsThatAreKnown(t *testing.T) {
