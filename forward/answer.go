@@ -114,7 +114,7 @@ func (s *Server) serveContent(w *reply, r *http.Request, a *fetch.Answer) {
 		s.serveWhole(w, r, a)
 		return
 	}
-	if r.Header.Get("Range") != "" && !ranged(r) {
+	if r.Header.Get("Range") != "" && (!ranged(r) || a.Size == 0) { // ServeContent would call the last bytes of nothing 0--1
 		r = r.Clone(r.Context())
 		r.Header.Del("Range")
 	}

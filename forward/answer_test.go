@@ -27,6 +27,9 @@ func tagged(a *fetch.Answer) {
 	a.Header.Set("Last-Modified", date)
 }
 
+// empty has nothing in it.
+func empty(a *fetch.Answer) { tagged(a); a.Size, a.Body = 0, &body{Reader: bytes.NewReader(nil)} }
+
 // unmeasured is the same while its size is not known.
 func unmeasured(a *fetch.Answer) { tagged(a); a.Size = -1 }
 
@@ -47,6 +50,7 @@ func TestConditionsAndRanges(t *testing.T) {
 		{"a range from the end", "GET", tagged, []string{"Range", "bytes=-2"}, "206 2 bytes 8-9/10 89"},
 		{"a range that ends too late", "GET", tagged, []string{"Range", "bytes=8-99"}, "206 2 bytes 8-9/10 89"},
 		{"a range behind the end", "GET", tagged, []string{"Range", "bytes=10-"}, "416  bytes */10 invalid range: failed to overlap\n"},
+		{"a range from the end of nothing", "GET", empty, []string{"Range", "bytes=-2"}, "200 0  "},
 		{"a range of other units is not looked at", "GET", tagged, []string{"Range", "lines=1-2"}, "200 10  0123456789"},
 		{"too many ranges are an attack", "GET", tagged, []string{"Range", "bytes=" + strings.Repeat("0-0,", 40) + "1-1"}, "200 10  0123456789"},
 		{"If-Range that is still right", "GET", tagged, []string{"Range", "bytes=2-4", "If-Range", tag}, "206 3 bytes 2-4/10 234"},
