@@ -11,11 +11,7 @@ import (
 // this is the cleanest way of all. Without a gateway Cargo gets the proxy. Neither has a second way, so both are volatile.
 // Each line says all by itself, at the head of the file: below a header of ours the user's later lines would lose it.
 func cargoSteps(m *Machine, t Tooling) []Step {
-	home := m.ownDir("CARGO_HOME", m.join(m.Home, ".cargo"))
-	file := m.join(home, "config.toml")
-	if old := m.join(home, "config"); m.Exists(old) { // Cargo prefers it
-		file = old
-	}
+	file := m.CargoConfig(m.CargoHome())
 	return []Step{Edit{
 		On: m, Name: "send Cargo through Hither in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {

@@ -15,7 +15,7 @@ func pipStyle() iniStyle {
 func pipSteps(m *Machine, t Tooling) []Step {
 	file := m.pipConfig()
 	name := "send pip through Hither in " + file
-	if file == "/dev/null" || strings.EqualFold(file, "nul") {
+	if m.isNull(file) {
 		why := refuse("PIP_CONFIG_FILE=%s keeps pip from reading its settings: unset it, or leave pip out", file)
 		return []Step{refusedVolatile(m, "send pip through Hither", why)}
 	}
@@ -31,30 +31,23 @@ func pipSteps(m *Machine, t Tooling) []Step {
 	}}
 }
 
-// pipConfig is the last of the files that pip reads, which counts most.
+// pipConfig is the last of the files that pip reads in each environment, which counts most. One that PIP_CONFIG_FILE names and
+// that is not there is not made: pip would read it instead of the user's.
 func (m *Machine) pipConfig() string {
-	if file := m.Getenv("PIP_CONFIG_FILE"); file != "" {
+	if file := m.Getenv("PIP_CONFIG_FILE"); m.isNull(file) || file != "" && m.Exists(file) {
 		return file
 	}
-	switch m.System() {
-	case "windows":
-		return m.join(m.configHome(), "pip", "pip.ini")
-	case "darwin":
-		if dir := m.join(m.configHome(), "pip"); m.Exists(dir) {
-			return m.join(dir, "pip.conf")
-		}
-		return m.join(m.Home, ".config", "pip", "pip.conf")
-	}
-	return m.join(m.xdgConfig(), "pip", "pip.conf")
+	files := m.pipUser()
+	return files[len(files)-1]
 }
 
 // pipElsewhere looks for a proxy in the files that ours goes before.
 func (m *Machine) pipElsewhere(t Tooling) error {
-	files := []string{"/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/Library/Application Support/pip/pip.conf", m.join(m.Home, ".pip", "pip.conf")}
-	if m.System() == "windows" {
-		files = []string{`C:\ProgramData\pip\pip.ini`, m.join(m.Home, "pip", "pip.ini")}
-	}
-	for _, file := range files {
+	ours := m.pipConfig()
+	for _, file := range m.PipFiles() {
+		if file == ours {
+			return nil
+		}
 		data, err := m.Read(file)
 		if err != nil {
 			continue

@@ -94,7 +94,7 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 		"/home/u/git.pem":                    other,
 		"/etc/ssl/certs/ca-certificates.crt": other,
 		"/home/u/.cargo/config.toml":         "[http]\ncainfo = \"ca/mine.pem\"\n",
-		"/home/u/.cargo/ca/mine.pem":         other,
+		"/home/u/ca/mine.pem":                other, // beside .cargo
 		"/home/u/.yarnrc.yml":                "httpsCaFilePath: ./gone.pem\n",
 		"/home/u/node.pem":                   other,
 		"/home/u/.config/conda/.condarc":     "ssl_verify: truststore\n",
@@ -105,7 +105,7 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	w.Env = func(name string) string { return map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/node.pem"}[name] }
 	before, root := w.tree(), newRoot(t, "Hither A")
 	check(t, Apply(t.Context(), Trust(w.Machine, root)...))
-	for _, path := range []string{"/home/u/npm.pem", "/srv/real.pem", "/home/u/pip.pem", "/home/u/git.pem", "/home/u/.cargo/ca/mine.pem", "/home/u/node.pem"} {
+	for _, path := range []string{"/home/u/npm.pem", "/srv/real.pem", "/home/u/pip.pem", "/home/u/git.pem", "/home/u/ca/mine.pem", "/home/u/node.pem"} {
 		text := w.read(path)
 		if !root.isIn([]byte(text)) || !strings.HasPrefix(strings.ReplaceAll(text, "\r", ""), other) || strings.Count(text, "BEGIN") != 2 {
 			t.Errorf("%s holds\n%s\nwant the company's root and ours", path, text)

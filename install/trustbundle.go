@@ -35,9 +35,13 @@ func bundles(m *Machine, root Certificate) []Step {
 	for _, n := range namings(m) {
 		for _, pattern := range n.files {
 			for _, file := range m.Glob(pattern) {
+				base := path.Dir(filepath.ToSlash(file))
+				if n.tool == "cargo" {
+					base = m.CargoBase(file)
+				}
 				text, _ := m.Read(file) // what cannot be read names nothing
 				for _, found := range n.names.FindAllStringSubmatch(string(text), -1) {
-					add(n.tool, m.expand(found[1], file))
+					add(n.tool, m.expand(found[1], base))
 				}
 			}
 		}
@@ -59,28 +63,18 @@ func isBundle(text string) bool {
 }
 
 func namings(m *Machine) []naming {
-	home, config := m.Home, m.Home+"/.config"
-	if xdg := m.Getenv("XDG_CONFIG_HOME"); xdg != "" && isAbs(m, xdg) {
-		config = xdg
-	}
+	home, config := m.Home, m.toolConfig()
 	list := []naming{
 		{"npm", []string{
 			orElse(m.Getenv("NPM_CONFIG_USERCONFIG"), home+"/.npmrc"), m.Getenv("npm_config_globalconfig"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc",
 			"/opt/homebrew/etc/npmrc", home + "/.nvm/versions/node/*/etc/npmrc", home + "/.npm-global/etc/npmrc", home + `/AppData/Roaming/npm/etc/npmrc`,
 		}, setting("cafile")},
 		{"yarn", []string{home + "/.yarnrc.yml"}, regexp.MustCompile(`(?m)^\s*httpsCaFilePath\s*:\s*(.*?)\s*$`)},
-		{"pip", []string{
-			m.Getenv("PIP_CONFIG_FILE"), "/etc/pip.conf", "/etc/xdg/pip/pip.conf", home + "/.pip/pip.conf", config + "/pip/pip.conf",
-			home + "/Library/Application Support/pip/pip.conf", "/Library/Application Support/pip/pip.conf",
-			home + "/AppData/Roaming/pip/pip.ini", home + "/pip/pip.ini", "C:/ProgramData/pip/pip.ini",
-		}, setting("cert")},
+		{"pip", m.PipFiles(), setting("cert")},
 		{"conda", []string{m.Getenv("CONDARC"), home + "/.condarc", home + "/.conda/.condarc", config + "/conda/.condarc", "/etc/conda/.condarc"},
 			regexp.MustCompile(`(?m)^\s*ssl_verify\s*:\s*(.*?)\s*$`)},
-		{"git", []string{m.Getenv("GIT_CONFIG_GLOBAL"), home + "/.gitconfig", config + "/git/config", "/etc/gitconfig", "/opt/homebrew/etc/gitconfig"},
-			setting("sslCAInfo")},
-		{"cargo", []string{
-			orElse(m.Getenv("CARGO_HOME"), home+"/.cargo") + "/config.toml", orElse(m.Getenv("CARGO_HOME"), home+"/.cargo") + "/config",
-		}, regexp.MustCompile(`(?m)^\s*(?:http\.|proxy-)?cainfo\s*=\s*(.*?)\s*$`)},
+		{"git", m.GitFiles(), setting("sslCAInfo")},
+		{"cargo", []string{m.CargoConfig(m.CargoHome())}, regexp.MustCompile(`(?m)^\s*(?:http\.|proxy-)?cainfo\s*=\s*(.*?)\s*$`)},
 	}
 	for i := range list {
 		list[i].files = slices.DeleteFunc(list[i].files, func(f string) bool {
@@ -102,8 +96,8 @@ func orElse(value, other string) string {
 	return value
 }
 
-// expand reads a path as the tools do: quotes, ${VARIABLE}, ~/, and below the configuration's own directory.
-func (m *Machine) expand(value, file string) string {
+// expand reads a path as the tools do: quotes, ${VARIABLE}, ~/, and below base.
+func (m *Machine) expand(value, base string) string {
 	value = strings.TrimSpace(value)
 	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
 		quote := value[0]
@@ -124,7 +118,7 @@ func (m *Machine) expand(value, file string) string {
 	if value == "" || isAbs(m, value) {
 		return value
 	}
-	return path.Join(path.Dir(filepath.ToSlash(file)), value)
+	return path.Join(base, value)
 }
 
 // isAbs knows the paths of the machine's system, which a test may play.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"hither/forward/npmrc"
+	"hither/install"
 )
 
 // gitWait bounds what git takes to read its own settings: a few milliseconds, unless a disk of the network is away.
@@ -34,27 +34,30 @@ type namedRoots struct{ setting, path string }
 func findToolRoots(env environment, dir string, project bool) toolRoots {
 	var t toolRoots
 	home, _ := findPlaces(env) // without a home, there are no files of the user's own
+	m := &install.Machine{Home: home.home, UID: -1, GID: -1, Env: func(name string) string { return env.Get(name) }}
 	if env.Get("GIT_SSL_CAINFO") == "" {
-		t.addGit(env, home, dir, project)
+		t.addGit(env, m, dir, project)
 	}
 	if env.Get("PIP_CERT") == "" {
-		t.addPip(env, home, dir)
+		t.addPip(m, home, dir)
 	}
 	if env.Get("CARGO_HTTP_CAINFO") == "" {
-		t.addCargo(env, home, dir, project)
+		t.addCargo(m, dir, project)
 	}
 	return t
 }
 
 // addGit asks git, which alone knows what its files include, if there are any: on macOS, a git that is not installed asks
 // for that on the screen.
-func (t *toolRoots) addGit(env environment, home places, dir string, project bool) {
-	files := []string{
-		"/etc/gitconfig", filepath.Join(home.home, ".gitconfig"), filepath.Join(filepath.Dir(home.config), "git", "config"),
-		filepath.Join(home.home, ".config", "git", "config"), filepath.Join(dir, ".git"),
+func (t *toolRoots) addGit(env environment, m *install.Machine, dir string, project bool) {
+	files := m.GitFiles()
+	for at := dir; at != ""; at = filepath.Dir(at) {
+		files = append(files, filepath.Join(at, ".git"))
+		if at == filepath.Dir(at) {
+			break
+		}
 	}
-	exists := func(file string) bool { _, err := os.Stat(file); return err == nil }
-	if env.Get("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_COUNT") == "" && !slices.ContainsFunc(files, exists) {
+	if env.Get("GIT_CONFIG_COUNT", "GIT_DIR") == "" && !slices.ContainsFunc(files, m.Exists) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), gitWait)
@@ -75,23 +78,9 @@ func (t *toolRoots) addGit(env environment, home places, dir string, project boo
 	}
 }
 
-// addPip passes over the file of an interpreter: which pip will run is not known, but for that of a virtual environment.
-func (t *toolRoots) addPip(env environment, home places, dir string) {
-	last := home.expand(env.Get("PIP_CONFIG_FILE"), dir)
-	if last == os.DevNull {
-		return
-	}
-	files := []string{"/etc/xdg/pip/pip.conf", "/etc/pip.conf", "/Library/Application Support/pip/pip.conf", `C:\ProgramData\pip\pip.ini`, last}
-	for _, base := range []string{
-		filepath.Join(home.home, ".pip"), filepath.Join(home.home, "pip"), filepath.Join(home.home, ".config", "pip"),
-		filepath.Join(filepath.Dir(home.config), "pip"), env.Get("VIRTUAL_ENV"),
-	} {
-		if !filepath.IsAbs(base) {
-			continue
-		}
-		files = append(files, filepath.Join(base, "pip.conf"), filepath.Join(base, "pip.ini"))
-	}
-	for _, file := range files {
+// addPip takes what pip's files say, in any section.
+func (t *toolRoots) addPip(m *install.Machine, home places, dir string) {
+	for _, file := range m.PipFiles() {
 		data, err := npmrc.ReadFile(file)
 		if err != nil {
 			continue
@@ -107,16 +96,13 @@ func (t *toolRoots) addPip(env environment, home places, dir string) {
 
 // addCargo reads the files above dir, of which the nearest counts, and the user's. A path is relative to the directory that
 // .cargo is in.
-func (t *toolRoots) addCargo(env environment, home places, dir string, project bool) {
-	user := env.Get("CARGO_HOME")
-	if user == "" {
-		user = filepath.Join(home.home, ".cargo")
-	}
-	if path := cargoRoots(user); path != "" {
+func (t *toolRoots) addCargo(m *install.Machine, dir string, project bool) {
+	user := m.CargoHome()
+	if path := cargoRoots(m, user); path != "" {
 		t.add("cargo's http.cainfo", path, filepath.Dir(user))
 	}
 	for at := dir; project && at != ""; at = filepath.Dir(at) {
-		if own := filepath.Join(at, ".cargo"); own != user && cargoRoots(own) != "" {
+		if own := filepath.Join(at, ".cargo"); own != user && cargoRoots(m, own) != "" {
 			t.Own = append(t.Own, "CARGO_HTTP_CAINFO")
 		}
 		if at == filepath.Dir(at) {
@@ -126,19 +112,16 @@ func (t *toolRoots) addCargo(env environment, home places, dir string, project b
 }
 
 // cargoRoots is what one directory of cargo's settings says.
-func cargoRoots(dir string) string {
-	for _, name := range []string{"config", "config.toml"} { // the old name counts if both are there
-		data, err := npmrc.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			continue
-		}
-		var config struct {
-			HTTP struct{ CAInfo string }
-		}
-		_ = toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &config) // cargo's to complain of; it takes a byte order mark
-		return config.HTTP.CAInfo
+func cargoRoots(m *install.Machine, dir string) string {
+	data, err := npmrc.ReadFile(m.CargoConfig(dir))
+	if err != nil {
+		return ""
 	}
-	return ""
+	var config struct {
+		HTTP struct{ CAInfo string }
+	}
+	_ = toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &config) // cargo's to complain of; it takes a byte order mark
+	return config.HTTP.CAInfo
 }
 
 // add takes a path each once; a relative one is below dir.

@@ -50,6 +50,9 @@ func TestAProjectsRootsAreForItsOwnTools(t *testing.T) {
 	env := environment{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
 	in := findToolRoots(env, filepath.Join(dir, ".git"), true)
 	same(t, "below it, too", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	write(t, filepath.Join(dir, "deep/down/x"), nil)
+	in = findToolRoots(env, filepath.Join(dir, "deep/down"), true)
+	same(t, "deep in it", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
 	in = findToolRoots(env, dir, true)
 	same(t, "left alone", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
 	same(t, "files for others", slices.ContainsFunc(in.Files, func(f namedRoots) bool { return f.path == "/project.pem" }), false)

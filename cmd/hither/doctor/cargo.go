@@ -37,18 +37,17 @@ func parseCargo(data []byte) (c cargoConfig, err error) {
 
 // cargoFile is the user's configuration, with where it is; the project's own is cargo's to merge.
 func (p *Patient) cargoFile() (cargoConfig, string) {
-	base := p.lookup("CARGO_HOME")
-	if base == "" {
-		base = p.home(".cargo")
+	m := p.machine()
+	file := m.CargoConfig(m.CargoHome())
+	data, err := p.read(file)
+	if err != nil || !filepath.IsAbs(file) { // there is none, or no home
+		return cargoConfig{}, ""
 	}
-	for _, name := range []string{"config.toml", "config"} {
-		file := filepath.Join(base, name)
-		if data, err := p.read(file); base != "" && err == nil {
-			c, _ := parseCargo(data)
-			return c, file
-		}
+	c, _ := parseCargo(data)
+	if c.HTTP.CAInfo != "" && !filepath.IsAbs(c.HTTP.CAInfo) {
+		c.HTTP.CAInfo = filepath.Join(m.CargoBase(file), c.HTTP.CAInfo)
 	}
-	return cargoConfig{}, ""
+	return c, file
 }
 
 // Registry implements client: what stands for crates-io.

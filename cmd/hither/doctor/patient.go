@@ -18,6 +18,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/install"
 	"hither/resolver/exchange"
 	"hither/rules"
 )
@@ -173,6 +174,11 @@ func (p *Patient) path(name string) string {
 		return name
 	}
 	return filepath.Join(p.Root, name)
+}
+
+// machine knows where tools keep their settings on such a machine.
+func (p *Patient) machine() *install.Machine {
+	return &install.Machine{OS: p.system(), Root: p.Root, Home: p.Home, UID: -1, GID: -1, Env: p.lookup}
 }
 
 // home is a file below the user's home; empty if there is none.

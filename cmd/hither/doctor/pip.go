@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -22,45 +21,26 @@ func (p *Patient) pipSetting(name string) setting {
 	if s := p.first("PIP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); s.said() {
 		return s
 	}
-	for _, file := range p.pipFiles() {
-		if s := findPip(p.text(file), name); s.said() {
-			s.Name = fmt.Sprintf("%s in %s", name, file)
-			return s
+	files := p.machine().PipFiles()
+	for _, section := range []string{"install", "global"} { // a command's own section goes before [global], of whatever file
+		for _, file := range slices.Backward(files) {
+			if s := findPip(p.text(file), section, name); s.said() {
+				s.Name = fmt.Sprintf("%s in %s", name, file)
+				return s
+			}
 		}
 	}
 	return setting{}
 }
 
-// findPip reads one file; a command's own section goes before [global].
-func findPip(text, name string) (found setting) {
-	lines := parseINI(text)
-	for _, section := range []string{"global", "install"} {
-		for _, l := range lines {
-			if l.Section == section && l.Key == name {
-				found = setting{Name: name, Value: l.Value}
-			}
+// findPip reads one section of one file.
+func findPip(text, section, name string) (found setting) {
+	for _, l := range parseINI(text) {
+		if l.Section == section && l.Key == name {
+			found = setting{Name: name, Value: l.Value}
 		}
 	}
 	return found
-}
-
-func (p *Patient) pipFiles() (files []string) {
-	name := "pip.conf"
-	if p.system() == "windows" {
-		name = "pip.ini"
-	}
-	if env := p.lookup("VIRTUAL_ENV"); env != "" {
-		files = append(files, filepath.Join(env, name))
-	}
-	if own := p.lookup("PIP_CONFIG_FILE"); own != "" && own != "/dev/null" {
-		return append([]string{own}, files...)
-	}
-	files = append(files, p.configFile("pip", name))
-	if p.system() == "darwin" {
-		files = append(files, p.home(".config", "pip", name))
-	}
-	files = append(files, p.home(".pip", name), "/etc/xdg/pip/"+name, "/etc/"+name)
-	return slices.DeleteFunc(files, func(f string) bool { return f == "" })
 }
 
 // Registry implements client.

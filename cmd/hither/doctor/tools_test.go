@@ -63,6 +63,47 @@ func TestCargoReadsAFileThatNotepadWrote(t *testing.T) {
 	}
 }
 
+// Which of its files counts, as pip itself says with `pip config debug`.
+func TestPipsSettingsCountAsForPip(t *testing.T) {
+	const mine, legacy, site, xdg = "/home/u/.config/pip/pip.conf", "/home/u/.pip/pip.conf", "/etc/pip.conf", "/etc/xdg/pip/pip.conf"
+	for _, row := range []struct {
+		says, own string // PIP_CONFIG_FILE
+		files     map[string]string
+		want      string
+	}{
+		{"the user's", "", map[string]string{mine: "[global]\nproxy=a\n", legacy: "[global]\nproxy=b\n", site: "[global]\nproxy=c\n"}, "a"},
+		{"the machine's", "", map[string]string{site: "[global]\nproxy=c\n", xdg: "[global]\nproxy=d\n"}, "c"},
+		{"the machine's beside one that a variable names", "/own", map[string]string{"/own": "", mine: "[global]\nproxy=a\n", site: "[global]\nproxy=c\n"}, "c"},
+		{"the user's beside one that is not there", "/own", map[string]string{mine: "[global]\nproxy=a\n"}, "a"},
+		{"none", "/dev/null", map[string]string{mine: "[global]\nproxy=a\n", site: "[global]\nproxy=c\n"}, ""},
+		{"a command's own section goes first", "", map[string]string{mine: "[install]\nproxy=b\n[global]\nproxy = a\n"}, "b"},
+		{"in whatever file", "", map[string]string{mine: "[global]\nproxy=a\n", site: "[install]\nproxy=c\n"}, "c"},
+	} {
+		w := newWorld(t)
+		w.env["PIP_CONFIG_FILE"] = row.own
+		for name, text := range row.files {
+			w.write(name, text)
+		}
+		if got := w.pipSetting("proxy").Value; got != row.want {
+			t.Errorf("%s\n got %q\nwant %q", row.says, got, row.want)
+		}
+	}
+}
+
+// Cargo itself warns that it takes the old name, and looks for the file beside .cargo.
+func TestCargosSettingsCountAsForCargo(t *testing.T) {
+	w := newWorld(t)
+	w.write("/home/u/.cargo/config.toml", "[http]\nproxy = \"http://new.example\"\n")
+	w.write("/home/u/.cargo/config", "[http]\nproxy = \"http://old.example\"\ncainfo = \"ca/mine.pem\"\n")
+	w.write("/home/u/ca/mine.pem", string(w.CA))
+	if got := (cargoClient{}).Proxy(w.Patient); got != (setting{"http.proxy in /home/u/.cargo/config", "http://old.example"}) {
+		t.Errorf("got  %v\nwant the proxy of the file with the old name", got)
+	}
+	if roots, _, _ := (cargoClient{}).Roots(w.Patient); !roots.Ours {
+		t.Errorf("got  %v\nwant our root in /home/u/ca/mine.pem", roots)
+	}
+}
+
 func TestAToolThatIsSentToAHitherThatDoesNotRun(t *testing.T) {
 	w := newWorld(t)
 	w.Daemon = Daemon{}

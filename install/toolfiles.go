@@ -1,0 +1,112 @@
+package install
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Where git, pip and cargo look for their settings. Who writes such a file asks here, and so does who only reads it, so that
+// both mean the one that counts. Nothing is said of what a project names for itself.
+
+// CargoHome is where cargo keeps what is the user's.
+func (m *Machine) CargoHome() string { return orElse(m.Getenv("CARGO_HOME"), m.join(m.Home, ".cargo")) }
+
+// CargoConfig is the file of settings in one directory. Cargo takes the old name if both are there (The Cargo Book,
+// "Hierarchical structure").
+func (m *Machine) CargoConfig(dir string) string {
+	if old := m.join(dir, "config"); m.Exists(old) {
+		return old
+	}
+	return m.join(dir, "config.toml")
+}
+
+// CargoBase is what a path in one of Cargo's files is relative to: the directory that .cargo is in.
+func (m *Machine) CargoBase(file string) string { return path.Dir(path.Dir(filepath.ToSlash(file))) }
+
+// PipFiles are the files that pip reads, what counts most last; none if PIP_CONFIG_FILE says so. That of an interpreter is
+// left out, unless it is the virtual environment's: which pip will run is not known.
+func (m *Machine) PipFiles() []string {
+	own := m.Getenv("PIP_CONFIG_FILE")
+	if m.isNull(own) {
+		return nil
+	}
+	files := m.pipSite()
+	if own == "" || !m.Exists(own) {
+		files = append(files, m.pipUser()...)
+	}
+	if env := m.Getenv("VIRTUAL_ENV"); env != "" {
+		files = append(files, m.join(env, m.pipName()))
+	}
+	files = slices.DeleteFunc(files, func(file string) bool { return !isAbs(m, file) }) // there is no home
+	if own != "" {
+		files = append(files, own)
+	}
+	return files
+}
+
+// pipSite are the files for all users.
+func (m *Machine) pipSite() (files []string) {
+	switch m.System() {
+	case "windows":
+		return []string{m.join(orElse(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", m.pipName())}
+	case "darwin":
+		return []string{"/Library/Application Support/pip/pip.conf"}
+	}
+	for dir := range strings.SplitSeq(orElse(m.Getenv("XDG_CONFIG_DIRS"), "/etc/xdg"), ":") {
+		files = append(files, m.join(dir, "pip", m.pipName()))
+	}
+	return append(files, "/etc/pip.conf")
+}
+
+// pipUser are the user's, of which the last is the one to write.
+func (m *Machine) pipUser() []string {
+	switch m.System() {
+	case "windows":
+		return []string{m.join(m.Home, "pip", m.pipName()), m.join(m.configHome(), "pip", m.pipName())}
+	case "darwin":
+		dir := m.join(m.configHome(), "pip")
+		if !m.Exists(dir) {
+			dir = m.join(m.Home, ".config", "pip")
+		}
+		return []string{m.join(m.Home, ".pip", m.pipName()), m.join(dir, m.pipName())}
+	}
+	return []string{m.join(m.Home, ".pip", m.pipName()), m.join(m.toolConfig(), "pip", m.pipName())}
+}
+
+func (m *Machine) pipName() string {
+	if m.System() == "windows" {
+		return "pip.ini"
+	}
+	return "pip.conf"
+}
+
+// isNull says that a file is the one in which nothing stands.
+func (m *Machine) isNull(file string) bool {
+	return file == "/dev/null" || m.System() == "windows" && strings.EqualFold(file, "nul")
+}
+
+// GitFiles are the files that git reads for each project, what counts most last. Which of the machine's it is depends on who
+// built git.
+func (m *Machine) GitFiles() []string {
+	files := []string{"/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig"}
+	if m.System() == "windows" {
+		files = []string{`C:\Program Files\Git\etc\gitconfig`}
+	}
+	if own := m.Getenv("GIT_CONFIG_SYSTEM"); own != "" {
+		files = []string{own}
+	}
+	if own := m.Getenv("GIT_CONFIG_GLOBAL"); own != "" {
+		return append(files, own)
+	}
+	return append(files, m.join(m.toolConfig(), "git", "config"), m.join(m.Home, ".gitconfig"))
+}
+
+// toolConfig is XDG_CONFIG_HOME as the user's tools read it. To root it may be that of our own service.
+func (m *Machine) toolConfig() string {
+	if dir := m.Getenv("XDG_CONFIG_HOME"); isAbs(m, dir) && !amRoot(m) {
+		return dir
+	}
+	return m.xdgConfig()
+}

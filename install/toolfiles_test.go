@@ -1,0 +1,71 @@
+package install
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPipReadsTheseFiles asks the pip of this machine, which names that of its interpreter, too.
+func TestPipReadsTheseFiles(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/home/u/": ""})
+	said := w.really([]string{"pip", "config", "debug"})
+	m := &Machine{OS: "linux", Home: w.Path(w.Home), Env: func(string) string { return "" }}
+	for _, file := range m.PipFiles() {
+		if !strings.Contains(said, "  "+file+", exists: ") {
+			t.Errorf("pip says\n%s\nwant %s in it", said, file)
+		}
+	}
+	same(t, "files, and the interpreter's", len(regexp.MustCompile(`(?m)^  /.*, exists: `).FindAllString(said, -1)), len(m.PipFiles())+1)
+}
+
+func TestWhereToolsKeepTheirSettings(t *testing.T) {
+	for _, row := range []struct{ system, env, files, want string }{
+		{"linux", "", "", "/etc/xdg/pip/pip.conf /etc/pip.conf /home/u/.pip/pip.conf /home/u/.config/pip/pip.conf"},
+		{"linux", "XDG_CONFIG_DIRS=/a:/b", "", "/a/pip/pip.conf /b/pip/pip.conf /etc/pip.conf /home/u/.pip/pip.conf /home/u/.config/pip/pip.conf"},
+		{"linux", "XDG_CONFIG_HOME=/x", "", "/etc/xdg/pip/pip.conf /etc/pip.conf /home/u/.pip/pip.conf /x/pip/pip.conf"},
+		{"linux", "PIP_CONFIG_FILE=/own", "", "/etc/xdg/pip/pip.conf /etc/pip.conf /home/u/.pip/pip.conf /home/u/.config/pip/pip.conf /own"},
+		{"linux", "PIP_CONFIG_FILE=/own", "/own", "/etc/xdg/pip/pip.conf /etc/pip.conf /own"},
+		{"linux", "PIP_CONFIG_FILE=/dev/null", "", ""},
+		{"linux", "VIRTUAL_ENV=/v", "", "/etc/xdg/pip/pip.conf /etc/pip.conf /home/u/.pip/pip.conf /home/u/.config/pip/pip.conf /v/pip.conf"},
+		{"darwin", "", "", "/Library/Application Support/pip/pip.conf /home/u/.pip/pip.conf /home/u/.config/pip/pip.conf"},
+		{"darwin", "", "/home/u/Library/Application Support/pip/", "/Library/Application Support/pip/pip.conf /home/u/.pip/pip.conf /home/u/Library/Application Support/pip/pip.conf"},
+		{"windows", "", "", `C:\ProgramData\pip\pip.ini C:\Users\u\pip\pip.ini C:\Users\u\AppData\Roaming\pip\pip.ini`},
+		{"windows", "PIP_CONFIG_FILE=NUL", "", ""},
+	} {
+		w := newWorld(t, row.system, map[string]string{row.files: ""})
+		if row.system == "windows" {
+			w.Home = `C:\Users\u`
+		}
+		name, value, _ := strings.Cut(row.env, "=")
+		w.Env = func(asked string) string { return map[string]string{name: value}[asked] }
+		same(t, row.system+" "+row.env, strings.Join(w.PipFiles(), " "), row.want)
+	}
+}
+
+func TestCargoTakesTheOldNameAndBesideItsDirectory(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/srv/cargo/config.toml": "", "/srv/cargo/config": ""})
+	w.Env = func(name string) string { return map[string]string{"CARGO_HOME": "/srv/cargo"}[name] }
+	file := w.CargoConfig(w.CargoHome())
+	same(t, "file", file, "/srv/cargo/config")
+	same(t, "base", w.CargoBase(file), "/srv")
+}
+
+func TestGitsFilesMayBeNamed(t *testing.T) {
+	w := newWorld(t, "linux", nil)
+	same(t, "the user's last", slices.Index(w.GitFiles(), "/home/u/.gitconfig"), len(w.GitFiles())-1)
+	w.Env = func(name string) string {
+		return map[string]string{"GIT_CONFIG_SYSTEM": "/one", "GIT_CONFIG_GLOBAL": "/two"}[name]
+	}
+	same(t, "files", strings.Join(w.GitFiles(), " "), "/one /two")
+}
+
+// pip would read a file that PIP_CONFIG_FILE names instead of the user's, as soon as it is there.
+func TestPipsFileIsNotMadeForAVariable(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{"/home/u/.config/pip/pip.conf": "[global]\ntimeout = 9\n"})
+	w.Env = func(name string) string { return map[string]string{"PIP_CONFIG_FILE": "/home/u/own.conf"}[name] }
+	check(t, Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "pip")...))
+	same(t, "it is there", w.Exists("/home/u/own.conf"), false)
+	same(t, "the user's", strings.HasPrefix(w.read("/home/u/.config/pip/pip.conf"), "[global]\nproxy = http://127.0.0.1:7890\n"), true)
+}
