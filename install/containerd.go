@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -29,7 +30,7 @@ func containerdSteps(m *Machine, t Tooling) []Step {
 		Step: Edit{
 			On: m, Name: name, Path: file, Mode: 0o644,
 			Change: func(old []byte, _ bool) ([]byte, error) {
-				if err := m.certsDirUsed(); err != nil {
+				if err := errors.Join(m.certsDirUsed(), m.defaultUsed()); err != nil {
 					return nil, err
 				}
 				out, err := putHost(old, t.proxyURL())
@@ -38,6 +39,16 @@ func containerdSteps(m *Machine, t Tooling) []Step {
 		},
 		Note: m.certsDirNote(),
 	}}
+}
+
+// defaultUsed refuses where docker.io has no directory of its own: containerd takes the first of that and _default that is there,
+// so that ours would put the user's hosts for all registries out of force.
+func (m *Machine) defaultUsed() error {
+	const own, all = certsDir + "/docker.io", certsDir + "/_default"
+	if m.Exists(own) || !m.Exists(all) {
+		return nil
+	}
+	return refuse("%s holds for docker.io until that has a directory of its own: give it one with `sudo cp -r %s %s`, before whose hosts Hither is put then, or leave containerd out", all, all, own)
 }
 
 // putHost adds a host. containerd takes them in the order of the file.

@@ -108,6 +108,7 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"docker", "/etc/systemd/system/docker.service.d/m.conf", "[Service]\nExecStart=dockerd --registry-mirror=https://m.example\n", "--registry-mirror"},
 		{"containerd", "/etc/containerd/config.toml", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/opt/hosts\"\n", "/opt/hosts"},
 		{"containerd", "/etc/containerd/certs.d/docker.io/hosts.toml", "[host", "put it right"},
+		{"containerd", "/etc/containerd/certs.d/_default/hosts.toml", "[host.\"https://mirror.corp.example\"]\n", "sudo cp -r /etc/containerd/certs.d/_default /etc/containerd/certs.d/docker.io"},
 		{"cargo", "/home/u/.cargo/config.toml", "[http]\nproxy = \"socks5://p\"\n", "upstream-proxy"},
 		{"cargo", "/home/u/.cargo/config.toml", "http = {timeout = 3}\n", "by hand"},
 		{"pip", "/home/u/.config/pip/pip.conf", "index-url = https://me:pw@pypi.corp.example\n", "in line 1, above its first [section]"},

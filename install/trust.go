@@ -203,13 +203,16 @@ func registries(m *Machine, root Certificate) []Step {
 }
 
 // registryDirs adds the directory where containerd looks: it goes by the name in the image, docker.io, whose registry has another.
-// A new one would put the user's _default out of force.
+// It passes the user's _default over for what has a directory of its own, so none is made beside that.
 func registryDirs(m *Machine, dir string, hosts []string) []string {
-	const named = "docker.io"
-	if dir == certsDir && slices.Contains(hosts, "registry-1."+named) && (m.Exists(dir+"/"+named) || !m.Exists(dir+"/_default")) {
-		return append(slices.Clone(hosts), named)
+	if dir != certsDir {
+		return hosts
 	}
-	return hosts
+	hosts = slices.Clone(hosts)
+	if slices.Contains(hosts, "registry-1.docker.io") {
+		hosts = append(hosts, "docker.io")
+	}
+	return slices.DeleteFunc(hosts, func(host string) bool { return !m.Exists(dir+"/"+host) && m.Exists(dir+"/_default") })
 }
 
 // underSystem says that a file is made by the system's own tool, which would write over it; our root comes in that way.

@@ -146,6 +146,7 @@ func TestContainerdGetsTheRootByTheNameInTheImage(t *testing.T) {
 		before := w.tree()
 		check(t, Apply(t.Context(), Trust(w.Machine, root)...))
 		same(t, row.name, w.Machine.Exists(path) && root.isIn([]byte(w.read(path))), row.want)
+		same(t, row.name+": another registry has a new directory", w.Machine.Exists("/etc/containerd/certs.d/ghcr.io"), !strings.Contains(row.file, "_default"))
 		_, err := Restore(t.Context(), w.Machine, nil)
 		check(t, err)
 		same(t, row.name+": tree afterwards", w.tree(), before)
