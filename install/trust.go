@@ -70,11 +70,28 @@ func systemStore(m *Machine, root Certificate) []Step {
 	if !ok {
 		return []Step{missing{"trust the root certificate in the system's store"}}
 	}
-	return []Step{Edit{
-		On: m, Name: "trust the root certificate in " + a.dir, Path: a.dir + "/" + a.file, Mode: 0o644,
-		Change: func([]byte, bool) ([]byte, error) { return root.PEM, nil },
-		After:  [][]string{a.update}, AfterUndo: a.forget(),
+	return []Step{Noted{
+		Step: Edit{
+			On: m, Name: "trust the root certificate in " + a.dir, Path: a.dir + "/" + a.file, Mode: 0o644,
+			Change: func([]byte, bool) ([]byte, error) { return root.PEM, nil },
+			After:  [][]string{a.update}, AfterUndo: a.forget(),
+		},
+		Note: m.trustNote(),
 	}}
+}
+
+// trustNote names the daemons that go on without the root: Go programs read the system's store once, when they first need it.
+func (m *Machine) trustNote() string {
+	var programs, units []string
+	for _, daemon := range []struct{ program, unit string }{{"dockerd", "docker"}, {"containerd", "containerd"}} {
+		if m.Look(daemon.program) {
+			programs, units = append(programs, daemon.program), append(units, daemon.unit)
+		}
+	}
+	if len(units) == 0 {
+		return ""
+	}
+	return strings.Join(programs, " and ") + " may go on without it until `systemctl restart " + strings.Join(units, " ") + "`, which may end containers; no such thing was done"
 }
 
 const debianAnchors = "/usr/local/share/ca-certificates"

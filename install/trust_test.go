@@ -78,6 +78,24 @@ func TestASystemWithoutAKnownStoreSaysSo(t *testing.T) {
 	}
 }
 
+// A daemon that has read the system's store does not look again.
+func TestTrustNamesTheDaemonsThatHaveToBeStartedAnew(t *testing.T) {
+	for _, row := range []struct{ programs, want string }{
+		{"", ""},
+		{"/usr/bin/dockerd", "`systemctl restart docker`"},
+		{"/usr/bin/dockerd /usr/bin/containerd", "dockerd and containerd may go on without it until `systemctl restart docker containerd`"},
+	} {
+		files := map[string]string{"/usr/sbin/update-ca-certificates": ""}
+		for _, program := range strings.Fields(row.programs) {
+			files[program] = ""
+		}
+		noted, ok := Trust(newWorld(t, "linux", files).Machine, newRoot(t, "A"))[0].(Noted)
+		if !ok || (row.want == "") != (noted.Note == "") || !strings.Contains(noted.Note, row.want) {
+			t.Errorf("with %q\ngot  %s\nwant %s", row.programs, noted.Note, row.want)
+		}
+	}
+}
+
 // TestBundlesThatToolsNameGetTheRoot and nothing else of them is touched.
 func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	other := string(newRoot(t, "the company's").PEM)

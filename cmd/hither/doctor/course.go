@@ -137,6 +137,8 @@ func (t tool) believes(p *Patient) []Finding {
 		return []Finding{fail(t.Name()+" does not know Hither's root certificate: it was told of no further roots", remedy)}
 	case !known || len(p.root()) == 0:
 		return nil
+	case s.Ours && s.Late:
+		return []Finding{warn(t.Name()+" began before "+s.place()+" was last written, and reads it but once: it may not know Hither's root certificate yet", remedy)}
 	case s.Ours:
 		return []Finding{well(t.Name() + " trusts Hither: the root in force is in " + s.place())}
 	case s.Err != nil:

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,7 +69,18 @@ func (c dockerClient) Roots(p *Patient) (shelf, string, bool) {
 		}
 	}
 	s, known := p.systemShelf()
+	if s.Late = p.engineBefore(s.Path); s.Late && s.Ours {
+		remedy = "Start Docker's engine anew, which ends its containers unless live-restore is set: `sudo systemctl restart docker`."
+	}
 	return s, remedy, known
+}
+
+// engineBefore says that the running engine began before a file was last written. As every Go program it reads the system's
+// roots once, when it first needs them.
+func (p *Patient) engineBefore(file string) bool {
+	engine, err := os.Stat(p.path("/run/docker.pid"))
+	written, err2 := os.Stat(p.path(file))
+	return err == nil && err2 == nil && engine.ModTime().Before(written.ModTime())
 }
 
 // Advice implements advised: the engine does not see this shell's variables.

@@ -20,6 +20,7 @@ type shelf struct {
 	Err     error    // it cannot be read
 	Count   int      // certificates in it; 0 also for stores that are not PEM
 	Ours    bool     // the root in force is in it
+	Late    bool     // it was written after the program began that reads it but once
 	Others  []string // names of other roots that a Hither made
 }
 

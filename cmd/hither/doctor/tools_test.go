@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"net/netip"
+	"os"
 	"testing"
+	"time"
 )
 
 // Which way a tool's requests take, from its settings alone.
@@ -174,6 +176,26 @@ func TestSettingsThatWeakenATool(t *testing.T) {
 			holds(t, w.run1(tool{row.tool}), row.want)
 		})
 	}
+}
+
+// Go's crypto/x509 reads the system's roots once a process.
+func TestAnEngineThatBeganBeforeTheRootWasTrusted(t *testing.T) {
+	w := newWorld(t)
+	w.write("/etc/docker/daemon.json", `{"proxies": {"https-proxy": "http://127.0.0.1:7890"}}`)
+	w.write("/run/docker.pid", "4712")
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(w.CA))
+	since := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(w.path("/run/docker.pid"), since, since); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, w.run1(tool{dockerClient{}}), "docker warn: docker began before /etc/ssl/certs/ca-certificates.crt was last written", "`sudo systemctl restart docker`")
+	w.write("/run/docker.pid", "4713")
+	holds(t, w.run1(tool{dockerClient{}}), "docker ok: docker trusts Hither")
+	if err := os.Chtimes(w.path("/run/docker.pid"), since, since); err != nil {
+		t.Fatal(err)
+	}
+	w.write("/etc/docker/certs.d/registry-1.docker.io/ca.crt", string(w.CA)) // which it reads each time
+	holds(t, w.run1(tool{dockerClient{}}), "docker ok: docker trusts Hither")
 }
 
 func TestContainersHaveALoopbackOfTheirOwn(t *testing.T) {
