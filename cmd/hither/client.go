@@ -109,7 +109,7 @@ func (c *client) Verify(ctx context.Context, progress func(Verification)) (Verif
 		return Verification{}, err
 	}
 	defer body.Close()
-	stall := time.AfterFunc(clientStall, func() { cancel(errors.New("Hither says nothing any more: see hither status")) })
+	stall := time.AfterFunc(clientStall, func() { cancel(errors.New("Hither says nothing any more: see `hither status`")) })
 	defer stall.Stop()
 	lines := json.NewDecoder(body)
 	for {

@@ -222,6 +222,19 @@ func TestHelpSaysWhatAFlagWantsInOneWord(t *testing.T) {
 	look((&app{}).root())
 }
 
+func TestAdviceFindsTheStateDirectory(t *testing.T) {
+	skipElsewhere(t)
+	var out, said strings.Builder
+	a := &app{out: &out, err: &said, before: environment{"HOME=/home/u"}, settings: Settings{State: "/other"}}
+	report := WarmReport{Failed: []WarmFailure{{URL: "u", Err: "no room", Next: "look with `hither cache du`, and wait"}}}
+	same(t, "failed", a.reportWarm(report, warmFlags{}, nil) != nil, true)
+	contains(t, said.String(), "look with `hither cache du --state /other`, and wait")
+	same(t, "named already", a.advice("`hither run --state /x -- COMMAND`"), "`hither run --state /x -- COMMAND`")
+	same(t, "no call", a.advice("what `hitherto` was"), "what `hitherto` was")
+	a.settings.State = "/home/u/.local/state/hither"
+	same(t, "the usual one", a.advice("`hither status`"), "`hither status`")
+}
+
 // What is told to type finds the state directory that was asked for, and another user's is not told to be ended.
 func TestWhoCannotBeAsked(t *testing.T) {
 	skipElsewhere(t)
@@ -231,6 +244,12 @@ func TestWhoCannotBeAsked(t *testing.T) {
 	other := filepath.Join(w.home, "other")
 	same(t, "why", w.hither("why", "--state", other, "/go/x"), exitNotRunning)
 	contains(t, w.err.String(), "start it with `hither up --state "+other+"`")
+
+	mirror := "https://goproxy.cn"
+	same(t, "off", w.hither("mirrors", "off", mirror, "--state", other), 0)
+	contains(t, w.out.String(), "`hither mirrors on "+mirror+" --state "+other+"` takes that back")
+	same(t, "set", w.hither("mirrors", "set", "go", mirror, "--state", other), exitFailed)
+	contains(t, w.err.String(), "switch it on first with `hither mirrors on "+mirror+" --state "+other+"`")
 
 	c := newClient(other)
 	c.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, fs.ErrPermission }

@@ -86,7 +86,7 @@ func (c *client) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirr
 	}
 	defer body.Close()
 	patience := clientStall + ask.Interval
-	stall := time.AfterFunc(patience, func() { cancel(errors.New("Hither says nothing any more: see hither status")) })
+	stall := time.AfterFunc(patience, func() { cancel(errors.New("Hither says nothing any more: see `hither status`")) })
 	defer stall.Stop()
 	lines := json.NewDecoder(body)
 	for {

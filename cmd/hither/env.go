@@ -79,7 +79,7 @@ func (a *app) enter(c *cobra.Command) (map[string]*string, error) {
 	}
 	if p.Npm.LeftOut != "" {
 		fmt.Fprintf(a.err, "hither: npm believes roots of the project's own choice in %s (ca or cafile), which no shell gets, for it may leave the "+
-			"project: to use npm there, call it by `hither run`\n", p.Npm.LeftOut)
+			"project: to use npm there, call it by %s\n", p.Npm.LeftOut, a.advice("`hither run`"))
 	}
 	changes := a.before.Saving(p.changes())
 	a.restoreOlder(changes)

@@ -59,6 +59,6 @@ func (a *app) choose(ctx context.Context, change mirrors.Change) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.out, said)
+	fmt.Fprintln(a.out, a.advice(said))
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,9 +125,28 @@ func (a *app) printReady(r Ready) {
 
 // command is a call of this program that finds the same state directory.
 func (a *app) command(sh shell, name string) string {
+	return calling(sh, name, a.settings.State, a.before)
+}
+
+// calling is command without an app: a running Hither gives advice, too.
+func calling(sh shell, name, state string, env environment) string {
 	text := "hither " + name
-	if home, err := findPlaces(a.before); err != nil || filepath.Clean(a.settings.State) != home.state {
-		text += " --state " + sh.quote(a.settings.State)
+	if home, err := findPlaces(env); err != nil || filepath.Clean(state) != home.state {
+		text += " --state " + sh.quote(state)
 	}
 	return text
+}
+
+// advice is a text in which each call of this program, which stands between backquotes, finds the same state directory.
+func (a *app) advice(text string) string {
+	if a.settings.State == "" { // the settings were not read
+		return text
+	}
+	sh, _ := findShell("", parentShell(), a.env) // fails only for a name
+	return regexp.MustCompile("`hither ([^`]+)`").ReplaceAllStringFunc(text, func(call string) string {
+		if strings.Contains(call, " --state ") {
+			return call
+		}
+		return "`" + a.command(sh, strings.TrimPrefix(strings.Trim(call, "`"), "hither ")) + "`"
+	})
 }

@@ -101,7 +101,8 @@ func (k *keeper) keep(whole context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasing)
 	defer cancel()
 	if err := h.release(ctx); err != nil {
-		k.log.Error("this machine could not be put back as it was; the guard goes on trying for a minute, and then call `hither restore`", "error", err)
+		k.log.Error("this machine could not be put back as it was; the guard goes on trying for a minute, and then call `"+
+			calling(systemShell, "restore", k.settings.State, os.Environ())+"`", "error", err)
 		return err // without a goodbye
 	}
 	if whole.Err() != nil {

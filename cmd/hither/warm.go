@@ -175,6 +175,9 @@ func stopEarly(gone <-chan struct{}, signals <-chan os.Signal, ended <-chan stru
 // reportWarm prints the outcome and turns it into an exit status.
 func (a *app) reportWarm(r warm.Report, f warmFlags, cause error) error {
 	r.Interrupted = cause != nil
+	for i := range r.Failed {
+		r.Failed[i].Next = a.advice(r.Failed[i].Next)
+	}
 	switch {
 	case f.json:
 		if err := a.printJSON(r); err != nil {
