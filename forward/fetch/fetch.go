@@ -211,6 +211,12 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if kept.fresh && req.asksWhere() {
+		if answer := f.headOnly(ctx, req, kept); answer != nil {
+			kept.close()
+			return f.finish(req, answer)
+		}
+	}
 	switch {
 	case kept.fresh:
 		return f.finish(req, kept.answer(Hit))
@@ -223,7 +229,7 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	}
 	f.miss(req)
 	if req.Head && req.Path.Keep == rules.Forever {
-		if answer := f.headOnly(ctx, req); answer != nil {
+		if answer := f.headOnly(ctx, req, kept); answer != nil {
 			kept.close()
 			return f.finish(req, answer)
 		}

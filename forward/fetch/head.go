@@ -31,14 +31,24 @@ func (f *Fetcher) head(ctx context.Context, m rules.Match, src rules.Source) (*h
 	return resp, nil
 }
 
-// headOnly answers a HEAD for something large that is not kept, from the origin. nil: fetch it.
-func (f *Fetcher) headOnly(ctx context.Context, req Request) *Answer {
+// asksWhere says that a client asks after bytes whose name it knows for certain, and does not want them. Who pushes an image
+// asks so what is there already, and leaves that out: what came once, or to another repository, is no answer to that.
+func (r Request) asksWhere() bool {
+	return r.Head && r.Path.Bulk && r.Path.Keep == rules.Forever && !r.KeptOnly && r.proof == nil
+}
+
+// headOnly answers a HEAD from the origin: for what it does not have, and for something large that is not kept. nil: from what
+// is kept, or fetch it. The origin's no is not remembered, for what is missing is pushed next.
+func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 	for _, src := range req.Origins() {
 		resp, err := f.head(ctx, req.Match, src)
 		if err != nil {
 			continue
 		}
-		if resp.StatusCode != http.StatusOK || resp.ContentLength <= smallHead {
+		switch {
+		case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
+			return (&negative{status: resp.StatusCode, source: src.Base}).answer(nil, f.now())
+		case k.fresh || resp.StatusCode != http.StatusOK || resp.ContentLength <= smallHead:
 			return nil
 		}
 		a := &Answer{
