@@ -51,6 +51,9 @@ type Server struct {
 	// Pass carries what is not for the cache. It must not follow redirects, nor decompress, nor ask a proxy from the
 	// environment, which may be us.
 	Pass http.RoundTripper
+	// Anonymous is Pass for clients that read by a gateway whose registry hands tokens to everybody (auth = "bearer"), and show
+	// nothing: the gateway has told them that they need none, so it has its own. nil: Pass.
+	Anonymous http.RoundTripper
 	// Dial opens blind tunnels. It resolves past our own DNS and refuses our own listeners.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// CA vouches for intercepted hosts; nil: their TLS is tunnelled blind, as everybody's.

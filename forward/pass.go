@@ -1,12 +1,14 @@
 package forward
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,12 +28,12 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	defer cancel(nil)
 	w.state, w.source, w.verbatim = "pass", e.up.Scheme+"://"+e.up.Host, true
 	proxy := &httputil.ReverseProxy{
-		Transport:      s.Pass,
+		Transport:      s.carrier(w, r, e),
 		BufferPool:     &s.buffers,
 		FlushInterval:  -1, // the head, and each piece as it comes: an origin may think long about the next
 		ErrorLog:       slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
 		Rewrite:        func(p *httputil.ProxyRequest) { s.address(p, e) },
-		ModifyResponse: func(res *http.Response) error { return s.relay(res, e, cancel) },
+		ModifyResponse: func(res *http.Response) error { w.advise(res, e); return s.relay(res, e, cancel) },
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, err) },
 	}
 	sent := ctx
@@ -39,6 +41,14 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 		sent = transport.Patient(ctx)
 	}
 	proxy.ServeHTTP(w, r.WithContext(sent))
+}
+
+// carrier is who takes a request to its origin.
+func (s *Server) carrier(w *reply, r *http.Request, e errand) http.RoundTripper {
+	if s.Anonymous != nil && w.gateway && e.rule.Auth == "bearer" && reads(r) && credentials(r) == none {
+		return s.Anonymous
+	}
+	return s.Pass
 }
 
 // address writes the envelope anew. ReverseProxy has dropped what belongs to the client's connection, and also some
@@ -58,6 +68,22 @@ func (s *Server) address(p *httputil.ProxyRequest, e errand) {
 		p.Out.Header.Del("Upgrade")
 		p.Out.Header.Del("Connection")
 	}
+}
+
+// advise says in a registry's 401 what its user can do. Most clients ask once whether a login is needed, and the gateway's
+// answer is no, so that pulls need none; they do not look at the challenge here, which stays for those that do.
+func (w *reply) advise(res *http.Response, e errand) {
+	if !w.gateway || res.StatusCode != http.StatusUnauthorized || e.rule.Auth != "bearer" || len(res.Request.Header["Authorization"]) > 0 {
+		return
+	}
+	registry := e.rule.Hosts[0].Name
+	body := ociError(res.StatusCode, registry+" wants a login for this, and a gateway asks for none. Name "+registry+
+		" itself instead of the gateway, directly or by Hither's proxy (hither run).")
+	res.Body.Close()
+	res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	res.Header.Set("Content-Type", "application/json")
+	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	res.Header.Del("Content-Encoding")
 }
 
 // relay drops what would lead the client past us, and watches over the body of a registry.

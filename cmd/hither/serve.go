@@ -73,8 +73,8 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	kindle := &kindling.Lighter{Connect: out.pool.Warm, Board: h.board}
 	h.lookAhead(control, fetcher, kindle, log)
 	doors := &forward.Server{
-		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Dial: out.dialer.DialContext, CA: trust, Self: self.host, Own: out.dialer.Own,
-		Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
+		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Anonymous: out.tokens, Dial: out.dialer.DialContext,
+		CA: trust, Self: self.host, Own: out.dialer.Own, Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
 		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
