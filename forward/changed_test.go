@@ -31,6 +31,9 @@ func TestAChangeIsTold(t *testing.T) {
 	for _, c := range []struct{ method, path, want string }{
 		{"PUT", "/minute/a", "[reg/" + host + "/minute/a]"},
 		{"DELETE", "/minute/a", "[reg/" + host + "/minute/a]"},
+		{"PUT", "/minute/a/tag/b", "[reg/" + host + "/minute/a]"},
+		{"GET", "/minute/a/tag/b", "[]"},
+		{"PUT", "/minute/a/tag/refused", "[]"},
 		{"PUT", "/minute/refused", "[]"},
 		{"OPTIONS", "/minute/a", "[]"},
 		{"GET", "/minute/a", "[]"},

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"hither/forward/transport"
-	"hither/rules"
 )
 
 // stallWait is for the next byte of a registry's answer. Clients wait five minutes at most (npm).
@@ -111,8 +110,11 @@ func (s *Server) notice(res *http.Response, e errand) {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return
 	}
-	if s.Changed != nil && e.matched && e.match.Path.Keep != rules.Never && res.StatusCode >= 200 && res.StatusCode < 400 {
-		s.Changed(context.WithoutCancel(res.Request.Context()), e.match)
+	if s.Changed == nil || !e.matched || res.StatusCode < 200 || res.StatusCode >= 400 {
+		return
+	}
+	for _, m := range e.match.Changes() {
+		s.Changed(context.WithoutCancel(res.Request.Context()), m)
 		s.Forget()
 	}
 }

@@ -13,6 +13,9 @@ origin = ["ORIGIN"]
 match = "/forever/{x...}"
 keep  = "forever"
 [[path]]
+match = "/minute/{x}/tag/{tag}"
+changes = ["/minute/{x}"]
+[[path]]
 match = "/minute/{x...}"
 keep  = "1m"
 [[path]]

@@ -32,7 +32,8 @@ func build(tables []table, f *faults) *Rule {
 	each("host", b.host)
 	each("mirror", b.mirror)
 	each("probe", b.probe)
-	each("path", b.path) // after the hosts, which they name
+	each("path", b.path)    // after the hosts, which they name
+	each("path", b.changes) // after all paths, which they name
 	b.join()
 	return b.rule
 }
@@ -143,7 +144,7 @@ func (b builder) probeDigest(t table) digest.Digest {
 func (b builder) path(t table) {
 	p := Path{
 		Pattern: t.text("match"), Host: t.text("host"), From: From(t.text("from")), Notary: t.text("notary"), Why: strings.TrimSpace(t.text("why")),
-		Subject: t.text("subject"), Send: t.text("send"), Accept: t.texts("accept"), Variants: t.texts("variants"), Answer: t.texts("answer"),
+		Subject: t.text("subject"), Send: t.text("send"), Accept: t.texts("accept"), Variants: t.texts("variants"), Answer: t.texts("answer"), Changes: t.texts("changes"),
 		Type: strings.ToLower(t.text("type")), Line: t.line,
 	}
 	if p.Early = strings.TrimSpace(t.text("early")); p.Early != "" && p.Notary == "" {
@@ -314,6 +315,24 @@ func (b builder) place(t table, p *Path) {
 		if o.on == p.on && o.Pattern == p.Pattern && p.Pattern != "" {
 			b.add(t.lineOf("match"), "match = %q is on line %d already and decides there; remove one", p.Pattern, o.Line)
 		}
+	}
+}
+
+// changes reads what a client's change of a path makes old beside it. What is not kept cannot be.
+func (b builder) changes(t table) {
+	p := &b.rule.Paths[slices.IndexFunc(b.rule.Paths, func(p Path) bool { return p.Line == t.line })]
+	for _, item := range t.keys["changes"].items {
+		changed, err := parseTemplate(item.text, p.pattern.names())
+		sample := changed.expand(nil, func(string) string { return "x" })
+		isKept := func(o Path) bool {
+			return o.on == p.on && o.Keep != Never && o.pattern != nil && o.pattern.fits(sample)
+		}
+		if err != nil {
+			b.add(item.line, "changes holds %q: %v", item.text, err)
+		} else if !slices.ContainsFunc(b.rule.Paths, isKept) {
+			b.add(item.line, "changes holds %q, which no [[path]] of this host keeps; write the path of a kept answer as its pattern has it, such as \"/{name}\", or remove it", item.text)
+		}
+		p.changes = append(p.changes, changed)
 	}
 }
 

@@ -183,6 +183,10 @@ func TestMistakesInPoliciesAreToldWithTheirLine(t *testing.T) {
 		{"accept with parameters where mirrors answer", "+keep = \"5m\"\nfrom = \"any\"\nwhy = \"because\"\naccept = [\"a/b; q=0.5\"]\n", "9", "what mirrors send"},
 		{"variants with parameters", "+variants = [\"a/b; q=1\"]\n", "6", "no plain media type"},
 		{"variants twice", "+variants = [\"a/b\", \"a/b\"]\n", "6", "twice"},
+		{"a change of an unknown variable", "+changes = [\n\"/{rest}\",\n\"/{x}\"]\n", "8", "there is no {x} in the pattern, which has {rest}"},
+		{"a change of what is not kept", "+changes = [\"/{rest}\"]\n", "6", "which no [[path]] of this host keeps"},
+		{"a change of another host's", "+changes = [\"/x\"]\n[[host]]\nname = \"b.test\"\n[[path]]\nmatch = \"/x\"\nhost = \"b.test\"\nkeep = \"5m\"\n", "6", "which no [[path]] of this host keeps"},
+		{"a change of what has no slash", "+keep = \"5m\"\nchanges = [\"{rest}\"]\n", "7", "which no [[path]] of this host keeps"},
 		{"an unknown answer", "+answer = [\"sometimes\"]\n", "6", "not known"},
 		{"a type that is none", "+type = \"html\"\n", "6", "beginning of a media type"},
 	})

@@ -110,7 +110,7 @@ func keysOf(kind string) (single, lists string, known bool) {
 	case "probe":
 		return "path digest why newest field", "", true
 	case "path":
-		return "match host keep stale from notary why early subject send type traffic", "accept variants answer", true
+		return "match host keep stale from notary why early subject send type traffic", "accept variants answer changes", true
 	}
 	return "", "", false
 }

@@ -71,6 +71,21 @@ func (m Match) WithVariant(v string) Match {
 	return m
 }
 
+// Changes are the matches that are out of date once the origin took a client's change of m: m itself, and what its path says.
+// What is not kept is not among them.
+func (m Match) Changes() (out []Match) {
+	if m.Path.Keep != Never {
+		out = append(out, m)
+	}
+	for _, t := range m.Path.changes {
+		changed, ok := m.Rule.Match(m.Host.Name, escape(t.expand(m.Vars, plain)))
+		if ok && changed.Path.Keep != Never {
+			out = append(out, changed)
+		}
+	}
+	return out
+}
+
 // ask is a query after normalisation.
 type ask struct {
 	path   string // plain

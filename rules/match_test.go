@@ -121,6 +121,35 @@ func TestWhatRequestsOfNPMMean(t *testing.T) {
 	})
 }
 
+// What npm dist-tag, deprecate, publish and unpublish write to, and what is told anew after it.
+func TestWhatAChangeOfNPMChanges(t *testing.T) {
+	set := load(t, rulesd.Files)
+	for _, row := range []struct{ url, want string }{
+		{"/-/package/ms/dist-tags/next", "/ms" + npmFull + " /ms/next"},
+		{"/-/package/@s%2fn/dist-tags/a%252fb", "/@s/n" + npmFull + " /@s/n/a%252fb"},
+		{"/-/package/ms/dist-tags", ""},
+		{"/ms", "/ms" + npmFull + " /ms/latest"},
+		{"/@s%2fn", "/@s/n" + npmFull + " /@s/n/latest"},
+		{"/ms/-rev/1-ab", "/ms" + npmFull + " /ms/latest"},
+		{"/@s%2fn/-rev/1-ab", "/@s/n" + npmFull + " /@s/n/latest"},
+		{"/ms/-/ms-2.1.3.tgz/-rev/1-ab", "/ms" + npmFull + " /ms/-/ms-2.1.3.tgz"},
+		{"/@s/n/-/n-1.0.0.tgz/-rev/1-ab", "/@s/n" + npmFull + " /@s/n/-/n-1.0.0.tgz"},
+		{"/-/npm/v1/security/advisories/bulk", ""},
+	} {
+		for _, host := range []string{"registry.npmjs.org", "registry.yarnpkg.com"} {
+			m, _ := match(t, set, "https://"+host+row.url)
+			var got []string
+			for _, changed := range m.Changes() {
+				_, path, _ := strings.Cut(changed.Name, host)
+				got = append(got, path)
+			}
+			if strings.Join(got, " ") != row.want {
+				t.Errorf("a change of %s at %s\ngot:  %s\nwant: %s", row.url, host, strings.Join(got, " "), row.want)
+			}
+		}
+	}
+}
+
 func TestWhatIsNoMatch(t *testing.T) {
 	set := load(t, rulesd.Files)
 	for _, row := range []struct {

@@ -171,6 +171,9 @@ func (p pattern) mayMatch(path string) bool {
 	return strings.HasPrefix(path, first.text) && (last.kind != literal || strings.HasSuffix(path, last.text))
 }
 
+// fits says that a path has the pattern's form, whatever constraints say of its variables.
+func (p pattern) fits(path string) bool { return p.mayMatch(path) && p.starts(path)[0][0] }
+
 // starts has a row for each token, and one for the end: at which bytes it can begin so that all that follow fit.
 func (p pattern) starts(path string) [][]bool {
 	rows := make([][]bool, len(p)+1)
