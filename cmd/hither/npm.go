@@ -69,18 +69,36 @@ func withNpmSettings(process peer.Process, env environment) []string {
 	r := clientSettings(process, env)
 	r.Args = rest
 	out := slices.Clone(process.Args)
+	words := npmWords(r)
 	switch {
-	case !r.Read().Is(peerless):
+	case len(words) == 0:
 	case strings.HasPrefix(out[0], "npm "):
-		out[0] = "npm --" + peerless + out[0][len("npm"):]
+		out[0] = "npm " + strings.Join(words, " ") + out[0][len("npm"):]
 	default:
-		out = slices.Insert(out, len(out)-len(rest), "--"+peerless)
+		out = slices.Insert(out, len(out)-len(rest), words...)
 	}
 	return out
 }
 
-// peerless is npm's setting not to install peers.
-const peerless = "legacy-peer-deps"
+// npmWords are the options that say what npm's settings add to its arguments: that it installs no peers, and what it leaves out.
+func npmWords(r npmrc.Reader) (words []string) {
+	settings := r.Read()
+	if settings.Is("legacy-peer-deps") {
+		words = append(words, "--legacy-peer-deps")
+	}
+	omitted, known := settings.Omitted()
+	alone := npmrc.OmittedBy(r.Args)
+	for _, kind := range npmrc.Kinds() {
+		switch omits := slices.Contains(omitted, kind); {
+		case !known || omits == slices.Contains(alone, kind):
+		case omits:
+			words = append(words, "--omit="+kind)
+		default:
+			words = append(words, "--include="+kind)
+		}
+	}
+	return words
+}
 
 func isNpm(args []string) bool {
 	_, ok := npmArgs(args)

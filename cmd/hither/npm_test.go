@@ -8,7 +8,7 @@ import (
 	"hither/forward/peer"
 )
 
-// What npm's settings say of peers is told like an option, wherever npm's name stands.
+// What npm's settings say of peers, and of what it leaves out, is told like an option, wherever npm's name stands.
 func TestNpmsWordOnPeersIsPassedOn(t *testing.T) {
 	for _, row := range []struct {
 		npmrc string
@@ -18,6 +18,12 @@ func TestNpmsWordOnPeersIsPassedOn(t *testing.T) {
 		{"legacy-peer-deps=true\n", []string{"npm install react", "", ""}, "npm --legacy-peer-deps install react||"},
 		{"legacy-peer-deps\n", []string{"node", "/usr/bin/npm", "install", "--", "react"}, "node|/usr/bin/npm|--legacy-peer-deps|install|--|react"},
 		{"legacy-peer-deps=true\n", []string{"npm", "ci", "--no-legacy-peer-deps"}, "npm|ci|--no-legacy-peer-deps"},
+		{"omit=dev\n", []string{"npm", "ci"}, "npm|--omit=dev|ci"},
+		{"omit=dev\n", []string{"npm", "ci", "--omit=dev"}, "npm|ci|--omit=dev"},
+		{"omit=dev\n", []string{"npm", "ci", "--omit=peer"}, "npm|ci|--omit=peer"},
+		{"include=dev\noptional=false\n", []string{"npm install", ""}, "npm --omit=optional install|"},
+		{"include=dev\n", []string{"npm", "ci", "--omit=dev"}, "npm|--include=dev|ci|--omit=dev"},
+		{"omit=${WHAT}\n", []string{"npm", "ci"}, "npm|ci"},
 		{"legacy-peer-deps=false\n", []string{"npm", "ci"}, "npm|ci"},
 		{"", []string{"npm", "ci"}, "npm|ci"},
 		{"legacy-peer-deps=true\n", []string{"pnpm", "install"}, "pnpm|install"},

@@ -20,7 +20,7 @@ func keeps(p peer.Process, env environment) func(project.Want) bool {
 }
 
 // hasPackage tells which tarballs npm has in its own cache, where they stand by their digests (cacache, content-v2); nil:
-// nobody knows where that is, or settings have npm leave out some of what a lock file names. Only names are looked at.
+// nobody knows where that is, or which of what a lock file names npm leaves out. Only names are looked at.
 func hasPackage(r npmrc.Reader) func(project.Want) bool {
 	settings := r.Read()
 	if settings.Blind || settings.Less() {

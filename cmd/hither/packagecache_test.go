@@ -30,9 +30,11 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 		{"the project's npmrc", "cache = \"" + cache + "\"\n", nil, "true false"},
 		{"a variable that we do not have", "cache=${CACHE}", nil, "nobody knows"},
 		{"a relative one", "", environment{"npm_config_cache=x"}, "nobody knows"},
-		{"without developers' packages", "", environment{"npm_config_cache=" + cache, "NODE_ENV=production"}, "nobody knows"},
-		{"leaving out some", "omit[]=dev", environment{"npm_config_cache=" + cache}, "nobody knows"},
-		{"by a variable", "", environment{"npm_config_cache=" + cache, "npm_config_omit=dev"}, "nobody knows"},
+		{"without developers' packages", "", environment{"npm_config_cache=" + cache, "NODE_ENV=production"}, "true false"},
+		{"leaving out some", "omit[]=dev", environment{"npm_config_cache=" + cache}, "true false"},
+		{"leaving out nobody knows what", "omit[]=${WHAT}", environment{"npm_config_cache=" + cache}, "nobody knows"},
+		{"by a variable", "", environment{"npm_config_cache=" + cache, "npm_config_omit=dev"}, "true false"},
+		{"one workspace", "workspace=a", environment{"npm_config_cache=" + cache}, "nobody knows"},
 		{"one that asks nobody", "offline=true", nil, "true true"},
 	} {
 		read := func(name string) ([]byte, error) {

@@ -13,17 +13,21 @@ import (
 func (c Config) Get(name string) (s Setting, known, ok bool) {
 	for _, level := range c.levels {
 		if s, ok = level.Find(name); ok {
-			s.Values = slices.Clone(s.Values)
-			known = true
-			for i, value := range s.Values {
-				var all bool
-				s.Values[i], all = Expand(value, c.r.lookup)
-				known = known && all
-			}
+			s.Values, known = c.expand(s.Values)
 			return s, known, true
 		}
 	}
 	return Setting{}, true, false
+}
+
+// expand replaces variables; known is false if there was one that nobody here knows.
+func (c Config) expand(values []string) (out []string, known bool) {
+	known = true
+	for _, value := range values {
+		expanded, all := Expand(value, c.r.lookup)
+		out, known = append(out, expanded), known && all
+	}
+	return out, known
 }
 
 // Text is Get for those who take a setting without a value for none, and a variable that is not known for its name.
@@ -65,15 +69,16 @@ func (c Config) Global() bool {
 	return ok && (is.Text() == "true" || is.Text() == "") || location.Text() == "global"
 }
 
-// Less says that npm may install other than all that a lock file names, whatever its command line says of that.
+// Less says that npm may install other than all that a lock file names but for what is Omitted, whatever its command line
+// says of that.
 func (c Config) Less() bool {
 	for _, level := range c.levels[1:] {
 		if slices.ContainsFunc(level.settings, func(s Setting) bool { return isLess(s.Name) }) {
 			return true
 		}
 	}
-	mode, _ := c.r.env("NODE_ENV")
-	return mode == "production"
+	_, known := c.Omitted()
+	return !known
 }
 
 // Cache is npm's cache directory; empty: nobody here knows. A relative one begins where npm was started, which may be elsewhere

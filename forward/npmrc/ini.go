@@ -78,13 +78,13 @@ func isAskedFor(name string) bool {
 		"global", "location", "scope", "legacy-peer-deps":
 		return true
 	}
-	return isLess(name) || strings.HasSuffix(name, ":registry") || strings.Contains(name, "${") && !strings.HasPrefix(name, "//")
+	return isLess(name) || isOmission(name) || strings.HasSuffix(name, ":registry") || strings.Contains(name, "${") && !strings.HasPrefix(name, "//")
 }
 
-// isLess knows the keys that have npm install other than all that a lock file names, whatever their values.
+// isLess knows the keys that may have npm install other than all that a lock file names, whatever their values.
 func isLess(name string) bool {
 	switch name {
-	case "omit", "only", "also", "include", "production", "optional", "dev", "workspace", "workspaces", "dry-run", "package-lock":
+	case "workspace", "workspaces", "dry-run", "package-lock":
 		return true
 	}
 	return false

@@ -24,7 +24,7 @@ type question struct {
 const truth = `
 const [npmPath] = process.argv.slice(1)
 const Config = require(npmPath + '/node_modules/@npmcli/config')
-const known = require(npmPath + '/node_modules/@npmcli/config/lib/definitions')
+const definitions = npmPath + '/node_modules/@npmcli/config/lib/definitions'
 const rows = JSON.parse(require('fs').readFileSync(0, 'utf8'))
 const agent = npmPath + '/node_modules/@npmcli/agent/lib/proxy.js'
 ;(async () => {
@@ -32,9 +32,18 @@ const agent = npmPath + '/node_modules/@npmcli/agent/lib/proxy.js'
   for (const { Dir, Env, Args, Key } of rows) {
     process.chdir(Dir)
     const env = Object.fromEntries((Env ?? []).map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+    delete process.env.NODE_ENV
+    if (env.NODE_ENV) process.env.NODE_ENV = env.NODE_ENV
+    for (const file of Object.keys(require.cache)) if (file.startsWith(definitions)) delete require.cache[file]
+    const known = require(definitions)
     const argv = ['node', 'npm', ...(Args ?? [])]
     const c = new Config({ npmPath, definitions: known.definitions, shorthands: known.shorthands, flatten: known.flatten, argv, env, cwd: Dir, warn: false })
     await c.load()
+    if (Key === 'omitted') {
+      c.validate()
+      out.push(['dev', 'optional', 'peer'].filter(kind => c.flat.omit.includes(kind)).join(' '))
+      continue
+    }
     if (Key === 'words') {
       out.push(c.parsedArgv.remain.join(' '))
       continue
@@ -203,6 +212,71 @@ func bypasses() []saying {
 		{says: "but not if it is empty", files: map[string]string{"p": "noproxy=", "u": "noproxy=a"}, env: []string{"NO_PROXY=npmjs.org"}, key: "registry.npmjs.org", answer: "true"},
 		{says: "the command", args: "ci --noproxy npmjs.org", key: "registry.npmjs.org", answer: "true"},
 	}
+}
+
+// omissions are what npm leaves out.
+func omissions() []saying {
+	file := func(text string) map[string]string { return map[string]string{"p": text} }
+	node := []string{"NODE_ENV=production"}
+	return []saying{
+		{says: "nothing"},
+		{says: "a list", args: "ci --omit=dev --omit peer --omit=optional", answer: "dev optional peer"},
+		{says: "what is included all the same", args: "ci --include=dev --omit=dev --omit=peer", answer: "peer"},
+		{says: "what npm does not know", args: "ci --omit=prod --omit=dev,peer --only=dev"},
+		{says: "production", args: "ci --production", answer: "dev"},
+		{says: "production, not", args: "ci --production=false --omit=dev"},
+		{says: "production, null", args: "ci --production null --omit=dev", answer: "dev"},
+		{says: "only", args: "ci --only=prod", answer: "dev"},
+		{says: "only, in full, before production", args: "ci --only=production --production=false", answer: "dev"},
+		{says: "also", args: "ci --also=dev --omit=dev"},
+		{says: "also, in full", args: "ci --also=development --omit=dev"},
+		{says: "also, in other words", args: "ci --also=devil --omit=dev", answer: "dev"},
+		{says: "dev", args: "ci --dev --omit=dev"},
+		{says: "no dev", args: "ci --no-dev"},
+		{says: "no optional", args: "ci --no-optional", answer: "optional"},
+		{says: "optional", args: "ci --optional --omit=optional"},
+		{says: "NODE_ENV", env: node, answer: "dev"},
+		{says: "NODE_ENV of another kind", env: []string{"NODE_ENV=Production"}},
+		{says: "NODE_ENV, but included", env: node, args: "ci --include=dev"},
+		{says: "NODE_ENV, but production=false", env: node, args: "ci --production=false"},
+		{says: "NODE_ENV, but another list", env: node, args: "ci --omit=optional", answer: "optional"},
+		{says: "NODE_ENV, but another list in a file", env: node, files: file("omit=peer"), answer: "peer"},
+		{says: "NODE_ENV, and a file that includes", env: node, files: file("include[]=dev")},
+		{says: "a file", files: file("omit[]=dev\nomit[]=peer"), answer: "dev peer"},
+		{says: "a file's last line", files: file("omit=dev\nomit=peer"), answer: "peer"},
+		{says: "a file with a variable", files: file("omit=${X}"), env: []string{"X=dev"}, answer: "dev"},
+		{says: "a file, and the command", files: file("omit=dev"), args: "ci --omit=peer", answer: "peer"},
+		{says: "production in a file, and the command", files: file("production=true"), args: "ci --omit=peer", answer: "dev peer"},
+		{says: "production, empty", files: file("production="), answer: "dev"},
+		{says: "production, as a number", files: file("production=0\nomit=dev")},
+		{says: "the command takes production back", files: file("production=true"), args: "ci --production=false"},
+		{says: "but not what a weaker file has not", files: map[string]string{"p": "production=false", "u": "production=true"}},
+		{says: "what a weaker level includes stays", files: map[string]string{"u": "production=false"}, args: "ci --production"},
+		{says: "and what one leaves out, too", files: map[string]string{"u": "only=prod"}, args: "ci --only=null --no-optional", answer: "dev optional"},
+		{says: "what a weaker level includes goes by a list", files: map[string]string{"u": "production=false"}, args: "ci --omit=dev --include=peer --production=null", answer: "dev"},
+		{says: "a variable", env: []string{"npm_config_omit=dev"}, answer: "dev"},
+		{says: "a list in a variable", env: []string{"npm_config_omit=dev\n\n optional"}, answer: "dev optional"},
+		{says: "a variable for production", env: []string{"NPM_CONFIG_PRODUCTION=true"}, answer: "dev"},
+		{says: "the machine's file", files: map[string]string{"g": "optional=false"}, answer: "optional"},
+	}
+}
+
+func TestWhatNpmLeavesOut(t *testing.T) {
+	skipElsewhere(t)
+	var rows []question
+	for _, s := range omissions() {
+		r := s.make(t)
+		omitted, known := r.Read().Omitted()
+		same(t, s.says, strings.Join(omitted, " "), s.answer)
+		same(t, s.says+", and that is known", known, true)
+		rows = append(rows, question{r.Dir, r.Env, r.Args, "omitted"})
+	}
+	for i, got := range askNpm(t, rows) {
+		same(t, omissions()[i].says+", as npm says", got, omissions()[i].answer)
+	}
+	r := saying{files: map[string]string{"p": "omit=${X}"}}.make(t)
+	_, known := r.Read().Omitted()
+	same(t, "of a variable that nobody has it is known", known, false)
 }
 
 func TestWhomNpmAsksWithoutAProxy(t *testing.T) {

@@ -3,6 +3,7 @@ package prefetch
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,20 +36,35 @@ func TestNPMAsksForWhatALockFileLacks(t *testing.T) {
 
 // What npm leaves out of a lock file nobody asks for, but for the packuments of one of npm 6, of which it needs all to know that.
 func TestNPMLeavesOutWhatItIsTold(t *testing.T) {
-	const now = `{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"},"node_modules/d":{"version":"1.0.0","dev":true},"node_modules/p":{"version":"1.0.0","peer":true}}}`
+	const now = `{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"},"node_modules/d":{"version":"1.0.0","dev":true},"node_modules/p":{"version":"1.0.0","peer":true},
+		"node_modules/o":{"version":"1.0.0","optional":true},"node_modules/e":{"version":"1.0.0","devOptional":true}}}`
 	const old = `{"lockfileVersion":1,"dependencies":{"a":{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz"},"d":{"version":"1.0.0","resolved":"https://registry.npmjs.org/d/-/d-1.0.0.tgz","dev":true}}}`
-	const all = "/a /d /p /p/-/p-1.0.0.tgz /d/-/d-1.0.0.tgz /a/-/a-1.0.0.tgz"
-	for _, c := range []struct{ lock, command, want string }{
-		{now, "npm ci", all},
-		{now, "npm ci --omit=optional", all},
-		{now, "npm ci --omit=dev", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
-		{now, "npm ci --only=production", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
-		{now, "npm ci --only=dev", all},
-		{now, "npm ci --production", "/a /p /p/-/p-1.0.0.tgz /a/-/a-1.0.0.tgz"},
-		{now, "npm ci --omit=dev --include=dev", all},
-		{now, "npm ci --legacy-peer-deps", "/a /d /d/-/d-1.0.0.tgz /a/-/a-1.0.0.tgz"},
-		{old, "npm ci --omit=dev", "/a /d /a/-/a-1.0.0.tgz"},
+	for _, c := range []struct{ lock, command, tarballs string }{
+		{now, "npm ci", "a d p o e"},
+		{now, "npm ci --omit=optional", "a d p e"},
+		{now, "npm ci --no-optional", "a d p e"},
+		{now, "npm ci --omit=peer", "a d o e"},
+		{now, "npm ci --omit=dev", "a p o e"},
+		{now, "npm ci --omit=dev --omit=optional", "a p"},
+		{now, "npm ci --only=production", "a p o e"},
+		{now, "npm ci --only=dev", "a d p o e"},
+		{now, "npm ci --production", "a p o e"},
+		{now, "npm ci --production --also=dev", "a d p o e"},
+		{now, "npm ci --omit=dev --production=false", "a d p o e"},
+		{now, "npm ci --omit=dev --include=dev", "a d p o e"},
+		{now, "npm ci --omit dev --production null", "a p o e"},
+		{now, "npm ci --legacy-peer-deps", "a d o e"},
+		{now, "npm ci -- --omit=dev", "a d p o e"},
+		{old, "npm ci --omit=dev", "a"},
 	} {
+		names := strings.Fields(c.tarballs)
+		want := []string{"/" + strings.Join(names, " /")}
+		if c.lock == old {
+			want[0] = "/a /d"
+		}
+		for _, name := range slices.Backward(names) {
+			want = append(want, "/"+name+"/-/"+name+"-1.0.0.tgz")
+		}
 		dir := t.TempDir()
 		for name, text := range map[string]string{"package.json": "{}", "package-lock.json": c.lock} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -56,6 +72,6 @@ func TestNPMLeavesOutWhatItIsTold(t *testing.T) {
 			}
 		}
 		w := newNPMWorld(t)
-		same(t, c.command, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
+		same(t, c.command, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), strings.Join(want, " "))
 	}
 }

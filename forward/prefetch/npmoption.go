@@ -11,6 +11,7 @@ import (
 // option that npm does not know may be its value, for pnpm, yarn and bun have others: that is no package, and may be a password.
 func (c *npmCommand) take(args []string) (words []string) {
 	doubtful := false
+	c.omit = npmrc.OmittedBy(args)
 	for _, arg := range npmrc.ParseArgs(args) {
 		switch {
 		case arg.Option != "":
@@ -39,14 +40,6 @@ func (c *npmCommand) option(arg npmrc.Arg) {
 		c.offline = on
 	case "legacy-peer-deps":
 		c.peerless = on
-	case "omit":
-		c.lean = c.lean || arg.Value == "dev"
-	case "only":
-		c.lean = c.lean || strings.HasPrefix(arg.Value, "prod")
-	case "production":
-		c.lean = c.lean || on
-	case "include":
-		c.whole = c.whole || arg.Value == "dev"
 	case "package":
 		c.packages = append(c.packages, arg.Value)
 	}
@@ -68,11 +61,11 @@ func leadsAstray(arg npmrc.Arg) bool {
 		func(long string) bool { return strings.HasPrefix(long, arg.Option) })
 }
 
-// harmlessOptions change nothing of what npm ci asks for. Any other may leave something out, or have npm keep it elsewhere.
+// harmlessOptions change nothing of what npm ci asks for, or what is known here. Any other may leave something out, or have npm keep it elsewhere.
 func harmlessOptions() []string {
 	return []string{
 		"audit", "fund", "progress", "color", "update-notifier", "ignore-scripts", "foreground-scripts", "prefer-offline", "prefer-online",
-		"legacy-peer-deps", "force", "timing", "loglevel",
+		"legacy-peer-deps", "force", "timing", "loglevel", "omit", "include", "only", "also", "production", "dev", "optional",
 	}
 }
 

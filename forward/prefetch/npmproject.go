@@ -21,8 +21,7 @@ type npmCommand struct {
 	apart    bool     // it installs elsewhere than in the project
 	bare     bool     // without tarballs
 	peerless bool     // it leaves peers to whoever wants them
-	lean     bool     // it leaves out what only developers need,
-	whole    bool     // and was told to install that all the same
+	omit     []string // of npmrc.Kinds, what it leaves out
 	fewer    bool     // perhaps not all that the lock file names
 	offline  bool     // it asks nobody
 	astray   bool     // it may ask another registry than the usual one, which must not hear what it asks for
@@ -129,7 +128,8 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 			w.locked[p.Name] = true
 		}
 		if c.clean || !installed(filepath.Dir(lock.File)) {
-			lock.OmitPeers, lock.OmitDev = c.peerless, c.lean && !c.whole
+			lock.OmitPeers = c.peerless || slices.Contains(c.omit, "peer")
+			lock.OmitDev, lock.OmitOptional = slices.Contains(c.omit, "dev"), slices.Contains(c.omit, "optional")
 			w.sparse(lock, c)
 			w.all = c.clean && c.program == "npm" && !c.fewer
 			w.lockedTarballs(lock)

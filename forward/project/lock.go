@@ -39,6 +39,8 @@ type Lock struct {
 	OmitDev bool
 	// OmitPeers leaves out what only peers need, as npm does with legacy-peer-deps. It knows them from the same files.
 	OmitPeers bool
+	// OmitOptional leaves out what need not be there; with OmitDev also what is only for developers or need not be there.
+	OmitOptional bool
 }
 
 // Package is one entry of a lock file that is fetched from a registry.
@@ -52,6 +54,8 @@ type Package struct {
 	Dev       bool // only for developers
 	Peer      bool // only for who wants a peer
 	Optional  bool // its failure fails nothing
+	// DevOptional: only for developers, and for who has what is optional.
+	DevOptional bool
 	// Sparse says that npm asks for its packument whatever the lock file says: there is no address (its setting
 	// omit-lockfile-registry-resolved), or nothing of what npm 7 began to write.
 	Sparse bool
@@ -151,7 +155,7 @@ func (l *Lock) Wants(registry string) []Want {
 }
 
 func (l *Lock) omits(p Package) bool {
-	return l.OmitDev && p.Dev || l.OmitPeers && p.Peer || !p.For.Include(l.Platform)
+	return l.OmitDev && p.Dev || l.OmitPeers && p.Peer || l.OmitOptional && (p.Optional || l.OmitDev && p.DevOptional) || !p.For.Include(l.Platform)
 }
 
 // Packuments are the short ones of packages that are Sparse, each once, in the order of the file. Of a lock file of npm 6 npm asks

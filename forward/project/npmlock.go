@@ -18,18 +18,19 @@ var (
 
 // npmEntry is one package of a package-lock.json (docs.npmjs.com, package-lock.json, "packages").
 type npmEntry struct {
-	Name      string
-	Version   string
-	Resolved  string
-	Integrity string
-	Link      bool
-	InBundle  bool
-	Dev       bool
-	Peer      bool
-	Optional  bool
-	OS        words
-	CPU       words
-	Libc      words
+	Name        string
+	Version     string
+	Resolved    string
+	Integrity   string
+	Link        bool
+	InBundle    bool
+	Dev         bool
+	Peer        bool
+	Optional    bool
+	DevOptional bool
+	OS          words
+	CPU         words
+	Libc        words
 }
 
 // words is a list of strings, or one string.
@@ -88,7 +89,7 @@ func addNPM(d *json.Decoder, path string, to *[]Package) error {
 		return nil
 	}
 	p := Package{
-		Name: e.Name, Version: e.Version, URL: e.Resolved, Integrity: e.Integrity, Dev: e.Dev, Peer: e.Peer, Optional: e.Optional,
+		Name: e.Name, Version: e.Version, URL: e.Resolved, Integrity: e.Integrity, Dev: e.Dev, Peer: e.Peer, Optional: e.Optional, DevOptional: e.DevOptional,
 		Sparse: e.Resolved == "",
 	}
 	if p.Optional { // what is needed and does not fit fails the install
