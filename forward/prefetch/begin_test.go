@@ -70,7 +70,7 @@ func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
 		{"nothing, where its settings are elsewhere, cut short", "npm ci --userc there", hasNone, 0},
 		{"nothing, where a scope is meant for all", "npm ci --scope @corp", hasNone, 0},
 		{"some, where it is told not to be offline", "npm ci --no-offline --progress=false", hasNone, bulkAhead},
-		{"some, since pnpm keeps its packages elsewhere", "pnpm install", hasNone, bulkAhead},
+		{"some, since bun keeps its packages elsewhere", "bun install", hasNone, bulkAhead},
 		{"nothing, where it asks nobody", "npm ci --offline", hasNone, 0},
 		{"nothing, where it installs nothing", "npm view p01", hasNone, 0},
 	} {

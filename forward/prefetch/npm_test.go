@@ -249,7 +249,7 @@ func TestNPMWithALockFile(t *testing.T) {
 		{"npm ci wants the tarballs, and where a package is whose address is left out", "npm ci", true, append([]string{"/react"}, tgz...)},
 		{"so does npm install", "npm install", false, append([]string{"/react"}, tgz...)},
 		{"but not where something is installed", "npm install", true, nil},
-		{"pnpm knows the address", "pnpm install", false, tgz},
+		{"bun knows the address", "bun install", false, tgz},
 		{"npm update asks what is new", "npm update", false, []string{"/chalk"}},
 		{"a package that is added", "npm install left-pad@1", true, []string{"/left-pad"}},
 		{"what installs nothing wants nothing", "npm view chalk", false, nil},

@@ -75,3 +75,27 @@ func TestNPMLeavesOutWhatItIsTold(t *testing.T) {
 		same(t, c.command, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), strings.Join(want, " "))
 	}
 }
+
+// npm, pnpm and yarn pass over each other's lock files, and ask for the packuments that package.json needs; npm ci asks for none.
+func TestTheLockFileOfAnotherProgramIsNone(t *testing.T) {
+	const npm = `{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz"}}}`
+	const pnpm = "packages:\n  a@1.0.0:\n    resolution: {integrity: x}\n"
+	for _, c := range []struct{ file, text, command, want string }{
+		{"pnpm-lock.yaml", pnpm, "npm install", "/a"},
+		{"pnpm-lock.yaml", pnpm, "npm ci", ""},
+		{"pnpm-lock.yaml", pnpm, "pnpm install", "/a/-/a-1.0.0.tgz"},
+		{"package-lock.json", npm, "pnpm install", "/a"},
+		{"package-lock.json", npm, "yarn", "/a"},
+		{"package-lock.json", npm, "npm install", "/a/-/a-1.0.0.tgz"},
+		{"package-lock.json", npm, "bun install", "/a/-/a-1.0.0.tgz"},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"package.json": `{"dependencies":{"a":"1"}}`, c.file: c.text} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := newNPMWorld(t)
+		same(t, c.command+" beside "+c.file, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
+	}
+}

@@ -137,7 +137,7 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 		return
 	}
 	manifest, err := project.ReadManifest(dir)
-	if err != nil {
+	if err != nil || c.clean && c.program == "npm" { // npm ci ends without a lock file
 		return
 	}
 	bare := !installed(manifest.Dir)

@@ -81,24 +81,28 @@ func lockFiles() []lockFile {
 	}
 }
 
-// ownFirst puts a program's own before those of others.
-func ownFirst(files []lockFile, program string) []lockFile {
+// readBy are those that a program goes by. Only bun takes others' for its own where that is missing; npm looks into a
+// yarn.lock, and still asks for the packument of everything in it.
+func readBy(program string) []lockFile {
 	isOwn := func(f lockFile) bool { return f.program == program }
-	own := slices.DeleteFunc(slices.Clone(files), func(f lockFile) bool { return !isOwn(f) })
-	return append(own, slices.DeleteFunc(files, isOwn)...)
+	own := slices.DeleteFunc(lockFiles(), func(f lockFile) bool { return !isOwn(f) })
+	if program != "" && program != "bun" {
+		return own
+	}
+	return append(own, slices.DeleteFunc(lockFiles(), isOwn)...)
 }
 
 // ReadLock reads the lock file that stands for dir, which is absolute: that of the workspace dir is in, else that of the
 // nearest directory with a package.json. The error is fs.ErrNotExist if there is none.
 func ReadLock(dir string) (*Lock, error) { return ReadLockOf(dir, "") }
 
-// ReadLockOf is ReadLock for one of npm, pnpm, yarn and bun: where there are several, its own counts.
+// ReadLockOf is ReadLock of what one of npm, pnpm, yarn and bun goes by; empty: whichever is there.
 func ReadLockOf(dir, program string) (*Lock, error) {
 	root, err := npmRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range ownFirst(lockFiles(), program) {
+	for _, f := range readBy(program) {
 		data, err := readIn(root, f.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
