@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hither/forward/npmrc"
 )
@@ -289,5 +290,18 @@ func TestWhomNpmAsksWithoutAProxy(t *testing.T) {
 	}
 	for i, got := range askNpm(t, rows) {
 		same(t, bypasses()[i].says+", as npm says", got, bypasses()[i].answer)
+	}
+}
+
+// Of a list only the kinds that there are count: one of a megabyte is compared with another in no time.
+func TestLongListsAreReadOnce(t *testing.T) {
+	text := strings.Repeat("omit[]=dev\n", 40_000) + strings.Repeat("include[]=peer\n", 40_000)
+	r := npmrc.Reader{Dir: "/p", Project: true, ReadFile: func(string) ([]byte, error) { return []byte(text), nil }}
+	settings := r.Read()
+	start := time.Now()
+	omitted, _ := settings.Omitted()
+	same(t, "left out", strings.Join(omitted, " "), "dev")
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("\n got %s\nwant less than half a second", took)
 	}
 }

@@ -30,9 +30,9 @@ func (c Config) Omitted() (omitted []string, known bool) {
 			words[s.Name] = strings.Join(values, "\n")
 			switch s.Name {
 			case "omit":
-				omit = list(values)
+				omit = kindsIn(values)
 			case "include":
-				include = list(values)
+				include = kindsIn(values)
 			}
 		}
 		if said == 0 {
@@ -89,12 +89,13 @@ func decided(words map[string]string, name string) (on, said bool) {
 	return said && truth(value), said && trim(value) != "null" && trim(value) != "undefined"
 }
 
-// list splits what the environment holds in one variable.
-func list(values []string) (out []string) {
+// kindsIn are the kinds in a list, which the environment holds in one variable. All else says nothing.
+func kindsIn(values []string) []string {
+	said := map[string]bool{}
 	for _, value := range values {
 		for word := range strings.SplitSeq(value, "\n\n") {
-			out = append(out, trim(word))
+			said[trim(word)] = true
 		}
 	}
-	return out
+	return slices.DeleteFunc(Kinds(), func(kind string) bool { return !said[kind] })
 }
