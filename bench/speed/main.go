@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,13 +38,31 @@ type options struct {
 	binary string // a hither to test; empty: that of this tree
 	cache  string // where recordings and peers are kept
 	logs   string // a directory for the registries' logs; empty: none
+	// cells are those that rows had to ask about, as 1.list; nil: nobody keeps account
+	cells map[string]bool
 }
 
 // wants says whether a cell is to run. A row is named by its number, a cell by "1.list".
 func (o options) wants(row, cell string) bool {
+	if o.cells != nil && cell != "" {
+		o.cells[row+"."+cell] = true
+	}
 	return len(o.Only) == 0 || slices.Contains(o.Only, row) || slices.ContainsFunc(o.Only, func(name string) bool {
 		return name == row+"."+cell || cell == "" && strings.HasPrefix(name, row+".")
 	})
+}
+
+// unknown says that a name is of a cell that its row does not have; nil: it has it, or the name is a row's. The rows have run.
+func (o options) unknown(name string) error {
+	row, _, isCell := strings.Cut(name, ".")
+	if !isCell || o.cells[name] {
+		return nil
+	}
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(o.cells)), func(cell string) bool { return !strings.HasPrefix(cell, row+".") })
+	if len(others) == 0 {
+		return fmt.Errorf("there is no cell %q: name the whole row, -run %s", name, row)
+	}
+	return fmt.Errorf("there is no cell %q; there are %s", name, strings.Join(others, ", "))
 }
 
 // brief says whether what takes long is left out. Who names a row or a cell gets all of it.
@@ -51,7 +70,11 @@ func (o options) brief() bool { return o.short && len(o.Only) == 0 }
 
 // wantsAny says whether any of some cells is to run.
 func (o options) wantsAny(row string, cells ...string) bool {
-	return slices.ContainsFunc(cells, func(cell string) bool { return o.wants(row, cell) })
+	wanted := false
+	for _, cell := range cells {
+		wanted = o.wants(row, cell) || wanted // each is asked about
+	}
+	return wanted
 }
 
 func main() {
@@ -89,6 +112,10 @@ func parse(args []string, diagnostics io.Writer) (o options, err error) {
 	if err != nil {
 		return o, err
 	}
+	if o.rounds < 0 {
+		return o, fmt.Errorf("-rounds %d: nothing is measured less than once; 0 leaves it to the rows", o.rounds)
+	}
+	o.cells = map[string]bool{}
 	if o.cache == "" {
 		home, err := os.UserCacheDir()
 		if err != nil {
@@ -117,6 +144,11 @@ func runAll(ctx context.Context, o options, text io.Writer) (lab.Report, error) 
 		}
 		if ctx.Err() != nil {
 			return r, errors.New("it was interrupted; everything is removed")
+		}
+	}
+	for _, name := range o.Only {
+		if err := o.unknown(name); err != nil && len(r.Errors) == 0 { // a row that ended early did not come to all of its cells
+			r.wrong(err)
 		}
 	}
 	r.end()

@@ -48,10 +48,34 @@ func TestRowsAndCellsAreNamed(t *testing.T) {
 		}
 		same(t, c.only+" wants "+c.row+"."+c.cell, o.wants(c.row, c.cell), c.want)
 	}
-	for _, bad := range [][]string{{"-run", "17"}, {"1"}, {"-rounds", "x"}} {
+	for _, bad := range [][]string{{"-run", "17"}, {"1"}, {"-rounds", "x"}, {"-rounds", "-1"}} {
 		if _, err := parse(bad, io.Discard); err == nil {
 			t.Errorf("%v\ngot  no error\nwant one", bad)
 		}
+	}
+}
+
+// TestACellThatIsNotThereIsNoSuccess: nothing was measured, so that nothing could miss.
+func TestACellThatIsNotThereIsNoSuccess(t *testing.T) {
+	o, err := parse([]string{"-run", "1,1.lits,1.list,3.capped", "-cache", "x"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.wants("1", "list")
+	o.wantsAny("3", "blob1", "capped", "shared")
+	for _, c := range []struct{ name, want string }{
+		{"1", ""},
+		{"1.list", ""},
+		{"3.capped", ""},
+		{"3.shared", ""},
+		{"1.lits", `there is no cell "1.lits"; there are 1.list`},
+		{"8.idle", `there is no cell "8.idle": name the whole row, -run 8`},
+	} {
+		got := ""
+		if err := o.unknown(c.name); err != nil {
+			got = err.Error()
+		}
+		same(t, c.name, got, c.want)
 	}
 }
 

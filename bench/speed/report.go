@@ -56,6 +56,12 @@ func (r *report) fail(err error) {
 	fmt.Fprintf(r.text, "MISS row %s ended early: %v\n", r.row.name, err)
 }
 
+// wrong is for a name after -run that is of nothing.
+func (r *report) wrong(err error) {
+	r.Errors = append(r.Errors, err.Error())
+	fmt.Fprintf(r.text, "\nMISS %v\n", err)
+}
+
 func (r *report) note(format string, args ...any) { fmt.Fprintf(r.text, "     "+format+"\n", args...) }
 
 func (r *report) add(l result) {

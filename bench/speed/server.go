@@ -92,7 +92,7 @@ func (s *server) reset(log io.WriteCloser) tally {
 	return before
 }
 
-// openLog makes a log in the directory of -log; nil: there is none, or it cannot be written.
+// openLog makes a log in the directory of -log; nil: there is none, or it cannot be written any more.
 func (o options) openLog(name string) io.WriteCloser {
 	if o.logs == "" {
 		return nil

@@ -34,6 +34,11 @@ func newSite(ctx context.Context, o options) (_ *site, err error) {
 		return nil, err
 	}
 	s.Add(func() { os.RemoveAll(s.memory) })
+	if s.logs != "" {
+		if err = os.MkdirAll(s.logs, 0o755); err != nil {
+			return nil, fmt.Errorf("make the directory of -log: %w", err)
+		}
+	}
 	s.store, err = openStore(filepath.Join(s.cache, "registry"))
 	return s, err
 }
