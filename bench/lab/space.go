@@ -25,7 +25,32 @@ func AddSpace(ctx context.Context, name, hosts string) error {
 	if err := Command(ctx, "ip", "netns", "add", name); err != nil {
 		return err
 	}
-	dir := filepath.Join("/etc/netns", name)
+	if err := writeNames(name, hosts); err != nil {
+		return err
+	}
+	if err := Command(ctx, "ip", "-n", name, "link", "set", "lo", "up"); err != nil {
+		return err
+	}
+	// What the kernel remembers of one connection would decide how the next begins. IPv6 would only chatter.
+	return Command(ctx, "ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_no_metrics_save=1", "net.ipv6.conf.default.disable_ipv6=1")
+}
+
+// AddView gives a namespace another name, under which it has another hosts file. [RemoveSpace] removes it alone.
+func AddView(name, of, hosts string) error {
+	const dir = "/run/netns"
+	file, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	file.Close()
+	if err := unix.Mount(filepath.Join(dir, of), file.Name(), "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("give %s another name: %w", of, err)
+	}
+	return writeNames(name, hosts)
+}
+
+func writeNames(space, hosts string) error {
+	dir := filepath.Join("/etc/netns", space)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -34,11 +59,7 @@ func AddSpace(ctx context.Context, name, hosts string) error {
 			return err
 		}
 	}
-	if err := Command(ctx, "ip", "-n", name, "link", "set", "lo", "up"); err != nil {
-		return err
-	}
-	// What the kernel remembers of one connection would decide how the next begins. IPv6 would only chatter.
-	return Command(ctx, "ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_no_metrics_save=1", "net.ipv6.conf.default.disable_ipv6=1")
+	return nil
 }
 
 // RemoveSpace also removes one that is half made.

@@ -5,8 +5,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +38,7 @@ type client struct {
 	env     []string               // beside what every client has; {home} likewise
 	prepare func(dir string) error // puts the project into an empty directory; nil: there is none
 	check   func(dir string) error // whether it did its work; nil: its exit status says so
+	speaks  bool                   // what it prints is a part of its work, and the same each time
 	direct  []string               // argv of the direct way, where it is another; nil: argv
 	daemon  startDaemon            // starts the program that does the client's work; nil: the client does it itself
 	lesson  string                 // clients that ask for the same things have one in common; empty: the name
@@ -63,6 +67,7 @@ type outcome struct {
 	Late     float64 `json:"late"`             // share of late packets in percent
 
 	recorded int64
+	left     string // digest of what the client made: the files of its project, and what it printed if that is its work
 	proto    map[string]int64
 	names    map[string]int64 // bytes
 }
@@ -152,13 +157,17 @@ func placed(words []string, home string) (out []string) {
 func (w *world) timed(ctx context.Context, c client, how way, work string, argv, env []string) (o outcome, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, clientPatience, fmt.Errorf("%s was not done within %s", c.name, clientPatience))
 	defer cancel()
-	if how != real {
+	switch how {
+	case real:
+	case direct:
 		argv = append([]string{"ip", "netns", "exec", lab.Client}, argv...)
+	default:
+		argv = append([]string{"ip", "netns", "exec", blind}, argv...)
 	}
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	command.Dir, command.Env, command.SysProcAttr = work, env, lab.DieWithUs()
-	var said bytes.Buffer
-	command.Stdout, command.Stderr = &said, &said
+	var printed, said bytes.Buffer
+	command.Stdout, command.Stderr = &printed, &said
 	closeLogs := w.openLogs(c.name, how)
 	before := w.punctual(ctx)
 	began := time.Now()
@@ -169,10 +178,42 @@ func (w *world) timed(ctx context.Context, c client, how way, work string, argv,
 	if err == nil && c.check != nil {
 		err = c.check(work)
 	}
+	if err == nil {
+		o.left, err = c.leaves(work, printed.Bytes())
+	}
 	if err != nil {
-		return o, fmt.Errorf("%s, %s: %w: %s", c.name, how, err, lastLines(said.String(), 12))
+		return o, fmt.Errorf("%s, %s: %w: %s", c.name, how, err, lastLines(printed.String()+said.String(), 12))
 	}
 	return o, nil
+}
+
+// leaves is the digest of what a client made of its project. What lies deeper follows from the lock file, and the client has
+// checked it.
+func (c client) leaves(work string, printed []byte) (string, error) {
+	entries, err := os.ReadDir(work)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	if c.speaks {
+		hash.Write(printed)
+	}
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		file, err := os.Open(filepath.Join(work, entry.Name()))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "\n%s\n", entry.Name())
+		_, err = io.Copy(hash, file)
+		file.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // openLogs begins the tallies of the servers. The returned function ends them, and adds them up.

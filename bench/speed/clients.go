@@ -31,7 +31,7 @@ func goEnv() []string {
 // goClient runs the go command in a project of testdata.
 func goClient(project string, args ...string) client {
 	return client{
-		name: strings.Join(append([]string{"go"}, args...), " ") + " " + project, argv: append([]string{"go"}, args...), env: goEnv(),
+		name: strings.Join(append([]string{"go"}, args...), " ") + " " + project, argv: append([]string{"go"}, args...), env: goEnv(), speaks: true,
 		prepare: func(dir string) error { return putGo(dir, project) },
 	}
 }
@@ -140,9 +140,9 @@ func pull(name string) client {
 func blob(name, repo, digest string) client {
 	return client{
 		name: "curl " + name,
-		argv: []string{"curl", "-sS", "--fail", "--noproxy", "*", "-o", "/dev/null", "http://" + lab.ProxyAddr + "/v2/" + repo + "/blobs/" + digest},
+		argv: []string{"curl", "-sS", "--fail", "--noproxy", "*", "-o", "blob", "http://" + lab.ProxyAddr + "/v2/" + repo + "/blobs/" + digest},
 		direct: []string{"sh", "-ec", `token=$(curl -sS --fail "https://` + tokenHost + `/token?service=registry.docker.io&scope=repository:` + repo + `:pull" | sed 's/.*"token":"\([^"]*\)".*/\1/')
-exec curl -sS --fail -L -o /dev/null -H "Authorization: Bearer $token" https://` + ociHost + "/v2/" + repo + "/blobs/" + digest},
+exec curl -sS --fail -L -o blob -H "Authorization: Bearer $token" https://` + ociHost + "/v2/" + repo + "/blobs/" + digest},
 		env: []string{}, prepare: nil,
 	}
 }

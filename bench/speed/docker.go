@@ -93,7 +93,11 @@ func (w *world) writeEtc(dir string, how way) error {
 	if err := os.MkdirAll(filepath.Join(dir, "docker"), 0o755); err != nil {
 		return err
 	}
-	return put(dir, map[string][]byte{"hosts": []byte(hostsFile(w.Links)), "resolv.conf": nil, "docker/daemon.json": asJSON(settings)})
+	hosts := localHosts
+	if how == direct {
+		hosts = hostsFile(w.Links)
+	}
+	return put(dir, map[string][]byte{"hosts": []byte(hosts), "resolv.conf": nil, "docker/daemon.json": asJSON(settings)})
 }
 
 // overSocket is a client of the server at a Unix socket.

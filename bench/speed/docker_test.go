@@ -41,7 +41,8 @@ func TestDockerIsToldOfHitherByItsMirrorAlone(t *testing.T) {
 			t.Errorf("mirrors, %s\ngot  %v, %v\nwant %v", c.how, settings.Mirrors, err, c.want)
 		}
 		hosts, err := os.ReadFile(filepath.Join(dir, "hosts"))
-		same(t, "Docker Hub is at the far end", err == nil && strings.Contains(string(hosts), lab.ServerAddr(0)+" "+ociHost), true)
+		same(t, "Docker Hub is known, at the far end, "+string(c.how), strings.Contains(string(hosts), lab.ServerAddr(0)+" "+ociHost), c.how == direct)
+		same(t, "a hosts file", err == nil && len(hosts) > 0, true)
 	}
 	if err := w.writeEtc(t.TempDir(), level2); err == nil {
 		t.Error("dockerd by `hither run`\ngot  no error\nwant one")

@@ -134,5 +134,5 @@ func (w *world) mirrors() (all []string) {
 // nearest is the same request to the mirror in the east.
 func nearest(argv []string) []string {
 	path := argv[len(argv)-1][len("http://"+lab.ProxyAddr):]
-	return []string{"curl", "-sS", "--fail", "-o", "/dev/null", "https://" + mirrorHost("east") + path}
+	return []string{"curl", "-sS", "--fail", "-o", "blob", "https://" + mirrorHost("east") + path}
 }

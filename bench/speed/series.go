@@ -59,7 +59,7 @@ func (r *report) compared(c cell, runs map[way][]outcome) {
 		l := result{
 			Cell: c.name, What: fmt.Sprintf("%s, %s, %s", c.what, c.line, b.way), Got: got / straight, Late: latest(runs),
 			How:  fmt.Sprintf("%.2f s of %.2f s, %s", got, straight, costs(runs[direct], runs[b.way])),
-			Runs: map[string][]outcome{string(direct): runs[direct], string(b.way): runs[b.way]},
+			Runs: map[string][]outcome{string(direct): runs[direct], string(b.way): runs[b.way]}, Wrong: unlike(runs[direct], runs[b.way]),
 		}
 		if b.most > 0 {
 			r.atMost(l, b.most)
@@ -67,6 +67,17 @@ func (r *report) compared(c cell, runs map[way][]outcome) {
 			r.add(l)
 		}
 	}
+}
+
+// unlike says that what clients made differs, so that their times cannot be compared: who is told of fewer versions, or of other
+// bytes, may be sooner done. Empty: it does not.
+func unlike(straight, other []outcome) string {
+	for i, o := range slices.Concat(straight, other) {
+		if o.left != straight[0].left {
+			return fmt.Sprintf("it made something else than the first run did, in run %d of both ways: what is compared is not the same work", i+1)
+		}
+	}
+	return ""
 }
 
 // rounds runs all ways in turn.

@@ -37,6 +37,10 @@ func publicHosts() []string {
 // mirrorHost is the name of a server that is no public registry.
 func mirrorHost(link string) string { return link + ".hither.test" }
 
+// blind is the near end for clients that are to go through Hither: nobody there knows where a registry is, so that who goes past
+// Hither fails, and no direct way is taken for Hither's.
+const blind = lab.Prefix + "blind"
+
 // build makes namespaces, links and servers. Close removes them.
 func (s *site) build(ctx context.Context, links []lab.Link) (_ *world, err error) {
 	w := &world{site: s, shelf: newShelf()}
@@ -48,6 +52,10 @@ func (s *site) build(ctx context.Context, links []lab.Link) (_ *world, err error
 			w.Close()
 		}
 	}()
+	w.Add(func() { lab.RemoveSpace(context.WithoutCancel(ctx), blind) })
+	if err := lab.AddView(blind, lab.Client, localHosts); err != nil {
+		return nil, err
+	}
 	for i, link := range links {
 		hosts := []string{mirrorHost(link.Name)}
 		if i == 0 {
@@ -63,8 +71,10 @@ func (s *site) build(ctx context.Context, links []lab.Link) (_ *world, err error
 	return w, w.writeRules(nil)
 }
 
+const localHosts = "127.0.0.1 localhost\n"
+
 func hostsFile(links []lab.Link) string {
-	text := "127.0.0.1 localhost\n"
+	text := localHosts
 	for i, link := range links {
 		if i == 0 {
 			for _, host := range publicHosts() {
