@@ -267,6 +267,29 @@ func TestThisProcessUsesTimeAndMemory(t *testing.T) {
 	}
 }
 
+// TestOnlyWholeAnswersCount has h2load's own words.
+func TestOnlyWholeAnswersCount(t *testing.T) {
+	text := func(requests, codes, data string) string {
+		return "finished in 8.91ms, 1122.08 req/s, 1.07MB/s\nrequests: " + requests + "\nstatus codes: " + codes +
+			", 0 3xx, 0 4xx, 0 5xx\ntraffic: 10.2KB (10457) total, 86B (86) headers (space savings 91.40%), 9.77KB (" + data + ") data\n"
+	}
+	const fine = "10 total, 10 started, 10 done, 10 succeeded, 0 failed, 0 errored, 0 timeout"
+	for _, c := range []struct {
+		name, said string
+		want       float64
+	}{
+		{"all came", text(fine, "10 2xx", "10240"), 10},
+		{"all were broken off", text("10 total, 10 started, 10 done, 0 succeeded, 10 failed, 10 errored, 0 timeout", "10 2xx", "10000"), 0},
+		{"most were not asked for", text("10 total, 1 started, 0 done, 0 succeeded, 10 failed, 10 errored, 0 timeout", "1 2xx", "1000"), 0},
+		{"one was late", text("10 total, 10 started, 10 done, 9 succeeded, 0 failed, 0 errored, 1 timeout", "10 2xx", "10240"), 0},
+		{"all were of one byte", text(fine, "10 2xx", "10"), 0},
+	} {
+		n, err := good(c.said, 1024)
+		same(t, c.name, n, c.want)
+		same(t, c.name+": an error", err != nil, c.want == 0)
+	}
+}
+
 func TestHomesArePlaced(t *testing.T) {
 	same(t, "words", strings.Join(placed([]string{"GOMODCACHE={home}/mod", "HOME"}, "/x"), " "), "GOMODCACHE=/x/mod HOME")
 	same(t, "the blob's way", nearest(blob("b", "library/b", "sha256:1").argv)[5], "https://east.hither.test/v2/library/b/blobs/sha256:1")

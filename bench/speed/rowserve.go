@@ -141,16 +141,29 @@ func drive(ctx context.Context, l load, path, addr string, pid int) (float64, er
 	if err != nil {
 		return 0, err
 	}
-	// "status codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx"
-	m := regexp.MustCompile(`(\d+) 2xx, 0 3xx, 0 4xx, 0 5xx`).FindStringSubmatch(string(out))
-	if m == nil {
-		return 0, fmt.Errorf("not all answers of %s were good: %s", addr, lastLines(string(out), 12))
+	n, err := good(string(out), l.size)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", addr, err)
 	}
-	n, _ := strconv.ParseFloat(m[1], 64) // they are digits
 	if after <= before {
 		return 0, fmt.Errorf("%s used no processor time for %.0f requests: ask for more", addr, n)
 	}
 	return n / (after - before).Seconds(), nil
+}
+
+// good is how many answers h2load had, which are all that it asked for, each with 200, to its end, and of that size. It counts an
+// answer that was broken off among the 2xx.
+func good(said string, size int64) (float64, error) {
+	m := regexp.MustCompile(`(?s)(\d+) total, .* (\d+) succeeded, 0 failed, 0 errored, 0 timeout.* (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx.*\((\d+)\) data`).FindStringSubmatch(said)
+	if m == nil || m[1] != m[2] || m[1] != m[3] {
+		return 0, fmt.Errorf("not all answers were good: %s", lastLines(said, 12))
+	}
+	n, _ := strconv.ParseFloat(m[1], 64)     // they are digits
+	bytes, _ := strconv.ParseFloat(m[4], 64) // the same
+	if bytes != n*float64(size) {
+		return 0, fmt.Errorf("%.0f answers of %d bytes came to %.0f bytes", n, size, bytes)
+	}
+	return n, nil
 }
 
 // ticks is how often a second the kernel counts processor time (USER_HZ).
