@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"hither/bench/lab"
@@ -166,6 +167,8 @@ func (w *world) timed(ctx context.Context, c client, how way, work string, argv,
 	}
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	command.Dir, command.Env, command.SysProcAttr = work, env, lab.DieWithUs()
+	command.SysProcAttr.Setpgid = true // what it has started ends with it
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	var printed, said bytes.Buffer
 	command.Stdout, command.Stderr = &printed, &said
 	closeLogs := w.openLogs(c.name, how)
@@ -175,6 +178,9 @@ func (w *world) timed(ctx context.Context, c client, how way, work string, argv,
 	o.Seconds = time.Since(began).Seconds()
 	o.Late = w.punctual(context.WithoutCancel(ctx)).since(before)
 	closeLogs(&o)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err == nil && c.check != nil {
 		err = c.check(work)
 	}

@@ -3,10 +3,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hither/bench/lab"
 )
@@ -75,4 +79,34 @@ func TestOfABlobTheBytesCount(t *testing.T) {
 			t.Errorf("%v\ngot  a blob that nobody sees\nwant it in the project", argv)
 		}
 	}
+}
+
+// TestAClientThatIsBrokenOffEndsWithItsChildren: hither run has one, and who is killed leaves it behind, with the pipe that is
+// waited for.
+func TestAClientThatIsBrokenOffEndsWithItsChildren(t *testing.T) {
+	over := errors.New("it took too long")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, over)
+	defer cancel()
+	child := filepath.Join(t.TempDir(), "child")
+	began := time.Now()
+	_, err := nowhere(t).do(ctx, script("sleep 20 & echo $! > "+child+"; wait"), real, nil)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the end took\ngot  %s\nwant no time", took)
+	}
+	if !errors.Is(err, over) {
+		t.Errorf("error\ngot  %v\nwant %v", err, over)
+	}
+	text, err := os.ReadFile(child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := strings.TrimSpace(string(text))
+	for range 100 {
+		state, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil || strings.Contains(string(state), ") Z ") {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("the child\ngot  %s alive\nwant it gone", pid)
 }

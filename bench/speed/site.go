@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,11 +65,9 @@ func (s *site) run(ctx context.Context, what row, r *report) error {
 		return err
 	}
 	defer w.Close()
-	if err := what.run(ctx, w, r); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return fmt.Errorf("%w: %w", cause, err)
-		}
-		return err
+	err = what.run(ctx, w, r)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
 	}
-	return nil
+	return err
 }
