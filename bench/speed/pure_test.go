@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -207,12 +208,21 @@ func TestWhatIsMissingIsRecordedOnce(t *testing.T) {
 	}
 }
 
+func TestADisturbedRunIsNoResult(t *testing.T) {
+	for _, recorded := range []int64{0, 3} {
+		r := &report{text: io.Discard}
+		r.compared(cell{bounds: []bound{{level1, 1}}}, map[way][]outcome{direct: {{Seconds: 9}}, level1: {{Seconds: 1, recorded: recorded}}})
+		same(t, fmt.Sprint("held with ", recorded, " recorded meanwhile"), r.Held(), recorded == 0)
+	}
+}
+
 func TestAnErrorIsNotRecorded(t *testing.T) {
 	s := world0(t)
 	s.world.store.client = &http.Client{Transport: roundTripper(func(*http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusServiceUnavailable, Status: "503 later", Body: http.NoBody}
 	})}
 	same(t, "status", get(t, s, "https://"+goHost+"/x").StatusCode, 502)
+	same(t, "runs that it disturbed", s.reset(nil).Recorded, 1)
 	left, _ := os.ReadDir(s.world.store.dir)
 	same(t, "files", len(left), 0)
 }

@@ -59,7 +59,7 @@ func (r *report) compared(c cell, runs map[way][]outcome) {
 		l := result{
 			Cell: c.name, What: fmt.Sprintf("%s, %s, %s", c.what, c.line, b.way), Got: got / straight, Late: latest(runs),
 			How:  fmt.Sprintf("%.2f s of %.2f s, %s", got, straight, costs(runs[direct], runs[b.way])),
-			Runs: map[string][]outcome{string(direct): runs[direct], string(b.way): runs[b.way]}, Wrong: unlike(runs[direct], runs[b.way]),
+			Runs: map[string][]outcome{string(direct): runs[direct], string(b.way): runs[b.way]}, Wrong: cmp.Or(unlike(runs[direct], runs[b.way]), disturbed(runs[direct], runs[b.way])),
 		}
 		if b.most > 0 {
 			r.atMost(l, b.most)
@@ -78,6 +78,18 @@ func unlike(straight, other []outcome) string {
 		}
 	}
 	return ""
+}
+
+// disturbed says that a registry asked the real one in runs that count: the client waited for that. Empty: in none.
+func disturbed(straight, other []outcome) string {
+	var n int64
+	for _, o := range slices.Concat(straight, other) {
+		n += o.recorded
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d requests were not recorded, and had to wait for the real registries: run it once more, with these in reach", n)
 }
 
 // rounds runs all ways in turn.

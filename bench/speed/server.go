@@ -43,7 +43,7 @@ type tally struct {
 	Requests int64            // all that were answered
 	Bytes    int64            // of bodies, as far as they were handed to the socket
 	Conns    int64            // over TCP
-	Recorded int64            // requests that had to ask the real registry: the run was disturbed
+	Recorded int64            // requests that had to ask the real registry, also in vain: the run was disturbed
 	Proto    map[string]int64 // requests by protocol
 	Names    map[string]int64 // bytes by host and path
 }
@@ -149,7 +149,7 @@ func (s *server) replay(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a, recorded, err := s.world.store.get(r.Context(), wish{host, target, short})
-	if recorded {
+	if recorded || err != nil {
 		s.note(func(t *tally) { t.Recorded++ })
 	}
 	if err != nil {
