@@ -106,7 +106,9 @@ func TestAClientThatIsBrokenOffEndsWithItsChildren(t *testing.T) {
 		if err != nil || strings.Contains(string(state), ") Z ") {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		if err := lab.Pause(t.Context(), 20*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Errorf("the child\ngot  %s alive\nwant it gone", pid)
 }

@@ -155,7 +155,7 @@ func drive(ctx context.Context, l load, path, addr string, pid int) (float64, er
 // answer that was broken off among the 2xx.
 func good(said string, size int64) (float64, error) {
 	m := regexp.MustCompile(`(?s)(\d+) total, .* (\d+) succeeded, 0 failed, 0 errored, 0 timeout.* (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx.*\((\d+)\) data`).FindStringSubmatch(said)
-	if m == nil || m[1] != m[2] || m[1] != m[3] {
+	if len(m) != 5 || m[1] != m[2] || m[1] != m[3] {
 		return 0, fmt.Errorf("not all answers were good: %s", lastLines(said, 12))
 	}
 	n, _ := strconv.ParseFloat(m[1], 64)     // they are digits
