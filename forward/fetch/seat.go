@@ -28,6 +28,8 @@ func (p *pool) Take(s split.Source, n int64, must bool) split.Seat {
 	return nil
 }
 
+func (p *pool) Crowded(s split.Source) bool { return p.w.f.spread.crowded(s.Base, p.w.f.now()) }
+
 // seat is a berth for a part. It implements [split.Seat] and [split.Forecast].
 type seat struct {
 	pool  *pool

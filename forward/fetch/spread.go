@@ -21,7 +21,10 @@ type fan struct {
 	flows   [mostLanes]flow
 	small   [smallLanes]int // small things under way on each connection for them
 	clients map[*Client]int // connections of clients that wait for some, and for how many
+	bodies  int             // under way, without the parts of each
 	trip    time.Duration   // the shortest round trip that was seen
+	full    float64         // bytes a second that all brought at most while there was a crowd
+	fullAt  time.Time       // when there last was one
 }
 
 // berth is a body's, or a part's, place on a connection. Its methods may be called from several goroutines.
@@ -33,6 +36,7 @@ type berth struct {
 	lane   int       // of transport, from 1 on
 	owed   int64     // bytes that it is yet to bring, as far as that is known
 	since  time.Time // last of its flow before it came
+	body   bool      // it is no part of one
 	gone   bool
 }
 
@@ -78,7 +82,10 @@ func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.
 	if idle := f.idle(min(len(f.clients), mostLanes)); idle >= 0 && !ahead && f.flows[lane].load > 0 && f.flows[lane].rate(now) == 0 {
 		lane = idle // but what is known to be fast is not left for what would begin slowly
 	}
-	return s.berthLocked(f, lane, by, size, now)
+	f.bodies++
+	b := s.berthLocked(f, lane, by, size, now)
+	b.body = true
+	return b
 }
 
 // hurry is how many times later than the soonest a part may come over a connection that is open and free: who can tell.
@@ -118,6 +125,38 @@ func (s *spread) soon(base string, size int64, now time.Time) time.Duration {
 	defer s.mu.Unlock()
 	_, in := s.fanLocked(base).soonest(0, size, now)
 	return seconds(in)
+}
+
+// crowd is how many bodies are under way when one connection more brings less than a seventh more in all, at best. That is not
+// worth what is lost when a body is taken from the connection that brings it: as much as is on its way there, which on a line
+// that is full is most of it.
+const crowd = 7
+
+const (
+	// fullFor is for how long it is known what a crowd brought.
+	fullFor = 10 * time.Second
+	// nearly is the part of that from which on a line is full, although there is no crowd any more.
+	nearly = 0.8
+)
+
+// crowded says that one connection more to a source would hardly bring more in all: it has a crowd of bodies to bring, or what
+// it brings now is as much as when it had.
+func (s *spread) crowded(base string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fanLocked(base)
+	sum := 0.0
+	for i := range f.flows {
+		sum += f.flows[i].lately(now)
+	}
+	if now.Sub(f.fullAt) >= fullFor {
+		f.full = 0
+	}
+	if f.bodies >= crowd {
+		f.full, f.fullAt = max(f.full, sum), now
+		return true
+	}
+	return f.full > 0 && sum >= nearly*f.full
 }
 
 // isFar says that the way to a source is so long that a slow connection should be helped soon.
@@ -223,6 +262,9 @@ func (b *berth) leave() {
 	b.gone = true
 	b.payLocked(b.owed)
 	b.flow.load--
+	if b.body {
+		b.fan.bodies--
+	}
 	if b.by == nil {
 		return
 	}

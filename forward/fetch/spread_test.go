@@ -320,3 +320,49 @@ func TestAPlaceThatWasNotTakenOpensNothing(t *testing.T) {
 		t.Errorf("connection %d is thought to be open, which was never asked for anything", b.lane)
 	}
 }
+
+// Seven bodies fill the line, as far as one can tell. When some of them are done it is full as long as the others bring as much.
+func TestACrowdFillsTheLine(t *testing.T) {
+	var s spread
+	now := time.Unix(1e9, 0)
+	s.heard("base", 100*time.Millisecond)
+	var bodies []*berth
+	bring := func(span time.Duration, rate int) {
+		for end := now.Add(span); now.Before(end); now = now.Add(50 * time.Millisecond) {
+			for _, b := range bodies {
+				b.came(rate/20/len(bodies), now)
+			}
+			s.crowded("base", now)
+		}
+	}
+	is := func(what string, want bool) {
+		t.Helper()
+		if got := s.crowded("base", now); got != want {
+			t.Errorf("%s\ngot  %v\nwant %v", what, got, want)
+		}
+	}
+	for range crowd - 1 {
+		bodies = append(bodies, s.take("base", nil, false, 1e6, now))
+	}
+	bring(2*time.Second, 1e6)
+	is("one less than a crowd", false)
+	bodies = append(bodies, s.take("base", nil, true, 1e6, now))
+	if b := s.part("base", 1e5, true, now); b != nil {
+		defer b.leave()
+	}
+	is("a crowd", true)
+	bring(2*time.Second, 1e6)
+	for len(bodies) > 2 {
+		bodies[0].leave()
+		bodies[0].leave()
+		bodies = bodies[1:]
+	}
+	bring(2*time.Second, 9e5)
+	is("two that bring nearly as much", true)
+	bring(2*time.Second, 5e5)
+	is("two that bring half of it", false)
+	bring(2*time.Second, 9e5)
+	is("again", true)
+	bring(fullFor, 9e5)
+	is("long after", false)
+}

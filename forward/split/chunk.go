@@ -147,12 +147,12 @@ func (p *plan) tailLocked(l *lane, size int64) *chunk {
 		return nil
 	}
 	c, lead := p.chunks[i], p.chunks[i].runs[0]
-	left := c.to - c.at
+	left, now := c.to-c.at, time.Now()
 	size = min(size, left/2/blockSize*blockSize)
-	if size < tinyChunk {
+	if size < tinyChunk || p.spareLocked(lead, now) {
 		return nil
 	}
-	kept := p.remainsLocked(lead, left-size, 0, time.Now()) * float64(left-size) / float64(left)
+	kept := p.remainsLocked(lead, left-size, 0, now) * float64(left-size) / float64(left)
 	if kept <= slower*p.soonLocked(l, size)+hesitation.Seconds() {
 		return nil // what the lead has under way when it is ended would come for nothing
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +13,9 @@ import (
 
 // shared is a Pool of so many connections to a world's first mirror, each with one range at a time.
 type shared struct {
-	w     *world
-	usual float64 // bytes a second that a range brings, as far as the pool knows
+	w       *world
+	usual   float64 // bytes a second that a range brings, as far as the pool knows
+	crowded atomic.Bool
 
 	mu     sync.Mutex
 	busy   []bool
@@ -24,6 +26,8 @@ type shared struct {
 func (s *shared) Soon(_ Source, n int64) time.Duration {
 	return s.w.mirrors[0].trip + time.Duration(float64(n)/s.usual*float64(time.Second))
 }
+
+func (s *shared) Crowded(Source) bool { return s.crowded.Load() }
 
 func (s *shared) Take(src Source, _ int64, must bool) Seat {
 	s.mu.Lock()
@@ -177,6 +181,62 @@ func TestASilentLeadIsHelpedSoon(t *testing.T) {
 		}
 		atMost(t, "time", o.took, 3*time.Second)
 	})
+}
+
+// On a line that is full, what others bring they bring at the lead's cost, and what is under way to it comes for nothing.
+func TestALeadInACrowdIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, pool := ledBy(t, 2*mb, 100_000, 2*mb, 4)
+		pool.crowded.Store(true)
+		w.after(10*time.Second, func() {
+			if w.mirrors[0].opens != 0 {
+				t.Errorf("got  %d ranges beside it\nwant none", w.mirrors[0].opens)
+			}
+			pool.crowded.Store(false)
+		})
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil || w.mirrors[0].opens == 0 {
+			t.Errorf("got  %v after %d ranges\nwant some, when the others were done", o.err, w.mirrors[0].opens)
+		}
+		atMost(t, "time", o.took, 13*time.Second)
+	})
+}
+
+func TestASilentLeadInACrowdIsHelped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, pool := ledBy(t, mb, 1, 2*mb, 4)
+		pool.crowded.Store(true)
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil {
+			t.Error(o.err)
+		}
+		atMost(t, "time", o.took, 8*time.Second)
+	})
+}
+
+func TestASlowRangeInACrowdIsNotRaced(t *testing.T) {
+	raced := func(t *testing.T, crowded bool) (n int) {
+		synctest.Test(t, func(t *testing.T) {
+			w, pool := ledBy(t, 4*mb, 0, mb, 3)
+			w.mirrors[0].conns[3] = &conn{pipe: pipe{rate: 100_000}}
+			pool.crowded.Store(crowded)
+			o := w.run(t.Context())
+			t.Log(o)
+			if o.err != nil {
+				t.Error(o.err)
+			}
+			n = o.Stats.Raced
+		})
+		return n
+	}
+	if n := raced(t, false); n == 0 {
+		t.Error("got  no race\nwant one: else this says nothing of a crowd")
+	}
+	if n := raced(t, true); n != 0 {
+		t.Errorf("got  %d races in a crowd\nwant none", n)
+	}
 }
 
 // confident is a lead that falls silent after so many bytes, on a connection that goes on to bring others theirs: it seems

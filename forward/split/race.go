@@ -7,6 +7,7 @@ const (
 	later      = 1.2                    // the same at the end of a job of several sources, where it is all that is waited for
 	hesitation = 100 * time.Millisecond // less than this is not worth a request
 	impatience = time.Second            // and less than this not while there is other work
+	endurance  = 3 * time.Second        // who is silent for less is waited for where there is much other work
 )
 
 // blockedLocked is the chunk at the head, if it holds up all others although this lane could bring the rest of it much
@@ -56,11 +57,18 @@ func (p *plan) tooSlowLocked(c *chunk, l *lane, times float64, margin time.Durat
 	}
 	for i, r := range c.runs {
 		fresh := i > 0 && now.Sub(r.began) < impatience || r.got == 0 && now.Sub(r.began).Seconds() < slower*r.expect
-		if fresh || !p.mayRaceLocked(l, r) || p.remainsLocked(r, left, here, now) <= times*here+margin.Seconds() {
+		soon := p.remainsLocked(r, left, here, now) <= times*here+margin.Seconds()
+		if fresh || soon || !p.mayRaceLocked(l, r) || p.spareLocked(r, now) {
 			return false
 		}
 	}
 	return true
+}
+
+// spareLocked says that what a run brings is better left to it: so many others share its line that somebody else would bring
+// it at their cost, and what is under way to the run would come for nothing. One that is silent is not spared.
+func (p *plan) spareLocked(r *run, now time.Time) bool {
+	return p.shared() && now.Sub(r.last) < endurance && p.job.Pool.Crowded(r.lane.source.Source)
 }
 
 // mayRaceLocked says that a lane may bring what another is bringing. Two lanes to one source share what it gives: there the

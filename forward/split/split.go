@@ -81,6 +81,8 @@ type Pool interface {
 	// Take is a place on a connection to a source for about n bytes. nil: all have enough to bring for now. It is not nil if
 	// must is set: the job has nothing under way there, so that nobody would notice if the others never came to an end.
 	Take(s Source, n int64, must bool) Seat
+	// Crowded says that so many bodies are under way from a source that one connection more brings hardly more in all.
+	Crowded(s Source) bool
 }
 
 // Seat is a place on a connection, for one range. Either Open or Leave is called, once.
