@@ -88,6 +88,8 @@ func npmRow(ctx context.Context, w *world, r *report) error {
 	}
 	cells := []cell{
 		{"ci", "npm ci, " + packages, usual(), ci, []bound{{level1, 0}, {level2, 0.45}}},
+		{"ci20", "npm ci, " + packages, line{rtt: 200, rate: 20}, ci, []bound{{level1, never}, {level2, never}}},
+		{"ci5", "npm ci, " + packages, line{rtt: 100, rate: 5}, ci, []bound{{level1, never}, {level2, never}}},
 		{"tarballs", "the tarballs of npm ci, without npm's own work, " + packages, usual(), tarballs, []bound{{level2, 0.45}}},
 		{"install", "npm install, " + packages + ", 8 cores", usual(), eight, []bound{{level1, 0.45}, {level2, 0.45}}},
 		{"install2", "npm install, " + packages + ", 2 cores", usual(), two, []bound{{level1, 0.30}}},
