@@ -39,7 +39,14 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	if e.rule == nil || !reads(r) || upgrades(r.Header) {
 		sent = transport.Patient(ctx)
 	}
-	proxy.ServeHTTP(w, r.WithContext(sent))
+	out := r.WithContext(sent)
+	if e.rule != nil && r.ContentLength != 0 && !upgrades(r.Header) {
+		body := newUpload(w, r.Body)
+		defer body.end()
+		out.Body = body
+		proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, body.cause(err)) }
+	}
+	proxy.ServeHTTP(w, out)
 }
 
 // carrier is who takes a request to its origin.
@@ -140,7 +147,7 @@ func (b *watched) Close() error {
 // passFailed answers when no answer came. A client that has left gets nothing.
 func (s *Server) passFailed(w *reply, r *http.Request, e errand, err error) {
 	switch {
-	case r.Context().Err() != nil:
+	case r.Context().Err() != nil && !errors.Is(err, errUploadStalled):
 		w.problem = r.Context().Err()
 		panic(http.ErrAbortHandler)
 	case e.answered(r, "offline"):
