@@ -43,7 +43,7 @@ func (*fullDisk) Write([]byte) (int, error) { return 0, cache.ErrFull }
 func TestAllFillsTogetherAreBoundedWithoutADisk(t *testing.T) {
 	var all atomic.Int64
 	all.Store(maxOverflows - 5) // other fills
-	o := &overflow{Writer: &fullDisk{}, all: &all}
+	o := &overflow{Writer: &fullDisk{}, all: &all, most: maxOverflow}
 	if _, err := o.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}

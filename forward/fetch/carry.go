@@ -240,16 +240,21 @@ func (w *fill) begin(size int64) error {
 	if !want.Pins() && !want.Weak() {
 		want = "" // an h1 is checked when all is here, and the bytes are kept by their sha256
 	}
-	writer, err := w.f.Store.Create(ctx, want)
-	if err != nil {
+	over := &overflow{want: want, all: &w.f.over, most: maxOverflow}
+	disk, err := w.f.Store.Create(ctx, want)
+	switch {
+	case err == nil:
+		over.Writer = disk
+	case size > spoolAll || !w.isWanted(): // what is a guess alone nobody would find
 		return fmt.Errorf("%w: %w", cache.ErrFull, err)
+	default:
+		over.full, over.most = true, spoolAll // a body that turns out larger is passed on: nobody has heard of it before
 	}
-	writer = &overflow{Writer: writer, want: want, all: &w.f.over}
 	if w.spool == nil {
-		w.spool = newSpool(writer, size, true)
+		w.spool = newSpool(over, size, true)
 		return nil
 	}
-	w.spool.restart(writer)
+	w.spool.restart(over)
 	return nil
 }
 

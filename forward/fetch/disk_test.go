@@ -153,10 +153,50 @@ func TestAFullDiskIsNoTroubleOfTheClient(t *testing.T) {
 		w := newWorld(t)
 		path := w.blob([]byte("hello"))
 		w.disk.full = true
-		expect(t, w.get(path), "pass after [reg]")
-		w.disk.full = false
+		expect(t, w.get(path), "hello from reg (miss) after [reg]")
+		synctest.Wait()
+		w.hosts["reg"].dead = true
 		expect(t, w.get(path), "hello from near (miss) after [near]") // which it may, for the origin gave it to strangers
 	})
+}
+
+func TestWithoutADiskWhatIsLargeIsPassedOn(t *testing.T) {
+	unsized := func(w *world) {
+		w.hosts["reg"].wild = func(r *http.Request) *http.Response {
+			resp := w.hosts["reg"].answer(r)
+			resp.ContentLength = -1
+			return resp
+		}
+	}
+	for _, c := range []struct {
+		what  string
+		size  int
+		wire  func(*world)
+		ahead bool
+		want  string
+	}{
+		{"large", 8<<20 + 1, nil, false, "pass"},
+		{"large, as it turns out", 9 << 20, unsized, false, "pass"},
+		{"small, as it turns out", 8 << 20, unsized, false, "miss"},
+		{"small", 8 << 20, nil, false, "miss"},
+		{"a guess", 100, nil, true, "pass"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				req := w.request(w.blob(noise(c.size)))
+				req.Ahead = c.ahead
+				w.disk.full = true
+				if c.wire != nil {
+					c.wire(w)
+				}
+				got := w.ask(req)
+				if !strings.Contains(got, c.want) {
+					t.Errorf("\ngot:  %s\nwant: %s", got, c.want)
+				}
+			})
+		})
+	}
 }
 
 func TestADiskThatFillsUpInTheMiddleStillServesAllBytes(t *testing.T) {

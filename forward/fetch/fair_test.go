@@ -80,7 +80,7 @@ func TestAFullDiskIsNoFaultOfTheSender(t *testing.T) {
 		w := newWorld(t)
 		w.public()
 		w.board.heard, w.disk.full = nil, true
-		expect(t, w.get(w.blob([]byte("hello"))), "pass after [near]")
+		expect(t, w.get(w.blob(noise(9<<20))), "pass after [near]")
 		w.heard("near", measure.Canceled)
 	})
 }

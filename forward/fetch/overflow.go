@@ -10,12 +10,13 @@ import (
 	"hither/cache/digest"
 )
 
-// overflow goes on in memory when the disk has no room left for the rest of a body that clients are reading already. What
-// went over is served, not kept.
+// overflow goes on in memory when the disk has no room left for the rest of a body that clients are reading already, or none
+// for a small one from its first byte on. What went over is served, not kept.
 type overflow struct {
-	cache.Writer
-	want digest.Digest // what Writer checks; zero: nothing
-	all  *atomic.Int64 // bytes that all fills of a Fetcher have gone over
+	cache.Writer               // nil: all goes over
+	want         digest.Digest // what Writer checks; zero: nothing
+	all          *atomic.Int64 // bytes that all fills of a Fetcher have gone over
+	most         int64         // so many may go over here
 
 	mu   sync.Mutex
 	disk int64  // bytes that Writer took
@@ -49,7 +50,7 @@ func (o *overflow) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	more := int64(len(p) - n)
-	if int64(len(o.over))+more > maxOverflow || o.all.Load()+more > maxOverflows {
+	if int64(len(o.over))+more > o.most || o.all.Load()+more > maxOverflows {
 		return n, cache.ErrFull
 	}
 	o.all.Add(more)
@@ -63,6 +64,9 @@ func (o *overflow) Close() error {
 	o.all.Add(-int64(len(o.over)))
 	o.over = nil
 	o.mu.Unlock()
+	if o.Writer == nil {
+		return nil
+	}
 	return o.Writer.Close()
 }
 
