@@ -69,6 +69,7 @@ type goCommand struct {
 	mode   project.GoMode // which files count
 	words  []string       // without flags
 	builds bool           // it builds or lists packages, for which a directory vendor may stand
+	lists  []string       // modules that it lists as the project has them; for its own requirements it reads no graph
 	apart  bool           // it is for a module by itself, and refused in a workspace
 
 	updates  bool             // it looks for a newer version of each module of the graph
@@ -106,8 +107,9 @@ func readGoCommand(args []string) (c goCommand) {
 			c.need, c.upgrades, c.patches = everything, true, flags["u"] == "patch"
 		}
 	case "list":
-		c.need, c.builds = needOfList(rest, flags), true
+		c.need, c.builds = packages, true
 		if has(flags, "m") {
+			c.need, c.lists = needOfModules(rest)
 			c.updates = has(flags, "u") && c.need == modules
 			c.queries, c.exact = queriesIn(rest, has(flags, "u") || has(flags, "versions"))
 		}
@@ -184,14 +186,19 @@ func (c goCommand) refused(g *project.Go) bool {
 	return g.Workspace && (c.apart || changes || c.mode.ModFile != "" || c.need == packages && !g.Member)
 }
 
-func needOfList(words []string, flags map[string]string) need {
-	switch {
-	case !has(flags, "m"):
-		return packages
-	case slices.Contains(words, "all"):
-		return modules
+// needOfModules is what go list -m needs of the graph (modload, listModules): nothing for the main module and for a query, unless
+// that is of what is selected now. lists are the modules for which it depends on whether the project requires them itself.
+func needOfModules(words []string) (n need, lists []string) {
+	if slices.Contains(words, "all") {
+		return modules, nil
 	}
-	return graph
+	for _, word := range words {
+		name, version, at := strings.Cut(word, "@")
+		if !at || version == "upgrade" || version == "patch" {
+			n, lists = graph, append(lists, name) // a pattern, as example.com/..., is required by nobody
+		}
+	}
+	return n, lists
 }
 
 func needOfMod(words []string) need {

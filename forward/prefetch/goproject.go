@@ -23,6 +23,7 @@ type toldGo struct {
 func (w *goWalk) Project(dir string, args []string) []project.Want {
 	c := readGoCommand(args)
 	named := w.listsNamed(c)
+	w.told.few = c.need == graph || c.need == everything || c.need == nothing && len(named) > 0
 	if c.need == nothing {
 		return named
 	}
@@ -33,9 +34,11 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 	if c.refused(g) {
 		return nil
 	}
+	if len(c.lists) > 0 && g.Lists(c.lists) {
+		return named
+	}
 	whole := g.Workspace || !g.Pruned // what is needed only the graph tells
 	w.hesitant = c.need == packages || c.need == everything
-	w.told.few = c.need == graph || c.need == everything
 	w.all = c.need == downloads && (!whole || g.Graph != nil)
 	direct, indirect := g.Zips(w.registry)
 	if c.need == packages {

@@ -106,6 +106,31 @@ func TestAProjectOfSeveralModules(t *testing.T) {
 	}
 }
 
+// TestAGraphIsReadByThoseThatNeedIt has commands of one module that read less or more of the graph than others of their name, as the go
+// command of 1.26 was seen to: what is in go.mod it lists without the rest, and a query needs nothing of it.
+func TestAGraphIsReadByThoseThatNeedIt(t *testing.T) {
+	goMod := "module example.com/m\ngo 1.21\nrequire example.com/a v1.0.0\n"
+	dir := goFiles(t, map[string]string{"go.mod": goMod, "go.sum": "example.com/a v1.0.0/go.mod h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"})
+	old := goFiles(t, map[string]string{"go.mod": strings.Replace(goMod, "1.21", "1.16", 1)})
+	published := map[string]string{"a": "go 1.21\nrequire example.com/b v1.0.0\n", "b": "go 1.21\n"}
+	for _, row := range []struct{ dir, command, want string }{
+		{dir, "go list -m", ""},
+		{dir, "go list -m example.com/m", ""},
+		{dir, "go list -m example.com/a", ""},
+		{dir, "go list -m -u example.com/a", "a/@v/list"},
+		{dir, "go list -m example.com/x@latest", "x/@v/list"},
+		{old, "go list -m example.com/x@latest", "x/@v/list"},
+		{dir, "go list -m example.com/x@upgrade", "a.mod x/@v/list"},
+		{dir, "go list -m example.com/a@patch", "a/@v/list"},
+		{dir, "go list -m example.com/a example.com/b", "a.mod"},
+		{dir, "go list -m example.com/...", "a.mod"},
+		{old, "go list -m example.com/a", "a.mod b.mod"},
+		{dir, "go mod download", "a.info a.mod a.zip"},
+	} {
+		same(t, row.command, wanted(t, row.dir, row.command, published), row.want)
+	}
+}
+
 // TestWithoutAGoSumTheGraphIsRead follows a new project, step by step, with what it replaces and excludes.
 func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
 	dir := goFiles(t, map[string]string{"go.mod": "module m\ngo 1.16\nrequire example.com/a v1.0.0\nrequire example.com/r v1.0.0\n" +

@@ -53,6 +53,21 @@ func (g *Go) Infos(registry string) []Want {
 	return out
 }
 
+// Lists says that the go command can list modules, by their paths, without the graph: go.mod selects each, since it is of go 1.17 or
+// later and of no workspace (modload, rootSelected).
+func (g *Go) Lists(paths []string) bool {
+	selected := map[string]bool{}
+	for _, m := range g.mains {
+		if m.file.Module != nil {
+			selected[m.file.Module.Mod.Path] = true
+		}
+		for _, q := range m.file.Require {
+			selected[q.Mod.Path] = true
+		}
+	}
+	return g.Pruned && !g.Workspace && !slices.ContainsFunc(paths, func(path string) bool { return !selected[path] })
+}
+
 // Zips are the zips of the requirements, in the order of go.mod: of the direct ones, and of those that are marked
 // indirect. If the project is Pruned and no Workspace, both together are what `go mod download` fetches. Their Digest is
 // empty: go.sum's h1 tells what is in a zip, but not which bytes come.
