@@ -69,6 +69,7 @@ type goCommand struct {
 	mode   project.GoMode // which files count
 	words  []string       // without flags
 	builds bool           // it builds or lists packages, for which a directory vendor may stand
+	all    bool           // it downloads all modules of the graph, also where go.mod requires only some
 	lists  []string       // modules that it lists as the project has them; for its own requirements it reads no graph
 	apart  bool           // it is for a module by itself, and refused in a workspace
 
@@ -94,6 +95,7 @@ func readGoCommand(args []string) (c goCommand) {
 	switch command, rest := words[0], words[1:]; command {
 	case "mod":
 		c.need = needOfMod(rest)
+		c.all = len(rest) > 1 && rest[1] == "all"
 		c.mode.Alone = len(rest) > 0 && rest[0] == "tidy"
 		c.apart = len(rest) > 0 && rest[0] == "vendor"
 	case "work":

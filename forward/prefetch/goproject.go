@@ -49,7 +49,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 		return direct
 	}
 	infos := g.Infos(w.registry)
-	w.told.zips = c.need == downloads && whole
+	w.told.zips = c.need == downloads && (whole || c.all)
 	w.told.mods = w.told.zips || g.Workspace || c.mod == "mod"
 	mods := g.GraphMods(w.registry)
 	if c.need == modules || w.told.zips {

@@ -126,6 +126,7 @@ func TestAGraphIsReadByThoseThatNeedIt(t *testing.T) {
 		{dir, "go list -m example.com/...", "a.mod"},
 		{old, "go list -m example.com/a", "a.mod b.mod"},
 		{dir, "go mod download", "a.info a.mod a.zip"},
+		{dir, "go mod download all", "a.info a.mod a.zip b.info b.mod b.zip"},
 	} {
 		same(t, row.command, wanted(t, row.dir, row.command, published), row.want)
 	}
