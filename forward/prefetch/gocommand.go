@@ -117,9 +117,6 @@ func readGoCommand(args []string) (c goCommand) {
 		}
 	case "install", "run":
 		c.need, c.builds, c.above = packages, true, true
-		if command == "run" {
-			rest = rest[:min(len(rest), 1)] // what follows is for the program
-		}
 		if c.queries, c.exact = queriesIn(rest, false); len(c.queries)+len(c.exact) > 0 {
 			c.need = nothing // go install example.com/tool@latest looks at no go.mod
 		}
@@ -274,6 +271,9 @@ func split(args []string) (words []string, flags map[string]string) {
 		flag, isFlag := strings.CutPrefix(args[i], "-")
 		if !isFlag {
 			words = append(words, args[i])
+			if words[0] == "run" && len(words) == 2 {
+				break // what follows is for the program
+			}
 			continue
 		}
 		flag, value, set := strings.Cut(strings.TrimPrefix(flag, "-"), "=")

@@ -127,6 +127,7 @@ func TestAGraphIsReadByThoseThatNeedIt(t *testing.T) {
 		{old, "go list -m example.com/a", "a.mod b.mod"},
 		{dir, "go mod download", "a.info a.mod a.zip"},
 		{dir, "go mod download all", "a.info a.mod a.zip b.info b.mod b.zip"},
+		{dir, "go run . -mod=vendor -modfile=x", "a.zip"}, // for the program
 	} {
 		same(t, row.command, wanted(t, row.dir, row.command, published), row.want)
 	}
