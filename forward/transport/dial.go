@@ -96,6 +96,7 @@ func (d *Dialer) viaProxy(ctx context.Context, network string, dial func(context
 	listener, proxy := traceOf(ctx), HostPort(d.Proxy)
 	listener.connectStart(network, proxy)
 	conn, err := dial(untraced{ctx})
+	err = inFewWords(err)
 	listener.connectDone(network, proxy, err)
 	return conn, err
 }

@@ -82,6 +82,15 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 	}
 }
 
+// A tunnel for a host of no rule is dialled beside the pool.
+func TestAProxyThatRefusesATunnelIsToldInAFewLines(t *testing.T) {
+	proxy := &url.URL{Scheme: "http", Host: saysRaw(t, "HTTP/1.1 500 "+strings.Repeat("x", 60_000)+"\r\n\r\n")}
+	_, err := (&Dialer{Proxy: proxy}).DialContext(t.Context(), "tcp", "other.example:443")
+	if err == nil || len(err.Error()) > 2000 || !strings.Contains(err.Error(), "it answered") {
+		t.Errorf("\ngot  %.300v\nwant an error of less than 2000 bytes that says what was answered", err)
+	}
+}
+
 func TestAGoodbyeInTheMiddleOfABodyIsToldInAFewLines(t *testing.T) {
 	s := httptest.NewUnstartedServer(nil)
 	s.TLS = &tls.Config{NextProtos: []string{"h2"}}
