@@ -144,7 +144,7 @@ func (b builder) probeDigest(t table) digest.Digest {
 func (b builder) path(t table) {
 	p := Path{
 		Pattern: t.text("match"), Host: t.text("host"), From: From(t.text("from")), Notary: t.text("notary"), Why: strings.TrimSpace(t.text("why")),
-		Subject: t.text("subject"), Send: t.text("send"), Accept: t.texts("accept"), Variants: t.texts("variants"), Answer: t.texts("answer"), Changes: t.texts("changes"),
+		Subject: t.text("subject"), Send: t.text("send"), Accept: t.texts("accept"), Variants: t.texts("variants"), Answer: t.texts("answer"),
 		Type: strings.ToLower(t.text("type")), Line: t.line,
 	}
 	if p.Early = strings.TrimSpace(t.text("early")); p.Early != "" && p.Notary == "" {

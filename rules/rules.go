@@ -109,7 +109,6 @@ type Path struct {
 	Accept   []string      // media types to ask upstream for; empty: the variant's, if there is one
 	Variants []string      // media types that are different documents under one URL, each cached by itself
 	Answer   []string      // when we answer 200 ourselves: "always", "gateway" (asked by our own address), "offline" (no origin answers)
-	Changes  []string      // templates of the paths on the same host that become old, too, when a client changes this one: "/{name}"
 	Bulk     bool          // many bytes, which travel on connections of their own: small answers shall not wait behind them
 	Type     string        // Content-Type the answer must begin with; a mirror that sends another did not send the thing
 
@@ -119,7 +118,7 @@ type Path struct {
 	pattern pattern
 	subject template
 	send    template
-	changes []template
+	changes []template // paths of the same host that become old, too, when a client changes this one: "/{name}"
 }
 
 // Match is a request that a rule speaks of. It is a value; Vars is shared and must not be changed.
