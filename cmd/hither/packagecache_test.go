@@ -35,6 +35,8 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 		{"leaving out nobody knows what", "omit[]=${WHAT}", environment{"npm_config_cache=" + cache}, "nobody knows"},
 		{"by a variable", "", environment{"npm_config_cache=" + cache, "npm_config_omit=dev"}, "true false"},
 		{"one workspace", "workspace=a", environment{"npm_config_cache=" + cache}, "nobody knows"},
+		{"for another system", "os=darwin", environment{"npm_config_cache=" + cache}, "nobody knows"},
+		{"for another processor", "", environment{"npm_config_cache=" + cache, "npm_config_cpu=arm64"}, "nobody knows"},
 		{"one that asks nobody", "offline=true", nil, "true true"},
 	} {
 		read := func(name string) ([]byte, error) {

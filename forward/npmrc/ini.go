@@ -84,7 +84,7 @@ func isAskedFor(name string) bool {
 // isLess knows the keys that may have npm install other than all that a lock file names, whatever their values.
 func isLess(name string) bool {
 	switch name {
-	case "workspace", "workspaces", "dry-run", "package-lock":
+	case "workspace", "workspaces", "dry-run", "package-lock", "os", "cpu", "libc":
 		return true
 	}
 	return false

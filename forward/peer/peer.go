@@ -118,6 +118,7 @@ func npmCachingNames() []string {
 		"npm_config_cache", "npm_config_userconfig", "npm_config_globalconfig", "npm_config_omit", "npm_config_only",
 		"npm_config_production", "npm_config_dev", "npm_config_also", "npm_config_include", "npm_config_offline", "npm_config_registry",
 		"npm_config_optional", "npm_config_workspace", "npm_config_workspaces", "npm_config_dry_run", "npm_config_package_lock", "npm_config_legacy_peer_deps",
+		"npm_config_os", "npm_config_cpu", "npm_config_libc",
 		"npm_config_prefix", "npm_config_global", "npm_config_location", "npm_config_scope", "npm_config_noproxy", "no_proxy",
 		"pnpm_config_registry", "pnpm_config_userconfig", "pnpm_config_npmrc_auth_file", "yarn_registry", "yarn_npm_registry_server", "yarn_rc_filename", "bun_config_registry",
 	}
