@@ -24,10 +24,14 @@ func (c Config) Omitted() (omitted []string, known bool) {
 			if !isOmission(s.Name) {
 				continue
 			}
-			said++
 			values, all := c.expand(s.Values)
 			known = known && all
-			words[s.Name] = strings.Join(values, "\n")
+			word := strings.Join(values, "\n")
+			if !isTaken(s.Name, word) {
+				continue
+			}
+			said++
+			words[s.Name] = word
 			switch s.Name {
 			case "omit":
 				omit = kindsIn(values)
@@ -60,16 +64,27 @@ func isOmission(name string) bool {
 	return false
 }
 
+// isTaken says that npm knows the value of a key. Of one that has other values a weaker level counts.
+func isTaken(name, value string) bool {
+	switch value = trim(value); name {
+	case "only":
+		return value == "null" || value == "prod" || value == "production"
+	case "also":
+		return value == "null" || value == "dev" || value == "development"
+	}
+	return true
+}
+
 // aliases are what the keys that are older than omit and include say in their place.
 func aliases(words map[string]string) (omit, include []string) {
-	if only := words["only"]; only == "prod" || only == "production" {
+	if only := trim(words["only"]); only == "prod" || only == "production" {
 		omit = append(omit, "dev")
 	} else if on, said := decided(words, "production"); said && on {
 		omit = append(omit, "dev")
 	} else if said {
 		include = append(include, "dev")
 	}
-	if also := words["also"]; also == "dev" || also == "development" {
+	if also := trim(words["also"]); also == "dev" || also == "development" {
 		include = append(include, "dev")
 	}
 	if on, _ := decided(words, "dev"); on {
@@ -86,7 +101,7 @@ func aliases(words map[string]string) (omit, include []string) {
 // decided reads a key that is true, false, or null, which is as if nobody had said it.
 func decided(words map[string]string, name string) (on, said bool) {
 	value, said := words[name]
-	return said && truth(value), said && trim(value) != "null" && trim(value) != "undefined"
+	return said && truth(value), said && trim(value) != "null"
 }
 
 // kindsIn are the kinds in a list, which the environment holds in one variable. All else says nothing.
