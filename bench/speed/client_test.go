@@ -52,8 +52,11 @@ func TestWhoDoesOtherWorkIsNotFaster(t *testing.T) {
 			}
 			runs[how] = []outcome{o}
 		}
-		r.compared(cell{bounds: []bound{{level1, 1000}}}, runs)
-		same(t, c.name, r.Held(), c.held)
+		for most, what := range map[float64]string{1000: c.name, 0: c.name + ", and nothing is promised"} {
+			r.Lines = nil
+			r.compared(cell{bounds: []bound{{level1, most}}}, runs)
+			same(t, what, r.Held(), c.held)
+		}
 	}
 }
 

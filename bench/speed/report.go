@@ -33,10 +33,10 @@ type result struct {
 	Got   float64              `json:"got"`  // what is bounded, most often a ratio
 	Want  string               `json:"want"` // the bound, as in "≤ 0.3"; empty: a figure without one
 	Held  bool                 `json:"held"`
-	How   string               `json:"how,omitempty"`  // what got was made of
-	Late  float64              `json:"late"`           // late packets meanwhile, in percent; above 1 do not believe the line
-	Runs  map[string][]outcome `json:"runs,omitempty"` // by way
-	Wrong string               `json:"error,omitempty"`
+	How   string               `json:"how,omitempty"`   // what got was made of
+	Late  float64              `json:"late"`            // late packets meanwhile, in percent; above 1 do not believe the line
+	Runs  map[string][]outcome `json:"runs,omitempty"`  // by way
+	Wrong string               `json:"error,omitempty"` // why the figure is of something else; the line counts as missed
 }
 
 func newReport(s *site, text io.Writer) *report {
@@ -69,17 +69,19 @@ func (r *report) add(l result) {
 	r.Lines = append(r.Lines, l)
 	word := "    "
 	switch {
-	case l.Want == "":
-	case l.Held:
-		word = "PASS"
-	default:
+	case l.missed():
 		word = "MISS"
+	case l.Want != "":
+		word = "PASS"
 	}
 	fmt.Fprintf(r.text, "%s %-58s %7.3g %-8s %s; %.1f %% late\n", word, l.What, l.Got, l.Want, l.How, l.Late)
 	if l.Wrong != "" {
 		r.note("%s", l.Wrong)
 	}
 }
+
+// missed says that a bound was not kept, or that there is nothing to bound, for the figure is wrong.
+func (l result) missed() bool { return l.Wrong != "" || l.Want != "" && !l.Held }
 
 // atMost adds a line that is held if got is no more than most.
 func (r *report) atMost(l result, most float64) {
@@ -107,7 +109,7 @@ func (r *report) end() {
 	fmt.Fprintf(r.text, "\n%d of %d bounds kept, in %s; load %.2f\n", kept, all, time.Since(r.Began).Round(time.Second), lab.Load())
 }
 
-// Held says whether all bounds were kept and all rows came to their end.
+// Held says whether all bounds were kept, all figures are right, and all rows came to their end.
 func (r *report) Held() bool {
-	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Lines, func(l result) bool { return l.Want != "" && !l.Held })
+	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Lines, result.missed)
 }
