@@ -216,6 +216,18 @@ func TestADisturbedRunIsNoResult(t *testing.T) {
 	}
 }
 
+// TestARefusalIsRecorded: else each run would ask for it again, and none would be undisturbed.
+func TestARefusalIsRecorded(t *testing.T) {
+	s := world0(t)
+	s.world.store.client = &http.Client{Transport: roundTripper(func(*http.Request) *http.Response {
+		return &http.Response{StatusCode: http.StatusForbidden, Status: "403 Forbidden", Body: http.NoBody}
+	})}
+	for _, disturbed := range []int64{1, 0} {
+		same(t, "status", get(t, s, "https://"+goHost+"/x").StatusCode, 403)
+		same(t, "runs that it disturbed", s.reset(nil).Recorded, disturbed)
+	}
+}
+
 func TestAnErrorIsNotRecorded(t *testing.T) {
 	s := world0(t)
 	s.world.store.client = &http.Client{Transport: roundTripper(func(*http.Request) *http.Response {

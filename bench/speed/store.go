@@ -219,7 +219,7 @@ func (s *store) record(ctx context.Context, w wish, key string) (*answer, error)
 		return nil, fmt.Errorf("record %s: %w", w.url(), err)
 	}
 	switch a.Status {
-	case http.StatusOK, http.StatusNotFound, http.StatusGone:
+	case http.StatusOK, http.StatusForbidden, http.StatusNotFound, http.StatusGone: // forbidden is what is never given out
 	default:
 		return nil, fmt.Errorf("record %s: %s", w.url(), resp.Status)
 	}
