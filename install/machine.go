@@ -32,7 +32,7 @@ type Machine struct {
 	Env      func(key string) string // nil: os.Getenv
 	// Run executes a command and returns what it printed. nil: really, for at most a minute; refused if there is a Root.
 	Run     func(ctx context.Context, argv []string, stdin []byte) (stdout []byte, err error)
-	Journal *Journal
+	Journal *Journal         // nil: nothing is changed, and what the environment says is the user's
 	Now     func() time.Time // nil: time.Now; for the journal only
 
 	fault func(op, path string) // called before each system call that changes something; tests crash here

@@ -103,7 +103,7 @@ func (m *Machine) GitFiles() []string {
 	return append(files, m.join(m.toolConfig(), "git", "config"), m.join(m.Home, ".gitconfig"))
 }
 
-// toolConfig is XDG_CONFIG_HOME as the user's tools read it. To root it may be that of our own service.
+// toolConfig is XDG_CONFIG_HOME as the user's tools read it. To root who changes the machine it may be that of our own service.
 func (m *Machine) toolConfig() string {
 	if dir := m.Getenv("XDG_CONFIG_HOME"); isAbs(m, dir) && !amRoot(m) {
 		return dir

@@ -44,6 +44,15 @@ func TestWhereToolsKeepTheirSettings(t *testing.T) {
 	}
 }
 
+// Who only looks is the user, whose folders may lie outside of his home.
+func TestWhatIsOnlyLookedAtIsWhereTheUserSays(t *testing.T) {
+	w := newWorld(t, "windows", nil)
+	w.Home, w.Env = `C:\Users\u`, func(name string) string { return map[string]string{"AppData": `D:\Roaming`}[name] }
+	same(t, "to be changed", slices.Contains(w.PipFiles(), `C:\Users\u\AppData\Roaming\pip\pip.ini`), true)
+	w.Journal = nil
+	same(t, "looked at", slices.Contains(w.PipFiles(), `D:\Roaming\pip\pip.ini`), true)
+}
+
 func TestCargoTakesTheOldNameAndBesideItsDirectory(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/srv/cargo/config.toml": "", "/srv/cargo/config": ""})
 	w.Env = func(name string) string { return map[string]string{"CARGO_HOME": "/srv/cargo"}[name] }

@@ -217,6 +217,9 @@ func (m *Machine) xdgConfig() string { return m.ownDir("XDG_CONFIG_HOME", m.join
 
 func (m *Machine) ownDir(variable, otherwise string) string {
 	dir := m.Getenv(variable)
+	if m.Journal == nil && isAbs(m, dir) { // it is only looked at, by the user himself
+		return dir
+	}
 	rest, below := strings.CutPrefix(dir, m.Home)
 	if below && m.Home != "" && rest != "" && (rest[0] == '/' || rest[0] == '\\') {
 		return dir

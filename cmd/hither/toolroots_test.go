@@ -12,13 +12,15 @@ func TestToolsKeepTheRootsOfTheirOwnSettings(t *testing.T) {
 	skipElsewhere(t)
 	home, dir := t.TempDir(), t.TempDir()
 	at := func(name string) string { return filepath.Join(home, name) }
-	for _, name := range []string{"git", "gitHost", "pip", "cargo"} {
+	for _, name := range []string{"git", "gitHost", "pip", "xdg", "cargo"} {
 		write(t, at(name+".pem"), newRoot(t, name))
 	}
 	write(t, at("ours"), newRoot(t, "ours"))
 	write(t, at(".gitconfig"), []byte("[include]\n path = more\n[http \"https://git.corp/\"]\n sslCAInfo = ~/gitHost.pem\n"))
 	write(t, at("more"), []byte("[http]\n sslCAInfo = ~/git.pem\n"))
 	write(t, at(".config/pip/pip.conf"), []byte("[global]\ncert: ~/pip.pem\nclient-cert = ~/none.pem\n"))
+	elsewhere := t.TempDir()
+	write(t, filepath.Join(elsewhere, "pip/pip.conf"), []byte("[global]\ncert = ~/xdg.pem\n"))
 	write(t, at(".cargo/config.toml"), []byte("\ufeff[http]\ncainfo = \"cargo.pem\"\n"))
 	env := environment{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
 	roots := func(env environment) string {
@@ -27,7 +29,7 @@ func TestToolsKeepTheRootsOfTheirOwnSettings(t *testing.T) {
 		same(t, "error", err, nil)
 		var known []string // this machine's own settings may name more
 		for name := range strings.SplitSeq(rootNames(t, got.Path), ", ") {
-			if slices.Contains([]string{"git", "gitHost", "pip", "cargo", "ours"}, name) {
+			if slices.Contains([]string{"git", "gitHost", "pip", "xdg", "cargo", "ours"}, name) {
 				known = append(known, name)
 			}
 		}
@@ -35,6 +37,7 @@ func TestToolsKeepTheRootsOfTheirOwnSettings(t *testing.T) {
 	}
 	same(t, "what the user's own settings name", roots(env), "git, gitHost, pip, cargo, ours")
 	same(t, "a variable goes before them, as without us", roots(append(env, "GIT_SSL_CAINFO="+at("git.pem"), "PIP_CERT="+at("pip.pem"))), "pip, git, cargo, ours")
+	same(t, "they are kept elsewhere, also root's", roots(append(env, "XDG_CONFIG_HOME="+elsewhere)), "git, gitHost, xdg, cargo, ours")
 	same(t, "pip is told to read nothing", roots(append(env, "PIP_CONFIG_FILE=/dev/null")), "git, gitHost, cargo, ours")
 }
 
