@@ -2,8 +2,11 @@ package doctor
 
 import (
 	"bytes"
+	"context"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -75,7 +78,30 @@ func (cargoClient) Proxy(p *Patient) setting {
 	if c, file := p.cargoFile(); c.HTTP.Proxy != "" {
 		return setting{Name: "http.proxy in " + file, Value: c.HTTP.Proxy}
 	}
+	if s := p.gitProxy(); s.said() {
+		return s
+	}
 	return p.first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+}
+
+// gitWait bounds what git takes to read its own settings: a few milliseconds, unless a disk of the network is away.
+const gitWait = 3 * time.Second
+
+// gitProxy is what git's files of the user and of the machine say; cargo reads no project's. On macOS, a git that is not
+// installed asks for that on the screen, so it is not called where there are none.
+func (p *Patient) gitProxy() setting {
+	m := p.machine()
+	if !p.has("git") || !slices.ContainsFunc(m.GitFiles(), m.Exists) {
+		return setting{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), gitWait)
+	defer cancel()
+	for _, scope := range []string{"--global", "--system"} {
+		if value := strings.TrimSpace(p.run(ctx, "git", "config", scope, "--includes", "--get", "http.proxy")); value != "" {
+			return setting{Name: "git's http.proxy", Value: value}
+		}
+	}
+	return setting{}
 }
 
 // Bypass implements client.

@@ -106,6 +106,26 @@ func TestCargosSettingsCountAsForCargo(t *testing.T) {
 	}
 }
 
+// Cargo asks git's settings before libcurl's variables.
+func TestCargoTakesTheProxyOfGit(t *testing.T) {
+	w := newWorld(t)
+	wants := func(want setting) {
+		t.Helper()
+		if got := (cargoClient{}).Proxy(w.Patient); got != want {
+			t.Errorf("\n got %v\nwant %v", got, want)
+		}
+	}
+	w.env["https_proxy"] = "http://127.0.0.1:7890"
+	w.says["git config --system --includes --get http.proxy"] = "http://machine.example\n"
+	wants(setting{"https_proxy", "http://127.0.0.1:7890"}) // git has no settings, so it is not asked
+	w.write("/home/u/.gitconfig", "")
+	wants(setting{"git's http.proxy", "http://machine.example"})
+	w.says["git config --global --includes --get http.proxy"] = "http://mine.example\n"
+	wants(setting{"git's http.proxy", "http://mine.example"})
+	w.env["CARGO_HTTP_PROXY"] = "http://cargo.example"
+	wants(setting{"CARGO_HTTP_PROXY", "http://cargo.example"})
+}
+
 func TestAToolThatIsSentToAHitherThatDoesNotRun(t *testing.T) {
 	w := newWorld(t)
 	w.Daemon = Daemon{}
