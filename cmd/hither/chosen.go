@@ -38,7 +38,7 @@ func (b *rulebook) applyLocked() {
 		b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by rechoose
 		var err error
 		if c, err = mirrors.ReadChoices(b.choices()); err != nil {
-			b.log.Warn(err.Error())
+			b.log.Warn(advise(err.Error(), systemShell, b.state, os.Environ()))
 		}
 	}
 	b.set.Store(b.plain.With(c))

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hither/cmd/hither/mirrors"
@@ -18,6 +21,15 @@ func TestTheRulebookFollowsChoices(t *testing.T) {
 	rule, _ := h.book.now().Host("reg.test")
 	same(t, "pinned", rule.Pin, "https://far.test")
 	contains(t, h.why("/reg"+blobPath("x")), "Choice: far.test, because you pinned it", "pinned by you")
+	file := filepath.Join(h.book.state, mirrors.ChoicesName)
+	good, err := os.ReadFile(file)
+	same(t, "error", err, nil)
+	var said strings.Builder
+	h.book.log = slog.New(slog.NewTextHandler(&said, nil))
+	write(t, file, []byte("{"))
+	h.book.rechoose()
+	contains(t, said.String(), "choose again with `hither mirrors set --state "+h.book.state+"`")
+	write(t, file, good)
 	if _, _, err := mirrors.Decide(h.book.state, h.book.plain, mirrors.Change{Verb: "off", URL: "far.test"}); err != nil {
 		t.Fatal(err)
 	}

@@ -143,10 +143,15 @@ func (a *app) advice(text string) string {
 		return text
 	}
 	sh, _ := findShell("", parentShell(), a.env) // fails only for a name
+	return advise(text, sh, a.settings.State, a.before)
+}
+
+// advise is advice without an app.
+func advise(text string, sh shell, state string, env environment) string {
 	return regexp.MustCompile("`hither ([^`]+)`").ReplaceAllStringFunc(text, func(call string) string {
 		if strings.Contains(call, " --state ") {
 			return call
 		}
-		return "`" + a.command(sh, strings.TrimPrefix(strings.Trim(call, "`"), "hither ")) + "`"
+		return "`" + calling(sh, strings.TrimPrefix(strings.Trim(call, "`"), "hither "), state, env) + "`"
 	})
 }

@@ -147,7 +147,7 @@ func (dnsPath) loops(p *Patient, set resolvConf) (out []Finding) {
 	behind := parseResolvConf(p.text("/run/systemd/resolve/resolv.conf")).Servers
 	if slices.ContainsFunc(set.Servers, isOurs) && slices.ContainsFunc(behind, isOurs) {
 		out = append(out, note("systemd-resolved and resolv.conf both ask Hither; if Hither's own servers are systemd-resolved's, that is a loop, which Hither breaks at each start",
-			"See whom Hither asks: `hither config`, key dns-upstream."))
+			"See whom Hither asks: `"+p.call("config")+"`, key dns-upstream."))
 	}
 	if set.Dots > 3 && len(set.Search) > 0 {
 		out = append(out, warn(fmt.Sprintf("resolv.conf has ndots:%d, so registry names are first looked up below %s, each of which waits for an answer", set.Dots, strings.Join(set.Search, ", ")),

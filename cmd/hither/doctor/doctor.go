@@ -100,6 +100,6 @@ func examine(ctx context.Context, check Check, p *Patient) []Finding {
 		}
 		return findings
 	case <-late:
-		return []Finding{warn(fmt.Sprintf("this check found no end within %v, so nothing is known", limit+grace), "Run `hither doctor` again when the machine is less busy.").of(check)}
+		return []Finding{warn(fmt.Sprintf("this check found no end within %v, so nothing is known", limit+grace), "Run `"+p.call("doctor")+"` again when the machine is less busy.").of(check)}
 	}
 }
