@@ -57,7 +57,7 @@ func Fit(text string, n int) string {
 	return text + strings.Repeat(" ", n-Columns(text))
 }
 
-// FitRight is fit with the text on the right.
+// FitRight is Fit with the text on the right.
 func FitRight(text string, n int) string {
 	text = Shorten(text, n)
 	return strings.Repeat(" ", n-Columns(text)) + text

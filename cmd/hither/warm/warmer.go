@@ -20,7 +20,7 @@ import (
 )
 
 // Warmer has a running Hither fetch things. It asks as any client does, by the proxy's door, so that all is verified and
-// kept as it would be for one; the bytes are dropped here. Set it up once; run may be called once.
+// kept as it would be for one; the bytes are dropped here. Set it up once; Run may be called once.
 type Warmer struct {
 	Proxy   string                                                       // HOST:PORT of Hither
 	Agent   string                                                       // User-Agent
