@@ -58,14 +58,12 @@ func (p *projects) registries(process peer.Process, env environment) (found proj
 	return found
 }
 
-// privateModules are those that the go command does not ask the public proxy for. What its environment itself says of them
+// privateModules are those that the go command does not ask the public proxy for, or does not check with the public database. What its environment itself says of them
 // peer.Process.Private has.
 func privateModules(args []string, env environment) (private []string) {
 	settings := goEnv{Env: env, ReadFile: npmrc.ReadFile, Root: clientGoRoot(args, env)}
-	for _, name := range []string{"GOPRIVATE", "GONOPROXY"} {
-		if value := settings.Get(name); value != "" {
-			private = append(private, value)
-		}
+	for _, name := range peer.GoPrivate() {
+		private = append(private, peer.GoPatterns(name, settings.Get(name))...)
 	}
 	if settings.Blind() || goesElsewhere(settings.Get("GOPROXY")) {
 		private = append(private, strings.TrimPrefix(publicGoProxy, "https://")+"/*")

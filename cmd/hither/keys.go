@@ -44,7 +44,7 @@ func keys() []key {
 			field: func(s *Settings) any { return &s.CacheFree }},
 		{name: "ca-files", doc: "PEM files of further roots to trust, such as your company's",
 			field: func(s *Settings) any { return &s.CAFiles }, paths: manyPaths},
-		{name: "private", doc: "patterns of names that never reach a mirror, beside GOPRIVATE and GONOPROXY: corp.example/*, @corp/*",
+		{name: "private", doc: "patterns of names that never reach a mirror, beside GOPRIVATE, GONOPROXY and GONOSUMDB: corp.example/*, @corp/*",
 			field: func(s *Settings) any { return &s.Private }},
 		{name: "dns", doc: "addresses where Hither answers DNS, such as 127.0.0.1:53; off: nowhere; unless you say, where `hither install --dns` wants it, else nowhere",
 			field: func(s *Settings) any { return &s.DNS }},

@@ -162,7 +162,7 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		{"all, by a variable that may be empty", "registry=https://${CORP?}registry.npmjs.org/\n", "", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
 		{"all, since nobody reads a file of that size", "; " + strings.Repeat("x", 2<<20) + "\n", "", "corp.example/* registry.npmjs.org/* registry.yarnpkg.com/*"},
 		{"nothing in a section", "[x]\nregistry=https://npm.corp.example\n", "", "corp.example/*"},
-		{"modules, by go env -w", "", "GOENV=goenv", "corp.example/* git.corp.example/* other.example"},
+		{"modules, by go env -w", "", "GOENV=goenv", "corp.example/* git.corp.example/* other.example third.example"},
 		{"modules of another proxy", "", "GOPROXY=https://goproxy.corp.example,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
 		{"modules that it gets without a proxy", "", "GOPROXY=direct", "corp.example/* proxy.golang.org/*"},
 		{"modules of a proxy of this machine that is not Hither", "", "GOPROXY=http://127.0.0.1:3000,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
@@ -192,7 +192,7 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 			}
 		case "GOENV=goenv":
 			env = []string{"GOENV=" + filepath.Join(dir, "goenv")}
-			write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\n"))
+			write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\nGONOSUMDB=third.example\n"))
 		}
 		p := &projects{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
 			return peer.Process{Dir: dir, Args: []string{program, "install"}, Private: []string{"corp.example/*"}, Caching: env}, nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/amount"
+	"hither/forward/peer"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -237,8 +238,8 @@ func (s *Settings) addPrivate(in sources) {
 		}
 	}
 	reader := goEnv{Env: in.Env, ReadFile: in.ReadFile}
-	for _, name := range []string{"GOPRIVATE", "GONOPROXY"} {
-		more := splitList([]string{reader.Get(name)})
+	for _, name := range peer.GoPrivate() {
+		more := peer.GoPatterns(name, reader.Get(name))
 		if len(more) == 0 {
 			continue
 		}

@@ -54,6 +54,8 @@ func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
 		{"a password is not shown", "", environment{"HTTPS_PROXY=http://me:pw@proxy.corp:3128"}, nil, "upstream-proxy", "http://…@proxy.corp:3128", "HTTPS_PROXY"},
 		{"what is private at npm's registry is so at Yarn's", `private = "registry.npmjs.org/@corp/*,x"`, nil, nil, "private", "registry.npmjs.org/@corp/*,x,registry.yarnpkg.com/@corp/*", "/home/u/.config/hither/config.toml:1"},
 		{"what Go holds private is private", `private = "@corp/*"`, environment{"GOPRIVATE=corp.example/*", "GONOPROXY=x.example"}, nil, "private", "@corp/*,corp.example/*,x.example", "/home/u/.config/hither/config.toml:1 and GOPRIVATE and GONOPROXY"},
+		{"what Go does not check with the public database is private", "", environment{"GONOSUMDB=corp.example"}, nil, "private", "corp.example", "GONOSUMDB"},
+		{"but who checks nothing there names nothing", "", environment{"GONOSUMDB=*"}, nil, "private", "", "default"},
 		{"editors on Windows begin files with a mark", "\ufeffcache = \"off\"", nil, nil, "cache", "off", "/home/u/.config/hither/config.toml:1"},
 		{"localhost is 127.0.0.1", "", nil, map[string][]string{"listen": {"localhost:9"}}, "listen", "127.0.0.1:9", "--listen"},
 		{"Kubernetes' variables of a service called hither are not ours", "", environment{"HITHER_PORT=tcp://10.0.0.1:80", "HITHER_SERVICE_HOST=10.0.0.1"}, nil, "cache", "disk", "default"},

@@ -41,7 +41,7 @@ type Process struct {
 	Dir     string   // where it works; absolute
 	Args    []string // as it was started with, the program first; it may have changed them, and they may hold secrets
 	Program string   // the file that runs it, links followed; empty: the system did not say
-	Private []string // GOPRIVATE and GONOPROXY of its environment as it was started; nil: it has none
+	Private []string // what GOPRIVATE and its like name in its environment as it was started; nil: nothing
 	Caching []string // of its environment, NAME=value: what the go command and npm keep, and whom they and others ask; see caching; may hold secrets
 	Started uint64   // an opaque mark that tells it from a later process of the same PID
 }
@@ -124,11 +124,26 @@ func npmCachingNames() []string {
 	}
 }
 
-// privately picks from an environment what the go command keeps from proxies. Nothing else of it is looked at.
+// GoPrivate are the variables that tell the go command what to keep from proxies, or from the checksum database, which our notary
+// would ask (https://go.dev/ref/mod#private-modules).
+func GoPrivate() []string { return []string{"GOPRIVATE", "GONOPROXY", "GONOSUMDB"} }
+
+// GoPatterns are those in the value of one of these variables. A GONOSUMDB of * is none: it names nothing, and is set by who
+// cannot reach the database.
+func GoPatterns(variable, value string) (out []string) {
+	for pattern := range strings.SplitSeq(value, ",") {
+		if pattern = strings.TrimSpace(pattern); pattern != "" && (pattern != "*" || variable != "GONOSUMDB") {
+			out = append(out, pattern)
+		}
+	}
+	return out
+}
+
+// privately picks from an environment what the go command keeps to itself. Nothing else of it is looked at.
 func privately(environment []string) (out []string) {
 	for _, line := range environment {
-		if name, value, _ := strings.Cut(line, "="); value != "" && (strings.EqualFold(name, "GOPRIVATE") || strings.EqualFold(name, "GONOPROXY")) {
-			out = append(out, value)
+		if name, value, _ := strings.Cut(line, "="); slices.Contains(GoPrivate(), strings.ToUpper(name)) {
+			out = append(out, GoPatterns(strings.ToUpper(name), value)...)
 		}
 	}
 	return out

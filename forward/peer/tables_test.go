@@ -94,7 +94,7 @@ func TestArgumentsOfMacOSAreRead(t *testing.T) {
 	if strings.Join(environment, "|") != "SECRET=1" {
 		t.Errorf("the environment is %q\nwant what follows the arguments", environment)
 	}
-	if private := privately([]string{"SECRET=1", "GOPRIVATE=a.example/*", "GONOPROXY=", "GONOPROXY=b.example"}); strings.Join(private, "|") != "a.example/*|b.example" {
+	if private := privately([]string{"SECRET=1", "GOPRIVATE=a.example/*", "GONOPROXY=", "GONOPROXY=b.example", "GONOSUMDB=*,c.example"}); strings.Join(private, "|") != "a.example/*|b.example|c.example" {
 		t.Errorf("got %q\nwant what go keeps from proxies, and nothing else", private)
 	}
 }
