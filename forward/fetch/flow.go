@@ -85,12 +85,6 @@ func (f *flow) rate(now time.Time) float64 {
 	return float64(max(f.best, f.window(f.now-flowWindow+1))) / (flowWindow * flowSpan).Seconds()
 }
 
-// lately is how many bytes a second it brought just now. The newest span is not over yet.
-func (f *flow) lately(now time.Time) float64 {
-	f.turn(now)
-	return float64(max(f.window(f.now-flowWindow), f.window(f.now-flowWindow+1))) / (flowWindow * flowSpan).Seconds()
-}
-
 // way is what all connections to a source have in common.
 type way struct {
 	trip  time.Duration // a round trip

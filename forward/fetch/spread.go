@@ -127,12 +127,11 @@ func (s *spread) soon(base string, size int64, now time.Time) time.Duration {
 	return seconds(in)
 }
 
-// crowd is how many bodies are under way when one connection more brings less than a seventh more in all, at best. That is not
-// worth what is lost when a body is taken from the connection that brings it: as much as is on its way there, which on a line
-// that is full is most of it.
-const crowd = 7
-
 const (
+	// crowd is how many bodies are under way when most connections have one: the few others bring a third more in all, at best,
+	// and nothing more on a line that is full. That is not worth what is lost when a body is taken from the connection that
+	// brings it, which is as much as is on its way there.
+	crowd = mostLanes * 3 / 4
 	// fullFor is for how long it is known what a crowd brought.
 	fullFor = 10 * time.Second
 	// nearly is the part of that from which on a line is full, although there is no crowd any more.
@@ -145,18 +144,27 @@ func (s *spread) crowded(base string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
-	sum := 0.0
-	for i := range f.flows {
-		sum += f.flows[i].lately(now)
-	}
-	if now.Sub(f.fullAt) >= fullFor {
-		f.full = 0
-	}
-	if f.bodies >= crowd {
+	sum := f.lately(now)
+	switch {
+	case f.bodies >= crowd:
 		f.full, f.fullAt = max(f.full, sum), now
 		return true
+	case now.Sub(f.fullAt) >= fullFor, nearly*sum > f.full: // it was not full then
+		f.full = 0
 	}
 	return f.full > 0 && sum >= nearly*f.full
+}
+
+// lately is how many bytes a second all brought just now, in the last spans that are over, or in those with the newest.
+func (f *fan) lately(now time.Time) float64 {
+	over, newest := int64(0), int64(0)
+	for i := range f.flows {
+		flow := &f.flows[i]
+		flow.turn(now)
+		over += flow.window(flow.now - flowWindow)
+		newest += flow.window(flow.now - flowWindow + 1)
+	}
+	return float64(max(over, newest)) / (flowWindow * flowSpan).Seconds()
 }
 
 // isFar says that the way to a source is so long that a slow connection should be helped soon.

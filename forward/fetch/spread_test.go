@@ -321,7 +321,7 @@ func TestAPlaceThatWasNotTakenOpensNothing(t *testing.T) {
 	}
 }
 
-// Seven bodies fill the line, as far as one can tell. When some of them are done it is full as long as the others bring as much.
+// A crowd of bodies fills the line, as far as one can tell. When some of them are done it is full as long as the others bring as much.
 func TestACrowdFillsTheLine(t *testing.T) {
 	var s spread
 	now := time.Unix(1e9, 0)
@@ -365,4 +365,17 @@ func TestACrowdFillsTheLine(t *testing.T) {
 	is("again", true)
 	bring(fullFor, 9e5)
 	is("long after", false)
+	now = now.Add(time.Minute)
+	for range crowd {
+		bodies = append(bodies, s.take("base", nil, true, 1e6, now))
+	}
+	bring(2*time.Second, 6e5)
+	is("a crowd that has just begun", true)
+	bodies[0].leave()
+	for len(bodies) > 2 {
+		bodies[0].leave()
+		bodies = bodies[1:]
+	}
+	bring(2*time.Second, 1e6)
+	is("two that bring more than the crowd did", false)
 }
