@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
 	"hither/forward/measure"
 )
@@ -18,17 +19,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		write(t, path, []byte(got))
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s\n got\n%s\nwant\n%s", path, got, want)
-	}
+	hithertest.Golden(t, name, got, *update)
 }
 
 const ms = time.Millisecond

@@ -27,6 +27,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/why"
@@ -270,28 +271,17 @@ func rootNames(t *testing.T, path string) string {
 
 func write(t testing.TB, path string, data []byte) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	hithertest.Write(t, path, data)
 }
 
 // same fails with both values on lines of their own.
 func same[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
-	if got != want {
-		t.Errorf("%s\n got %v\nwant %v", what, got, want)
-	}
+	hithertest.Same(t, what, got, want)
 }
 
 // contains fails unless text has every part.
 func contains(t *testing.T, text string, parts ...string) {
 	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("\n got %s\nwant in it %s", text, part)
-		}
-	}
+	hithertest.Contains(t, text, parts...)
 }

@@ -3,6 +3,8 @@ package amount
 import (
 	"testing"
 	"time"
+
+	"hither/cmd/hither/hithertest"
 )
 
 func TestAmounts(t *testing.T) {
@@ -18,8 +20,8 @@ func TestAmounts(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		same(t, row.text, got, row.want)
-		same(t, row.text+" again", got.String(), row.back)
+		hithertest.Same(t, row.text, got, row.want)
+		hithertest.Same(t, row.text+" again", got.String(), row.back)
 	}
 	for _, text := range []string{"", "GiB", "-1", "1 PB", "nan", "inf", "99999999TiB", "9223372036854775807"} {
 		if got, err := ParseBytes(text); err == nil {
@@ -43,6 +45,6 @@ func TestDurationsForPeople(t *testing.T) {
 		-time.Hour: "0s", time.Microsecond: "under 1ms", 120 * time.Millisecond: "120ms", 41 * time.Second: "41s", 10 * time.Minute: "10m",
 		5*time.Minute + 3*time.Second: "5m3s", time.Hour: "1h", 10 * time.Hour: "10h", 2*time.Hour + 5*time.Minute: "2h5m", 72 * time.Hour: "3 days",
 	} {
-		same(t, d.String(), Rough(d), want)
+		hithertest.Same(t, d.String(), Rough(d), want)
 	}
 }

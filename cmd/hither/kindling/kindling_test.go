@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -46,22 +47,22 @@ func TestKindlingConnectsOnceAMinute(t *testing.T) {
 		said := func() string { return strings.Join(slices.Sorted(slices.Values(bases)), " ") }
 		k.Greet(rule)
 		synctest.Wait()
-		same(t, "connections at a greeting", said(), "https://a https://b https://near https://tokens")
+		hithertest.Same(t, "connections at a greeting", said(), "https://a https://b https://near https://tokens")
 		for range 9 {
 			k.Greet(rule)
 			k.Light(rule)
 		}
 		synctest.Wait()
-		same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
+		hithertest.Same(t, "connections", said(), "https://a https://b https://near https://store+lanes https://tokens")
 		rule.Walk, rule.Hosts[1].Key = "go", "a checksum database's"
 		k.Light(rule)
 		synctest.Wait()
-		same(t, "connections of who asks for many small things, and then for zips", said(), "https://a https://a+lanes https://a+small https://b https://b+small https://near https://store+lanes https://tokens")
+		hithertest.Same(t, "connections of who asks for many small things, and then for zips", said(), "https://a https://a+lanes https://a+small https://b https://b+small https://near https://store+lanes https://tokens")
 		bases, rule.Walk = nil, "oci"
 		time.Sleep(kindleEvery) //nolint:forbidigo // the bubble's clock
 		k.Light(rule)
 		synctest.Wait()
-		same(t, "connections a minute later", len(bases), 5)
+		hithertest.Same(t, "connections a minute later", len(bases), 5)
 		(*Lighter)(nil).Light(rule)
 		(*Lighter)(nil).Greet(rule)
 		time.Sleep(kindleWait) //nolint:forbidigo // the bubble's clock

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/measure"
 )
 
@@ -29,7 +30,7 @@ func TestAChoiceIsSaidInASentence(t *testing.T) {
 		{"nothing is known", []measure.Place{fresh, near}, "", "reg.test (the origin), because nothing is measured yet"},
 	} {
 		got := NewChoice(row.places, row.pin, func(base string) bool { return base == "https://reg.test" }).Sentence()
-		same(t, row.name, got, row.want)
+		hithertest.Same(t, row.name, got, row.want)
 	}
 	if NewChoice(nil, "", nil) != nil {
 		t.Error("of nobody\n got a choice\nwant none")
@@ -48,6 +49,6 @@ func TestAChoiceIsGivenInWords(t *testing.T) {
 		{Choice{Base: "https://a.test", Pinned: true, Reason: notMeasured}, "a.test, because you pinned it; nothing is measured yet"},
 		{Choice{Base: "https://a.test", Reason: "has not sent an object yet (web page last)"}, "a.test, because no other is known to be better (has not sent an object yet (web page last))"},
 	} {
-		same(t, row.c.Reason, row.c.Sentence(), row.want)
+		hithertest.Same(t, row.c.Reason, row.c.Sentence(), row.want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/private"
 	"hither/rules"
 )
@@ -15,7 +16,7 @@ import (
 func chosenRules(t testing.TB) *rules.Set {
 	t.Helper()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "reg.toml"), []byte(strings.Replace(registry, "[[path]]", "[[mirror]]\nurl = \"https://shut.test/reg\"\noff = \"it says so\"\n[[path]]", 1)))
+	hithertest.Write(t, filepath.Join(dir, "reg.toml"), []byte(strings.Replace(registry, "[[path]]", "[[mirror]]\nurl = \"https://shut.test/reg\"\noff = \"it says so\"\n[[path]]", 1)))
 	set, err := rules.Load(os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +62,8 @@ func TestChoices(t *testing.T) {
 		if err != nil {
 			said = err.Error()
 		}
-		same(t, row.name+": fails", err != nil, row.fails)
-		contains(t, said, row.says)
+		hithertest.Same(t, row.name+": fails", err != nil, row.fails)
+		hithertest.Contains(t, said, row.says)
 		c, err := ReadChoices(filepath.Join(state, ChoicesName))
 		if err != nil {
 			t.Fatal(err)
@@ -74,8 +75,8 @@ func TestChoices(t *testing.T) {
 				off = append(off, m.URL)
 			}
 		}
-		same(t, row.name+": first", rule.Pin, row.first)
-		same(t, row.name+": off", strings.Join(off, " "), row.off)
+		hithertest.Same(t, row.name+": first", rule.Pin, row.first)
+		hithertest.Same(t, row.name+": off", strings.Join(off, " "), row.off)
 	}
 }
 
@@ -87,15 +88,15 @@ func TestADamagedFileOfChoicesIsNoCrash(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			state := privateDir(t)
 			path := filepath.Join(state, ChoicesName)
-			write(t, path, []byte(text))
+			hithertest.Write(t, path, []byte(text))
 			c, err := ReadChoices(path)
 			if err == nil || len(c.Off)+len(c.On)+len(c.Pin) > 0 {
 				t.Fatalf("\n got %v, %v\nwant an error and no choices", c, err)
 			}
-			contains(t, err.Error(), path, "remove it")
+			hithertest.Contains(t, err.Error(), path, "remove it")
 			_, said, err := Decide(state, chosenRules(t), Change{Verb: "set", Rule: "reg", URL: "near.test"})
-			same(t, "a new choice", err, nil)
-			contains(t, said, path+".damaged")
+			hithertest.Same(t, "a new choice", err, nil)
+			hithertest.Contains(t, said, path+".damaged")
 			if c, err = ReadChoices(path); err != nil || c.Pin["reg"] != "https://near.test" {
 				t.Errorf("\n got %v, %v\nwant the new choice", c, err)
 			}

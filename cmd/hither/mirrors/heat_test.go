@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/terminal"
 )
 
@@ -37,7 +38,7 @@ func TestTheHeatMap(t *testing.T) {
 	if err := (HeatMap{Now: now, Ink: terminal.Ink{On: true}}).Print(&coloured, all); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, coloured.String(), "\x1b[48;5;46m \x1b[0m", "\x1b[30;48;5;", "\x1b[31m×")
+	hithertest.Contains(t, coloured.String(), "\x1b[48;5;46m \x1b[0m", "\x1b[30;48;5;", "\x1b[31m×")
 }
 
 func TestTheHeatMapOfNothing(t *testing.T) {
@@ -45,7 +46,7 @@ func TestTheHeatMapOfNothing(t *testing.T) {
 	if err := (HeatMap{Now: time.Now()}).Print(&out, nil); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, out.String(), "Nothing is remembered")
+	hithertest.Contains(t, out.String(), "Nothing is remembered")
 }
 
 // Clocks jump: what is of tomorrow or of last year is not drawn, and nothing breaks.
@@ -53,6 +54,6 @@ func TestTheHeatMapOfWrongClocks(t *testing.T) {
 	now := time.Now()
 	for _, at := range []time.Time{now.Add(48 * time.Hour), now.Add(-9000 * time.Hour), {}} {
 		lines := (HeatMap{Now: now}).lines([]History{{Rule: "go", Base: "https://a.test", Slots: []TimeSlot{{Time: at, Requests: 1, Wait: ms}}}})
-		same(t, "row", strings.TrimSpace(lines[1]), "a.test")
+		hithertest.Same(t, "row", strings.TrimSpace(lines[1]), "a.test")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/measure"
 )
 
@@ -34,18 +35,18 @@ func TestThe95thOfTwentyIsNotTheMaximum(t *testing.T) {
 		all = append(all, time.Duration(20-i)*ms)
 	}
 	s := statisticsOf(all)
-	same(t, "p50", s.P50, 10*ms)
-	same(t, "p95", s.P95, 19*ms)
-	same(t, "max", s.Max, 20*ms)
-	same(t, "the argument stays as it is", all[0], 20*ms)
+	hithertest.Same(t, "p50", s.P50, 10*ms)
+	hithertest.Same(t, "p95", s.P95, 19*ms)
+	hithertest.Same(t, "max", s.Max, 20*ms)
+	hithertest.Same(t, "the argument stays as it is", all[0], 20*ms)
 }
 
 func TestASummaryIsOfRightAnswersAlone(t *testing.T) {
 	late := measure.Result{Outcome: measure.Stalled, Err: "not done in 10s; see https://u:secret@h/?key=abc", Phases: measure.Phases{Total: 10 * time.Second}}
 	m := Summary("", []measure.Result{surveyed(), late})
-	same(t, "success", m.Success, 0.5)
-	same(t, "total", m.Total.Max, surveyed().Phases.Total)
-	same(t, "stalled", m.Outcomes["stalled"], 1)
+	hithertest.Same(t, "success", m.Success, 0.5)
+	hithertest.Same(t, "total", m.Total.Max, surveyed().Phases.Total)
+	hithertest.Same(t, "stalled", m.Outcomes["stalled"], 1)
 	if strings.Contains(m.Err, "secret") || strings.Contains(m.Err, "abc") {
 		t.Errorf("error\n got %s\nwant no secrets", m.Err)
 	}
@@ -68,6 +69,6 @@ func TestFreshness(t *testing.T) {
 	} {
 		m := Measurement{Entry: row.entry}
 		m.compare(row.named)
-		same(t, row.name, m.Newest, row.want)
+		hithertest.Same(t, row.name, m.Newest, row.want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/measure"
 	"hither/rules"
 )
@@ -22,8 +23,8 @@ func probed(t *testing.T) *rules.Set {
 	dir := t.TempDir()
 	text := strings.Replace(registry, "[[path]]", "[[mirror]]\nurl = \"https://near.test/second\"\n[[mirror]]\nurl = \"https://shut.test\"\noff = \"it says so\"\n"+
 		"[probe]\npath = \"/list/a\"\nwhy = \"a test\"\nnewest = \"/newest\"\nfield = \"v\"\n[[path]]", 1)
-	write(t, filepath.Join(dir, "reg.toml"), []byte(text))
-	write(t, filepath.Join(dir, "bare.toml"), []byte("name = \"bare\"\n[[host]]\nname = \"bare.test\"\n[[path]]\nmatch = \"/{x...}\"\nkeep = \"never\"\n"))
+	hithertest.Write(t, filepath.Join(dir, "reg.toml"), []byte(text))
+	hithertest.Write(t, filepath.Join(dir, "bare.toml"), []byte("name = \"bare\"\n[[host]]\nname = \"bare.test\"\n[[path]]\nmatch = \"/{x...}\"\nkeep = \"never\"\n"))
 	set, err := rules.Load(os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
@@ -66,26 +67,26 @@ func TestASurveyIsPolite(t *testing.T) {
 		began := time.Now()
 		got, err := s.Survey(t.Context(), probed(t), Ask{Count: 2, Interval: time.Second, Protos: []string{"", "h3"}}, func(l SurveyLine) {
 			lines++
-			same(t, "progress", l.Done, lines)
-			same(t, "of", l.Total, 16)
+			hithertest.Same(t, "progress", l.Done, lines)
+			hithertest.Same(t, "of", l.Total, 16)
 		})
-		same(t, "error", err, nil)
-		same(t, "took", time.Since(began), time.Second+120*ms) // near.test has four questions a round, one after the other
-		same(t, "asked", asked, 16)
-		same(t, "hosts at once", most, 3)
+		hithertest.Same(t, "error", err, nil)
+		hithertest.Same(t, "took", time.Since(began), time.Second+120*ms) // near.test has four questions a round, one after the other
+		hithertest.Same(t, "asked", asked, 16)
+		hithertest.Same(t, "hosts at once", most, 3)
 		bare, reg := got.Rules[0], got.Rules[1]
-		same(t, "a rule without a probe", bare.Measured, false)
-		contains(t, bare.Note, "bare.toml has no [probe]")
-		same(t, "works", reg.Working, true)
-		same(t, "choice", reg.Choice != nil && strings.HasPrefix(reg.Choice.Base, "https://near.test"), true)
-		same(t, "upstreams", len(reg.Upstreams), 5)
-		same(t, "the last is off", reg.Upstreams[4].Off, "it says so")
+		hithertest.Same(t, "a rule without a probe", bare.Measured, false)
+		hithertest.Contains(t, bare.Note, "bare.toml has no [probe]")
+		hithertest.Same(t, "works", reg.Working, true)
+		hithertest.Same(t, "choice", reg.Choice != nil && strings.HasPrefix(reg.Choice.Base, "https://near.test"), true)
+		hithertest.Same(t, "upstreams", len(reg.Upstreams), 5)
+		hithertest.Same(t, "the last is off", reg.Upstreams[4].Off, "it says so")
 		for _, u := range reg.Upstreams[:4] {
 			want := map[string]string{"https://reg.test": "current", "https://near.test": "behind", "https://near.test/second": "behind", "https://far.test": "behind"}[u.Base]
 			if u.Base != "https://far.test" {
-				same(t, u.Base+": newest", u.Measured[0].Newest, want)
+				hithertest.Same(t, u.Base+": newest", u.Measured[0].Newest, want)
 			}
-			same(t, u.Base+": not h3", u.Measured[1].OK, 0)
+			hithertest.Same(t, u.Base+": not h3", u.Measured[1].OK, 0)
 		}
 	})
 }
@@ -97,8 +98,8 @@ func TestASurveyThatIsLeftEnds(t *testing.T) {
 		return measure.Result{}
 	}}
 	_, err := s.Survey(ctx, probed(t), Ask{Count: 100, Interval: time.Hour}, func(SurveyLine) { t.Error("told what was cut short") })
-	same(t, "error", err, context.Canceled)
-	same(t, "nothing was learned", len(s.Board.Report()), 0)
+	hithertest.Same(t, "error", err, context.Canceled)
+	hithertest.Same(t, "nothing was learned", len(s.Board.Report()), 0)
 }
 
 // One that asks to be left alone is not asked again by this survey, nor by the next one.
@@ -115,16 +116,16 @@ func TestASurveyLeavesAloneWhoAsksForIt(t *testing.T) {
 		}}
 		survey := func(name string, want int64) Survey {
 			got, err := s.Survey(t.Context(), probed(t), Ask{Rules: []string{"reg"}, Count: 3, Interval: time.Second}, func(SurveyLine) {})
-			same(t, name+": error", err, nil)
-			same(t, name+": asked", asked.Swap(0), want)
+			hithertest.Same(t, name+": error", err, nil)
+			hithertest.Same(t, name+": asked", asked.Swap(0), want)
 			return got
 		}
 		survey("the first one", 1)
 		got := survey("the next one", 0)
 		for _, u := range got.Rules[0].Upstreams {
 			if u.Base == "https://far.test" {
-				same(t, "measured", u.Measured[0].Count, 0)
-				contains(t, u.Verdict, "asked for it")
+				hithertest.Same(t, "measured", u.Measured[0].Count, 0)
+				hithertest.Contains(t, u.Verdict, "asked for it")
 			}
 		}
 		<-time.After(11 * time.Minute)
@@ -148,7 +149,7 @@ func TestSurveysTakeTurns(t *testing.T) {
 			}}
 			began := time.Now()
 			_, err := s.Survey(t.Context(), probed(t), Ask{Rules: []string{rule}, Count: count, Interval: 100 * time.Millisecond}, func(SurveyLine) {})
-			same(t, "error", err, nil)
+			hithertest.Same(t, "error", err, nil)
 			return time.Since(began)
 		}
 		long := make(chan time.Duration)
@@ -158,7 +159,7 @@ func TestSurveysTakeTurns(t *testing.T) {
 			t.Errorf("a short survey beside a long one took\n got %s\nwant less than two rounds", took)
 		}
 		<-long
-		same(t, "measured at once", most.Load(), 1)
+		hithertest.Same(t, "measured at once", most.Load(), 1)
 	})
 }
 
@@ -166,16 +167,16 @@ func TestWhoWaitsForATurnIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all Turns
 		over, err := all.take(t.Context(), func() {})
-		same(t, "the first", err, nil)
+		hithertest.Same(t, "the first", err, nil)
 		told := 0
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err = all.take(ctx, func() { told++ })
-		same(t, "left", err, context.DeadlineExceeded)
-		same(t, "told", told >= 5, true)
+		hithertest.Same(t, "left", err, context.DeadlineExceeded)
+		hithertest.Same(t, "told", told >= 5, true)
 		over()
 		over, err = all.take(t.Context(), func() {})
-		same(t, "again", err, nil)
+		hithertest.Same(t, "again", err, nil)
 		over()
 	})
 }

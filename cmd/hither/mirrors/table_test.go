@@ -4,12 +4,11 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 )
@@ -19,17 +18,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		write(t, path, []byte(got))
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s\n got\n%s\nwant\n%s", path, got, want)
-	}
+	hithertest.Golden(t, name, got, *update)
 }
 
 // surveyOfTwo is a survey with all kinds of upstreams, by hand.
@@ -130,16 +119,16 @@ func TestTheTableSaysTheCause(t *testing.T) {
 		{"nothing but the name", "https://a.test", "a.test", "a.test"},
 		{"another host", "https://a.test", "b.test: refused", "b.test: refused"},
 	} {
-		same(t, row.name, gist(row.err, row.base), row.want)
+		hithertest.Same(t, row.name, gist(row.err, row.base), row.want)
 	}
 }
 
 // One that wants to be left alone was perhaps not asked at all.
 func TestTheTableOfOneThatWasNotAsked(t *testing.T) {
 	u := SurveyUpstream{Base: "https://a.test", Verdict: "left alone because it asked for it", Measured: []Measurement{Summary("", nil)}}
-	contains(t, strings.Join(Table{}.upstream(u), "\n"), "  a.test", " left alone because it asked for it")
+	hithertest.Contains(t, strings.Join(Table{}.upstream(u), "\n"), "  a.test", " left alone because it asked for it")
 	u.Measured = []Measurement{Summary("", []measure.Result{{Outcome: measure.Broken, Err: "connect to a.test:443: a.test: there is no such host"}})}
-	contains(t, strings.Join(Table{}.upstream(u), "\n"), "dead: broken (1 of 1), there is no such host")
+	hithertest.Contains(t, strings.Join(Table{}.upstream(u), "\n"), "dead: broken (1 of 1), there is no such host")
 }
 
 func TestTheCSVOfMirrors(t *testing.T) {
@@ -155,13 +144,13 @@ func TestTheCSVOfMirrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range rows {
-		same(t, "cells of "+row[1], len(row), len(csvHeader()))
+		hithertest.Same(t, "cells of "+row[1], len(row), len(csvHeader()))
 	}
 }
 
 func TestTheTableHasColours(t *testing.T) {
 	lines := strings.Join(Table{Ink: terminal.Ink{On: true}}.Lines(surveyOfTwo()), "\n")
-	contains(t, lines, "\x1b[32m→ goproxy.cn", "\x1b[31m  ", "\x1b[0m")
+	hithertest.Contains(t, lines, "\x1b[32m→ goproxy.cn", "\x1b[31m  ", "\x1b[0m")
 }
 
 // What programs rely on: see `hither mirrors --help`.

@@ -3,17 +3,19 @@ package netwatch
 import (
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/hithertest"
 )
 
 func TestDefaultRoutes(t *testing.T) {
 	four := parseRoutes4("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n" +
 		"eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\ndocker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n" +
 		"tun0\t00000000\t0100080A\t0003\t0\t0\t0\t00000080\t0\t0\t0\nshort\n")
-	same(t, "of IPv4", strings.Join(four, ", "), "eth0 4 00000000 0101A8C0 100, tun0 4 00000000 0100080A 0")
+	hithertest.Same(t, "of IPv4", strings.Join(four, ", "), "eth0 4 00000000 0101A8C0 100, tun0 4 00000000 0100080A 0")
 	none := strings.Repeat("0", 32)
 	six := parseRoutes6(none + " 00 " + none + " 00 fe800000000000000000000000000001 00000064 00000001 00000000 00000003 eth0\n" +
 		none + " 00 " + none + " 00 " + none + " ffffffff 00000001 00000000 00200200 lo\nshort\n")
-	same(t, "of IPv6", strings.Join(six, ", "), "eth0 6 "+none+" fe800000000000000000000000000001 00000064")
+	hithertest.Same(t, "of IPv6", strings.Join(six, ", "), "eth0 6 "+none+" fe800000000000000000000000000001 00000064")
 }
 
 func FuzzRoutes(f *testing.F) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/cmd/hither/hithertest"
 )
 
 func TestAChangeOfTheNetworkIsToldOnce(t *testing.T) {
@@ -41,11 +43,11 @@ func TestAChangeOfTheNetworkIsToldOnce(t *testing.T) {
 			step.do()
 			<-time.After(20 * time.Second)
 			synctest.Wait()
-			same(t, step.name, calls.Load(), step.calls)
-			contains(t, told.Load().(string), step.says)
+			hithertest.Same(t, step.name, calls.Load(), step.calls)
+			hithertest.Contains(t, told.Load().(string), step.says)
 		}
 		cancel()
-		same(t, "end", <-done, nil)
+		hithertest.Same(t, "end", <-done, nil)
 	})
 }
 
@@ -53,7 +55,7 @@ func TestNetworksAreToldApartByWhatStays(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.168.1.7/24": "192.168.1.7/24", "2001:db8:1:2:aaaa::1/64": "2001:db8:1:2::/64", "fe80::1/64": "", "127.0.0.1/8": "", "169.254.3.4/16": "", "nonsense": "",
 	} {
-		same(t, text, networkOf(text), want)
+		hithertest.Same(t, text, networkOf(text), want)
 	}
 	if strings.Contains(networkNow(), "127.0.0.1") {
 		t.Errorf("\n got %s\nwant no loopback", networkNow())

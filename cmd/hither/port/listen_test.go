@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime"
 	"testing"
+
+	"hither/cmd/hither/hithertest"
 )
 
 func TestMistake9ATakenPortIsToldWithItsOwner(t *testing.T) {
@@ -26,7 +28,7 @@ func TestMistake9ATakenPortIsToldWithItsOwner(t *testing.T) {
 		{"somebody unseen, at the last port", Taken{Address: "127.0.0.1:65535"},
 			"127.0.0.1:65535 is taken by another program: take another port with `--listen 127.0.0.1:0`, or any free one with `--listen 127.0.0.1:0`"},
 	} {
-		same(t, row.says, row.err.Error(), row.want)
+		hithertest.Same(t, row.says, row.err.Error(), row.want)
 	}
 }
 
@@ -61,9 +63,9 @@ func TestTheOwnerOfAPortIsAsked(t *testing.T) {
 			if !errors.As(err, &taken) {
 				t.Fatalf("\n got %v\nwant a taken port", err)
 			}
-			same(t, "proxy", taken.Proxy, row.proxy)
+			hithertest.Same(t, "proxy", taken.Proxy, row.proxy)
 			if runtime.GOOS == "linux" {
-				same(t, "pid", taken.Owner.PID, os.Getpid())
+				hithertest.Same(t, "pid", taken.Owner.PID, os.Getpid())
 			}
 		})
 	}

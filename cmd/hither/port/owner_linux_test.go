@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/hithertest"
 )
 
 const procTable = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -23,7 +25,7 @@ func TestProcTablesAreRead(t *testing.T) {
 		{"IPv4 on an IPv6 socket", "127.0.0.1:7894", "555"},
 		{"another address", "127.0.0.2:7890", ""},
 	} {
-		same(t, row.says, findInode(procTable, netip.MustParseAddrPort(row.address)), row.want)
+		hithertest.Same(t, row.says, findInode(procTable, netip.MustParseAddrPort(row.address)), row.want)
 	}
 }
 

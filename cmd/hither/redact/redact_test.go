@@ -1,6 +1,10 @@
 package redact
 
-import "testing"
+import (
+	"testing"
+
+	"hither/cmd/hither/hithertest"
+)
 
 func TestSecretsAreLeftOut(t *testing.T) {
 	for _, row := range []struct{ says, text, want string }{
@@ -17,7 +21,7 @@ func TestSecretsAreLeftOut(t *testing.T) {
 		{"npm token revoke", "https://registry.npmjs.org/-/npm/v1/tokens/token/npm_abc", "https://registry.npmjs.org/-/npm/v1/tokens/token/…"},
 		{"two URLs", "http://a:b@c http://d:e@f", "http://…@c http://…@f"},
 	} {
-		same(t, row.says, Text(row.text), row.want)
+		hithertest.Same(t, row.says, Text(row.text), row.want)
 	}
 }
 
@@ -26,6 +30,6 @@ func FuzzRedact(f *testing.F) {
 	f.Add("x?token=", "&y=z")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		once := Text(before + after)
-		same(t, "twice", Text(once), once)
+		hithertest.Same(t, "twice", Text(once), once)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/measure"
 )
 
@@ -30,24 +31,24 @@ func TestWhatWasMeasuredSurvivesARestart(t *testing.T) {
 	}
 	first.save()
 	again, _ := os.Stat(path)
-	same(t, "what did not change is not written", again.ModTime().Unix(), 1)
+	hithertest.Same(t, "what did not change is not written", again.ModTime().Unix(), 1)
 	first.Rounds.Charge("https://near.test", 500)
 	first.save()
 	again, _ = os.Stat(path)
-	same(t, "what was spent is written", again.ModTime().Unix() > 1, true)
-	same(t, "permissions", keepsOut(info.Mode()), true)
+	hithertest.Same(t, "what was spent is written", again.ModTime().Unix() > 1, true)
+	hithertest.Same(t, "permissions", keepsOut(info.Mode()), true)
 	second := &Keeper{State: first.State, Board: new(measure.Board), Rounds: new(measure.Rounds), Log: first.Log}
 	second.Load()
 	for _, s := range second.Board.Report() {
 		if s.Base == "https://liar.test" {
-			same(t, "the liar", s.State, measure.Quarantined)
+			hithertest.Same(t, "the liar", s.State, measure.Quarantined)
 		}
 	}
-	same(t, "upstreams", len(second.Board.Report()), 2)
+	hithertest.Same(t, "upstreams", len(second.Board.Report()), 2)
 	spent := second.Rounds.Spent()["https://near.test"]
-	same(t, "questions of today", spent.Probes, 2)
-	same(t, "bytes of today", spent.Bytes, 2500)
-	same(t, "said", said.String(), "")
+	hithertest.Same(t, "questions of today", spent.Probes, 2)
+	hithertest.Same(t, "bytes of today", spent.Bytes, 2500)
+	hithertest.Same(t, "said", said.String(), "")
 }
 
 func keepsOut(mode os.FileMode) bool { return mode.Perm()&0o077 == 0 || os.PathSeparator == '\\' }
@@ -57,10 +58,10 @@ func TestDamagedScoresArePutAside(t *testing.T) {
 	s := &Keeper{State: t.TempDir(), Board: new(measure.Board), Rounds: new(measure.Rounds), Log: slog.New(slog.NewTextHandler(said, nil))}
 	path := filepath.Join(s.State, Name)
 	for i, text := range []string{`{"version":1,"bases":{"x":`, `{}`, `{"board":{"version":7}}`, `{"spent":{"x":{"probes":"many"}},"board":{}}`, ``} {
-		write(t, path, []byte(text))
+		hithertest.Write(t, path, []byte(text))
 		s.Load()
-		contains(t, said.String(), path, "measuring begins anew", ".damaged")
-		same(t, "told of "+text, strings.Count(said.String(), "the file was put aside"), i+1)
+		hithertest.Contains(t, said.String(), path, "measuring begins anew", ".damaged")
+		hithertest.Same(t, "told of "+text, strings.Count(said.String(), "the file was put aside"), i+1)
 		if _, err := os.Stat(path + ".damaged"); err != nil {
 			t.Error(err)
 		}
@@ -68,5 +69,5 @@ func TestDamagedScoresArePutAside(t *testing.T) {
 	s.Board.Add(measure.Sample{Base: "https://near.test", Outcome: measure.OK, Wait: 20 * time.Millisecond, Took: 21 * time.Millisecond})
 	s.save()
 	_, err := Read(s.State, new(measure.Board))
-	same(t, "a new one", err, nil)
+	hithertest.Same(t, "a new one", err, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/project"
 )
 
@@ -31,7 +32,7 @@ func TestImageNamesMeanWhatTheyMeanToDocker(t *testing.T) {
 		if i, err := parseImage(row.name); err == nil {
 			got = i.Host + " " + i.Repo + " " + i.Ref
 		}
-		same(t, row.name, got, row.want)
+		hithertest.Same(t, row.name, got, row.want)
 	}
 }
 
@@ -62,7 +63,7 @@ func TestAnIndexIsUnfoldedForThePlatformsThatAreWanted(t *testing.T) {
 		if err != nil {
 			got = append(got, err.Error())
 		}
-		same(t, row.platforms, strings.Join(got, " "), row.want)
+		hithertest.Same(t, row.platforms, strings.Join(got, " "), row.want)
 	}
 	parts, err := i.parts(fmt.Appendf(nil, `{"config": {"digest": %q, "size": 7}, "layers": [{"digest": %q, "size": 9},
 		{"digest": %q, "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "urls": ["https://x.test/"]}]}`, sum(6), sum(7), sum(8)))
@@ -74,7 +75,7 @@ func TestAnIndexIsUnfoldedForThePlatformsThatAreWanted(t *testing.T) {
 // A FROM line may say for which platform it is, and another may want the same image for another one.
 func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "Dockerfile"), []byte("FROM --platform=linux/aarch64 a\nFROM a\nFROM --platform=$BUILDPLATFORM b\nFROM --platform=any c:$TARGETARCH\nFROM $NONE\nFROM UPPER\n"))
+	hithertest.Write(t, filepath.Join(dir, "Dockerfile"), []byte("FROM --platform=linux/aarch64 a\nFROM a\nFROM --platform=$BUILDPLATFORM b\nFROM --platform=any c:$TARGETARCH\nFROM $NONE\nFROM UPPER\n"))
 	r := &Reader{Dir: dir, Platforms: []Platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "arm", Variant: "v7"}}}
 	wants, err := r.Read([]string{"Dockerfile", "b"})
 	if err != nil {
@@ -85,22 +86,22 @@ func TestAnImageIsWantedForAllThePlatformsThatAnythingNames(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s:%s%v%t", i.Repo, i.Ref, i.platforms, i.named))
 	}
 	here := project.BuildPlatform
-	same(t, "images", strings.Join(got, "\n"), strings.Join([]string{
+	hithertest.Same(t, "images", strings.Join(got, "\n"), strings.Join([]string{
 		"library/a:latest[linux/arm64 linux/s390x linux/arm/v7]false", "library/b:latest[" + here + " linux/s390x linux/arm/v7]true",
 		"library/c:s390x[linux/s390x]false", "library/c:arm[linux/arm/v7]false",
 	}, "\n"))
-	same(t, "wants", len(wants), 4)
-	same(t, "unnamed", r.Unnamed, 2)
+	hithertest.Same(t, "wants", len(wants), 4)
+	hithertest.Same(t, "unnamed", r.Unnamed, 2)
 	tally := NewTally(r.Unread, r.Unnamed).Report()
-	same(t, "said", strings.Join(tally.Sentences()[1:], ", "), "2 objects are named only by an argument of the build, or not as an image is, and were left out.")
+	hithertest.Same(t, "said", strings.Join(tally.Sentences()[1:], ", "), "2 objects are named only by an argument of the build, or not as an image is, and were left out.")
 }
 
 // The same image may be wanted for a platform by --platform, and for another by a FROM line.
 func TestAPlatformThatIsMissingKeepsNoOtherFromComing(t *testing.T) {
 	body := []byte(`{"manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"amd64"}}]}`)
 	wants, err := imageName{Host: "r.test", Repo: "a"}.unfold(body, []Platform{{OS: "linux", Arch: "s390x"}, {OS: "linux", Arch: "amd64"}, {OS: "plan9", Arch: "386"}})
-	same(t, "wants", len(wants), 1)
-	contains(t, fmt.Sprint(err), "not there for linux/s390x, plan9/386: ", "of linux/amd64")
+	hithertest.Same(t, "wants", len(wants), 1)
+	hithertest.Contains(t, fmt.Sprint(err), "not there for linux/s390x, plan9/386: ", "of linux/amd64")
 }
 
 // Each line of a Dockerfile may name a platform of its own.
@@ -109,7 +110,7 @@ func TestAnImageIsWantedForNoMorePlatformsThanThereAre(t *testing.T) {
 	for n := range 2 * maxPlatforms {
 		r.image(imageName{Repo: "a"}, []Platform{{OS: "linux", Arch: fmt.Sprint(n)}}, false)
 	}
-	same(t, "platforms", len(r.images[0].platforms), maxPlatforms)
+	hithertest.Same(t, "platforms", len(r.images[0].platforms), maxPlatforms)
 }
 
 func FuzzManifest(f *testing.F) {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/terminal"
 )
 
@@ -26,7 +27,7 @@ func TestTheProgressLineFits(t *testing.T) {
 			t.Errorf("%d columns\n got %q with %d", width, lines[4], got)
 		}
 		if width == 200 {
-			contains(t, lines[4], "[", "] 30 of 412 objects, 30 MiB of 500 MiB, 1 MiB/s, about 7m50s left, mostly from mirrors.example.test")
+			hithertest.Contains(t, lines[4], "[", "] 30 of 412 objects, 30 MiB of 500 MiB, 1 MiB/s, about 7m50s left, mostly from mirrors.example.test")
 		}
 	}
 }
@@ -38,7 +39,7 @@ func TestWithoutATerminalProgressIsLines(t *testing.T) {
 		ended := make(chan struct{})
 		time.AfterFunc(11*time.Second, func() { close(ended) })
 		p.Run(func() Stand { return Stand{Done: 1, Objects: 2, Bytes: 10, Known: 10} }, ended)
-		same(t, "what was said", out.String(), strings.Repeat("hither: 1 of 2 objects, 10 B\n", 2))
+		hithertest.Same(t, "what was said", out.String(), strings.Repeat("hither: 1 of 2 objects, 10 B\n", 2))
 	})
 }
 
@@ -49,5 +50,5 @@ func TestTheLogMakesTheProgressLineWait(t *testing.T) {
 	fmt.Fprintln(s, "a warning")
 	s.draw("all")
 	s.draw("")
-	same(t, "the screen", out.String(), "half\r\x1b[Ka warning\nall\r\x1b[K")
+	hithertest.Same(t, "the screen", out.String(), "half\r\x1b[Ka warning\nall\r\x1b[K")
 }

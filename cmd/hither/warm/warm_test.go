@@ -18,6 +18,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/terminal"
 	"hither/cmd/hither/why"
 	"hither/forward/project"
@@ -25,12 +26,12 @@ import (
 
 func TestArgumentsOfWarm(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "go/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
-	write(t, filepath.Join(dir, "docker/prod.Dockerfile"), []byte("FROM alpine:3\n"))
-	write(t, filepath.Join(dir, "docker/Dockerfile.dockerignore"), []byte("FROM no:1\n"))
-	write(t, filepath.Join(dir, "text.txt"), nil)
-	write(t, filepath.Join(dir, "empty/x"), nil)
-	write(t, filepath.Join(dir, "broken/go.mod"), []byte("nonsense"))
+	hithertest.Write(t, filepath.Join(dir, "go/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
+	hithertest.Write(t, filepath.Join(dir, "docker/prod.Dockerfile"), []byte("FROM alpine:3\n"))
+	hithertest.Write(t, filepath.Join(dir, "docker/Dockerfile.dockerignore"), []byte("FROM no:1\n"))
+	hithertest.Write(t, filepath.Join(dir, "text.txt"), nil)
+	hithertest.Write(t, filepath.Join(dir, "empty/x"), nil)
+	hithertest.Write(t, filepath.Join(dir, "broken/go.mod"), []byte("nonsense"))
 	read := func(args ...string) string {
 		r := &Reader{Dir: dir, Platforms: []Platform{{OS: "linux", Arch: "amd64"}}, Registries: Registries{GoProxy: "https://proxy.golang.org"}}
 		wants, err := r.Read(args)
@@ -48,22 +49,22 @@ func TestArgumentsOfWarm(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	goes := "https://proxy.golang.org/world.test/a/@v/v1.0.0.mod https://proxy.golang.org/world.test/a/@v/v1.0.0.info https://proxy.golang.org/world.test/a/@v/v1.0.0.zip"
-	same(t, "a module", read("go"), goes)
-	same(t, "its go.mod", read("go/go.mod"), goes)
-	same(t, "a directory with a Dockerfile", read("docker"), "https://registry-1.docker.io/v2/library/alpine/manifests/3")
-	same(t, "two", read("go", "docker/prod.Dockerfile"), goes+" https://registry-1.docker.io/v2/library/alpine/manifests/3")
-	same(t, "an image", read("ghcr.io/a/b:1"), "https://ghcr.io/v2/a/b/manifests/1")
+	hithertest.Same(t, "a module", read("go"), goes)
+	hithertest.Same(t, "its go.mod", read("go/go.mod"), goes)
+	hithertest.Same(t, "a directory with a Dockerfile", read("docker"), "https://registry-1.docker.io/v2/library/alpine/manifests/3")
+	hithertest.Same(t, "two", read("go", "docker/prod.Dockerfile"), goes+" https://registry-1.docker.io/v2/library/alpine/manifests/3")
+	hithertest.Same(t, "an image", read("ghcr.io/a/b:1"), "https://ghcr.io/v2/a/b/manifests/1")
 	for _, wrong := range []string{"package-lock.json", "./nowhere", "Dockrfile", "text.txt", "empty", "UPPER", "/dev/null", "go.sum", "x.yaml"} {
 		if got := read(wrong); !strings.HasPrefix(got, "true ") {
 			t.Errorf("%s\n got %s\nwant a usage error", wrong, got)
 		}
 	}
-	same(t, "a broken go.mod beside others", read("broken", "go/go.mod"), "unread broken/go.mod "+goes)
-	write(t, filepath.Join(dir, "broken/Dockerfile"), []byte("FROM alpine:3\n"))
-	write(t, filepath.Join(dir, "broken/yarn.lock"), []byte(strings.Repeat("x", 1<<10)))
-	write(t, filepath.Join(dir, "broken/package-lock.json"), []byte("[]"))
-	write(t, filepath.Join(dir, "broken/a.Dockerfile"), bytes.Repeat([]byte("x"), 2<<20))
-	same(t, "a directory of broken files and a whole one", read("broken"),
+	hithertest.Same(t, "a broken go.mod beside others", read("broken", "go/go.mod"), "unread broken/go.mod "+goes)
+	hithertest.Write(t, filepath.Join(dir, "broken/Dockerfile"), []byte("FROM alpine:3\n"))
+	hithertest.Write(t, filepath.Join(dir, "broken/yarn.lock"), []byte(strings.Repeat("x", 1<<10)))
+	hithertest.Write(t, filepath.Join(dir, "broken/package-lock.json"), []byte("[]"))
+	hithertest.Write(t, filepath.Join(dir, "broken/a.Dockerfile"), bytes.Repeat([]byte("x"), 2<<20))
+	hithertest.Same(t, "a directory of broken files and a whole one", read("broken"),
 		"unread broken/go.mod unread broken unread broken/a.Dockerfile https://registry-1.docker.io/v2/library/alpine/manifests/3")
 }
 
@@ -151,12 +152,12 @@ func TestWhatBecomesOfAWant(t *testing.T) {
 		failed = append(failed, strings.TrimPrefix(f.URL, "https://r.test/")+": "+f.Err)
 	}
 	slices.Sort(failed)
-	same(t, "objects", r.Objects, 12)
-	same(t, "already", r.Already, 1)
-	same(t, "fetched", r.Fetched, 3)
-	same(t, "bytes", r.Bytes, 8)
-	same(t, "skipped", fmt.Sprint(r.Skipped), "map[never_kept:1 no_rule:1 private:1]")
-	same(t, "failed", strings.Join(failed, "\n"), strings.Join([]string{
+	hithertest.Same(t, "objects", r.Objects, 12)
+	hithertest.Same(t, "already", r.Already, 1)
+	hithertest.Same(t, "fetched", r.Fetched, 3)
+	hithertest.Same(t, "bytes", r.Bytes, 8)
+	hithertest.Same(t, "skipped", fmt.Sprint(r.Skipped), "map[never_kept:1 no_rule:1 private:1]")
+	hithertest.Same(t, "failed", strings.Join(failed, "\n"), strings.Join([]string{
 		"dead: Nobody gave it",
 		"full: it came, but there was no room to keep it",
 		"missing: the registry does not have it (404)",
@@ -164,9 +165,9 @@ func TestWhatBecomesOfAWant(t *testing.T) {
 		"unsaid: the running Hither went away",
 	}, "\n"))
 	s := w.Tally.Stand()
-	same(t, "done", s.Done, s.Objects)
-	same(t, "known", s.Known, s.Bytes)
-	same(t, "requests", w.asked.Load(), 4+1+3) // three that came and one that did not stay, one refusal, three tries
+	hithertest.Same(t, "done", s.Done, s.Objects)
+	hithertest.Same(t, "known", s.Known, s.Bytes)
+	hithertest.Same(t, "requests", w.asked.Load(), 4+1+3) // three that came and one that did not stay, one refusal, three tries
 }
 
 func TestAnObjectIsTriedAgain(t *testing.T) {
@@ -174,8 +175,8 @@ func TestAnObjectIsTriedAgain(t *testing.T) {
 		return map[bool]int{true: http.StatusBadGateway, false: http.StatusOK}[n < 3], "ok"
 	})
 	w.Run(t.Context(), []Want{wantURL("shaky")})
-	same(t, "fetched", w.Tally.Report().Fetched, 1)
-	same(t, "requests", w.asked.Load(), 3)
+	hithertest.Same(t, "fetched", w.Tally.Report().Fetched, 1)
+	hithertest.Same(t, "requests", w.asked.Load(), 3)
 }
 
 // With the line cut, each object takes as long as Hither waits for all its sources: five thousand would take hours.
@@ -190,8 +191,8 @@ func TestAHostOfWhichNothingComesIsGivenUp(t *testing.T) {
 	other := Want{Want: project.Want{URL: "https://other.test/x", Why: "test", Bulk: true}}
 	w.Run(t.Context(), append(wants, other))
 	r := w.Tally.Report()
-	same(t, "failed", len(r.Failed), 1000)
-	same(t, "fetched", r.Fetched, 1)
+	hithertest.Same(t, "failed", len(r.Failed), 1000)
+	hithertest.Same(t, "fetched", r.Fetched, 1)
 	if asked, most := w.asked.Load(), int64(1+3*(giveUpAfter+smallAtOnce)); asked > most {
 		t.Errorf("requests\n got %d\nwant at most %d", asked, most)
 	}
@@ -202,8 +203,8 @@ func TestADryRunFetchesNothing(t *testing.T) {
 	w.Dry = true
 	w.kept.Store("https://r.test/here", true)
 	w.Run(t.Context(), []Want{wantURL("here"), wantURL("b"), wantURL("a")})
-	same(t, "missing", strings.Join(w.Tally.Report().Missing, ", "), "https://r.test/a, https://r.test/b")
-	same(t, "requests", w.asked.Load(), 0)
+	hithertest.Same(t, "missing", strings.Join(w.Tally.Report().Missing, ", "), "https://r.test/a, https://r.test/b")
+	hithertest.Same(t, "requests", w.asked.Load(), 0)
 }
 
 // What Hither says of a URL is of one of its documents, and its client may ask for another.
@@ -225,9 +226,9 @@ func TestADocumentOfSeveralIsAskedFor(t *testing.T) {
 		want.Accept = []string{"application/vnd.npm.install-v1+json"}
 		w.Run(t.Context(), []Want{want})
 		r := w.Tally.Report()
-		same(t, row.says+": requests", w.asked.Load(), 1)
-		same(t, row.says+": missing", len(r.Missing), row.missing)
-		same(t, row.says+": failed", len(r.Failed), row.failed)
+		hithertest.Same(t, row.says+": requests", w.asked.Load(), 1)
+		hithertest.Same(t, row.says+": missing", len(r.Missing), row.missing)
+		hithertest.Same(t, row.says+": failed", len(r.Failed), row.failed)
 	}
 }
 
@@ -247,9 +248,9 @@ func TestWhatIsHereAgreesWithWhatItsClientExpects(t *testing.T) {
 		{"on a client's word, to another", other, why.Explanation{Cached: entry, Present: true, Fresh: true}, false},
 		{"nothing", "", why.Explanation{}, false},
 	} {
-		same(t, row.says, isHere(Want{Claim: row.claim}, row.e), row.want)
+		hithertest.Same(t, row.says, isHere(Want{Claim: row.claim}, row.e), row.want)
 	}
-	same(t, "as npm writes it", sriOf(one), "sha512-"+strings.Repeat("A", 86)+"==")
+	hithertest.Same(t, "as npm writes it", sriOf(one), "sha512-"+strings.Repeat("A", 86)+"==")
 }
 
 func TestTheEndOfTheWorkIsTheEndOfTheWorkers(t *testing.T) {
@@ -264,7 +265,7 @@ func TestTheEndOfTheWorkIsTheEndOfTheWorkers(t *testing.T) {
 			}
 			done.Add(1)
 		})
-		same(t, "worked at", done.Load(), 2)
+		hithertest.Same(t, "worked at", done.Load(), 2)
 	})
 }
 
@@ -277,6 +278,6 @@ func TestWarmSaysHowMuchIsHere(t *testing.T) {
 		{Report{Objects: 12, Fetched: 1, Bytes: 5}, "1 of 12 objects is here, with 5 B: 0 from before, and 1 that came in 0s."},
 		{Report{Objects: 12, Already: 3}, "3 of 12 objects are here, with 0 B: 3 from before, and 0 that came in 0s."},
 	} {
-		same(t, "summary", row.r.Sentences()[0], row.want)
+		hithertest.Same(t, "summary", row.r.Sentences()[0], row.want)
 	}
 }
