@@ -10,15 +10,42 @@ import (
 
 // gatherer makes connections that gather small writes which follow each other closely: the front ends of the real
 // registries put many answers into one segment, and net/http writes two for each.
-type gatherer struct{ net.Listener }
+type gatherer struct {
+	net.Listener
+	mu   sync.Mutex
+	open map[*gathered]struct{}
+}
 
 // Accept implements net.Listener.
-func (g gatherer) Accept() (net.Conn, error) {
+func (g *gatherer) Accept() (net.Conn, error) {
 	conn, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &gathered{Conn: conn}, nil
+	accepted := &gathered{Conn: conn, listener: g}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open == nil {
+		g.open = map[*gathered]struct{}{}
+	}
+	g.open[accepted] = struct{}{}
+	return accepted, nil
+}
+
+// cut ends all connections without a farewell. When the emulator of the line has ended, nobody takes a farewell, and tls.Conn
+// waits 5 s to have said it.
+func (g *gatherer) cut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for conn := range g.open {
+		conn.Conn.Close()
+	}
+}
+
+func (g *gatherer) forget(conn *gathered) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.open, conn)
 }
 
 const (
@@ -29,10 +56,11 @@ const (
 // gathered is such a connection. An error of what was held is told by the next Write.
 type gathered struct {
 	net.Conn
-	mu     sync.Mutex
-	held   []byte
-	timer  *time.Timer // nil: nothing was held yet
-	failed error
+	listener *gatherer
+	mu       sync.Mutex
+	held     []byte
+	timer    *time.Timer // nil: nothing was held yet
+	failed   error
 }
 
 // Write implements net.Conn.
@@ -86,5 +114,6 @@ func (g *gathered) flush() {
 // Close implements net.Conn.
 func (g *gathered) Close() error {
 	g.flush()
+	g.listener.forget(g)
 	return g.Conn.Close()
 }

@@ -26,10 +26,11 @@ const shortPackument = "application/vnd.npm.install-v1+json"
 
 // server is the registries at the far end of one link.
 type server struct {
-	world *world
-	name  string
-	http  *http.Server
-	work  sync.WaitGroup
+	world   *world
+	name    string
+	http    *http.Server
+	clients *gatherer
+	work    sync.WaitGroup
 
 	mu    sync.Mutex
 	tally tally
@@ -69,12 +70,14 @@ func startServer(ctx context.Context, w *world, name, addr string, hosts []strin
 	if err != nil {
 		return nil, fmt.Errorf("start the server %s: %w", name, err)
 	}
-	s.work.Go(func() { _ = s.http.ServeTLS(gatherer{listener}, "", "") }) // it ends with close
+	s.clients = &gatherer{Listener: listener}
+	s.work.Go(func() { _ = s.http.ServeTLS(s.clients, "", "") }) // it ends with close
 	return s, nil
 }
 
 func (s *server) close() {
 	s.withdrawQUIC()
+	s.clients.cut()
 	s.http.Close()
 	s.work.Wait()
 }
