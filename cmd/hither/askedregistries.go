@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/warm"
 	"hither/forward/project"
 )
@@ -20,7 +21,7 @@ type askedRegistries struct {
 	// GoVersion is that of the go command which would fetch a later one, should a project want that, as go1.26.0; empty: it would
 	// not, or there is none.
 	GoVersion string
-	Env       environment
+	Env       environ.List
 	Home      string   // for the user's npmrc; empty: it is not known, and npm finds one in the system's list of users
 	Own       []string // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/warm"
 	"hither/forward/peer"
 )
@@ -32,7 +33,7 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	write(t, filepath.Join(dir, "p/package.json"), []byte("{}"))
 	write(t, filepath.Join(dir, "p/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
 	write(t, filepath.Join(dir, "home/.npmrc"), []byte("@corp:registry=https://npm.corp.example/\n"))
-	read := func(env environment, proxy string) string {
+	read := func(env environ.List, proxy string) string {
 		r := &warm.Reader{Dir: dir, Registries: askedRegistries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{defaultListen}, GoProxy: proxy}.forWarm()}
 		wants, err := r.Read([]string{"p"})
 		if err != nil {
@@ -51,9 +52,9 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	modules := gone + ".mod " + gone + ".info " + gone + ".zip "
 	same(t, "a scope with a registry", read(nil, "https://p.example"),
 		modules+"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz @corp")
-	same(t, "another registry", read(environment{"npm_config_registry=https://me:secret@all.corp.example/npm/"}, "https://p.example"),
+	same(t, "another registry", read(environ.List{"npm_config_registry=https://me:secret@all.corp.example/npm/"}, "https://p.example"),
 		modules+"https://all.corp.example/npm/@corp/secret/-/secret-1.0.0.tgz https://all.corp.example/npm/open/-/open-2.0.0.tgz @corp")
-	same(t, "no proxy, and our own gateway", read(environment{"npm_config_registry=http://" + defaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
+	same(t, "no proxy, and our own gateway", read(environ.List{"npm_config_registry=http://" + defaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
 		"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz go.mod @corp @x")
 }
 
@@ -77,7 +78,7 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, row.file), []byte(row.text))
 		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
-		r := askedRegistries{Env: environment{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
+		r := askedRegistries{Env: environ.List{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
 		same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
 	}
 }
@@ -85,13 +86,13 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 // npm finds a home, and with it whom to ask, in the system's list of users.
 func TestNobodyIsAskedForPackagesWhereTheHomeIsNotKnown(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "package-lock.json")
-	r := askedRegistries{Env: environment{"PREFIX=" + filepath.Dir(lock)}}
+	r := askedRegistries{Env: environ.List{"PREFIX=" + filepath.Dir(lock)}}
 	same(t, "registry", r.npm(lock).Default, unreadRegistry)
 	r.Env = append(r.Env, "npm_config_registry=https://n.example")
 	same(t, "registry that is named", r.npm(lock).Default, "https://n.example")
 	t.Setenv("HOME", "")
 	t.Setenv("USERPROFILE", "")
-	same(t, "registry of a client", (&projects{}).registries(peer.Process{Dir: filepath.Dir(lock)}, environment{"X=1"}).Default, unreadRegistry)
+	same(t, "registry of a client", (&projects{}).registries(peer.Process{Dir: filepath.Dir(lock)}, environ.List{"X=1"}).Default, unreadRegistry)
 }
 
 func TestAGoThatMayFetchALaterOne(t *testing.T) {
@@ -103,7 +104,7 @@ func TestAGoThatMayFetchALaterOne(t *testing.T) {
 		{"of no version", "auto", "", ""},
 		{"not said", "", "go1.26.0", ""},
 	} {
-		env := environment{"GOENV=off", "GOTOOLCHAIN=" + row.mode}
+		env := environ.List{"GOENV=off", "GOTOOLCHAIN=" + row.mode}
 		g := goEnv{Env: env, Root: "/go", ReadFile: func(name string) ([]byte, error) {
 			if name == filepath.Join("/go", "VERSION") {
 				return []byte(row.version), nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/private"
 	"hither/forward/npmrc"
 )
@@ -32,7 +33,7 @@ type bundle struct {
 
 // bundler makes bundles. Different environments have different roots, so each set gets a file of its own.
 type bundler struct {
-	Env    environment // the user's, before Hither changed it
+	Env    environ.List // the user's, before Hither changed it
 	Npm    npmrc.Trust
 	Tools  []namedRoots     // of tools with settings of their own
 	CA     string           // file of our own root

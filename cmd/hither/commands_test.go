@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/warm"
 	"hither/cmd/hither/why"
 
@@ -226,7 +227,7 @@ func TestHelpSaysWhatAFlagWantsInOneWord(t *testing.T) {
 func TestAdviceFindsTheStateDirectory(t *testing.T) {
 	skipElsewhere(t)
 	var out, said strings.Builder
-	a := &app{out: &out, err: &said, before: environment{"HOME=/home/u"}, settings: Settings{State: "/other"}}
+	a := &app{out: &out, err: &said, before: environ.List{"HOME=/home/u"}, settings: Settings{State: "/other"}}
 	report := warm.Report{Failed: []warm.Failure{{URL: "u", Err: "no room", Next: "look with `hither cache du`, and wait"}}}
 	same(t, "failed", a.reportWarm(report, warmFlags{}, nil) != nil, true)
 	contains(t, said.String(), "look with `hither cache du --state /other`, and wait")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/resolver"
 )
 
@@ -19,7 +20,7 @@ func naming(t *testing.T) (*served, *app, *bytes.Buffer) {
 	up := upstreamDNS(t)
 	s := serving(t, has("package"), func(s *Settings) { s.DNS, s.DNSUpstream = []string{"127.0.0.1:0"}, []string{up} })
 	var out bytes.Buffer
-	return s, &app{in: strings.NewReader(""), out: &out, err: &out, dir: t.TempDir(), env: environment{"HOME=" + t.TempDir(), "HITHER_STATE=" + s.ready.State}}, &out
+	return s, &app{in: strings.NewReader(""), out: &out, err: &out, dir: t.TempDir(), env: environ.List{"HOME=" + t.TempDir(), "HITHER_STATE=" + s.ready.State}}, &out
 }
 
 func (a *app) call(ctx context.Context, args ...string) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
@@ -15,7 +16,7 @@ import (
 
 // elsewhere are patterns of what a client gets from others than the public registries, by its environment and the files of
 // its user and its project: those must not hear the names because of a guess. Hither's own environment says nothing of it.
-func (p *projects) elsewhere(process peer.Process, env environment) []string {
+func (p *projects) elsewhere(process peer.Process, env environ.List) []string {
 	registries := p.registries(process, env)
 	private := append(privateModules(process.Args, env), registries.Private()...)
 	if registries.Default != "" {
@@ -31,7 +32,7 @@ const maxScopes = 1000
 
 // registries takes any file that names another registry than npm's for the one that counts: which does is up to the program,
 // and to how it was called. So does one that cannot be read. Only of npm is it known that its environment goes before all files.
-func (p *projects) registries(process peer.Process, env environment) (found project.Registries) {
+func (p *projects) registries(process peer.Process, env environ.List) (found project.Registries) {
 	settings, home := clientSettings(process, env).ReadAbove(), homeOf(env)
 	others, blind := project.Others{Env: env, Home: home, Dir: process.Dir}.Read()
 	note := func(namings []npmrc.Naming, all bool) {
@@ -60,7 +61,7 @@ func (p *projects) registries(process peer.Process, env environment) (found proj
 
 // privateModules are those that the go command does not ask the public proxy for, or does not check with the public database. What its environment itself says of them
 // peer.Process.Private has.
-func privateModules(args []string, env environment) (private []string) {
+func privateModules(args []string, env environ.List) (private []string) {
 	settings := goEnv{Env: env, ReadFile: npmrc.ReadFile, Root: clientGoRoot(args, env)}
 	for _, name := range peer.GoPrivate() {
 		private = append(private, peer.GoPatterns(name, settings.Get(name))...)
@@ -72,7 +73,7 @@ func privateModules(args []string, env environment) (private []string) {
 }
 
 // clientGoRoot is findGoRoot for a client, which may have been called by its path.
-func clientGoRoot(args []string, env environment) string {
+func clientGoRoot(args []string, env environ.List) string {
 	if env.Get("GOROOT") == "" && prefetch.IsGo(args) && filepath.IsAbs(args[0]) {
 		return programRoot(args[0])
 	}

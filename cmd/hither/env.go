@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
@@ -90,7 +91,7 @@ func (a *app) enter(c *cobra.Command) (map[string]*string, error) {
 func (a *app) restoreOlder(changes map[string]*string) {
 	_, back, _ := a.env.Original() // load has read it without an error
 	for name, value := range back {
-		if !hasVariable(changes, name) {
+		if !environ.Has(changes, name) {
 			changes[name] = value
 		}
 	}
@@ -133,7 +134,7 @@ func (a *app) upstreamWarning(ready Ready) []string {
 
 func (a *app) printChanges(sh shell, changes map[string]*string) error {
 	var lines []string
-	for _, name := range sortedNames(changes) {
+	for _, name := range environ.Names(changes) {
 		if changes[name] == nil {
 			lines = append(lines, sh.unset(name))
 			continue
@@ -155,7 +156,7 @@ func (a *app) printChanges(sh shell, changes map[string]*string) error {
 
 func listChanges(changes map[string]*string) environmentChange {
 	out := environmentChange{Set: map[string]string{}}
-	for _, name := range sortedNames(changes) {
+	for _, name := range environ.Names(changes) {
 		if value := changes[name]; value != nil {
 			out.Set[name] = *value
 		} else {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/environ"
 )
 
 // TestMistake2AShellGoesInAndOutAgain lets a real shell evaluate what is printed, twice in and once out.
@@ -111,7 +113,7 @@ func lines(t *testing.T, w *world, args ...string) string {
 }
 
 // evaluate runs the lines in a real shell and returns its environment, sorted.
-func evaluate(t *testing.T, env environment, script string) environment {
+func evaluate(t *testing.T, env environ.List, script string) environ.List {
 	t.Helper()
 	c := exec.Command("sh", "-c", script+"\nenv -0 | sort -z")
 	c.Env = env
@@ -119,7 +121,7 @@ func evaluate(t *testing.T, env environment, script string) environment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var result environment
+	var result environ.List
 	for _, line := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		if !strings.HasPrefix(line, "_=") && !strings.HasPrefix(line, "PWD=") && !strings.HasPrefix(line, "SHLVL=") && !strings.HasPrefix(line, "OLDPWD=") {
 			result = append(result, line)

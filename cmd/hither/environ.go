@@ -4,13 +4,14 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 )
 
 // plan is what is known when an environment is made.
 type plan struct {
-	Env     environment // the user's, before Hither changed it
-	Proxy   string      // HOST:PORT of the running Hither
+	Env     environ.List // the user's, before Hither changed it
+	Proxy   string       // HOST:PORT of the running Hither
 	Bundle  bundle
 	Npm     npmrc.Trust
 	GoProxy string // GOPROXY as the go command sees it; empty: its default
@@ -38,7 +39,7 @@ func (p plan) addProxy(set map[string]*string) {
 	address, direct := "http://"+p.Proxy, p.noProxy()
 	for name, value := range map[string]string{"HTTP_PROXY": address, "HTTPS_PROXY": address, "NO_PROXY": direct} {
 		put(set, name, value)
-		if !foldsVariables {
+		if !environ.FoldsCase {
 			put(set, strings.ToLower(name), value)
 		}
 	}
@@ -55,7 +56,7 @@ func (p plan) addProxy(set map[string]*string) {
 // noProxy keeps the user's list. Where Go programs do not read our roots from a file, the two hosts that the go command
 // asks are added: it reaches them by the gateway or by itself, and never meets a certificate it cannot check.
 func (p plan) noProxy() string {
-	list := splitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")})
+	list := environ.SplitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")})
 	list = append(list, "localhost", "127.0.0.1", "::1")
 	if !goReadsBundle {
 		list = append(list, "proxy.golang.org", "sum.golang.org")
@@ -94,7 +95,7 @@ func (p plan) addNpmRoots(set map[string]*string) {
 	put(set, "npm_config_cafile", p.Bundle.Npm)
 	for _, line := range p.Env {
 		switch name, _, _ := strings.Cut(line, "="); {
-		case hasVariable(set, name):
+		case environ.Has(set, name):
 		case strings.EqualFold(name, "npm_config_cafile"):
 			put(set, name, p.Bundle.Npm)
 		case strings.EqualFold(name, "npm_config_ca"):
@@ -106,7 +107,7 @@ func (p plan) addNpmRoots(set map[string]*string) {
 // warnings are what the user should know about this environment.
 func (p plan) warnings() []string {
 	out := p.Bundle.Warnings
-	if slices.Contains(splitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")}), "*") {
+	if slices.Contains(environ.SplitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")}), "*") {
 		out = append(out, "NO_PROXY is *, so most tools will go past Hither: unset it, or name single hosts in it")
 	}
 	return out

@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 )
 
-func newPlan(env environment) plan {
+func newPlan(env environ.List) plan {
 	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: bundle{Path: "/s/ca.pem", Added: "/s/added.pem", Complete: true}}
 }
 
@@ -21,9 +22,9 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 	skipElsewhere(t)
 	incomplete := newPlan(nil)
 	incomplete.Bundle.Complete = false
-	incompleteOwn := newPlan(environment{"REQUESTS_CA_BUNDLE=/corp.pem"})
+	incompleteOwn := newPlan(environ.List{"REQUESTS_CA_BUNDLE=/corp.pem"})
 	incompleteOwn.Bundle.Complete = false
-	npm := newPlan(environment{"NPM_CONFIG_CAFILE=/corp.pem", "npm_config_CA=x"})
+	npm := newPlan(environ.List{"NPM_CONFIG_CAFILE=/corp.pem", "npm_config_CA=x"})
 	npm.Npm, npm.Bundle.Npm = npmrc.Trust{Proxy: true}, "/s/npm.pem"
 	for _, row := range []struct {
 		says string
@@ -34,7 +35,7 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 		{"both spellings are set", newPlan(nil), "HTTPS_PROXY", "http://127.0.0.1:7890"},
 		{"curl reads the small one", newPlan(nil), "http_proxy", "http://127.0.0.1:7890"},
 		{"loopback goes past us", newPlan(nil), "NO_PROXY", "localhost,127.0.0.1,::1"},
-		{"the user's list is kept", newPlan(environment{"NO_PROXY=.corp, localhost", "no_proxy=x"}), "no_proxy", ".corp,localhost,x,127.0.0.1,::1"},
+		{"the user's list is kept", newPlan(environ.List{"NO_PROXY=.corp, localhost", "no_proxy=x"}), "no_proxy", ".corp,localhost,x,127.0.0.1,::1"},
 		{"Yarn 2 reads names of its own", newPlan(nil), "YARN_HTTPS_PROXY", "http://127.0.0.1:7890"},
 		{"Yarn stops at a list it does not know", newPlan(nil), "YARN_NO_PROXY", "-"},
 		{"Node's fetch needs to be told", newPlan(nil), "NODE_USE_ENV_PROXY", "1"},
@@ -103,13 +104,13 @@ func TestGoSettingsAreReadWhereGoReadsThem(t *testing.T) {
 	}
 	for _, row := range []struct {
 		says string
-		env  environment
+		env  environ.List
 		want string
 	}{
-		{"the environment goes first", environment{"HOME=/home/u", "GOPROXY=off"}, "off"},
-		{"then the file of go env -w", environment{"HOME=/home/u"}, "https://own,direct"},
-		{"which may be another", environment{"HOME=/home/u", "GOENV=/else"}, "https://else"},
-		{"or none; then the distribution's", environment{"HOME=/home/u", "GOENV=off"}, "direct"},
+		{"the environment goes first", environ.List{"HOME=/home/u", "GOPROXY=off"}, "off"},
+		{"then the file of go env -w", environ.List{"HOME=/home/u"}, "https://own,direct"},
+		{"which may be another", environ.List{"HOME=/home/u", "GOENV=/else"}, "https://else"},
+		{"or none; then the distribution's", environ.List{"HOME=/home/u", "GOENV=off"}, "direct"},
 	} {
 		same(t, row.says, goEnv{Env: row.env, ReadFile: read, Root: "/go"}.Get("GOPROXY"), row.want)
 	}
@@ -130,7 +131,7 @@ func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, path("again"), system)
-	env := environment{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
+	env := environ.List{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
 		"REQUESTS_CA_BUNDLE=" + path("requests"), "CURL_CA_BUNDLE=" + path("again"), "GIT_SSL_CAINFO=" + path("missing"), "PIP_CERT=" + path("broken")}
 	npm := npmrc.Trust{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: newRoot(t, "project")}
 	b := bundler{Env: env, Npm: npm, Extra: []string{path("corp")}, CA: path("ours"),
@@ -245,43 +246,4 @@ func TestTheSystemsRootsAreFound(t *testing.T) {
 	if len(r.ders) < 50 {
 		t.Errorf("\n got %d\nwant at least 50", len(r.ders))
 	}
-}
-
-func TestAChangedEnvironmentRemembersTheOldOne(t *testing.T) {
-	was := environment{"A=1", "HTTP_PROXY=http://old", "EMPTY="}
-	value := "http://new"
-	now := was.With(was.Saving(map[string]*string{"HTTP_PROXY": &value, "HTTPS_PROXY": &value, "EMPTY": &value}))
-	same(t, "changed", now.Get("HTTP_PROXY"), "http://new")
-	back, undo, err := now.Original()
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "back", strings.Join(back, " "), "A=1 EMPTY= HTTP_PROXY=http://old")
-	same(t, "undone", strings.Join(sortedNames(undo), " "), "EMPTY HITHER_ENV HTTPS_PROXY HTTP_PROXY")
-	if undo["HTTPS_PROXY"] != nil || *undo["EMPTY"] != "" {
-		t.Error("what was unset and what was empty are not told apart")
-	}
-}
-
-// FuzzSaved guards the shell that evaluates what we print: a variable's name is never quoted.
-func FuzzSaved(f *testing.F) {
-	old := "x"
-	f.Add(formatSaved(map[string]*string{"A": &old, "B": nil}))
-	f.Add(formatSaved(map[string]*string{"A; rm -rf /": nil}))
-	f.Add("null")
-	f.Add("bnVsbA")
-	f.Fuzz(func(t *testing.T, text string) {
-		values, err := parseSaved(text)
-		if err != nil {
-			return
-		}
-		if values == nil {
-			t.Error("no map and no error")
-		}
-		for name := range values {
-			if strings.ContainsAny(name, " ;&|$`\"'\n()") || name == "" {
-				t.Errorf("the name %q was taken", name)
-			}
-		}
-	})
 }

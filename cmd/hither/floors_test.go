@@ -21,6 +21,7 @@ func floors() map[string]int {
 		"rules.d": 0, "cache/digest": 0, "resolver/exchange": 0, "forward/measure": 0, "forward/split": 0, "forward/transport": 0, "forward/authority": 0,
 		"forward/peer": 0, "forward/h2": 0, "forward/npmrc": 0, "forward/listener": 0, "install": 0,
 		"cmd/hither/terminal": 0, "cmd/hither/amount": 0, "cmd/hither/redact": 0, "cmd/hither/private": 0, "cmd/hither/hithertest": 0,
+		"cmd/hither/environ": 0,
 		"rules": 1, "cache": 1, "forward/project": 1, "cmd/hither/netwatch": 1, "cmd/hither/port": 1, "cmd/hither/scores": 1,
 		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/s3": 2, "cache/cachetest": 2, "forward/notary": 2, "cmd/hither/memory": 2, "cmd/hither/kindling": 2, "cmd/hither/mirrors": 2,
 		"resolver": 3, "forward/fetch": 3,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 )
 
@@ -16,7 +17,7 @@ const publicGoProxy = "https://proxy.golang.org"
 // goEnv reads settings of the go command without running it: in a module that wants a newer Go, even `go env` downloads
 // a toolchain first.
 type goEnv struct {
-	Env      environment
+	Env      environ.List
 	ReadFile func(string) ([]byte, error)
 	Root     string // GOROOT, whose go.env distributions change; empty: not known
 }
@@ -64,7 +65,7 @@ func (g goEnv) files() []string {
 }
 
 // findGoRoot follows the go command on the path; empty if there is none.
-func findGoRoot(env environment) string {
+func findGoRoot(env environ.List) string {
 	if root := env.Get("GOROOT"); root != "" {
 		return root
 	}

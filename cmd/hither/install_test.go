@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/environ"
 	"hither/install"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ func newChangedMachine(t *testing.T) *changedMachine {
 	config := filepath.Join(dir, "config.toml")
 	state := filepath.Join(dir, "state")
 	lay(t, config, "this is = = no TOML")
-	c.app = &app{in: strings.NewReader(""), out: &c.out, err: &c.out, dir: dir, env: environment{
+	c.app = &app{in: strings.NewReader(""), out: &c.out, err: &c.out, dir: dir, env: environ.List{
 		"HOME=" + dir, "HITHER_STATE=" + state, "HITHER_CONFIG=" + config, "PATH=" + os.Getenv("PATH"),
 	}}
 	c.machine = &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(filepath.Join(state, journalName))}
@@ -214,7 +215,7 @@ func TestInstallKeepsWhatWasChosenBefore(t *testing.T) {
 func TestTheServiceOfAUserHasTheUsualState(t *testing.T) {
 	skipElsewhere(t)
 	dir := t.TempDir()
-	i := &installation{machine: &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1}, env: environment{"HOME=/home/u"}, exe: "/usr/bin/hither"}
+	i := &installation{machine: &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1}, env: environ.List{"HOME=/home/u"}, exe: "/usr/bin/hither"}
 	for _, row := range []struct {
 		state, from string
 		refused     bool

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/install"
 	"hither/rules"
 )
@@ -42,7 +43,7 @@ type held struct {
 const tryAgain = 30 * time.Second
 
 // newHeld changes nothing yet.
-func newHeld(u upkeep, s Settings, set func() *rules.Set, dns []netip.AddrPort, env environment, log *slog.Logger) *held {
+func newHeld(u upkeep, s Settings, set func() *rules.Set, dns []netip.AddrPort, env environ.List, log *slog.Logger) *held {
 	return &held{
 		upkeep: u, settings: s, machine: u.machine(s.State, env), rules: set, dns: dns, log: log,
 		led: make(chan struct{}), trouble: map[string]string{},

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/private"
 	"hither/forward/authority"
 	"hither/install"
@@ -69,14 +70,14 @@ func readUpkeep(state string) (upkeep, error) {
 }
 
 // machine is this machine, for the user that upkeep names.
-func (u upkeep) machine(state string, env environment) *install.Machine {
+func (u upkeep) machine(state string, env environ.List) *install.Machine {
 	return &install.Machine{
 		Home: u.Home, UID: u.UID, GID: u.GID, Journal: install.OpenJournal(filepath.Join(state, journalName)), Env: ownVariables(env, u.UID < 0),
 	}
 }
 
 // ownVariables are those of the user for whom tools are set: root's say nothing about another's files.
-func ownVariables(env environment, own bool) func(string) string {
+func ownVariables(env environ.List, own bool) func(string) string {
 	return func(name string) string {
 		if own || slices.Contains([]string{"PATH", "JAVA_HOME", "SystemRoot", "ProgramData"}, name) {
 			return env.Get(name)
@@ -86,7 +87,7 @@ func ownVariables(env environment, own bool) func(string) string {
 }
 
 // findUser fills in for whom the machine is changed. Through sudo that is who called it.
-func (u *upkeep) findUser(env environment, name string) error {
+func (u *upkeep) findUser(env environ.List, name string) error {
 	u.UID, u.GID = -1, -1
 	if sudo := env.Get("SUDO_USER"); name == "" && sudo != "root" && os.Geteuid() == 0 {
 		name = sudo
@@ -138,7 +139,7 @@ type installation struct {
 	settings Settings // State is where the installed Hither keeps things
 	machine  *install.Machine
 	rules    *rules.Set
-	env      environment
+	env      environ.List
 	exe      string
 	log      *slog.Logger
 }

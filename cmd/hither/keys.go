@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/redact"
 )
 
@@ -102,7 +103,7 @@ func (k key) set(s *Settings, values []string) error {
 	}
 	switch field := k.field(s).(type) {
 	case *[]string:
-		*field = splitList(values)
+		*field = environ.SplitList(values)
 	case *string:
 		*field = values[0]
 	case *amount.Bytes:
@@ -136,19 +137,6 @@ func (k key) value(s Settings) string {
 	return ""
 }
 
-// splitList takes lists as they are written in flags and variables: with commas, with blanks around them, repeated.
-func splitList(values []string) []string {
-	var out []string
-	for _, value := range values {
-		for _, item := range strings.Split(value, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				out = append(out, item)
-			}
-		}
-	}
-	return out
-}
-
 func onePath(field func(*Settings) *string) func(*Settings, func(string) string) {
 	return func(s *Settings, abs func(string) string) { *field(s) = abs(*field(s)) }
 }
@@ -161,7 +149,7 @@ func manyPaths(s *Settings, abs func(string) string) {
 
 // logPath takes for a file what has a directory or an ending: a bare word is a level that was mistyped; see checkLog.
 func logPath(s *Settings, abs func(string) string) {
-	words := splitList([]string{s.Log})
+	words := environ.SplitList([]string{s.Log})
 	for i, word := range words {
 		if filepath.Base(word) != word || strings.Contains(word, ".") {
 			words[i] = abs(word)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/private"
 	"hither/install"
 	"hither/rules"
@@ -82,7 +83,7 @@ func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
 		{nil, upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
 		{map[string][]string{"dns": {"off"}}, upkeep{Proxy: true, UID: -1, GID: -1}},
 	} {
-		s, err := loadSettings(sources{Flags: row.flags, Env: environment{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
+		s, err := loadSettings(sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
 		must(t, err)
 		got, err := s.upkeep()
 		must(t, err)
@@ -286,7 +287,7 @@ func TestNamesAreNotLedWithoutTrust(t *testing.T) {
 	set := rulesFor(t, "reg.test")
 	trusted := false
 	h := newHeld(upkeep{DNS: install.Scoped, UID: -1, GID: -1}, Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
-		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environment{}, slog.New(slog.NewTextHandler(&said, nil)))
+		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.NewTextHandler(&said, nil)))
 	h.machine.Root, h.machine.OS = t.TempDir(), "darwin" // names are led by files there
 	h.machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
 	h.trusted = func() error {

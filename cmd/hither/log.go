@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/redact"
 )
 
@@ -20,7 +21,7 @@ const logSize = 10 << 20
 // openLog makes the logger that the settings ask for: to stderr, or to a file. Close it in the end.
 func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 	level, file := slog.LevelWarn, ""
-	for _, word := range splitList([]string{s.Log}) {
+	for _, word := range environ.SplitList([]string{s.Log}) {
 		if l, ok := parseLevel(word); ok {
 			level = l
 		} else {
@@ -44,7 +45,7 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 // checkLog wants levels and one file at most.
 func (s *Settings) checkLog() error {
 	file := ""
-	for _, word := range splitList([]string{s.Log}) {
+	for _, word := range environ.SplitList([]string{s.Log}) {
 		switch _, level := parseLevel(word); {
 		case level:
 		case !filepath.IsAbs(word):

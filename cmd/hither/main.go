@@ -24,6 +24,7 @@ import (
 	"os"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
@@ -52,11 +53,11 @@ func main() {
 type app struct {
 	in       io.Reader
 	out, err io.Writer
-	env      environment // as the process was started
-	dir      string      // the working directory
+	env      environ.List // as the process was started
+	dir      string       // the working directory
 	serve    func(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error
 
-	before   environment // env without what Hither itself put there
+	before   environ.List // env without what Hither itself put there
 	settings Settings
 }
 

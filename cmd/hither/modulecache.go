@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 	"hither/forward/prefetch"
 	"hither/forward/project"
@@ -16,7 +17,7 @@ import (
 // hasModule tells which files of modules a go command has already, by its module cache; nil: nobody knows where that is. A
 // module cache has the layout of a module proxy (go.dev/ref/mod#module-cache). Only names are looked at. A list of versions there
 // is of those that it has, and never keeps it from asking.
-func hasModule(env environment) func(project.Want) bool {
+func hasModule(env environ.List) func(project.Want) bool {
 	if asGo(env).Get("GO111MODULE") == "off" {
 		return func(project.Want) bool { return true } // it asks for none
 	}
@@ -35,7 +36,7 @@ func hasModule(env environment) func(project.Want) bool {
 }
 
 // moduleCache is where a go command with that environment downloads to; empty if that is not known.
-func moduleCache(env environment) string {
+func moduleCache(env environ.List) string {
 	settings := asGo(env)
 	cache := settings.Get("GOMODCACHE")
 	if cache == "" {
@@ -55,10 +56,10 @@ func moduleCache(env environment) string {
 }
 
 // asGo reads the settings of a client that is a go command. Its files may be anything, as those of npm.
-func asGo(env environment) goEnv { return goEnv{Env: env, ReadFile: npmrc.ReadFile} }
+func asGo(env environ.List) goEnv { return goEnv{Env: env, ReadFile: npmrc.ReadFile} }
 
 // withGoFlags is how a process was called, with what GOFLAGS and GOWORK add to it that says which modules it reads.
-func withGoFlags(args []string, env environment) []string {
+func withGoFlags(args []string, env environ.List) []string {
 	if !prefetch.IsGo(args) {
 		return slices.Clone(args)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/project"
 )
 
@@ -24,7 +25,7 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(below, "mod")); err != nil {
 		t.Skip(err)
 	}
-	for what, env := range map[string]environment{
+	for what, env := range map[string]environ.List{
 		"its own variable":     {"GOMODCACHE=" + dir, "GOPATH=/elsewhere"},
 		"below the first path": {"GOPATH=" + filepath.Dir(below) + string(filepath.ListSeparator) + "/b"},
 	} {
@@ -36,8 +37,8 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 		same(t, what+": upwards", has("https://proxy.golang.org/../@v/../example.com/!m/@v/v1.0.0.mod"), false)
 		same(t, what+": no module", has("https://proxy.golang.org/example.com/!m"), false)
 	}
-	same(t, "nobody knows", hasModule(environment{"PATH=/bin"}) == nil, true)
-	same(t, "a relative one", hasModule(environment{"GOMODCACHE=x"}) == nil, true)
+	same(t, "nobody knows", hasModule(environ.List{"PATH=/bin"}) == nil, true)
+	same(t, "a relative one", hasModule(environ.List{"GOMODCACHE=x"}) == nil, true)
 }
 
 // GOFLAGS stand before what the user wrote, and only what says which modules are read is looked at.
@@ -49,11 +50,11 @@ func TestGoFlagsAreFlags(t *testing.T) {
 		{"npm ci", "-mod=vendor", "npm ci"},
 		{"", "-mod=vendor", ""},
 	} {
-		env := environment{"GOENV=off", "GOFLAGS=" + row.flags}
+		env := environ.List{"GOENV=off", "GOFLAGS=" + row.flags}
 		same(t, row.line+" with "+row.flags, strings.Join(withGoFlags(strings.Fields(row.line), env), " "), row.want)
 	}
-	work := withGoFlags([]string{"go", "build"}, environment{"GOENV=off", "GOFLAGS=-mod=readonly", "GOWORK=/a b/go.work"})
+	work := withGoFlags([]string{"go", "build"}, environ.List{"GOENV=off", "GOFLAGS=-mod=readonly", "GOWORK=/a b/go.work"})
 	same(t, "a workspace that was named", strings.Join(work, "|"), "go|-mod=readonly|-GOWORK=/a b/go.work|build")
-	has := hasModule(environment{"GOENV=off", "GO111MODULE=off"})
+	has := hasModule(environ.List{"GOENV=off", "GO111MODULE=off"})
 	same(t, "without modules it wants none", has != nil && has(project.Want{}), true)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/transport"
 )
 
@@ -79,7 +80,7 @@ func TestDNSSettingsAreChecked(t *testing.T) {
 		if c.strict != "" {
 			flags["dns-strict"] = []string{c.strict}
 		}
-		_, err := loadSettings(sources{Flags: flags, Env: environment{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist }})
+		_, err := loadSettings(sources{Flags: flags, Env: environ.List{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist }})
 		switch {
 		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%+v\ngot  %v\nwant %q", c, err, c.want)

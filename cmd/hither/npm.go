@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 	"hither/forward/peer"
 	"hither/forward/project"
 )
 
 // npmSettings finds what npm is told in dir; empty: its working directory is gone. Everything that the project says counts.
-func npmSettings(env environment, home, dir string) npmrc.Reader {
+func npmSettings(env environ.List, home, dir string) npmrc.Reader {
 	r := npmrc.Reader{Env: env, Lookup: env.Lookup, Home: home, Dir: dir, Project: true}
 	if dir != "" {
 		r.Root = project.Root(dir)
@@ -23,8 +24,8 @@ func npmSettings(env environment, home, dir string) npmrc.Reader {
 
 // clientSettings is npmSettings for a process of the same user, of whose environment only some is known. Its node may be another
 // than the one that Hither would find.
-func clientSettings(process peer.Process, env environment) npmrc.Reader {
-	env = append(environment{"PREFIX=" + os.Getenv("PREFIX")}, env...)
+func clientSettings(process peer.Process, env environ.List) npmrc.Reader {
+	env = append(environ.List{"PREFIX=" + os.Getenv("PREFIX")}, env...)
 	r := npmSettings(env, homeOf(env), process.Dir)
 	if npmrc.ProgramName(process.Program) == "node" {
 		r.Node = filepath.Dir(filepath.Dir(process.Program))
@@ -33,7 +34,7 @@ func clientSettings(process peer.Process, env environment) npmrc.Reader {
 }
 
 // homeOf is a client's home directory; where its environment does not say, it is Hither's own: it is the same user.
-func homeOf(env environment) string {
+func homeOf(env environ.List) string {
 	home := env.Get("HOME")
 	if home == "" {
 		home, _ = os.UserHomeDir()
@@ -61,7 +62,7 @@ func npmArgs(args []string) (rest []string, ok bool) {
 
 // withNpmSettings is how a process was called, with what the settings of npm, or the go command's, add to it that says what is
 // asked for.
-func withNpmSettings(process peer.Process, env environment) []string {
+func withNpmSettings(process peer.Process, env environ.List) []string {
 	rest, ok := npmArgs(process.Args)
 	if !ok {
 		return withGoFlags(process.Args, env)
@@ -106,7 +107,7 @@ func isNpm(args []string) bool {
 }
 
 // isGlobalNpm finds the calls of npm that work on the whole machine: with them it does not read the project's file.
-func isGlobalNpm(args []string, env environment) bool {
+func isGlobalNpm(args []string, env environ.List) bool {
 	if strings.ToLower(npmrc.ProgramName(args[0])) != "npm" {
 		return false
 	}

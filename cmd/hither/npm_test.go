@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/peer"
 )
 
@@ -41,7 +42,7 @@ func TestNpmsWordOnPeersIsPassedOn(t *testing.T) {
 func TestGlobalCallsOfNpmAreKnown(t *testing.T) {
 	for _, row := range []struct {
 		command string
-		env     environment
+		env     environ.List
 		want    bool
 	}{
 		{command: "npm ci"}, {command: "npm install -g x", want: true}, {command: "/usr/bin/npm --global ls", want: true}, {command: "npm.cmd --location=global ls", want: true},

@@ -4,13 +4,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 	"hither/forward/peer"
 	"hither/forward/project"
 )
 
 // keeps tells what a client will not ask for, because it has it already; nil: nobody knows.
-func keeps(p peer.Process, env environment) func(project.Want) bool {
+func keeps(p peer.Process, env environ.List) func(project.Want) bool {
 	if args, ok := npmArgs(p.Args); ok {
 		r := clientSettings(p, env)
 		r.Args = args

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hither/cache/digest"
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 	"hither/forward/project"
 )
@@ -22,21 +23,21 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 	there := project.Want{Bulk: true, Digest: digest.Digest("sha512:" + sum)}
 	for _, c := range []struct {
 		why, npmrc string
-		env        environment
+		env        environ.List
 		want       string // there, not there; nobody knows
 	}{
-		{"its own variable", "", environment{"npm_config_cache=" + cache}, "true false"},
-		{"in any letters, before its files", "cache=/elsewhere", environment{"NPM_CONFIG_CACHE=" + cache}, "true false"},
+		{"its own variable", "", environ.List{"npm_config_cache=" + cache}, "true false"},
+		{"in any letters, before its files", "cache=/elsewhere", environ.List{"NPM_CONFIG_CACHE=" + cache}, "true false"},
 		{"the project's npmrc", "cache = \"" + cache + "\"\n", nil, "true false"},
 		{"a variable that we do not have", "cache=${CACHE}", nil, "nobody knows"},
-		{"a relative one", "", environment{"npm_config_cache=x"}, "nobody knows"},
-		{"without developers' packages", "", environment{"npm_config_cache=" + cache, "NODE_ENV=production"}, "true false"},
-		{"leaving out some", "omit[]=dev", environment{"npm_config_cache=" + cache}, "true false"},
-		{"leaving out nobody knows what", "omit[]=${WHAT}", environment{"npm_config_cache=" + cache}, "nobody knows"},
-		{"by a variable", "", environment{"npm_config_cache=" + cache, "npm_config_omit=dev"}, "true false"},
-		{"one workspace", "workspace=a", environment{"npm_config_cache=" + cache}, "nobody knows"},
-		{"for another system", "os=darwin", environment{"npm_config_cache=" + cache}, "nobody knows"},
-		{"for another processor", "", environment{"npm_config_cache=" + cache, "npm_config_cpu=arm64"}, "nobody knows"},
+		{"a relative one", "", environ.List{"npm_config_cache=x"}, "nobody knows"},
+		{"without developers' packages", "", environ.List{"npm_config_cache=" + cache, "NODE_ENV=production"}, "true false"},
+		{"leaving out some", "omit[]=dev", environ.List{"npm_config_cache=" + cache}, "true false"},
+		{"leaving out nobody knows what", "omit[]=${WHAT}", environ.List{"npm_config_cache=" + cache}, "nobody knows"},
+		{"by a variable", "", environ.List{"npm_config_cache=" + cache, "npm_config_omit=dev"}, "true false"},
+		{"one workspace", "workspace=a", environ.List{"npm_config_cache=" + cache}, "nobody knows"},
+		{"for another system", "os=darwin", environ.List{"npm_config_cache=" + cache}, "nobody knows"},
+		{"for another processor", "", environ.List{"npm_config_cache=" + cache, "npm_config_cpu=arm64"}, "nobody knows"},
 		{"one that asks nobody", "offline=true", nil, "true true"},
 	} {
 		read := func(name string) ([]byte, error) {
@@ -46,7 +47,7 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 			return nil, os.ErrNotExist
 		}
 		got := "nobody knows"
-		if has := hasPackage(npmrc.Reader{Env: append(environment{"PREFIX=/usr"}, c.env...), Dir: filepath.FromSlash("/work"), Project: true, ReadFile: read}); has != nil {
+		if has := hasPackage(npmrc.Reader{Env: append(environ.List{"PREFIX=/usr"}, c.env...), Dir: filepath.FromSlash("/work"), Project: true, ReadFile: read}); has != nil {
 			said := map[bool]string{true: "true", false: "false"}
 			got = said[has(there)] + " " + said[has(project.Want{Bulk: true, Digest: digest.Digest("sha512:" + strings.Repeat("cd", 64))})]
 		}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hither/cmd/hither/environ"
 )
 
 // Where things are, below the state directory. Nothing else there may be relied upon by other programs.
@@ -22,7 +24,7 @@ type places struct {
 }
 
 // findPlaces asks the environment, then the system.
-func findPlaces(env environment) (places, error) {
+func findPlaces(env environ.List) (places, error) {
 	home := env.Get("HOME", "USERPROFILE")
 	if home == "" {
 		home, _ = os.UserHomeDir()

@@ -1,9 +1,13 @@
 package main
 
-import "path/filepath"
+import (
+	"path/filepath"
 
-func stateHome(_ environment, home string) string {
+	"hither/cmd/hither/environ"
+)
+
+func stateHome(_ environ.List, home string) string {
 	return filepath.Join(home, "Library", "Application Support")
 }
 
-func configHome(env environment, home string) string { return stateHome(env, home) }
+func configHome(env environ.List, home string) string { return stateHome(env, home) }

@@ -2,17 +2,21 @@
 
 package main
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"hither/cmd/hither/environ"
+)
 
 // stateHome follows the XDG base directory specification 0.8.
-func stateHome(env environment, home string) string {
+func stateHome(env environ.List, home string) string {
 	if dir := env.Get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return dir
 	}
 	return filepath.Join(home, ".local", "state")
 }
 
-func configHome(env environment, home string) string {
+func configHome(env environ.List, home string) string {
 	if dir := env.Get("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return dir
 	}

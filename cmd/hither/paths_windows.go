@@ -1,16 +1,20 @@
 package main
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"hither/cmd/hither/environ"
+)
 
 // stateHome is the local folder: a cache has no business in a roaming profile.
-func stateHome(env environment, home string) string {
+func stateHome(env environ.List, home string) string {
 	if dir := env.Get("LocalAppData"); dir != "" {
 		return dir
 	}
 	return filepath.Join(home, "AppData", "Local")
 }
 
-func configHome(env environment, home string) string {
+func configHome(env environ.List, home string) string {
 	if dir := env.Get("AppData"); dir != "" {
 		return dir
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/fetch"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
@@ -139,7 +140,7 @@ func (p *projects) goneTo(process peer.Process, to string) (at prefetch.Place, o
 // `hither run` sets for all that would ask the public proxy.
 func goesPast(process peer.Process) bool {
 	if prefetch.IsGo(process.Args) {
-		return !isGateway(firstOfGoProxy(environment(process.Caching).Get("GOPROXY")))
+		return !isGateway(firstOfGoProxy(environ.List(process.Caching).Get("GOPROXY")))
 	}
 	args, ok := npmArgs(process.Args)
 	if !ok {
@@ -175,7 +176,7 @@ func (p *projects) placeOf(process peer.Process) prefetch.Place {
 }
 
 func (p *projects) place(process peer.Process) prefetch.Place {
-	env := environment(process.Caching)
+	env := environ.List(process.Caching)
 	return prefetch.Place{
 		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: withNpmSettings(process, env),
 		Private: slices.Concat(process.Private, p.elsewhere(process, env)), Has: keeps(process, env),

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/environ"
 )
 
 // rootLimit bounds one file of certificates: Mozilla's whole set has 0.2 MB.
@@ -103,7 +104,7 @@ func (r *roots) addNamed(setting, path string) {
 
 // addListed takes the first file that has certificates and all directories, as OpenSSL and Go do. SSL_CERT_FILE and
 // SSL_CERT_DIR replace one list each.
-func (r *roots) addListed(env environment, files, dirs []string) {
+func (r *roots) addListed(env environ.List, files, dirs []string) {
 	if file := env.Get("SSL_CERT_FILE"); file != "" {
 		r.addNamed("SSL_CERT_FILE", file)
 		files = nil

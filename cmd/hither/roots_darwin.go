@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"hither/cmd/hither/environ"
 )
 
 // goReadsBundle tells whether Go programs look at SSL_CERT_FILE: on macOS they ask the Security framework instead.
@@ -16,7 +18,7 @@ const goReadsBundle = false
 const keychainWait = 15 * time.Second
 
 // addSystem takes Apple's roots, and those that an administrator added and that are trusted in fact.
-func (r *roots) addSystem(env environment) {
+func (r *roots) addSystem(env environ.List) {
 	ctx, cancel := context.WithTimeout(context.Background(), keychainWait)
 	defer cancel()
 	r.addPEM(findCertificates(ctx, "/System/Library/Keychains/SystemRootCertificates.keychain"))

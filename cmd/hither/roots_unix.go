@@ -2,11 +2,13 @@
 
 package main
 
+import "hither/cmd/hither/environ"
+
 // goReadsBundle tells whether Go programs look at SSL_CERT_FILE.
 const goReadsBundle = true
 
 // addSystem takes the roots of the system: the lists of crypto/x509 root_linux.go and root_bsd.go, in their order.
-func (r *roots) addSystem(env environment) {
+func (r *roots) addSystem(env environ.List) {
 	r.addListed(env, []string{
 		"/etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Arch, Alpine's package
 		"/etc/pki/tls/certs/ca-bundle.crt",                  // Fedora, RHEL 6

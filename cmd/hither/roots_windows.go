@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"syscall"
 	"unsafe"
+
+	"hither/cmd/hither/environ"
 )
 
 // goReadsBundle tells whether Go programs look at SSL_CERT_FILE: on Windows they ask CryptoAPI instead.
@@ -13,7 +15,7 @@ const goReadsBundle = false
 //
 // BUG: Windows downloads a root of Microsoft's programme when it first meets it, so that the store of a fresh machine is
 // not complete. Open one site of that root in a browser, or name its file in the setting ca-files.
-func (r *roots) addSystem(env environment) {
+func (r *roots) addSystem(env environ.List) {
 	name, err := syscall.UTF16PtrFromString("ROOT")
 	if err != nil {
 		return

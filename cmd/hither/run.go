@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/terminal"
 
@@ -266,7 +267,7 @@ func cannotRun(name string, err error) error {
 
 // environBehind is the environment of the command. The project it runs in may tell npm whom to believe, as it may without
 // us; if the command goes on to another project, npm believes them there, too.
-func (a *app) environBehind(ready Ready, args []string) (environment, error) {
+func (a *app) environBehind(ready Ready, args []string) (environ.List, error) {
 	p, err := a.plan(ready, !isGlobalNpm(args, a.before))
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/environ"
 	"hither/forward/peer"
 	"hither/forward/project"
 	"hither/rules"
@@ -61,7 +62,7 @@ type Settings struct {
 type sources struct {
 	Flags    map[string][]string // by key, only those that were given
 	Config   string              // --config; empty: HITHER_CONFIG, else the user's own file
-	Env      environment
+	Env      environ.List
 	Dir      string // for relative paths in flags and environment
 	ReadFile func(string) ([]byte, error)
 }

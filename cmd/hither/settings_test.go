@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/environ"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
 
 // load reads settings in a home whose config.toml is file.
-func loadWith(t *testing.T, file string, env environment, flags map[string][]string) (Settings, error) {
+func loadWith(t *testing.T, file string, env environ.List, flags map[string][]string) (Settings, error) {
 	t.Helper()
 	read := func(path string) ([]byte, error) {
 		if path == "/home/u/.config/hither/config.toml" && file != "" {
@@ -20,7 +21,7 @@ func loadWith(t *testing.T, file string, env environment, flags map[string][]str
 		}
 		return nil, fs.ErrNotExist
 	}
-	return loadSettings(sources{Flags: flags, Env: append(environment{"HOME=/home/u"}, env...), Dir: "/work", ReadFile: read})
+	return loadSettings(sources{Flags: flags, Env: append(environ.List{"HOME=/home/u"}, env...), Dir: "/work", ReadFile: read})
 }
 
 func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
@@ -28,7 +29,7 @@ func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
 	for _, row := range []struct {
 		says  string
 		file  string
-		env   environment
+		env   environ.List
 		flags map[string][]string
 		key   string
 		want  string
@@ -36,29 +37,29 @@ func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
 	}{
 		{"nobody spoke", "", nil, nil, "listen", "127.0.0.1:7890", "default"},
 		{"the file speaks", "\nlisten = \"127.0.0.1:1\"", nil, nil, "listen", "127.0.0.1:1", "/home/u/.config/hither/config.toml:2"},
-		{"the environment beats the file", `listen = "127.0.0.1:1"`, environment{"HITHER_LISTEN=127.0.0.1:2"}, nil, "listen", "127.0.0.1:2", "HITHER_LISTEN"},
-		{"a flag beats both", `listen = "127.0.0.1:1"`, environment{"HITHER_LISTEN=127.0.0.1:2"}, map[string][]string{"listen": {"127.0.0.1:3"}}, "listen", "127.0.0.1:3", "--listen"},
-		{"an empty variable says nothing", `cache = "off"`, environment{"HITHER_CACHE="}, nil, "cache", "off", "/home/u/.config/hither/config.toml:1"},
+		{"the environment beats the file", `listen = "127.0.0.1:1"`, environ.List{"HITHER_LISTEN=127.0.0.1:2"}, nil, "listen", "127.0.0.1:2", "HITHER_LISTEN"},
+		{"a flag beats both", `listen = "127.0.0.1:1"`, environ.List{"HITHER_LISTEN=127.0.0.1:2"}, map[string][]string{"listen": {"127.0.0.1:3"}}, "listen", "127.0.0.1:3", "--listen"},
+		{"an empty variable says nothing", `cache = "off"`, environ.List{"HITHER_CACHE="}, nil, "cache", "off", "/home/u/.config/hither/config.toml:1"},
 		{"a list replaces a list", `private = ["a", "b"]`, nil, map[string][]string{"private": {"c,d", "e"}}, "private", "c,d,e", "--private"},
-		{"an amount is read", "", environment{"HITHER_CACHE_LIMIT=1.5 GiB"}, nil, "cache-limit", "1.5 GiB", "HITHER_CACHE_LIMIT"},
+		{"an amount is read", "", environ.List{"HITHER_CACHE_LIMIT=1.5 GiB"}, nil, "cache-limit", "1.5 GiB", "HITHER_CACHE_LIMIT"},
 		{"a number is bytes", "cache-free = 4096", nil, nil, "cache-free", "4 KiB", "/home/u/.config/hither/config.toml:1"},
 		{"a switch is read", "verbose = true", nil, nil, "verbose", "true", "/home/u/.config/hither/config.toml:1"},
-		{"XDG names the state", "", environment{"XDG_STATE_HOME=/s"}, nil, "state", "/s/hither", "default"},
+		{"XDG names the state", "", environ.List{"XDG_STATE_HOME=/s"}, nil, "state", "/s/hither", "default"},
 		{"a relative path in a flag begins at the working directory", "", nil, map[string][]string{"rules": {"r"}}, "rules", "/work/r", "--rules"},
 		{"a relative path in the file begins beside it", `ca-files = ["corp.pem", "~/own.pem"]`, nil, nil, "ca-files", "/home/u/.config/hither/corp.pem,/home/u/own.pem", "/home/u/.config/hither/config.toml:1"},
 		{"a log level is no path", `log = "debug,h.log"`, nil, nil, "log", "debug,/home/u/.config/hither/h.log", "/home/u/.config/hither/config.toml:1"},
-		{"the user's proxy is kept behind us", "", environment{"https_proxy=http://proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "https_proxy"},
-		{"a proxy without a scheme is HTTP's", "", environment{"HTTPS_PROXY=proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "HTTPS_PROXY"},
+		{"the user's proxy is kept behind us", "", environ.List{"https_proxy=http://proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "https_proxy"},
+		{"a proxy without a scheme is HTTP's", "", environ.List{"HTTPS_PROXY=proxy.corp:3128"}, nil, "upstream-proxy", "http://proxy.corp:3128", "HTTPS_PROXY"},
 		{"so is a flag's", "", nil, map[string][]string{"upstream-proxy": {"proxy.corp:3128"}}, "upstream-proxy", "http://proxy.corp:3128", "--upstream-proxy"},
-		{"an HTTPS_PROXY that is Hither is no upstream", "", environment{"HTTPS_PROXY=http://localhost:7890"}, nil, "upstream-proxy", "", "default"},
-		{"a password is not shown", "", environment{"HTTPS_PROXY=http://me:pw@proxy.corp:3128"}, nil, "upstream-proxy", "http://…@proxy.corp:3128", "HTTPS_PROXY"},
+		{"an HTTPS_PROXY that is Hither is no upstream", "", environ.List{"HTTPS_PROXY=http://localhost:7890"}, nil, "upstream-proxy", "", "default"},
+		{"a password is not shown", "", environ.List{"HTTPS_PROXY=http://me:pw@proxy.corp:3128"}, nil, "upstream-proxy", "http://…@proxy.corp:3128", "HTTPS_PROXY"},
 		{"what is private at npm's registry is so at Yarn's", `private = "registry.npmjs.org/@corp/*,x"`, nil, nil, "private", "registry.npmjs.org/@corp/*,x,registry.yarnpkg.com/@corp/*", "/home/u/.config/hither/config.toml:1"},
-		{"what Go holds private is private", `private = "@corp/*"`, environment{"GOPRIVATE=corp.example/*", "GONOPROXY=x.example"}, nil, "private", "@corp/*,corp.example/*,x.example", "/home/u/.config/hither/config.toml:1 and GOPRIVATE and GONOPROXY"},
-		{"what Go does not check with the public database is private", "", environment{"GONOSUMDB=corp.example"}, nil, "private", "corp.example", "GONOSUMDB"},
-		{"but who checks nothing there names nothing", "", environment{"GONOSUMDB=*"}, nil, "private", "", "default"},
+		{"what Go holds private is private", `private = "@corp/*"`, environ.List{"GOPRIVATE=corp.example/*", "GONOPROXY=x.example"}, nil, "private", "@corp/*,corp.example/*,x.example", "/home/u/.config/hither/config.toml:1 and GOPRIVATE and GONOPROXY"},
+		{"what Go does not check with the public database is private", "", environ.List{"GONOSUMDB=corp.example"}, nil, "private", "corp.example", "GONOSUMDB"},
+		{"but who checks nothing there names nothing", "", environ.List{"GONOSUMDB=*"}, nil, "private", "", "default"},
 		{"editors on Windows begin files with a mark", "\ufeffcache = \"off\"", nil, nil, "cache", "off", "/home/u/.config/hither/config.toml:1"},
 		{"localhost is 127.0.0.1", "", nil, map[string][]string{"listen": {"localhost:9"}}, "listen", "127.0.0.1:9", "--listen"},
-		{"Kubernetes' variables of a service called hither are not ours", "", environment{"HITHER_PORT=tcp://10.0.0.1:80", "HITHER_SERVICE_HOST=10.0.0.1"}, nil, "cache", "disk", "default"},
+		{"Kubernetes' variables of a service called hither are not ours", "", environ.List{"HITHER_PORT=tcp://10.0.0.1:80", "HITHER_SERVICE_HOST=10.0.0.1"}, nil, "cache", "disk", "default"},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			s, err := loadWith(t, row.file, row.env, row.flags)
@@ -78,7 +79,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 	for _, row := range []struct {
 		says  string
 		file  string
-		env   environment
+		env   environ.List
 		flags map[string][]string
 		want  []string
 	}{
@@ -90,12 +91,12 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"a list for a word", "cache = [\"off\"]", nil, nil, []string{file + ":1: cache: want one value"}},
 		{"a date for a word", "cache = 2024-01-01", nil, nil, []string{file + ":1: cache: want text"}},
 		{"a bad amount", "\n\ncache-limit = \"many\"", nil, nil, []string{file + ":3: cache-limit: \"many\" is no amount"}},
-		{"a bad switch", "", environment{"HITHER_VERBOSE=perhaps"}, nil, []string{"HITHER_VERBOSE: \"perhaps\" is neither"}},
+		{"a bad switch", "", environ.List{"HITHER_VERBOSE=perhaps"}, nil, []string{"HITHER_VERBOSE: \"perhaps\" is neither"}},
 		{"a broken number for a word", "cache-limit = 1.5", nil, nil, []string{"want text, a whole number"}},
 		{"a pattern that cannot be read", "private = [\"@corp/*\", \"[\"]", nil, nil, []string{file + ":1: private: \"[\" is no pattern"}},
 		{"no state directory", "", nil, map[string][]string{"state": {""}}, []string{"--state: it is empty"}},
 		{"two log files", "", nil, map[string][]string{"log": {"./a,info,b.log"}}, []string{"--log: /work/a and /work/b.log: there can be one file only"}},
-		{"a log level that there is not", "", environment{"HITHER_LOG=trace"}, nil, []string{"HITHER_LOG: \"trace\" is none of the levels debug, info, warn, error; for a file of that name write ./trace"}},
+		{"a log level that there is not", "", environ.List{"HITHER_LOG=trace"}, nil, []string{"HITHER_LOG: \"trace\" is none of the levels debug, info, warn, error; for a file of that name write ./trace"}},
 		{"a cache of neither kind", "cache = \"tape\"", nil, nil, []string{file + ":1: cache: \"tape\" is neither disk nor off"}},
 		{"an address for everybody", "", nil, map[string][]string{"listen": {"0.0.0.0:7890"}}, []string{"--listen: 0.0.0.0:7890 is open to other machines", "allow-list"}},
 		{"an address without a host", "", nil, map[string][]string{"listen": {":7890"}}, []string{"open to other machines"}},
@@ -146,7 +147,7 @@ func TestNamesInTrustOneMirrorThatMeanNothingAreTold(t *testing.T) {
 }
 
 func TestAFileThatWasNamedMustExist(t *testing.T) {
-	_, err := loadSettings(sources{Config: "/none.toml", Env: environment{"HOME=/home/u"}, ReadFile: os.ReadFile})
+	_, err := loadSettings(sources{Config: "/none.toml", Env: environ.List{"HOME=/home/u"}, ReadFile: os.ReadFile})
 	if err == nil || !strings.Contains(err.Error(), "none.toml") {
 		t.Errorf("\n got %v\nwant an error that names the file", err)
 	}

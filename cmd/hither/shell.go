@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"hither/cmd/hither/environ"
 )
 
 // shell is a language in which variables are set.
@@ -24,7 +26,7 @@ func shells() []string {
 }
 
 // findShell takes the name a user gave, else the parent process, else SHELL, else what the system comes with.
-func findShell(named, parent string, env environment) (shell, error) {
+func findShell(named, parent string, env environ.List) (shell, error) {
 	if named != "" {
 		if known, ok := parseShell(named); ok {
 			return known, nil

@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/environ"
 )
 
 // nasty values are what shells stumble over.
@@ -81,7 +83,7 @@ func TestTheShellIsFound(t *testing.T) {
 		{"a path of Windows", `C:\Windows\System32\cmd.exe`, "", "", cmdExe},
 		{"nothing is known", "", "make", "/bin/tcsh", systemShell},
 	} {
-		got, err := findShell(row.named, row.parent, environment{"SHELL=" + row.env})
+		got, err := findShell(row.named, row.parent, environ.List{"SHELL=" + row.env})
 		if err != nil {
 			t.Error(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"hither/cmd/hither/environ"
 	"hither/forward/npmrc"
 	"hither/install"
 )
@@ -31,7 +32,7 @@ type namedRoots struct{ setting, path string }
 
 // findToolRoots reads the settings as the tools do in dir. Only with project may the project of dir say something. A tool
 // whose variable is set passes its settings over.
-func findToolRoots(env environment, dir string, project bool) toolRoots {
+func findToolRoots(env environ.List, dir string, project bool) toolRoots {
 	var t toolRoots
 	home, _ := findPlaces(env) // without a home, there are no files of the user's own
 	m := &install.Machine{Home: home.home, UID: -1, GID: -1, Env: func(name string) string { return env.Get(name) }}
@@ -49,7 +50,7 @@ func findToolRoots(env environment, dir string, project bool) toolRoots {
 
 // addGit asks git, which alone knows what its files include, if there are any: on macOS, a git that is not installed asks
 // for that on the screen.
-func (t *toolRoots) addGit(env environment, m *install.Machine, dir string, project bool) {
+func (t *toolRoots) addGit(env environ.List, m *install.Machine, dir string, project bool) {
 	files := m.GitFiles()
 	for at := dir; at != ""; at = filepath.Dir(at) {
 		files = append(files, filepath.Join(at, ".git"))

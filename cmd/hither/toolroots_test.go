@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/environ"
 )
 
 // A variable goes before the tool's own settings: what these name is in the file that the variable names, or it is not set.
@@ -22,8 +24,8 @@ func TestToolsKeepTheRootsOfTheirOwnSettings(t *testing.T) {
 	elsewhere := t.TempDir()
 	write(t, filepath.Join(elsewhere, "pip/pip.conf"), []byte("[global]\ncert = ~/xdg.pem\n"))
 	write(t, at(".cargo/config.toml"), []byte("\ufeff[http]\ncainfo = \"cargo.pem\"\n"))
-	env := environment{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
-	roots := func(env environment) string {
+	env := environ.List{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
+	roots := func(env environ.List) string {
 		b := bundler{Env: env, Tools: findToolRoots(env, dir, true).Files, CA: at("ours"), Dir: at("bundle"), System: func(*roots) {}}
 		got, err := b.write()
 		same(t, "error", err, nil)
@@ -50,7 +52,7 @@ func TestAProjectsRootsAreForItsOwnTools(t *testing.T) {
 	write(t, filepath.Join(dir, ".git/objects/x"), nil)
 	write(t, filepath.Join(dir, ".git/refs/x"), nil)
 	write(t, filepath.Join(dir, ".cargo/config.toml"), []byte("[http]\ncainfo = \"/project.pem\"\n"))
-	env := environment{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
+	env := environ.List{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
 	in := findToolRoots(env, filepath.Join(dir, ".git"), true)
 	same(t, "below it, too", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
 	write(t, filepath.Join(dir, "deep/down/x"), nil)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/environ"
 	"hither/install"
 )
 
@@ -129,7 +130,7 @@ func (a *app) command(sh shell, name string) string {
 }
 
 // calling is command without an app: a running Hither gives advice, too.
-func calling(sh shell, name, state string, env environment) string {
+func calling(sh shell, name, state string, env environ.List) string {
 	text := "hither " + name
 	if home, err := findPlaces(env); err != nil || filepath.Clean(state) != home.state {
 		text += " --state " + sh.quote(state)
@@ -147,7 +148,7 @@ func (a *app) advice(text string) string {
 }
 
 // advise is advice without an app.
-func advise(text string, sh shell, state string, env environment) string {
+func advise(text string, sh shell, state string, env environ.List) string {
 	return regexp.MustCompile("`hither ([^`]+)`").ReplaceAllStringFunc(text, func(call string) string {
 		if strings.Contains(call, " --state ") {
 			return call

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/environ"
 	"hither/install"
 )
 
@@ -25,7 +26,7 @@ func TestWhatDNSSettingsBecome(t *testing.T) {
 	} {
 		s, err := loadSettings(sources{
 			Flags: map[string][]string{"dns": {row.dns}, "transparent": {row.transparent}},
-			Env:   environment{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
+			Env:   environ.List{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
 		})
 		must(t, err)
 		same(t, row.dns+" "+row.transparent, "["+strings.Join(s.DNS, " ")+"] ["+strings.Join(s.Transparent, " ")+"]", row.want)

@@ -27,6 +27,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/port"
@@ -68,7 +69,7 @@ type world struct {
 	t    *testing.T
 	home string
 	dir  string // the working directory; empty: home
-	env  environment
+	env  environ.List
 	fake *fakeHither
 	out  bytes.Buffer
 	err  bytes.Buffer
@@ -78,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	home := t.TempDir()
 	roots := filepath.Join(home, "system.pem")
 	write(t, roots, newRoot(t, "System Root"))
-	return &world{t: t, home: home, fake: &fakeHither{}, env: environment{
+	return &world{t: t, home: home, fake: &fakeHither{}, env: environ.List{
 		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + filepath.Join(home, "none"), "GOENV=off",
 		"npm_config_globalconfig=" + filepath.Join(home, "none"), "PIP_CONFIG_FILE=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", // this machine's own
 	}}

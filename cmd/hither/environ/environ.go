@@ -1,4 +1,9 @@
-package main
+// Package environ is the variables of a process: what they were before Hither changed them, and how they are changed so that
+// this can be undone in the same shell.
+//
+//	now := was.With(was.Saving(changes))
+//	before, undo, err := now.Original()
+package environ
 
 import (
 	"encoding/base64"
@@ -12,13 +17,13 @@ import (
 // same shell, and so that Hither never takes its own settings for the user's.
 const savedName = "HITHER_ENV"
 
-// environment is what os.Environ gives: NAME=VALUE, the last of equal names counts. It is never changed in place.
-type environment []string
+// List is what os.Environ gives: NAME=VALUE, the last of equal names counts. It is never changed in place.
+type List []string
 
 // Lookup returns the value of a variable. Names fold case where the system folds it.
-func (e environment) Lookup(name string) (string, bool) {
+func (e List) Lookup(name string) (string, bool) {
 	for i := len(e) - 1; i >= 0; i-- {
-		if n, value, ok := strings.Cut(e[i], "="); ok && sameVariable(n, name) {
+		if n, value, ok := strings.Cut(e[i], "="); ok && same(n, name) {
 			return value, true
 		}
 	}
@@ -26,7 +31,7 @@ func (e environment) Lookup(name string) (string, bool) {
 }
 
 // Get is Lookup for those who do not care whether the variable is unset or empty.
-func (e environment) Get(names ...string) string {
+func (e List) Get(names ...string) string {
 	for _, name := range names {
 		if value, _ := e.Lookup(name); value != "" {
 			return value
@@ -36,14 +41,14 @@ func (e environment) Get(names ...string) string {
 }
 
 // With returns the environment with the variables set; a nil value unsets.
-func (e environment) With(values map[string]*string) environment {
-	out := make(environment, 0, len(e)+len(values))
+func (e List) With(values map[string]*string) List {
+	out := make(List, 0, len(e)+len(values))
 	for _, line := range e {
-		if name, _, ok := strings.Cut(line, "="); !ok || !hasVariable(values, name) {
+		if name, _, ok := strings.Cut(line, "="); !ok || !Has(values, name) {
 			out = append(out, line)
 		}
 	}
-	for _, name := range sortedNames(values) {
+	for _, name := range Names(values) {
 		if values[name] != nil {
 			out = append(out, name+"="+*values[name])
 		}
@@ -53,7 +58,7 @@ func (e environment) With(values map[string]*string) environment {
 
 // Original is the environment as it was before Hither changed it, and the values that bring it back; nil if Hither did
 // not change it.
-func (e environment) Original() (environment, map[string]*string, error) {
+func (e List) Original() (List, map[string]*string, error) {
 	text, ok := e.Lookup(savedName)
 	if !ok {
 		return e, nil, nil
@@ -67,7 +72,7 @@ func (e environment) Original() (environment, map[string]*string, error) {
 }
 
 // Saving returns the changes with one more, which remembers what they replace in e.
-func (e environment) Saving(changes map[string]*string) map[string]*string {
+func (e List) Saving(changes map[string]*string) map[string]*string {
 	saved := make(map[string]*string, len(changes))
 	out := make(map[string]*string, len(changes)+1)
 	for name, value := range changes {
@@ -111,20 +116,35 @@ func parseSaved(text string) (map[string]*string, error) {
 	return values, nil
 }
 
-func hasVariable(values map[string]*string, name string) bool {
+// Has says whether a variable is among the values, by any name that is the same to the system.
+func Has(values map[string]*string, name string) bool {
 	for n := range values {
-		if sameVariable(n, name) {
+		if same(n, name) {
 			return true
 		}
 	}
 	return false
 }
 
-func sortedNames(values map[string]*string) []string {
+// Names are the variables' names, sorted.
+func Names(values map[string]*string) []string {
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)
 	}
 	sort.Strings(names)
 	return names
+}
+
+// SplitList takes lists as they are written in flags and variables: with commas, with blanks around them, repeated.
+func SplitList(values []string) []string {
+	var out []string
+	for _, value := range values {
+		for _, item := range strings.Split(value, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				out = append(out, item)
+			}
+		}
+	}
+	return out
 }
