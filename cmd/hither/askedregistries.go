@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/warm"
 	"hither/forward/project"
 )
@@ -27,10 +28,10 @@ type askedRegistries struct {
 }
 
 func (a *app) askedRegistries() askedRegistries {
-	home, _ := findPlaces(a.before) // without one, it is not known whom npm asks
+	home, _ := paths.Find(a.before) // without one, it is not known whom npm asks
 	settings := goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}
 	own := a.settings.Listen
-	return askedRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.home, Own: own}
+	return askedRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.Home, Own: own}
 }
 
 // forWarm is what a warming has to know of it.

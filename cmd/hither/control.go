@@ -16,6 +16,7 @@ import (
 
 	"hither/cache"
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/why"
@@ -121,7 +122,7 @@ func openControl(state string) (*control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the control socket: %w; name another directory with --state", err)
 	}
-	_ = os.Remove(filepath.Join(state, readyName)) // of a Hither that was killed: it would name a process that is gone
+	_ = os.Remove(filepath.Join(state, paths.ReadyName)) // of a Hither that was killed: it would name a process that is gone
 	return &control{state: state, path: path, listener: listener, unlock: unlock, log: slog.New(slog.DiscardHandler)}, nil
 }
 
@@ -131,7 +132,7 @@ var errTaken = errors.New("taken")
 // readPID believes the file of the other Hither, for a message only.
 func readPID(state string) int {
 	var ready Ready
-	data, err := os.ReadFile(filepath.Join(state, readyName))
+	data, err := os.ReadFile(filepath.Join(state, paths.ReadyName))
 	if err != nil || json.Unmarshal(data, &ready) != nil {
 		return 0
 	}
@@ -143,7 +144,7 @@ func readPID(state string) int {
 func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready)) error {
 	defer c.listener.Close()
 	r.Control, r.State, r.Upstream = c.path, c.state, redact.Text(r.Upstream)
-	file := filepath.Join(c.state, readyName)
+	file := filepath.Join(c.state, paths.ReadyName)
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"hither/cache"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 )
 
@@ -20,7 +21,7 @@ func TestTheControlSocketIsForTheUserAlone(t *testing.T) {
 	skipElsewhere(t)
 	w := newWorld(t)
 	ready, _ := w.up()
-	for path, want := range map[string]fs.FileMode{w.state(): 0o700, ready.Control: 0o600, filepath.Join(w.state(), readyName): 0o600} {
+	for path, want := range map[string]fs.FileMode{w.state(): 0o700, ready.Control: 0o600, filepath.Join(w.state(), paths.ReadyName): 0o600} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +64,7 @@ func TestHitherRunsWhereItCannotSayWhereItIs(t *testing.T) {
 	if err := private.MakeDir(w.state()); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(w.state(), readyName, "x"), nil)
+	write(t, filepath.Join(w.state(), paths.ReadyName, "x"), nil)
 	w.up()
 	same(t, "status", w.hither("status"), 0)
 }
@@ -120,7 +121,7 @@ func TestASocketLeftByAKilledHitherIsReplaced(t *testing.T) {
 	if err := os.MkdirAll(w.state(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	left, err := net.Listen("unix", filepath.Join(w.state(), socketName))
+	left, err := net.Listen("unix", filepath.Join(w.state(), paths.SocketName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestTheReadyFileGoesWithHither(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if _, err := os.Stat(filepath.Join(w.state(), readyName)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(w.state(), paths.ReadyName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("\n got %v\nwant no file", err)
 	}
 }

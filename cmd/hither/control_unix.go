@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 )
 
@@ -22,7 +23,7 @@ const socketLimit = 100
 // controlPath is STATE/control.sock. A state directory with a long name has its socket in XDG_RUNTIME_DIR, else in
 // /tmp/hither-UID, under a name made of the directory's.
 func controlPath(state string) (string, error) {
-	path := filepath.Join(state, socketName)
+	path := filepath.Join(state, paths.SocketName)
 	if len(path) <= socketLimit {
 		return path, nil
 	}

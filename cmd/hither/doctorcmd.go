@@ -18,6 +18,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
@@ -100,9 +101,9 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Chec
 
 // patient is this machine, with the environment of the shell as it is, and not as it was before Hither changed it.
 func (a *app) patient(ctx context.Context) *doctor.Patient {
-	home, _ := findPlaces(a.env) // empty: there is none
+	home, _ := paths.Find(a.env) // empty: there is none
 	p := &doctor.Patient{
-		Home: home.home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
+		Home: home.Home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Call: a.client().call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/terminal"
 )
 
@@ -102,7 +103,7 @@ func TestTheDoctorFindsAHitherThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	write(t, filepath.Join(w.state(), readyName), []byte(`{"pid": 4711}`))
+	write(t, filepath.Join(w.state(), paths.ReadyName), []byte(`{"pid": 4711}`))
 	same(t, "status", w.doctor(), exitUnwell)
 	contains(t, strings.Join(strings.Fields(w.out.String()), " "), "holds its state directory and does not answer", "`kill 4711`")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
@@ -100,17 +101,17 @@ func (a *app) restoreOlder(changes map[string]*string) {
 // plan finds out what the tools of this environment need, makes the bundles for them, and warns on stderr. Only with project
 // may the project of the working directory say whom npm, git and cargo believe.
 func (a *app) plan(ready Ready, project bool) (plan, error) {
-	home, _ := findPlaces(a.before) // without a home, npm has no file of the user's own
+	home, _ := paths.Find(a.before) // without a home, npm has no file of the user's own
 	if len(ready.Proxy) == 0 {
 		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
-	npm := npmSettings(a.before, home.home, a.dir)
+	npm := npmSettings(a.before, home.Home, a.dir)
 	npm.Project = project
 	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
 	tools := findToolRoots(a.before, a.dir, project)
 	p.OwnRoots = tools.Own
 	p.GoProxy = goEnv{Env: a.before, ReadFile: npmrc.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
-	b := bundler{Env: a.before, Npm: p.Npm, Tools: tools.Files, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, bundleName)}
+	b := bundler{Env: a.before, Npm: p.Npm, Tools: tools.Files, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, paths.BundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }
 	var err error
 	if p.Bundle, err = b.write(); err != nil {

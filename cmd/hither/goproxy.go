@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/forward/npmrc"
 )
 
@@ -52,8 +53,8 @@ func (g goEnv) Blind() bool {
 func (g goEnv) files() []string {
 	var files []string
 	own := g.Env.Get("GOENV")
-	if home, err := findPlaces(g.Env); own == "" && err == nil {
-		own = filepath.Join(filepath.Dir(home.config), "go", "env")
+	if home, err := paths.Find(g.Env); own == "" && err == nil {
+		own = filepath.Join(filepath.Dir(home.Config), "go", "env")
 	}
 	if own != "" && own != "off" {
 		files = append(files, own)

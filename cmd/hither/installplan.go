@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 	"hither/forward/authority"
 	"hither/install"
@@ -93,8 +94,8 @@ func (u *upkeep) findUser(env environ.List, name string) error {
 		name = sudo
 	}
 	if name == "" {
-		home, err := findPlaces(env)
-		u.Home = home.home
+		home, err := paths.Find(env)
+		u.Home = home.Home
 		return err
 	}
 	found, err := user.Lookup(name)
@@ -194,9 +195,9 @@ func (i *installation) service() (steps []install.Step) {
 	usual := install.ServiceState(i.machine)
 	from := i.settings.From["state"]
 	if user {
-		home, _ := findPlaces(i.env) // empty: there is none, and so no service of a user
-		usual = home.state
-		if strings.HasPrefix(from, filepath.Join(home.config, "config.toml")+":") { // which the service reads, too
+		home, _ := paths.Find(i.env) // empty: there is none, and so no service of a user
+		usual = home.State
+		if strings.HasPrefix(from, filepath.Join(home.Config, "config.toml")+":") { // which the service reads, too
 			usual = i.settings.State
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 	"hither/install"
 )
@@ -41,7 +42,7 @@ func publish(r Ready, log *slog.Logger) func() {
 	if dir == "" || os.Geteuid() != 0 || r.State != install.ServiceState(&install.Machine{}) {
 		return func() {}
 	}
-	file, root := filepath.Join(dir, readyName), filepath.Join(dir, "ca.pem")
+	file, root := filepath.Join(dir, paths.ReadyName), filepath.Join(dir, "ca.pem")
 	withdraw := func() { _, _ = os.Remove(file), os.Remove(root) }
 	text, err := os.ReadFile(r.CA)
 	if err == nil {
@@ -113,7 +114,7 @@ func readPublic(ctx context.Context, dir string) (r Ready, err error) {
 	if dir == "" {
 		return r, nil
 	}
-	text, err := os.ReadFile(filepath.Join(dir, readyName))
+	text, err := os.ReadFile(filepath.Join(dir, paths.ReadyName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}

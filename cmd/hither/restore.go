@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/install"
 
@@ -81,8 +82,8 @@ func (a *app) installed(c *cobra.Command) []*install.Machine {
 	if a.load(c.Flags()) == nil && a.settings.State != "" {
 		states = append(states, a.settings.State)
 	}
-	if home, err := findPlaces(a.env); err == nil && given == "" {
-		states = append(states, home.state)
+	if home, err := paths.Find(a.env); err == nil && given == "" {
+		states = append(states, home.State)
 	}
 	if given != "" {
 		states = append(states, filepath.Clean(given))

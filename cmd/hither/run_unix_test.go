@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
 )
 
@@ -140,7 +141,7 @@ func TestUpEndsWithASignal(t *testing.T) {
 				t.Fatal(err)
 			}
 			same(t, "status", p.status(), 0)
-			if _, err := os.Stat(filepath.Join(w.state(), readyName)); err == nil {
+			if _, err := os.Stat(filepath.Join(w.state(), paths.ReadyName)); err == nil {
 				t.Error("hither.json was left")
 			}
 		})

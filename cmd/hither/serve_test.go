@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 	"hither/forward/fetch"
 )
@@ -192,7 +193,7 @@ func TestATransferThatEndsSoonIsFinishedBeforeTheEnd(t *testing.T) {
 	same(t, "what the client got", <-got, "package")
 	same(t, "serve", <-s.ended, nil)
 	s.ended <- nil
-	_, err := os.Stat(filepath.Join(s.ready.State, readyName))
+	_, err := os.Stat(filepath.Join(s.ready.State, paths.ReadyName))
 	same(t, "the ready file is gone", errors.Is(err, os.ErrNotExist), true)
 }
 
@@ -249,7 +250,7 @@ func TestOneWhoWasKilledIsNotNamed(t *testing.T) {
 	}
 	left, err := json.Marshal(Ready{PID: 4711})
 	same(t, "error", err, nil)
-	write(t, filepath.Join(state, readyName), left)
+	write(t, filepath.Join(state, paths.ReadyName), left)
 	c, err := openControl(state)
 	if err != nil {
 		t.Fatal(err)

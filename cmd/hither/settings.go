@@ -15,6 +15,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/forward/peer"
 	"hither/forward/project"
 	"hither/rules"
@@ -77,12 +78,12 @@ func (in sources) config() string {
 
 // loadSettings reads all sources. Its errors name the place of the mistake.
 func loadSettings(in sources) (Settings, error) {
-	home, homeless := findPlaces(in.Env)
+	home, homeless := paths.Find(in.Env)
 	if homeless != nil {
 		if in.config() == "" {
 			return Settings{}, homeless
 		}
-		home.config = filepath.Dir(home.expand(in.config(), in.Dir)) // else rule files would be looked for in the working directory
+		home.Config = filepath.Dir(home.Expand(in.config(), in.Dir)) // else rule files would be looked for in the working directory
 	}
 	s := defaults(home, in)
 	if err := s.readFile(home, in); err != nil {
@@ -108,7 +109,7 @@ func loadSettings(in sources) (Settings, error) {
 }
 
 // defaults takes over what other tools were told: without the user's proxy the outside may be out of reach.
-func defaults(home places, in sources) Settings {
+func defaults(home paths.Places, in sources) Settings {
 	s := Settings{From: map[string]string{}}
 	for _, k := range keys() {
 		s.From[k.name] = "default"
@@ -116,7 +117,7 @@ func defaults(home places, in sources) Settings {
 			panic(fmt.Sprintf("the default of %s: %v", k.name, err)) // a bug; the tests load the defaults
 		}
 	}
-	s.State, s.Rules = home.state, filepath.Join(home.config, "rules.d")
+	s.State, s.Rules = home.State, filepath.Join(home.Config, "rules.d")
 	for _, name := range proxyVariables() {
 		if value := in.Env.Get(name); value != "" {
 			s.UpstreamProxy, s.From["upstream-proxy"] = withScheme(value), name
@@ -140,13 +141,13 @@ func withScheme(proxy string) string {
 }
 
 // readFile reads the configuration. The user's own file may be missing, a file that was named may not.
-func (s *Settings) readFile(home places, in sources) error {
+func (s *Settings) readFile(home paths.Places, in sources) error {
 	s.Config = in.config()
 	named := s.Config != ""
 	if !named {
-		s.Config = filepath.Join(home.config, "config.toml")
+		s.Config = filepath.Join(home.Config, "config.toml")
 	}
-	s.Config = home.expand(s.Config, in.Dir)
+	s.Config = home.Expand(s.Config, in.Dir)
 	data, err := in.ReadFile(s.Config)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil
@@ -168,7 +169,7 @@ func (s *Settings) readFile(home places, in sources) error {
 
 // readEnvironment looks only for the names it knows: in a Kubernetes pod beside a service called hither, others with our
 // prefix appear by themselves.
-func (s *Settings) readEnvironment(home places, in sources) error {
+func (s *Settings) readEnvironment(home paths.Places, in sources) error {
 	for _, k := range keys() {
 		value, ok := in.Env.Lookup(k.variable())
 		if !ok || value == "" {
@@ -181,7 +182,7 @@ func (s *Settings) readEnvironment(home places, in sources) error {
 	return nil
 }
 
-func (s *Settings) readFlags(home places, in sources) error {
+func (s *Settings) readFlags(home paths.Places, in sources) error {
 	for _, k := range keys() {
 		values, ok := in.Flags[k.name]
 		if !ok {
@@ -195,12 +196,12 @@ func (s *Settings) readFlags(home places, in sources) error {
 }
 
 // take sets one key and notes where it came from; dir is where its relative paths begin.
-func (s *Settings) take(k key, values []string, from string, home places, dir string) error {
+func (s *Settings) take(k key, values []string, from string, home paths.Places, dir string) error {
 	if err := k.set(s, values); err != nil {
 		return wrongValue(from, k.name, err)
 	}
 	if k.paths != nil {
-		k.paths(s, func(path string) string { return home.expand(path, dir) })
+		k.paths(s, func(path string) string { return home.Expand(path, dir) })
 	}
 	s.From[k.name] = from
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/forward/npmrc"
 	"hither/install"
 )
@@ -34,8 +35,8 @@ type namedRoots struct{ setting, path string }
 // whose variable is set passes its settings over.
 func findToolRoots(env environ.List, dir string, project bool) toolRoots {
 	var t toolRoots
-	home, _ := findPlaces(env) // without a home, there are no files of the user's own
-	m := &install.Machine{Home: home.home, UID: -1, GID: -1, Env: func(name string) string { return env.Get(name) }}
+	home, _ := paths.Find(env) // without a home, there are no files of the user's own
+	m := &install.Machine{Home: home.Home, UID: -1, GID: -1, Env: func(name string) string { return env.Get(name) }}
 	if env.Get("GIT_SSL_CAINFO") == "" {
 		t.addGit(env, m, dir, project)
 	}
@@ -80,7 +81,7 @@ func (t *toolRoots) addGit(env environ.List, m *install.Machine, dir string, pro
 }
 
 // addPip takes what pip's files say, in any section.
-func (t *toolRoots) addPip(m *install.Machine, home places, dir string) {
+func (t *toolRoots) addPip(m *install.Machine, home paths.Places, dir string) {
 	for _, file := range m.PipFiles() {
 		data, err := npmrc.ReadFile(file)
 		if err != nil {
@@ -89,7 +90,7 @@ func (t *toolRoots) addPip(m *install.Machine, home places, dir string) {
 		for line := range strings.Lines(string(data)) {
 			i := strings.IndexAny(line, "=:")
 			if i > 0 && strings.EqualFold(strings.TrimSpace(line[:i]), "cert") {
-				t.add("pip's cert", home.expand(strings.TrimSpace(line[i+1:]), dir), dir)
+				t.add("pip's cert", home.Expand(strings.TrimSpace(line[i+1:]), dir), dir)
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
 	"hither/install"
 )
 
@@ -132,7 +133,7 @@ func (a *app) command(sh shell, name string) string {
 // calling is command without an app: a running Hither gives advice, too.
 func calling(sh shell, name, state string, env environ.List) string {
 	text := "hither " + name
-	if home, err := findPlaces(env); err != nil || filepath.Clean(state) != home.state {
+	if home, err := paths.Find(env); err != nil || filepath.Clean(state) != home.State {
 		text += " --state " + sh.quote(state)
 	}
 	return text

@@ -1,4 +1,4 @@
-package main
+package paths
 
 import (
 	"path/filepath"
