@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/shell"
 	"hither/rules"
 )
 
@@ -38,7 +39,7 @@ func (b *rulebook) applyLocked() {
 		b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by rechoose
 		var err error
 		if c, err = mirrors.ReadChoices(b.choices()); err != nil {
-			b.log.Warn(advise(err.Error(), systemShell, b.state, os.Environ()))
+			b.log.Warn(shell.Advise(err.Error(), shell.System, b.state, os.Environ()))
 		}
 	}
 	b.set.Store(b.plain.With(c))

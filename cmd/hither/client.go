@@ -17,6 +17,7 @@ import (
 
 	"hither/cache"
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/shell"
 	"hither/cmd/hither/why"
 )
 
@@ -58,7 +59,7 @@ func newClient(state string) *client {
 func (a *app) client() *client {
 	c := newClient(a.settings.State)
 	c.call = func(command string) string {
-		sh, _ := findShell("", parentShell(), a.env) // fails only for a name
+		sh, _ := shell.Find("", shell.Parent(), a.env) // fails only for a name
 		return a.command(sh, command)
 	}
 	return c

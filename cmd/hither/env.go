@@ -12,6 +12,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/shell"
 	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
 )
@@ -34,7 +35,7 @@ func (a *app) envCommand() *cobra.Command {
 			"  hither env | Out-String | Invoke-Expression         # PowerShell",
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			sh, err := findShell(named, parentShell(), a.env)
+			sh, err := shell.Find(named, shell.Parent(), a.env)
 			if err != nil {
 				return usageError(c, err)
 			}
@@ -51,7 +52,7 @@ func (a *app) envCommand() *cobra.Command {
 	c.Flags().StringVar(&named, "shell", "", "bash, zsh, sh, fish, powershell or cmd; empty: the one that calls")
 	c.Flags().BoolVar(&undo, "unset", false, "print what brings back the environment of before")
 	addJSONFlag(c, &asJSON)
-	_ = c.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions(shells(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
+	_ = c.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions(shell.Names(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
 	return c
 }
 
@@ -133,14 +134,14 @@ func (a *app) upstreamWarning(ready Ready) []string {
 	return []string{fmt.Sprintf("%s names a proxy, but the running Hither (pid %d) goes out without one: start it again from this shell if it must use it", name, ready.PID)}
 }
 
-func (a *app) printChanges(sh shell, changes map[string]*string) error {
+func (a *app) printChanges(sh shell.Language, changes map[string]*string) error {
 	var lines []string
 	for _, name := range environ.Names(changes) {
 		if changes[name] == nil {
-			lines = append(lines, sh.unset(name))
+			lines = append(lines, sh.Unset(name))
 			continue
 		}
-		line, err := sh.set(name, *changes[name])
+		line, err := sh.Set(name, *changes[name])
 		if err != nil {
 			return err
 		}
@@ -150,7 +151,7 @@ func (a *app) printChanges(sh shell, changes map[string]*string) error {
 		fmt.Fprintln(a.out, line)
 	}
 	if out, ok := terminal.Beneath(a.out).(*os.File); ok && terminal.Is(out) {
-		fmt.Fprintf(a.err, "\nhither: these lines have no effect yet; use: %s\n", sh.use(a.command(sh, "env")))
+		fmt.Fprintf(a.err, "\nhither: these lines have no effect yet; use: %s\n", sh.Use(a.command(sh, "env")))
 	}
 	return nil
 }

@@ -7,15 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"hither/cmd/hither/environ"
-	"hither/cmd/hither/paths"
+	"hither/cmd/hither/shell"
 	"hither/install"
 )
 
@@ -116,27 +112,18 @@ func (a *app) printReady(r Ready) {
 	if r.Upstream != "" {
 		fmt.Fprintf(a.out, "  upstream proxy  %s\n", r.Upstream)
 	}
-	sh, _ := findShell("", parentShell(), a.env) // fails only for a name
+	sh, _ := shell.Find("", shell.Parent(), a.env) // fails only for a name
 	fmt.Fprintf(a.out, "\nOne command:  %s -- npm ci\n", a.command(sh, "run"))
-	fmt.Fprintf(a.out, "This shell:   %s\n", sh.use(a.command(sh, "env")))
+	fmt.Fprintf(a.out, "This shell:   %s\n", sh.Use(a.command(sh, "env")))
 	list, ok := throughGateway(goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY"), "http://"+r.Proxy[0]+"/go")
-	if line, err := sh.set("GOPROXY", list); ok && err == nil {
+	if line, err := sh.Set("GOPROXY", list); ok && err == nil {
 		fmt.Fprintf(a.out, "Go alone:     %s\n", line)
 	}
 }
 
 // command is a call of this program that finds the same state directory.
-func (a *app) command(sh shell, name string) string {
-	return calling(sh, name, a.settings.State, a.before)
-}
-
-// calling is command without an app: a running Hither gives advice, too.
-func calling(sh shell, name, state string, env environ.List) string {
-	text := "hither " + name
-	if home, err := paths.Find(env); err != nil || filepath.Clean(state) != home.State {
-		text += " --state " + sh.quote(state)
-	}
-	return text
+func (a *app) command(sh shell.Language, name string) string {
+	return shell.Calling(sh, name, a.settings.State, a.before)
 }
 
 // advice is a text in which each call of this program, which stands between backquotes, finds the same state directory.
@@ -144,16 +131,6 @@ func (a *app) advice(text string) string {
 	if a.settings.State == "" { // the settings were not read
 		return text
 	}
-	sh, _ := findShell("", parentShell(), a.env) // fails only for a name
-	return advise(text, sh, a.settings.State, a.before)
-}
-
-// advise is advice without an app.
-func advise(text string, sh shell, state string, env environ.List) string {
-	return regexp.MustCompile("`hither ([^`]+)`").ReplaceAllStringFunc(text, func(call string) string {
-		if strings.Contains(call, " --state ") {
-			return call
-		}
-		return "`" + calling(sh, strings.TrimPrefix(strings.Trim(call, "`"), "hither "), state, env) + "`"
-	})
+	sh, _ := shell.Find("", shell.Parent(), a.env) // fails only for a name
+	return shell.Advise(text, sh, a.settings.State, a.before)
 }

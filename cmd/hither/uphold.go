@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/shell"
 	"hither/install"
 )
 
@@ -102,7 +103,7 @@ func (k *keeper) keep(whole context.Context) error {
 	defer cancel()
 	if err := h.release(ctx); err != nil {
 		k.log.Error("this machine could not be put back as it was; the guard goes on trying for a minute, and then call `"+
-			calling(systemShell, "restore", k.settings.State, os.Environ())+"`", "error", err)
+			shell.Calling(shell.System, "restore", k.settings.State, os.Environ())+"`", "error", err)
 		return err // without a goodbye
 	}
 	if whole.Err() != nil {

@@ -1,4 +1,8 @@
-package main
+// Package shell writes what a person types, in the language of the shell that is open: variables, and calls of Hither.
+//
+//	sh, err := shell.Find("", shell.Parent(), env)
+//	line, err := sh.Set("GOPROXY", list)
+package shell
 
 import (
 	"fmt"
@@ -8,46 +12,47 @@ import (
 	"hither/cmd/hither/environ"
 )
 
-// shell is a language in which variables are set.
-type shell string
+// Language is a language in which variables are set.
+type Language string
 
 // The shells that are known. Bash, zsh, dash and sh differ in nothing that matters here.
 const (
-	bash       shell = "bash"
-	zsh        shell = "zsh"
-	posix      shell = "sh"
-	fish       shell = "fish"
-	powerShell shell = "powershell"
-	cmdExe     shell = "cmd"
+	bash       Language = "bash"
+	zsh        Language = "zsh"
+	posix      Language = "sh"
+	fish       Language = "fish"
+	powerShell Language = "powershell"
+	cmdExe     Language = "cmd"
 )
 
-func shells() []string {
+// Names are the shells that are known, by the names that Find takes.
+func Names() []string {
 	return []string{string(bash), string(zsh), string(posix), string(fish), string(powerShell), string(cmdExe)}
 }
 
-// findShell takes the name a user gave, else the parent process, else SHELL, else what the system comes with.
-func findShell(named, parent string, env environ.List) (shell, error) {
+// Find takes the name a user gave, else the parent process, else SHELL, else what the system comes with.
+func Find(named, parent string, env environ.List) (Language, error) {
 	if named != "" {
-		if known, ok := parseShell(named); ok {
+		if known, ok := parse(named); ok {
 			return known, nil
 		}
-		return "", fmt.Errorf("the shell %q is not known here: name one of %s", named, strings.Join(shells(), ", "))
+		return "", fmt.Errorf("the shell %q is not known here: name one of %s", named, strings.Join(Names(), ", "))
 	}
 	for _, name := range []string{parent, env.Get("SHELL")} {
-		if known, ok := parseShell(name); ok {
+		if known, ok := parse(name); ok {
 			return known, nil
 		}
 	}
-	return systemShell, nil
+	return System, nil
 }
 
-// parseShell takes a program's name: /usr/bin/zsh, -bash (as login shells call themselves), pwsh.exe.
-func parseShell(program string) (shell, bool) {
+// parse takes a program's name: /usr/bin/zsh, -bash (as login shells call themselves), pwsh.exe.
+func parse(program string) (Language, bool) {
 	name := strings.TrimPrefix(filepath.Base(strings.ReplaceAll(strings.TrimSpace(program), `\`, "/")), "-")
 	name = strings.TrimSuffix(strings.ToLower(name), ".exe")
 	switch name {
 	case "bash", "zsh", "sh", "fish", "powershell", "cmd":
-		return shell(name), true
+		return Language(name), true
 	case "dash", "ash", "busybox", "ksh", "mksh":
 		return posix, true
 	case "pwsh":
@@ -56,8 +61,8 @@ func parseShell(program string) (shell, bool) {
 	return "", false
 }
 
-// set is the line that gives a variable to the shell and its children.
-func (s shell) set(name, value string) (string, error) {
+// Set is the line that gives a variable to the shell and its children.
+func (s Language) Set(name, value string) (string, error) {
 	if strings.ContainsRune(value, 0) {
 		return "", fmt.Errorf("the value of %s has a zero byte, which no environment holds", name)
 	}
@@ -76,8 +81,8 @@ func (s shell) set(name, value string) (string, error) {
 	return "export " + name + "='" + quotePosix(value) + "'", nil
 }
 
-// unset is the line that takes a variable away.
-func (s shell) unset(name string) string {
+// Unset is the line that takes a variable away.
+func (s Language) Unset(name string) string {
 	switch s {
 	case fish:
 		return "set -e " + name
@@ -89,8 +94,8 @@ func (s shell) unset(name string) string {
 	return "unset " + name
 }
 
-// use is what a person types to run the lines of a command in the shell that is open.
-func (s shell) use(command string) string {
+// Use is what a person types to run the lines of a command in the shell that is open.
+func (s Language) Use(command string) string {
 	switch s {
 	case fish:
 		return command + " | source"
@@ -107,8 +112,8 @@ func quotePowerShell(value string) string {
 	return strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(value)
 }
 
-// quote makes a word of a text that is to be typed.
-func (s shell) quote(text string) string {
+// Quote makes a word of a text that is to be typed.
+func (s Language) Quote(text string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:+@", r)
 	}

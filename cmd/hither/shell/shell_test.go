@@ -1,4 +1,4 @@
-package main
+package shell
 
 import (
 	"os/exec"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 )
 
 // nasty values are what shells stumble over.
@@ -24,17 +25,17 @@ func TestShellsReadBackWhatWasQuoted(t *testing.T) {
 			if err != nil {
 				t.Skip("there is no " + name + " here")
 			}
-			sh, _ := parseShell(name)
+			sh, _ := parse(name)
 			for variable, value := range nasty() {
-				line, err := sh.set(variable, value)
+				line, err := sh.Set(variable, value)
 				if err != nil {
 					t.Fatal(err)
 				}
-				out, err := exec.Command(program, "-c", line+"\nprintenv "+variable+"\n"+sh.unset(variable)+"\nprintenv "+variable+" || echo gone").Output()
+				out, err := exec.Command(program, "-c", line+"\nprintenv "+variable+"\n"+sh.Unset(variable)+"\nprintenv "+variable+" || echo gone").Output()
 				if err != nil {
 					t.Fatal(err)
 				}
-				same(t, line, string(out), value+"\ngone\n")
+				hithertest.Same(t, line, string(out), value+"\ngone\n")
 			}
 		})
 	}
@@ -42,7 +43,7 @@ func TestShellsReadBackWhatWasQuoted(t *testing.T) {
 
 func TestOtherShellsAreQuotedByTheirManual(t *testing.T) {
 	for _, row := range []struct {
-		sh          shell
+		sh          Language
 		value, want string
 	}{
 		{powerShell, `it's $HOME "x"`, `$env:A = 'it''s $HOME "x"'`},
@@ -52,28 +53,28 @@ func TestOtherShellsAreQuotedByTheirManual(t *testing.T) {
 		{fish, `a\b'c`, `set -gx A 'a\\b\'c'`},
 		{bash, `it's`, `export A='it'\''s'`},
 	} {
-		got, err := row.sh.set("A", row.value)
+		got, err := row.sh.Set("A", row.value)
 		if err != nil {
 			t.Error(err)
 		}
-		same(t, string(row.sh), got, row.want)
+		hithertest.Same(t, string(row.sh), got, row.want)
 	}
 	for _, value := range []string{`say "x"`, "one\ntwo"} {
-		if line, err := cmdExe.set("A", value); err == nil || !strings.Contains(err.Error(), "--shell powershell") {
+		if line, err := cmdExe.Set("A", value); err == nil || !strings.Contains(err.Error(), "--shell powershell") {
 			t.Errorf("cmd\n got %s, %v\nwant an error that names PowerShell", line, err)
 		}
 	}
-	if _, err := bash.set("A", "a\x00b"); err == nil {
+	if _, err := bash.Set("A", "a\x00b"); err == nil {
 		t.Error("a zero byte was taken")
 	}
-	same(t, "unset in PowerShell", powerShell.unset("A"), "Remove-Item Env:A -ErrorAction SilentlyContinue")
-	same(t, "unset in cmd", cmdExe.unset("A"), `set "A="`)
+	hithertest.Same(t, "unset in PowerShell", powerShell.Unset("A"), "Remove-Item Env:A -ErrorAction SilentlyContinue")
+	hithertest.Same(t, "unset in cmd", cmdExe.Unset("A"), `set "A="`)
 }
 
 func TestTheShellIsFound(t *testing.T) {
 	for _, row := range []struct {
 		says, named, parent, env string
-		want                     shell
+		want                     Language
 	}{
 		{"the user names one", "fish", "bash", "/bin/zsh", fish},
 		{"the parent is one", "", "zsh\n", "/bin/bash", zsh},
@@ -81,15 +82,15 @@ func TestTheShellIsFound(t *testing.T) {
 		{"the parent is make", "", "make", "/usr/bin/fish", fish},
 		{"PowerShell on Windows", "", `pwsh.exe`, "", powerShell},
 		{"a path of Windows", `C:\Windows\System32\cmd.exe`, "", "", cmdExe},
-		{"nothing is known", "", "make", "/bin/tcsh", systemShell},
+		{"nothing is known", "", "make", "/bin/tcsh", System},
 	} {
-		got, err := findShell(row.named, row.parent, environ.List{"SHELL=" + row.env})
+		got, err := Find(row.named, row.parent, environ.List{"SHELL=" + row.env})
 		if err != nil {
 			t.Error(err)
 		}
-		same(t, row.says, got, row.want)
+		hithertest.Same(t, row.says, got, row.want)
 	}
-	if _, err := findShell("tcsh", "", nil); err == nil || !strings.Contains(err.Error(), "bash, zsh") {
+	if _, err := Find("tcsh", "", nil); err == nil || !strings.Contains(err.Error(), "bash, zsh") {
 		t.Errorf("tcsh\n got %v\nwant an error that lists the shells", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package shell
 
 import (
 	"os"
@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// systemShell is assumed where nothing is known.
-const systemShell = powerShell
+// System is assumed where nothing is known.
+const System = powerShell
 
-// parentShell names the process that called us; empty if the system does not tell.
-func parentShell() string {
+// Parent names the process that called us; empty if the system does not tell.
+func Parent() string {
 	snapshot, err := windows.CreateToolhelp32Snapshot(windows.TH32CS_SNAPPROCESS, 0)
 	if err != nil {
 		return ""
