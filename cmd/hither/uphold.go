@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/shell"
+	"hither/cmd/hither/watchdog"
 	"hither/install"
 )
 
@@ -159,8 +160,8 @@ func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 }
 
 // watchdog asks our own doors, those that there are. mayExit lets it end the process, where nobody but us lives in it.
-func (l *led) watchdog(ca *trust, mayExit bool, log *slog.Logger) *watchdog {
-	w := &watchdog{Sick: l.setSick, Log: log}
+func (l *led) watchdog(ca *trust, mayExit bool, log *slog.Logger) *watchdog.Watch {
+	w := &watchdog.Watch{Sick: l.setSick, Log: log}
 	if mayExit {
 		w.Exit = exitNow
 	}
@@ -179,7 +180,7 @@ func (l *led) watchdog(ca *trust, mayExit bool, log *slog.Logger) *watchdog {
 			}
 			roots := x509.NewCertPool()
 			roots.AppendCertsFromPEM(ca.PEM())
-			return shakeHands(door, names[0], roots)(ctx)
+			return watchdog.ShakeHands(door, names[0], roots)(ctx)
 		}
 	}
 	return w
@@ -190,7 +191,7 @@ func askAll(ctx context.Context, servers []netip.AddrPort) error {
 	errs := make([]error, len(servers))
 	var asking sync.WaitGroup
 	for i, server := range servers {
-		asking.Go(func() { errs[i] = askOurselves(server)(ctx) })
+		asking.Go(func() { errs[i] = watchdog.Ask(server)(ctx) })
 	}
 	asking.Wait()
 	return errors.Join(errs...)
@@ -215,3 +216,6 @@ func newReady(s Settings, proxy self, way *led, keep upkeep, ca *trust) Ready {
 	r.DNS, r.Transparent = self(dns).addresses(), self(doors).addresses()
 	return r
 }
+
+// exitNow is a watchdog's Exit: no deferred function is waited for, since one of them may be what hangs.
+func exitNow(error) { os.Exit(exitFailed) }

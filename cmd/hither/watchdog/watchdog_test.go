@@ -1,4 +1,4 @@
-package main
+package watchdog
 
 import (
 	"context"
@@ -17,11 +17,13 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/cmd/hither/hithertest"
 )
 
 // kennel is a watchdog with the doors it asks, whose health each step sets.
 type kennel struct {
-	*watchdog
+	*Watch
 	mute, deaf atomic.Bool  // DNS, TLS
 	ahead      atomic.Int64 // of the wall clock
 	mu         sync.Mutex
@@ -38,7 +40,7 @@ func newKennel() *kennel {
 		<-ctx.Done() // a mute socket
 		return ctx.Err()
 	}
-	k.watchdog = &watchdog{
+	k.Watch = &Watch{
 		Resolve: func(ctx context.Context) error { return ask(ctx, &k.mute) },
 		Shake:   func(ctx context.Context) error { return ask(ctx, &k.deaf) },
 		Sick: func(sick bool) {
@@ -83,10 +85,10 @@ func TestTheWatchdogEmptiesTheTableAndFillsItAgain(t *testing.T) {
 			step.do()
 			<-time.After(step.after)
 			synctest.Wait()
-			same(t, step.name, k.heard(), step.said)
+			hithertest.Same(t, step.name, k.heard(), step.said)
 		}
 		cancel()
-		same(t, "end", <-done, nil)
+		hithertest.Same(t, "end", <-done, nil)
 	})
 }
 
@@ -97,11 +99,11 @@ func TestTheWatchdogEndsAMuteProcess(t *testing.T) {
 		k.Exit = func(err error) { exit = err }
 		k.mute.Store(true)
 		begun := time.Now()
-		same(t, "end", errors.Is(k.Run(t.Context()), errMute), true)
-		same(t, "exit", exit, errMute)
-		same(t, "after", time.Since(begun) <= 6*time.Second, true)
-		same(t, "table", k.heard(), "empty")
-		contains(t, k.log.String(), "watchdog_test.go") // the stacks
+		hithertest.Same(t, "end", errors.Is(k.Run(t.Context()), errMute), true)
+		hithertest.Same(t, "exit", exit, errMute)
+		hithertest.Same(t, "after", time.Since(begun) <= 6*time.Second, true)
+		hithertest.Same(t, "table", k.heard(), "empty")
+		hithertest.Contains(t, k.log.String(), "watchdog_test.go") // the stacks
 	})
 }
 
@@ -112,7 +114,7 @@ func TestADeafDoorDoesNotEndTheProcess(t *testing.T) {
 		k.deaf.Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		same(t, "end", k.Run(ctx), nil)
+		hithertest.Same(t, "end", k.Run(ctx), nil)
 	})
 }
 
@@ -129,8 +131,8 @@ func TestASleepIsNoFailure(t *testing.T) {
 				k.Exit = func(err error) { t.Errorf("exit\n got %v\nwant none", err) }
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 				defer cancel()
-				same(t, "end", k.Run(ctx), nil)
-				same(t, "table", k.heard(), "")
+				hithertest.Same(t, "end", k.Run(ctx), nil)
+				hithertest.Same(t, "table", k.heard(), "")
 			})
 		})
 	}
@@ -138,7 +140,7 @@ func TestASleepIsNoFailure(t *testing.T) {
 
 func TestTheWatchdogAsksOverTheKernel(t *testing.T) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	same(t, "listen", err, nil)
+	hithertest.Same(t, "listen", err, nil)
 	var asked atomic.Value
 	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		asked.Store(q.Question[0].Name)
@@ -146,9 +148,9 @@ func TestTheWatchdogAsksOverTheKernel(t *testing.T) {
 	})}
 	go srv.ActivateAndServe()
 	defer srv.Shutdown()
-	ask := askOurselves(netip.MustParseAddrPort(conn.LocalAddr().String()))
-	same(t, "ask", ask(t.Context()), nil)
-	same(t, "asked", asked.Load(), any(localName))
+	ask := Ask(netip.MustParseAddrPort(conn.LocalAddr().String()))
+	hithertest.Same(t, "ask", ask(t.Context()), nil)
+	hithertest.Same(t, "asked", asked.Load(), any(localName))
 	srv.Shutdown()
 	if err := ask(t.Context()); err == nil {
 		t.Error("a closed socket\n got no error\nwant one")
@@ -161,8 +163,8 @@ func TestTheWatchdogShakesHands(t *testing.T) {
 	at := netip.MustParseAddrPort(door.Listener.Addr().String())
 	roots := x509.NewCertPool()
 	roots.AddCert(door.Certificate())
-	same(t, "our door", shakeHands(at, "example.com", roots)(t.Context()), nil)
+	hithertest.Same(t, "our door", ShakeHands(at, "example.com", roots)(t.Context()), nil)
 	var wrong *tls.CertificateVerificationError
-	same(t, "another's root", errors.As(shakeHands(at, "example.com", x509.NewCertPool())(t.Context()), &wrong), true)
-	same(t, "another's name", errors.As(shakeHands(at, "reg.lab.example", roots)(t.Context()), &wrong), true)
+	hithertest.Same(t, "another's root", errors.As(ShakeHands(at, "example.com", x509.NewCertPool())(t.Context()), &wrong), true)
+	hithertest.Same(t, "another's name", errors.As(ShakeHands(at, "reg.lab.example", roots)(t.Context()), &wrong), true)
 }

@@ -1,4 +1,8 @@
-package main
+// Package watchdog sees whether Hither answers itself: by its own doors, over the kernel, once a second. While it does not, nobody
+// is led to it; and a process whose DNS is mute for long is ended, so that it is started anew.
+//
+//	err := (&watchdog.Watch{Resolve: watchdog.Ask(server), Sick: sick, Log: log}).Run(ctx)
+package watchdog
 
 import (
 	"bytes"
@@ -10,7 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -36,8 +39,8 @@ const (
 // errMute ends the process; systemd, launchd or the service manager starts another.
 var errMute = errors.New("our own resolver does not answer us: ending, so that the system asks others; please report this with the stacks in the log")
 
-// watchdog asks our own doors, over the kernel as everybody else does, whether they answer. Fields are set before Run.
-type watchdog struct {
+// Watch asks our own doors, over the kernel as everybody else does, whether they answer. Fields are set before Run.
+type Watch struct {
 	// Resolve asks our DNS sockets for what they answer without upstreams. nil: there are none.
 	Resolve func(ctx context.Context) error
 	// Shake makes a whole TLS connection to our own door. nil: there is none.
@@ -63,7 +66,7 @@ type round struct {
 }
 
 // Run watches until ctx ends (nil), or our DNS socket is mute (errMute).
-func (w *watchdog) Run(ctx context.Context) error {
+func (w *Watch) Run(ctx context.Context) error {
 	if w.Wall == nil {
 		w.Wall = func() time.Time { return time.Now().Round(0) } // without the monotonic part
 	}
@@ -92,7 +95,7 @@ func (w *watchdog) Run(ctx context.Context) error {
 func jumped(took time.Duration) bool { return took > 2*watchEvery+jumpGap || took < 0 }
 
 // look asks both doors at once.
-func (w *watchdog) look(ctx context.Context) (r round) {
+func (w *Watch) look(ctx context.Context) (r round) {
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
 	var both sync.WaitGroup
@@ -107,7 +110,7 @@ func (w *watchdog) look(ctx context.Context) (r round) {
 }
 
 // judge counts what was found and acts on it.
-func (w *watchdog) judge(ctx context.Context, r round) error {
+func (w *Watch) judge(ctx context.Context, r round) error {
 	if r.jumped {
 		w.resolveFailed, w.shakeFailed = 0, 0
 		return nil
@@ -146,7 +149,7 @@ func counted(failures int, err error) int {
 	return failures + 1
 }
 
-func (w *watchdog) setSick(ctx context.Context, sick bool) {
+func (w *Watch) setSick(ctx context.Context, sick bool) {
 	w.sick = sick
 	if sick {
 		w.Log.WarnContext(ctx, "names are no longer led to Hither until it answers itself again")
@@ -170,9 +173,9 @@ func stacks() string {
 // localName is answered by every resolver from itself (RFC 6761 section 6.3).
 const localName = "hither-watchdog.localhost."
 
-// askOurselves is a watchdog's Resolve: a question over UDP to our socket, for a name that needs no upstream, or a lost network
+// Ask is a watchdog's Resolve: a question over UDP to our socket, for a name that needs no upstream, or a lost network
 // would look like a mute socket. A reply with any content will do.
-func askOurselves(server netip.AddrPort) func(context.Context) error {
+func Ask(server netip.AddrPort) func(context.Context) error {
 	client := &dns.Client{Net: "udp", Timeout: watchEvery}
 	return func(ctx context.Context) error {
 		question := new(dns.Msg).SetQuestion(localName, dns.TypeA)
@@ -183,8 +186,8 @@ func askOurselves(server netip.AddrPort) func(context.Context) error {
 	}
 }
 
-// shakeHands is a watchdog's Shake: a whole TLS handshake with our door, in which it proves to be an intercepted name.
-func shakeHands(door netip.AddrPort, name string, roots *x509.CertPool) func(context.Context) error {
+// ShakeHands is a watchdog's Shake: a whole TLS handshake with our door, in which it proves to be an intercepted name.
+func ShakeHands(door netip.AddrPort, name string, roots *x509.CertPool) func(context.Context) error {
 	dialer := &tls.Dialer{
 		NetDialer: &net.Dialer{Timeout: watchEvery},
 		Config:    &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
@@ -197,6 +200,3 @@ func shakeHands(door netip.AddrPort, name string, roots *x509.CertPool) func(con
 		return conn.Close()
 	}
 }
-
-// exitNow is a watchdog's Exit: no deferred function is waited for, since one of them may be what hangs.
-func exitNow(error) { os.Exit(exitFailed) }
