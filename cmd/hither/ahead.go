@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/kindling"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
@@ -26,7 +27,7 @@ func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []st
 		case isNpm(place.Args):
 			ahead.Begin(strings.TrimPrefix(npmRegistry, "https://"), place)
 		case prefetch.IsGo(place.Args):
-			ahead.Begin(strings.TrimPrefix(publicGoProxy, "https://"), place)
+			ahead.Begin(strings.TrimPrefix(goenv.PublicProxy, "https://"), place)
 		}
 	}
 }

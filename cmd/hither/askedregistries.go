@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/warm"
 	"hither/forward/project"
@@ -29,28 +30,14 @@ type askedRegistries struct {
 
 func (a *app) askedRegistries() askedRegistries {
 	home, _ := paths.Find(a.before) // without one, it is not known whom npm asks
-	settings := goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}
+	settings := goenv.Settings{Env: a.before, ReadFile: os.ReadFile, Root: goenv.FindRoot(a.before)}
 	own := a.settings.Listen
-	return askedRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.switcher(), Env: a.before, Home: home.Home, Own: own}
+	return askedRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.Switcher(), Env: a.before, Home: home.Home, Own: own}
 }
 
 // forWarm is what a warming has to know of it.
 func (r askedRegistries) forWarm() warm.Registries {
-	return warm.Registries{GoProxy: r.GoProxy, GoVersion: r.GoVersion, Public: publicGoProxy, NPM: r.npm}
-}
-
-// switcher is the version of the go command, if it may fetch a later one of itself; else empty.
-func (g goEnv) switcher() string {
-	if mode := g.Get("GOTOOLCHAIN"); g.Root == "" || mode != "auto" && mode != "local+auto" {
-		return ""
-	}
-	data, err := g.ReadFile(filepath.Join(g.Root, "VERSION"))
-	if err != nil {
-		return ""
-	}
-	version, _, _ := strings.Cut(string(data), "\n")
-	version, _, _ = strings.Cut(version, " ") // of experiments
-	return version
+	return warm.Registries{GoProxy: r.GoProxy, GoVersion: r.GoVersion, Public: goenv.PublicProxy, NPM: r.npm}
 }
 
 // firstGoProxy is the first of a GOPROXY list (Go Modules Reference, "GOPROXY protocol"), without credentials; empty if that
@@ -66,7 +53,7 @@ func firstGoProxy(list string, own []string) string {
 		}
 		return u.String()
 	}
-	return publicGoProxy
+	return goenv.PublicProxy
 }
 
 // unreadRegistry stands for whatever a file names that is not read here. Nobody can be asked there.

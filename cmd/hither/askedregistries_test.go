@@ -7,16 +7,17 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/warm"
 	"hither/forward/peer"
 )
 
 func TestModulesAreAskedOfTheUsersProxy(t *testing.T) {
 	for _, row := range []struct{ list, want string }{
-		{"", publicGoProxy},
-		{"https://proxy.golang.org,direct", publicGoProxy},
-		{"http://127.0.0.1:7890/go|https://proxy.golang.org,direct", publicGoProxy},
-		{"http://127.0.0.1:7890/go", publicGoProxy},
+		{"", goenv.PublicProxy},
+		{"https://proxy.golang.org,direct", goenv.PublicProxy},
+		{"http://127.0.0.1:7890/go|https://proxy.golang.org,direct", goenv.PublicProxy},
+		{"http://127.0.0.1:7890/go", goenv.PublicProxy},
 		{"http://127.0.0.1:3000|https://proxy.golang.org", ""},
 		{"https://goproxy.corp.example/x/,https://proxy.golang.org", "https://goproxy.corp.example/x"},
 		{"https://me:secret@goproxy.corp.example", ""},
@@ -105,12 +106,12 @@ func TestAGoThatMayFetchALaterOne(t *testing.T) {
 		{"not said", "", "go1.26.0", ""},
 	} {
 		env := environ.List{"GOENV=off", "GOTOOLCHAIN=" + row.mode}
-		g := goEnv{Env: env, Root: "/go", ReadFile: func(name string) ([]byte, error) {
+		g := goenv.Settings{Env: env, Root: "/go", ReadFile: func(name string) ([]byte, error) {
 			if name == filepath.Join("/go", "VERSION") {
 				return []byte(row.version), nil
 			}
 			return nil, fs.ErrNotExist
 		}}
-		same(t, row.says, g.switcher(), row.want)
+		same(t, row.says, g.Switcher(), row.want)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
@@ -103,7 +104,7 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Chec
 func (a *app) patient(ctx context.Context) *doctor.Patient {
 	home, _ := paths.Find(a.env) // empty: there is none
 	p := &doctor.Patient{
-		Home: home.Home, Dir: a.dir, GoRoot: findGoRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
+		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Call: a.client().call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)

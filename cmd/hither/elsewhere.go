@@ -1,13 +1,12 @@
 package main
 
 import (
-	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/forward/npmrc"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
@@ -62,43 +61,20 @@ func (p *projects) registries(process peer.Process, env environ.List) (found pro
 // privateModules are those that the go command does not ask the public proxy for, or does not check with the public database. What its environment itself says of them
 // peer.Process.Private has.
 func privateModules(args []string, env environ.List) (private []string) {
-	settings := goEnv{Env: env, ReadFile: npmrc.ReadFile, Root: clientGoRoot(args, env)}
+	settings := goenv.Settings{Env: env, ReadFile: npmrc.ReadFile, Root: clientGoRoot(args, env)}
 	for _, name := range peer.GoPrivate() {
 		private = append(private, peer.GoPatterns(name, settings.Get(name))...)
 	}
-	if settings.Blind() || goesElsewhere(settings.Get("GOPROXY")) {
-		private = append(private, strings.TrimPrefix(publicGoProxy, "https://")+"/*")
+	if settings.Blind() || goenv.GoesElsewhere(settings.Get("GOPROXY")) {
+		private = append(private, strings.TrimPrefix(goenv.PublicProxy, "https://")+"/*")
 	}
 	return private
 }
 
-// clientGoRoot is findGoRoot for a client, which may have been called by its path.
+// clientGoRoot is goenv.FindRoot for a client, which may have been called by its path.
 func clientGoRoot(args []string, env environ.List) string {
 	if env.Get("GOROOT") == "" && prefetch.IsGo(args) && filepath.IsAbs(args[0]) {
-		return programRoot(args[0])
+		return goenv.ProgramRoot(args[0])
 	}
-	return findGoRoot(env)
-}
-
-// goesElsewhere says that a GOPROXY list begins neither with the public proxy, nor with a gateway like ours on this machine.
-func goesElsewhere(list string) bool {
-	first := firstOfGoProxy(list)
-	return first != "" && first != publicGoProxy && !isGateway(first)
-}
-
-// isGateway says that an address may be Hither's gateway for the go command.
-func isGateway(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil || u.Path != "/go" {
-		return false
-	}
-	ip, _ := netip.ParseAddr(u.Hostname())
-	return ip.IsLoopback() || u.Hostname() == "localhost"
-}
-
-func firstOfGoProxy(list string) string {
-	if i := strings.IndexAny(list, ",|"); i >= 0 {
-		list = list[:i]
-	}
-	return strings.TrimRight(strings.TrimSpace(list), "/")
+	return goenv.FindRoot(env)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/shell"
@@ -111,7 +112,7 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
 	tools := findToolRoots(a.before, a.dir, project)
 	p.OwnRoots = tools.Own
-	p.GoProxy = goEnv{Env: a.before, ReadFile: npmrc.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY")
+	p.GoProxy = goenv.Settings{Env: a.before, ReadFile: npmrc.ReadFile, Root: goenv.FindRoot(a.before)}.Get("GOPROXY")
 	b := bundler{Env: a.before, Npm: p.Npm, Tools: tools.Files, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, paths.BundleName)}
 	b.System = func(r *roots) { r.addSystem(a.before) }
 	var err error

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/forward/npmrc"
 )
 
@@ -28,7 +29,7 @@ func (p plan) changes() map[string]*string {
 	set := map[string]*string{}
 	p.addProxy(set)
 	p.addRoots(set)
-	if list, ok := throughGateway(p.GoProxy, "http://"+p.Proxy+"/go"); ok {
+	if list, ok := goenv.ThroughGateway(p.GoProxy, "http://"+p.Proxy+"/go"); ok {
 		put(set, "GOPROXY", list)
 	}
 	return set

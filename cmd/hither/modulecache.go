@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/forward/npmrc"
 	"hither/forward/prefetch"
 	"hither/forward/project"
@@ -56,7 +57,7 @@ func moduleCache(env environ.List) string {
 }
 
 // asGo reads the settings of a client that is a go command. Its files may be anything, as those of npm.
-func asGo(env environ.List) goEnv { return goEnv{Env: env, ReadFile: npmrc.ReadFile} }
+func asGo(env environ.List) goenv.Settings { return goenv.Settings{Env: env, ReadFile: npmrc.ReadFile} }
 
 // withGoFlags is how a process was called, with what GOFLAGS and GOWORK add to it that says which modules it reads.
 func withGoFlags(args []string, env environ.List) []string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/forward/fetch"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
@@ -140,7 +141,7 @@ func (p *projects) goneTo(process peer.Process, to string) (at prefetch.Place, o
 // `hither run` sets for all that would ask the public proxy.
 func goesPast(process peer.Process) bool {
 	if prefetch.IsGo(process.Args) {
-		return !isGateway(firstOfGoProxy(environ.List(process.Caching).Get("GOPROXY")))
+		return !goenv.IsGateway(goenv.First(environ.List(process.Caching).Get("GOPROXY")))
 	}
 	args, ok := npmArgs(process.Args)
 	if !ok {

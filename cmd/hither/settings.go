@@ -15,6 +15,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
 	"hither/forward/peer"
 	"hither/forward/project"
@@ -239,7 +240,7 @@ func (s *Settings) addPrivate(in sources) {
 			s.Private = append(s.Private, strings.TrimPrefix(project.YarnRegistry, "https://")+"/"+at)
 		}
 	}
-	reader := goEnv{Env: in.Env, ReadFile: in.ReadFile}
+	reader := goenv.Settings{Env: in.Env, ReadFile: in.ReadFile}
 	for _, name := range peer.GoPrivate() {
 		more := peer.GoPatterns(name, reader.Get(name))
 		if len(more) == 0 {

@@ -3,11 +3,11 @@ package main
 import (
 	"io/fs"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
@@ -181,7 +181,5 @@ func FuzzParseConfig(f *testing.F) {
 // skipElsewhere leaves out what speaks of paths and permissions as Linux has them.
 func skipElsewhere(t *testing.T) {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("the expectations are those of Linux")
-	}
+	hithertest.SkipElsewhere(t)
 }

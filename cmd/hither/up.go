@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/shell"
 	"hither/install"
 )
@@ -115,7 +116,7 @@ func (a *app) printReady(r Ready) {
 	sh, _ := shell.Find("", shell.Parent(), a.env) // fails only for a name
 	fmt.Fprintf(a.out, "\nOne command:  %s -- npm ci\n", a.command(sh, "run"))
 	fmt.Fprintf(a.out, "This shell:   %s\n", sh.Use(a.command(sh, "env")))
-	list, ok := throughGateway(goEnv{Env: a.before, ReadFile: os.ReadFile, Root: findGoRoot(a.before)}.Get("GOPROXY"), "http://"+r.Proxy[0]+"/go")
+	list, ok := goenv.ThroughGateway(goenv.Settings{Env: a.before, ReadFile: os.ReadFile, Root: goenv.FindRoot(a.before)}.Get("GOPROXY"), "http://"+r.Proxy[0]+"/go")
 	if line, err := sh.Set("GOPROXY", list); ok && err == nil {
 		fmt.Fprintf(a.out, "Go alone:     %s\n", line)
 	}

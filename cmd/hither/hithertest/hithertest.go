@@ -7,6 +7,7 @@ package hithertest
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -53,5 +54,13 @@ func Golden(t testing.TB, name, got string, update bool) {
 	}
 	if got != string(want) {
 		t.Errorf("%s\n got\n%s\nwant\n%s", path, got, want)
+	}
+}
+
+// SkipElsewhere leaves out what speaks of paths and permissions as Linux has them.
+func SkipElsewhere(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the expectations are those of Linux")
 	}
 }
