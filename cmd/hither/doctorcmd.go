@@ -22,6 +22,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/roots"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
 	"hither/rules"
@@ -187,7 +188,7 @@ func meetStranger(ctx context.Context, p *doctor.Patient) {
 		if err != nil {
 			continue
 		}
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, rootLimit))
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, roots.Limit))
 		resp.Body.Close()
 		if doctor.IsRoot(text) {
 			p.Daemon.Running, p.Daemon.Stranger, p.Daemon.Proxy, p.CA = true, true, append(p.Daemon.Proxy, at), text

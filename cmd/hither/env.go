@@ -13,6 +13,7 @@ import (
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/roots"
 	"hither/cmd/hither/shell"
 	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
@@ -110,13 +111,13 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	npm := npmSettings(a.before, home.Home, a.dir)
 	npm.Project = project
 	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
-	tools := findToolRoots(a.before, a.dir, project)
+	tools := roots.FindTools(a.before, a.dir, project)
 	p.OwnRoots = tools.Own
 	p.GoProxy = goenv.Settings{Env: a.before, ReadFile: npmrc.ReadFile, Root: goenv.FindRoot(a.before)}.Get("GOPROXY")
-	b := bundler{Env: a.before, Npm: p.Npm, Tools: tools.Files, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, paths.BundleName)}
-	b.System = func(r *roots) { r.addSystem(a.before) }
+	b := roots.Bundler{Env: a.before, Npm: p.Npm, Tools: tools.Files, CA: ready.CA, Extra: a.settings.CAFiles, Dir: filepath.Join(ready.State, paths.BundleName)}
+	b.System = func(r *roots.Set) { r.AddSystem(a.before) }
 	var err error
-	if p.Bundle, err = b.write(); err != nil {
+	if p.Bundle, err = b.Write(); err != nil {
 		return plan{}, err
 	}
 	for _, warning := range append(p.warnings(), a.upstreamWarning(ready)...) {

@@ -6,6 +6,7 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/roots"
 	"hither/forward/npmrc"
 )
 
@@ -13,7 +14,7 @@ import (
 type plan struct {
 	Env     environ.List // the user's, before Hither changed it
 	Proxy   string       // HOST:PORT of the running Hither
-	Bundle  bundle
+	Bundle  roots.Bundle
 	Npm     npmrc.Trust
 	GoProxy string // GOPROXY as the go command sees it; empty: its default
 
@@ -59,7 +60,7 @@ func (p plan) addProxy(set map[string]*string) {
 func (p plan) noProxy() string {
 	list := environ.SplitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")})
 	list = append(list, "localhost", "127.0.0.1", "::1")
-	if !goReadsBundle {
+	if !roots.GoReadsBundle {
 		list = append(list, "proxy.golang.org", "sum.golang.org")
 	}
 	var out []string
@@ -74,7 +75,7 @@ func (p plan) noProxy() string {
 // addRoots points tools at the bundle. Where it is not complete, only those get it whose roots the user had replaced by a
 // file that is in it. Those that add to roots of their own get what they lack.
 func (p plan) addRoots(set map[string]*string) {
-	for _, name := range addingVariables() {
+	for _, name := range roots.AddingVariables() {
 		put(set, name, p.Bundle.Added)
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"} {

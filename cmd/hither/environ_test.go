@@ -1,21 +1,18 @@
 package main
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
-	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/roots"
 	"hither/forward/npmrc"
 )
 
 func newPlan(env environ.List) plan {
-	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: bundle{Path: "/s/ca.pem", Added: "/s/added.pem", Complete: true}}
+	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: roots.Bundle{Path: "/s/ca.pem", Added: "/s/added.pem", Complete: true}}
 }
 
 func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
@@ -72,134 +69,29 @@ func TestMistake1NothingWeakensTLS(t *testing.T) {
 	}
 }
 
-func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
-	dir := t.TempDir()
-	path := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"system", "directory/a", "directory/b", "node", "npm", "corp"} {
-		write(t, path(name), newRoot(t, name))
-	}
-	write(t, path("requests/one"), newRoot(t, "requests"))
-	write(t, path("ours"), newRoot(t, "ours"))
-	write(t, path("broken"), []byte("no certificate"))
-	inline := newRoot(t, "inline")
-	system, err := os.ReadFile(path("system"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, path("again"), system)
-	env := environ.List{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
-		"REQUESTS_CA_BUNDLE=" + path("requests"), "CURL_CA_BUNDLE=" + path("again"), "GIT_SSL_CAINFO=" + path("missing"), "PIP_CERT=" + path("broken")}
-	npm := npmrc.Trust{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: newRoot(t, "project")}
-	b := bundler{Env: env, Npm: npm, Extra: []string{path("corp")}, CA: path("ours"),
-		Dir: path("bundle"), System: func(r *roots) { r.addListed(env, []string{path("node")}, nil) }}
-	got, err := b.write()
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "roots, each once", rootNames(t, got.Path), "system, directory/a, directory/b, node, requests, npm, inline, corp, ours")
-	same(t, "beside roots of their own", rootNames(t, got.Added), "node, corp, ours")
-	same(t, "npm's alone", rootNames(t, got.Npm), "project, ours")
-	same(t, "complete", got.Complete, true)
-	contains(t, strings.Join(got.Warnings, "\n"), "GIT_SSL_CAINFO: ", "PIP_CERT: "+path("broken")+" has no PEM certificate")
-}
-
-func TestABundleWithoutSystemRootsSaysSo(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
-	got, err := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*roots) {}}.write()
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "complete", got.Complete, false)
-	contains(t, strings.Join(got.Warnings, "\n"), "install the package ca-certificates")
-}
-
-func TestABundleWithoutOurRootIsAnError(t *testing.T) {
-	_, err := bundler{CA: filepath.Join(t.TempDir(), "none"), Dir: t.TempDir(), System: func(*roots) {}}.write()
-	if err == nil {
-		t.Error("no error")
-	}
-}
-
-func TestBundlesOfOtherShellsStayForAMonth(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
-	now := time.Now()
-	b := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*roots) {}, Now: func() time.Time { return now }}
-	first, err := b.write()
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "ours"), newRoot(t, "new"))
-	now = now.Add(bundleAge)
-	second, err := b.write()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(first.Path); err != nil {
-		t.Error("gone after a month:", err)
-	}
-	now = now.Add(time.Hour)
-	if _, err := b.write(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(first.Path); !errors.Is(err, os.ErrNotExist) {
-		t.Error("kept for longer than a month:", err)
-	}
-	if _, err := os.Stat(second.Path); err != nil {
-		t.Error("the one in use is gone:", err)
-	}
-}
-
-// A project may name other roots at each call, and must not fill the disk with them.
-func TestBundlesForNpmStayFew(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "ours"), newRoot(t, "ours"))
-	now := time.Now()
-	b := bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "[b"), System: func(*roots) {}, Now: func() time.Time { return now }}
-	b.Npm.Replaced = true
-	first := ""
-	for i := range npmBundles + 3 {
-		now = now.Add(time.Second)
-		b.Npm.Roots = newRoot(t, strconv.Itoa(i))
-		got, err := b.write()
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "roots", rootNames(t, got.Npm), strconv.Itoa(i)+", ours")
-		if i == 0 {
-			first = got.Npm
-			write(t, filepath.Join(b.Dir, ".npm-cut.pem-off"), nil)
-		}
-	}
-	files, err := os.ReadDir(b.Dir)
-	same(t, "error", err, nil)
-	same(t, "files: npm's, the common one, what is added, and the rest of a write", len(files), npmBundles+3)
-	if _, err := os.Stat(first); !errors.Is(err, os.ErrNotExist) {
-		t.Error("the oldest is kept:", err)
-	}
-	now = now.Add(bundleAge + time.Hour)
-	if _, err = b.write(); err != nil {
-		t.Fatal(err)
-	}
-	files, _ = os.ReadDir(b.Dir)
-	same(t, "files after a month", len(files), 3)
-	for _, file := range files {
-		info, err := file.Info()
-		same(t, "error", err, nil)
-		if runtime.GOOS != "windows" {
-			same(t, file.Name(), info.Mode(), 0o600)
-		}
-	}
-}
-
-func TestTheSystemsRootsAreFound(t *testing.T) {
-	if _, err := os.Stat("/etc/ssl/certs/ca-certificates.crt"); err != nil {
-		t.Skip("this system keeps them elsewhere")
-	}
-	var r roots
-	r.addSystem(nil)
-	if len(r.ders) < 50 {
-		t.Errorf("\n got %d\nwant at least 50", len(r.ders))
-	}
+// A project says whom its tools believe, and none but them.
+func TestAProjectsRootsAreForItsOwnTools(t *testing.T) {
+	skipElsewhere(t)
+	home, dir := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(dir, ".git/config"), []byte("[http]\n sslCAInfo = /project.pem\n"))
+	write(t, filepath.Join(dir, ".git/HEAD"), []byte("ref: refs/heads/main\n"))
+	write(t, filepath.Join(dir, ".git/objects/x"), nil)
+	write(t, filepath.Join(dir, ".git/refs/x"), nil)
+	write(t, filepath.Join(dir, ".cargo/config.toml"), []byte("[http]\ncainfo = \"/project.pem\"\n"))
+	env := environ.List{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
+	in := roots.FindTools(env, filepath.Join(dir, ".git"), true)
+	same(t, "below it, too", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	write(t, filepath.Join(dir, "deep/down/x"), nil)
+	in = roots.FindTools(env, filepath.Join(dir, "deep/down"), true)
+	same(t, "deep in it", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	in = roots.FindTools(env, dir, true)
+	same(t, "left alone", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	same(t, "files for others", slices.ContainsFunc(in.Files, func(f roots.Named) bool { return f.Path == "/project.pem" }), false)
+	p := newPlan(env)
+	p.OwnRoots = in.Own
+	_, set := p.changes()["GIT_SSL_CAINFO"]
+	same(t, "git's variable is set", set, false)
+	_, set = p.changes()["SSL_CERT_FILE"]
+	same(t, "that of all others is", set, true)
+	same(t, "a shell may leave the project", len(roots.FindTools(env, dir, false).Own), 0)
 }

@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
+	"hither/cmd/hither/roots"
 	"hither/forward/authority"
 	"hither/install"
 	"hither/rules"
@@ -214,7 +215,7 @@ func (i *installation) service() (steps []install.Step) {
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
 // it is not made for him.
 func (i *installation) mayLead(root install.Certificate) error {
-	if i.wanted.DNS == "off" && !i.wanted.Proxy || i.wanted.Trust || systemTrusts(root.PEM) {
+	if i.wanted.DNS == "off" && !i.wanted.Proxy || i.wanted.Trust || roots.SystemTrusts(root.PEM) {
 		return nil
 	}
 	return &exitError{Status: exitUsage, Err: errors.New("this machine does not trust Hither's root certificate, so its programs would refuse what they are led to: give --trust too")}
@@ -322,9 +323,9 @@ func (i *installation) bundle(root install.Certificate) []install.Step {
 			}
 		}
 	}
-	var r roots
-	r.addSystem(i.env)
-	r.addPEM(root.PEM)
+	var r roots.Set
+	r.AddSystem(i.env)
+	r.AddPEM(root.PEM)
 	path := filepath.Join(i.machine.Home, ".local", "share", "hither", "roots.pem")
 	switch i.machine.System() {
 	case "darwin":
@@ -333,7 +334,7 @@ func (i *installation) bundle(root install.Certificate) []install.Step {
 		path = filepath.Join(i.machine.Home, "AppData", "Local", "hither", "roots.pem")
 	}
 	i.upkeep.Bundle = path
-	text := r.encode()
+	text := r.Encode()
 	return []install.Step{install.Edit{
 		On: i.machine, Name: "write all roots for tools that read one file, in " + path, Path: path, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) { return text, nil },

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/roots"
 	"hither/forward"
 	"hither/forward/listener"
 	"hither/install"
@@ -365,16 +365,8 @@ func (l *led) serve(ctx context.Context, doors *forward.Server, start func(func(
 
 // trustedHere says why this machine's programs would refuse what our authority signs; nil: they would not.
 func trustedHere(ca *trust) error {
-	if systemTrusts(ca.PEM()) {
+	if roots.SystemTrusts(ca.PEM()) {
 		return nil
 	}
 	return fmt.Errorf("this machine does not trust Hither's certificates, which may be new because a rule has a new host: call `hither install --trust`, or trust %s by hand", ca.File())
-}
-
-// systemTrusts says that the system's own store has a root, whatever the environment of this process names instead.
-func systemTrusts(root []byte) bool {
-	var ours, all roots
-	ours.addPEM(root)
-	all.addSystem(nil)
-	return len(ours.ders) == 1 && all.seen[sha256.Sum256(ours.ders[0])]
 }

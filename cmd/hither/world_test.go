@@ -4,16 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"os"
 	"os/signal"
@@ -144,7 +137,7 @@ func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, re
 		return err
 	}
 	r := Ready{PID: os.Getpid(), Version: version(), Since: time.Now(), CA: filepath.Join(s.State, "ca.pem"), State: s.State, Upstream: s.UpstreamProxy}
-	if err := os.WriteFile(r.CA, mustRoot("Hither Root"), 0o600); err != nil {
+	if err := os.WriteFile(r.CA, hithertest.Root("Hither Root"), 0o600); err != nil {
 		return err
 	}
 	c.projects = newProjects(s)
@@ -231,43 +224,13 @@ func explained(now time.Time) why.Explanation {
 
 func newRoot(t *testing.T, name string) []byte {
 	t.Helper()
-	return mustRoot(name)
-}
-
-// mustRoot is a self-signed certificate in PEM.
-func mustRoot(name string) []byte {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return hithertest.Root(name)
 }
 
 // rootNames lists whose certificates a bundle holds.
 func rootNames(t *testing.T, path string) string {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return strings.Join(names, ", ")
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		names = append(names, cert.Subject.CommonName)
-	}
+	return hithertest.RootNames(t, path)
 }
 
 func write(t testing.TB, path string, data []byte) {

@@ -1,4 +1,4 @@
-package main
+package roots
 
 import (
 	"crypto/sha256"
@@ -21,9 +21,9 @@ const bundleAge = 30 * 24 * time.Hour
 // npmBundles is how many bundles for npm alone are kept, because a project may name other roots each time.
 const npmBundles = 32
 
-// bundle is a file of every root that a tool behind Hither must know. Most tools read one file only, so ours alone would
+// Bundle is a file of every root that a tool behind Hither must know. Most tools read one file only, so ours alone would
 // take all others from them.
-type bundle struct {
+type Bundle struct {
 	Path     string
 	Added    string   // file for tools that add it to roots of their own, as Node does: they are to trust no more than without us
 	Npm      string   // file of the roots that npm and its kin must know instead; empty: they add Added to Node's
@@ -31,29 +31,29 @@ type bundle struct {
 	Warnings []string // about files that are left out
 }
 
-// bundler makes bundles. Different environments have different roots, so each set gets a file of its own.
-type bundler struct {
+// Bundler makes bundles. Different environments have different roots, so each set gets a file of its own.
+type Bundler struct {
 	Env    environ.List // the user's, before Hither changed it
 	Npm    npmrc.Trust
-	Tools  []namedRoots     // of tools with settings of their own
+	Tools  []Named          // of tools with settings of their own
 	CA     string           // file of our own root
 	Extra  []string         // the setting ca-files
 	Dir    string           // where bundles are kept
-	System func(r *roots)   // adds the system's roots
+	System func(r *Set)     // adds the system's roots
 	Now    func() time.Time // nil: time.Now
 }
 
-// rootVariables are what users set to make their tools know further roots.
-func rootVariables() []string {
+// variables are what users set to make their tools know further roots.
+func variables() []string {
 	return []string{
 		"NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO",
 		"CARGO_HTTP_CAINFO", "DENO_CERT", "YARN_HTTPS_CA_FILE_PATH",
 	}
 }
 
-// addingVariables are those whose tools add the file to roots of their own. The system's would cost each start of Node some
+// AddingVariables are those whose tools add the file to roots of their own. The system's would cost each start of Node some
 // 50 ms.
-func addingVariables() []string { return []string{"NODE_EXTRA_CA_CERTS", "DENO_CERT"} }
+func AddingVariables() []string { return []string{"NODE_EXTRA_CA_CERTS", "DENO_CERT"} }
 
 // The beginnings of the files' names.
 const (
@@ -62,33 +62,33 @@ const (
 	npmBundle    = "npm"
 )
 
-// write collects the roots and writes them, if they are not there already.
-func (b bundler) write() (bundle, error) {
-	var r roots
+// Write collects the roots and writes them, if they are not there already.
+func (b Bundler) Write() (Bundle, error) {
+	var r Set
 	b.System(&r)
 	complete := len(r.ders) > 0
 	b.addUser(&r)
 	if err := b.addOwn(&r); err != nil {
-		return bundle{}, err
+		return Bundle{}, err
 	}
 	if !complete {
 		r.warnings = append(r.warnings, "this system has no root certificates, so only tools with roots of their own can go "+
 			"through Hither: install the package ca-certificates, or name a file with SSL_CERT_FILE")
 	}
-	path, err := b.save(commonBundle, r.encode())
+	path, err := b.save(commonBundle, r.Encode())
 	if err != nil {
-		return bundle{}, err
+		return Bundle{}, err
 	}
 	added, err := b.writeAdded()
 	if err != nil {
-		return bundle{}, err
+		return Bundle{}, err
 	}
 	npm, err := b.writeNpm()
-	return bundle{Path: path, Added: added, Npm: npm, Complete: complete, Warnings: r.warnings}, err
+	return Bundle{Path: path, Added: added, Npm: npm, Complete: complete, Warnings: r.warnings}, err
 }
 
 // addOwn takes the root that signs for the registries.
-func (b bundler) addOwn(r *roots) error {
+func (b Bundler) addOwn(r *Set) error {
 	if n, err := r.addPath(b.CA); err != nil || n == 0 {
 		return fmt.Errorf("our own certificate is not in %s (%v): stop Hither and start it again", b.CA, err)
 	}
@@ -96,9 +96,9 @@ func (b bundler) addOwn(r *roots) error {
 }
 
 // writeAdded writes what the user had such tools add before, and our own root.
-func (b bundler) writeAdded() (string, error) {
-	var r roots // what is wrong with the files has been said
-	for _, name := range addingVariables() {
+func (b Bundler) writeAdded() (string, error) {
+	var r Set // what is wrong with the files has been said
+	for _, name := range AddingVariables() {
 		if path := b.Env.Get(name); path != "" {
 			r.addNamed(name, path)
 		}
@@ -109,39 +109,39 @@ func (b bundler) writeAdded() (string, error) {
 	if err := b.addOwn(&r); err != nil {
 		return "", err
 	}
-	return b.save(addedBundle, r.encode())
+	return b.save(addedBundle, r.Encode())
 }
 
 // writeNpm writes what npm would believe without us, and our own root. It is a file by itself: npm may be told to believe
 // fewer than other tools do, and a project that tells it of one root more must not tell git and curl.
-func (b bundler) writeNpm() (string, error) {
+func (b Bundler) writeNpm() (string, error) {
 	if !b.Npm.Replaced {
 		return "", nil
 	}
-	var r roots
-	r.addPEM(b.Npm.Roots)
+	var r Set
+	r.AddPEM(b.Npm.Roots)
 	if err := b.addOwn(&r); err != nil {
 		return "", err
 	}
-	return b.save(npmBundle, r.encode())
+	return b.save(npmBundle, r.Encode())
 }
 
 // addUser takes what the user gave to single tools. All tools with one file get all of it, but nothing that a project's file
 // says.
-func (b bundler) addUser(r *roots) {
-	for _, name := range rootVariables() {
+func (b Bundler) addUser(r *Set) {
+	for _, name := range variables() {
 		if path := b.Env.Get(name); path != "" {
 			r.addNamed(name, path)
 		}
 	}
 	for _, tool := range b.Tools {
-		r.addNamed(tool.setting, tool.path)
+		r.addNamed(tool.setting, tool.Path)
 	}
 	for _, path := range b.Npm.CAFiles {
 		r.addNamed("npm's cafile", path)
 	}
 	for _, text := range b.Npm.CA {
-		r.addPEM([]byte(text))
+		r.AddPEM([]byte(text))
 	}
 	for _, path := range b.Extra {
 		r.addNamed("ca-files", path)
@@ -149,7 +149,7 @@ func (b bundler) addUser(r *roots) {
 }
 
 // save names the file by its content, so that a shell which was set up before keeps its own.
-func (b bundler) save(kind string, data []byte) (string, error) {
+func (b Bundler) save(kind string, data []byte) (string, error) {
 	if err := private.MakeDir(b.Dir); err != nil {
 		return "", err
 	}
@@ -171,7 +171,7 @@ func (b bundler) save(kind string, data []byte) (string, error) {
 
 // prune removes bundles that nobody asked for in a long time, the oldest of too many for npm, and what a write left that was
 // cut off; never the one that was just asked for.
-func (b bundler) prune(now time.Time, keep string) {
+func (b Bundler) prune(now time.Time, keep string) {
 	files, _ := os.ReadDir(b.Dir) // the next call may be luckier
 	for _, kind := range []string{commonBundle, addedBundle, npmBundle, "." + commonBundle, "." + addedBundle, "." + npmBundle} {
 		asked := make(map[string]time.Time)

@@ -1,4 +1,4 @@
-package main
+package roots
 
 import (
 	"bytes"
@@ -8,14 +8,14 @@ import (
 	"hither/cmd/hither/environ"
 )
 
-// goReadsBundle tells whether Go programs look at SSL_CERT_FILE: on Windows they ask CryptoAPI instead.
-const goReadsBundle = false
+// GoReadsBundle tells whether Go programs look at SSL_CERT_FILE: on Windows they ask CryptoAPI instead.
+const GoReadsBundle = false
 
-// addSystem takes the ROOT store of the user and the machine.
+// AddSystem takes the ROOT store of the user and the machine.
 //
 // BUG: Windows downloads a root of Microsoft's programme when it first meets it, so that the store of a fresh machine is
 // not complete. Open one site of that root in a browser, or name its file in the setting ca-files.
-func (r *roots) addSystem(env environ.List) {
+func (r *Set) AddSystem(env environ.List) {
 	name, err := syscall.UTF16PtrFromString("ROOT")
 	if err != nil {
 		return

@@ -1,4 +1,4 @@
-package main
+package roots
 
 import (
 	"bytes"
@@ -20,21 +20,22 @@ import (
 // gitWait bounds what git takes to read its own settings: a few milliseconds, unless a disk of the network is away.
 const gitWait = 5 * time.Second
 
-// toolRoots are the files of roots that git, pip and cargo are told of by settings of their own. A variable goes before those,
+// Tools are the files of roots that git, pip and cargo are told of by settings of their own. A variable goes before those,
 // so that the tool no longer knew them.
 //
 // BUG: a shell behind `hither env` may enter a project that names a file of its own, which git and cargo do not read there.
-type toolRoots struct {
-	Files []namedRoots // as the user or the machine says; all tools with one file get them
-	Own   []string     // variables that are left alone, because the project names a file for its tool
+type Tools struct {
+	Files []Named  // as the user or the machine says; all tools with one file get them
+	Own   []string // variables that are left alone, because the project names a file for its tool
 }
 
-type namedRoots struct{ setting, path string }
+// Named is a file of roots, or a directory of such, with the setting that names it, in words.
+type Named struct{ setting, Path string }
 
-// findToolRoots reads the settings as the tools do in dir. Only with project may the project of dir say something. A tool
+// FindTools reads the settings as the tools do in dir. Only with project may the project of dir say something. A tool
 // whose variable is set passes its settings over.
-func findToolRoots(env environ.List, dir string, project bool) toolRoots {
-	var t toolRoots
+func FindTools(env environ.List, dir string, project bool) Tools {
+	var t Tools
 	home, _ := paths.Find(env) // without a home, there are no files of the user's own
 	m := &install.Machine{Home: home.Home, UID: -1, GID: -1, Env: func(name string) string { return env.Get(name) }}
 	if env.Get("GIT_SSL_CAINFO") == "" {
@@ -51,7 +52,7 @@ func findToolRoots(env environ.List, dir string, project bool) toolRoots {
 
 // addGit asks git, which alone knows what its files include, if there are any: on macOS, a git that is not installed asks
 // for that on the screen.
-func (t *toolRoots) addGit(env environ.List, m *install.Machine, dir string, project bool) {
+func (t *Tools) addGit(env environ.List, m *install.Machine, dir string, project bool) {
 	files := m.GitFiles()
 	for at := dir; at != ""; at = filepath.Dir(at) {
 		files = append(files, filepath.Join(at, ".git"))
@@ -81,7 +82,7 @@ func (t *toolRoots) addGit(env environ.List, m *install.Machine, dir string, pro
 }
 
 // addPip takes what pip's files say, in any section.
-func (t *toolRoots) addPip(m *install.Machine, home paths.Places, dir string) {
+func (t *Tools) addPip(m *install.Machine, home paths.Places, dir string) {
 	for _, file := range m.PipFiles() {
 		data, err := npmrc.ReadFile(file)
 		if err != nil {
@@ -98,7 +99,7 @@ func (t *toolRoots) addPip(m *install.Machine, home paths.Places, dir string) {
 
 // addCargo reads the files above dir, of which the nearest counts, and the user's. A path is relative to the directory that
 // .cargo is in.
-func (t *toolRoots) addCargo(m *install.Machine, dir string, project bool) {
+func (t *Tools) addCargo(m *install.Machine, dir string, project bool) {
 	user := m.CargoHome()
 	if path := cargoRoots(m, user); path != "" {
 		t.add("cargo's http.cainfo", path, filepath.Dir(user))
@@ -127,11 +128,11 @@ func cargoRoots(m *install.Machine, dir string) string {
 }
 
 // add takes a path each once; a relative one is below dir.
-func (t *toolRoots) add(setting, path, dir string) {
+func (t *Tools) add(setting, path, dir string) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	if named := (namedRoots{setting, path}); path != dir && !slices.Contains(t.Files, named) {
+	if named := (Named{setting, path}); path != dir && !slices.Contains(t.Files, named) {
 		t.Files = append(t.Files, named)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package roots
 
 import (
 	"context"
@@ -11,19 +11,19 @@ import (
 	"hither/cmd/hither/environ"
 )
 
-// goReadsBundle tells whether Go programs look at SSL_CERT_FILE: on macOS they ask the Security framework instead.
-const goReadsBundle = false
+// GoReadsBundle tells whether Go programs look at SSL_CERT_FILE: on macOS they ask the Security framework instead.
+const GoReadsBundle = false
 
 // keychainWait bounds all questions to the keychains; the lists come in well below a second.
 const keychainWait = 15 * time.Second
 
-// addSystem takes Apple's roots, and those that an administrator added and that are trusted in fact.
-func (r *roots) addSystem(env environ.List) {
+// AddSystem takes Apple's roots, and those that an administrator added and that are trusted in fact.
+func (r *Set) AddSystem(env environ.List) {
 	ctx, cancel := context.WithTimeout(context.Background(), keychainWait)
 	defer cancel()
-	r.addPEM(findCertificates(ctx, "/System/Library/Keychains/SystemRootCertificates.keychain"))
-	var added roots
-	added.addPEM(findCertificates(ctx, "/Library/Keychains/System.keychain"))
+	r.AddPEM(findCertificates(ctx, "/System/Library/Keychains/SystemRootCertificates.keychain"))
+	var added Set
+	added.AddPEM(findCertificates(ctx, "/Library/Keychains/System.keychain"))
 	for _, der := range added.ders {
 		if isTrusted(ctx, der) {
 			r.add(der)

@@ -1,14 +1,14 @@
 //go:build !windows && !darwin
 
-package main
+package roots
 
 import "hither/cmd/hither/environ"
 
-// goReadsBundle tells whether Go programs look at SSL_CERT_FILE.
-const goReadsBundle = true
+// GoReadsBundle tells whether Go programs look at SSL_CERT_FILE.
+const GoReadsBundle = true
 
-// addSystem takes the roots of the system: the lists of crypto/x509 root_linux.go and root_bsd.go, in their order.
-func (r *roots) addSystem(env environ.List) {
+// AddSystem takes the roots of the system: the lists of crypto/x509 root_linux.go and root_bsd.go, in their order.
+func (r *Set) AddSystem(env environ.List) {
 	r.addListed(env, []string{
 		"/etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Arch, Alpine's package
 		"/etc/pki/tls/certs/ca-bundle.crt",                  // Fedora, RHEL 6
