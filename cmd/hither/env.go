@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/child"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
@@ -86,7 +87,7 @@ func (a *app) enter(c *cobra.Command) (map[string]*string, error) {
 		fmt.Fprintf(a.err, "hither: npm believes roots of the project's own choice in %s (ca or cafile), which no shell gets, for it may leave the "+
 			"project: to use npm there, call it by %s\n", p.Npm.LeftOut, a.advice("`hither run`"))
 	}
-	changes := a.before.Saving(p.changes())
+	changes := a.before.Saving(p.Changes())
 	a.restoreOlder(changes)
 	return changes, nil
 }
@@ -103,14 +104,14 @@ func (a *app) restoreOlder(changes map[string]*string) {
 
 // plan finds out what the tools of this environment need, makes the bundles for them, and warns on stderr. Only with project
 // may the project of the working directory say whom npm, git and cargo believe.
-func (a *app) plan(ready Ready, project bool) (plan, error) {
+func (a *app) plan(ready Ready, project bool) (child.Plan, error) {
 	home, _ := paths.Find(a.before) // without a home, npm has no file of the user's own
 	if len(ready.Proxy) == 0 {
-		return plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
+		return child.Plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
 	npm := npmSettings(a.before, home.Home, a.dir)
 	npm.Project = project
-	p := plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
+	p := child.Plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
 	tools := roots.FindTools(a.before, a.dir, project)
 	p.OwnRoots = tools.Own
 	p.GoProxy = goenv.Settings{Env: a.before, ReadFile: npmrc.ReadFile, Root: goenv.FindRoot(a.before)}.Get("GOPROXY")
@@ -118,9 +119,9 @@ func (a *app) plan(ready Ready, project bool) (plan, error) {
 	b.System = func(r *roots.Set) { r.AddSystem(a.before) }
 	var err error
 	if p.Bundle, err = b.Write(); err != nil {
-		return plan{}, err
+		return child.Plan{}, err
 	}
-	for _, warning := range append(p.warnings(), a.upstreamWarning(ready)...) {
+	for _, warning := range append(p.Warnings(), a.upstreamWarning(ready)...) {
 		fmt.Fprintln(a.err, "hither:", redact.Text(warning))
 	}
 	return p, nil

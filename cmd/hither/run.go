@@ -272,5 +272,5 @@ func (a *app) environBehind(ready Ready, args []string) (environ.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.before.With(a.before.Saving(p.changes())), nil
+	return a.before.With(a.before.Saving(p.Changes())), nil
 }

@@ -1,4 +1,4 @@
-package main
+package child
 
 import (
 	"path/filepath"
@@ -7,16 +7,17 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/roots"
 	"hither/forward/npmrc"
 )
 
-func newPlan(env environ.List) plan {
-	return plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: roots.Bundle{Path: "/s/ca.pem", Added: "/s/added.pem", Complete: true}}
+func newPlan(env environ.List) Plan {
+	return Plan{Env: env, Proxy: "127.0.0.1:7890", Bundle: roots.Bundle{Path: "/s/ca.pem", Added: "/s/added.pem", Complete: true}}
 }
 
 func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	incomplete := newPlan(nil)
 	incomplete.Bundle.Complete = false
 	incompleteOwn := newPlan(environ.List{"REQUESTS_CA_BUNDLE=/corp.pem"})
@@ -25,7 +26,7 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 	npm.Npm, npm.Bundle.Npm = npmrc.Trust{Proxy: true}, "/s/npm.pem"
 	for _, row := range []struct {
 		says string
-		plan plan
+		plan Plan
 		name string
 		want string // "-": left alone
 	}{
@@ -52,15 +53,15 @@ func TestTheEnvironmentLeadsThroughHither(t *testing.T) {
 		{"Go asks the gateway", newPlan(nil), "GOPROXY", "http://127.0.0.1:7890/go|https://proxy.golang.org,direct"},
 	} {
 		got := "-"
-		if value := row.plan.changes()[row.name]; value != nil {
+		if value := row.plan.Changes()[row.name]; value != nil {
 			got = *value
 		}
-		same(t, row.says, got, row.want)
+		hithertest.Same(t, row.says, got, row.want)
 	}
 }
 
 func TestMistake1NothingWeakensTLS(t *testing.T) {
-	for name, value := range newPlan(nil).changes() {
+	for name, value := range newPlan(nil).Changes() {
 		for _, bad := range []string{"REJECT_UNAUTHORIZED", "STRICT_SSL", "INSECURE", "NO_VERIFY", "TRUSTED_HOST", "GONOSUM", "GOFLAGS"} {
 			if strings.Contains(strings.ToUpper(name), bad) {
 				t.Errorf("%s=%s", name, *value)
@@ -71,27 +72,27 @@ func TestMistake1NothingWeakensTLS(t *testing.T) {
 
 // A project says whom its tools believe, and none but them.
 func TestAProjectsRootsAreForItsOwnTools(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	home, dir := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(dir, ".git/config"), []byte("[http]\n sslCAInfo = /project.pem\n"))
-	write(t, filepath.Join(dir, ".git/HEAD"), []byte("ref: refs/heads/main\n"))
-	write(t, filepath.Join(dir, ".git/objects/x"), nil)
-	write(t, filepath.Join(dir, ".git/refs/x"), nil)
-	write(t, filepath.Join(dir, ".cargo/config.toml"), []byte("[http]\ncainfo = \"/project.pem\"\n"))
+	hithertest.Write(t, filepath.Join(dir, ".git/config"), []byte("[http]\n sslCAInfo = /project.pem\n"))
+	hithertest.Write(t, filepath.Join(dir, ".git/HEAD"), []byte("ref: refs/heads/main\n"))
+	hithertest.Write(t, filepath.Join(dir, ".git/objects/x"), nil)
+	hithertest.Write(t, filepath.Join(dir, ".git/refs/x"), nil)
+	hithertest.Write(t, filepath.Join(dir, ".cargo/config.toml"), []byte("[http]\ncainfo = \"/project.pem\"\n"))
 	env := environ.List{"HOME=" + home, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1"}
 	in := roots.FindTools(env, filepath.Join(dir, ".git"), true)
-	same(t, "below it, too", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
-	write(t, filepath.Join(dir, "deep/down/x"), nil)
+	hithertest.Same(t, "below it, too", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	hithertest.Write(t, filepath.Join(dir, "deep/down/x"), nil)
 	in = roots.FindTools(env, filepath.Join(dir, "deep/down"), true)
-	same(t, "deep in it", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	hithertest.Same(t, "deep in it", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
 	in = roots.FindTools(env, dir, true)
-	same(t, "left alone", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
-	same(t, "files for others", slices.ContainsFunc(in.Files, func(f roots.Named) bool { return f.Path == "/project.pem" }), false)
+	hithertest.Same(t, "left alone", strings.Join(in.Own, " "), "GIT_SSL_CAINFO CARGO_HTTP_CAINFO")
+	hithertest.Same(t, "files for others", slices.ContainsFunc(in.Files, func(f roots.Named) bool { return f.Path == "/project.pem" }), false)
 	p := newPlan(env)
 	p.OwnRoots = in.Own
-	_, set := p.changes()["GIT_SSL_CAINFO"]
-	same(t, "git's variable is set", set, false)
-	_, set = p.changes()["SSL_CERT_FILE"]
-	same(t, "that of all others is", set, true)
-	same(t, "a shell may leave the project", len(roots.FindTools(env, dir, false).Own), 0)
+	_, set := p.Changes()["GIT_SSL_CAINFO"]
+	hithertest.Same(t, "git's variable is set", set, false)
+	_, set = p.Changes()["SSL_CERT_FILE"]
+	hithertest.Same(t, "that of all others is", set, true)
+	hithertest.Same(t, "a shell may leave the project", len(roots.FindTools(env, dir, false).Own), 0)
 }

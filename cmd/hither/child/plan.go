@@ -1,4 +1,7 @@
-package main
+// Package child is what a process is given so that it and its children come through Hither, and believe it.
+//
+//	changes := child.Plan{Env: env, Proxy: proxy, Bundle: bundle}.Changes()
+package child
 
 import (
 	"slices"
@@ -10,8 +13,8 @@ import (
 	"hither/forward/npmrc"
 )
 
-// plan is what is known when an environment is made.
-type plan struct {
+// Plan is what is known when an environment is made.
+type Plan struct {
 	Env     environ.List // the user's, before Hither changed it
 	Proxy   string       // HOST:PORT of the running Hither
 	Bundle  roots.Bundle
@@ -21,12 +24,12 @@ type plan struct {
 	OwnRoots []string // variables that are left alone: the project names a file of roots for their tool
 }
 
-// changes are the variables that send the tools of a shell through Hither. Nothing is ever unset.
+// Changes are the variables that send the tools of a shell through Hither. Nothing is ever unset.
 //
 // Left out on purpose: JAVA_TOOL_OPTIONS, because a JVM reads no PEM file, a trust store made for it would replace the
 // user's own, and each JVM would print a line about it; AWS_CA_BUNDLE and the like, because hosts in no rule are
 // tunnelled unseen and keep their own certificates; everything that weakens TLS.
-func (p plan) changes() map[string]*string {
+func (p Plan) Changes() map[string]*string {
 	set := map[string]*string{}
 	p.addProxy(set)
 	p.addRoots(set)
@@ -37,7 +40,7 @@ func (p plan) changes() map[string]*string {
 }
 
 // addProxy sets both spellings: curl reads http_proxy in small letters only, others the large ones.
-func (p plan) addProxy(set map[string]*string) {
+func (p Plan) addProxy(set map[string]*string) {
 	address, direct := "http://"+p.Proxy, p.noProxy()
 	for name, value := range map[string]string{"HTTP_PROXY": address, "HTTPS_PROXY": address, "NO_PROXY": direct} {
 		put(set, name, value)
@@ -57,7 +60,7 @@ func (p plan) addProxy(set map[string]*string) {
 
 // noProxy keeps the user's list. Where Go programs do not read our roots from a file, the two hosts that the go command
 // asks are added: it reaches them by the gateway or by itself, and never meets a certificate it cannot check.
-func (p plan) noProxy() string {
+func (p Plan) noProxy() string {
 	list := environ.SplitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")})
 	list = append(list, "localhost", "127.0.0.1", "::1")
 	if !roots.GoReadsBundle {
@@ -74,7 +77,7 @@ func (p plan) noProxy() string {
 
 // addRoots points tools at the bundle. Where it is not complete, only those get it whose roots the user had replaced by a
 // file that is in it. Those that add to roots of their own get what they lack.
-func (p plan) addRoots(set map[string]*string) {
+func (p Plan) addRoots(set map[string]*string) {
 	for _, name := range roots.AddingVariables() {
 		put(set, name, p.Bundle.Added)
 	}
@@ -93,7 +96,7 @@ func (p plan) addRoots(set map[string]*string) {
 
 // addNpmRoots goes before whatever else says whom npm believes. The name counts in any case of letters, and of cafile and
 // ca, which npm passes over when it is empty, the later one in the environment.
-func (p plan) addNpmRoots(set map[string]*string) {
+func (p Plan) addNpmRoots(set map[string]*string) {
 	put(set, "npm_config_cafile", p.Bundle.Npm)
 	for _, line := range p.Env {
 		switch name, _, _ := strings.Cut(line, "="); {
@@ -106,8 +109,8 @@ func (p plan) addNpmRoots(set map[string]*string) {
 	}
 }
 
-// warnings are what the user should know about this environment.
-func (p plan) warnings() []string {
+// Warnings are what the user should know about this environment.
+func (p Plan) Warnings() []string {
 	out := p.Bundle.Warnings
 	if slices.Contains(environ.SplitList([]string{p.Env.Get("NO_PROXY"), p.Env.Get("no_proxy")}), "*") {
 		out = append(out, "NO_PROXY is *, so most tools will go past Hither: unset it, or name single hosts in it")
