@@ -7,8 +7,10 @@ import (
 
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/kindling"
+	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
+	"hither/forward/project"
 	"hither/rules"
 )
 
@@ -25,7 +27,7 @@ func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []st
 		switch {
 		case !ok || place.Has == nil:
 		case isNpm(place.Args):
-			ahead.Begin(strings.TrimPrefix(npmRegistry, "https://"), place)
+			ahead.Begin(strings.TrimPrefix(project.NPMRegistry, "https://"), place)
 		case prefetch.IsGo(place.Args):
 			ahead.Begin(strings.TrimPrefix(goenv.PublicProxy, "https://"), place)
 		}
@@ -41,7 +43,7 @@ func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling.Lighter, log
 
 // newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.
 func newPrefetcher(
-	s Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling.Lighter, log *slog.Logger,
+	s settings.Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling.Lighter, log *slog.Logger,
 ) *prefetch.Prefetcher {
 	p := &prefetch.Prefetcher{
 		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log, Ready: k.Light,

@@ -14,9 +14,6 @@ import (
 	"hither/forward/project"
 )
 
-// npmRegistry is npm's own.
-const npmRegistry = "https://registry.npmjs.org"
-
 // askedRegistries is what tells whom the user's clients ask; see warm.Registries.
 type askedRegistries struct {
 	GoProxy string // base URL; empty: the go command asks none, or none that can be asked for it
@@ -83,7 +80,7 @@ func (r askedRegistries) npm(lock string) project.Registries {
 	u, err := url.Parse(found.Default)
 	switch {
 	case public:
-		found.Default = npmRegistry
+		found.Default = project.NPMRegistry
 		return found
 	case err != nil || u.Host == "":
 		return found // the package manager can ask nobody there, and we ask nobody else
@@ -95,7 +92,7 @@ func (r askedRegistries) npm(lock string) project.Registries {
 
 // isPublicNPM says that a registry is npm's own, under Yarn's name for it too, or Hither's gateway to it.
 func isPublicNPM(registry string, own []string) bool {
-	if registry == npmRegistry || registry == project.YarnRegistry {
+	if registry == project.NPMRegistry || registry == project.YarnRegistry {
 		return true
 	}
 	u, err := url.Parse(registry)

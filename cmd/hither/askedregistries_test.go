@@ -8,8 +8,10 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/warm"
 	"hither/forward/peer"
+	"hither/forward/project"
 )
 
 func TestModulesAreAskedOfTheUsersProxy(t *testing.T) {
@@ -23,7 +25,7 @@ func TestModulesAreAskedOfTheUsersProxy(t *testing.T) {
 		{"https://me:secret@goproxy.corp.example", ""},
 		{"direct", ""}, {"off", ""}, {"direct|https://proxy.golang.org", ""}, {"http://plain.example", ""}, {"file:///x", ""}, {"https://", ""},
 	} {
-		same(t, row.list, firstGoProxy(row.list, []string{defaultListen}), row.want)
+		same(t, row.list, firstGoProxy(row.list, []string{settings.DefaultListen}), row.want)
 	}
 }
 
@@ -35,7 +37,7 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	write(t, filepath.Join(dir, "p/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
 	write(t, filepath.Join(dir, "home/.npmrc"), []byte("@corp:registry=https://npm.corp.example/\n"))
 	read := func(env environ.List, proxy string) string {
-		r := &warm.Reader{Dir: dir, Registries: askedRegistries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{defaultListen}, GoProxy: proxy}.forWarm()}
+		r := &warm.Reader{Dir: dir, Registries: askedRegistries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{settings.DefaultListen}, GoProxy: proxy}.forWarm()}
 		wants, err := r.Read([]string{"p"})
 		if err != nil {
 			t.Fatal(err)
@@ -55,19 +57,19 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 		modules+"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz @corp")
 	same(t, "another registry", read(environ.List{"npm_config_registry=https://me:secret@all.corp.example/npm/"}, "https://p.example"),
 		modules+"https://all.corp.example/npm/@corp/secret/-/secret-1.0.0.tgz https://all.corp.example/npm/open/-/open-2.0.0.tgz @corp")
-	same(t, "no proxy, and our own gateway", read(environ.List{"npm_config_registry=http://" + defaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
+	same(t, "no proxy, and our own gateway", read(environ.List{"npm_config_registry=http://" + settings.DefaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
 		"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz go.mod @corp @x")
 }
 
 // Whose lock file it is decides whose settings go first; what any of them says goes before npm's own registry.
 func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 	for _, row := range []struct{ says, lock, file, text, npmrc, want string }{
-		{"npm, with nothing", "package-lock.json", "x", "", "", npmRegistry},
+		{"npm, with nothing", "package-lock.json", "x", "", "", project.NPMRegistry},
 		{"npm by its npmrc", "package-lock.json", ".yarnrc.yml", "npmRegistryServer: https://y.example\n", "registry = https://n.example/ ; ours", "https://n.example"},
 		{"npm, where only Yarn is told", "package-lock.json", ".yarnrc.yml", "npmRegistryServer: https://y.example\n", "", "https://y.example"},
 		{"Yarn 2", "yarn.lock", ".yarnrc.yml", "npmRegistryServer: https://y.example\n", "registry=https://registry.npmjs.org/", "https://y.example"},
 		{"Yarn 1", "yarn.lock", ".yarnrc", "registry \"https://y.example\"\n", "registry=https://n.example", "https://y.example"},
-		{"Yarn 1 by its name for npm's", "yarn.lock", ".yarnrc", "registry \"https://registry.yarnpkg.com\"\n", "", npmRegistry},
+		{"Yarn 1 by its name for npm's", "yarn.lock", ".yarnrc", "registry \"https://registry.yarnpkg.com\"\n", "", project.NPMRegistry},
 		{"Bun", "bun.lock", "bunfig.toml", "[install]\nregistry = \"https://b.example\"\n", "registry=https://n.example", "https://b.example"},
 		{"Bun by an npmrc", "bun.lock", "x", "", "registry=https://n.example", "https://n.example"},
 		{"pnpm", "pnpm-lock.yaml", "pnpm-workspace.yaml", "registry: https://p.example\n", "registry=https://n.example", "https://p.example"},

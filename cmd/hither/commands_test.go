@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/warm"
 	"hither/cmd/hither/why"
 
@@ -137,7 +138,7 @@ func TestConfigShowsWhereEachValueComesFrom(t *testing.T) {
 	if err := json.Unmarshal(w.out.Bytes(), &list); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "keys", len(list), len(keys()))
+	same(t, "keys", len(list), len(settings.Keys()))
 	for _, s := range list {
 		if s.Name == "dns" { // said to be empty, it would be off
 			same(t, "where dns comes from then", s.From, "default")
@@ -227,7 +228,7 @@ func TestHelpSaysWhatAFlagWantsInOneWord(t *testing.T) {
 func TestAdviceFindsTheStateDirectory(t *testing.T) {
 	skipElsewhere(t)
 	var out, said strings.Builder
-	a := &app{out: &out, err: &said, before: environ.List{"HOME=/home/u"}, settings: Settings{State: "/other"}}
+	a := &app{out: &out, err: &said, before: environ.List{"HOME=/home/u"}, settings: settings.Settings{State: "/other"}}
 	report := warm.Report{Failed: []warm.Failure{{URL: "u", Err: "no room", Next: "look with `hither cache du`, and wait"}}}
 	same(t, "failed", a.reportWarm(report, warmFlags{}, nil) != nil, true)
 	contains(t, said.String(), "look with `hither cache du --state /other`, and wait")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"hither/cmd/hither/settings"
 )
 
 // setting is one line of `hither config --json`. Passwords are left out.
@@ -33,14 +35,14 @@ func (a *app) config() *cobra.Command {
 		},
 	}
 	addJSONFlag(c, &asJSON)
-	addFlags(c.Flags(), func(k key) bool { return !k.wide })
+	addFlags(c.Flags(), func(k settings.Key) bool { return !k.Wide })
 	return c
 }
 
-func listSettings(s Settings) []setting {
+func listSettings(s settings.Settings) []setting {
 	var out []setting
-	for _, k := range keys() {
-		out = append(out, setting{k.name, k.value(s), s.From[k.name], k.def, k.variable(), k.doc})
+	for _, k := range settings.Keys() {
+		out = append(out, setting{k.Name, k.Value(s), s.From[k.Name], k.Def, k.Variable(), k.Doc})
 	}
 	return out
 }

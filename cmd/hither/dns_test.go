@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/settings"
 	"hither/resolver"
 )
 
@@ -18,7 +19,7 @@ import (
 func naming(t *testing.T) (*served, *app, *bytes.Buffer) {
 	t.Helper()
 	up := upstreamDNS(t)
-	s := serving(t, has("package"), func(s *Settings) { s.DNS, s.DNSUpstream = []string{"127.0.0.1:0"}, []string{up} })
+	s := serving(t, has("package"), func(s *settings.Settings) { s.DNS, s.DNSUpstream = []string{"127.0.0.1:0"}, []string{up} })
 	var out bytes.Buffer
 	return s, &app{in: strings.NewReader(""), out: &out, err: &out, dir: t.TempDir(), env: environ.List{"HOME=" + t.TempDir(), "HITHER_STATE=" + s.ready.State}}, &out
 }

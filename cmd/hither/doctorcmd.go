@@ -23,6 +23,7 @@ import (
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/roots"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
 	"hither/rules"
@@ -66,8 +67,8 @@ func (a *app) doctor() *cobra.Command {
 	c.Flags().BoolVar(&f.quick, "quick", false, "measure nothing and ask no registry")
 	c.Flags().StringSliceVar(&f.tools, "tool", nil, "of the tools, look at these only: "+join(doctor.Tools()))
 	addJSONFlag(c, &f.json)
-	addFlags(c.Flags(), func(k key) bool { // what matters without a running Hither
-		return slices.Contains([]string{"listen", "rules", "upstream-proxy", "ca-files", "cache-free", "dns-upstream"}, k.name)
+	addFlags(c.Flags(), func(k settings.Key) bool { // what matters without a running Hither
+		return slices.Contains([]string{"listen", "rules", "upstream-proxy", "ca-files", "cache-free", "dns-upstream"}, k.Name)
 	})
 	return c
 }

@@ -19,7 +19,7 @@ func (p *projects) elsewhere(process peer.Process, env environ.List) []string {
 	registries := p.registries(process, env)
 	private := append(privateModules(process.Args, env), registries.Private()...)
 	if registries.Default != "" {
-		for _, public := range []string{npmRegistry, project.YarnRegistry} {
+		for _, public := range []string{project.NPMRegistry, project.YarnRegistry} {
 			private = append(private, strings.TrimPrefix(public, "https://")+"/*")
 		}
 	}

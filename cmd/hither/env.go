@@ -15,6 +15,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/roots"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/cmd/hither/terminal"
 	"hither/forward/npmrc"
@@ -131,7 +132,7 @@ func (a *app) plan(ready Ready, project bool) (child.Plan, error) {
 func (a *app) upstreamWarning(ready Ready) []string {
 	name := a.settings.From["upstream-proxy"]
 	u, err := url.Parse(a.settings.UpstreamProxy)
-	if ready.Upstream != "" || err != nil || !slices.Contains(proxyVariables(), name) || slices.Contains(ready.Proxy, u.Host) {
+	if ready.Upstream != "" || err != nil || !slices.Contains(settings.ProxyVariables(), name) || slices.Contains(ready.Proxy, u.Host) {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s names a proxy, but the running Hither (pid %d) goes out without one: start it again from this shell if it must use it", name, ready.PID)}

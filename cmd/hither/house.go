@@ -14,6 +14,7 @@ import (
 	"hither/cache/digest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/why"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -24,7 +25,7 @@ import (
 
 // house answers the control socket: it knows all the rooms.
 type house struct {
-	settings Settings
+	settings settings.Settings
 	self     self
 	book     *rulebook
 	way      *led // nil: nobody is led to us

@@ -18,6 +18,7 @@ import (
 
 	"hither/cache/digest"
 	"hither/cache/mem"
+	"hither/cmd/hither/settings"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -64,7 +65,7 @@ func newHousehold(t *testing.T, private ...string) *household {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "reg.toml"), []byte(registry))
-	s := Settings{Rules: dir, Private: private}
+	s := settings.Settings{Rules: dir, Private: private}
 	h := &household{t: t, hosts: map[string]http.HandlerFunc{}, said: &journal{}}
 	log := slog.New(slog.NewTextHandler(h.said, nil))
 	book, err := openRulebook(s, log)

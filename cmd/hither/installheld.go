@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/rules"
 )
@@ -22,7 +23,7 @@ import (
 // of mu are set before the first use; the methods may be called at once.
 type held struct {
 	upkeep   upkeep
-	settings Settings // Listen is where the proxy listens in fact
+	settings settings.Settings // Listen is where the proxy listens in fact
 	machine  *install.Machine
 	rules    func() *rules.Set
 	dns      []netip.AddrPort     // where the resolver listens; none: the machine's DNS is left alone
@@ -43,7 +44,7 @@ type held struct {
 const tryAgain = 30 * time.Second
 
 // newHeld changes nothing yet.
-func newHeld(u upkeep, s Settings, set func() *rules.Set, dns []netip.AddrPort, env environ.List, log *slog.Logger) *held {
+func newHeld(u upkeep, s settings.Settings, set func() *rules.Set, dns []netip.AddrPort, env environ.List, log *slog.Logger) *held {
 	return &held{
 		upkeep: u, settings: s, machine: u.machine(s.State, env), rules: set, dns: dns, log: log,
 		led: make(chan struct{}), trouble: map[string]string{},

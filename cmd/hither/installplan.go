@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/roots"
+	"hither/cmd/hither/settings"
 	"hither/forward/authority"
 	"hither/install"
 	"hither/rules"
@@ -138,7 +139,7 @@ type plannedSteps struct {
 type installation struct {
 	wanted   wanted
 	upkeep   upkeep
-	settings Settings // State is where the installed Hither keeps things
+	settings settings.Settings // State is where the installed Hither keeps things
 	machine  *install.Machine
 	rules    *rules.Set
 	env      environ.List
@@ -352,7 +353,7 @@ func (i *installation) tooling() install.Tooling {
 }
 
 // serviceState is where a Hither keeps things that is installed for the machine: not below anybody's home.
-func serviceState(m *install.Machine, s Settings) string {
+func serviceState(m *install.Machine, s settings.Settings) string {
 	if s.From["state"] == "default" && m.Privileged() {
 		if dir := install.ServiceState(m); dir != "" {
 			return dir

@@ -16,6 +16,7 @@ import (
 
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/roots"
+	"hither/cmd/hither/settings"
 	"hither/forward"
 	"hither/forward/listener"
 	"hither/install"
@@ -50,7 +51,7 @@ const ownAddress = "127.0.7.90"
 
 // openLed opens what the settings say, and else what `hither install` left word of. The latter is told and left out if it
 // cannot be had: the proxy is of use without it. The caller closes it.
-func openLed(ctx context.Context, s Settings, keep upkeep, inherited *listener.Inherited, log *slog.Logger) (*led, error) {
+func openLed(ctx context.Context, s settings.Settings, keep upkeep, inherited *listener.Inherited, log *slog.Logger) (*led, error) {
 	l := &led{again: make(chan struct{}, 1)}
 	dns, doors := ledAddresses(s, keep.DNS, runtime.GOOS)
 	for _, part := range []struct {
@@ -106,7 +107,7 @@ func (l *led) openDoors(ctx context.Context, addrs []string, inherited *listener
 
 // ledAddresses are where DNS is answered and where doors are. The Hither of a single command has none that are for everybody:
 // that command comes by the proxy.
-func ledAddresses(s Settings, mode install.Mode, system string) (dns, doors []string) {
+func ledAddresses(s settings.Settings, mode install.Mode, system string) (dns, doors []string) {
 	dns, doors = s.DNS, s.Transparent
 	if s.Runner != 0 && s.From["dns"] != "--dns" {
 		dns = nil
@@ -127,7 +128,7 @@ func ledAddresses(s Settings, mode install.Mode, system string) (dns, doors []st
 	if len(dns) == 0 {
 		dns = []string{net.JoinHostPort(own, port)}
 	}
-	if len(doors) == 0 && !s.isOff("transparent", s.Transparent) {
+	if len(doors) == 0 && !s.IsOff("transparent", s.Transparent) {
 		doors = []string{own}
 	}
 	return dns, doors
@@ -178,7 +179,7 @@ func (l *led) closeDoors() {
 }
 
 // answer makes the name server. It answers when serve is called.
-func (l *led) answer(s Settings, set *rules.Set, names *upstreams, log *slog.Logger) {
+func (l *led) answer(s settings.Settings, set *rules.Set, names *upstreams, log *slog.Logger) {
 	l.setNames(set)
 	l.probe = names.probe
 	if len(l.sockets) == 0 {

@@ -19,6 +19,7 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/private"
+	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/rules"
 )
@@ -39,26 +40,26 @@ func rulesFor(t *testing.T, hosts ...string) *rules.Set {
 func TestWhereDNSIsAnsweredAndWhereDoorsAre(t *testing.T) {
 	for _, row := range []struct {
 		what, system string
-		settings     Settings
+		settings     settings.Settings
 		mode         install.Mode
 		want         string
 	}{
-		{"nothing is wanted", "linux", Settings{}, "", "[] []"},
-		{"the settings alone", "linux", Settings{DNS: []string{"[::1]:53"}, Transparent: []string{"::1"}}, "", "[[::1]:53] [::1]"},
-		{"installed, scoped", "linux", Settings{}, install.Scoped, "[127.0.7.90:0] [127.0.7.90]"},
-		{"installed, full", "linux", Settings{}, install.Full, "[127.0.7.90:53] [127.0.7.90]"},
-		{"on macOS", "darwin", Settings{}, install.Scoped, "[127.0.0.1:0] [127.0.0.1]"},
-		{"on Windows", "windows", Settings{}, install.Scoped, "[127.0.7.90:53] [127.0.7.90]"},
-		{"the settings are stronger", "linux", Settings{DNS: []string{"127.0.0.1:53"}}, install.Full, "[127.0.0.1:53] [127.0.7.90]"},
-		{"no doors, in so many words", "linux", Settings{From: map[string]string{"transparent": "x.toml:1"}}, install.Full, "[127.0.7.90:53] []"},
+		{"nothing is wanted", "linux", settings.Settings{}, "", "[] []"},
+		{"the settings alone", "linux", settings.Settings{DNS: []string{"[::1]:53"}, Transparent: []string{"::1"}}, "", "[[::1]:53] [::1]"},
+		{"installed, scoped", "linux", settings.Settings{}, install.Scoped, "[127.0.7.90:0] [127.0.7.90]"},
+		{"installed, full", "linux", settings.Settings{}, install.Full, "[127.0.7.90:53] [127.0.7.90]"},
+		{"on macOS", "darwin", settings.Settings{}, install.Scoped, "[127.0.0.1:0] [127.0.0.1]"},
+		{"on Windows", "windows", settings.Settings{}, install.Scoped, "[127.0.7.90:53] [127.0.7.90]"},
+		{"the settings are stronger", "linux", settings.Settings{DNS: []string{"127.0.0.1:53"}}, install.Full, "[127.0.0.1:53] [127.0.7.90]"},
+		{"no doors, in so many words", "linux", settings.Settings{From: map[string]string{"transparent": "x.toml:1"}}, install.Full, "[127.0.7.90:53] []"},
 		{
 			"a Hither for one command, which the settings do not mean", "linux",
-			Settings{Runner: 1, DNS: []string{"127.0.0.1:53"}, Transparent: []string{"127.0.0.1"}, From: map[string]string{"dns": "HITHER_DNS"}},
+			settings.Settings{Runner: 1, DNS: []string{"127.0.0.1:53"}, Transparent: []string{"127.0.0.1"}, From: map[string]string{"dns": "HITHER_DNS"}},
 			"", "[] []",
 		},
 		{
 			"a Hither for one command, by flags", "linux",
-			Settings{Runner: 1, DNS: []string{"127.0.0.1:5300"}, Transparent: []string{"127.0.0.1"}, From: map[string]string{"dns": "--dns", "transparent": "--transparent"}},
+			settings.Settings{Runner: 1, DNS: []string{"127.0.0.1:5300"}, Transparent: []string{"127.0.0.1"}, From: map[string]string{"dns": "--dns", "transparent": "--transparent"}},
 			"", "[127.0.0.1:5300] [127.0.0.1]",
 		},
 	} {
@@ -83,13 +84,13 @@ func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
 		{nil, upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
 		{map[string][]string{"dns": {"off"}}, upkeep{Proxy: true, UID: -1, GID: -1}},
 	} {
-		s, err := loadSettings(sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
+		s, err := settings.Load(settings.Sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
 		must(t, err)
-		got, err := s.upkeep()
+		got, err := upkeepOf(s)
 		must(t, err)
 		same(t, "upkeep", toJSON(t, got), toJSON(t, row.want))
 		s.Runner = 1
-		got, err = s.upkeep()
+		got, err = upkeepOf(s)
 		must(t, err)
 		same(t, "any for a single command", got.any(), false)
 	}
@@ -131,7 +132,7 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 	}
 	var said journal
 	log := slog.New(slog.NewTextHandler(&said, nil))
-	l, err := openLed(t.Context(), Settings{DNS: []string{"127.0.0.1:0"}}, upkeep{DNS: install.Scoped}, nil, log)
+	l, err := openLed(t.Context(), settings.Settings{DNS: []string{"127.0.0.1:0"}}, upkeep{DNS: install.Scoped}, nil, log)
 	must(t, err)
 	defer l.close()
 	dns, doors := l.addresses()
@@ -141,12 +142,12 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 	l.setNames(rulesFor(t, "reg.test"))
 	same(t, "names are led", l.now.Load().Len(), 0)
 
-	_, err = openLed(t.Context(), Settings{DNS: []string{dns[0].String()}}, upkeep{}, nil, log)
+	_, err = openLed(t.Context(), settings.Settings{DNS: []string{dns[0].String()}}, upkeep{}, nil, log)
 	if err == nil {
 		t.Fatal("no error")
 	}
 	contains(t, err.Error(), "dns: ", "elsewhere", "that program is ")
-	_, err = openLed(t.Context(), Settings{Transparent: []string{"nowhere"}}, upkeep{}, nil, log)
+	_, err = openLed(t.Context(), settings.Settings{Transparent: []string{"nowhere"}}, upkeep{}, nil, log)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -154,7 +155,7 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 }
 
 func TestNobodyIsLedToAHitherThatIsSick(t *testing.T) {
-	l, err := openLed(t.Context(), Settings{Transparent: []string{"127.0.0.1:0"}}, upkeep{}, nil, slog.New(slog.DiscardHandler))
+	l, err := openLed(t.Context(), settings.Settings{Transparent: []string{"127.0.0.1:0"}}, upkeep{}, nil, slog.New(slog.DiscardHandler))
 	must(t, err)
 	defer l.close()
 	told := 0
@@ -217,7 +218,7 @@ func TestAProgramThatKnowsNothingOfHitherComesIn(t *testing.T) {
 		l.Close()
 	}
 	up := upstreamDNS(t)
-	s := serving(t, has("package"), func(s *Settings) {
+	s := serving(t, has("package"), func(s *settings.Settings) {
 		s.DNS, s.Transparent, s.DNSUpstream = []string{"127.0.0.1:0", "[::1]:0"}, []string{own}, []string{up}
 	})
 	same(t, "servers", len(s.ready.DNS), 2)
@@ -238,7 +239,7 @@ func TestAProgramThatKnowsNothingOfHitherComesIn(t *testing.T) {
 func TestWithoutAGuardHitherChangesNothingAndServes(t *testing.T) {
 	t.Setenv("BE_HITHER", "1")
 	home := t.TempDir()
-	s := serving(t, has("package"), func(s *Settings) {
+	s := serving(t, has("package"), func(s *settings.Settings) {
 		must(t, private.MakeDir(s.State))
 		must(t, os.Mkdir(filepath.Join(s.State, leaseName), 0o700)) // no file can stand there
 		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
@@ -260,7 +261,7 @@ func TestWhatIsKeptInForceEndsWithHither(t *testing.T) {
 	home := t.TempDir()
 	npmrc := filepath.Join(home, ".npmrc")
 	write(t, npmrc, []byte("fund=false\n"))
-	s := serving(t, has("package"), func(s *Settings) {
+	s := serving(t, has("package"), func(s *settings.Settings) {
 		must(t, private.MakeDir(s.State))
 		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
@@ -286,7 +287,7 @@ func TestNamesAreNotLedWithoutTrust(t *testing.T) {
 	var said journal
 	set := rulesFor(t, "reg.test")
 	trusted := false
-	h := newHeld(upkeep{DNS: install.Scoped, UID: -1, GID: -1}, Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
+	h := newHeld(upkeep{DNS: install.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
 		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.NewTextHandler(&said, nil)))
 	h.machine.Root, h.machine.OS = t.TempDir(), "darwin" // names are led by files there
 	h.machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }

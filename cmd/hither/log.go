@@ -8,21 +8,21 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/settings"
 )
 
 // logSize is where a log file is put aside as FILE.1, replacing the one before: two files are the most there ever is.
 const logSize = 10 << 20
 
 // openLog makes the logger that the settings ask for: to stderr, or to a file. Close it in the end.
-func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
+func openLog(s settings.Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 	level, file := slog.LevelWarn, ""
 	for _, word := range environ.SplitList([]string{s.Log}) {
-		if l, ok := parseLevel(word); ok {
+		if l, ok := settings.ParseLevel(word); ok {
 			level = l
 		} else {
 			file = word
@@ -35,42 +35,11 @@ func openLog(s Settings, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 	if file != "" {
 		f := &logFile{path: file, limit: logSize}
 		if err := f.open(); err != nil {
-			return nil, nil, s.wrong("log", fmt.Errorf("%w; name a file that can be written, or one of the levels debug, info, warn, error", err))
+			return nil, nil, s.Wrong("log", fmt.Errorf("%w; name a file that can be written, or one of the levels debug, info, warn, error", err))
 		}
 		out, closer = f, f
 	}
 	return slog.New(redact.Handler{Handler: slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})}), closer, nil
-}
-
-// checkLog wants levels and one file at most.
-func (s *Settings) checkLog() error {
-	file := ""
-	for _, word := range environ.SplitList([]string{s.Log}) {
-		switch _, level := parseLevel(word); {
-		case level:
-		case !filepath.IsAbs(word):
-			return s.wrong("log", fmt.Errorf("%q is none of the levels debug, info, warn, error; for a file of that name write ./%s", word, word))
-		case file != "":
-			return s.wrong("log", fmt.Errorf("%s and %s: there can be one file only; the levels are debug, info, warn, error", file, word))
-		default:
-			file = word
-		}
-	}
-	return nil
-}
-
-func parseLevel(word string) (slog.Level, bool) {
-	switch strings.ToLower(word) {
-	case "debug":
-		return slog.LevelDebug, true
-	case "info":
-		return slog.LevelInfo, true
-	case "warn", "warning":
-		return slog.LevelWarn, true
-	case "error":
-		return slog.LevelError, true
-	}
-	return 0, false
 }
 
 // logFile is a file that does not grow for ever.

@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/settings"
 )
 
 func TestTheLogHasNoSecrets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	log, closer, err := openLog(Settings{Log: "debug," + file, From: map[string]string{}}, nil)
+	log, closer, err := openLog(settings.Settings{Log: "debug," + file, From: map[string]string{}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func TestTheLogSaysWhatIsWanted(t *testing.T) {
 		{"errors alone", "error", false, "ERROR"},
 	} {
 		var out strings.Builder
-		log, _, err := openLog(Settings{Log: row.log, Verbose: row.verbose}, &out)
+		log, _, err := openLog(settings.Settings{Log: row.log, Verbose: row.verbose}, &out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +127,7 @@ func TestALogFileThatCannotBeOpenedAnewIsKept(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log, file, err := openLog(Settings{Log: filepath.Join(dir, "log")}, nil)
+	log, file, err := openLog(settings.Settings{Log: filepath.Join(dir, "log")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 
 	"github.com/spf13/cobra"
@@ -55,10 +56,10 @@ type app struct {
 	out, err io.Writer
 	env      environ.List // as the process was started
 	dir      string       // the working directory
-	serve    func(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error
+	serve    func(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) error
 
 	before   environ.List // env without what Hither itself put there
-	settings Settings
+	settings settings.Settings
 }
 
 // exitError carries a status that is not 1. Without Err there is nothing to say.
@@ -103,9 +104,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 func exitStatus(err error) int {
 	var exit *exitError
+	var flag *settings.FlagError
 	switch {
 	case errors.As(err, &exit):
 		return exit.Status
+	case errors.As(err, &flag):
+		return exitUsage
 	case errors.Is(err, errNotRunning):
 		return exitNotRunning
 	case mirrors.IsUnknown(err):
@@ -140,7 +144,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String("config", "", "configuration file, instead of HITHER_CONFIG or your own config.toml")
-	addFlags(root.PersistentFlags(), func(k key) bool { return k.wide })
+	addFlags(root.PersistentFlags(), func(k settings.Key) bool { return k.Wide })
 	root.AddCommand(a.up(), a.runCommand(), a.envCommand(), a.status(), a.why(), a.mirrors(), a.cache(), a.warm(), a.config(), a.version(),
 		a.installCommand(), a.uninstall(), a.restoreCommand(), a.doctor(), a.guard(), a.dns())
 	return root
@@ -154,28 +158,28 @@ func (a *app) load(flags *pflag.FlagSet) error {
 	}
 	a.before = before
 	config, _ := flags.GetString("config")
-	a.settings, err = loadSettings(sources{
+	a.settings, err = settings.Load(settings.Sources{
 		Flags: givenFlags(flags), Config: config, Env: before, Dir: a.dir, ReadFile: os.ReadFile,
 	})
 	return err
 }
 
 // addFlags adds the keys that want says.
-func addFlags(flags *pflag.FlagSet, want func(key) bool) {
-	for _, k := range keys() {
-		k.doc = strings.ReplaceAll(k.doc, "`", "'") // pflag takes what stands in backquotes for the name of the value
+func addFlags(flags *pflag.FlagSet, want func(settings.Key) bool) {
+	for _, k := range settings.Keys() {
+		k.Doc = strings.ReplaceAll(k.Doc, "`", "'") // pflag takes what stands in backquotes for the name of the value
 		switch {
 		case !want(k):
-		case k.isList():
-			flags.StringArray(k.name, nil, k.doc+k.defaultDoc())
-		case k.name == "verbose":
-			flags.BoolP(k.name, "v", false, k.doc)
-		case k.isBool():
-			flags.Bool(k.name, false, k.doc)
+		case k.IsList():
+			flags.StringArray(k.Name, nil, k.Doc+k.DefaultDoc())
+		case k.Name == "verbose":
+			flags.BoolP(k.Name, "v", false, k.Doc)
+		case k.IsBool():
+			flags.Bool(k.Name, false, k.Doc)
 		default:
-			flags.String(k.name, "", k.doc+k.defaultDoc())
+			flags.String(k.Name, "", k.Doc+k.DefaultDoc())
 		}
-		if f := flags.Lookup(k.name); f != nil {
+		if f := flags.Lookup(k.Name); f != nil {
 			f.Annotations = map[string][]string{settingFlag: nil}
 		}
 	}
@@ -183,13 +187,6 @@ func addFlags(flags *pflag.FlagSet, want func(key) bool) {
 
 // settingFlag marks flags that are settings: a command may have one of its own by the same name.
 const settingFlag = "hither-setting"
-
-func (k key) defaultDoc() string {
-	if k.def == "" {
-		return ""
-	}
-	return " (default " + k.def + ")"
-}
 
 // givenFlags returns the keys that stand on the command line.
 func givenFlags(flags *pflag.FlagSet) map[string][]string {

@@ -13,6 +13,7 @@ import (
 
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/scores"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 	"hither/forward/measure"
 	"hither/rules"
@@ -59,8 +60,8 @@ func (a *app) mirrors() *cobra.Command {
 	c.Flags().BoolVar(&f.http1, "http1", false, "measure HTTP/1.1, too")
 	c.Flags().BoolVar(&f.http3, "http3", false, "measure HTTP/3, too")
 	addJSONFlag(c, &f.json)
-	addFlags(c.PersistentFlags(), func(k key) bool { // what matters without a running Hither
-		return slices.Contains([]string{"rules", "upstream-proxy", "ca-files", "dns"}, k.name)
+	addFlags(c.PersistentFlags(), func(k settings.Key) bool { // what matters without a running Hither
+		return slices.Contains([]string{"rules", "upstream-proxy", "ca-files", "dns"}, k.Name)
 	})
 	c.AddCommand(a.mirrorsSet(), a.mirrorsOff(), a.mirrorsOn())
 	return c

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hither/cmd/hither/settings"
 	"hither/forward/measure"
 	"hither/forward/transport"
 )
@@ -31,7 +32,7 @@ type network struct {
 }
 
 // newNetwork is told which upstreams offer HTTP/3 although they may not say so.
-func newNetwork(s Settings, self self, offersH3 func(host string) bool, log *slog.Logger) (*network, error) {
+func newNetwork(s settings.Settings, self self, offersH3 func(host string) bool, log *slog.Logger) (*network, error) {
 	roots, err := transport.Roots(s.CAFiles...)
 	if err != nil {
 		return nil, err
@@ -98,13 +99,13 @@ func (n *network) close() {
 
 // upstreamProxy reads the setting. Ourselves as our own upstream would be a loop, and is what an environment made by
 // `hither env` looks like.
-func upstreamProxy(s Settings, self self, log *slog.Logger) (*url.URL, error) {
+func upstreamProxy(s settings.Settings, self self, log *slog.Logger) (*url.URL, error) {
 	if s.UpstreamProxy == "" {
 		return nil, nil
 	}
 	proxy, err := transport.ParseProxy(s.UpstreamProxy)
 	if err != nil {
-		return nil, s.wrong("upstream-proxy", err)
+		return nil, s.Wrong("upstream-proxy", err)
 	}
 	if self.host(transport.HostPort(proxy)) {
 		log.Warn("the upstream proxy is Hither itself, so it is not used", "from", s.From["upstream-proxy"])

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/settings"
 	"hither/forward/transport"
 )
 
@@ -80,7 +81,7 @@ func TestDNSSettingsAreChecked(t *testing.T) {
 		if c.strict != "" {
 			flags["dns-strict"] = []string{c.strict}
 		}
-		_, err := loadSettings(sources{Flags: flags, Env: environ.List{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist }})
+		_, err := settings.Load(settings.Sources{Flags: flags, Env: environ.List{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist }})
 		switch {
 		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%+v\ngot  %v\nwant %q", c, err, c.want)
@@ -95,7 +96,7 @@ func TestHitherIsNotItsOwnUpstream(t *testing.T) {
 		"http://127.0.0.1:81": true, "socks5://127.0.0.1": true, "http://proxy.example": true, "": false,
 	} {
 		var said journal
-		s := Settings{UpstreamProxy: text, From: map[string]string{"upstream-proxy": "HTTPS_PROXY"}}
+		s := settings.Settings{UpstreamProxy: text, From: map[string]string{"upstream-proxy": "HTTPS_PROXY"}}
 		proxy, err := upstreamProxy(s, own, slog.New(slog.NewTextHandler(&said, nil)))
 		same(t, text, err, nil)
 		same(t, text+" is used", proxy != nil, used)
@@ -103,7 +104,7 @@ func TestHitherIsNotItsOwnUpstream(t *testing.T) {
 			contains(t, said.String(), "is Hither itself", "HTTPS_PROXY")
 		}
 	}
-	s := Settings{UpstreamProxy: "gopher://x", From: map[string]string{"upstream-proxy": "my.toml:3"}}
+	s := settings.Settings{UpstreamProxy: "gopher://x", From: map[string]string{"upstream-proxy": "my.toml:3"}}
 	if _, err := upstreamProxy(s, own, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("no error")
 	} else {

@@ -12,9 +12,11 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
+	"hither/forward/project"
 )
 
 // Bounds of what is remembered of clients.
@@ -43,7 +45,7 @@ type projects struct {
 }
 
 // newProjects allows what the settings do.
-func newProjects(s Settings) *projects {
+func newProjects(s settings.Settings) *projects {
 	p := &projects{All: s.ReadProjects, Own: s.Listen}
 	p.enter(s.Runner) // it ends when this Hither does
 	return p
@@ -150,7 +152,7 @@ func goesPast(process peer.Process) bool {
 	r := clientSettings(process, process.Caching)
 	r.Args = args
 	settings := r.Read()
-	return settings.Blind || settings.Commanded("proxy")+settings.Commanded("https-proxy") != "" || settings.Bypasses(strings.TrimPrefix(npmRegistry, "https://"))
+	return settings.Blind || settings.Commanded("proxy")+settings.Commanded("https-proxy") != "" || settings.Bypasses(strings.TrimPrefix(project.NPMRegistry, "https://"))
 }
 
 // placing is what was found out of a process. It stands for placingWait: pnpm connects anew for each package, and the settings of

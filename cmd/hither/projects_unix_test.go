@@ -18,6 +18,7 @@ import (
 
 	"hither/forward/fetch"
 	"hither/forward/peer"
+	"hither/forward/project"
 )
 
 // TestProjectsAreReadOnlyIfTheUserAllowsIt has real clients, whose processes the system is asked for.
@@ -181,7 +182,7 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		}
 		switch row.env {
 		case "HITHER=npmjs":
-			t.Setenv("npm_config_registry", npmRegistry)
+			t.Setenv("npm_config_registry", project.NPMRegistry)
 		case "GOROOT=goroot":
 			env = []string{"GOROOT=" + dir}
 			write(t, filepath.Join(dir, "go.env"), []byte("GOPROXY=direct\n"))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"hither/cmd/hither/settings"
 	"hither/forward/transport"
 	"hither/rules"
 	rulesd "hither/rules.d"
@@ -38,7 +39,7 @@ type rulebook struct {
 	problem string     // why the files as they are now are not in force; empty: they are
 }
 
-func openRulebook(s Settings, log *slog.Logger) (*rulebook, error) {
+func openRulebook(s settings.Settings, log *slog.Logger) (*rulebook, error) {
 	b := &rulebook{dir: s.Rules, state: s.State, log: log}
 	b.seen = b.look() // before they are read: what changes meanwhile is seen by watch
 	set, err := b.load()

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/cmd/hither/settings"
 	"hither/rules"
 )
 
@@ -28,7 +29,7 @@ type shelf struct {
 func newShelf(t *testing.T, dir string) *shelf {
 	t.Helper()
 	s := &shelf{t: t, said: &journal{}}
-	book, err := openRulebook(Settings{Rules: dir, From: map[string]string{"rules": "--rules"}}, slog.New(slog.NewTextHandler(s.said, nil)))
+	book, err := openRulebook(settings.Settings{Rules: dir, From: map[string]string{"rules": "--rules"}}, slog.New(slog.NewTextHandler(s.said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestRulesThatCannotBeReadAtTheStart(t *testing.T) {
 		loop:                      "too many levels of symbolic links; name another directory with --rules",
 		filepath.Join(dir, "bad"): "rule files (yours are in " + filepath.Join(dir, "bad") + "): a.toml:1:",
 	} {
-		_, err := openRulebook(Settings{Rules: path}, slog.New(slog.DiscardHandler))
+		_, err := openRulebook(settings.Settings{Rules: path}, slog.New(slog.DiscardHandler))
 		if err == nil {
 			t.Errorf("%s\n got no error\nwant %s", path, want)
 			continue

@@ -14,6 +14,7 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return orStatus(exitHither, flagError(c, err)) })
 	c.Flags().SetInterspersed(false) // the command's flags are its own, with and without the two dashes
-	addFlags(c.Flags(), func(k key) bool { return !k.wide })
+	addFlags(c.Flags(), func(k settings.Key) bool { return !k.Wide })
 	return c
 }
 
@@ -138,7 +139,7 @@ func (a *app) startOwn(ctx context.Context, log *slog.Logger, signals <-chan os.
 	return a.startWith(ctx, own, log, signals)
 }
 
-func (a *app) startWith(ctx context.Context, s Settings, log *slog.Logger, signals <-chan os.Signal) (session, error) {
+func (a *app) startWith(ctx context.Context, s settings.Settings, log *slog.Logger, signals <-chan os.Signal) (session, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan Ready, 1)
 	own := a.start(ctx, s, log, func(r Ready) { ready <- r })

@@ -19,6 +19,7 @@ import (
 
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/settings"
 )
 
 func TestRunHasTheStatusOfItsCommand(t *testing.T) {
@@ -73,17 +74,17 @@ func TestRunUsesTheHitherThatIsUp(t *testing.T) {
 
 // TestRunTakesAnotherPortIfTheUsualOneIsTaken uses the real port 7890, which somebody may have already.
 func TestRunTakesAnotherPortIfTheUsualOneIsTaken(t *testing.T) {
-	if l, err := port.Listen(t.Context(), []string{defaultListen}, nil); err == nil {
+	if l, err := port.Listen(t.Context(), []string{settings.DefaultListen}, nil); err == nil {
 		server := &http.Server{Handler: http.NotFoundHandler()}
 		go server.Serve(l[0])
 		defer server.Close()
 	}
 	w := newWorld(t)
 	same(t, "run", w.hither("run", "--", "sh", "-c", "echo $HTTPS_PROXY"), 0)
-	if address := strings.TrimSpace(w.out.String()); address == "http://"+defaultListen || !strings.HasPrefix(address, "http://127.0.0.1:") {
+	if address := strings.TrimSpace(w.out.String()); address == "http://"+settings.DefaultListen || !strings.HasPrefix(address, "http://127.0.0.1:") {
 		t.Errorf("\n got %s\nwant another port of 127.0.0.1", address)
 	}
-	same(t, "a port that was asked for", w.hither("run", "--listen", defaultListen, "--", "true"), exitHither)
+	same(t, "a port that was asked for", w.hither("run", "--listen", settings.DefaultListen, "--", "true"), exitHither)
 	contains(t, w.err.String(), "is taken by", "--listen 127.0.0.1:7891")
 }
 

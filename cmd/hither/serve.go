@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/netwatch"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/scores"
+	"hither/cmd/hither/settings"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/listener"
@@ -33,7 +34,7 @@ const stopping = 3 * time.Second
 
 // serve puts the parts of Hither together and runs them until ctx ends. It calls ready once, when clients may come.
 // Everything is made from the lowest floor up and closed in the opposite order.
-func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
+func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) error {
 	memory.Tune()
 	in, err := openEntrance(ctx, s, log)
 	if err != nil {
@@ -47,7 +48,7 @@ func serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready))
 	if err != nil {
 		return err
 	}
-	s.tellUnknownRules(book.now(), log)
+	s.TellUnknownRules(book.now(), log)
 	kept, err := openStore(s, log)
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ type entrance struct {
 }
 
 // openEntrance opens all or nothing. Nobody is let in yet.
-func openEntrance(ctx context.Context, s Settings, log *slog.Logger) (*entrance, error) {
+func openEntrance(ctx context.Context, s settings.Settings, log *slog.Logger) (*entrance, error) {
 	control, err := takeControl(ctx, s.State)
 	if err != nil {
 		return nil, err
@@ -137,11 +138,11 @@ func openEntrance(ctx context.Context, s Settings, log *slog.Logger) (*entrance,
 	return in, nil
 }
 
-func (in *entrance) open(ctx context.Context, s Settings, log *slog.Logger) (err error) {
+func (in *entrance) open(ctx context.Context, s settings.Settings, log *slog.Logger) (err error) {
 	if in.listeners, err = port.Listen(ctx, s.Listen, in.inherited); err != nil {
 		return err
 	}
-	if in.keep, err = s.upkeep(); err != nil {
+	if in.keep, err = upkeepOf(s); err != nil {
 		return err
 	}
 	in.way, err = openLed(ctx, s, in.keep, in.inherited, log)
@@ -183,7 +184,7 @@ func (h *house) measure(out *network, log *slog.Logger) *scores.Keeper {
 }
 
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
-func newFetcher(s Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
+func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
 		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Connect: out.pool.Warm, Private: s.Private, Hedge: &l.hedges,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},

@@ -19,6 +19,7 @@ import (
 
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
+	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 )
 
@@ -34,7 +35,7 @@ type served struct {
 }
 
 // serving starts Hither before an origin until the test ends.
-func serving(t *testing.T, origin http.HandlerFunc, edits ...func(*Settings)) *served {
+func serving(t *testing.T, origin http.HandlerFunc, edits ...func(*settings.Settings)) *served {
 	t.Helper()
 	dir := t.TempDir()
 	s := &served{t: t, said: &journal{}, rules: filepath.Join(dir, "rules.d"), origin: httptest.NewServer(origin), ended: make(chan error, 1)}
@@ -42,7 +43,7 @@ func serving(t *testing.T, origin http.HandlerFunc, edits ...func(*Settings)) *s
 	s.allow("reg", "reg.test")
 	roots := filepath.Join(dir, "roots.pem")
 	write(t, roots, newRoot(t, "A company"))
-	settings := Settings{Listen: []string{"127.0.0.1:0"}, State: filepath.Join(dir, "state"), Rules: s.rules, Cache: "off", CAFiles: []string{roots}}
+	settings := settings.Settings{Listen: []string{"127.0.0.1:0"}, State: filepath.Join(dir, "state"), Rules: s.rules, Cache: "off", CAFiles: []string{roots}}
 	for _, edit := range edits {
 		edit(&settings)
 	}

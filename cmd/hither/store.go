@@ -9,6 +9,7 @@ import (
 	"hither/cache"
 	"hither/cache/badger"
 	"hither/cache/mem"
+	"hither/cmd/hither/settings"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 
 // openStore opens the cache. One that does not open is no reason not to run, be its disk full or read-only or itself damaged: who
 // is led to us would get nothing at all. Only where what comes is to last, it is; and where the directory is something else's.
-func openStore(s Settings, log *slog.Logger) (cache.Store, error) {
+func openStore(s settings.Settings, log *slog.Logger) (cache.Store, error) {
 	if s.Cache == "off" {
 		return &mem.Store{Limit: memoryLimit}, nil
 	}

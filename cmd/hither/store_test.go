@@ -12,10 +12,11 @@ import (
 	"hither/cache"
 	"hither/cache/badger"
 	"hither/cache/mem"
+	"hither/cmd/hither/settings"
 )
 
 // open opens the store of settings until the test ends, and returns it with what was said.
-func open(t *testing.T, s Settings) (cache.Store, string) {
+func open(t *testing.T, s settings.Settings) (cache.Store, string) {
 	t.Helper()
 	var said journal
 	store, err := openStore(s, slog.New(slog.NewTextHandler(&said, nil)))
@@ -29,14 +30,14 @@ func open(t *testing.T, s Settings) (cache.Store, string) {
 func TestTheCacheIsWhereTheSettingsSay(t *testing.T) {
 	for _, row := range []struct {
 		says   string
-		s      Settings
+		s      settings.Settings
 		memory bool
 		shown  string
 	}{
-		{"on the disk", Settings{Cache: "disk", CacheLimit: 1 << 30, CacheFree: 1}, false, ", of 1 GiB; "},
-		{"without a cap", Settings{Cache: "disk", CacheLimit: 0, CacheFree: 1}, false, "under 0 names; "},
-		{"off", Settings{Cache: "off"}, true, ", of 128 MiB; in memory, until Hither ends"},
-		{"on a disk too full", Settings{Cache: "disk", CacheFree: 1 << 60}, true, "; in memory, until Hither ends"},
+		{"on the disk", settings.Settings{Cache: "disk", CacheLimit: 1 << 30, CacheFree: 1}, false, ", of 1 GiB; "},
+		{"without a cap", settings.Settings{Cache: "disk", CacheLimit: 0, CacheFree: 1}, false, "under 0 names; "},
+		{"off", settings.Settings{Cache: "off"}, true, ", of 128 MiB; in memory, until Hither ends"},
+		{"on a disk too full", settings.Settings{Cache: "disk", CacheFree: 1 << 60}, true, "; in memory, until Hither ends"},
 	} {
 		row.s.State = t.TempDir()
 		store, said := open(t, row.s)
@@ -55,7 +56,7 @@ func TestTheCacheIsWhereTheSettingsSay(t *testing.T) {
 }
 
 func TestWhatIsToLastIsNotKeptInMemory(t *testing.T) {
-	s := Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1 << 60, Lasting: true}
+	s := settings.Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1 << 60, Lasting: true}
 	store, err := openStore(s, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, cache.ErrFull) || store != nil {
 		t.Errorf("\n got %v, %v\nwant no store, and %v", store, err, cache.ErrFull)
@@ -63,7 +64,7 @@ func TestWhatIsToLastIsNotKeptInMemory(t *testing.T) {
 }
 
 func TestACacheDirectoryWithOtherThingsIsLeftAlone(t *testing.T) {
-	s := Settings{State: t.TempDir(), Cache: "disk"}
+	s := settings.Settings{State: t.TempDir(), Cache: "disk"}
 	write(t, filepath.Join(s.State, "cache", "thesis.tex"), []byte("four years"))
 	store, err := openStore(s, slog.New(slog.DiscardHandler))
 	if err == nil || store != nil {
@@ -73,7 +74,7 @@ func TestACacheDirectoryWithOtherThingsIsLeftAlone(t *testing.T) {
 }
 
 func TestADamagedCacheIsNoReasonNotToRun(t *testing.T) {
-	s := Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
+	s := settings.Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
 	write(t, filepath.Join(s.State, "cache", "MANIFEST"), []byte("nothing that Badger wrote"))
 	store, said := open(t, s)
 	_, memory := store.(*mem.Store)
@@ -87,7 +88,7 @@ func TestADamagedCacheIsNoReasonNotToRun(t *testing.T) {
 
 // The directory is one that not even root can make, as on a disk that is read-only.
 func TestACacheThatCannotBeWrittenIsNoReasonNotToRun(t *testing.T) {
-	s := Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
+	s := settings.Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
 	if err := os.Symlink("/proc/cache", filepath.Join(s.State, "cache")); err != nil || runtime.GOOS != "linux" {
 		t.Skip("no /proc here")
 	}

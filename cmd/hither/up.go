@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/install"
 )
@@ -39,7 +40,7 @@ func (a *app) up() *cobra.Command {
 		},
 	}
 	addJSONFlag(c, &asJSON)
-	addFlags(c.Flags(), func(k key) bool { return !k.wide })
+	addFlags(c.Flags(), func(k settings.Key) bool { return !k.Wide })
 	return c
 }
 
@@ -76,7 +77,7 @@ type running struct {
 	err  error         // what it returned; set before done is closed
 }
 
-func (a *app) start(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) *running {
+func (a *app) start(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) *running {
 	r := &running{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/cmd/hither/watchdog"
 	"hither/install"
@@ -24,14 +25,14 @@ const (
 	releasing = 1500 * time.Millisecond
 )
 
-// upkeep is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
+// upkeepOf is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
 // installed.
-func (s Settings) upkeep() (upkeep, error) {
+func upkeepOf(s settings.Settings) (upkeep, error) {
 	if s.Runner != 0 {
 		return upkeep{UID: -1, GID: -1}, nil
 	}
 	u, err := readUpkeep(s.State)
-	if s.isOff("dns", s.DNS) {
+	if s.IsOff("dns", s.DNS) {
 		u.DNS = ""
 	}
 	return u, err
@@ -42,7 +43,7 @@ func (u upkeep) any() bool { return u.DNS != "" || u.Proxy || len(u.Tools) > 0 }
 
 // keeper keeps in force what upkeep says, and sees to it that Hither answers itself. Fields are set before run.
 type keeper struct {
-	settings Settings
+	settings settings.Settings
 	upkeep   upkeep
 	way      *led
 	ca       *trust
@@ -88,7 +89,7 @@ func (k *keeper) keep(whole context.Context) error {
 	h.trusted = func() error { return trustedHere(k.ca) }
 	h.troubled = func(trouble string) { k.way.tell("upkeep", trouble) }
 	lease := k.takeLease(ctx, func(ctx context.Context) {
-		if u, err := k.settings.upkeep(); err == nil && !u.any() { // uninstalled while we were stopped
+		if u, err := upkeepOf(k.settings); err == nil && !u.any() { // uninstalled while we were stopped
 			k.letGo.demand()
 			return
 		}
@@ -208,7 +209,7 @@ func notifying(ready func(Ready), log *slog.Logger) func(Ready) {
 }
 
 // newReady tells where everything is.
-func newReady(s Settings, proxy self, way *led, keep upkeep, ca *trust) Ready {
+func newReady(s settings.Settings, proxy self, way *led, keep upkeep, ca *trust) Ready {
 	r := Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
 	}

@@ -4,17 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/resolver/exchange"
 )
@@ -28,7 +26,7 @@ type upstreams struct {
 }
 
 // newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
-func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger) (*upstreams, error) {
+func newUpstreams(s settings.Settings, self self, roots *x509.CertPool, log *slog.Logger) (*upstreams, error) {
 	network := &exchange.Split{Self: self.address, RootCAs: roots, Log: log}
 	former := &exchange.Roster{List: (&formers{state: s.State}).now, Self: self.address, Log: log}
 	all := &exchange.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
@@ -39,7 +37,7 @@ func newUpstreams(s Settings, self self, roots *x509.CertPool, log *slog.Logger)
 	for _, text := range s.DNSUpstream {
 		e, err := exchange.Parse(text, options)
 		if err != nil {
-			return nil, s.wrong("dns-upstream", err)
+			return nil, s.Wrong("dns-upstream", err)
 		}
 		all.Upstreams = append(all.Upstreams, e)
 	}
@@ -96,41 +94,3 @@ func (u *upstreams) probe(ctx context.Context) { u.split.Probe(ctx) }
 func (u *upstreams) seen(name string) { u.split.Seen(name) }
 
 func (u *upstreams) close() { _ = u.split.Close() } // nothing is lost with a connection
-
-// checkDNS finds addresses and upstreams that cannot be.
-func (s *Settings) checkDNS() error {
-	for _, list := range []*[]string{&s.DNS, &s.Transparent} {
-		if len(*list) == 1 && strings.EqualFold((*list)[0], "off") {
-			*list = nil
-		}
-	}
-	for i, text := range s.DNS {
-		if strings.EqualFold(text, "off") {
-			return s.wrong("dns", errors.New("off stands beside addresses: name addresses or say off"))
-		}
-		at, err := netip.ParseAddrPort(text)
-		if err != nil {
-			addr, bare := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
-			if bare != nil {
-				return s.wrong("dns", fmt.Errorf("%q is no address: write 127.0.0.1:53, or off", text))
-			}
-			at = netip.AddrPortFrom(addr, 53)
-		}
-		s.DNS[i] = at.String()
-	}
-	for _, text := range s.DNSUpstream {
-		if _, err := exchange.Parse(text, exchange.Options{}); err != nil {
-			return s.wrong("dns-upstream", err)
-		}
-	}
-	if s.DNSStrict && len(s.DNSUpstream) == 0 {
-		return s.wrong("dns-strict", errors.New("it means nothing without dns-upstream: name one, or leave it out"))
-	}
-	return nil
-}
-
-// isOff says that the user has turned off what `hither install` may have asked for, and has not only said nothing.
-func (s *Settings) isOff(key string, value []string) bool {
-	from := s.From[key]
-	return len(value) == 0 && from != "" && from != "default"
-}

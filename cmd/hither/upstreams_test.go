@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/settings"
 	"hither/install"
 )
 
@@ -24,7 +25,7 @@ func TestWhatDNSSettingsBecome(t *testing.T) {
 		{"[::1]", "[::1]:443", "[[::1]:53] [[::1]:443]"},
 		{"127.0.0.1:5353,[::1]:53", "", "[127.0.0.1:5353 [::1]:53] []"},
 	} {
-		s, err := loadSettings(sources{
+		s, err := settings.Load(settings.Sources{
 			Flags: map[string][]string{"dns": {row.dns}, "transparent": {row.transparent}},
 			Env:   environ.List{"HOME=/home/x"}, Dir: "/", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist },
 		})
@@ -65,7 +66,7 @@ func TestTheServersOfBeforeAreKnown(t *testing.T) {
 // Upstreams that are named are asked, and Hither's own server never is.
 func TestNamedUpstreamsAreAsked(t *testing.T) {
 	up := upstreamDNS(t)
-	names, err := newUpstreams(Settings{State: t.TempDir(), DNSUpstream: []string{up}, DNSStrict: true}, nil, nil, slog.New(slog.DiscardHandler))
+	names, err := newUpstreams(settings.Settings{State: t.TempDir(), DNSUpstream: []string{up}, DNSStrict: true}, nil, nil, slog.New(slog.DiscardHandler))
 	must(t, err)
 	defer names.close()
 	reply, err := names.Exchange(t.Context(), new(dns.Msg).SetQuestion("www.example.", dns.TypeA))
@@ -76,7 +77,7 @@ func TestNamedUpstreamsAreAsked(t *testing.T) {
 	same(t, "addresses", len(addrs) > 0, true)
 	names.forget()
 	names.probe(t.Context())
-	_, err = newUpstreams(Settings{DNSUpstream: []string{"ftp://x"}, From: map[string]string{"dns-upstream": "my.toml:3"}}, nil, nil, slog.New(slog.DiscardHandler))
+	_, err = newUpstreams(settings.Settings{DNSUpstream: []string{"ftp://x"}, From: map[string]string{"dns-upstream": "my.toml:3"}}, nil, nil, slog.New(slog.DiscardHandler))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -85,7 +86,7 @@ func TestNamedUpstreamsAreAsked(t *testing.T) {
 
 // Who leads a registry to us by the hosts file does not lead ourselves there.
 func TestAHostsLineThatLeadsToUsIsForOthers(t *testing.T) {
-	settings := Settings{State: t.TempDir(), DNSUpstream: []string{upstreamDNS(t)}, DNSStrict: true}
+	settings := settings.Settings{State: t.TempDir(), DNSUpstream: []string{upstreamDNS(t)}, DNSStrict: true}
 	names, err := newUpstreams(settings, self{netip.MustParseAddrPort("127.0.7.90:443")}, nil, slog.New(slog.DiscardHandler))
 	must(t, err)
 	defer names.close()

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 	"hither/cmd/hither/warm"
 	"hither/forward/project"
@@ -52,7 +53,7 @@ func (a *app) warm() *cobra.Command {
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "fetch nothing: list what is not here yet")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary, only what failed")
 	addJSONFlag(c, &f.json)
-	addFlags(c.Flags(), func(k key) bool { return !k.wide }) // for a Hither that is started for it
+	addFlags(c.Flags(), func(k settings.Key) bool { return !k.Wide }) // for a Hither that is started for it
 	return c
 }
 
@@ -130,7 +131,7 @@ func (a *app) warmThrough(
 	ctx context.Context, s session, w *warm.Warmer, wants []warm.Want, f warmFlags, show *warm.Progress, signals <-chan os.Signal,
 ) error {
 	if s.PID == os.Getpid() && a.settings.Cache == "off" && !f.dry {
-		return a.settings.wrong("cache", errors.New("with off, nothing would stay when this command ends: leave it out, or warm a Hither that is up"))
+		return a.settings.Wrong("cache", errors.New("with off, nothing would stay when this command ends: leave it out, or warm a Hither that is up"))
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

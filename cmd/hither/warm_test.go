@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/warm"
 )
 
@@ -34,7 +35,7 @@ func TestWarmSaysHowItEnded(t *testing.T) {
 }
 
 func TestAWarmerKeepsWhatEitherSideCallsPrivate(t *testing.T) {
-	a := &app{settings: Settings{Private: []string{"a.test"}}}
+	a := &app{settings: settings.Settings{Private: []string{"a.test"}}}
 	w := a.newWarmer(session{Ready: Ready{Proxy: []string{"x"}}}, warmFlags{}, warm.NewTally(nil, 0), []string{"@corp"})
 	same(t, "patterns", join(w.Private), "a.test, @corp")
 }

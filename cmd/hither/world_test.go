@@ -24,6 +24,7 @@ import (
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/why"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 	dir, _ := os.Getwd()
 	serve := (&fakeHither{}).serve
 	if os.Getenv("BE_DEAF") != "" {
-		serve = func(_ context.Context, _ Settings, _ *slog.Logger, ready func(Ready)) error {
+		serve = func(_ context.Context, _ settings.Settings, _ *slog.Logger, ready func(Ready)) error {
 			ready(Ready{Proxy: []string{"127.0.0.1:1"}})
 			select {}
 		}
@@ -95,7 +96,7 @@ func (w *world) up() (Ready, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan Ready, 1)
 	done := make(chan error, 1)
-	s := Settings{State: w.state(), Listen: []string{"127.0.0.1:0"}}
+	s := settings.Settings{State: w.state(), Listen: []string{"127.0.0.1:0"}}
 	go func() { done <- w.fake.serve(ctx, s, slog.New(slog.DiscardHandler), func(r Ready) { ready <- r }) }()
 	stop := func() { cancel(); <-done; done <- nil }
 	w.t.Cleanup(stop)
@@ -124,7 +125,7 @@ type fakeHither struct {
 	chose   atomic.Value   // what Choose was asked for
 }
 
-func (f *fakeHither) serve(ctx context.Context, s Settings, log *slog.Logger, ready func(Ready)) error {
+func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) error {
 	f.starts.Add(1)
 	f.lasting.Store(s.Lasting)
 	c, err := openControl(s.State)
@@ -248,4 +249,10 @@ func same[T comparable](t *testing.T, what string, got, want T) {
 func contains(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	hithertest.Contains(t, text, parts...)
+}
+
+// skipElsewhere leaves out what speaks of paths and permissions as Linux has them.
+func skipElsewhere(t *testing.T) {
+	t.Helper()
+	hithertest.SkipElsewhere(t)
 }

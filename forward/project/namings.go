@@ -14,6 +14,9 @@ import (
 	"hither/forward/npmrc"
 )
 
+// NPMRegistry is npm's own.
+const NPMRegistry = "https://registry.npmjs.org"
+
 // YarnRegistry is what Yarn asks unless it is told otherwise: its name for npm's registry, with the same packages.
 const YarnRegistry = "https://registry.yarnpkg.com"
 

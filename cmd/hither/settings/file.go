@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 // configLine is one setting in config.toml.
 type configLine struct {
-	key    key
+	key    Key
 	values []string
 	at     string // FILE:LINE
 }
@@ -81,12 +81,12 @@ func keyName(p *unstable.Parser, node *unstable.Node) (string, int) {
 	return strings.Join(parts, "."), row
 }
 
-func parseValues(k key, node *unstable.Node) ([]string, error) {
+func parseValues(k Key, node *unstable.Node) ([]string, error) {
 	if node.Kind != unstable.Array {
 		value, err := parseScalar(node)
 		return []string{value}, err
 	}
-	if !k.isList() {
+	if !k.IsList() {
 		return nil, errors.New("want one value, not a list")
 	}
 	var values []string
@@ -110,8 +110,8 @@ func parseScalar(node *unstable.Node) (string, error) {
 
 func keyNames() string {
 	var names []string
-	for _, k := range keys() {
-		names = append(names, k.name)
+	for _, k := range Keys() {
+		names = append(names, k.Name)
 	}
 	return strings.Join(names, ", ")
 }

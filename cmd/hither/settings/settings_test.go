@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"io/fs"
@@ -21,11 +21,11 @@ func loadWith(t *testing.T, file string, env environ.List, flags map[string][]st
 		}
 		return nil, fs.ErrNotExist
 	}
-	return loadSettings(sources{Flags: flags, Env: append(environ.List{"HOME=/home/u"}, env...), Dir: "/work", ReadFile: read})
+	return Load(Sources{Flags: flags, Env: append(environ.List{"HOME=/home/u"}, env...), Dir: "/work", ReadFile: read})
 }
 
 func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	for _, row := range []struct {
 		says  string
 		file  string
@@ -67,14 +67,14 @@ func TestLaterSourcesBeatEarlierOnes(t *testing.T) {
 				t.Fatal(err)
 			}
 			k, _ := findKey(row.key)
-			same(t, row.key, k.value(s), row.want)
-			same(t, "from", s.From[row.key], row.from)
+			hithertest.Same(t, row.key, k.Value(s), row.want)
+			hithertest.Same(t, "from", s.From[row.key], row.from)
 		})
 	}
 }
 
 func TestMistakesAreToldWithTheirPlace(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	const file = "/home/u/.config/hither/config.toml"
 	for _, row := range []struct {
 		says  string
@@ -110,31 +110,31 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			contains(t, err.Error(), row.want...)
+			hithertest.Contains(t, err.Error(), row.want...)
 		})
 	}
 }
 
 // Who has no home may name both places: then nothing else is looked for, neither there nor in the working directory.
 func TestWithoutAHomePlacesMayBeNamed(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	t.Setenv("HOME", "")
 	read := func(string) ([]byte, error) { return nil, nil }
 	state := map[string][]string{"state": {"/s"}}
-	s, err := loadSettings(sources{Config: "/etc/h/c.toml", Flags: state, Dir: "/work", ReadFile: read})
-	same(t, "error", err, nil)
-	same(t, "state and rules", s.State+" "+s.Rules, "/s /etc/h/rules.d")
-	for says, in := range map[string]sources{
+	s, err := Load(Sources{Config: "/etc/h/c.toml", Flags: state, Dir: "/work", ReadFile: read})
+	hithertest.Same(t, "error", err, nil)
+	hithertest.Same(t, "state and rules", s.State+" "+s.Rules, "/s /etc/h/rules.d")
+	for says, in := range map[string]Sources{
 		"no file": {Flags: state, Dir: "/work", ReadFile: read}, "no state": {Config: "/c.toml", Dir: "/work", ReadFile: read},
 	} {
-		if _, err := loadSettings(in); err == nil || !strings.Contains(err.Error(), "name places with --state and --config") {
+		if _, err := Load(in); err == nil || !strings.Contains(err.Error(), "name places with --state and --config") {
 			t.Errorf("%s\n got %v\nwant what to name", says, err)
 		}
 	}
 }
 
 func TestNamesInTrustOneMirrorThatMeanNothingAreTold(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	set, err := rules.Load(rulesd.Files)
 	if err != nil {
 		t.Fatal(err)
@@ -143,23 +143,23 @@ func TestNamesInTrustOneMirrorThatMeanNothingAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "unknown", strings.Join(s.unknownRules(set), " "), "npm dokcer")
+	hithertest.Same(t, "unknown", strings.Join(s.unknownRules(set), " "), "npm dokcer")
 }
 
 func TestAFileThatWasNamedMustExist(t *testing.T) {
-	_, err := loadSettings(sources{Config: "/none.toml", Env: environ.List{"HOME=/home/u"}, ReadFile: os.ReadFile})
+	_, err := Load(Sources{Config: "/none.toml", Env: environ.List{"HOME=/home/u"}, ReadFile: os.ReadFile})
 	if err == nil || !strings.Contains(err.Error(), "none.toml") {
 		t.Errorf("\n got %v\nwant an error that names the file", err)
 	}
 }
 
 func TestEveryKeyIsDocumented(t *testing.T) {
-	for _, k := range keys() {
-		if k.doc == "" || strings.HasSuffix(k.doc, ".") {
-			t.Errorf("%s: the doc %q should be a sentence without a full stop", k.name, k.doc)
+	for _, k := range Keys() {
+		if k.Doc == "" || strings.HasSuffix(k.Doc, ".") {
+			t.Errorf("%s: the doc %q should be a sentence without a full stop", k.Name, k.Doc)
 		}
 		if k.field(&Settings{}) == nil {
-			t.Errorf("%s has no field", k.name)
+			t.Errorf("%s has no field", k.Name)
 		}
 	}
 }
@@ -171,15 +171,9 @@ func FuzzParseConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lines, err := parseConfig("f", data)
 		for _, line := range lines {
-			if err == nil && (line.key.name == "" || !strings.HasPrefix(line.at, "f:")) {
+			if err == nil && (line.key.Name == "" || !strings.HasPrefix(line.at, "f:")) {
 				t.Errorf("a line without a key or a place: %v", line)
 			}
 		}
 	})
-}
-
-// skipElsewhere leaves out what speaks of paths and permissions as Linux has them.
-func skipElsewhere(t *testing.T) {
-	t.Helper()
-	hithertest.SkipElsewhere(t)
 }

@@ -1,4 +1,8 @@
-package main
+// Package settings is everything a user may choose: one table of keys, and the sources that set them, each with its place for
+// the case that something is wrong.
+//
+//	s, err := settings.Load(settings.Sources{Flags: flags, Env: env, Dir: dir, ReadFile: os.ReadFile})
+package settings
 
 import (
 	"errors"
@@ -22,11 +26,11 @@ import (
 	"hither/rules"
 )
 
-// defaultListen is Clash's usual port too, because people know it; up says so if the two meet.
-const defaultListen = "127.0.0.1:7890"
+// DefaultListen is Clash's usual port too, because people know it; up says so if the two meet.
+const DefaultListen = "127.0.0.1:7890"
 
 // Settings is everything a user may choose. Paths are absolute. What a key means and what its empty value means stands
-// in [keys], which `hither config` prints.
+// in [Keys], which `hither config` prints.
 type Settings struct {
 	Listen        []string // HOST:PORT with a loopback address; port 0 takes any
 	State         string
@@ -60,8 +64,8 @@ type Settings struct {
 	From   map[string]string // where each key's value comes from: "default", "FILE:LINE", "HITHER_LISTEN", "--listen"
 }
 
-// sources is where settings come from, the later beating the earlier: defaults, file, environment, flags.
-type sources struct {
+// Sources is where settings come from, the later beating the earlier: defaults, file, environment, flags.
+type Sources struct {
 	Flags    map[string][]string // by key, only those that were given
 	Config   string              // --config; empty: HITHER_CONFIG, else the user's own file
 	Env      environ.List
@@ -70,15 +74,15 @@ type sources struct {
 }
 
 // config is the file that the user named; empty: none.
-func (in sources) config() string {
+func (in Sources) config() string {
 	if in.Config != "" {
 		return in.Config
 	}
 	return in.Env.Get("HITHER_CONFIG")
 }
 
-// loadSettings reads all sources. Its errors name the place of the mistake.
-func loadSettings(in sources) (Settings, error) {
+// Load reads all sources. Its errors name the place of the mistake.
+func Load(in Sources) (Settings, error) {
 	home, homeless := paths.Find(in.Env)
 	if homeless != nil {
 		if in.config() == "" {
@@ -110,16 +114,16 @@ func loadSettings(in sources) (Settings, error) {
 }
 
 // defaults takes over what other tools were told: without the user's proxy the outside may be out of reach.
-func defaults(home paths.Places, in sources) Settings {
+func defaults(home paths.Places, in Sources) Settings {
 	s := Settings{From: map[string]string{}}
-	for _, k := range keys() {
-		s.From[k.name] = "default"
-		if err := k.set(&s, []string{k.def}); err != nil {
-			panic(fmt.Sprintf("the default of %s: %v", k.name, err)) // a bug; the tests load the defaults
+	for _, k := range Keys() {
+		s.From[k.Name] = "default"
+		if err := k.set(&s, []string{k.Def}); err != nil {
+			panic(fmt.Sprintf("the default of %s: %v", k.Name, err)) // a bug; the tests load the defaults
 		}
 	}
 	s.State, s.Rules = home.State, filepath.Join(home.Config, "rules.d")
-	for _, name := range proxyVariables() {
+	for _, name := range ProxyVariables() {
 		if value := in.Env.Get(name); value != "" {
 			s.UpstreamProxy, s.From["upstream-proxy"] = withScheme(value), name
 			break
@@ -128,8 +132,8 @@ func defaults(home paths.Places, in sources) Settings {
 	return s
 }
 
-// proxyVariables are where other tools look for a proxy; what is fetched is https mostly.
-func proxyVariables() []string {
+// ProxyVariables are where other tools look for a proxy; what is fetched is https mostly.
+func ProxyVariables() []string {
 	return []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}
 }
 
@@ -142,7 +146,7 @@ func withScheme(proxy string) string {
 }
 
 // readFile reads the configuration. The user's own file may be missing, a file that was named may not.
-func (s *Settings) readFile(home paths.Places, in sources) error {
+func (s *Settings) readFile(home paths.Places, in Sources) error {
 	s.Config = in.config()
 	named := s.Config != ""
 	if !named {
@@ -170,26 +174,26 @@ func (s *Settings) readFile(home paths.Places, in sources) error {
 
 // readEnvironment looks only for the names it knows: in a Kubernetes pod beside a service called hither, others with our
 // prefix appear by themselves.
-func (s *Settings) readEnvironment(home paths.Places, in sources) error {
-	for _, k := range keys() {
-		value, ok := in.Env.Lookup(k.variable())
+func (s *Settings) readEnvironment(home paths.Places, in Sources) error {
+	for _, k := range Keys() {
+		value, ok := in.Env.Lookup(k.Variable())
 		if !ok || value == "" {
 			continue
 		}
-		if err := s.take(k, []string{value}, k.variable(), home, in.Dir); err != nil {
+		if err := s.take(k, []string{value}, k.Variable(), home, in.Dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Settings) readFlags(home paths.Places, in sources) error {
-	for _, k := range keys() {
-		values, ok := in.Flags[k.name]
+func (s *Settings) readFlags(home paths.Places, in Sources) error {
+	for _, k := range Keys() {
+		values, ok := in.Flags[k.Name]
 		if !ok {
 			continue
 		}
-		if err := s.take(k, values, "--"+k.name, home, in.Dir); err != nil {
+		if err := s.take(k, values, "--"+k.Name, home, in.Dir); err != nil {
 			return err
 		}
 	}
@@ -197,36 +201,45 @@ func (s *Settings) readFlags(home paths.Places, in sources) error {
 }
 
 // take sets one key and notes where it came from; dir is where its relative paths begin.
-func (s *Settings) take(k key, values []string, from string, home paths.Places, dir string) error {
+func (s *Settings) take(k Key, values []string, from string, home paths.Places, dir string) error {
 	if err := k.set(s, values); err != nil {
-		return wrongValue(from, k.name, err)
+		return wrongValue(from, k.Name, err)
 	}
 	if k.paths != nil {
 		k.paths(s, func(path string) string { return home.Expand(path, dir) })
 	}
-	s.From[k.name] = from
+	s.From[k.Name] = from
 	return nil
 }
 
-// wrong is told of a value that cannot be, with its place.
-func (s *Settings) wrong(name string, err error) error { return wrongValue(s.From[name], name, err) }
+// Wrong is told of a value that cannot be, with its place.
+func (s *Settings) Wrong(name string, err error) error { return wrongValue(s.From[name], name, err) }
 
 // wrongValue names a setting once: a flag and a variable have its name. A wrong flag is a wrong command line.
 func wrongValue(from, name string, err error) error {
 	switch from {
 	case "--" + name:
-		return &exitError{Status: exitUsage, Err: fmt.Errorf("%s: %w", from, err)}
-	case key{name: name}.variable():
+		return &FlagError{fmt.Errorf("%s: %w", from, err)}
+	case Key{Name: name}.Variable():
 		return fmt.Errorf("%s: %w", from, err)
 	}
 	return fmt.Errorf("%s: %s: %w", from, name, err)
 }
 
+// FlagError is a wrong value on the command line.
+type FlagError struct{ Err error }
+
+// Error says which flag, and what is wrong.
+func (e *FlagError) Error() string { return e.Err.Error() }
+
+// Unwrap is for errors.Is.
+func (e *FlagError) Unwrap() error { return e.Err }
+
 // checkPrivate refuses what no name can be held against: everything would be private, and nothing kept.
 func (s *Settings) checkPrivate() error {
 	for _, pattern := range s.Private {
 		if _, err := path.Match(pattern, ""); err != nil {
-			return s.wrong("private", fmt.Errorf("%q is no pattern: write it as corp.example/* or @corp/*", pattern))
+			return s.Wrong("private", fmt.Errorf("%q is no pattern: write it as corp.example/* or @corp/*", pattern))
 		}
 	}
 	return nil
@@ -234,9 +247,9 @@ func (s *Settings) checkPrivate() error {
 
 // addPrivate adds what the go command was told, whatever else is private: a forgotten name must not leak to a mirror. What is
 // private at npm's registry is so at Yarn's name for it.
-func (s *Settings) addPrivate(in sources) {
+func (s *Settings) addPrivate(in Sources) {
 	for _, pattern := range s.Private {
-		if at, ok := strings.CutPrefix("https://"+pattern, npmRegistry+"/"); ok {
+		if at, ok := strings.CutPrefix("https://"+pattern, project.NPMRegistry+"/"); ok {
 			s.Private = append(s.Private, strings.TrimPrefix(project.YarnRegistry, "https://")+"/"+at)
 		}
 	}
@@ -260,15 +273,15 @@ func (s *Settings) check() error {
 	for i, address := range s.Listen {
 		fixed, err := checkListen(address)
 		if err != nil {
-			return s.wrong("listen", err)
+			return s.Wrong("listen", err)
 		}
 		s.Listen[i] = fixed
 	}
 	if len(s.Listen) == 0 {
-		return s.wrong("listen", errors.New("there is no address: name one, such as "+defaultListen))
+		return s.Wrong("listen", errors.New("there is no address: name one, such as "+DefaultListen))
 	}
 	if s.State == "" {
-		return s.wrong("state", errors.New("it is empty: name a directory, or leave it out"))
+		return s.Wrong("state", errors.New("it is empty: name a directory, or leave it out"))
 	}
 	if err := s.checkDNS(); err != nil {
 		return err
@@ -277,20 +290,20 @@ func (s *Settings) check() error {
 		return err
 	}
 	if s.Cache != "disk" && s.Cache != "off" {
-		return s.wrong("cache", fmt.Errorf("%q is neither disk nor off", s.Cache))
+		return s.Wrong("cache", fmt.Errorf("%q is neither disk nor off", s.Cache))
 	}
 	if s.UpstreamProxy != "" {
 		s.UpstreamProxy = withScheme(s.UpstreamProxy)
 	}
 	s.dropOwnUpstream()
 	if err := s.checkUpstream(); err != nil {
-		return s.wrong("upstream-proxy", err)
+		return s.Wrong("upstream-proxy", err)
 	}
 	return nil
 }
 
-// tellUnknownRules warns of names in trust-one-mirror that mean nothing. It is no error: rule files come and go.
-func (s *Settings) tellUnknownRules(set *rules.Set, log *slog.Logger) {
+// TellUnknownRules warns of names in trust-one-mirror that mean nothing. It is no error: rule files come and go.
+func (s *Settings) TellUnknownRules(set *rules.Set, log *slog.Logger) {
 	if names := s.unknownRules(set); len(names) > 0 {
 		log.Warn("trust-one-mirror names rules that ask no mirrors what a tag means; correct the names", "names", names, "from", s.From["trust-one-mirror"])
 	}
@@ -309,18 +322,18 @@ func (s *Settings) unknownRules(set *rules.Set) []string {
 func checkListen(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", fmt.Errorf("%q is not HOST:PORT: write it as %s", address, defaultListen)
+		return "", fmt.Errorf("%q is not HOST:PORT: write it as %s", address, DefaultListen)
 	}
 	if strings.EqualFold(host, "localhost") {
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil && host != "" {
-		return "", fmt.Errorf("%q is no IP address: write it as %s", host, defaultListen)
+		return "", fmt.Errorf("%q is no IP address: write it as %s", host, DefaultListen)
 	}
 	if host == "" || !ip.IsLoopback() {
 		return "", fmt.Errorf("%s is open to other machines, and whoever can reach it could use your network: "+
-			"Hither has no allow-list yet, so it listens on loopback addresses only, such as %s", address, defaultListen)
+			"Hither has no allow-list yet, so it listens on loopback addresses only, such as %s", address, DefaultListen)
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -328,7 +341,7 @@ func checkListen(address string) (string, error) {
 // dropOwnUpstream forgets an HTTPS_PROXY that names Hither: people put it into their profile.
 func (s *Settings) dropOwnUpstream() {
 	u, err := url.Parse(s.UpstreamProxy)
-	if err != nil || !slices.Contains(proxyVariables(), s.From["upstream-proxy"]) {
+	if err != nil || !slices.Contains(ProxyVariables(), s.From["upstream-proxy"]) {
 		return
 	}
 	host, err := checkListen(u.Host)
