@@ -7,6 +7,7 @@ import (
 
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/kindling"
+	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
@@ -21,12 +22,12 @@ func walks() map[string]func(prefetch.Start) prefetch.Walk {
 
 // beginning has what a command will ask for fetched while it starts. npm takes a second for that; the go command is quick, but
 // the connections take three round trips. Only where it is known what it has already: one that has everything asks for nothing.
-func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []string) {
+func beginning(at *projects.Finder, ahead *prefetch.Prefetcher) func(pid int, args []string) {
 	return func(pid int, args []string) {
-		place, ok := at.begun(pid, args)
+		place, ok := at.Begun(pid, args)
 		switch {
 		case !ok || place.Has == nil:
-		case isNpm(place.Args):
+		case projects.IsNpm(place.Args):
 			ahead.Begin(strings.TrimPrefix(project.NPMRegistry, "https://"), place)
 		case prefetch.IsGo(place.Args):
 			ahead.Begin(strings.TrimPrefix(goenv.PublicProxy, "https://"), place)
@@ -36,8 +37,8 @@ func beginning(at *projects, ahead *prefetch.Prefetcher) func(pid int, args []st
 
 // lookAhead has what clients will ask for fetched before they do, as long as h.ahead runs.
 func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
-	c.projects = newProjects(h.settings)
-	h.ahead = newPrefetcher(h.settings, h.book.now, f, c.projects.of, k, log)
+	c.projects = projects.New(h.settings.ReadProjects, h.settings.Listen, h.settings.Runner)
+	h.ahead = newPrefetcher(h.settings, h.book.now, f, c.projects.Where, k, log)
 	c.begun = beginning(c.projects, h.ahead)
 }
 

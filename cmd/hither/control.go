@@ -18,6 +18,7 @@ import (
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
+	"hither/cmd/hither/projects"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/why"
 	"hither/forward/peer"
@@ -86,7 +87,7 @@ type control struct {
 	listener net.Listener
 	unlock   func()
 	leases   leases
-	projects *projects                    // told who runs behind a lease; nil: nobody wants to know. Set before Serve
+	projects *projects.Finder             // told who runs behind a lease; nil: nobody wants to know. Set before Serve
 	begun    func(pid int, args []string) // called when a command has begun; nil: nobody wants to know. Set before Serve
 	names    *names                       // what DNS is asked; nil: it is not answered. Set before Serve
 	letGo    *letGo                       // what is kept in force on the machine; nil: nothing. Set before Serve
@@ -289,7 +290,7 @@ func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
 		pid, _ = strconv.Atoi(r.FormValue("pid"))
 	}
 	if c.projects != nil {
-		defer c.projects.enter(pid)()
+		defer c.projects.Enter(pid)()
 	}
 	_ = json.NewEncoder(w).Encode(ready)
 	_ = http.NewResponseController(w).Flush()

@@ -13,6 +13,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
+	"hither/cmd/hither/projects"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
@@ -110,7 +111,7 @@ func (a *app) plan(ready Ready, project bool) (child.Plan, error) {
 	if len(ready.Proxy) == 0 {
 		return child.Plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
 	}
-	npm := npmSettings(a.before, home.Home, a.dir)
+	npm := projects.NpmSettings(a.before, home.Home, a.dir)
 	npm.Project = project
 	p := child.Plan{Env: a.before, Proxy: ready.Proxy[0], Npm: npm.Trust()}
 	tools := roots.FindTools(a.before, a.dir, project)

@@ -14,6 +14,7 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 
@@ -269,7 +270,7 @@ func cannotRun(name string, err error) error {
 // environBehind is the environment of the command. The project it runs in may tell npm whom to believe, as it may without
 // us; if the command goes on to another project, npm believes them there, too.
 func (a *app) environBehind(ready Ready, args []string) (environ.List, error) {
-	p, err := a.plan(ready, !isGlobalNpm(args, a.before))
+	p, err := a.plan(ready, !projects.IsGlobalNpm(args, a.before))
 	if err != nil {
 		return nil, err
 	}

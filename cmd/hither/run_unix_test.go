@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -288,4 +289,43 @@ func (p *program) status() int {
 	_, _ = io.Copy(io.Discard, p.stderr)
 	_ = p.Wait()
 	return commandStatus(p.ProcessState)
+}
+
+// TestProjectsAreReadOnlyIfTheUserAllowsIt has real clients, whose processes the system is asked for.
+func TestProjectsAreReadOnlyIfTheUserAllowsIt(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the system need not tell")
+	}
+	w := newWorld(t)
+	ask := func(proxy string) string {
+		c := exec.Command("curl", "-s", "-x", proxy, "http://example.invalid/where")
+		c.Dir = w.home
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	ready, stop := w.up()
+	same(t, "nobody allowed it", ask(ready.Proxy[0]), "you work in -")
+	run := w.program("run", "--", "sh", "-c", "curl -s http://example.invalid/where; read x; exit 3")
+	here, _ := os.Getwd()
+	run.waitFor("you work in " + here + " with curl.")
+	same(t, "somebody else beside it", ask(ready.Proxy[0]), "you work in -")
+	run.stdin.Close()
+	same(t, "run", run.status(), 3)
+	stop()
+	own := w.program("run", "--listen", "127.0.0.1:0", "--", "sh", "-c", "curl -s http://example.invalid/where; echo; echo $http_proxy; read x")
+	own.waitFor("you work in " + here + " with curl.\n")
+	line, _ := own.stdout.ReadString('\n')
+	same(t, "somebody else at the Hither of a run", ask(strings.TrimSpace(line)), "you work in -")
+	own.stdin.Close()
+	own.status()
+	all := w.program("up", "--listen", "127.0.0.1:0", "--read-projects")
+	all.waitFor("One command")
+	there, err := newClient(w.state()).Ready(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "with the switch", ask(there.Proxy[0]), "you work in "+w.home+" with curl.")
 }

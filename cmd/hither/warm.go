@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 	"hither/cmd/hither/warm"
@@ -73,7 +74,7 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 	if err != nil {
 		return usageError(c, err)
 	}
-	files := &warm.Reader{Dir: a.dir, Platforms: chosen, Registries: a.askedRegistries().forWarm()}
+	files := &warm.Reader{Dir: a.dir, Platforms: chosen, Registries: projects.FindRegistries(a.before, a.settings.Listen).ForWarm()}
 	wants, err := files.Read(args)
 	if err != nil {
 		return usageError(c, err)

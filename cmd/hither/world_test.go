@@ -24,6 +24,7 @@ import (
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/why"
 	"hither/forward/fetch"
@@ -141,7 +142,7 @@ func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.L
 	if err := os.WriteFile(r.CA, hithertest.Root("Hither Root"), 0o600); err != nil {
 		return err
 	}
-	c.projects = newProjects(s)
+	c.projects = projects.New(s.ReadProjects, s.Listen, s.Runner)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.asked.Add(1)
 		if r.URL.Path == "/where" {

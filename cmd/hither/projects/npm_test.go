@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"path/filepath"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/forward/peer"
 )
 
@@ -30,11 +31,11 @@ func TestNpmsWordOnPeersIsPassedOn(t *testing.T) {
 		{"legacy-peer-deps=true\n", []string{"pnpm", "install"}, "pnpm|install"},
 	} {
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, "package.json"), []byte("{}"))
-		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
-		var p projects
+		hithertest.Write(t, filepath.Join(dir, "package.json"), []byte("{}"))
+		hithertest.Write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
+		var p Finder
 		at := p.place(peer.Process{Dir: dir, Args: row.args, Caching: []string{"HOME=" + t.TempDir()}})
-		same(t, row.npmrc+strings.Join(row.args, " "), strings.Join(at.Args, "|"), row.want)
+		hithertest.Same(t, row.npmrc+strings.Join(row.args, " "), strings.Join(at.Args, "|"), row.want)
 	}
 }
 
@@ -51,6 +52,6 @@ func TestGlobalCallsOfNpmAreKnown(t *testing.T) {
 		{command: "npm i global"}, {command: "npm run x -- -g"}, {command: "make -g"}, {command: "npm"},
 		{command: "npm ci", env: []string{"npm_config_global=true"}, want: true}, {command: "npm ci", env: []string{"NPM_CONFIG_LOCATION=global"}, want: true},
 	} {
-		same(t, row.command, isGlobalNpm(strings.Fields(row.command), row.env), row.want)
+		hithertest.Same(t, row.command, IsGlobalNpm(strings.Fields(row.command), row.env), row.want)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package projects
 
 import (
 	"errors"
@@ -16,49 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/cmd/hither/hithertest"
 	"hither/forward/fetch"
 	"hither/forward/peer"
 	"hither/forward/project"
 )
-
-// TestProjectsAreReadOnlyIfTheUserAllowsIt has real clients, whose processes the system is asked for.
-func TestProjectsAreReadOnlyIfTheUserAllowsIt(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere the system need not tell")
-	}
-	w := newWorld(t)
-	ask := func(proxy string) string {
-		c := exec.Command("curl", "-s", "-x", proxy, "http://example.invalid/where")
-		c.Dir = w.home
-		out, err := c.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(out)
-	}
-	ready, stop := w.up()
-	same(t, "nobody allowed it", ask(ready.Proxy[0]), "you work in -")
-	run := w.program("run", "--", "sh", "-c", "curl -s http://example.invalid/where; read x; exit 3")
-	here, _ := os.Getwd()
-	run.waitFor("you work in " + here + " with curl.")
-	same(t, "somebody else beside it", ask(ready.Proxy[0]), "you work in -")
-	run.stdin.Close()
-	same(t, "run", run.status(), 3)
-	stop()
-	own := w.program("run", "--listen", "127.0.0.1:0", "--", "sh", "-c", "curl -s http://example.invalid/where; echo; echo $http_proxy; read x")
-	own.waitFor("you work in " + here + " with curl.\n")
-	line, _ := own.stdout.ReadString('\n')
-	same(t, "somebody else at the Hither of a run", ask(strings.TrimSpace(line)), "you work in -")
-	own.stdin.Close()
-	own.status()
-	all := w.program("up", "--listen", "127.0.0.1:0", "--read-projects")
-	all.waitFor("One command")
-	there, err := newClient(w.state()).Ready(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "with the switch", ask(there.Proxy[0]), "you work in "+w.home+" with curl.")
-}
 
 // client is a connection of the false system.
 func aClient(port uint16) fetch.Client {
@@ -67,7 +29,7 @@ func aClient(port uint16) fetch.Client {
 
 func TestALeaseAllowsWhatIsBelowIt(t *testing.T) {
 	asked := 0
-	p := &projects{Of: func(from, _ netip.AddrPort) (peer.Process, error) {
+	p := &Finder{Of: func(from, _ netip.AddrPort) (peer.Process, error) {
 		asked++
 		switch from.Port() {
 		case 1:
@@ -81,24 +43,24 @@ func TestALeaseAllowsWhatIsBelowIt(t *testing.T) {
 	}}
 	dirs := func() (out string) {
 		for port := range uint16(5) {
-			at, _ := p.of(aClient(port))
+			at, _ := p.Where(aClient(port))
 			out += at.Dir + ";"
 		}
 		return out
 	}
-	same(t, "before", dirs(), ";;;;;")
-	same(t, "questions before", asked, 0)
-	leave, leave2, none := p.enter(10), p.enter(10), p.enter(1)
-	same(t, "with two leases", dirs(), ";/run;;;;")
+	hithertest.Same(t, "before", dirs(), ";;;;;")
+	hithertest.Same(t, "questions before", asked, 0)
+	leave, leave2, none := p.Enter(10), p.Enter(10), p.Enter(1)
+	hithertest.Same(t, "with two leases", dirs(), ";/run;;;;")
 	leave()
 	leave()
 	none()
-	same(t, "with one", dirs(), ";/run;;;;")
+	hithertest.Same(t, "with one", dirs(), ";/run;;;;")
 	leave2()
-	same(t, "after", dirs(), ";;;;;")
+	hithertest.Same(t, "after", dirs(), ";;;;;")
 	p.All = true
-	same(t, "with the switch", dirs(), ";/run;/other;;;")
-	same(t, "questions", asked, 5)
+	hithertest.Same(t, "with the switch", dirs(), ";/run;/other;;;")
+	hithertest.Same(t, "questions", asked, 5)
 }
 
 // TestACommandThatBeganIsBelowALease looks at a process that has not connected to anything.
@@ -113,22 +75,22 @@ func TestACommandThatBeganIsBelowALease(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Process.Kill(); _ = c.Wait() }()
-	var p projects
-	at, ok := p.begun(c.Process.Pid, []string{"npm", "ci"})
-	same(t, "without a lease", at.Dir, "")
-	same(t, "without a lease, known", ok, false)
-	defer p.enter(os.Getpid())()
-	at, _ = p.begun(c.Process.Pid, []string{"npm", "ci"})
-	same(t, "its directory", at.Dir, dir)
-	same(t, "its arguments", strings.Join(at.Args, " "), "npm ci")
-	same(t, "its number", at.PID, c.Process.Pid)
+	var p Finder
+	at, ok := p.Begun(c.Process.Pid, []string{"npm", "ci"})
+	hithertest.Same(t, "without a lease", at.Dir, "")
+	hithertest.Same(t, "without a lease, known", ok, false)
+	defer p.Enter(os.Getpid())()
+	at, _ = p.Begun(c.Process.Pid, []string{"npm", "ci"})
+	hithertest.Same(t, "its directory", at.Dir, dir)
+	hithertest.Same(t, "its arguments", strings.Join(at.Args, " "), "npm ci")
+	hithertest.Same(t, "its number", at.PID, c.Process.Pid)
 	here, _ := os.Getwd()
-	at, _ = p.begun(c.Process.Pid, []string{"go", "-C", "testdata", "mod", "download"})
-	same(t, "where it goes, wherever it is by now", at.Dir, filepath.Join(here, "testdata"))
-	at, _ = p.begun(c.Process.Pid, []string{"go", "-C", "no-such-directory", "mod", "download"})
-	same(t, "a directory that is not there", at.Dir, "")
-	at, _ = p.begun(os.Getppid(), nil)
-	same(t, "what is not below it", at.Dir, "")
+	at, _ = p.Begun(c.Process.Pid, []string{"go", "-C", "../testdata", "mod", "download"})
+	hithertest.Same(t, "where it goes, wherever it is by now", at.Dir, filepath.Join(here, "../testdata"))
+	at, _ = p.Begun(c.Process.Pid, []string{"go", "-C", "no-such-directory", "mod", "download"})
+	hithertest.Same(t, "a directory that is not there", at.Dir, "")
+	at, _ = p.Begun(os.Getppid(), nil)
+	hithertest.Same(t, "what is not below it", at.Dir, "")
 }
 
 // TestAProjectTellsWhatIsPrivate keeps the names of packages that come from elsewhere from npm's registry.
@@ -185,7 +147,7 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 			t.Setenv("npm_config_registry", project.NPMRegistry)
 		case "GOROOT=goroot":
 			env = []string{"GOROOT=" + dir}
-			write(t, filepath.Join(dir, "go.env"), []byte("GOPROXY=direct\n"))
+			hithertest.Write(t, filepath.Join(dir, "go.env"), []byte("GOPROXY=direct\n"))
 		case "GOENV=pipe":
 			env = []string{"GOENV=" + filepath.Join(dir, "pipe")}
 			if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
@@ -193,13 +155,13 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 			}
 		case "GOENV=goenv":
 			env = []string{"GOENV=" + filepath.Join(dir, "goenv")}
-			write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\nGONOSUMDB=third.example\n"))
+			hithertest.Write(t, filepath.Join(dir, "goenv"), []byte("GOPRIVATE=git.corp.example/*\nGONOPROXY=other.example\nGONOSUMDB=third.example\n"))
 		}
-		p := &projects{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+		p := &Finder{All: true, Own: []string{"127.0.0.1:7890"}, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
 			return peer.Process{Dir: dir, Args: []string{program, "install"}, Private: []string{"corp.example/*"}, Caching: env}, nil
 		}}
-		at, _ := p.of(aClient(1))
-		same(t, row.says, strings.Join(at.Private, " "), row.want)
+		at, _ := p.Where(aClient(1))
+		hithertest.Same(t, row.says, strings.Join(at.Private, " "), row.want)
 	}
 }
 
@@ -212,17 +174,17 @@ func TestTheFilesOfOtherProgramsTellWhatIsPrivate(t *testing.T) {
 		"d/pnpm-workspace.yaml": "registries:\n  default: https://n.corp.example\n", "e/.yarnrc.yml": "npmScopes:\n  corp:\n    npmRegistryServer: https://y.corp.example\n",
 		"f/.yarnrc": "registry \"https://registry.yarnpkg.com\"\n", "g/bunfig.toml": "[install\n", "h/x": "",
 	} {
-		write(t, filepath.Join(home, name), []byte(text))
+		hithertest.Write(t, filepath.Join(home, name), []byte(text))
 	}
 	for dir, want := range map[string]string{
 		"a": "registry.npmjs.org/* registry.yarnpkg.com/*", "b": "registry.npmjs.org/* registry.yarnpkg.com/*", "c": "registry.npmjs.org/* registry.yarnpkg.com/*", "d": "registry.npmjs.org/* registry.yarnpkg.com/*", "e": "@corp", "f": "", "g": "registry.npmjs.org/* registry.yarnpkg.com/*", "h": "",
 		"a/b/c/d": "registry.npmjs.org/* registry.yarnpkg.com/*",
 	} {
-		p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+		p := &Finder{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
 			return peer.Process{Dir: filepath.Join(home, filepath.FromSlash(dir)), Caching: []string{"HOME=" + home}}, nil
 		}}
-		at, _ := p.of(aClient(1))
-		same(t, dir, strings.Join(at.Private, " "), want)
+		at, _ := p.Where(aClient(1))
+		hithertest.Same(t, dir, strings.Join(at.Private, " "), want)
 	}
 }
 
@@ -252,16 +214,16 @@ func TestACommandThatGoesPastUsIsNotHelped(t *testing.T) {
 		{"go by another proxy of this machine", "", "GOPROXY=http://127.0.0.1:3000|https://proxy.golang.org", "go mod download", false},
 	} {
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
+		hithertest.Write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
 		c := exec.Command("sleep", "60")
 		c.Dir, c.Env = dir, []string{"HOME=" + dir, row.env}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		var p projects
-		leave := p.enter(os.Getpid())
-		_, ok := p.begun(c.Process.Pid, strings.Fields(row.command))
-		same(t, row.says, ok, row.ok)
+		var p Finder
+		leave := p.Enter(os.Getpid())
+		_, ok := p.Begun(c.Process.Pid, strings.Fields(row.command))
+		hithertest.Same(t, row.says, ok, row.ok)
 		leave()
 		_ = c.Process.Kill()
 		_ = c.Wait()
@@ -271,21 +233,21 @@ func TestACommandThatGoesPastUsIsNotHelped(t *testing.T) {
 func TestClientsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) { asked++; return peer.Process{Dir: "/"}, nil }}
-		p.of(aClient(1))
-		p.of(aClient(1))
-		same(t, "asked again at once", asked, 1)
+		p := &Finder{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) { asked++; return peer.Process{Dir: "/"}, nil }}
+		p.Where(aClient(1))
+		p.Where(aClient(1))
+		hithertest.Same(t, "asked again at once", asked, 1)
 		time.Sleep(projectsWait) //nolint:forbidigo // the bubble's clock
-		p.of(aClient(1))
-		same(t, "asked again later", asked, 2)
+		p.Where(aClient(1))
+		hithertest.Same(t, "asked again later", asked, 2)
 		for port := range uint16(3 * projectsKept) {
-			p.of(aClient(port))
+			p.Where(aClient(port))
 		}
-		same(t, "kept", len(p.seen), projectsKept)
-		same(t, "in order", len(p.order), projectsKept)
+		hithertest.Same(t, "kept", len(p.seen), projectsKept)
+		hithertest.Same(t, "in order", len(p.order), projectsKept)
 		time.Sleep(projectsWait) //nolint:forbidigo // the bubble's clock
-		p.of(aClient(1))
-		same(t, "kept later", len(p.seen), 1)
+		p.Where(aClient(1))
+		hithertest.Same(t, "kept later", len(p.seen), 1)
 	})
 }
 
@@ -295,36 +257,36 @@ func TestTheSettingsOfAProcessStandForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, pid := t.TempDir(), 7
 		npmrc := filepath.Join(dir, ".npmrc")
-		write(t, npmrc, []byte("@corp:registry=https://npm.corp.example\n"))
-		p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+		hithertest.Write(t, npmrc, []byte("@corp:registry=https://npm.corp.example\n"))
+		p := &Finder{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
 			return peer.Process{PID: pid, Dir: dir, Caching: []string{"HOME=" + dir}}, nil
 		}}
 		private := func(port uint16) string {
-			at, _ := p.of(aClient(port))
+			at, _ := p.Where(aClient(port))
 			return strings.Join(at.Private, " ")
 		}
-		same(t, "the first connection", private(1), "@corp")
+		hithertest.Same(t, "the first connection", private(1), "@corp")
 		if err := os.Remove(npmrc); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "the next", private(2), "@corp")
+		hithertest.Same(t, "the next", private(2), "@corp")
 		pid = 8
-		same(t, "another process", private(3), "")
-		write(t, npmrc, []byte("@corp:registry=https://npm.corp.example\n"))
+		hithertest.Same(t, "another process", private(3), "")
+		hithertest.Write(t, npmrc, []byte("@corp:registry=https://npm.corp.example\n"))
 		time.Sleep(placingWait) //nolint:forbidigo // the bubble's clock
-		same(t, "later", private(4), "@corp")
+		hithertest.Same(t, "later", private(4), "@corp")
 	})
 }
 
 // A version manager's node has a global file of its own, whichever node Hither would find.
 func TestTheGlobalFileOfItsOwnNodeTellsWhatIsPrivate(t *testing.T) {
 	home, node := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(node, "etc/npmrc"), []byte("@corp:registry=https://npm.corp.example\n"))
-	p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+	hithertest.Write(t, filepath.Join(node, "etc/npmrc"), []byte("@corp:registry=https://npm.corp.example\n"))
+	p := &Finder{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
 		return peer.Process{Dir: home, Program: filepath.Join(node, "bin/node"), Caching: []string{"HOME=" + home}}, nil
 	}}
-	at, _ := p.of(aClient(1))
-	same(t, "private", strings.Join(at.Private, " "), "@corp")
+	at, _ := p.Where(aClient(1))
+	hithertest.Same(t, "private", strings.Join(at.Private, " "), "@corp")
 }
 
 // A project that names scopes without end costs little: then all names are hidden, in few patterns.
@@ -334,12 +296,12 @@ func TestAProjectOfManyScopesIsBounded(t *testing.T) {
 	for i := range 20_000 {
 		fmt.Fprintf(&text, "@s%d:registry=https://n.example/${A}\n", i)
 	}
-	write(t, filepath.Join(dir, ".npmrc"), []byte(text.String()))
-	p := &projects{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
+	hithertest.Write(t, filepath.Join(dir, ".npmrc"), []byte(text.String()))
+	p := &Finder{All: true, Of: func(_, _ netip.AddrPort) (peer.Process, error) {
 		return peer.Process{Dir: dir, Caching: []string{"HOME=" + dir}}, nil
 	}}
 	began := time.Now()
-	at, _ := p.of(aClient(1))
+	at, _ := p.Where(aClient(1))
 	t.Log(time.Since(began))
-	same(t, "patterns", strings.Join(at.Private, " "), "registry.npmjs.org/* registry.yarnpkg.com/*")
+	hithertest.Same(t, "patterns", strings.Join(at.Private, " "), "registry.npmjs.org/* registry.yarnpkg.com/*")
 }

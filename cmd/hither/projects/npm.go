@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"os"
@@ -12,8 +12,8 @@ import (
 	"hither/forward/project"
 )
 
-// npmSettings finds what npm is told in dir; empty: its working directory is gone. Everything that the project says counts.
-func npmSettings(env environ.List, home, dir string) npmrc.Reader {
+// NpmSettings finds what npm is told in dir; empty: its working directory is gone. Everything that the project says counts.
+func NpmSettings(env environ.List, home, dir string) npmrc.Reader {
 	r := npmrc.Reader{Env: env, Lookup: env.Lookup, Home: home, Dir: dir, Project: true}
 	if dir != "" {
 		r.Root = project.Root(dir)
@@ -22,11 +22,11 @@ func npmSettings(env environ.List, home, dir string) npmrc.Reader {
 	return r
 }
 
-// clientSettings is npmSettings for a process of the same user, of whose environment only some is known. Its node may be another
+// clientSettings is NpmSettings for a process of the same user, of whose environment only some is known. Its node may be another
 // than the one that Hither would find.
 func clientSettings(process peer.Process, env environ.List) npmrc.Reader {
 	env = append(environ.List{"PREFIX=" + os.Getenv("PREFIX")}, env...)
-	r := npmSettings(env, homeOf(env), process.Dir)
+	r := NpmSettings(env, homeOf(env), process.Dir)
 	if npmrc.ProgramName(process.Program) == "node" {
 		r.Node = filepath.Dir(filepath.Dir(process.Program))
 	}
@@ -101,13 +101,14 @@ func npmWords(r npmrc.Reader) (words []string) {
 	return words
 }
 
-func isNpm(args []string) bool {
+// IsNpm says that a process is npm, by its arguments as it was started, or as it writes them then.
+func IsNpm(args []string) bool {
 	_, ok := npmArgs(args)
 	return ok
 }
 
-// isGlobalNpm finds the calls of npm that work on the whole machine: with them it does not read the project's file.
-func isGlobalNpm(args []string, env environ.List) bool {
+// IsGlobalNpm finds the calls of npm that work on the whole machine: with them it does not read the project's file.
+func IsGlobalNpm(args []string, env environ.List) bool {
 	if strings.ToLower(npmrc.ProgramName(args[0])) != "npm" {
 		return false
 	}

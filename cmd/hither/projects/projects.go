@@ -1,4 +1,8 @@
-package main
+// Package projects says where clients work, whom they ask, and what they have already, by their processes and the settings of
+// their tools, so that what a project needs can be fetched ahead, and nobody hears of it who must not.
+//
+//	at, ok := projects.New(all, own, 0).Where(client)
+package projects
 
 import (
 	"net/netip"
@@ -12,7 +16,6 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
-	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
@@ -26,10 +29,10 @@ const (
 	placingWait  = 2 * time.Second
 )
 
-// projects tells where a client works, so that what its project needs can be fetched ahead. It looks at nobody's process
+// Finder tells where a client works, so that what its project needs can be fetched ahead. It looks at nobody's process
 // unless the user allowed it: for all of the user's programs with read-projects, else for those that `hither run` started,
 // while it runs. What it learns stays in memory. Its methods may be called at the same time.
-type projects struct {
+type Finder struct {
 	All bool                                                // the setting read-projects
 	Own []string                                            // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 	Of  func(from, to netip.AddrPort) (peer.Process, error) // nil: peer.Finder's
@@ -44,10 +47,11 @@ type projects struct {
 	latest placing
 }
 
-// newProjects allows what the settings do.
-func newProjects(s settings.Settings) *projects {
-	p := &projects{All: s.ReadProjects, Own: s.Listen}
-	p.enter(s.Runner) // it ends when this Hither does
+// New allows those of all, as read-projects says, or else of what runs below runner, the `hither run` that this Hither is
+// started for; 0: there is none. own are HOST:PORT that Hither listens on.
+func New(all bool, own []string, runner int) *Finder {
+	p := &Finder{All: all, Own: own}
+	p.Enter(runner) // it ends when this Hither does
 	return p
 }
 
@@ -64,9 +68,9 @@ type sighting struct {
 	until   time.Time
 }
 
-// enter lets the projects of all processes below pid be read until leave is called. Numbers that no `hither run` can have
+// Enter lets the projects of all processes below pid be read until leave is called. Numbers that no `hither run` can have
 // change nothing: everything is below the first process.
-func (p *projects) enter(pid int) (leave func()) {
+func (p *Finder) Enter(pid int) (leave func()) {
 	if pid <= 1 {
 		return func() {}
 	}
@@ -85,9 +89,9 @@ func (p *projects) enter(pid int) (leave func()) {
 	})
 }
 
-// of is prefetch.Prefetcher's Project: where the client works and how it was called. ok is false if that is not known, or
+// Where is prefetch.Prefetcher's Project: where the client works and how it was called. ok is false if that is not known, or
 // not allowed. It may take some milliseconds.
-func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
+func (p *Finder) Where(c fetch.Client) (at prefetch.Place, ok bool) {
 	if !p.mayLook() || !c.From.IsValid() || !c.To.IsValid() {
 		return at, false
 	}
@@ -98,9 +102,9 @@ func (p *projects) of(c fetch.Client) (at prefetch.Place, ok bool) {
 	return p.placeOf(process), true
 }
 
-// begun is of, for a process that has not connected yet, and was started with args. ok is false for one that will ask others
+// Begun is Where, for a process that has not connected yet, and was started with args. ok is false for one that will ask others
 // than us, too: it will never connect.
-func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
+func (p *Finder) Begun(pid int, args []string) (at prefetch.Place, ok bool) {
 	if !p.mayLook() {
 		return at, false
 	}
@@ -119,7 +123,7 @@ func (p *projects) begun(pid int, args []string) (at prefetch.Place, ok bool) {
 }
 
 // goneTo is the place of a process that goes to a directory as it starts, and may be there already: who started it is not.
-func (p *projects) goneTo(process peer.Process, to string) (at prefetch.Place, ok bool) {
+func (p *Finder) goneTo(process peer.Process, to string) (at prefetch.Place, ok bool) {
 	if !filepath.IsAbs(to) {
 		if len(process.Parents) == 0 {
 			return at, false
@@ -164,7 +168,7 @@ type placing struct {
 }
 
 // placeOf is place, if it is not known from the connection before.
-func (p *projects) placeOf(process peer.Process) prefetch.Place {
+func (p *Finder) placeOf(process peer.Process) prefetch.Place {
 	p.mu.Lock()
 	known := p.latest
 	p.mu.Unlock()
@@ -178,7 +182,7 @@ func (p *projects) placeOf(process peer.Process) prefetch.Place {
 	return at
 }
 
-func (p *projects) place(process peer.Process) prefetch.Place {
+func (p *Finder) place(process peer.Process) prefetch.Place {
 	env := environ.List(process.Caching)
 	return prefetch.Place{
 		PID: process.PID, Parents: process.Parents, Dir: process.Dir, Args: withNpmSettings(process, env),
@@ -187,14 +191,14 @@ func (p *projects) place(process peer.Process) prefetch.Place {
 }
 
 // mayLook says whether any process may be looked at.
-func (p *projects) mayLook() bool {
+func (p *Finder) mayLook() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.All || len(p.runs) > 0
 }
 
 // allows is asked anew for each answer, since leases end. Our own connections are nobody's project.
-func (p *projects) allows(process peer.Process) bool {
+func (p *Finder) allows(process peer.Process) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if process.PID == os.Getpid() {
@@ -204,7 +208,7 @@ func (p *projects) allows(process peer.Process) bool {
 }
 
 // look asks the system, unless it did lately. Nothing is locked meanwhile; two may ask for the same.
-func (p *projects) look(ends connectionEnds) (peer.Process, bool) {
+func (p *Finder) look(ends connectionEnds) (peer.Process, bool) {
 	if s := p.known(ends); s != nil {
 		return s.process, s.ok
 	}
@@ -217,7 +221,7 @@ func (p *projects) look(ends connectionEnds) (peer.Process, bool) {
 	return process, err == nil
 }
 
-func (p *projects) known(ends connectionEnds) *sighting {
+func (p *Finder) known(ends connectionEnds) *sighting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s := p.seen[ends]; s != nil && p.now().Before(s.until) {
@@ -226,7 +230,7 @@ func (p *projects) known(ends connectionEnds) *sighting {
 	return nil
 }
 
-func (p *projects) keep(ends connectionEnds, s *sighting) {
+func (p *Finder) keep(ends connectionEnds, s *sighting) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen == nil {
@@ -242,7 +246,7 @@ func (p *projects) keep(ends connectionEnds, s *sighting) {
 	}
 }
 
-func (p *projects) now() time.Time {
+func (p *Finder) now() time.Time {
 	if p.Now == nil {
 		return time.Now()
 	}

@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 
 	"hither/cache/digest"
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/forward/npmrc"
 	"hither/forward/project"
 )
@@ -19,7 +20,7 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(at, sum[4:]), []byte("a tarball"))
+	hithertest.Write(t, filepath.Join(at, sum[4:]), []byte("a tarball"))
 	there := project.Want{Bulk: true, Digest: digest.Digest("sha512:" + sum)}
 	for _, c := range []struct {
 		why, npmrc string
@@ -51,7 +52,7 @@ func TestWhatNpmKeepsIsNotAskedForAhead(t *testing.T) {
 			said := map[bool]string{true: "true", false: "false"}
 			got = said[has(there)] + " " + said[has(project.Want{Bulk: true, Digest: digest.Digest("sha512:" + strings.Repeat("cd", 64))})]
 		}
-		same(t, c.why, got, c.want)
+		hithertest.Same(t, c.why, got, c.want)
 	}
 }
 
@@ -62,6 +63,6 @@ func TestNpmIsKnownByItsArguments(t *testing.T) {
 		"node|--no-warnings|/usr/bin/npm|ci": true, "/usr/bin/node|npm-cli.js|ci": true, "C:\\Program Files\\nodejs\\node.exe|C:\\npm\\npm-cli.js|ci": true,
 		"sh|-c|cd there && npm ci": false, "git|commit|-m|npm ci": false, "grep|npm|ci": false, "git|clone|npm": false, "node|serve.js|npm": false,
 	} {
-		same(t, line, isNpm(strings.Split(line, "|")), want)
+		hithertest.Same(t, line, IsNpm(strings.Split(line, "|")), want)
 	}
 }

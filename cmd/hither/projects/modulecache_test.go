@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/forward/project"
 )
 
@@ -16,8 +17,8 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, file, []byte("module m"))
-	write(t, filepath.Join(filepath.Dir(file), "list"), []byte("v1.0.0\n"))
+	hithertest.Write(t, file, []byte("module m"))
+	hithertest.Write(t, filepath.Join(filepath.Dir(file), "list"), []byte("v1.0.0\n"))
 	below := filepath.Join(t.TempDir(), "pkg")
 	if err := os.MkdirAll(below, 0o700); err != nil {
 		t.Fatal(err)
@@ -31,14 +32,14 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 	} {
 		known := hasModule(env)
 		has := func(address string) bool { return known(project.Want{URL: address}) }
-		same(t, what+": there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.0.mod"), true)
-		same(t, what+": not there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.1.mod"), false)
-		same(t, what+": the versions that there are", has("https://proxy.golang.org/example.com/!m/@v/list"), false)
-		same(t, what+": upwards", has("https://proxy.golang.org/../@v/../example.com/!m/@v/v1.0.0.mod"), false)
-		same(t, what+": no module", has("https://proxy.golang.org/example.com/!m"), false)
+		hithertest.Same(t, what+": there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.0.mod"), true)
+		hithertest.Same(t, what+": not there", has("https://proxy.golang.org/example.com/!m/@v/v1.0.1.mod"), false)
+		hithertest.Same(t, what+": the versions that there are", has("https://proxy.golang.org/example.com/!m/@v/list"), false)
+		hithertest.Same(t, what+": upwards", has("https://proxy.golang.org/../@v/../example.com/!m/@v/v1.0.0.mod"), false)
+		hithertest.Same(t, what+": no module", has("https://proxy.golang.org/example.com/!m"), false)
 	}
-	same(t, "nobody knows", hasModule(environ.List{"PATH=/bin"}) == nil, true)
-	same(t, "a relative one", hasModule(environ.List{"GOMODCACHE=x"}) == nil, true)
+	hithertest.Same(t, "nobody knows", hasModule(environ.List{"PATH=/bin"}) == nil, true)
+	hithertest.Same(t, "a relative one", hasModule(environ.List{"GOMODCACHE=x"}) == nil, true)
 }
 
 // GOFLAGS stand before what the user wrote, and only what says which modules are read is looked at.
@@ -51,10 +52,10 @@ func TestGoFlagsAreFlags(t *testing.T) {
 		{"", "-mod=vendor", ""},
 	} {
 		env := environ.List{"GOENV=off", "GOFLAGS=" + row.flags}
-		same(t, row.line+" with "+row.flags, strings.Join(withGoFlags(strings.Fields(row.line), env), " "), row.want)
+		hithertest.Same(t, row.line+" with "+row.flags, strings.Join(withGoFlags(strings.Fields(row.line), env), " "), row.want)
 	}
 	work := withGoFlags([]string{"go", "build"}, environ.List{"GOENV=off", "GOFLAGS=-mod=readonly", "GOWORK=/a b/go.work"})
-	same(t, "a workspace that was named", strings.Join(work, "|"), "go|-mod=readonly|-GOWORK=/a b/go.work|build")
+	hithertest.Same(t, "a workspace that was named", strings.Join(work, "|"), "go|-mod=readonly|-GOWORK=/a b/go.work|build")
 	has := hasModule(environ.List{"GOENV=off", "GO111MODULE=off"})
-	same(t, "without modules it wants none", has != nil && has(project.Want{}), true)
+	hithertest.Same(t, "without modules it wants none", has != nil && has(project.Want{}), true)
 }

@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"io/fs"
@@ -8,6 +8,7 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/warm"
 	"hither/forward/peer"
@@ -25,19 +26,19 @@ func TestModulesAreAskedOfTheUsersProxy(t *testing.T) {
 		{"https://me:secret@goproxy.corp.example", ""},
 		{"direct", ""}, {"off", ""}, {"direct|https://proxy.golang.org", ""}, {"http://plain.example", ""}, {"file:///x", ""}, {"https://", ""},
 	} {
-		same(t, row.list, firstGoProxy(row.list, []string{settings.DefaultListen}), row.want)
+		hithertest.Same(t, row.list, firstGoProxy(row.list, []string{settings.DefaultListen}), row.want)
 	}
 }
 
 // What the user's clients ask another registry for is not asked of the public one, not even its name.
 func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "p/pnpm-lock.yaml"), []byte("packages:\n  '@corp/secret@1.0.0':\n    resolution: {integrity: sha512-x}\n  open@2.0.0:\n    resolution: {integrity: sha512-x}\n"))
-	write(t, filepath.Join(dir, "p/package.json"), []byte("{}"))
-	write(t, filepath.Join(dir, "p/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
-	write(t, filepath.Join(dir, "home/.npmrc"), []byte("@corp:registry=https://npm.corp.example/\n"))
+	hithertest.Write(t, filepath.Join(dir, "p/pnpm-lock.yaml"), []byte("packages:\n  '@corp/secret@1.0.0':\n    resolution: {integrity: sha512-x}\n  open@2.0.0:\n    resolution: {integrity: sha512-x}\n"))
+	hithertest.Write(t, filepath.Join(dir, "p/package.json"), []byte("{}"))
+	hithertest.Write(t, filepath.Join(dir, "p/go.mod"), []byte("module m\n\ngo 1.22\n\nrequire world.test/a v1.0.0\n"))
+	hithertest.Write(t, filepath.Join(dir, "home/.npmrc"), []byte("@corp:registry=https://npm.corp.example/\n"))
 	read := func(env environ.List, proxy string) string {
-		r := &warm.Reader{Dir: dir, Registries: askedRegistries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{settings.DefaultListen}, GoProxy: proxy}.forWarm()}
+		r := &warm.Reader{Dir: dir, Registries: Registries{Env: env, Home: filepath.Join(dir, "home"), Own: []string{settings.DefaultListen}, GoProxy: proxy}.ForWarm()}
 		wants, err := r.Read([]string{"p"})
 		if err != nil {
 			t.Fatal(err)
@@ -53,11 +54,11 @@ func TestNamesOfAnotherRegistryAreNotAskedOfThePublicOne(t *testing.T) {
 	}
 	const gone = "https://p.example/world.test/a/@v/v1.0.0"
 	modules := gone + ".mod " + gone + ".info " + gone + ".zip "
-	same(t, "a scope with a registry", read(nil, "https://p.example"),
+	hithertest.Same(t, "a scope with a registry", read(nil, "https://p.example"),
 		modules+"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz @corp")
-	same(t, "another registry", read(environ.List{"npm_config_registry=https://me:secret@all.corp.example/npm/"}, "https://p.example"),
+	hithertest.Same(t, "another registry", read(environ.List{"npm_config_registry=https://me:secret@all.corp.example/npm/"}, "https://p.example"),
 		modules+"https://all.corp.example/npm/@corp/secret/-/secret-1.0.0.tgz https://all.corp.example/npm/open/-/open-2.0.0.tgz @corp")
-	same(t, "no proxy, and our own gateway", read(environ.List{"npm_config_registry=http://" + settings.DefaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
+	hithertest.Same(t, "no proxy, and our own gateway", read(environ.List{"npm_config_registry=http://" + settings.DefaultListen + "/npm", "npm_config_@x:registry=https://x.example"}, ""),
 		"https://registry.npmjs.org/@corp/secret/-/secret-1.0.0.tgz https://registry.npmjs.org/open/-/open-2.0.0.tgz go.mod @corp @x")
 }
 
@@ -79,23 +80,23 @@ func TestEachLockFileIsAskedWhereItsProgramWould(t *testing.T) {
 		{"all by a scope's", "package-lock.json", "x", "", "scope=@corp\n@corp:registry=https://c.example", "https://c.example"},
 	} {
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, row.file), []byte(row.text))
-		write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
-		r := askedRegistries{Env: environ.List{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
-		same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
+		hithertest.Write(t, filepath.Join(dir, row.file), []byte(row.text))
+		hithertest.Write(t, filepath.Join(dir, ".npmrc"), []byte(row.npmrc))
+		r := Registries{Env: environ.List{"PREFIX=" + dir}, Home: filepath.Join(dir, "home")}
+		hithertest.Same(t, row.says, r.npm(filepath.Join(dir, row.lock)).Default, row.want)
 	}
 }
 
 // npm finds a home, and with it whom to ask, in the system's list of users.
 func TestNobodyIsAskedForPackagesWhereTheHomeIsNotKnown(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "package-lock.json")
-	r := askedRegistries{Env: environ.List{"PREFIX=" + filepath.Dir(lock)}}
-	same(t, "registry", r.npm(lock).Default, unreadRegistry)
+	r := Registries{Env: environ.List{"PREFIX=" + filepath.Dir(lock)}}
+	hithertest.Same(t, "registry", r.npm(lock).Default, unreadRegistry)
 	r.Env = append(r.Env, "npm_config_registry=https://n.example")
-	same(t, "registry that is named", r.npm(lock).Default, "https://n.example")
+	hithertest.Same(t, "registry that is named", r.npm(lock).Default, "https://n.example")
 	t.Setenv("HOME", "")
 	t.Setenv("USERPROFILE", "")
-	same(t, "registry of a client", (&projects{}).registries(peer.Process{Dir: filepath.Dir(lock)}, environ.List{"X=1"}).Default, unreadRegistry)
+	hithertest.Same(t, "registry of a client", (&Finder{}).registries(peer.Process{Dir: filepath.Dir(lock)}, environ.List{"X=1"}).Default, unreadRegistry)
 }
 
 func TestAGoThatMayFetchALaterOne(t *testing.T) {
@@ -114,6 +115,6 @@ func TestAGoThatMayFetchALaterOne(t *testing.T) {
 			}
 			return nil, fs.ErrNotExist
 		}}
-		same(t, row.says, g.Switcher(), row.want)
+		hithertest.Same(t, row.says, g.Switcher(), row.want)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"net/url"
@@ -14,8 +14,8 @@ import (
 	"hither/forward/project"
 )
 
-// askedRegistries is what tells whom the user's clients ask; see warm.Registries.
-type askedRegistries struct {
+// Registries is what tells whom the user's clients ask; see warm.Registries.
+type Registries struct {
 	GoProxy string // base URL; empty: the go command asks none, or none that can be asked for it
 	// GoVersion is that of the go command which would fetch a later one, should a project want that, as go1.26.0; empty: it would
 	// not, or there is none.
@@ -25,15 +25,15 @@ type askedRegistries struct {
 	Own       []string // HOST:PORT that Hither listens on: a gateway there stands for the public registry
 }
 
-func (a *app) askedRegistries() askedRegistries {
-	home, _ := paths.Find(a.before) // without one, it is not known whom npm asks
-	settings := goenv.Settings{Env: a.before, ReadFile: os.ReadFile, Root: goenv.FindRoot(a.before)}
-	own := a.settings.Listen
-	return askedRegistries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.Switcher(), Env: a.before, Home: home.Home, Own: own}
+// FindRegistries are those of the user whose environment that is. own are HOST:PORT that Hither listens on.
+func FindRegistries(env environ.List, own []string) Registries {
+	home, _ := paths.Find(env) // without one, it is not known whom npm asks
+	settings := goenv.Settings{Env: env, ReadFile: os.ReadFile, Root: goenv.FindRoot(env)}
+	return Registries{GoProxy: firstGoProxy(settings.Get("GOPROXY"), own), GoVersion: settings.Switcher(), Env: env, Home: home.Home, Own: own}
 }
 
-// forWarm is what a warming has to know of it.
-func (r askedRegistries) forWarm() warm.Registries {
+// ForWarm is what a warming has to know of it.
+func (r Registries) ForWarm() warm.Registries {
 	return warm.Registries{GoProxy: r.GoProxy, GoVersion: r.GoVersion, Public: goenv.PublicProxy, NPM: r.npm}
 }
 
@@ -58,9 +58,9 @@ const unreadRegistry = "unread:"
 
 // npm is what holds for a lock file, with a Default in any case. What npm reads goes first, but for the files of those who
 // have lock files and settings of their own; what is said anywhere goes before npm's own registry, where nobody may guess.
-func (r askedRegistries) npm(lock string) project.Registries {
+func (r Registries) npm(lock string) project.Registries {
 	dir := filepath.Dir(lock)
-	settings := npmSettings(r.Env, r.Home, dir).ReadAbove()
+	settings := NpmSettings(r.Env, r.Home, dir).ReadAbove()
 	others, blind := project.Others{Env: r.Env, Home: r.Home, Dir: dir, Whole: true}.Read()
 	namings := slices.Concat(settings.Namings(), others)
 	if base := filepath.Base(lock); base == "yarn.lock" || base == "bun.lock" || base == "pnpm-lock.yaml" {

@@ -1,4 +1,4 @@
-package main
+package projects
 
 import (
 	"path/filepath"
@@ -15,7 +15,7 @@ import (
 
 // elsewhere are patterns of what a client gets from others than the public registries, by its environment and the files of
 // its user and its project: those must not hear the names because of a guess. Hither's own environment says nothing of it.
-func (p *projects) elsewhere(process peer.Process, env environ.List) []string {
+func (p *Finder) elsewhere(process peer.Process, env environ.List) []string {
 	registries := p.registries(process, env)
 	private := append(privateModules(process.Args, env), registries.Private()...)
 	if registries.Default != "" {
@@ -31,7 +31,7 @@ const maxScopes = 1000
 
 // registries takes any file that names another registry than npm's for the one that counts: which does is up to the program,
 // and to how it was called. So does one that cannot be read. Only of npm is it known that its environment goes before all files.
-func (p *projects) registries(process peer.Process, env environ.List) (found project.Registries) {
+func (p *Finder) registries(process peer.Process, env environ.List) (found project.Registries) {
 	settings, home := clientSettings(process, env).ReadAbove(), homeOf(env)
 	others, blind := project.Others{Env: env, Home: home, Dir: process.Dir}.Read()
 	note := func(namings []npmrc.Naming, all bool) {
@@ -42,7 +42,7 @@ func (p *projects) registries(process peer.Process, env environ.List) (found pro
 		}
 	}
 	ahead := settings.AheadNamings()
-	chosen := isNpm(process.Args) && slices.ContainsFunc(ahead, func(n npmrc.Naming) bool { return n.Scope == "" })
+	chosen := IsNpm(process.Args) && slices.ContainsFunc(ahead, func(n npmrc.Naming) bool { return n.Scope == "" })
 	note(settings.FileNamings(), !chosen)
 	note(ahead, true)
 	note(others, true)
