@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/kindling"
 	"hither/cmd/hither/projects"
@@ -36,10 +37,10 @@ func beginning(at *projects.Finder, ahead *prefetch.Prefetcher) func(pid int, ar
 }
 
 // lookAhead has what clients will ask for fetched before they do, as long as h.ahead runs.
-func (h *house) lookAhead(c *control, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
-	c.projects = projects.New(h.settings.ReadProjects, h.settings.Listen, h.settings.Runner)
-	h.ahead = newPrefetcher(h.settings, h.book.now, f, c.projects.Where, k, log)
-	c.begun = beginning(c.projects, h.ahead)
+func (h *house) lookAhead(c *control.Socket, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
+	at := projects.New(h.settings.ReadProjects, h.settings.Listen, h.settings.Runner)
+	h.ahead = newPrefetcher(h.settings, h.book.now, f, at.Where, k, log)
+	c.Enter, c.Begun = at.Enter, beginning(at, h.ahead)
 }
 
 // newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.

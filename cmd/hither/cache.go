@@ -5,6 +5,7 @@ import (
 
 	"hither/cache"
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/control"
 
 	"github.com/spf13/cobra"
 )
@@ -66,7 +67,7 @@ func (a *app) cacheVerify() *cobra.Command {
 		Long:  "Read everything that is kept, check each digest, and remove what does not hold. The exit status is 1 if anything did not.",
 		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			v, err := a.client().Verify(c.Context(), func(Verification) {})
+			v, err := a.client().Verify(c.Context(), func(control.Verification) {})
 			if err != nil {
 				return err
 			}
@@ -85,7 +86,7 @@ func (a *app) cacheVerify() *cobra.Command {
 	return c
 }
 
-func (a *app) printVerification(v Verification) {
+func (a *app) printVerification(v control.Verification) {
 	end := "."
 	if v.Lost > 0 {
 		end = " and removed:"
@@ -131,7 +132,7 @@ func (a *app) cacheRemove() *cobra.Command {
 	return c
 }
 
-func (a *app) printRemoval(r Removal) {
+func (a *app) printRemoval(r control.Removal) {
 	if r.Names == 0 {
 		fmt.Fprintln(a.out, "Nothing of it was kept.")
 		return

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/warm"
@@ -33,7 +33,7 @@ func TestStatusIsForPeopleAndPrograms(t *testing.T) {
 		"https://registry.npmjs.org (origin)", "48ms", "3 MiB/s", "Upstreams not asked yet: 1.", "https://liar.example", "sent wrong bytes; asked last",
 		"3 MiB, 100 KiB of them for nothing but speed", "2 requests, because the first source was late; the second one was faster for 1", "1m ago  https://registry.npmjs.org/x  no source answered")
 	same(t, "status --json", w.hither("status", "--json"), 0)
-	var status Status
+	var status control.Status
 	if err := json.Unmarshal(w.out.Bytes(), &status); err != nil {
 		t.Fatal(err)
 	}
@@ -43,16 +43,8 @@ func TestStatusIsForPeopleAndPrograms(t *testing.T) {
 
 func TestUpstreamsThatWereNotAskedAreOneLine(t *testing.T) {
 	var out bytes.Buffer
-	(&app{out: &out}).printUpstreams([]Upstream{{}})
+	(&app{out: &out}).printUpstreams([]control.Upstream{{}})
 	same(t, "out", out.String(), "\nUpstreams not asked yet: 1.\n")
-}
-
-// A stream that ends early says whose end it was, and what to do.
-func TestAStreamThatIsCutShort(t *testing.T) {
-	contains(t, cutShort(t.Context(), "the measurement", io.ErrUnexpectedEOF).Error(), "Hither has ended", "`hither up`")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("Hither says nothing any more: see hither status"))
-	same(t, "stalled", cutShort(ctx, "the measurement", io.ErrUnexpectedEOF).Error(), "the measurement was cut short: Hither says nothing any more: see hither status")
 }
 
 func TestWhyGivesEveryReason(t *testing.T) {
@@ -254,8 +246,8 @@ func TestWhoCannotBeAsked(t *testing.T) {
 	same(t, "set", w.hither("mirrors", "set", "go", mirror, "--state", other), exitFailed)
 	contains(t, w.err.String(), "switch it on first with `hither mirrors on "+mirror+" --state "+other+"`")
 
-	c := newClient(other)
-	c.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, fs.ErrPermission }
+	c := control.NewClient(other)
+	c.HTTP.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, fs.ErrPermission }
 	_, err := c.Status(t.Context())
 	contains(t, err.Error(), "permission", other, "ask as that user")
 	same(t, "what doctor looks for", errors.Is(err, fs.ErrPermission), true)

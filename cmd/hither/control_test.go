@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"hither/cache"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 )
@@ -39,13 +39,13 @@ func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(runtime) })
 	t.Setenv("XDG_RUNTIME_DIR", runtime)
 	long := filepath.Join(t.TempDir(), strings.Repeat("long/", 30))
-	c, err := openControl(long)
+	c, err := control.Open(long)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	same(t, "directory", filepath.Dir(c.path), runtime)
-	conn, err := dialControl(t.Context(), long)
+	same(t, "directory", filepath.Dir(c.Path), runtime)
+	conn, err := control.Dial(t.Context(), long)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestALongStateDirectoryHasItsSocketElsewhere(t *testing.T) {
 	if err := os.Chmod(runtime, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dialControl(t.Context(), long); err == nil || !strings.Contains(err.Error(), "not a directory of yours alone") {
+	if _, err := control.Dial(t.Context(), long); err == nil || !strings.Contains(err.Error(), "not a directory of yours alone") {
 		t.Errorf("a directory that others may enter\n got %v\nwant a refusal", err)
 	}
 }
@@ -77,17 +77,17 @@ func (*brokenHither) Usage(context.Context) (cache.Usage, error) { panic("no usa
 // What net/http prints by itself is thrown away, and with it went what it tells of bugs.
 func TestABugBehindTheControlSocketIsLogged(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
-	c, err := openControl(state)
+	c, err := control.Open(state)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	var said journal
-	c.log = slog.New(slog.NewTextHandler(&said, nil))
+	c.Log = slog.New(slog.NewTextHandler(&said, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- c.Serve(ctx, &brokenHither{}, Ready{}, func(Ready) {}) }()
-	if _, err := newClient(state).Usage(ctx); err == nil {
+	go func() { ended <- c.Serve(ctx, &brokenHither{}, control.Ready{}, func(control.Ready) {}) }()
+	if _, err := control.NewClient(state).Usage(ctx); err == nil {
 		t.Error("got an answer, want none")
 	}
 	cancel()
@@ -98,15 +98,15 @@ func TestABugBehindTheControlSocketIsLogged(t *testing.T) {
 func TestOneStateDirectoryHasOneHither(t *testing.T) {
 	w := newWorld(t)
 	ready, stop := w.up()
-	_, err := openControl(w.state())
-	var other *runningError
+	_, err := control.Open(w.state())
+	var other *control.RunningError
 	if !errors.As(err, &other) {
 		t.Fatalf("\n got %v\nwant a runningError", err)
 	}
 	same(t, "pid", other.PID, ready.PID)
 	contains(t, err.Error(), "already runs as process", w.state(), "--state")
 	stop()
-	c, err := openControl(w.state())
+	c, err := control.Open(w.state())
 	if err != nil {
 		t.Fatal("after the first has ended:", err)
 	}
@@ -135,7 +135,7 @@ func TestASocketLeftByAKilledHitherIsReplaced(t *testing.T) {
 func TestTheReadyFileGoesWithHither(t *testing.T) {
 	w := newWorld(t)
 	_, stop := w.up()
-	if _, err := newClient(w.state()).Ready(t.Context()); err != nil {
+	if _, err := control.NewClient(w.state()).Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -147,12 +147,12 @@ func TestTheReadyFileGoesWithHither(t *testing.T) {
 func TestRefusalsAreSentencesWithoutSecrets(t *testing.T) {
 	w := newWorld(t)
 	w.up()
-	_, err := newClient(w.state()).Why(t.Context(), "https://broken.example/")
+	_, err := control.NewClient(w.state()).Why(t.Context(), "https://broken.example/")
 	if err == nil {
 		t.Fatal("no error")
 	}
 	same(t, "error", err.Error(), "the store cannot be read; see https://…@host/?token=…")
-	if _, err := newClient(w.state()).Remove(t.Context(), "https://x"); err != nil {
+	if _, err := control.NewClient(w.state()).Remove(t.Context(), "https://x"); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "removed", w.fake.removed.Load().(string), "https://x false")
@@ -161,7 +161,7 @@ func TestRefusalsAreSentencesWithoutSecrets(t *testing.T) {
 func TestALeaseEndsWithEitherSide(t *testing.T) {
 	w := newWorld(t)
 	_, stop := w.up()
-	c := newClient(w.state())
+	c := control.NewClient(w.state())
 	_, gone, giveBack, err := c.Lease(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +177,12 @@ func TestALeaseEndsWithEitherSide(t *testing.T) {
 	if err := <-drained; err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := c.Lease(t.Context()); !errors.Is(err, errEnding) {
-		t.Errorf("a lease after the last\n got %v\nwant %v", err, errEnding)
+	if _, _, _, err := c.Lease(t.Context()); !errors.Is(err, control.ErrEnding) {
+		t.Errorf("a lease after the last\n got %v\nwant %v", err, control.ErrEnding)
 	}
 	stop()
-	if _, _, _, err := c.Lease(t.Context()); !errors.Is(err, errNotRunning) {
-		t.Errorf("a lease after the end\n got %v\nwant %v", err, errNotRunning)
+	if _, _, _, err := c.Lease(t.Context()); !errors.Is(err, control.ErrNotRunning) {
+		t.Errorf("a lease after the end\n got %v\nwant %v", err, control.ErrNotRunning)
 	}
 }
 
@@ -197,32 +197,13 @@ func TestAStateThatIsNoDirectoryIsCalledSo(t *testing.T) {
 func TestALeaseTellsWhenHitherEnds(t *testing.T) {
 	w := newWorld(t)
 	_, stop := w.up()
-	_, gone, giveBack, err := newClient(w.state()).Lease(t.Context())
+	_, gone, giveBack, err := control.NewClient(w.state()).Lease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer giveBack()
 	stop()
 	<-gone
-}
-
-func TestDrainWaitsForTheLastLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var l leases
-		same(t, "the first", l.take(), true)
-		same(t, "the second", l.take(), true)
-		done := l.drain()
-		same(t, "after drain", l.take(), false)
-		l.giveBack()
-		select {
-		case <-done:
-			t.Error("drained with one lease out")
-		default:
-		}
-		l.giveBack()
-		<-done
-		<-l.drain()
-	})
 }
 
 func TestNobodyRunsIsTold(t *testing.T) {

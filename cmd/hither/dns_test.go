@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/settings"
 	"hither/resolver"
@@ -51,7 +52,7 @@ func TestHowQuestionsWereAnswered(t *testing.T) {
 
 func TestAHitherWithoutDNSSaysHowToHaveIt(t *testing.T) {
 	s := serving(t, has("package"))
-	c := newClient(s.ready.State)
+	c := control.NewClient(s.ready.State)
 	_, err := c.DNS(t.Context())
 	if err == nil {
 		t.Fatal("no error")
@@ -80,14 +81,14 @@ func TestEachQuestionIsShownOnce(t *testing.T) {
 	shown := make(chan string, 100)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- newClient(s.ready.State).Trace(ctx, "", func(q resolver.Traced) error { shown <- q.Name; return nil })
+		ended <- control.NewClient(s.ready.State).Trace(ctx, "", func(q resolver.Traced) error { shown <- q.Name; return nil })
 	}()
 	for begun := false; !begun; { // nobody is told when the trace has begun
 		ask(t, s.ready.DNS[0], "begin.example")
 		select {
 		case <-shown:
 			begun = true
-		case <-time.After(traceEach):
+		case <-time.After(control.TraceEach):
 		}
 	}
 	go ask(t, s.ready.DNS[0], "slow.example")
@@ -129,7 +130,7 @@ func tracing(t *testing.T, s *served, a *app, end string, args ...string) string
 		select {
 		case err := <-ended:
 			t.Fatalf("it ended too early: %v\n got %s\nwant %q", err, said.String(), end)
-		case <-time.After(traceEach / 10):
+		case <-time.After(control.TraceEach / 10):
 		}
 	}
 	cancel()

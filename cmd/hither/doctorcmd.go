@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
@@ -107,7 +108,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	home, _ := paths.Find(a.env) // empty: there is none
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
-		Install: "hither install", Call: a.client().call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
+		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)
 			return owner.PID, owner.Name
@@ -147,9 +148,9 @@ func (a *app) lendWayOut(p *doctor.Patient) {
 
 // doctorStatus is the part of a Status that the doctor reads.
 type doctorStatus struct {
-	Ready     Ready      `json:"ready"`
-	Rules     string     `json:"rules"`
-	Upstreams []Upstream `json:"upstreams"`
+	Ready     control.Ready      `json:"ready"`
+	Rules     string             `json:"rules"`
+	Upstreams []control.Upstream `json:"upstreams"`
 }
 
 // askDaemon asks the running Hither how it stands.
@@ -157,8 +158,8 @@ func askDaemon(ctx context.Context, state string) doctor.Daemon {
 	ctx, cancel := context.WithTimeout(ctx, statusWait)
 	defer cancel()
 	var s doctorStatus
-	err := newClient(state).ask(ctx, http.MethodGet, "/status", nil, &s)
-	if errors.Is(err, errNotRunning) {
+	err := control.NewClient(state).Ask(ctx, http.MethodGet, "/status", nil, &s)
+	if errors.Is(err, control.ErrNotRunning) {
 		return doctor.Daemon{Mine: version()}
 	}
 	d := doctor.Daemon{
@@ -166,7 +167,7 @@ func askDaemon(ctx context.Context, state string) doctor.Daemon {
 		DNS: s.Ready.DNS, Transparent: s.Ready.Transparent, Mode: string(s.Ready.DNSMode), Rules: s.Rules,
 	}
 	if err != nil {
-		d.PID = readPID(state)
+		d.PID = control.ReadPID(state)
 	}
 	for _, u := range s.Upstreams {
 		d.Upstreams = append(d.Upstreams, doctor.Upstream{Rule: u.Rule, Base: u.Base, Origin: u.Origin, Requests: u.Requests, Failures: u.Failures, Note: u.Note})
@@ -177,7 +178,7 @@ func askDaemon(ctx context.Context, state string) doctor.Daemon {
 // meetStranger looks whether a Hither listens where ours would: the one that is installed as a service has a state directory
 // that users cannot enter, and tools go through it all the same.
 func meetStranger(ctx context.Context, p *doctor.Patient) {
-	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	ctx, cancel := context.WithTimeout(ctx, control.ProbeWait)
 	defer cancel()
 	by := &http.Transport{DisableKeepAlives: true}
 	for _, at := range p.Listen {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/terminal"
@@ -98,7 +99,7 @@ func TestTheDoctorsExitStatus(t *testing.T) {
 func TestTheDoctorFindsAHitherThatHangs(t *testing.T) {
 	skipElsewhere(t)
 	w := newWorld(t)
-	c, err := openControl(w.state()) // holds the directory and the socket, and never answers
+	c, err := control.Open(w.state()) // holds the directory and the socket, and never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func TestTheDoctorSeesDNSGoPastHither(t *testing.T) {
 	skipElsewhere(t)
 	w := newWorld(t)
 	asked := answerDNS(t)
-	c, err := openControl(w.state())
+	c, err := control.Open(w.state())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestTheDoctorSeesDNSGoPastHither(t *testing.T) {
 		fmt.Fprintf(rw, `{"ready": {"pid": 4711, "proxy": ["127.0.0.1:1"], "dns": [%q], "transparent": ["127.0.0.9:443"], "dns_mode": "full"}}`, asked)
 	})}
 	defer server.Close()
-	go server.Serve(c.listener)
+	go server.Serve(c.Listener)
 	tools := t.TempDir() // a C library that has never heard of us
 	write(t, filepath.Join(tools, "getent"), []byte("#!/bin/sh\necho 203.0.113.9 STREAM $2\n"))
 	if err := os.Chmod(filepath.Join(tools, "getent"), 0o700); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/child"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/paths"
@@ -106,7 +107,7 @@ func (a *app) restoreOlder(changes map[string]*string) {
 
 // plan finds out what the tools of this environment need, makes the bundles for them, and warns on stderr. Only with project
 // may the project of the working directory say whom npm, git and cargo believe.
-func (a *app) plan(ready Ready, project bool) (child.Plan, error) {
+func (a *app) plan(ready control.Ready, project bool) (child.Plan, error) {
 	home, _ := paths.Find(a.before) // without a home, npm has no file of the user's own
 	if len(ready.Proxy) == 0 {
 		return child.Plan{}, fmt.Errorf("the running Hither (pid %d) has no proxy address: is it another version?", ready.PID)
@@ -130,7 +131,7 @@ func (a *app) plan(ready Ready, project bool) (child.Plan, error) {
 }
 
 // upstreamWarning finds a proxy that we are about to replace and that the running Hither does not know of.
-func (a *app) upstreamWarning(ready Ready) []string {
+func (a *app) upstreamWarning(ready control.Ready) []string {
 	name := a.settings.From["upstream-proxy"]
 	u, err := url.Parse(a.settings.UpstreamProxy)
 	if ready.Upstream != "" || err != nil || !slices.Contains(settings.ProxyVariables(), name) || slices.Contains(ready.Proxy, u.Host) {

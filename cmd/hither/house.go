@@ -12,6 +12,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/settings"
@@ -41,10 +42,10 @@ type house struct {
 	pauses mirrors.Pauses
 }
 
-var _ daemon = (*house)(nil)
+var _ control.Daemon = (*house)(nil)
 
 // Status implements daemon.
-func (h *house) Status(ctx context.Context) (Status, error) {
+func (h *house) Status(ctx context.Context) (control.Status, error) {
 	s := h.ledger.snapshot()
 	s.Rules, s.Trouble = h.book.Problem(), h.way.trouble()
 	s.Upstreams = h.upstreams()
@@ -55,14 +56,14 @@ func (h *house) Status(ctx context.Context) (Status, error) {
 }
 
 // upstreams lists whom the rules name. The board is not asked for its order: it counts how often it is, to try others.
-func (h *house) upstreams() (out []Upstream) {
+func (h *house) upstreams() (out []control.Upstream) {
 	known := h.standings()
 	for _, r := range h.book.now().Rules() {
 		all := r.Upstreams()
 		slices.SortStableFunc(all, func(a, b rules.Source) int { return compareStandings(known[a.Base], known[b.Base]) })
 		for _, up := range all {
 			s, n := known[up.Base], h.ledger.upstream(up.Base)
-			out = append(out, Upstream{
+			out = append(out, control.Upstream{
 				Rule: r.Name, Base: up.Base, Origin: up.Origin, Requests: n.requests, Failures: n.failures,
 				Wait: s.Wait, Speed: int64(s.Rate), Note: note(s),
 			})
@@ -202,8 +203,8 @@ const verifyPace = 2 * time.Second
 const maxDamaged = 100
 
 // Verify implements daemon.
-func (h *house) Verify(ctx context.Context, progress func(Verification)) error {
-	var v Verification
+func (h *house) Verify(ctx context.Context, progress func(control.Verification)) error {
+	var v control.Verification
 	told := time.Now()
 	if store, ok := h.store.(verifier); ok {
 		err := store.Verify(ctx, func(d digest.Digest, size int64, err error) {
@@ -230,7 +231,7 @@ func (h *house) Verify(ctx context.Context, progress func(Verification)) error {
 }
 
 // Remove implements daemon. A blob that other names mean too goes with the name: it can be fetched again.
-func (h *house) Remove(ctx context.Context, text string, all bool) (Removal, error) {
+func (h *house) Remove(ctx context.Context, text string, all bool) (control.Removal, error) {
 	var names []cache.Name
 	if all {
 		err := h.store.Names(ctx, func(name cache.Name, e cache.Entry) bool {
@@ -240,12 +241,12 @@ func (h *house) Remove(ctx context.Context, text string, all bool) (Removal, err
 			return true
 		})
 		if err != nil {
-			return Removal{}, err
+			return control.Removal{}, err
 		}
 	} else {
 		var err error
 		if names, err = h.names(text); err != nil {
-			return Removal{}, err
+			return control.Removal{}, err
 		}
 	}
 	if h.removed != nil {
@@ -275,7 +276,7 @@ func (h *house) names(text string) ([]cache.Name, error) {
 	return names, nil
 }
 
-func (h *house) forget(ctx context.Context, names []cache.Name) (out Removal, err error) {
+func (h *house) forget(ctx context.Context, names []cache.Name) (out control.Removal, err error) {
 	for _, name := range names {
 		entry, err := h.store.Lookup(ctx, name)
 		if errors.Is(err, cache.ErrNotFound) {

@@ -13,6 +13,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/control"
 	"hither/forward/measure"
 )
 
@@ -204,14 +205,14 @@ func TestRemove(t *testing.T) {
 	}
 	for _, row := range []struct {
 		url  string
-		want Removal
+		want control.Removal
 		err  string
 	}{
-		{"/reg/list/a", Removal{Names: 1, Bytes: 4}, ""}, // the same bytes as the others
-		{"/reg/list/a", Removal{}, ""},
-		{"/reg/never/a", Removal{}, "is never kept, by " + h.book.dir + "/reg.toml:"},
-		{"https://example.com/x?key=hush", Removal{}, "https://example.com/x?key=…: No rule speaks of this host"},
-		{"example", Removal{}, "names no host"},
+		{"/reg/list/a", control.Removal{Names: 1, Bytes: 4}, ""}, // the same bytes as the others
+		{"/reg/list/a", control.Removal{}, ""},
+		{"/reg/never/a", control.Removal{}, "is never kept, by " + h.book.dir + "/reg.toml:"},
+		{"https://example.com/x?key=hush", control.Removal{}, "https://example.com/x?key=…: No rule speaks of this host"},
+		{"example", control.Removal{}, "names no host"},
 	} {
 		got, err := h.Remove(t.Context(), row.url, false)
 		same(t, row.url, got, row.want)
@@ -223,7 +224,7 @@ func TestRemove(t *testing.T) {
 	}
 	got, err := h.Remove(t.Context(), "", true)
 	same(t, "error", err, nil)
-	same(t, "all others", got, Removal{Names: 2})
+	same(t, "all others", got, control.Removal{Names: 2})
 	same(t, "what is pinned stays", h.kept(), 1)
 	same(t, "the doors are told", told, 3)
 }
@@ -249,8 +250,8 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 		defer h.stop()
 		broken := digest.ErrMismatch
 		h.store = checked{Store: h.store, blobs: []error{nil, broken, nil, nil, nil, nil, broken, nil}}
-		var told []Verification
-		same(t, "error", h.Verify(t.Context(), func(v Verification) { told = append(told, v) }), nil)
+		var told []control.Verification
+		same(t, "error", h.Verify(t.Context(), func(v control.Verification) { told = append(told, v) }), nil)
 		last := told[len(told)-1]
 		same(t, "blobs", last.Blobs, 8)
 		same(t, "bytes", last.Bytes, 80)
@@ -259,7 +260,7 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 		same(t, "done", last.Done, true)
 		same(t, "told meanwhile", len(told) >= 3 && !told[0].Done, true)
 		h.store = checked{Store: h.store, err: errors.New("the disk is gone")}
-		if err := h.Verify(t.Context(), func(Verification) { t.Error("a check that failed was told as done") }); err == nil {
+		if err := h.Verify(t.Context(), func(control.Verification) { t.Error("a check that failed was told as done") }); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -268,13 +269,13 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 func TestVerifyOfAStoreInMemoryIsDone(t *testing.T) {
 	h := newHousehold(t)
 	defer h.stop()
-	var last Verification
-	same(t, "error", h.Verify(t.Context(), func(v Verification) { last = v }), nil)
+	var last control.Verification
+	same(t, "error", h.Verify(t.Context(), func(v control.Verification) { last = v }), nil)
 	same(t, "done", last.Done, true)
 }
 
-func (h *household) upstreamsOf(rule string) []Upstream {
-	return slices.DeleteFunc(h.status().Upstreams, func(u Upstream) bool { return u.Rule != rule })
+func (h *household) upstreamsOf(rule string) []control.Upstream {
+	return slices.DeleteFunc(h.status().Upstreams, func(u control.Upstream) bool { return u.Rule != rule })
 }
 
 func TestStatusCountsWhatEachUpstreamDid(t *testing.T) {
@@ -293,7 +294,7 @@ func TestStatusCountsWhatEachUpstreamDid(t *testing.T) {
 	}
 	reg := h.upstreamsOf("reg")
 	same(t, "upstreams of the rule", len(reg), 3)
-	for i, want := range []Upstream{
+	for i, want := range []control.Upstream{
 		{Base: "https://reg.test", Origin: true, Requests: 2 + others},
 		{Base: "https://far.test"},
 		{Base: "https://near.test", Requests: 2, Failures: 1},

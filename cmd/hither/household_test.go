@@ -18,6 +18,7 @@ import (
 
 	"hither/cache/digest"
 	"hither/cache/mem"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/settings"
 	"hither/forward"
 	"hither/forward/fetch"
@@ -157,7 +158,7 @@ func (h *household) why(text string) string {
 	return strings.Join(e.Sentences(time.Now()), "\n")
 }
 
-func (h *household) status() Status {
+func (h *household) status() control.Status {
 	h.t.Helper()
 	s, err := h.Status(h.t.Context())
 	if err != nil {

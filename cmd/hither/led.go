@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
@@ -192,11 +193,11 @@ func (l *led) answer(s settings.Settings, set *rules.Set, names *upstreams, log 
 }
 
 // namesServer is for the control socket; nil: DNS is not answered.
-func (l *led) namesServer() *names {
+func (l *led) namesServer() *control.Names {
 	if l.server == nil {
 		return nil
 	}
-	return &names{server: l.server}
+	return &control.Names{Server: l.server}
 }
 
 // rules are those that were told last.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/settings"
@@ -197,7 +198,7 @@ func upstreamDNS(t *testing.T) string {
 	must(t, err)
 	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		if strings.HasPrefix(q.Question[0].Name, "slow") {
-			<-time.After(2 * traceEach)
+			<-time.After(2 * control.TraceEach)
 		}
 		rr, _ := dns.NewRR(q.Question[0].Name + " 60 IN A 192.0.2.1")
 		reply := new(dns.Msg).SetReply(q)
@@ -248,7 +249,7 @@ func TestWithoutAGuardHitherChangesNothingAndServes(t *testing.T) {
 	body, err := s.get("https://reg.test/x")
 	same(t, "error", err, nil)
 	same(t, "body", body, "package")
-	status, err := newClient(s.ready.State).Status(t.Context())
+	status, err := control.NewClient(s.ready.State).Status(t.Context())
 	must(t, err)
 	contains(t, status.Trouble, "guard: nothing of this machine is changed")
 	s.stop()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/why"
 	"hither/forward"
@@ -25,7 +26,7 @@ type ledger struct {
 	stir   func() // told of every answer and fill, before anything is counted, but of no page of ours; nil: nobody is
 
 	mu        sync.Mutex
-	status    Status
+	status    control.Status
 	last      map[cache.Name]fetch.Report
 	order     []cache.Name // of last, the oldest first
 	upstreams map[string]asked
@@ -45,7 +46,7 @@ const (
 
 func newLedger() *ledger {
 	return &ledger{
-		status: Status{Requests: map[fetch.State]int64{}}, last: map[cache.Name]fetch.Report{}, upstreams: map[string]asked{},
+		status: control.Status{Requests: map[fetch.State]int64{}}, last: map[cache.Name]fetch.Report{}, upstreams: map[string]asked{},
 	}
 }
 
@@ -173,8 +174,8 @@ func left(d forward.Done) bool {
 
 // failLocked puts an error first.
 func (l *ledger) failLocked(url, text string) {
-	f := Failure{When: time.Now(), URL: redact.Text(url), Err: redact.Text(why.WithoutAdvice(text))}
-	l.status.Errors = append([]Failure{f}, l.status.Errors[:min(len(l.status.Errors), maxErrors-1)]...)
+	f := control.Failure{When: time.Now(), URL: redact.Text(url), Err: redact.Text(why.WithoutAdvice(text))}
+	l.status.Errors = append([]control.Failure{f}, l.status.Errors[:min(len(l.status.Errors), maxErrors-1)]...)
 }
 
 // report is the last answer for a name.
@@ -193,7 +194,7 @@ func (l *ledger) upstream(base string) asked {
 }
 
 // snapshot is the counts as they are now.
-func (l *ledger) snapshot() Status {
+func (l *ledger) snapshot() control.Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.status

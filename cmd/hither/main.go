@@ -6,7 +6,7 @@
 //
 // This package is the command line. One file holds one command, and what a large one does is a package below; serve.go puts
 // the parts of Hither together. The commands speak with a running Hither through the control socket in the state directory
-// (control.go, client.go).
+// (package control).
 //
 // Exit status: 0 done; 1 it failed; 2 the command line was wrong; 3 Hither does not run; 4 `hither mirrors` found
 // a rule without a source that works; 5 `hither doctor` found something broken. `hither run` has its command's:
@@ -24,6 +24,7 @@ import (
 	"os"
 	"strings"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
@@ -56,7 +57,7 @@ type app struct {
 	out, err io.Writer
 	env      environ.List // as the process was started
 	dir      string       // the working directory
-	serve    func(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) error
+	serve    func(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(control.Ready)) error
 
 	before   environ.List // env without what Hither itself put there
 	settings settings.Settings
@@ -110,7 +111,7 @@ func exitStatus(err error) int {
 		return exit.Status
 	case errors.As(err, &flag):
 		return exitUsage
-	case errors.Is(err, errNotRunning):
+	case errors.Is(err, control.ErrNotRunning):
 		return exitNotRunning
 	case mirrors.IsUnknown(err):
 		return exitUsage

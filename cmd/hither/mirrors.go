@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/settings"
@@ -176,8 +177,8 @@ func (m *measurer) survey(ctx context.Context, ask mirrors.Ask, progress func(mi
 	if err := ask.Check(); err != nil {
 		return mirrors.Survey{}, err
 	}
-	s, err := newClient(m.app.settings.State).Survey(ctx, ask, progress)
-	if !errors.Is(err, errNotRunning) {
+	s, err := control.NewClient(m.app.settings.State).Survey(ctx, ask, progress)
+	if !errors.Is(err, control.ErrNotRunning) {
 		return s, err
 	}
 	if m.alone == nil {
@@ -218,8 +219,8 @@ func (m *measurer) close() {
 
 // printHeat shows what the running Hither remembers, else what the last one left.
 func (a *app) printHeat(ctx context.Context, names []string) error {
-	all, err := newClient(a.settings.State).History(ctx)
-	if errors.Is(err, errNotRunning) {
+	all, err := control.NewClient(a.settings.State).History(ctx)
+	if errors.Is(err, control.ErrNotRunning) {
 		all, err = a.keptHistory()
 	}
 	if err != nil {

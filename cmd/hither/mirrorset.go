@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
 
 	"github.com/spf13/cobra"
@@ -48,8 +49,8 @@ func (a *app) mirrorsOn() *cobra.Command {
 
 // choose lets the running Hither do the change, so that it holds at once; without one the next one reads it.
 func (a *app) choose(ctx context.Context, change mirrors.Change) error {
-	said, err := newClient(a.settings.State).Choose(ctx, change)
-	if errors.Is(err, errNotRunning) {
+	said, err := control.NewClient(a.settings.State).Choose(ctx, change)
+	if errors.Is(err, control.ErrNotRunning) {
 		set, err2 := a.loadRules()
 		if err2 != nil {
 			return err2

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/install"
@@ -138,4 +139,16 @@ func leftovers(ctx context.Context, machines []*install.Machine, records [][]ins
 		left, errs = append(left, found...), append(errs, err)
 	}
 	return left, errors.Join(errs...)
+}
+
+// askToLetGo asks the Hither that runs with a state directory. One that does not answer was stopped, or hangs: then its guard
+// puts the machine back, and so does whoever calls this.
+func (a *app) askToLetGo(ctx context.Context, state string) {
+	ctx, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	err := control.NewClient(state).LetGo(ctx)
+	if err == nil || errors.Is(err, control.ErrNotRunning) || errors.Is(err, fs.ErrPermission) {
+		return
+	}
+	fmt.Fprintln(a.err, "hither:", redact.Text(fmt.Sprintf("the Hither that runs with %s does not let go of this machine (%v): end it, or it may make its changes again", state, err)))
 }

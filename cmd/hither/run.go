@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/projects"
@@ -91,7 +92,7 @@ func (a *app) runBehind(ctx context.Context, args []string) error {
 
 // session is a Hither that stays while a command needs it.
 type session struct {
-	Ready
+	control.Ready
 	gone <-chan struct{}              // closed when it ended too early
 	end  func(<-chan os.Signal) error // gives it back; a signal ends the wait for others that use it
 }
@@ -101,17 +102,17 @@ type session struct {
 func (a *app) join(ctx context.Context, log *slog.Logger, signals <-chan os.Signal) (session, error) {
 	deadline := time.Now().Add(joinWait)
 	for {
-		ready, gone, stop, err := newClient(a.settings.State).Lease(ctx)
+		ready, gone, stop, err := control.NewClient(a.settings.State).Lease(ctx)
 		if err == nil {
 			return session{ready, gone, func(<-chan os.Signal) error { stop(); return nil }}, nil
 		}
-		if errors.Is(err, errNotRunning) {
+		if errors.Is(err, control.ErrNotRunning) {
 			var s session
-			var other *runningError
+			var other *control.RunningError
 			if s, err = a.startOwn(ctx, log, signals); !errors.As(err, &other) {
 				return s, err
 			}
-		} else if !errors.Is(err, errEnding) {
+		} else if !errors.Is(err, control.ErrEnding) {
 			return session{}, err
 		}
 		if time.Now().After(deadline) {
@@ -142,8 +143,8 @@ func (a *app) startOwn(ctx context.Context, log *slog.Logger, signals <-chan os.
 
 func (a *app) startWith(ctx context.Context, s settings.Settings, log *slog.Logger, signals <-chan os.Signal) (session, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	ready := make(chan Ready, 1)
-	own := a.start(ctx, s, log, func(r Ready) { ready <- r })
+	ready := make(chan control.Ready, 1)
+	own := a.start(ctx, s, log, func(r control.Ready) { ready <- r })
 	stop := func() error {
 		cancel()
 		return own.wait(stopWait)
@@ -178,7 +179,7 @@ func (a *app) drain(ctx context.Context, state string, signals <-chan os.Signal)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = newClient(state).Drain(ctx) // it ends when nobody uses us, or when we are gone
+		_ = control.NewClient(state).Drain(ctx) // it ends when nobody uses us, or when we are gone
 	}()
 	quiet := time.NewTimer(drainQuiet)
 	defer quiet.Stop()
@@ -228,10 +229,10 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 // tellBegun has Hither look at the command at once: npm takes a second until it asks for the first thing. The returned
 // function ends it.
 func (a *app) tellBegun(pid int, args []string) (end func()) {
-	ctx, cancel := context.WithTimeout(context.Background(), clientDial) // the command goes on whatever comes of it
+	ctx, cancel := context.WithTimeout(context.Background(), control.DialWait) // the command goes on whatever comes of it
 	var work sync.WaitGroup
 	work.Go(func() {
-		_ = newClient(a.settings.State).Begun(ctx, pid, args) // without it, what can be foretold comes a little later
+		_ = control.NewClient(a.settings.State).Begun(ctx, pid, args) // without it, what can be foretold comes a little later
 	})
 	return func() {
 		cancel()
@@ -269,7 +270,7 @@ func cannotRun(name string, err error) error {
 
 // environBehind is the environment of the command. The project it runs in may tell npm whom to believe, as it may without
 // us; if the command goes on to another project, npm believes them there, too.
-func (a *app) environBehind(ready Ready, args []string) (environ.List, error) {
+func (a *app) environBehind(ready control.Ready, args []string) (environ.List, error) {
 	p, err := a.plan(ready, !projects.IsGlobalNpm(args, a.before))
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/settings"
@@ -323,7 +324,7 @@ func TestProjectsAreReadOnlyIfTheUserAllowsIt(t *testing.T) {
 	own.status()
 	all := w.program("up", "--listen", "127.0.0.1:0", "--read-projects")
 	all.waitFor("One command")
-	there, err := newClient(w.state()).Ready(t.Context())
+	there, err := control.NewClient(w.state()).Ready(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/hot"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/kindling"
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/mirrors"
@@ -34,14 +35,14 @@ const stopping = 3 * time.Second
 
 // serve puts the parts of Hither together and runs them until ctx ends. It calls ready once, when clients may come.
 // Everything is made from the lowest floor up and closed in the opposite order.
-func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) error {
+func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(control.Ready)) error {
 	memory.Tune()
 	in, err := openEntrance(ctx, s, log)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	control, way, keep := in.control, in.way, in.keep
+	socket, way, keep := in.control, in.way, in.keep
 	s.Listen = newSelf(in.listeners).addresses() // port 0 has become one
 	self := newSelf(in.listeners).with(way.addresses())
 	book, err := openRulebook(s, log)
@@ -72,7 +73,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
 	kindle := &kindling.Lighter{Connect: out.pool.Warm, Board: h.board}
-	h.lookAhead(control, fetcher, kindle, log)
+	h.lookAhead(socket, fetcher, kindle, log)
 	doors := &forward.Server{
 		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Anonymous: out.tokens, Dial: out.dialer.DialContext,
 		CA: trust, Self: self.host, Own: out.dialer.Own, Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
@@ -80,12 +81,12 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	}
 	h.removed = doors.Forget
 	way.answer(s, book.now(), out.names, log)
-	control.names, control.log = way.namesServer(), log
+	socket.Names, socket.Log = way.namesServer(), log
 	here := newReady(s, newSelf(in.listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
 	open, shut := context.WithCancel(context.WithoutCancel(ctx)) // doors close when nobody is sent to them any more
-	keeping := &keeper{settings: s, upkeep: keep, way: way, ca: trust, restored: shut, letGo: newLetGo(), log: log}
-	control.letGo = keeping.letGo
+	keeping := &keeper{settings: s, upkeep: keep, way: way, ca: trust, restored: shut, letGo: control.NewLetGo(), log: log}
+	socket.LetGo = keeping.letGo
 	openDoors(open, work, doors, in.listeners)
 	way.serve(open, doors, work.Go)
 	runAll(ctx, work, keeping.run, learned.Run, h.ahead.Run, calm.Run,
@@ -94,7 +95,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 		func(ctx context.Context) error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
 	tell, withdraw := publishing(notifying(ready, log), log)
 	defer withdraw()
-	work.Go(func() error { return control.Serve(ctx, h, here, tell) })
+	work.Go(func() error { return socket.Serve(ctx, h, here, tell) })
 	return work.Wait()
 }
 
@@ -106,10 +107,10 @@ func runAll(ctx context.Context, work *errgroup.Group, runs ...func(context.Cont
 }
 
 // publishing lets everybody on this machine know where we are before ready is called, and takes that back by withdraw.
-func publishing(ready func(Ready), log *slog.Logger) (tell func(Ready), withdraw func()) {
+func publishing(ready func(control.Ready), log *slog.Logger) (tell func(control.Ready), withdraw func()) {
 	taken := func() {}
-	tell = func(r Ready) {
-		taken = publish(r, log)
+	tell = func(r control.Ready) {
+		taken = control.Publish(r, log)
 		ready(r)
 	}
 	return tell, func() { taken() }
@@ -117,7 +118,7 @@ func publishing(ready func(Ready), log *slog.Logger) (tell func(Ready), withdraw
 
 // entrance is where clients and our own commands come in.
 type entrance struct {
-	control   *control
+	control   *control.Socket
 	inherited *listener.Inherited
 	listeners []net.Listener // of the proxy
 	keep      upkeep
@@ -126,11 +127,11 @@ type entrance struct {
 
 // openEntrance opens all or nothing. Nobody is let in yet.
 func openEntrance(ctx context.Context, s settings.Settings, log *slog.Logger) (*entrance, error) {
-	control, err := takeControl(ctx, s.State)
+	socket, err := control.Take(ctx, s.State, stopWait+time.Second)
 	if err != nil {
 		return nil, err
 	}
-	in := &entrance{control: control, inherited: listener.Inherit()}
+	in := &entrance{control: socket, inherited: listener.Inherit()}
 	if err = in.open(ctx, s, log); err != nil {
 		in.close()
 		return nil, err

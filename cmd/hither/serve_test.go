@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/settings"
@@ -26,7 +27,7 @@ import (
 // served is what serve.go puts together, at work on a loopback port.
 type served struct {
 	t      *testing.T
-	ready  Ready
+	ready  control.Ready
 	said   *journal
 	rules  string
 	origin *httptest.Server
@@ -49,9 +50,9 @@ func serving(t *testing.T, origin http.HandlerFunc, edits ...func(*settings.Sett
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	ready := make(chan Ready, 1)
+	ready := make(chan control.Ready, 1)
 	go func() {
-		s.ended <- serve(ctx, settings, slog.New(slog.NewTextHandler(s.said, nil)), func(r Ready) { ready <- r })
+		s.ended <- serve(ctx, settings, slog.New(slog.NewTextHandler(s.said, nil)), func(r control.Ready) { ready <- r })
 	}()
 	select {
 	case s.ready = <-ready:
@@ -144,7 +145,7 @@ func TestStatusIsOfThisHither(t *testing.T) {
 		res.Body.Close()
 	}
 	s.said.await("path=/last")
-	status, err := newClient(s.ready.State).Status(t.Context())
+	status, err := control.NewClient(s.ready.State).Status(t.Context())
 	same(t, "error", err, nil)
 	same(t, "misses", status.Requests[fetch.Miss], 2)
 	same(t, "hits", status.Requests[fetch.Hit], 2)
@@ -157,7 +158,7 @@ func TestStatusIsOfThisHither(t *testing.T) {
 			same(t, "asked", u.Requests, 2)
 		}
 	}
-	why, err := newClient(s.ready.State).Why(t.Context(), "http://"+s.ready.Proxy[0]+"/")
+	why, err := control.NewClient(s.ready.State).Why(t.Context(), "http://"+s.ready.Proxy[0]+"/")
 	same(t, "error", err, nil)
 	contains(t, why.Note, "This is Hither's own address")
 }
@@ -249,16 +250,16 @@ func TestOneWhoWasKilledIsNotNamed(t *testing.T) {
 	if err := private.MakeDir(state); err != nil {
 		t.Fatal(err)
 	}
-	left, err := json.Marshal(Ready{PID: 4711})
+	left, err := json.Marshal(control.Ready{PID: 4711})
 	same(t, "error", err, nil)
 	write(t, filepath.Join(state, paths.ReadyName), left)
-	c, err := openControl(state)
+	c, err := control.Open(state)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_, err = openControl(state)
-	var other *runningError
+	_, err = control.Open(state)
+	var other *control.RunningError
 	if !errors.As(err, &other) {
 		t.Fatalf("\n got %v\nwant a runningError", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/control"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
 	"hither/install"
@@ -25,10 +26,10 @@ func (a *app) status() *cobra.Command {
 		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			status, err := a.daemon(c.Context()).Status(c.Context())
-			if errors.Is(err, errNotRunning) {
+			if errors.Is(err, control.ErrNotRunning) {
 				if ready, err := a.ready(c.Context()); err == nil {
 					if asJSON {
-						return a.printJSON(Status{Ready: ready, Now: time.Now()})
+						return a.printJSON(control.Status{Ready: ready, Now: time.Now()})
 					}
 					a.printPublic(ready)
 					return nil
@@ -48,7 +49,7 @@ func (a *app) status() *cobra.Command {
 	return c
 }
 
-func (a *app) printStatus(s Status) {
+func (a *app) printStatus(s control.Status) {
 	fmt.Fprintf(a.out, "Hither %s is up on %s, pid %d, for %s.\n", s.Ready.Version, join(s.Ready.Proxy), s.Ready.PID, amount.Rough(s.Now.Sub(s.Ready.Since)))
 	if len(s.Ready.DNS) > 0 {
 		fmt.Fprintf(a.out, "It answers DNS on %s%s.\n", join(s.Ready.DNS), ledInWords(s.Ready.DNSMode))
@@ -118,7 +119,7 @@ func describeAhead(lines []prefetch.Line) string {
 }
 
 // countStates lists only what happened.
-func countStates(s Status) string {
+func countStates(s control.Status) string {
 	var parts []string
 	for state, n := range s.Requests {
 		if n > 0 {
@@ -152,7 +153,7 @@ func stateOrder(part string) int {
 }
 
 // printUpstreams leaves out those that were never asked and of which nothing is known; --json has them.
-func (a *app) printUpstreams(all []Upstream) {
+func (a *app) printUpstreams(all []control.Upstream) {
 	idle := 0
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "Rule\tUpstream\tAsked\tFailed\tFirst byte\tSpeed\t")
@@ -161,7 +162,7 @@ func (a *app) printUpstreams(all []Upstream) {
 			idle++
 			continue
 		}
-		fmt.Fprintln(w, u.row())
+		fmt.Fprintln(w, upstreamRow(u))
 	}
 	if idle < len(all) {
 		fmt.Fprintln(a.out)
@@ -172,7 +173,7 @@ func (a *app) printUpstreams(all []Upstream) {
 	}
 }
 
-func (u Upstream) row() string {
+func upstreamRow(u control.Upstream) string {
 	base, wait, speed := u.Base, "–", "–"
 	if u.Origin {
 		base += " (origin)"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
@@ -31,7 +32,7 @@ func (a *app) up() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			show := a.printReady
 			if asJSON {
-				show = func(r Ready) { _ = a.printJSON(r) } // nobody reads it: that is no reason to stop
+				show = func(r control.Ready) { _ = a.printJSON(r) } // nobody reads it: that is no reason to stop
 			}
 			if ran, err := install.AsService(c.Context(), func(ctx context.Context) error { return a.keepUp(ctx, show) }); ran {
 				return err
@@ -45,7 +46,7 @@ func (a *app) up() *cobra.Command {
 }
 
 // keepUp serves until a signal that ends it, or until serve fails.
-func (a *app) keepUp(ctx context.Context, ready func(Ready)) error {
+func (a *app) keepUp(ctx context.Context, ready func(control.Ready)) error {
 	log, file, err := openLog(a.settings, a.err)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ type running struct {
 	err  error         // what it returned; set before done is closed
 }
 
-func (a *app) start(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) *running {
+func (a *app) start(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(control.Ready)) *running {
 	r := &running{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
@@ -102,7 +103,7 @@ func (r *running) wait(limit time.Duration) error {
 }
 
 // printReady tells where Hither is, and how to use it.
-func (a *app) printReady(r Ready) {
+func (a *app) printReady(r control.Ready) {
 	fmt.Fprintf(a.out, "Hither is up on %s (pid %d).\n", join(r.Proxy), r.PID)
 	fmt.Fprintf(a.out, "  certificate     %s\n  state           %s\n", r.CA, r.State)
 	if len(r.DNS) > 0 {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/cmd/hither/watchdog"
@@ -48,7 +49,7 @@ type keeper struct {
 	way      *led
 	ca       *trust
 	restored func() // called when nobody is sent to us any more by what we changed; perhaps more than once
-	letGo    *letGo
+	letGo    *control.LetGo
 	log      *slog.Logger
 }
 
@@ -60,11 +61,11 @@ func (k *keeper) run(ctx context.Context) error {
 	var keeping sync.WaitGroup
 	if k.upkeep.any() {
 		keeping.Go(func() {
-			defer close(k.letGo.over)
-			k.letGo.err = k.keep(ctx)
+			defer close(k.letGo.Over)
+			k.letGo.Err = k.keep(ctx)
 		})
 	} else {
-		close(k.letGo.over)
+		close(k.letGo.Over)
 	}
 	err := k.way.watchdog(k.ca, k.settings.Runner == 0, k.log).Run(ctx)
 	stop()
@@ -79,7 +80,7 @@ func (k *keeper) run(ctx context.Context) error {
 // back what this cannot, because it died or hangs; without a guard nothing is changed, and the proxy serves those who know of
 // it.
 func (k *keeper) keep(whole context.Context) error {
-	ctx, stop := k.letGo.until(whole)
+	ctx, stop := k.letGo.Until(whole)
 	defer stop()
 	dns, doors := k.way.addresses()
 	if _, ok := sealedDoor(doors); !ok && k.upkeep.DNS == install.Scoped {
@@ -90,7 +91,7 @@ func (k *keeper) keep(whole context.Context) error {
 	h.troubled = func(trouble string) { k.way.tell("upkeep", trouble) }
 	lease := k.takeLease(ctx, func(ctx context.Context) {
 		if u, err := upkeepOf(k.settings); err == nil && !u.any() { // uninstalled while we were stopped
-			k.letGo.demand()
+			k.letGo.Demand()
 			return
 		}
 		h.hold(ctx)
@@ -199,8 +200,8 @@ func askAll(ctx context.Context, servers []netip.AddrPort) error {
 }
 
 // notifying tells systemd that we are ready when ready is called.
-func notifying(ready func(Ready), log *slog.Logger) func(Ready) {
-	return func(r Ready) {
+func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) {
+	return func(r control.Ready) {
 		if err := install.Notify(os.Getenv, install.NotifyReady); err != nil {
 			log.Warn("systemd does not hear that Hither is ready", "error", err)
 		}
@@ -209,8 +210,8 @@ func notifying(ready func(Ready), log *slog.Logger) func(Ready) {
 }
 
 // newReady tells where everything is.
-func newReady(s settings.Settings, proxy self, way *led, keep upkeep, ca *trust) Ready {
-	r := Ready{
+func newReady(s settings.Settings, proxy self, way *led, keep upkeep, ca *trust) control.Ready {
+	r := control.Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
 	}
 	dns, doors := way.addresses()

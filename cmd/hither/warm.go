@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
@@ -106,12 +107,12 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 
 // newWarmer speaks to the Hither of a session.
 func (a *app) newWarmer(s session, f warmFlags, tally *warm.Tally, private []string) *warm.Warmer {
-	control := newClient(a.settings.State)
-	if t, ok := control.http.Transport.(*http.Transport); ok { // thousands of questions
+	daemon := control.NewClient(a.settings.State)
+	if t, ok := daemon.HTTP.Transport.(*http.Transport); ok { // thousands of questions
 		t.DisableKeepAlives, t.MaxIdleConnsPerHost = false, warm.AtOnce
 	}
 	return &warm.Warmer{
-		Proxy: s.Proxy[0], Agent: "hither-warm/" + version(), Why: control.Why, Dry: f.dry,
+		Proxy: s.Proxy[0], Agent: "hither-warm/" + version(), Why: daemon.Why, Dry: f.dry,
 		Private: slices.Concat(a.settings.Private, private), Tally: tally, Pauses: []time.Duration{time.Second, 4 * time.Second},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/warm"
 )
@@ -36,7 +37,7 @@ func TestWarmSaysHowItEnded(t *testing.T) {
 
 func TestAWarmerKeepsWhatEitherSideCallsPrivate(t *testing.T) {
 	a := &app{settings: settings.Settings{Private: []string{"a.test"}}}
-	w := a.newWarmer(session{Ready: Ready{Proxy: []string{"x"}}}, warmFlags{}, warm.NewTally(nil, 0), []string{"@corp"})
+	w := a.newWarmer(session{Ready: control.Ready{Proxy: []string{"x"}}}, warmFlags{}, warm.NewTally(nil, 0), []string{"@corp"})
 	same(t, "patterns", join(w.Private), "a.test, @corp")
 }
 

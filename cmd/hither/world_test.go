@@ -20,6 +20,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
@@ -40,8 +41,8 @@ func TestMain(m *testing.M) {
 	dir, _ := os.Getwd()
 	serve := (&fakeHither{}).serve
 	if os.Getenv("BE_DEAF") != "" {
-		serve = func(_ context.Context, _ settings.Settings, _ *slog.Logger, ready func(Ready)) error {
-			ready(Ready{Proxy: []string{"127.0.0.1:1"}})
+		serve = func(_ context.Context, _ settings.Settings, _ *slog.Logger, ready func(control.Ready)) error {
+			ready(control.Ready{Proxy: []string{"127.0.0.1:1"}})
 			select {}
 		}
 	}
@@ -92,18 +93,20 @@ func (w *world) hither(args ...string) int {
 }
 
 // up runs the fake Hither until the test ends, or until the returned function is called.
-func (w *world) up() (Ready, func()) {
+func (w *world) up() (control.Ready, func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	ready := make(chan Ready, 1)
+	ready := make(chan control.Ready, 1)
 	done := make(chan error, 1)
 	s := settings.Settings{State: w.state(), Listen: []string{"127.0.0.1:0"}}
-	go func() { done <- w.fake.serve(ctx, s, slog.New(slog.DiscardHandler), func(r Ready) { ready <- r }) }()
+	go func() {
+		done <- w.fake.serve(ctx, s, slog.New(slog.DiscardHandler), func(r control.Ready) { ready <- r })
+	}()
 	stop := func() { cancel(); <-done; done <- nil }
 	w.t.Cleanup(stop)
 	select {
 	case <-ready:
-		r, err := newClient(w.state()).Ready(w.t.Context())
+		r, err := control.NewClient(w.state()).Ready(w.t.Context())
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -112,7 +115,7 @@ func (w *world) up() (Ready, func()) {
 		done <- nil
 		w.t.Fatal(err)
 	}
-	return Ready{}, nil
+	return control.Ready{}, nil
 }
 
 // fakeHither does what serve.go does, with nothing behind the proxy.
@@ -126,10 +129,10 @@ type fakeHither struct {
 	chose   atomic.Value   // what Choose was asked for
 }
 
-func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(Ready)) error {
+func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(control.Ready)) error {
 	f.starts.Add(1)
 	f.lasting.Store(s.Lasting)
-	c, err := openControl(s.State)
+	c, err := control.Open(s.State)
 	if err != nil {
 		return err
 	}
@@ -138,15 +141,16 @@ func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.L
 	if err != nil {
 		return err
 	}
-	r := Ready{PID: os.Getpid(), Version: version(), Since: time.Now(), CA: filepath.Join(s.State, "ca.pem"), State: s.State, Upstream: s.UpstreamProxy}
+	r := control.Ready{PID: os.Getpid(), Version: version(), Since: time.Now(), CA: filepath.Join(s.State, "ca.pem"), State: s.State, Upstream: s.UpstreamProxy}
 	if err := os.WriteFile(r.CA, hithertest.Root("Hither Root"), 0o600); err != nil {
 		return err
 	}
-	c.projects = projects.New(s.ReadProjects, s.Listen, s.Runner)
+	at := projects.New(s.ReadProjects, s.Listen, s.Runner)
+	c.Enter = at.Enter
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.asked.Add(1)
 		if r.URL.Path == "/where" {
-			fmt.Fprint(w, "you work in "+where(c.projects, r))
+			fmt.Fprint(w, "you work in "+where(at, r))
 			return
 		}
 		fmt.Fprint(w, "through hither")
@@ -160,13 +164,13 @@ func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.L
 	return c.Serve(ctx, f, r, ready)
 }
 
-func (f *fakeHither) Status(context.Context) (Status, error) {
+func (f *fakeHither) Status(context.Context) (control.Status, error) {
 	now := time.Now()
-	return Status{
+	return control.Status{
 		Requests: map[fetch.State]int64{fetch.Miss: 2, fetch.Hit: 40}, Tunnels: 3, Served: 5 << 20, Saved: 4 << 20, TimeSaved: 90 * time.Second,
 		Fetched: 3 << 20, Extra: 100 << 10, Hedges: measure.Hedges{Requests: 42, Hedges: 2, Won: 1},
-		Upstreams: []Upstream{{Rule: "npm", Base: "https://liar.example", Note: "sent wrong bytes; asked last for another 71h"}, {Rule: "npm", Base: "https://registry.npmjs.org", Origin: true, Requests: 2, Wait: 48 * time.Millisecond, Speed: 3 << 20}, {Rule: "npm", Base: "https://idle.example"}},
-		Errors:    []Failure{{When: now.Add(-time.Minute), URL: "https://registry.npmjs.org/x", Err: "no source answered"}},
+		Upstreams: []control.Upstream{{Rule: "npm", Base: "https://liar.example", Note: "sent wrong bytes; asked last for another 71h"}, {Rule: "npm", Base: "https://registry.npmjs.org", Origin: true, Requests: 2, Wait: 48 * time.Millisecond, Speed: 3 << 20}, {Rule: "npm", Base: "https://idle.example"}},
+		Errors:    []control.Failure{{When: now.Add(-time.Minute), URL: "https://registry.npmjs.org/x", Err: "no source answered"}},
 		Cache:     cache.Usage{Names: 2, Blobs: 2, Bytes: 1 << 20, Limit: 20 << 30},
 	}, nil
 }
@@ -182,9 +186,9 @@ func (f *fakeHither) Usage(context.Context) (cache.Usage, error) {
 	return cache.Usage{Names: 2, Blobs: 1, Bytes: 1 << 20}, nil
 }
 
-func (f *fakeHither) Verify(_ context.Context, progress func(Verification)) error {
-	progress(Verification{Blobs: 1})
-	progress(Verification{Blobs: 2, Bytes: 2 << 20, Lost: f.lost, Done: true})
+func (f *fakeHither) Verify(_ context.Context, progress func(control.Verification)) error {
+	progress(control.Verification{Blobs: 1})
+	progress(control.Verification{Blobs: 2, Bytes: 2 << 20, Lost: f.lost, Done: true})
 	return nil
 }
 
@@ -206,9 +210,9 @@ func (f *fakeHither) Choose(_ context.Context, c mirrors.Change) (string, error)
 	return "done as told", nil
 }
 
-func (f *fakeHither) Remove(_ context.Context, url string, all bool) (Removal, error) {
+func (f *fakeHither) Remove(_ context.Context, url string, all bool) (control.Removal, error) {
 	f.removed.Store(fmt.Sprint(url, " ", all))
-	return Removal{Names: 1, Bytes: 1024}, nil
+	return control.Removal{Names: 1, Bytes: 1024}, nil
 }
 
 // explained is an npm tarball that a mirror sent.

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package main
+package control
 
 import (
 	"context"
@@ -20,9 +20,9 @@ import (
 // socketLimit is what every system takes for a socket's path: macOS has 104 bytes, Linux 108, with a zero at the end.
 const socketLimit = 100
 
-// controlPath is STATE/control.sock. A state directory with a long name has its socket in XDG_RUNTIME_DIR, else in
+// socketPath is STATE/control.sock. A state directory with a long name has its socket in XDG_RUNTIME_DIR, else in
 // /tmp/hither-UID, under a name made of the directory's.
-func controlPath(state string) (string, error) {
+func socketPath(state string) (string, error) {
 	path := filepath.Join(state, paths.SocketName)
 	if len(path) <= socketLimit {
 		return path, nil
@@ -54,8 +54,8 @@ func checkOwn(dir string) error {
 	return nil
 }
 
-// listenControl takes the lock first: a socket file may be left from a Hither that was killed, a lock never is.
-func listenControl(state string) (net.Listener, string, func(), error) {
+// listen takes the lock first: a socket file may be left from a Hither that was killed, a lock never is.
+func listen(state string) (net.Listener, string, func(), error) {
 	lock, err := os.OpenFile(filepath.Join(state, private.Lock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, "", nil, err
@@ -76,7 +76,7 @@ func listenControl(state string) (net.Listener, string, func(), error) {
 }
 
 func listenSocket(state string) (net.Listener, string, error) {
-	path, err := controlPath(state)
+	path, err := socketPath(state)
 	if err != nil {
 		return nil, "", err
 	}
@@ -94,8 +94,9 @@ func listenSocket(state string) (net.Listener, string, error) {
 	return listener, path, nil
 }
 
-func dialControl(ctx context.Context, state string) (net.Conn, error) {
-	path, err := controlPath(state)
+// Dial connects to the Hither of a state directory. The caller closes the connection.
+func Dial(ctx context.Context, state string) (net.Conn, error) {
+	path, err := socketPath(state)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,9 @@
-package main
+// Package control is the socket in the state directory by which the commands speak with a running Hither, and the words that they
+// use. Socket is the running Hither's side, and the lock of its directory; Client is the commands'.
+//
+//	socket, err := control.Open(state)
+//	ready, err := control.NewClient(state).Ready(ctx)
+package control
 
 import (
 	"context"
@@ -18,14 +23,13 @@ import (
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
-	"hither/cmd/hither/projects"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/why"
 	"hither/forward/peer"
 )
 
-// daemon is what the control socket shows of a running Hither. Its methods may be called at the same time.
-type daemon interface {
+// Daemon is what the control socket shows of a running Hither. Its methods may be called at the same time.
+type Daemon interface {
 	Status(ctx context.Context) (Status, error)                        // Ready and Now may be left zero
 	Why(ctx context.Context, url string) (why.Explanation, error)      // Lines may be left empty
 	Usage(ctx context.Context) (cache.Usage, error)                    //
@@ -40,20 +44,20 @@ type daemon interface {
 
 // Bounds of the control socket. Its clients are our own commands.
 const (
-	controlHeader = 5 * time.Second       // to send a request
-	controlAnswer = 30 * time.Second      // to answer one, except where an answer is a stream
-	controlStop   = time.Second           // for answers under way when Hither ends
-	controlPace   = 50 * time.Millisecond // between two looks whether the state directory is free
+	headerWait = 5 * time.Second       // to send a request
+	answerWait = 30 * time.Second      // to answer one, except where an answer is a stream
+	stopWait   = time.Second           // for answers under way when Hither ends
+	lookPace   = 50 * time.Millisecond // between two looks whether the state directory is free
 )
 
-// runningError says that another Hither has this state directory.
-type runningError struct {
+// RunningError says that another Hither has this state directory.
+type RunningError struct {
 	State string
 	PID   int // 0: not known
 }
 
 // Error ends with what to do.
-func (e *runningError) Error() string {
+func (e *RunningError) Error() string {
 	who := ""
 	if e.PID != 0 {
 		who = fmt.Sprintf(" as process %d", e.PID)
@@ -61,7 +65,7 @@ func (e *runningError) Error() string {
 	return fmt.Sprintf("Hither already runs%s with the state directory %s: use it (hither status), end it, or name another directory with --state", who, e.State)
 }
 
-// control is the daemon's side of the control socket: HTTP and JSON, for the user's own processes only. It is also the
+// Socket is the daemon's side of the control socket: HTTP and JSON, for the user's own processes only. It is also the
 // lock of the state directory.
 //
 //	GET /ready                → Ready
@@ -81,57 +85,57 @@ func (e *runningError) Error() string {
 //	POST /drain               → nothing, when the last lease is given back; no new ones are given
 //
 // An error is a status of 400 or more and {"error": "a sentence"}.
-type control struct {
+type Socket struct {
 	state    string
-	path     string // of the socket, or the pipe's name
-	listener net.Listener
+	Path     string       // of the socket, or the pipe's name
+	Listener net.Listener // where clients come; Serve and Close close it
 	unlock   func()
 	leases   leases
-	projects *projects.Finder             // told who runs behind a lease; nil: nobody wants to know. Set before Serve
-	begun    func(pid int, args []string) // called when a command has begun; nil: nobody wants to know. Set before Serve
-	names    *names                       // what DNS is asked; nil: it is not answered. Set before Serve
-	letGo    *letGo                       // what is kept in force on the machine; nil: nothing. Set before Serve
-	log      *slog.Logger                 // set before Serve; discards
+	Enter    func(pid int) (leave func()) // told who runs behind a lease, until it is given back; nil: nobody wants to know. Set before Serve
+	Begun    func(pid int, args []string) // called when a command has begun; nil: nobody wants to know. Set before Serve
+	Names    *Names                       // what DNS is asked; nil: it is not answered. Set before Serve
+	LetGo    *LetGo                       // what is kept in force on the machine; nil: nothing. Set before Serve
+	Log      *slog.Logger                 // set before Serve; discards
 }
 
-// takeControl takes the state directory. It waits a little for a Hither that has it but is not to be reached: that one is
+// Take takes the state directory. It waits, as long as patience, for a Hither that has it but is not to be reached: that one is
 // just ending, or just starting.
-func takeControl(ctx context.Context, state string) (*control, error) {
-	for deadline := time.Now().Add(stopWait + time.Second); ; {
-		c, err := openControl(state)
-		if taken := (*runningError)(nil); !errors.As(err, &taken) || taken.PID != 0 || time.Now().After(deadline) {
+func Take(ctx context.Context, state string, patience time.Duration) (*Socket, error) {
+	for deadline := time.Now().Add(patience); ; {
+		c, err := Open(state)
+		if taken := (*RunningError)(nil); !errors.As(err, &taken) || taken.PID != 0 || time.Now().After(deadline) {
 			return c, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(controlPace):
+		case <-time.After(lookPace):
 		}
 	}
 }
 
-// openControl takes the state directory, or returns a *runningError. Clients that come before Serve wait. Close it when
+// Open takes the state directory, or returns a *RunningError. Clients that come before Serve wait. Close it when
 // all that stands in the directory is closed.
-func openControl(state string) (*control, error) {
+func Open(state string) (*Socket, error) {
 	if err := private.MakeDir(state); err != nil {
 		return nil, err
 	}
-	listener, path, unlock, err := listenControl(state)
+	listener, path, unlock, err := listen(state)
 	if errors.Is(err, errTaken) {
-		return nil, &runningError{State: state, PID: readPID(state)}
+		return nil, &RunningError{State: state, PID: ReadPID(state)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the control socket: %w; name another directory with --state", err)
 	}
 	_ = os.Remove(filepath.Join(state, paths.ReadyName)) // of a Hither that was killed: it would name a process that is gone
-	return &control{state: state, path: path, listener: listener, unlock: unlock, log: slog.New(slog.DiscardHandler)}, nil
+	return &Socket{state: state, Path: path, Listener: listener, unlock: unlock, Log: slog.New(slog.DiscardHandler)}, nil
 }
 
-// errTaken is listenControl's word for a lock that another process holds.
+// errTaken is listen's word for a lock that another process holds.
 var errTaken = errors.New("taken")
 
-// readPID believes the file of the other Hither, for a message only.
-func readPID(state string) int {
+// ReadPID believes the file of the other Hither, for a message only.
+func ReadPID(state string) int {
 	var ready Ready
 	data, err := os.ReadFile(filepath.Join(state, paths.ReadyName))
 	if err != nil || json.Unmarshal(data, &ready) != nil {
@@ -142,37 +146,37 @@ func readPID(state string) int {
 
 // Serve answers until ctx ends. It publishes r in STATE/hither.json, if that can be written, with Control and State filled in,
 // calls ready, and removes the file in the end.
-func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready)) error {
-	defer c.listener.Close()
-	r.Control, r.State, r.Upstream = c.path, c.state, redact.Text(r.Upstream)
+func (c *Socket) Serve(ctx context.Context, d Daemon, r Ready, ready func(Ready)) error {
+	defer c.Listener.Close()
+	r.Control, r.State, r.Upstream = c.Path, c.state, redact.Text(r.Upstream)
 	file := filepath.Join(c.state, paths.ReadyName)
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := private.WriteFile(file, append(data, '\n')); err != nil { // a full disk; whoever asks the socket is answered
-		c.log.WarnContext(ctx, "programs that look for Hither in its state directory do not find it; make room on the disk, and start Hither again", "error", err)
+		c.Log.WarnContext(ctx, "programs that look for Hither in its state directory do not find it; make room on the disk, and start Hither again", "error", err)
 	}
 	defer os.Remove(file)
 	ready(r)
 	server := &http.Server{
 		Handler:           c.handler(d, r),
-		ReadHeaderTimeout: controlHeader,
-		IdleTimeout:       controlAnswer,
-		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelError),
+		ReadHeaderTimeout: headerWait,
+		IdleTimeout:       answerWait,
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelError),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, callerKey{}, peer.Caller(conn))
 		},
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(c.listener) }()
+	go func() { ended <- server.Serve(c.Listener) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the control socket broke: %w", err)
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), controlStop)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 	defer cancel()
 	_ = server.Shutdown(stop)
 	_ = server.Close()
@@ -183,11 +187,11 @@ func (c *control) Serve(ctx context.Context, d daemon, r Ready, ready func(Ready
 }
 
 // Close gives the state directory back. It may be called twice.
-func (c *control) Close() error {
+func (c *Socket) Close() error {
 	if c.unlock == nil {
 		return nil
 	}
-	err := c.listener.Close()
+	err := c.Listener.Close()
 	c.unlock()
 	c.unlock = nil
 	if errors.Is(err, net.ErrClosed) {
@@ -196,7 +200,7 @@ func (c *control) Close() error {
 	return err
 }
 
-func (c *control) handler(d daemon, ready Ready) http.Handler {
+func (c *Socket) handler(d Daemon, ready Ready) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ready", answer(func(*http.Request) (any, error) { return ready, nil }))
 	mux.HandleFunc("GET /status", answer(func(r *http.Request) (any, error) {
@@ -220,12 +224,12 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 	}))
 	mux.HandleFunc("POST /cache/verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, d) })
 	addMirrors(mux, d)
-	c.names.add(mux)
-	c.letGo.add(mux)
+	c.Names.add(mux)
+	c.LetGo.add(mux)
 	mux.HandleFunc("GET /lease", func(w http.ResponseWriter, r *http.Request) { c.lease(w, r, ready) })
 	mux.HandleFunc("POST /begun", func(w http.ResponseWriter, r *http.Request) {
-		if pid, err := strconv.Atoi(r.FormValue("pid")); err == nil && c.begun != nil {
-			c.begun(pid, r.Form["arg"])
+		if pid, err := strconv.Atoi(r.FormValue("pid")); err == nil && c.Begun != nil {
+			c.Begun(pid, r.Form["arg"])
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
@@ -236,7 +240,7 @@ func (c *control) handler(d daemon, ready Ready) http.Handler {
 // answer makes a handler of a question with one answer.
 func answer(ask func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), controlAnswer)
+		ctx, cancel := context.WithTimeout(r.Context(), answerWait)
 		defer cancel()
 		value, err := ask(r.WithContext(ctx))
 		if err != nil {
@@ -263,7 +267,7 @@ func refuse(w http.ResponseWriter, status int, err error) {
 }
 
 // verify streams, because reading all that is kept takes minutes.
-func verify(w http.ResponseWriter, r *http.Request, d daemon) {
+func verify(w http.ResponseWriter, r *http.Request, d Daemon) {
 	lines := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
 	err := d.Verify(r.Context(), func(v Verification) {
@@ -279,7 +283,7 @@ func verify(w http.ResponseWriter, r *http.Request, d daemon) {
 type callerKey struct{}
 
 // lease keeps a Hither alive that was started for one command, while another command uses it too.
-func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
+func (c *Socket) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
 	if !c.leases.take() {
 		refuse(w, http.StatusServiceUnavailable, errors.New("this Hither is about to end"))
 		return
@@ -289,15 +293,15 @@ func (c *control) lease(w http.ResponseWriter, r *http.Request, ready Ready) {
 	if runtime.GOOS == "windows" { // a pipe does not say who calls
 		pid, _ = strconv.Atoi(r.FormValue("pid"))
 	}
-	if c.projects != nil {
-		defer c.projects.Enter(pid)()
+	if c.Enter != nil {
+		defer c.Enter(pid)()
 	}
 	_ = json.NewEncoder(w).Encode(ready)
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()
 }
 
-func (c *control) drain(w http.ResponseWriter, r *http.Request) {
+func (c *Socket) drain(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-c.leases.drain():
 		w.WriteHeader(http.StatusNoContent)

@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // addMirrors adds what `hither mirrors` asks.
-func addMirrors(mux *http.ServeMux, d daemon) {
+func addMirrors(mux *http.ServeMux, d Daemon) {
 	mux.HandleFunc("POST /mirrors", func(w http.ResponseWriter, r *http.Request) { streamSurvey(w, r, d) })
 	mux.HandleFunc("GET /mirrors/history", answer(func(r *http.Request) (any, error) {
 		all, err := d.History(r.Context())
@@ -40,7 +40,7 @@ type choiceAnswer struct {
 }
 
 // streamSurvey tells of each measurement, and in the end of the whole.
-func streamSurvey(w http.ResponseWriter, r *http.Request, d daemon) {
+func streamSurvey(w http.ResponseWriter, r *http.Request, d Daemon) {
 	ask, err := parseSurveyAsk(r)
 	if err != nil {
 		refuse(w, http.StatusNotFound, err)
@@ -76,7 +76,7 @@ func parseSurveyAsk(r *http.Request) (ask mirrors.Ask, err error) {
 }
 
 // Survey lets the running Hither measure. progress is called for each measurement.
-func (c *client) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
+func (c *Client) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	query := url.Values{"rule": ask.Rules, "proto": ask.Protos, "count": {strconv.Itoa(ask.Count)}, "interval": {ask.Interval.String()}}
@@ -85,7 +85,7 @@ func (c *client) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirr
 		return mirrors.Survey{}, err
 	}
 	defer body.Close()
-	patience := clientStall + ask.Interval
+	patience := stallWait + ask.Interval
 	stall := time.AfterFunc(patience, func() { cancel(errors.New("Hither says nothing any more: see `hither status`")) })
 	defer stall.Stop()
 	lines := json.NewDecoder(body)
@@ -115,16 +115,16 @@ func cutShort(ctx context.Context, what string, err error) error {
 }
 
 // History is what the running Hither remembers of the last day.
-func (c *client) History(ctx context.Context) ([]mirrors.History, error) {
+func (c *Client) History(ctx context.Context) ([]mirrors.History, error) {
 	var out historyAnswer
-	err := c.ask(ctx, http.MethodGet, "/mirrors/history", nil, &out)
+	err := c.Ask(ctx, http.MethodGet, "/mirrors/history", nil, &out)
 	return out.History, err
 }
 
 // Choose has the running Hither change what the user decided, and says what was done.
-func (c *client) Choose(ctx context.Context, change mirrors.Change) (string, error) {
+func (c *Client) Choose(ctx context.Context, change mirrors.Change) (string, error) {
 	var out choiceAnswer
-	err := c.ask(ctx, http.MethodPost, "/choices", url.Values{
+	err := c.Ask(ctx, http.MethodPost, "/choices", url.Values{
 		"verb": {change.Verb}, "rule": {change.Rule}, "url": {change.URL}, "reason": {change.Reason},
 	}, &out)
 	return out.Said, err
