@@ -39,7 +39,7 @@ func beginning(at *projects.Finder, ahead *prefetch.Prefetcher) func(pid int, ar
 // lookAhead has what clients will ask for fetched before they do, as long as h.ahead runs.
 func (h *house) lookAhead(c *control.Socket, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
 	at := projects.New(h.settings.ReadProjects, h.settings.Listen, h.settings.Runner)
-	h.ahead = newPrefetcher(h.settings, h.book.now, f, at.Where, k, log)
+	h.ahead = newPrefetcher(h.settings, h.book.Now, f, at.Where, k, log)
 	c.Enter, c.Begun = at.Enter, beginning(at, h.ahead)
 }
 

@@ -14,27 +14,27 @@ import (
 func TestTheRulebookFollowsChoices(t *testing.T) {
 	h := newHousehold(t)
 	defer h.stop()
-	h.book.state = filepath.Join(t.TempDir(), "state")
+	h.book.State = filepath.Join(t.TempDir(), "state")
 	if _, err := h.Choose(t.Context(), mirrors.Change{Verb: "set", Rule: "reg", URL: "far.test"}); err != nil {
 		t.Fatal(err)
 	}
-	rule, _ := h.book.now().Host("reg.test")
+	rule, _ := h.book.Now().Host("reg.test")
 	same(t, "pinned", rule.Pin, "https://far.test")
 	contains(t, h.why("/reg"+blobPath("x")), "Choice: far.test, because you pinned it", "pinned by you")
-	file := filepath.Join(h.book.state, mirrors.ChoicesName)
+	file := filepath.Join(h.book.State, mirrors.ChoicesName)
 	good, err := os.ReadFile(file)
 	same(t, "error", err, nil)
 	var said strings.Builder
-	h.book.log = slog.New(slog.NewTextHandler(&said, nil))
+	h.book.Log = slog.New(slog.NewTextHandler(&said, nil))
 	write(t, file, []byte("{"))
-	h.book.rechoose()
-	contains(t, said.String(), "choose again with `hither mirrors set --state "+h.book.state+"`")
+	h.book.Rechoose()
+	contains(t, said.String(), "choose again with `hither mirrors set --state "+h.book.State+"`")
 	write(t, file, good)
-	if _, _, err := mirrors.Decide(h.book.state, h.book.plain, mirrors.Change{Verb: "off", URL: "far.test"}); err != nil {
+	if _, _, err := mirrors.Decide(h.book.State, h.book.Plain(), mirrors.Change{Verb: "off", URL: "far.test"}); err != nil {
 		t.Fatal(err)
 	}
-	h.book.rechoose()
-	rule, _ = h.book.now().Host("reg.test")
+	h.book.Rechoose()
+	rule, _ = h.book.Now().Host("reg.test")
 	same(t, "pinned", rule.Pin, "")
 	contains(t, rule.Mirrors[1].Off, "switched off by you")
 }

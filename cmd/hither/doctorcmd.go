@@ -24,6 +24,7 @@ import (
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/roots"
+	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
@@ -113,7 +114,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 			owner := port.Owner(ctx, at)
 			return owner.PID, owner.Name
 		},
-		Rules: func() (*rules.Set, error) { return (&rulebook{dir: a.settings.Rules}).load() },
+		Rules: func() (*rules.Set, error) { return (&rulebook.Book{Dir: a.settings.Rules}).Load() },
 	}
 	p.Daemon = askDaemon(ctx, a.settings.State)
 	if p.Daemon.CA == "" {

@@ -15,6 +15,7 @@ import (
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/why"
 	"hither/forward/fetch"
@@ -28,7 +29,7 @@ import (
 type house struct {
 	settings settings.Settings
 	self     self
-	book     *rulebook
+	book     *rulebook.Book
 	way      *led // nil: nobody is led to us
 	store    cache.Store
 	board    *measure.Board
@@ -58,7 +59,7 @@ func (h *house) Status(ctx context.Context) (control.Status, error) {
 // upstreams lists whom the rules name. The board is not asked for its order: it counts how often it is, to try others.
 func (h *house) upstreams() (out []control.Upstream) {
 	known := h.standings()
-	for _, r := range h.book.now().Rules() {
+	for _, r := range h.book.Now().Rules() {
 		all := r.Upstreams()
 		slices.SortStableFunc(all, func(a, b rules.Source) int { return compareStandings(known[a.Base], known[b.Base]) })
 		for _, up := range all {
@@ -104,7 +105,7 @@ func (h *house) Why(ctx context.Context, text string) (why.Explanation, error) {
 	}
 	m = h.variant(ctx, m)
 	e := why.Explanation{Rule: why.NewRulePart(m), Private: h.private(m)}
-	e.Rule.File = h.book.place(m.Rule.File)
+	e.Rule.File = h.book.Place(m.Rule.File)
 	if e.Keeps() {
 		h.look(ctx, m, &e)
 	}
@@ -171,7 +172,7 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 	if err != nil {
 		return m, "", fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
 	}
-	set, q := h.book.now(), rules.Query{URL: u}
+	set, q := h.book.Now(), rules.Query{URL: u}
 	own := h.self.host(transport.HostPort(u))
 	switch rule, ruled := set.Host(u.Host); {
 	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
@@ -265,7 +266,7 @@ func (h *house) names(text string) ([]cache.Name, error) {
 		return nil, errors.New(redact.Text(text) + ": " + note)
 	}
 	if m.Path.Keep == rules.Never {
-		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact.Text(text), h.book.place(m.Rule.File), m.Path.Line)
+		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact.Text(text), h.book.Place(m.Rule.File), m.Path.Line)
 	}
 	names := []cache.Name{cache.Name(m.Name)}
 	for _, v := range m.Path.Variants {

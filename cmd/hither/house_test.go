@@ -53,7 +53,7 @@ func TestWhyUnderstandsEverySpelling(t *testing.T) {
 func TestWhySaysWhoseRuleItIs(t *testing.T) {
 	h := newHousehold(t)
 	defer h.stop()
-	contains(t, h.why("/reg/list/a"), "of the rule reg ("+h.book.dir+"/reg.toml:")
+	contains(t, h.why("/reg/list/a"), "of the rule reg ("+h.book.Dir+"/reg.toml:")
 	contains(t, h.why("/npm/express"), "of the rule npm (built-in npm.toml:")
 }
 
@@ -210,7 +210,7 @@ func TestRemove(t *testing.T) {
 	}{
 		{"/reg/list/a", control.Removal{Names: 1, Bytes: 4}, ""}, // the same bytes as the others
 		{"/reg/list/a", control.Removal{}, ""},
-		{"/reg/never/a", control.Removal{}, "is never kept, by " + h.book.dir + "/reg.toml:"},
+		{"/reg/never/a", control.Removal{}, "is never kept, by " + h.book.Dir + "/reg.toml:"},
 		{"https://example.com/x?key=hush", control.Removal{}, "https://example.com/x?key=…: No rule speaks of this host"},
 		{"example", control.Removal{}, "names no host"},
 	} {

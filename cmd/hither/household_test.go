@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -12,13 +11,14 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"hither/cache/digest"
 	"hither/cache/mem"
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/hithertest"
+	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
 	"hither/forward"
 	"hither/forward/fetch"
@@ -69,7 +69,7 @@ func newHousehold(t *testing.T, private ...string) *household {
 	s := settings.Settings{Rules: dir, Private: private}
 	h := &household{t: t, hosts: map[string]http.HandlerFunc{}, said: &journal{}}
 	log := slog.New(slog.NewTextHandler(h.said, nil))
-	book, err := openRulebook(s, log)
+	book, err := rulebook.Open(s, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,10 +83,10 @@ func (h *household) start(log *slog.Logger) {
 	h.ledger, h.board = newLedger(), new(measure.Board)
 	out := &network{follow: h, bearer: h}
 	h.fetcher = newFetcher(h.settings, h.store, tallied{h.board, h.ledger}, out, h.ledger, log)
-	h.ahead = newPrefetcher(h.settings, h.book.now, h.fetcher, nil, nil, log) // it sleeps until Run
+	h.ahead = newPrefetcher(h.settings, h.book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
-		Rules: h.book.now, Fetch: h.ledger.saving(h.fetcher.Fetch), Pass: h, Self: h.self.host, Done: h.ledger.served, ID: "test",
-		Console: welcome(h.self, &trust{}, h.book.now),
+		Rules: h.book.Now, Fetch: h.ledger.saving(h.fetcher.Fetch), Pass: h, Self: h.self.host, Done: h.ledger.served, ID: "test",
+		Console: welcome(h.self, &trust{}, h.book.Now),
 	}
 }
 
@@ -203,41 +203,4 @@ func blobPath(body string) string {
 }
 
 // journal is a log that may be read while it is written.
-type journal struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	wrote chan struct{} // closed at the next write; nil: nobody waits
-}
-
-func (l *journal) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.wrote != nil {
-		close(l.wrote)
-		l.wrote = nil
-	}
-	return l.text.Write(p)
-}
-
-func (l *journal) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until something is said.
-func (l *journal) await(text string) {
-	for {
-		l.mu.Lock()
-		said := strings.Contains(l.text.String(), text)
-		if l.wrote == nil {
-			l.wrote = make(chan struct{})
-		}
-		wrote := l.wrote
-		l.mu.Unlock()
-		if said {
-			return
-		}
-		<-wrote
-	}
-}
+type journal = hithertest.Journal

@@ -15,7 +15,7 @@ import (
 // Survey implements daemon. Surveys take turns, round by round, so that they do not measure each other.
 func (h *house) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
 	s := mirrors.Surveyor{Probe: h.probe, Board: h.board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
-	return s.Survey(ctx, h.book.now(), ask, progress)
+	return s.Survey(ctx, h.book.Now(), ask, progress)
 }
 
 // surveyed counts what a measurement cost, and takes it from the upstream's budget for today.
@@ -30,12 +30,12 @@ func (h *house) surveyed(r measure.Result) {
 
 // History implements daemon.
 func (h *house) History(context.Context) ([]mirrors.History, error) {
-	return mirrors.Histories(h.book.now(), h.board, time.Now().Add(-mirrors.HeatSpan)), nil
+	return mirrors.Histories(h.book.Now(), h.board, time.Now().Add(-mirrors.HeatSpan)), nil
 }
 
 // Choose implements daemon.
 func (h *house) Choose(_ context.Context, change mirrors.Change) (string, error) {
-	return h.book.choose(change)
+	return h.book.Choose(change)
 }
 
 // sources tells who would be asked now, and why in that order. Where no authority names the bytes, the origin goes first.

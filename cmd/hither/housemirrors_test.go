@@ -21,7 +21,7 @@ func TestASurveyIsCharged(t *testing.T) {
 	}
 	text := strings.Replace(registry, "[[path]]", "[probe]\npath = \"/list/a\"\nwhy = \"a test\"\n[[path]]", 1)
 	write(t, filepath.Join(h.settings.Rules, "reg.toml"), []byte(text))
-	same(t, "the rules are read", h.book.reload(func(*rules.Set) error { return nil }), true)
+	same(t, "the rules are read", h.book.Reload(func(*rules.Set) error { return nil }), true)
 	for range 30 { // more than the budget
 		if _, err := h.Survey(t.Context(), mirrors.Ask{Rules: []string{"reg"}, Count: 1, Interval: time.Second}, func(mirrors.SurveyLine) {}); err != nil {
 			t.Fatal(err)

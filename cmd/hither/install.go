@@ -15,6 +15,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/terminal"
 	"hither/forward/authority"
 	"hither/install"
@@ -91,11 +92,11 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*installation, 
 	if err == nil { // one that cannot be read is written anew
 		i.keepFormer(former, c.Flags().Changed)
 	}
-	book, err := openRulebook(i.settings, i.log)
+	book, err := rulebook.Open(i.settings, i.log)
 	if err != nil {
 		return nil, err
 	}
-	i.rules = book.now()
+	i.rules = book.Now()
 	i.exe, err = ownProgram()
 	return i, err
 }

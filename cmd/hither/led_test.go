@@ -228,7 +228,7 @@ func TestAProgramThatKnowsNothingOfHitherComesIn(t *testing.T) {
 		same(t, "another host", ask(t, server, "other.example"), "192.0.2.1")
 	}
 	s.allow("new", "new.example")
-	s.said.await("the changed rule files are in force")
+	s.said.Await("the changed rule files are in force")
 	same(t, "a host of a new rule", ask(t, s.ready.DNS[0], "new.example"), own)
 	conn, err := tls.Dial("tcp", own+":443", &tls.Config{ServerName: "new.example", InsecureSkipVerify: true})
 	must(t, err)
@@ -245,7 +245,7 @@ func TestWithoutAGuardHitherChangesNothingAndServes(t *testing.T) {
 		must(t, os.Mkdir(filepath.Join(s.State, leaseName), 0o700)) // no file can stand there
 		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
-	s.said.await("no guard would undo it")
+	s.said.Await("no guard would undo it")
 	body, err := s.get("https://reg.test/x")
 	same(t, "error", err, nil)
 	same(t, "body", body, "package")

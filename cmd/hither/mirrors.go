@@ -13,6 +13,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
@@ -168,7 +169,7 @@ func (a *app) ink() terminal.Ink {
 type measurer struct {
 	app   *app
 	alone *mirrors.Surveyor // nil: not yet needed
-	book  *rulebook
+	book  *rulebook.Book
 	out   *network
 	log   io.Closer
 }
@@ -186,7 +187,7 @@ func (m *measurer) survey(ctx context.Context, ask mirrors.Ask, progress func(mi
 			return mirrors.Survey{}, err
 		}
 	}
-	return m.alone.Survey(ctx, m.book.now(), ask, progress)
+	return m.alone.Survey(ctx, m.book.Now(), ask, progress)
 }
 
 // prepare opens the network and the rules, and nothing of the state directory but the user's choices.
@@ -196,12 +197,12 @@ func (m *measurer) prepare() error {
 		return err
 	}
 	m.log = file
-	if m.book, err = openRulebook(m.app.settings, log); err != nil {
+	if m.book, err = rulebook.Open(m.app.settings, log); err != nil {
 		return err
 	}
 	alone := m.app.settings
 	alone.State = "" // what is kept there of connections is the running Hither's
-	if m.out, err = newNetwork(alone, nil, m.book.offersH3, log); err != nil {
+	if m.out, err = newNetwork(alone, nil, m.book.OffersH3, log); err != nil {
 		return err
 	}
 	m.alone = &mirrors.Surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board), Turns: new(mirrors.Turns), Pauses: new(mirrors.Pauses)}
@@ -263,11 +264,11 @@ func (a *app) loadRules() (*rules.Set, error) {
 		return nil, err
 	}
 	defer file.Close()
-	book, err := openRulebook(a.settings, log)
+	book, err := rulebook.Open(a.settings, log)
 	if err != nil {
 		return nil, err
 	}
-	return book.plain, nil
+	return book.Plain(), nil
 }
 
 // progress tells on a terminal how far a survey is; elsewhere it is silent.

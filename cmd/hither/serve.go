@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/netwatch"
 	"hither/cmd/hither/port"
+	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/settings"
 	"hither/forward"
@@ -45,24 +46,24 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	socket, way, keep := in.control, in.way, in.keep
 	s.Listen = newSelf(in.listeners).addresses() // port 0 has become one
 	self := newSelf(in.listeners).with(way.addresses())
-	book, err := openRulebook(s, log)
+	book, err := rulebook.Open(s, log)
 	if err != nil {
 		return err
 	}
-	s.TellUnknownRules(book.now(), log)
+	s.TellUnknownRules(book.Now(), log)
 	kept, err := openStore(s, log)
 	if err != nil {
 		return err
 	}
 	store := hot.New(kept, hotMemory)
 	defer store.Close()
-	out, err := newNetwork(s, self, book.offersH3, log)
+	out, err := newNetwork(s, self, book.OffersH3, log)
 	if err != nil {
 		return err
 	}
 	defer out.close()
-	out.tokens.Realms = book.realms
-	trust, err := openTrust(s.State, book.now(), log)
+	out.tokens.Realms = book.Realms
+	trust, err := openTrust(s.State, book.Now(), log)
 	if err != nil {
 		return err
 	}
@@ -75,12 +76,12 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	kindle := &kindling.Lighter{Connect: out.pool.Warm, Board: h.board}
 	h.lookAhead(socket, fetcher, kindle, log)
 	doors := &forward.Server{
-		Rules: book.now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Anonymous: out.tokens, Dial: out.dialer.DialContext,
-		CA: trust, Self: self.host, Own: out.dialer.Own, Console: welcome(self, trust, book.now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
+		Rules: book.Now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Anonymous: out.tokens, Dial: out.dialer.DialContext,
+		CA: trust, Self: self.host, Own: out.dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
 		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
-	way.answer(s, book.now(), out.names, log)
+	way.answer(s, book.Now(), out.names, log)
 	socket.Names, socket.Log = way.namesServer(), log
 	here := newReady(s, newSelf(in.listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
@@ -90,7 +91,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	openDoors(open, work, doors, in.listeners)
 	way.serve(open, doors, work.Go)
 	runAll(ctx, work, keeping.run, learned.Run, h.ahead.Run, calm.Run,
-		func(ctx context.Context) error { return book.watch(ctx, extending(trust, way)) },
+		func(ctx context.Context) error { return book.Watch(ctx, extending(trust, way)) },
 		func(ctx context.Context) error { return untilEnd(ctx, h.rounds.Run) },
 		func(ctx context.Context) error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
 	tell, withdraw := publishing(notifying(ready, log), log)
@@ -177,7 +178,7 @@ const hotMemory = 32 << 20
 func (h *house) measure(out *network, log *slog.Logger) *scores.Keeper {
 	h.board = new(measure.Board)
 	h.rounds = &measure.Rounds{
-		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.now()) },
+		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.Now()) },
 	}
 	kept := &scores.Keeper{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
 	kept.Load()

@@ -118,7 +118,7 @@ func TestANewRuleWorksWithoutARestart(t *testing.T) {
 	before := s.root()
 
 	s.allow("new", "new.test")
-	s.said.await("the changed rule files are in force")
+	s.said.Await("the changed rule files are in force")
 	body, err = s.get("https://new.test/x")
 	same(t, "error", err, nil)
 	same(t, "body", body, "package")
@@ -144,7 +144,7 @@ func TestStatusIsOfThisHither(t *testing.T) {
 		_, _ = io.Copy(io.Discard, res.Body)
 		res.Body.Close()
 	}
-	s.said.await("path=/last")
+	s.said.Await("path=/last")
 	status, err := control.NewClient(s.ready.State).Status(t.Context())
 	same(t, "error", err, nil)
 	same(t, "misses", status.Requests[fetch.Miss], 2)

@@ -261,3 +261,6 @@ func skipElsewhere(t *testing.T) {
 	t.Helper()
 	hithertest.SkipElsewhere(t)
 }
+
+// rule is a rule file for one host.
+func rule(name, host string) []byte { return hithertest.Rule(name, host) }

@@ -108,3 +108,8 @@ func RootNames(t testing.TB, path string) string {
 		names = append(names, cert.Subject.CommonName)
 	}
 }
+
+// Rule is a rule file for one host.
+func Rule(name, host string) []byte {
+	return []byte("name = \"" + name + "\"\n[[host]]\nname = \"" + host + "\"\n[[path]]\nmatch = \"/{rest...}\"\nkeep = \"1m\"\n")
+}

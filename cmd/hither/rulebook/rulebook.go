@@ -1,4 +1,9 @@
-package main
+// Package rulebook is the rules in force: the built-in files, the user's own, and his choices of mirrors, read again when they
+// change. What is wrong is reported, and the last good set stays.
+//
+//	book, err := rulebook.Open(settings, log)
+//	rule, ok := book.Now().Host(host)
+package rulebook
 
 import (
 	"context"
@@ -25,13 +30,14 @@ import (
 	rulesd "hither/rules.d"
 )
 
-// rulebook is the rules in force, and the user's directory that may change them while we run.
-type rulebook struct {
-	dir   string
-	state string // holds the user's choices of mirrors; empty: there are none
-	log   *slog.Logger
+// Book is the rules in force, and the user's directory that may change them while we run. Open makes one that can be asked; a
+// Dir alone can be loaded. Watch runs once; all else may be called meanwhile.
+type Book struct {
+	Dir   string // of the user's rule files; it need not be there
+	State string // holds the user's choices of mirrors; empty: there are none
+	Log   *slog.Logger
 	set   atomic.Pointer[rules.Set]
-	seen  string // what the user's files were when they were last read; only watch changes it
+	seen  string // what the user's files were when they were last read; only Watch changes it
 
 	mu      sync.Mutex
 	plain   *rules.Set // the rule files without the user's choices
@@ -39,15 +45,16 @@ type rulebook struct {
 	problem string     // why the files as they are now are not in force; empty: they are
 }
 
-func openRulebook(s settings.Settings, log *slog.Logger) (*rulebook, error) {
-	b := &rulebook{dir: s.Rules, state: s.State, log: log}
-	b.seen = b.look() // before they are read: what changes meanwhile is seen by watch
-	set, err := b.load()
+// Open reads the rules. It fails if the user's are wrong.
+func Open(s settings.Settings, log *slog.Logger) (*Book, error) {
+	b := &Book{Dir: s.Rules, State: s.State, Log: log}
+	b.seen = b.look() // before they are read: what changes meanwhile is seen by Watch
+	set, err := b.Load()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(b.dir); err != nil && s.From["rules"] != "default" {
-		log.Warn("the directory of your rule files is not there; they are read when it is", "dir", b.dir, "from", s.From["rules"])
+	if _, err := os.Stat(b.Dir); err != nil && s.From["rules"] != "default" {
+		log.Warn("the directory of your rule files is not there; they are read when it is", "dir", b.Dir, "from", s.From["rules"])
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,35 +63,43 @@ func openRulebook(s settings.Settings, log *slog.Logger) (*rulebook, error) {
 	return b, nil
 }
 
-func (b *rulebook) load() (*rules.Set, error) {
+// Load reads the rule files, and changes nothing.
+func (b *Book) Load() (*rules.Set, error) {
 	dirs := []fs.FS{rulesd.Files}
-	info, err := os.Stat(b.dir)
+	info, err := os.Stat(b.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, fmt.Errorf("rule files: %w; name another directory with --rules", err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("rule files: %s is not a directory; name another with --rules", b.dir)
+		return nil, fmt.Errorf("rule files: %s is not a directory; name another with --rules", b.Dir)
 	default:
-		dirs = append(dirs, os.DirFS(b.dir))
+		dirs = append(dirs, os.DirFS(b.Dir))
 	}
 	set, err := rules.Load(dirs...)
 	if err != nil {
-		return nil, fmt.Errorf("rule files (yours are in %s): %w", b.dir, err)
+		return nil, fmt.Errorf("rule files (yours are in %s): %w", b.Dir, err)
 	}
 	return set, nil
 }
 
-// now is the set in force.
-func (b *rulebook) now() *rules.Set { return b.set.Load() }
+// Now is the set in force.
+func (b *Book) Now() *rules.Set { return b.set.Load() }
 
-// offersH3 says whether a rule tells that an upstream speaks HTTP/3; host is as in its URL.
-func (b *rulebook) offersH3(host string) bool {
+// Plain is the rule files without the user's choices.
+func (b *Book) Plain() *rules.Set {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.plain
+}
+
+// OffersH3 says whether a rule tells that an upstream speaks HTTP/3; host is as in its URL.
+func (b *Book) OffersH3(host string) bool {
 	on := func(base string) bool {
 		u, err := url.Parse(base)
 		return err == nil && (u.Host == host || u.Hostname() == host)
 	}
-	for _, r := range b.now().Rules() {
+	for _, r := range b.Now().Rules() {
 		for _, h := range r.Hosts {
 			if slices.Contains(h.Offers, "h3") && slices.ContainsFunc(h.Origin, on) {
 				return true
@@ -99,10 +114,10 @@ func (b *rulebook) offersH3(host string) bool {
 	return false
 }
 
-// realms are who gives tokens for the registries, by the SCHEME://HOST of their origins, as far as rules tell.
-func (b *rulebook) realms() map[string]transport.Realm {
+// Realms are who gives tokens for the registries, by the SCHEME://HOST of their origins, as far as rules tell.
+func (b *Book) Realms() map[string]transport.Realm {
 	all := make(map[string]transport.Realm)
-	for _, r := range b.now().Rules() {
+	for _, r := range b.Now().Rules() {
 		for _, h := range r.Hosts {
 			for _, base := range h.Origin {
 				if h.Realm != "" {
@@ -115,15 +130,15 @@ func (b *rulebook) realms() map[string]transport.Realm {
 }
 
 // Problem is what is wrong with the files as they are now; empty: nothing.
-func (b *rulebook) Problem() string {
+func (b *Book) Problem() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.problem
 }
 
-// place is where a rule's file is: the user's own goes before the built-in one.
-func (b *rulebook) place(file string) string {
-	own := filepath.Join(b.dir, file)
+// Place is where a rule's file is: the user's own goes before the built-in one.
+func (b *Book) Place(file string) string {
+	own := filepath.Join(b.Dir, file)
 	if _, err := os.Stat(own); err == nil {
 		return own
 	}
@@ -138,11 +153,11 @@ const (
 	lookPace = 3 * time.Second
 )
 
-// watch reads the rule files again when they change, and calls changed with the new set, until ctx ends.
-func (b *rulebook) watch(ctx context.Context, changed func(*rules.Set) error) error {
+// Watch reads the rule files again when they change, and calls changed with the new set, until ctx ends.
+func (b *Book) Watch(ctx context.Context, changed func(*rules.Set) error) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		b.log.Debug("changes of rule files are seen a little later", "error", err)
+		b.Log.Debug("changes of rule files are seen a little later", "error", err)
 		b.follow(ctx, nil, changed)
 		return nil
 	}
@@ -157,17 +172,17 @@ func (b *rulebook) watch(ctx context.Context, changed func(*rules.Set) error) er
 
 // passHints tells of each event in the directory. Whether it means anything, and what was missed, follow finds out. The
 // directory is watched anew each time, for it may be another one under the same name.
-func (b *rulebook) passHints(ctx context.Context, w *fsnotify.Watcher, hints chan<- struct{}) {
+func (b *Book) passHints(ctx context.Context, w *fsnotify.Watcher, hints chan<- struct{}) {
 	again := time.NewTicker(lookPace)
 	defer again.Stop()
 	for {
-		_ = w.Add(b.dir) // it need not be there
+		_ = w.Add(b.Dir) // it need not be there
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.Events:
 		case err := <-w.Errors:
-			b.log.Debug("events of rule files were lost", "error", err)
+			b.Log.Debug("events of rule files were lost", "error", err)
 		case <-again.C:
 			continue
 		}
@@ -180,16 +195,16 @@ func (b *rulebook) passHints(ctx context.Context, w *fsnotify.Watcher, hints cha
 }
 
 // follow looks at each hint, and from time to time without one.
-func (b *rulebook) follow(ctx context.Context, hints <-chan struct{}, changed func(*rules.Set) error) {
+func (b *Book) follow(ctx context.Context, hints <-chan struct{}, changed func(*rules.Set) error) {
 	pace := time.NewTicker(lookPace)
 	defer pace.Stop()
 	for {
-		b.rechoose()
+		b.Rechoose()
 		if now := b.look(); now != b.seen {
 			if now = b.settle(ctx, now); ctx.Err() != nil {
 				return
 			}
-			if b.reload(changed) {
+			if b.Reload(changed) {
 				b.seen = now
 			}
 		}
@@ -203,7 +218,7 @@ func (b *rulebook) follow(ctx context.Context, hints <-chan struct{}, changed fu
 }
 
 // settle waits until nobody writes any more.
-func (b *rulebook) settle(ctx context.Context, now string) string {
+func (b *Book) settle(ctx context.Context, now string) string {
 	for {
 		select {
 		case <-ctx.Done():
@@ -218,16 +233,16 @@ func (b *rulebook) settle(ctx context.Context, now string) string {
 }
 
 // look sums up the user's files as they are.
-func (b *rulebook) look() string {
+func (b *Book) look() string {
 	sum := sha256.New()
-	_, err := os.Stat(b.dir)
+	_, err := os.Stat(b.Dir)
 	fmt.Fprintln(sum, err)
-	files, err := os.ReadDir(b.dir)
+	files, err := os.ReadDir(b.Dir)
 	fmt.Fprintln(sum, err)
 	for _, file := range files {
 		if filepath.Ext(file.Name()) == ".toml" {
 			fmt.Fprintf(sum, "%q ", file.Name())
-			addFile(sum, filepath.Join(b.dir, file.Name()))
+			addFile(sum, filepath.Join(b.Dir, file.Name()))
 		}
 	}
 	return string(sum.Sum(nil))
@@ -252,10 +267,10 @@ func addFile(sum hash.Hash, path string) {
 	fmt.Fprintln(sum, err)
 }
 
-// reload puts the files in force, or says why not and keeps the last good set. It says whether the files have had their
+// Reload puts the files in force, or says why not and keeps the last good set. It says whether the files have had their
 // chance: what stood in the way may also have been something else, such as a full disk.
-func (b *rulebook) reload(changed func(*rules.Set) error) bool {
-	set, err := b.load()
+func (b *Book) Reload(changed func(*rules.Set) error) bool {
+	set, err := b.Load()
 	wrong := err != nil
 	if err == nil {
 		err = changed(set)
@@ -264,7 +279,7 @@ func (b *rulebook) reload(changed func(*rules.Set) error) bool {
 	defer b.mu.Unlock()
 	if err != nil {
 		if b.problem != err.Error() {
-			b.log.Warn("the changed rule files are not in force, the last good ones stay", "error", err)
+			b.Log.Warn("the changed rule files are not in force, the last good ones stay", "error", err)
 		}
 		b.problem = err.Error()
 		return wrong
@@ -272,6 +287,6 @@ func (b *rulebook) reload(changed func(*rules.Set) error) bool {
 	b.problem = ""
 	b.plain = set
 	b.applyLocked()
-	b.log.Warn("the changed rule files are in force", "dir", b.dir, "rules", len(set.Rules()), "hosts", len(set.Hosts()))
+	b.Log.Warn("the changed rule files are in force", "dir", b.Dir, "rules", len(set.Rules()), "hosts", len(set.Hosts()))
 	return true
 }

@@ -1,4 +1,4 @@
-package main
+package rulebook
 
 import (
 	"fmt"
@@ -10,47 +10,47 @@ import (
 	"hither/rules"
 )
 
-// choose does one change to the user's choices, in the file and in the rules in force. It says what was done.
-func (b *rulebook) choose(change mirrors.Change) (string, error) {
+// Choose does one change to the user's choices, in the file and in the rules in force. It says what was done.
+func (b *Book) Choose(change mirrors.Change) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, said, err := mirrors.Decide(b.state, b.plain, change)
+	_, said, err := mirrors.Decide(b.State, b.plain, change)
 	if err == nil {
 		b.applyLocked()
 	}
 	return said, err
 }
 
-// rechoose notices that somebody else wrote the file of choices: a `hither mirrors` that took us for not running, or an
+// Rechoose notices that somebody else wrote the file of choices: a `hither mirrors` that took us for not running, or an
 // editor.
-func (b *rulebook) rechoose() {
+func (b *Book) Rechoose() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lookChoices() != b.chosen {
 		b.applyLocked()
-		b.log.Info("your choices of mirrors are in force", "file", b.choices())
+		b.Log.Info("your choices of mirrors are in force", "file", b.choices())
 	}
 }
 
 // applyLocked puts the plain rules in force as the user wants them. A damaged file of choices is told once, and ignored.
-func (b *rulebook) applyLocked() {
+func (b *Book) applyLocked() {
 	var c rules.Choices
-	if b.state != "" {
-		b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by rechoose
+	if b.State != "" {
+		b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by Rechoose
 		var err error
 		if c, err = mirrors.ReadChoices(b.choices()); err != nil {
-			b.log.Warn(shell.Advise(err.Error(), shell.System, b.state, os.Environ()))
+			b.Log.Warn(shell.Advise(err.Error(), shell.System, b.State, os.Environ()))
 		}
 	}
 	b.set.Store(b.plain.With(c))
 }
 
-func (b *rulebook) choices() string { return filepath.Join(b.state, mirrors.ChoicesName) }
+func (b *Book) choices() string { return filepath.Join(b.State, mirrors.ChoicesName) }
 
 // lookChoices tells one state of the file from another. We replace it whole, so its time and size say enough of our own
 // changes; an editor that keeps both changes nothing that a person would not do again.
-func (b *rulebook) lookChoices() string {
-	if b.state == "" {
+func (b *Book) lookChoices() string {
+	if b.State == "" {
 		return ""
 	}
 	info, err := os.Stat(b.choices())
