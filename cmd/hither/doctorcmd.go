@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/network"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/redact"
@@ -132,18 +133,18 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 func (a *app) lendWayOut(p *doctor.Patient) {
 	alone := a.settings
 	alone.State = "" // what is kept there of connections is the running Hither's
-	var own self
+	var own network.Self
 	for _, text := range slices.Concat(p.Daemon.Proxy, p.Daemon.DNS) {
 		if at, err := netip.ParseAddrPort(text); err == nil {
 			own = append(own, at)
 		}
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	out, err := newNetwork(alone, own, func(string) bool { return false }, quiet)
+	out, err := network.New(alone, own, version(), func(string) bool { return false }, quiet)
 	if err != nil {
 		return
 	}
-	p.Out = out.dialer.DialContext
+	p.Out = out.Dialer.DialContext
 	p.Roots, _ = transport.Roots(alone.CAFiles...)
 }
 

@@ -14,6 +14,7 @@ import (
 	"hither/cache/digest"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/network"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
@@ -28,7 +29,7 @@ import (
 // house answers the control socket: it knows all the rooms.
 type house struct {
 	settings settings.Settings
-	self     self
+	self     network.Self
 	book     *rulebook.Book
 	way      *led // nil: nobody is led to us
 	store    cache.Store
@@ -173,7 +174,7 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 		return m, "", fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
 	}
 	set, q := h.book.Now(), rules.Query{URL: u}
-	own := h.self.host(transport.HostPort(u))
+	own := h.self.Host(transport.HostPort(u))
 	switch rule, ruled := set.Host(u.Host); {
 	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
 		err = fmt.Errorf("%q names no host: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)

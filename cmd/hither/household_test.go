@@ -18,6 +18,7 @@ import (
 	"hither/cache/mem"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/hithertest"
+	"hither/cmd/hither/network"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
 	"hither/forward"
@@ -73,7 +74,7 @@ func newHousehold(t *testing.T, private ...string) *household {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.house = &house{settings: s, self: self{netip.MustParseAddrPort("127.0.0.1:7890")}, book: book, store: &mem.Store{}, rounds: new(measure.Rounds)}
+	h.house = &house{settings: s, self: network.Self{netip.MustParseAddrPort("127.0.0.1:7890")}, book: book, store: &mem.Store{}, rounds: new(measure.Rounds)}
 	h.start(log)
 	return h
 }
@@ -81,11 +82,11 @@ func newHousehold(t *testing.T, private ...string) *household {
 // start puts the rooms together, again perhaps: what is in the cache stays.
 func (h *household) start(log *slog.Logger) {
 	h.ledger, h.board = newLedger(), new(measure.Board)
-	out := &network{follow: h, bearer: h}
+	out := &network.Network{Follow: h, Bearer: h}
 	h.fetcher = newFetcher(h.settings, h.store, tallied{h.board, h.ledger}, out, h.ledger, log)
 	h.ahead = newPrefetcher(h.settings, h.book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
-		Rules: h.book.Now, Fetch: h.ledger.saving(h.fetcher.Fetch), Pass: h, Self: h.self.host, Done: h.ledger.served, ID: "test",
+		Rules: h.book.Now, Fetch: h.ledger.saving(h.fetcher.Fetch), Pass: h, Self: h.self.Host, Done: h.ledger.served, ID: "test",
 		Console: welcome(h.self, &trust{}, h.book.Now),
 	}
 }

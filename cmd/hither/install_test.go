@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
+	"hither/cmd/hither/paths"
 	"hither/install"
 
 	"github.com/spf13/cobra"
@@ -36,7 +38,7 @@ func newChangedMachine(t *testing.T) *changedMachine {
 	c.app = &app{in: strings.NewReader(""), out: &c.out, err: &c.out, dir: dir, env: environ.List{
 		"HOME=" + dir, "HITHER_STATE=" + state, "HITHER_CONFIG=" + config, "PATH=" + os.Getenv("PATH"),
 	}}
-	c.machine = &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(filepath.Join(state, journalName))}
+	c.machine = &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(filepath.Join(state, paths.JournalName))}
 	for _, path := range []string{c.lasting, c.brief} {
 		lay(t, path, "theirs\n")
 		must(t, install.Apply(t.Context(), install.Edit{
@@ -54,9 +56,7 @@ func lay(t *testing.T, path, text string) {
 
 func must(t *testing.T, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	hithertest.Must(t, err)
 }
 
 // call runs one command as main does.

@@ -26,11 +26,8 @@ import (
 	"hither/rules"
 )
 
-// Files of the state directory that hold what was done to the machine.
-const (
-	journalName = "journal.jsonl" // see install.Journal; hither-restore.service looks for journal*
-	upkeepName  = "upkeep.json"   // see upkeep
-)
+// upkeepName is the file of the state directory that holds upkeep.
+const upkeepName = "upkeep.json"
 
 // wanted is what `hither install` was asked for.
 type wanted struct {
@@ -75,7 +72,7 @@ func readUpkeep(state string) (upkeep, error) {
 // machine is this machine, for the user that upkeep names.
 func (u upkeep) machine(state string, env environ.List) *install.Machine {
 	return &install.Machine{
-		Home: u.Home, UID: u.UID, GID: u.GID, Journal: install.OpenJournal(filepath.Join(state, journalName)), Env: ownVariables(env, u.UID < 0),
+		Home: u.Home, UID: u.UID, GID: u.GID, Journal: install.OpenJournal(filepath.Join(state, paths.JournalName)), Env: ownVariables(env, u.UID < 0),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/network"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
@@ -180,14 +181,14 @@ func (l *led) closeDoors() {
 }
 
 // answer makes the name server. It answers when serve is called.
-func (l *led) answer(s settings.Settings, set *rules.Set, names *upstreams, log *slog.Logger) {
+func (l *led) answer(s settings.Settings, set *rules.Set, names *network.Upstreams, log *slog.Logger) {
 	l.setNames(set)
-	l.probe = names.probe
+	l.probe = names.Probe
 	if len(l.sockets) == 0 {
 		return
 	}
 	l.server = &resolver.Server{
-		Names: l.now.Load, Exchange: names, Private: names.split.Local, Hosts: names.resolver.Hosts, LoopSeen: names.seen,
+		Names: l.now.Load, Exchange: names, Private: names.Split.Local, Hosts: names.Resolver.Hosts, LoopSeen: names.Seen,
 		Clients: l.serves, Canary: s.DNSCanary, Rebinding: s.DNSRebinding, Allow: s.DNSAllow, State: s.State, Log: log,
 	}
 }

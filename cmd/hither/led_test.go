@@ -19,6 +19,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/settings"
 	"hither/install"
@@ -194,20 +195,7 @@ func ask(t *testing.T, server, name string) string {
 // upstreamDNS answers 192.0.2.1 for every name, those that begin with slow after a moment.
 func upstreamDNS(t *testing.T) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	must(t, err)
-	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		if strings.HasPrefix(q.Question[0].Name, "slow") {
-			<-time.After(2 * control.TraceEach)
-		}
-		rr, _ := dns.NewRR(q.Question[0].Name + " 60 IN A 192.0.2.1")
-		reply := new(dns.Msg).SetReply(q)
-		reply.Answer = append(reply.Answer, rr)
-		_ = w.WriteMsg(reply)
-	})}
-	go srv.ActivateAndServe()
-	t.Cleanup(func() { _ = srv.Shutdown() })
-	return conn.LocalAddr().String()
+	return hithertest.NameServer(t, 2*control.TraceEach)
 }
 
 // TestAProgramThatKnowsNothingOfHitherComesIn resolves and connects as any program does.

@@ -13,6 +13,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/mirrors"
+	"hither/cmd/hither/network"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/settings"
@@ -170,7 +171,7 @@ type measurer struct {
 	app   *app
 	alone *mirrors.Surveyor // nil: not yet needed
 	book  *rulebook.Book
-	out   *network
+	out   *network.Network
 	log   io.Closer
 }
 
@@ -202,16 +203,16 @@ func (m *measurer) prepare() error {
 	}
 	alone := m.app.settings
 	alone.State = "" // what is kept there of connections is the running Hither's
-	if m.out, err = newNetwork(alone, nil, m.book.OffersH3, log); err != nil {
+	if m.out, err = network.New(alone, nil, version(), m.book.OffersH3, log); err != nil {
 		return err
 	}
-	m.alone = &mirrors.Surveyor{Probe: m.out.prober().Probe, Board: new(measure.Board), Turns: new(mirrors.Turns), Pauses: new(mirrors.Pauses)}
+	m.alone = &mirrors.Surveyor{Probe: m.out.Prober().Probe, Board: new(measure.Board), Turns: new(mirrors.Turns), Pauses: new(mirrors.Pauses)}
 	return nil
 }
 
 func (m *measurer) close() {
 	if m.out != nil {
-		m.out.close()
+		m.out.Close()
 	}
 	if m.log != nil {
 		m.log.Close()

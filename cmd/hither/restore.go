@@ -93,7 +93,7 @@ func (a *app) installed(c *cobra.Command) []*install.Machine {
 	}
 	var machines []*install.Machine
 	for i, state := range states {
-		journal := filepath.Join(state, journalName)
+		journal := filepath.Join(state, paths.JournalName)
 		if _, err := os.Stat(journal); err != nil || slices.Contains(states[:i], state) {
 			continue
 		}

@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/netwatch"
+	"hither/cmd/hither/network"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/scores"
@@ -44,8 +45,8 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	}
 	defer in.close()
 	socket, way, keep := in.control, in.way, in.keep
-	s.Listen = newSelf(in.listeners).addresses() // port 0 has become one
-	self := newSelf(in.listeners).with(way.addresses())
+	s.Listen = network.NewSelf(in.listeners).Addresses() // port 0 has become one
+	self := network.NewSelf(in.listeners).With(way.addresses())
 	book, err := rulebook.Open(s, log)
 	if err != nil {
 		return err
@@ -57,33 +58,33 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	}
 	store := hot.New(kept, hotMemory)
 	defer store.Close()
-	out, err := newNetwork(s, self, book.OffersH3, log)
+	out, err := network.New(s, self, version(), book.OffersH3, log)
 	if err != nil {
 		return err
 	}
-	defer out.close()
-	out.tokens.Realms = book.Realms
+	defer out.Close()
+	out.Tokens.Realms = book.Realms
 	trust, err := openTrust(s.State, book.Now(), log)
 	if err != nil {
 		return err
 	}
-	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.prober().Probe}
+	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.Prober().Probe}
 	calm := memory.NewQuiet(kept, log)
 	h.ledger.stir = calm.Stir
 	learned := h.measure(out, log)
 	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
-	kindle := &kindling.Lighter{Connect: out.pool.Warm, Board: h.board}
+	kindle := &kindling.Lighter{Connect: out.Pool.Warm, Board: h.board}
 	h.lookAhead(socket, fetcher, kindle, log)
 	doors := &forward.Server{
-		Rules: book.Now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.pass, Anonymous: out.tokens, Dial: out.dialer.DialContext,
-		CA: trust, Self: self.host, Own: out.dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
+		Rules: book.Now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
+		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
 		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
-	way.answer(s, book.Now(), out.names, log)
+	way.answer(s, book.Now(), out.Names, log)
 	socket.Names, socket.Log = way.namesServer(), log
-	here := newReady(s, newSelf(in.listeners), way, keep, trust)
+	here := newReady(s, network.NewSelf(in.listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
 	open, shut := context.WithCancel(context.WithoutCancel(ctx)) // doors close when nobody is sent to them any more
 	keeping := &keeper{settings: s, upkeep: keep, way: way, ca: trust, restored: shut, letGo: control.NewLetGo(), log: log}
@@ -175,10 +176,10 @@ func extending(ca *trust, way *led) func(*rules.Set) error {
 const hotMemory = 32 << 20
 
 // measure begins with what was measured before this start.
-func (h *house) measure(out *network, log *slog.Logger) *scores.Keeper {
+func (h *house) measure(out *network.Network, log *slog.Logger) *scores.Keeper {
 	h.board = new(measure.Board)
 	h.rounds = &measure.Rounds{
-		Prober: out.prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.Now()) },
+		Prober: out.Prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.Now()) },
 	}
 	kept := &scores.Keeper{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
 	kept.Load()
@@ -186,9 +187,9 @@ func (h *house) measure(out *network, log *slog.Logger) *scores.Keeper {
 }
 
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
-func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network, l *ledger, log *slog.Logger) *fetch.Fetcher {
+func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network.Network, l *ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.follow, Bearer: out.bearer, Connect: out.pool.Warm, Private: s.Private, Hedge: &l.hedges,
+		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Private: s.Private, Hedge: &l.hedges,
 		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
 	}
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
@@ -216,11 +217,11 @@ func untilEnd(ctx context.Context, run func(context.Context) error) error {
 }
 
 // watchNetwork forgets what a change of the network made wrong: what was measured, and the connections of the old one.
-func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network, way *led, log *slog.Logger) error {
+func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network.Network, way *led, log *slog.Logger) error {
 	return netwatch.Watch{Changed: func(why string) {
 		log.Info("measuring anew", "because", why)
 		board.Doubt()
-		out.forget()
+		out.Forget()
 		way.forget()
 		rounds.Wake()
 	}}.Run(ctx)

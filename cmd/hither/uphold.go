@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/network"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/cmd/hither/watchdog"
@@ -157,7 +159,7 @@ func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 	state := k.settings.State
 	file := filepath.Join(state, leaseName)
 	return &install.Lease{
-		File: file, Guard: guardCommand(exe, filepath.Join(state, journalName), file, link), Log: k.log, Err: os.Stderr, Lapsed: again,
+		File: file, Guard: guardCommand(exe, filepath.Join(state, paths.JournalName), file, link), Log: k.log, Err: os.Stderr, Lapsed: again,
 	}, nil
 }
 
@@ -210,12 +212,12 @@ func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) 
 }
 
 // newReady tells where everything is.
-func newReady(s settings.Settings, proxy self, way *led, keep upkeep, ca *trust) control.Ready {
+func newReady(s settings.Settings, proxy network.Self, way *led, keep upkeep, ca *trust) control.Ready {
 	r := control.Ready{
-		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
+		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.Addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
 	}
 	dns, doors := way.addresses()
-	r.DNS, r.Transparent = self(dns).addresses(), self(doors).addresses()
+	r.DNS, r.Transparent = network.Self(dns).Addresses(), network.Self(doors).Addresses()
 	return r
 }
 

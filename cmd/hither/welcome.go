@@ -6,11 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cmd/hither/network"
 	"hither/rules"
 )
 
 // welcome serves our own pages: what this is, and the root that clients may trust.
-func welcome(self self, trust *trust, now func() *rules.Set) http.Handler {
+func welcome(self network.Self, trust *trust, now func() *rules.Set) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-pem-file")
@@ -32,7 +33,7 @@ func welcome(self self, trust *trust, now func() *rules.Set) http.Handler {
 //
 // npm pack and npm diff ask for a tarball behind our address and not behind the gateway's path (pacote, remote.js). They are
 // sent there.
-func lost(w http.ResponseWriter, r *http.Request, self self, set *rules.Set) {
+func lost(w http.ResponseWriter, r *http.Request, self network.Self, set *rules.Set) {
 	var gateways []string
 	for _, rule := range set.Rules() {
 		if rule.Gateway != "" {

@@ -17,6 +17,9 @@ const (
 	ReadyName  = "hither.json"  // who runs here, and where
 	BundleName = "bundle"       // complete CA bundles, one for each set of roots
 	SocketName = "control.sock" // where the system has no pipes
+
+	// JournalName is of install.Journal; hither-restore.service looks for journal*.
+	JournalName = "journal.jsonl"
 )
 
 // Places are the directories of one user.

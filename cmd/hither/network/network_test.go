@@ -1,4 +1,4 @@
-package main
+package network
 
 import (
 	"io/fs"
@@ -10,18 +10,19 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 	"hither/forward/transport"
 )
 
 func TestSelfByEveryName(t *testing.T) {
-	v4 := self{netip.MustParseAddrPort("127.0.0.1:7890")}
-	v6 := self{netip.MustParseAddrPort("[::1]:7890")}
-	wide := self{netip.MustParseAddrPort("0.0.0.0:7890")}
-	second := self{netip.MustParseAddrPort("127.0.0.5:7890")}
+	v4 := Self{netip.MustParseAddrPort("127.0.0.1:7890")}
+	v6 := Self{netip.MustParseAddrPort("[::1]:7890")}
+	wide := Self{netip.MustParseAddrPort("0.0.0.0:7890")}
+	second := Self{netip.MustParseAddrPort("127.0.0.5:7890")}
 	for _, row := range []struct {
 		place string
-		self  self
+		self  Self
 		want  bool
 	}{
 		{"127.0.0.1:7890", v4, true},
@@ -54,7 +55,7 @@ func TestSelfByEveryName(t *testing.T) {
 		{":7890", v4, false},
 		{"", v4, false},
 	} {
-		same(t, row.place+" when we are "+row.self[0].String(), row.self.host(row.place), row.want)
+		hithertest.Same(t, row.place+" when we are "+row.self[0].String(), row.self.Host(row.place), row.want)
 	}
 }
 
@@ -64,9 +65,9 @@ func TestSelfIsWhatWasBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	own := newSelf([]net.Listener{l})
-	same(t, "addresses", own.addresses()[0], l.Addr().String())
-	same(t, "host", own.host(l.Addr().String()), true)
+	own := NewSelf([]net.Listener{l})
+	hithertest.Same(t, "addresses", own.Addresses()[0], l.Addr().String())
+	hithertest.Same(t, "host", own.Host(l.Addr().String()), true)
 }
 
 func TestDNSSettingsAreChecked(t *testing.T) {
@@ -90,25 +91,25 @@ func TestDNSSettingsAreChecked(t *testing.T) {
 }
 
 func TestHitherIsNotItsOwnUpstream(t *testing.T) {
-	own := self{netip.MustParseAddrPort("127.0.0.1:80")}
+	own := Self{netip.MustParseAddrPort("127.0.0.1:80")}
 	for text, used := range map[string]bool{
 		"http://localhost": false, "http://127.0.0.1:80": false, "http://LOCALHOST.:80": false,
 		"http://127.0.0.1:81": true, "socks5://127.0.0.1": true, "http://proxy.example": true, "": false,
 	} {
-		var said journal
+		var said hithertest.Journal
 		s := settings.Settings{UpstreamProxy: text, From: map[string]string{"upstream-proxy": "HTTPS_PROXY"}}
 		proxy, err := upstreamProxy(s, own, slog.New(slog.NewTextHandler(&said, nil)))
-		same(t, text, err, nil)
-		same(t, text+" is used", proxy != nil, used)
+		hithertest.Same(t, text, err, nil)
+		hithertest.Same(t, text+" is used", proxy != nil, used)
 		if text != "" && !used {
-			contains(t, said.String(), "is Hither itself", "HTTPS_PROXY")
+			hithertest.Contains(t, said.String(), "is Hither itself", "HTTPS_PROXY")
 		}
 	}
 	s := settings.Settings{UpstreamProxy: "gopher://x", From: map[string]string{"upstream-proxy": "my.toml:3"}}
 	if _, err := upstreamProxy(s, own, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("no error")
 	} else {
-		contains(t, err.Error(), "my.toml:3: upstream-proxy: ")
+		hithertest.Contains(t, err.Error(), "my.toml:3: upstream-proxy: ")
 	}
 }
 
@@ -117,7 +118,7 @@ func TestProxiesHaveThePortOfTheirScheme(t *testing.T) {
 		"http://a": "a:80", "https://a": "a:443", "socks5://a": "a:1080", "socks5h://a": "a:1080", "http://[::1]": "[::1]:80", "http://a:1": "a:1",
 	} {
 		u, err := url.Parse(text)
-		same(t, text, err, nil)
-		same(t, text, transport.HostPort(u), want)
+		hithertest.Same(t, text, err, nil)
+		hithertest.Same(t, text, transport.HostPort(u), want)
 	}
 }

@@ -1,4 +1,9 @@
-package main
+// Package network is the way out: who is asked for names, and how connections are dialled, past ourselves. Self knows which
+// addresses are our own.
+//
+//	out, err := network.New(settings, self, version, offersH3, log)
+//	defer out.Close()
+package network
 
 import (
 	"errors"
@@ -18,21 +23,22 @@ import (
 	"hither/forward/transport"
 )
 
-// network is the way out: names resolved and connections dialled past ourselves.
-type network struct {
-	names  *upstreams
-	dialer *transport.Dialer
-	pool   *transport.Pool
-	follow http.RoundTripper
-	tokens *transport.Bearer
-	bearer http.RoundTripper
+// Network is the way out: names resolved and connections dialled past ourselves. New makes it, Close ends it; all else may be
+// called at once.
+type Network struct {
+	Names  *Upstreams
+	Dialer *transport.Dialer
+	Pool   *transport.Pool
+	Follow http.RoundTripper                                     // goes where an answer leads
+	Tokens *transport.Bearer                                     // anonymous, for registries that want some
+	Bearer http.RoundTripper                                     // that with tokens
 	keep   func()                                                // what was learnt of realms, for the next start; nil: nothing is kept
-	pass   http.RoundTripper                                     // what goes as it came: no redirects, no tokens
+	Pass   http.RoundTripper                                     // what goes as it came: no redirects, no tokens
 	single func(proto string) (http.RoundTripper, func(), error) // for measuring: each request on a connection of its own
 }
 
-// newNetwork is told which upstreams offer HTTP/3 although they may not say so.
-func newNetwork(s settings.Settings, self self, offersH3 func(host string) bool, log *slog.Logger) (*network, error) {
+// New is told of which version we are, and which upstreams offer HTTP/3 although they may not say so.
+func New(s settings.Settings, self Self, version string, offersH3 func(host string) bool, log *slog.Logger) (*Network, error) {
 	roots, err := transport.Roots(s.CAFiles...)
 	if err != nil {
 		return nil, err
@@ -45,61 +51,62 @@ func newNetwork(s settings.Settings, self self, offersH3 func(host string) bool,
 	if err != nil {
 		return nil, err
 	}
-	n := &network{names: names, dialer: &transport.Dialer{
-		Resolver: names.resolver, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
+	n := &Network{Names: names, Dialer: &transport.Dialer{
+		Resolver: names.Resolver, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
 	}}
 	config := transport.Config{
-		Dial: n.dialer.DialContext, Datagrams: n.dialer.Datagrams, HeadStart: n.dialer.HeadStart, Proxy: n.dialer.PlainProxy, RootCAs: roots,
-		UserAgent: "hither/" + version() + " (registry accelerator on a developer's machine)",
-		Offers:    offersH3, HTTPS: names.resolver.LookupHTTPS, Log: log,
+		Dial: n.Dialer.DialContext, Datagrams: n.Dialer.Datagrams, HeadStart: n.Dialer.HeadStart, Proxy: n.Dialer.PlainProxy, RootCAs: roots,
+		UserAgent: "hither/" + version + " (registry accelerator on a developer's machine)",
+		Offers:    offersH3, HTTPS: names.Resolver.LookupHTTPS, Log: log,
 	}
 	if s.State != "" {
 		config.Sessions = filepath.Join(s.State, "sessions.json")
 	}
-	n.pool, n.single = transport.New(config), config.Single
-	n.follow = &transport.Follow{Next: n.pool}
-	n.tokens = &transport.Bearer{Next: n.pool, Connect: n.pool.Warm}
-	n.bearer = &transport.Follow{Next: n.tokens} // each hop has tokens of its own
-	n.pass = n.tokens.Overhear(n.pool)
+	n.Pool, n.single = transport.New(config), config.Single
+	n.Follow = &transport.Follow{Next: n.Pool}
+	n.Tokens = &transport.Bearer{Next: n.Pool, Connect: n.Pool.Warm}
+	n.Bearer = &transport.Follow{Next: n.Tokens} // each hop has tokens of its own
+	n.Pass = n.Tokens.Overhear(n.Pool)
 	if s.State != "" {
 		n.keepRealms(filepath.Join(s.State, "realms.json"), log)
 	}
 	return n, nil
 }
 
-// prober measures upstreams, by the same ways out as traffic.
-func (n *network) prober() *measure.Prober { return &measure.Prober{Single: n.single} }
+// Prober measures upstreams, by the same ways out as traffic.
+func (n *Network) Prober() *measure.Prober { return &measure.Prober{Single: n.single} }
 
-// forget is for another network: nothing that was found out on the one before is true on this one.
-func (n *network) forget() {
-	n.pool.CloseIdleConnections()
-	n.dialer.Forget()
-	n.names.forget()
+// Forget is for another network: nothing that was found out on the one before is true on this one.
+func (n *Network) Forget() {
+	n.Pool.CloseIdleConnections()
+	n.Dialer.Forget()
+	n.Names.forget()
 }
 
 // keepRealms takes up what registries said of their realms before this start, and has it kept for the next one.
-func (n *network) keepRealms(file string, log *slog.Logger) {
-	if err := n.tokens.Load(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (n *Network) keepRealms(file string, log *slog.Logger) {
+	if err := n.Tokens.Load(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("who gives tokens for registries is not known from last time", "error", err)
 	}
 	n.keep = func() {
-		if err := n.tokens.Save(file); err != nil {
+		if err := n.Tokens.Save(file); err != nil {
 			log.Warn("who gives tokens for registries cannot be kept for the next start; look at the folder's permissions and the disk", "error", err)
 		}
 	}
 }
 
-func (n *network) close() {
+// Close keeps what was learnt, and closes all connections.
+func (n *Network) Close() {
 	if n.keep != nil {
 		n.keep()
 	}
-	n.pool.Close()
-	n.names.close()
+	n.Pool.Close()
+	n.Names.close()
 }
 
 // upstreamProxy reads the setting. Ourselves as our own upstream would be a loop, and is what an environment made by
 // `hither env` looks like.
-func upstreamProxy(s settings.Settings, self self, log *slog.Logger) (*url.URL, error) {
+func upstreamProxy(s settings.Settings, self Self, log *slog.Logger) (*url.URL, error) {
 	if s.UpstreamProxy == "" {
 		return nil, nil
 	}
@@ -107,17 +114,18 @@ func upstreamProxy(s settings.Settings, self self, log *slog.Logger) (*url.URL, 
 	if err != nil {
 		return nil, s.Wrong("upstream-proxy", err)
 	}
-	if self.host(transport.HostPort(proxy)) {
+	if self.Host(transport.HostPort(proxy)) {
 		log.Warn("the upstream proxy is Hither itself, so it is not used", "from", s.From["upstream-proxy"])
 		return nil, nil
 	}
 	return proxy, nil
 }
 
-// self is our own listeners.
-type self []netip.AddrPort
+// Self is our own listeners.
+type Self []netip.AddrPort
 
-func newSelf(listeners []net.Listener) (s self) {
+// NewSelf is those that listen on TCP.
+func NewSelf(listeners []net.Listener) (s Self) {
 	for _, l := range listeners {
 		if addr, ok := l.Addr().(*net.TCPAddr); ok {
 			at := addr.AddrPort()
@@ -127,13 +135,13 @@ func newSelf(listeners []net.Listener) (s self) {
 	return s
 }
 
-// with adds listeners that are known by their addresses.
-func (s self) with(more ...[]netip.AddrPort) self {
+// With adds listeners that are known by their addresses.
+func (s Self) With(more ...[]netip.AddrPort) Self {
 	return slices.Concat(append([][]netip.AddrPort{s}, more...)...)
 }
 
 // address says whether at is one of our listeners. The systems take the unspecified address for loopback.
-func (s self) address(at netip.AddrPort) bool {
+func (s Self) address(at netip.AddrPort) bool {
 	addr := at.Addr().Unmap().WithZone("")
 	return slices.ContainsFunc(s, func(own netip.AddrPort) bool {
 		bound := own.Addr()
@@ -143,12 +151,12 @@ func (s self) address(at netip.AddrPort) bool {
 
 // door says whether addr itself is that of a door for programs that know nothing of us: who wrote it into the hosts file meant
 // to bring others here.
-func (s self) door(addr netip.Addr) bool {
+func (s Self) door(addr netip.Addr) bool {
 	return slices.Contains(s, netip.AddrPortFrom(addr, 443)) || slices.Contains(s, netip.AddrPortFrom(addr, 80))
 }
 
-// host says whether HOST:PORT is one of our listeners, by any name that every machine has for itself.
-func (s self) host(hostport string) bool {
+// Host says whether HOST:PORT is one of our listeners, by any name that every machine has for itself.
+func (s Self) Host(hostport string) bool {
 	host, text, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return false
@@ -166,8 +174,8 @@ func (s self) host(hostport string) bool {
 	return err == nil && s.address(netip.AddrPortFrom(addr, uint16(port)))
 }
 
-// addresses are HOST:PORT as bound.
-func (s self) addresses() (out []string) {
+// Addresses are HOST:PORT as bound.
+func (s Self) Addresses() (out []string) {
 	for _, at := range s {
 		out = append(out, at.String())
 	}

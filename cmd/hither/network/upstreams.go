@@ -1,4 +1,4 @@
-package main
+package network
 
 import (
 	"bytes"
@@ -12,21 +12,22 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/resolver/exchange"
 )
 
-// upstreams are the name servers that Hither asks: for its own connections, and for what it is asked by others. Names of a
+// Upstreams are the name servers that Hither asks: for its own connections, and for what it is asked by others. Names of a
 // VPN or of the network itself go to the servers of those, whoever is asked for the rest. If nobody answers, the servers of
 // the machine are asked, and then those that it had before it was changed.
-type upstreams struct {
-	split    *exchange.Split
-	resolver *exchange.Resolver
+type Upstreams struct {
+	Split    *exchange.Split
+	Resolver *exchange.Resolver
 }
 
 // newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
-func newUpstreams(s settings.Settings, self self, roots *x509.CertPool, log *slog.Logger) (*upstreams, error) {
+func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slog.Logger) (*Upstreams, error) {
 	network := &exchange.Split{Self: self.address, RootCAs: roots, Log: log}
 	former := &exchange.Roster{List: (&formers{state: s.State}).now, Self: self.address, Log: log}
 	all := &exchange.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
@@ -41,8 +42,8 @@ func newUpstreams(s settings.Settings, self self, roots *x509.CertPool, log *slo
 		}
 		all.Upstreams = append(all.Upstreams, e)
 	}
-	u := &upstreams{split: &exchange.Split{Else: all, Self: self.address, RootCAs: roots, Log: log}}
-	u.resolver = &exchange.Resolver{Exchange: u, Hosts: &exchange.Hosts{Skip: self.door}}
+	u := &Upstreams{Split: &exchange.Split{Else: all, Self: self.address, RootCAs: roots, Log: log}}
+	u.Resolver = &exchange.Resolver{Exchange: u, Hosts: &exchange.Hosts{Skip: self.door}}
 	return u, nil
 }
 
@@ -68,7 +69,7 @@ func (f *formers) now() []netip.AddrPort {
 }
 
 func formerServers(state string) (servers []netip.AddrPort) {
-	records, _ := install.OpenJournal(filepath.Join(state, journalName)).Records() // what could be read is right
+	records, _ := install.OpenJournal(filepath.Join(state, paths.JournalName)).Records() // what could be read is right
 	for _, r := range records {
 		if r.File == nil || filepath.Base(r.File.Path) != "resolv.conf" {
 			continue
@@ -80,17 +81,17 @@ func formerServers(state string) (servers []netip.AddrPort) {
 }
 
 // Exchange implements exchange.Exchanger.
-func (u *upstreams) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
-	return u.split.Exchange(ctx, q)
+func (u *Upstreams) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	return u.Split.Exchange(ctx, q)
 }
 
 // forget drops connections and figures, because the machine has another network.
-func (u *upstreams) forget() { u.split.Forget() }
+func (u *Upstreams) forget() { u.Split.Forget() }
 
-// probe looks which of them sends our questions back to us. Only who answers DNS need ask.
-func (u *upstreams) probe(ctx context.Context) { u.split.Probe(ctx) }
+// Probe looks which of them sends our questions back to us. Only who answers DNS need ask.
+func (u *Upstreams) Probe(ctx context.Context) { u.Split.Probe(ctx) }
 
-// seen is told of each probe that came back, by its name.
-func (u *upstreams) seen(name string) { u.split.Seen(name) }
+// Seen is told of each probe that came back, by its name.
+func (u *Upstreams) Seen(name string) { u.Split.Seen(name) }
 
-func (u *upstreams) close() { _ = u.split.Close() } // nothing is lost with a connection
+func (u *Upstreams) close() { _ = u.Split.Close() } // nothing is lost with a connection
