@@ -13,6 +13,7 @@ import (
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/ledger"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/redact"
@@ -35,7 +36,7 @@ type house struct {
 	store    cache.Store
 	board    *measure.Board
 	rounds   *measure.Rounds // has the budgets that surveys are charged to
-	ledger   *ledger
+	ledger   *ledger.Ledger
 	ahead    *prefetch.Prefetcher
 	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
 	removed  func()                                                                   // is told that the cache lost something; nil: nobody is
@@ -48,7 +49,7 @@ var _ control.Daemon = (*house)(nil)
 
 // Status implements daemon.
 func (h *house) Status(ctx context.Context) (control.Status, error) {
-	s := h.ledger.snapshot()
+	s := h.ledger.Snapshot()
 	s.Rules, s.Trouble = h.book.Problem(), h.way.trouble()
 	s.Upstreams = h.upstreams()
 	s.Prefetch = h.ahead.Report()
@@ -64,9 +65,9 @@ func (h *house) upstreams() (out []control.Upstream) {
 		all := r.Upstreams()
 		slices.SortStableFunc(all, func(a, b rules.Source) int { return compareStandings(known[a.Base], known[b.Base]) })
 		for _, up := range all {
-			s, n := known[up.Base], h.ledger.upstream(up.Base)
+			s, n := known[up.Base], h.ledger.Upstream(up.Base)
 			out = append(out, control.Upstream{
-				Rule: r.Name, Base: up.Base, Origin: up.Origin, Requests: n.requests, Failures: n.failures,
+				Rule: r.Name, Base: up.Base, Origin: up.Origin, Requests: n.Requests, Failures: n.Failures,
 				Wait: s.Wait, Speed: int64(s.Rate), Note: note(s),
 			})
 		}
@@ -110,7 +111,7 @@ func (h *house) Why(ctx context.Context, text string) (why.Explanation, error) {
 	if e.Keeps() {
 		h.look(ctx, m, &e)
 	}
-	if last, ok := h.ledger.report(cache.Name(m.Name)); ok && e.Keeps() {
+	if last, ok := h.ledger.Report(cache.Name(m.Name)); ok && e.Keeps() {
 		e.Last = &last
 	}
 	h.sources(m, &e)
@@ -152,7 +153,7 @@ func (h *house) variant(ctx context.Context, m rules.Match) rules.Match {
 	best := m
 	for _, v := range m.Path.Variants {
 		other := m.WithVariant(v)
-		if r, ok := h.ledger.report(cache.Name(other.Name)); ok && r.When.After(last) {
+		if r, ok := h.ledger.Report(cache.Name(other.Name)); ok && r.When.After(last) {
 			best, last = other, r.When
 		} else if last.IsZero() && !h.bound(ctx, best) && h.bound(ctx, other) {
 			best = other

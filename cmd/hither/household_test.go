@@ -18,6 +18,7 @@ import (
 	"hither/cache/mem"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/hithertest"
+	"hither/cmd/hither/ledger"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
@@ -81,12 +82,12 @@ func newHousehold(t *testing.T, private ...string) *household {
 
 // start puts the rooms together, again perhaps: what is in the cache stays.
 func (h *household) start(log *slog.Logger) {
-	h.ledger, h.board = newLedger(), new(measure.Board)
+	h.ledger, h.board = ledger.New(), new(measure.Board)
 	out := &network.Network{Follow: h, Bearer: h}
-	h.fetcher = newFetcher(h.settings, h.store, tallied{h.board, h.ledger}, out, h.ledger, log)
+	h.fetcher = newFetcher(h.settings, h.store, ledger.Tallied{Board: h.board, Ledger: h.ledger}, out, h.ledger, log)
 	h.ahead = newPrefetcher(h.settings, h.book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
-		Rules: h.book.Now, Fetch: h.ledger.saving(h.fetcher.Fetch), Pass: h, Self: h.self.Host, Done: h.ledger.served, ID: "test",
+		Rules: h.book.Now, Fetch: h.ledger.Saving(h.fetcher.Fetch), Pass: h, Self: h.self.Host, Done: h.ledger.Served, ID: "test",
 		Console: welcome(h.self, &trust{}, h.book.Now),
 	}
 }

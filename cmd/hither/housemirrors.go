@@ -22,7 +22,7 @@ func (h *house) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirro
 func (h *house) surveyed(r measure.Result) {
 	s := r.Sample()
 	s.Bytes = r.Cost
-	h.ledger.tally(s)
+	h.ledger.Tally(s)
 	if !r.Unspoken {
 		h.rounds.Charge(r.Base, r.Cost)
 	}

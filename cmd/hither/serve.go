@@ -16,6 +16,7 @@ import (
 	"hither/cache/hot"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/kindling"
+	"hither/cmd/hither/ledger"
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/netwatch"
@@ -68,17 +69,17 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	if err != nil {
 		return err
 	}
-	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: newLedger(), probe: out.Prober().Probe}
+	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: ledger.New(), probe: out.Prober().Probe}
 	calm := memory.NewQuiet(kept, log)
-	h.ledger.stir = calm.Stir
+	h.ledger.Stir = calm.Stir
 	learned := h.measure(out, log)
-	fetcher := newFetcher(s, store, noticing{tallied{h.board, h.ledger}, h.rounds.Used}, out, h.ledger, log)
+	fetcher := newFetcher(s, store, noticing{ledger.Tallied{Board: h.board, Ledger: h.ledger}, h.rounds.Used}, out, h.ledger, log)
 	defer fetcher.Close()
 	kindle := &kindling.Lighter{Connect: out.Pool.Warm, Board: h.board}
 	h.lookAhead(socket, fetcher, kindle, log)
 	doors := &forward.Server{
-		Rules: book.Now, Fetch: h.ledger.saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
-		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.served, Again: h.ledger.again(fetcher),
+		Rules: book.Now, Fetch: h.ledger.Saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
+		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.Served, Again: h.ledger.Again(fetcher),
 		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
@@ -179,7 +180,7 @@ const hotMemory = 32 << 20
 func (h *house) measure(out *network.Network, log *slog.Logger) *scores.Keeper {
 	h.board = new(measure.Board)
 	h.rounds = &measure.Rounds{
-		Prober: out.Prober(), Board: tallied{h.board, h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.Now()) },
+		Prober: out.Prober(), Board: ledger.Tallied{Board: h.board, Ledger: h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.Now()) },
 	}
 	kept := &scores.Keeper{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
 	kept.Load()
@@ -187,10 +188,10 @@ func (h *house) measure(out *network.Network, log *slog.Logger) *scores.Keeper {
 }
 
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
-func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network.Network, l *ledger, log *slog.Logger) *fetch.Fetcher {
+func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network.Network, l *ledger.Ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Private: s.Private, Hedge: &l.hedges,
-		Trace: fetch.Trace{Answered: l.answered, Filled: l.filled},
+		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Private: s.Private, Hedge: &l.Hedges,
+		Trace: fetch.Trace{Answered: l.Answered, Filled: l.Filled},
 	}
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
 		wider, size := notary.WiderTiles(m)

@@ -1,4 +1,8 @@
-package main
+// Package ledger counts what clients got and what upstreams did, and remembers the last answer for each name, with its reasons.
+//
+//	l := ledger.New()
+//	server.Fetch, server.Done = l.Saving(fetch), l.Served
+package ledger
 
 import (
 	"context"
@@ -19,21 +23,21 @@ import (
 	"hither/forward/measure"
 )
 
-// ledger counts what clients got, and remembers the last answer for each name, so that `hither why` can tell the reasons.
+// Ledger counts what clients got, and remembers the last answer for each name, so that `hither why` can tell the reasons.
 // Its methods may be called from many goroutines.
-type ledger struct {
-	hedges measure.Hedger
-	stir   func() // told of every answer and fill, before anything is counted, but of no page of ours; nil: nobody is
+type Ledger struct {
+	Hedges measure.Hedger // of the fetcher whose requests are counted
+	Stir   func()         // set before the first request; told of every answer and fill, before anything is counted, but of no page of ours; nil: nobody is
 
 	mu        sync.Mutex
 	status    control.Status
 	last      map[cache.Name]fetch.Report
 	order     []cache.Name // of last, the oldest first
-	upstreams map[string]asked
+	upstreams map[string]Asked
 }
 
-// asked is how often an upstream was asked, and how often in vain. What it only does not have is not in vain.
-type asked struct{ requests, failures int64 }
+// Asked is how often an upstream was asked, and how often in vain. What it only does not have is not in vain.
+type Asked struct{ Requests, Failures int64 }
 
 const (
 	// maxReports bounds the memory of the ledger to a few megabytes.
@@ -44,18 +48,19 @@ const (
 	maxUpstreams = 1000
 )
 
-func newLedger() *ledger {
-	return &ledger{
-		status: control.Status{Requests: map[fetch.State]int64{}}, last: map[cache.Name]fetch.Report{}, upstreams: map[string]asked{},
+// New has counted nothing yet.
+func New() *Ledger {
+	return &Ledger{
+		status: control.Status{Requests: map[fetch.State]int64{}}, last: map[cache.Name]fetch.Report{}, upstreams: map[string]Asked{},
 	}
 }
 
-// fetcher is what forward.Server asks.
-type fetcher func(context.Context, fetch.Request) (*fetch.Answer, error)
+// Fetcher is what forward.Server asks.
+type Fetcher func(context.Context, fetch.Request) (*fetch.Answer, error)
 
-// saving counts the time that clients did not have to wait. What Hither asks for by itself, on behalf of an authority, goes
+// Saving counts the time that clients did not have to wait. What Hither asks for by itself, on behalf of an authority, goes
 // past it.
-func (l *ledger) saving(next fetcher) fetcher {
+func (l *Ledger) Saving(next Fetcher) Fetcher {
 	return func(ctx context.Context, r fetch.Request) (*fetch.Answer, error) {
 		a, err := next(ctx, r)
 		if err == nil && !r.Head && a.Report.Saved > 0 {
@@ -67,25 +72,25 @@ func (l *ledger) saving(next fetcher) fetcher {
 	}
 }
 
-// again is told of what was answered without fetch.Fetcher, because it lay ready; it does what happens when fetch answers.
-func (l *ledger) again(f *fetch.Fetcher) func(fetch.Request, fetch.Report) {
+// Again is told of what was answered without fetch.Fetcher, because it lay ready; it does what happens when fetch answers.
+func (l *Ledger) Again(f *fetch.Fetcher) func(fetch.Request, fetch.Report) {
 	return func(req fetch.Request, r fetch.Report) {
 		f.Trace.Asked(req)
 		f.Trace.Answered(req, r)
 	}
 }
 
-// answered implements fetch.Trace.
-func (l *ledger) answered(_ fetch.Request, r fetch.Report) {
+// Answered implements fetch.Trace.
+func (l *Ledger) Answered(_ fetch.Request, r fetch.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rememberLocked(r)
 }
 
-// filled implements fetch.Trace: what a fill came to replaces what was known when its first client was answered.
-func (l *ledger) filled(r fetch.Report) {
-	if l.stir != nil {
-		l.stir()
+// Filled implements fetch.Trace: what a fill came to replaces what was known when its first client was answered.
+func (l *Ledger) Filled(r fetch.Report) {
+	if l.Stir != nil {
+		l.Stir()
 	}
 	if r.Err == fetch.ErrPass.Error() {
 		return // no answer: the client was sent to the origin
@@ -100,7 +105,7 @@ func (l *ledger) filled(r fetch.Report) {
 }
 
 // rememberLocked keeps the tries of a fill when its bytes are served again: they tell why these bytes are here.
-func (l *ledger) rememberLocked(r fetch.Report) {
+func (l *Ledger) rememberLocked(r fetch.Report) {
 	old, ok := l.last[r.Name]
 	if ok && (r.State == fetch.Hit || r.State == fetch.Merged) && len(r.Tries) == 0 {
 		r.Tries = old.Tries
@@ -115,11 +120,11 @@ func (l *ledger) rememberLocked(r fetch.Report) {
 	}
 }
 
-// served implements forward.Server's Done.
-func (l *ledger) served(d forward.Done) {
+// Served implements forward.Server's Done.
+func (l *Ledger) Served(d forward.Done) {
 	ours := d.Rule == "" && d.State == "" && !d.Tunnel // our own pages are no packages, and who watches us no client
-	if l.stir != nil && !ours {
-		l.stir()
+	if l.Stir != nil && !ours {
+		l.Stir()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,28 +178,28 @@ func left(d forward.Done) bool {
 }
 
 // failLocked puts an error first.
-func (l *ledger) failLocked(url, text string) {
+func (l *Ledger) failLocked(url, text string) {
 	f := control.Failure{When: time.Now(), URL: redact.Text(url), Err: redact.Text(why.WithoutAdvice(text))}
 	l.status.Errors = append([]control.Failure{f}, l.status.Errors[:min(len(l.status.Errors), maxErrors-1)]...)
 }
 
-// report is the last answer for a name.
-func (l *ledger) report(name cache.Name) (fetch.Report, bool) {
+// Report is the last answer for a name.
+func (l *Ledger) Report(name cache.Name) (fetch.Report, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, ok := l.last[name]
 	return r, ok
 }
 
-// upstream is how often one was asked.
-func (l *ledger) upstream(base string) asked {
+// Upstream is how often one was asked.
+func (l *Ledger) Upstream(base string) Asked {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.upstreams[base]
 }
 
-// snapshot is the counts as they are now.
-func (l *ledger) snapshot() control.Status {
+// Snapshot is the counts as they are now.
+func (l *Ledger) Snapshot() control.Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.status
@@ -203,24 +208,24 @@ func (l *ledger) snapshot() control.Status {
 		s.Requests[state] = n
 	}
 	s.Errors = slices.Clone(l.status.Errors)
-	s.Hedges = l.hedges.Report()
+	s.Hedges = l.Hedges.Report()
 	return s
 }
 
-// tallied counts what upstreams did, before the board makes averages of it.
-type tallied struct {
+// Tallied counts what upstreams did, before the board makes averages of it.
+type Tallied struct {
 	*measure.Board
-	ledger *ledger
+	Ledger *Ledger
 }
 
 // Add takes one transfer into account.
-func (t tallied) Add(s measure.Sample) {
+func (t Tallied) Add(s measure.Sample) {
 	t.Board.Add(s)
-	t.ledger.tally(s)
+	t.Ledger.Tally(s)
 }
 
-// tally counts a transfer. One that we ended ourselves is none of the upstream's.
-func (l *ledger) tally(s measure.Sample) {
+// Tally counts a transfer. One that we ended ourselves is none of the upstream's.
+func (l *Ledger) Tally(s measure.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.status.Fetched += s.Bytes
@@ -234,9 +239,9 @@ func (l *ledger) tally(s measure.Sample) {
 	if !ok && len(l.upstreams) >= maxUpstreams {
 		return
 	}
-	n.requests++
+	n.Requests++
 	if s.Outcome.Failed() {
-		n.failures++
+		n.Failures++
 	}
 	l.upstreams[s.Base] = n
 }
