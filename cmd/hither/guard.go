@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -139,4 +142,16 @@ func (w *lateWriter) Close() error {
 	case <-time.After(lateTime):
 	}
 	return nil
+}
+
+// ownProgram is the path of this program, as services need it.
+func ownProgram() (string, error) {
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the path of this program on %s: %w; call it by its whole path", runtime.GOOS, err)
+	}
+	return exe, nil
 }

@@ -5,14 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,9 +21,6 @@ import (
 	"hither/rules"
 )
 
-// upkeepName is the file of the state directory that holds upkeep.
-const upkeepName = "upkeep.json"
-
 // wanted is what `hither install` was asked for.
 type wanted struct {
 	Trust, Proxy, Service bool
@@ -39,75 +31,6 @@ type wanted struct {
 
 // usual is what is done if nothing is chosen: all registries' names come to Hither, and nothing else of the machine changes.
 func usual() wanted { return wanted{Trust: true, DNS: string(install.Scoped), Service: true} }
-
-// upkeep is what a running Hither keeps in force and takes back when it ends. `hither install` leaves it in the state
-// directory; no file means nothing.
-type upkeep struct {
-	DNS    install.Mode `json:"dns,omitempty"` // empty: the machine's DNS is left alone
-	Proxy  bool         `json:"proxy,omitempty"`
-	Tools  []string     `json:"tools,omitempty"`
-	Bundle string       `json:"bundle,omitempty"` // file of all roots for the tools
-	Home   string       `json:"home,omitempty"`   // of the user for whom it is done
-	UID    int          `json:"uid"`              // -1: who runs Hither
-	GID    int          `json:"gid"`
-}
-
-// readUpkeep returns the zero upkeep if nothing was installed.
-func readUpkeep(state string) (upkeep, error) {
-	u := upkeep{UID: -1, GID: -1}
-	path := filepath.Join(state, upkeepName)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return u, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &u)
-	}
-	if err != nil {
-		return upkeep{UID: -1, GID: -1}, fmt.Errorf("what to keep in force on this machine cannot be read: %w; call `hither install` again, it writes %s anew", err, path)
-	}
-	return u, nil
-}
-
-// machine is this machine, for the user that upkeep names.
-func (u upkeep) machine(state string, env environ.List) *install.Machine {
-	return &install.Machine{
-		Home: u.Home, UID: u.UID, GID: u.GID, Journal: install.OpenJournal(filepath.Join(state, paths.JournalName)), Env: ownVariables(env, u.UID < 0),
-	}
-}
-
-// ownVariables are those of the user for whom tools are set: root's say nothing about another's files.
-func ownVariables(env environ.List, own bool) func(string) string {
-	return func(name string) string {
-		if own || slices.Contains([]string{"PATH", "JAVA_HOME", "SystemRoot", "ProgramData"}, name) {
-			return env.Get(name)
-		}
-		return ""
-	}
-}
-
-// findUser fills in for whom the machine is changed. Through sudo that is who called it.
-func (u *upkeep) findUser(env environ.List, name string) error {
-	u.UID, u.GID = -1, -1
-	if sudo := env.Get("SUDO_USER"); name == "" && sudo != "root" && os.Geteuid() == 0 {
-		name = sudo
-	}
-	if name == "" {
-		home, err := paths.Find(env)
-		u.Home = home.Home
-		return err
-	}
-	found, err := user.Lookup(name)
-	if err != nil {
-		return &exitError{Status: exitUsage, Err: fmt.Errorf("--user %s: %w; see `getent passwd`", name, err)}
-	}
-	u.Home = found.HomeDir
-	if uid, err := strconv.Atoi(found.Uid); err == nil && uid != os.Geteuid() {
-		u.UID = uid
-		u.GID, _ = strconv.Atoi(found.Gid)
-	}
-	return nil
-}
 
 // keepFormer wants what an earlier call has left word of, too, unless this one has chosen otherwise: each switch is its own.
 // Proxy and tools are one user's.
@@ -163,7 +86,7 @@ func (i *installation) plan(open rootOpener) (plannedSteps, error) {
 	}
 	tools, err := install.Tools(i.machine, i.tooling(), i.wanted.Tools...)
 	if err != nil {
-		return plannedSteps{}, &exitError{Status: exitUsage, Err: err}
+		return plannedSteps{}, &settings.FlagError{Err: err}
 	}
 	for _, step := range tools {
 		if install.IsVolatile(step) {
@@ -216,7 +139,7 @@ func (i *installation) mayLead(root install.Certificate) error {
 	if i.wanted.DNS == "off" && !i.wanted.Proxy || i.wanted.Trust || roots.SystemTrusts(root.PEM) {
 		return nil
 	}
-	return &exitError{Status: exitUsage, Err: errors.New("this machine does not trust Hither's root certificate, so its programs would refuse what they are led to: give --trust too")}
+	return &settings.FlagError{Err: errors.New("this machine does not trust Hither's root certificate, so its programs would refuse what they are led to: give --trust too")}
 }
 
 func dnsInWords(mode string) string {
@@ -371,23 +294,11 @@ func parseTools(m *install.Machine, list string) ([]string, error) {
 	for _, name := range strings.Split(list, ",") {
 		name = strings.TrimSpace(name)
 		if !slices.Contains(install.ToolNames(), name) {
-			return nil, &exitError{Status: exitUsage, Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(install.ToolNames(), ", "))}
+			return nil, &settings.FlagError{Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(install.ToolNames(), ", "))}
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	return names, nil
-}
-
-// ownProgram is the path of this program, as services need it.
-func ownProgram() (string, error) {
-	exe, err := os.Executable()
-	if err == nil {
-		exe, err = filepath.EvalSymlinks(exe)
-	}
-	if err != nil {
-		return "", fmt.Errorf("find the path of this program on %s: %w; call it by its whole path", runtime.GOOS, err)
-	}
-	return exe, nil
 }

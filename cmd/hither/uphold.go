@@ -28,22 +28,6 @@ const (
 	releasing = 1500 * time.Millisecond
 )
 
-// upkeepOf is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
-// installed.
-func upkeepOf(s settings.Settings) (upkeep, error) {
-	if s.Runner != 0 {
-		return upkeep{UID: -1, GID: -1}, nil
-	}
-	u, err := readUpkeep(s.State)
-	if s.IsOff("dns", s.DNS) {
-		u.DNS = ""
-	}
-	return u, err
-}
-
-// any says that there is something to keep in force.
-func (u upkeep) any() bool { return u.DNS != "" || u.Proxy || len(u.Tools) > 0 }
-
 // keeper keeps in force what upkeep says, and sees to it that Hither answers itself. Fields are set before run.
 type keeper struct {
 	settings settings.Settings
