@@ -17,6 +17,7 @@ import (
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/terminal"
+	"hither/cmd/hither/upkeep"
 	"hither/forward/authority"
 	"hither/install"
 
@@ -25,7 +26,7 @@ import (
 
 // installFlags are those of `hither install`.
 type installFlags struct {
-	wanted               wanted
+	wanted               upkeep.Wanted
 	tools                string
 	dry, yes, status, js bool
 }
@@ -69,41 +70,41 @@ func (a *app) installCommand() *cobra.Command {
 }
 
 // newInstallation finds out what the machine is and what is wanted.
-func (a *app) newInstallation(c *cobra.Command, f installFlags) (*installation, error) {
-	i := &installation{wanted: f.wanted, settings: a.settings, env: a.before, log: slog.New(slog.DiscardHandler)}
+func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Installation, error) {
+	i := &upkeep.Installation{Wanted: f.wanted, Settings: a.settings, Env: a.before, Log: slog.New(slog.DiscardHandler)}
 	if !slices.Contains([]string{"scoped", "full", "off"}, f.wanted.DNS) {
 		return nil, usageError(c, fmt.Errorf("--dns %q is none of scoped, full, off", f.wanted.DNS))
 	}
-	if err := i.upkeep.findUser(a.before, f.wanted.User); err != nil {
+	if err := i.Upkeep.FindUser(a.before, f.wanted.User); err != nil {
 		return nil, err
 	}
-	i.machine = i.upkeep.machine("", a.before)
-	i.settings.State = serviceState(i.machine, a.settings)
-	i.machine = i.upkeep.machine(i.settings.State, a.before)
+	i.Machine = i.Upkeep.Machine("", a.before)
+	i.Settings.State = upkeep.ServiceState(i.Machine, a.settings)
+	i.Machine = i.Upkeep.Machine(i.Settings.State, a.before)
 	chosen := slices.ContainsFunc([]string{"trust", "dns", "proxy", "service", "tools"}, c.Flags().Changed)
 	if !chosen {
-		i.wanted = usual()
+		i.Wanted = upkeep.Usual()
 	}
 	var err error
-	if i.wanted.Tools, err = parseTools(i.machine, f.tools); err != nil {
+	if i.Wanted.Tools, err = upkeep.ParseTools(i.Machine, f.tools); err != nil {
 		return nil, err
 	}
-	former, err := readUpkeep(i.settings.State)
+	former, err := upkeep.Read(i.Settings.State)
 	if err == nil { // one that cannot be read is written anew
-		i.keepFormer(former, c.Flags().Changed)
+		i.KeepFormer(former, c.Flags().Changed)
 	}
-	book, err := rulebook.Open(i.settings, i.log)
+	book, err := rulebook.Open(i.Settings, i.Log)
 	if err != nil {
 		return nil, err
 	}
-	i.rules = book.Now()
-	i.exe, err = ownProgram()
+	i.Rules = book.Now()
+	i.Exe, err = ownProgram()
 	return i, err
 }
 
 // install shows the steps, asks, and does them.
-func (a *app) install(ctx context.Context, i *installation, f installFlags) error {
-	plan, err := i.plan(authority.Preview)
+func (a *app) install(ctx context.Context, i *upkeep.Installation, f installFlags) error {
+	plan, err := i.Plan(authority.Preview)
 	switch {
 	case err != nil:
 		return err
@@ -120,7 +121,7 @@ func (a *app) install(ctx context.Context, i *installation, f installFlags) erro
 			return err
 		}
 	}
-	if plan, err = i.plan(openRoot); err != nil {
+	if plan, err = i.Plan(upkeep.OpenRoot); err != nil {
 		return err
 	}
 	report := a.do(ctx, plan.Now)
@@ -198,7 +199,7 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 }
 
 // confirm asks on a terminal; elsewhere --yes must have been given. Standard output is for the answer alone: a program may read it.
-func (a *app) confirm(ctx context.Context, plan plannedSteps) error {
+func (a *app) confirm(ctx context.Context, plan upkeep.Steps) error {
 	in, ok := a.in.(*os.File)
 	if !ok || !terminal.Is(in) {
 		return &exitError{Status: exitUsage, Err: errors.New("nobody can be asked here: see the steps with --dry-run, then give --yes")}
@@ -213,7 +214,7 @@ func (a *app) confirm(ctx context.Context, plan plannedSteps) error {
 }
 
 // stateOf tells how the steps stand.
-func stateOf(ctx context.Context, plan plannedSteps) installReport {
+func stateOf(ctx context.Context, plan upkeep.Steps) installReport {
 	var report installReport
 	for _, step := range plan.Now {
 		s := stepReport{Step: step.String(), Result: "to do"}
@@ -252,8 +253,8 @@ func showSteps(w io.Writer, report installReport) {
 }
 
 // showInstalled lists what the journal holds.
-func (a *app) showInstalled(_ context.Context, i *installation, asJSON bool) error {
-	records, err := i.machine.Journal.Records()
+func (a *app) showInstalled(_ context.Context, i *upkeep.Installation, asJSON bool) error {
+	records, err := i.Machine.Journal.Records()
 	if asJSON {
 		shown := []stepReport{}
 		for _, r := range records {
@@ -262,7 +263,7 @@ func (a *app) showInstalled(_ context.Context, i *installation, asJSON bool) err
 		return errors.Join(a.printJSON(shown), err)
 	}
 	if len(records) == 0 && err == nil {
-		fmt.Fprintln(a.out, "Nothing of this machine is changed. The journal would be "+filepath.Clean(i.machine.Journal.Path())+".")
+		fmt.Fprintln(a.out, "Nothing of this machine is changed. The journal would be "+filepath.Clean(i.Machine.Journal.Path())+".")
 	}
 	for _, r := range records {
 		held := ""

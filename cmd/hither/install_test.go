@@ -13,6 +13,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/paths"
+	"hither/cmd/hither/upkeep"
 	"hither/install"
 
 	"github.com/spf13/cobra"
@@ -119,7 +120,7 @@ func TestInstallShowsItsStepsAndAsks(t *testing.T) {
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	before := c.text(c.lasting)
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--proxy", "--tools", "go,go"))
-	contains(t, c.out.String(), "while Hither runs: have the machine ask Hither for the registries' names alone", "to do: send the go command", upkeepName)
+	contains(t, c.out.String(), "while Hither runs: have the machine ask Hither for the registries' names alone", "to do: send the go command", upkeep.Name)
 	same(t, "lasting", c.text(c.lasting), before)
 	same(t, "shown once", strings.Count(c.out.String(), "send the go command"), 1)
 	err := c.call(c.app.installCommand(), "--tools", "go")
@@ -137,13 +138,13 @@ func TestInstallAndUninstallLeaveNothing(t *testing.T) {
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	must(t, c.call(c.app.uninstall()))
 	must(t, c.call(c.app.installCommand(), "--yes", "--tools", "go,npm"))
-	u, err := readUpkeep(filepath.Join(c.dir, "state"))
+	u, err := upkeep.Read(filepath.Join(c.dir, "state"))
 	must(t, err)
 	same(t, "tools", strings.Join(u.Tools, ","), "go,npm")
 	goenv := filepath.Join(c.dir, ".config", "go", "env")
 	contains(t, c.text(goenv), "GOPROXY=http://127.0.0.1:7890/go")
 	must(t, c.call(c.app.uninstall()))
-	for _, path := range []string{goenv, filepath.Join(c.dir, ".config"), filepath.Join(c.dir, "state", upkeepName)} {
+	for _, path := range []string{goenv, filepath.Join(c.dir, ".config"), filepath.Join(c.dir, "state", upkeep.Name)} {
 		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: got %v, want it gone", path, err)
 		}
@@ -164,15 +165,15 @@ func TestADryRunChangesNothing(t *testing.T) {
 // dockerd reads its mirrors only when it is told, which is the user's to do; and why a step is left out is not hidden by that.
 func TestAStepIsShownWithWhatIsToBeDoneAfterIt(t *testing.T) {
 	note := install.Noted{Step: planned{}, Note: "tell dockerd"}
-	refused := install.Noted{Step: misplaced{state: "/a", usual: "/b", from: "--state"}, Note: "tell dockerd"}
-	report := stateOf(t.Context(), plannedSteps{Now: []install.Step{install.Optional{Step: note}, note, install.Optional{Step: refused}}})
+	refused := install.Noted{Step: upkeep.Misplaced{State: "/a", Usual: "/b", From: "--state"}, Note: "tell dockerd"}
+	report := stateOf(t.Context(), upkeep.Steps{Now: []install.Step{install.Optional{Step: note}, note, install.Optional{Step: refused}}})
 	same(t, "optional", report[0].Why, "tell dockerd")
 	same(t, "not optional", report[1].Why, "tell dockerd")
 	contains(t, report[2].Why, "not in /a")
 }
 
 // planned is a step that is to be done.
-type planned struct{ misplaced }
+type planned struct{ upkeep.Misplaced }
 
 func (planned) Done(context.Context) (bool, error) { return false, nil }
 
@@ -181,7 +182,7 @@ func TestTheStepsAreShownBeforeTheyAreDone(t *testing.T) {
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	must(t, c.call(c.app.installCommand(), "--yes", "--tools", "go"))
 	toDo, done, _ := strings.Cut(c.out.String(), "  done: ")
-	contains(t, toDo, "to do: send the go command", upkeepName)
+	contains(t, toDo, "to do: send the go command", upkeep.Name)
 	contains(t, done, "  done: send the go command")
 }
 
@@ -194,7 +195,7 @@ func TestInstallLeadsNobodyToWhatIsNotTrusted(t *testing.T) {
 		same(t, "status of "+args[0]+" without --trust", exitStatus(err), exitUsage)
 		contains(t, err.Error(), "give --trust too")
 	}
-	_, err := os.Stat(filepath.Join(c.dir, "state", upkeepName))
+	_, err := os.Stat(filepath.Join(c.dir, "state", upkeep.Name))
 	same(t, "upkeep after a refusal is missing", errors.Is(err, os.ErrNotExist), true)
 }
 
@@ -204,7 +205,7 @@ func TestInstallKeepsWhatWasChosenBefore(t *testing.T) {
 	lay(t, filepath.Join(c.dir, "config.toml"), "")
 	for _, row := range []struct{ arg, want string }{{"--tools=npm", "npm"}, {"--proxy=false", "npm"}, {"--tools=none", ""}} {
 		must(t, c.call(c.app.installCommand(), "--yes", row.arg))
-		u, err := readUpkeep(filepath.Join(c.dir, "state"))
+		u, err := upkeep.Read(filepath.Join(c.dir, "state"))
 		must(t, err)
 		same(t, "tools after "+row.arg, strings.Join(u.Tools, ","), row.want)
 	}
@@ -215,7 +216,7 @@ func TestInstallKeepsWhatWasChosenBefore(t *testing.T) {
 func TestTheServiceOfAUserHasTheUsualState(t *testing.T) {
 	skipElsewhere(t)
 	dir := t.TempDir()
-	i := &installation{machine: &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1}, env: environ.List{"HOME=/home/u"}, exe: "/usr/bin/hither"}
+	i := &upkeep.Installation{Machine: &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1}, Env: environ.List{"HOME=/home/u"}, Exe: "/usr/bin/hither"}
 	for _, row := range []struct {
 		state, from string
 		refused     bool
@@ -225,8 +226,8 @@ func TestTheServiceOfAUserHasTheUsualState(t *testing.T) {
 		{"/other", "/home/u/other.toml:1", true},
 		{"/other", "/home/u/.config/hither/config.toml:1", false},
 	} {
-		i.settings.State, i.settings.From = row.state, map[string]string{"state": row.from}
-		step := i.service()[0]
+		i.Settings.State, i.Settings.From = row.state, map[string]string{"state": row.from}
+		step := i.Service()[0]
 		_, err := step.Done(t.Context())
 		why := "the service keeps its state in /home/u/.local/state/hither, not in /other as " + row.from + " says: leave that out"
 		same(t, row.from+": is refused", err != nil && strings.Contains(err.Error(), why), row.refused)

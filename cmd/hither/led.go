@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/upkeep"
 	"hither/forward"
 	"hither/forward/listener"
 	"hither/install"
@@ -53,7 +54,7 @@ const ownAddress = "127.0.7.90"
 
 // openLed opens what the settings say, and else what `hither install` left word of. The latter is told and left out if it
 // cannot be had: the proxy is of use without it. The caller closes it.
-func openLed(ctx context.Context, s settings.Settings, keep upkeep, inherited *listener.Inherited, log *slog.Logger) (*led, error) {
+func openLed(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inherited *listener.Inherited, log *slog.Logger) (*led, error) {
 	l := &led{again: make(chan struct{}, 1)}
 	dns, doors := ledAddresses(s, keep.DNS, runtime.GOOS)
 	for _, part := range []struct {
@@ -211,7 +212,7 @@ func (l *led) rules() *rules.Set {
 // setNames follows a change of the rules. Call it when our certificates are good for their hosts.
 func (l *led) setNames(set *rules.Set) {
 	_, doors := l.addresses()
-	names := resolver.NewNames(dnsNames(set), netip.Addr{}, netip.Addr{})
+	names := resolver.NewNames(upkeep.DNSNames(set), netip.Addr{}, netip.Addr{})
 	names = names.Seen(func(client netip.Addr) (v4, v6 netip.Addr, ours bool) { return l.view(doors, client) })
 	l.mu.Lock()
 	l.set, l.names = set, names

@@ -22,6 +22,7 @@ import (
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/upkeep"
 	"hither/install"
 	"hither/rules"
 )
@@ -73,28 +74,28 @@ func TestWhereDNSIsAnsweredAndWhereDoorsAre(t *testing.T) {
 // A name that is led to us can be reached on our two ports alone.
 func TestOnlyNamesThatOurDoorsServeAreLed(t *testing.T) {
 	set := rulesFor(t, "reg.test", "odd.test:5000", "usual.test:443", "registry", "192.0.2.1", "[2001:db8::1]:5000", "localhost:8080")
-	same(t, "names", strings.Join(dnsNames(set), " "), "reg.test usual.test")
+	same(t, "names", strings.Join(upkeep.DNSNames(set), " "), "reg.test usual.test")
 }
 
 func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
 	state := t.TempDir()
-	write(t, filepath.Join(state, upkeepName), []byte(`{"dns": "scoped", "proxy": true, "uid": -1, "gid": -1}`))
+	write(t, filepath.Join(state, upkeep.Name), []byte(`{"dns": "scoped", "proxy": true, "uid": -1, "gid": -1}`))
 	for _, row := range []struct {
 		flags map[string][]string
-		want  upkeep
+		want  upkeep.Upkeep
 	}{
-		{nil, upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
-		{map[string][]string{"dns": {"off"}}, upkeep{Proxy: true, UID: -1, GID: -1}},
+		{nil, upkeep.Upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
+		{map[string][]string{"dns": {"off"}}, upkeep.Upkeep{Proxy: true, UID: -1, GID: -1}},
 	} {
 		s, err := settings.Load(settings.Sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
 		must(t, err)
-		got, err := upkeepOf(s)
+		got, err := upkeep.Of(s)
 		must(t, err)
 		same(t, "upkeep", toJSON(t, got), toJSON(t, row.want))
 		s.Runner = 1
-		got, err = upkeepOf(s)
+		got, err = upkeep.Of(s)
 		must(t, err)
-		same(t, "any for a single command", got.any(), false)
+		same(t, "any for a single command", got.Any(), false)
 	}
 }
 
@@ -134,7 +135,7 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 	}
 	var said journal
 	log := slog.New(slog.NewTextHandler(&said, nil))
-	l, err := openLed(t.Context(), settings.Settings{DNS: []string{"127.0.0.1:0"}}, upkeep{DNS: install.Scoped}, nil, log)
+	l, err := openLed(t.Context(), settings.Settings{DNS: []string{"127.0.0.1:0"}}, upkeep.Upkeep{DNS: install.Scoped}, nil, log)
 	must(t, err)
 	defer l.close()
 	dns, doors := l.addresses()
@@ -144,12 +145,12 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 	l.setNames(rulesFor(t, "reg.test"))
 	same(t, "names are led", l.now.Load().Len(), 0)
 
-	_, err = openLed(t.Context(), settings.Settings{DNS: []string{dns[0].String()}}, upkeep{}, nil, log)
+	_, err = openLed(t.Context(), settings.Settings{DNS: []string{dns[0].String()}}, upkeep.Upkeep{}, nil, log)
 	if err == nil {
 		t.Fatal("no error")
 	}
 	contains(t, err.Error(), "dns: ", "elsewhere", "that program is ")
-	_, err = openLed(t.Context(), settings.Settings{Transparent: []string{"nowhere"}}, upkeep{}, nil, log)
+	_, err = openLed(t.Context(), settings.Settings{Transparent: []string{"nowhere"}}, upkeep.Upkeep{}, nil, log)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -157,7 +158,7 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 }
 
 func TestNobodyIsLedToAHitherThatIsSick(t *testing.T) {
-	l, err := openLed(t.Context(), settings.Settings{Transparent: []string{"127.0.0.1:0"}}, upkeep{}, nil, slog.New(slog.DiscardHandler))
+	l, err := openLed(t.Context(), settings.Settings{Transparent: []string{"127.0.0.1:0"}}, upkeep.Upkeep{}, nil, slog.New(slog.DiscardHandler))
 	must(t, err)
 	defer l.close()
 	told := 0
@@ -231,7 +232,7 @@ func TestWithoutAGuardHitherChangesNothingAndServes(t *testing.T) {
 	s := serving(t, has("package"), func(s *settings.Settings) {
 		must(t, private.MakeDir(s.State))
 		must(t, os.Mkdir(filepath.Join(s.State, leaseName), 0o700)) // no file can stand there
-		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
+		write(t, filepath.Join(s.State, upkeep.Name), []byte(toJSON(t, upkeep.Upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
 	s.said.Await("no guard would undo it")
 	body, err := s.get("https://reg.test/x")
@@ -252,7 +253,7 @@ func TestWhatIsKeptInForceEndsWithHither(t *testing.T) {
 	write(t, npmrc, []byte("fund=false\n"))
 	s := serving(t, has("package"), func(s *settings.Settings) {
 		must(t, private.MakeDir(s.State))
-		write(t, filepath.Join(s.State, upkeepName), []byte(toJSON(t, upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
+		write(t, filepath.Join(s.State, upkeep.Name), []byte(toJSON(t, upkeep.Upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
 	deadline := time.Now().Add(20 * time.Second)
 	for text := ""; !strings.Contains(text, "http://"+s.ready.Proxy[0]); <-time.After(10 * time.Millisecond) {
@@ -276,47 +277,47 @@ func TestNamesAreNotLedWithoutTrust(t *testing.T) {
 	var said journal
 	set := rulesFor(t, "reg.test")
 	trusted := false
-	h := newHeld(upkeep{DNS: install.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
+	h := upkeep.NewHeld(upkeep.Upkeep{DNS: install.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
 		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.NewTextHandler(&said, nil)))
-	h.machine.Root, h.machine.OS = t.TempDir(), "darwin" // names are led by files there
-	h.machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
-	h.trusted = func() error {
+	h.Machine.Root, h.Machine.OS = t.TempDir(), "darwin" // names are led by files there
+	h.Machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
+	h.Trusted = func() error {
 		if trusted {
 			return nil
 		}
 		return os.ErrPermission
 	}
 	var trouble string
-	h.troubled = func(text string) { trouble = text }
+	h.Troubled = func(text string) { trouble = text }
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	led := func() string {
-		files, _ := filepath.Glob(filepath.Join(h.machine.Root, "etc", "resolver", "*"))
+		files, _ := filepath.Glob(filepath.Join(h.Machine.Root, "etc", "resolver", "*"))
 		for i := range files {
 			files[i] = filepath.Base(files[i])
 		}
 		return strings.Join(files, " ")
 	}
-	h.hold(ctx)
+	h.Hold(ctx)
 	same(t, "led", led(), "")
 	contains(t, trouble, "the registries' names alone: permission denied")
-	h.hold(ctx)
+	h.Hold(ctx)
 	same(t, "told", strings.Count(said.String(), "level=WARN"), 1)
 	trusted = true
-	h.hold(ctx)
+	h.Hold(ctx)
 	same(t, "led", led(), "reg.test")
 	same(t, "trouble", trouble, "")
 	set = rulesFor(t, "new.test", "other.test")
-	h.setNames(ctx)
+	h.SetNames(ctx)
 	same(t, "led by new rules", led(), "new.test other.test")
 	trusted = false
-	h.setNames(ctx)
+	h.SetNames(ctx)
 	same(t, "led with another root", led(), "")
 	trusted = true
-	h.setNames(ctx)
+	h.SetNames(ctx)
 	same(t, "led again", led(), "new.test other.test")
-	must(t, h.release(ctx))
+	must(t, h.Release(ctx))
 	same(t, "afterwards", led(), "")
-	h.hold(ctx)
+	h.Hold(ctx)
 	same(t, "after the end", led(), "")
 }

@@ -25,6 +25,7 @@ import (
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/upkeep"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/listener"
@@ -124,7 +125,7 @@ type entrance struct {
 	control   *control.Socket
 	inherited *listener.Inherited
 	listeners []net.Listener // of the proxy
-	keep      upkeep
+	keep      upkeep.Upkeep
 	way       *led
 }
 
@@ -146,7 +147,7 @@ func (in *entrance) open(ctx context.Context, s settings.Settings, log *slog.Log
 	if in.listeners, err = port.Listen(ctx, s.Listen, in.inherited); err != nil {
 		return err
 	}
-	if in.keep, err = upkeepOf(s); err != nil {
+	if in.keep, err = upkeep.Of(s); err != nil {
 		return err
 	}
 	in.way, err = openLed(ctx, s, in.keep, in.inherited, log)

@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
+	"hither/cmd/hither/upkeep"
 	"hither/cmd/hither/watchdog"
 	"hither/install"
 )
@@ -31,7 +32,7 @@ const (
 // keeper keeps in force what upkeep says, and sees to it that Hither answers itself. Fields are set before run.
 type keeper struct {
 	settings settings.Settings
-	upkeep   upkeep
+	upkeep   upkeep.Upkeep
 	way      *led
 	ca       *trust
 	restored func() // called when nobody is sent to us any more by what we changed; perhaps more than once
@@ -45,7 +46,7 @@ func (k *keeper) run(ctx context.Context) error {
 	defer k.restored()
 	ctx, stop := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
-	if k.upkeep.any() {
+	if k.upkeep.Any() {
 		keeping.Go(func() {
 			defer close(k.letGo.Over)
 			k.letGo.Err = k.keep(ctx)
@@ -55,7 +56,7 @@ func (k *keeper) run(ctx context.Context) error {
 	}
 	err := k.way.watchdog(k.ca, k.settings.Runner == 0, k.log).Run(ctx)
 	stop()
-	if !k.upkeep.any() {
+	if !k.upkeep.Any() {
 		k.restored()
 	}
 	keeping.Wait()
@@ -72,25 +73,25 @@ func (k *keeper) keep(whole context.Context) error {
 	if _, ok := sealedDoor(doors); !ok && k.upkeep.DNS == install.Scoped {
 		dns = nil // nobody would come in
 	}
-	h := newHeld(k.upkeep, k.settings, k.way.rules, dns, os.Environ(), k.log)
-	h.trusted = func() error { return trustedHere(k.ca) }
-	h.troubled = func(trouble string) { k.way.tell("upkeep", trouble) }
+	h := upkeep.NewHeld(k.upkeep, k.settings, k.way.rules, dns, os.Environ(), k.log)
+	h.Trusted = func() error { return trustedHere(k.ca) }
+	h.Troubled = func(trouble string) { k.way.tell("upkeep", trouble) }
 	lease := k.takeLease(ctx, func(ctx context.Context) {
-		if u, err := upkeepOf(k.settings); err == nil && !u.any() { // uninstalled while we were stopped
+		if u, err := upkeep.Of(k.settings); err == nil && !u.Any() { // uninstalled while we were stopped
 			k.letGo.Demand()
 			return
 		}
-		h.hold(ctx)
+		h.Hold(ctx)
 	})
 	if lease == nil {
 		return nil
 	}
-	k.way.onNames(func() { h.setNames(ctx) })
-	h.hold(ctx)
-	h.watch(ctx)
+	k.way.onNames(func() { h.SetNames(ctx) })
+	h.Hold(ctx)
+	h.Watch(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasing)
 	defer cancel()
-	if err := h.release(ctx); err != nil {
+	if err := h.Release(ctx); err != nil {
 		k.log.Error("this machine could not be put back as it was; the guard goes on trying for a minute, and then call `"+
 			shell.Calling(shell.System, "restore", k.settings.State, os.Environ())+"`", "error", err)
 		return err // without a goodbye
@@ -126,7 +127,7 @@ func (k *keeper) takeLease(ctx context.Context, again func(context.Context)) *in
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(tryAgain):
+		case <-time.After(upkeep.TryAgain):
 		}
 	}
 }
@@ -162,7 +163,7 @@ func (l *led) watchdog(ca *trust, mayExit bool, log *slog.Logger) *watchdog.Watc
 	}
 	if door, ok := sealedDoor(doors); ok {
 		w.Shake = func(ctx context.Context) error {
-			names := dnsNames(l.rules()) // a change of the rules brings others, and another root
+			names := upkeep.DNSNames(l.rules()) // a change of the rules brings others, and another root
 			if len(names) == 0 {
 				return nil
 			}
@@ -196,7 +197,7 @@ func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) 
 }
 
 // newReady tells where everything is.
-func newReady(s settings.Settings, proxy network.Self, way *led, keep upkeep, ca *trust) control.Ready {
+func newReady(s settings.Settings, proxy network.Self, way *led, keep upkeep.Upkeep, ca *trust) control.Ready {
 	r := control.Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.Addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
 	}

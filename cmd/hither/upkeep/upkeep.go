@@ -1,4 +1,8 @@
-package main
+// Package upkeep is what `hither install` changes on this machine, and what a running Hither keeps in force there and puts back.
+//
+//	steps, err := installation.Plan(authority.Preview)
+//	kept, err := upkeep.Of(settings)
+package upkeep
 
 import (
 	"encoding/json"
@@ -17,12 +21,12 @@ import (
 	"hither/install"
 )
 
-// upkeepName is the file of the state directory that holds upkeep.
-const upkeepName = "upkeep.json"
+// Name is the file of the state directory that holds Upkeep.
+const Name = "upkeep.json"
 
-// upkeep is what a running Hither keeps in force and takes back when it ends. `hither install` leaves it in the state
+// Upkeep is what a running Hither keeps in force and takes back when it ends. `hither install` leaves it in the state
 // directory; no file means nothing.
-type upkeep struct {
+type Upkeep struct {
 	DNS    install.Mode `json:"dns,omitempty"` // empty: the machine's DNS is left alone
 	Proxy  bool         `json:"proxy,omitempty"`
 	Tools  []string     `json:"tools,omitempty"`
@@ -32,10 +36,10 @@ type upkeep struct {
 	GID    int          `json:"gid"`
 }
 
-// readUpkeep returns the zero upkeep if nothing was installed.
-func readUpkeep(state string) (upkeep, error) {
-	u := upkeep{UID: -1, GID: -1}
-	path := filepath.Join(state, upkeepName)
+// Read returns the zero upkeep if nothing was installed.
+func Read(state string) (Upkeep, error) {
+	u := Upkeep{UID: -1, GID: -1}
+	path := filepath.Join(state, Name)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return u, nil
@@ -44,13 +48,13 @@ func readUpkeep(state string) (upkeep, error) {
 		err = json.Unmarshal(text, &u)
 	}
 	if err != nil {
-		return upkeep{UID: -1, GID: -1}, fmt.Errorf("what to keep in force on this machine cannot be read: %w; call `hither install` again, it writes %s anew", err, path)
+		return Upkeep{UID: -1, GID: -1}, fmt.Errorf("what to keep in force on this machine cannot be read: %w; call `hither install` again, it writes %s anew", err, path)
 	}
 	return u, nil
 }
 
-// machine is this machine, for the user that upkeep names.
-func (u upkeep) machine(state string, env environ.List) *install.Machine {
+// Machine is this machine, for the user that upkeep names.
+func (u Upkeep) Machine(state string, env environ.List) *install.Machine {
 	return &install.Machine{
 		Home: u.Home, UID: u.UID, GID: u.GID, Journal: install.OpenJournal(filepath.Join(state, paths.JournalName)), Env: ownVariables(env, u.UID < 0),
 	}
@@ -66,8 +70,8 @@ func ownVariables(env environ.List, own bool) func(string) string {
 	}
 }
 
-// findUser fills in for whom the machine is changed. Through sudo that is who called it.
-func (u *upkeep) findUser(env environ.List, name string) error {
+// FindUser fills in for whom the machine is changed. Through sudo that is who called it.
+func (u *Upkeep) FindUser(env environ.List, name string) error {
 	u.UID, u.GID = -1, -1
 	if sudo := env.Get("SUDO_USER"); name == "" && sudo != "root" && os.Geteuid() == 0 {
 		name = sudo
@@ -89,18 +93,18 @@ func (u *upkeep) findUser(env environ.List, name string) error {
 	return nil
 }
 
-// upkeepOf is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
+// Of is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
 // installed.
-func upkeepOf(s settings.Settings) (upkeep, error) {
+func Of(s settings.Settings) (Upkeep, error) {
 	if s.Runner != 0 {
-		return upkeep{UID: -1, GID: -1}, nil
+		return Upkeep{UID: -1, GID: -1}, nil
 	}
-	u, err := readUpkeep(s.State)
+	u, err := Read(s.State)
 	if s.IsOff("dns", s.DNS) {
 		u.DNS = ""
 	}
 	return u, err
 }
 
-// any says that there is something to keep in force.
-func (u upkeep) any() bool { return u.DNS != "" || u.Proxy || len(u.Tools) > 0 }
+// Any says that there is something to keep in force.
+func (u Upkeep) Any() bool { return u.DNS != "" || u.Proxy || len(u.Tools) > 0 }

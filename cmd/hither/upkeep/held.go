@@ -1,4 +1,4 @@
-package main
+package upkeep
 
 import (
 	"context"
@@ -18,17 +18,17 @@ import (
 	"hither/rules"
 )
 
-// held is what a running Hither keeps in force on this machine, as `hither install` has left word in upkeep. Without Hither
-// none of it may be: release takes it back at the end, the guard and `hither restore` do so after a crash. Fields in front
+// Held is what a running Hither keeps in force on this machine, as `hither install` has left word in Upkeep. Without Hither
+// none of it may be: Release takes it back at the end, the guard and `hither restore` do so after a crash. Fields in front
 // of mu are set before the first use; the methods may be called at once.
-type held struct {
-	upkeep   upkeep
+type Held struct {
+	upkeep   Upkeep
 	settings settings.Settings // Listen is where the proxy listens in fact
-	machine  *install.Machine
+	Machine  *install.Machine
 	rules    func() *rules.Set
 	dns      []netip.AddrPort     // where the resolver listens; none: the machine's DNS is left alone
-	trusted  func() error         // why the machine's programs would refuse our certificates; nil, or nil error: they do not
-	troubled func(trouble string) // told of what is not in force, in words; empty: all is. nil: nobody is
+	Trusted  func() error         // why the machine's programs would refuse our certificates; nil, or nil error: they do not
+	Troubled func(trouble string) // told of what is not in force, in words; empty: all is. nil: nobody is
 	log      *slog.Logger
 
 	mu      sync.Mutex
@@ -40,24 +40,24 @@ type held struct {
 	trouble map[string]string
 }
 
-// tryAgain is how long after a fault the machine is changed again: systemd-resolved may have been away, or a disk full.
-const tryAgain = 30 * time.Second
+// TryAgain is how long after a fault the machine is changed again: systemd-resolved may have been away, or a disk full.
+const TryAgain = 30 * time.Second
 
-// newHeld changes nothing yet.
-func newHeld(u upkeep, s settings.Settings, set func() *rules.Set, dns []netip.AddrPort, env environ.List, log *slog.Logger) *held {
-	return &held{
-		upkeep: u, settings: s, machine: u.machine(s.State, env), rules: set, dns: dns, log: log,
+// NewHeld changes nothing yet.
+func NewHeld(u Upkeep, s settings.Settings, set func() *rules.Set, dns []netip.AddrPort, env environ.List, log *slog.Logger) *Held {
+	return &Held{
+		upkeep: u, settings: s, Machine: u.Machine(s.State, env), rules: set, dns: dns, log: log,
 		led: make(chan struct{}), trouble: map[string]string{},
 	}
 }
 
-// hold brings in force what is not. Call it when the proxy and the resolver answer and the guard watches; and again, after the
+// Hold brings in force what is not. Call it when the proxy and the resolver answer and the guard watches; and again, after the
 // guard has taken everything back although Hither lives, since it was stopped a while. What cannot be done is told, and the
 // rest is done.
-func (h *held) hold(ctx context.Context) { h.bring(ctx, func(string) bool { return true }) }
+func (h *Held) Hold(ctx context.Context) { h.bring(ctx, func(string) bool { return true }) }
 
 // bring does the steps that are wanted, by their names.
-func (h *held) bring(ctx context.Context, wanted func(step string) bool) {
+func (h *Held) bring(ctx context.Context, wanted func(step string) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over {
@@ -68,10 +68,10 @@ func (h *held) bring(ctx context.Context, wanted func(step string) bool) {
 	h.leadLocked(ctx)
 	var steps []install.Step
 	if h.upkeep.Proxy {
-		steps = install.Proxy(ctx, h.machine, install.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
+		steps = install.Proxy(ctx, h.Machine, install.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
 	}
-	i := &installation{upkeep: h.upkeep, settings: h.settings, machine: h.machine, rules: h.rules()}
-	tools, err := install.Tools(h.machine, i.tooling(), h.upkeep.Tools...)
+	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.Machine, Rules: h.rules()}
+	tools, err := install.Tools(h.Machine, i.tooling(), h.upkeep.Tools...)
 	if err != nil {
 		h.trouble["tools"] = err.Error()
 	}
@@ -80,8 +80,8 @@ func (h *held) bring(ctx context.Context, wanted func(step string) bool) {
 	h.tellLocked(ctx, before)
 }
 
-// setNames follows a change of the rules.
-func (h *held) setNames(ctx context.Context) {
+// SetNames follows a change of the rules.
+func (h *Held) SetNames(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over || h.upkeep.DNS == "" {
@@ -94,15 +94,15 @@ func (h *held) setNames(ctx context.Context) {
 }
 
 // leading is the step that leads names to us, in words.
-func (h *held) leading() string { return dnsInWords(string(h.upkeep.DNS)) }
+func (h *Held) leading() string { return dnsInWords(string(h.upkeep.DNS)) }
 
 // leadLocked leads the names of the rules to the resolver, and no others any more. None are led whom our certificates would
 // only frighten.
-func (h *held) leadLocked(ctx context.Context) {
+func (h *Held) leadLocked(ctx context.Context) {
 	if h.upkeep.DNS == "" {
 		return
 	}
-	names := dnsNames(h.rules())
+	names := DNSNames(h.rules())
 	err := h.mayLead(names)
 	switch {
 	case h.gaveIn != nil:
@@ -120,21 +120,21 @@ func (h *held) leadLocked(ctx context.Context) {
 }
 
 // mayLead says why names must not be led to us now.
-func (h *held) mayLead(names []string) error {
+func (h *Held) mayLead(names []string) error {
 	switch {
 	case len(h.dns) == 0:
 		return errors.New("Hither answers no DNS: see above why, or give it an address with --dns")
 	case len(names) == 0:
 		return errors.New("the rules have no host that can be led to Hither")
-	case h.trusted != nil:
-		return h.trusted()
+	case h.Trusted != nil:
+		return h.Trusted()
 	}
 	return nil
 }
 
 // beginLocked holds the link, or does the steps that are new and undoes those that are not wanted any more.
-func (h *held) beginLocked(ctx context.Context, names []string) error {
-	steps, err := install.DNS(ctx, h.machine, h.upkeep.DNS, install.Resolver{Addrs: h.dns, Names: names})
+func (h *Held) beginLocked(ctx context.Context, names []string) error {
+	steps, err := install.DNS(ctx, h.Machine, h.upkeep.DNS, install.Resolver{Addrs: h.dns, Names: names})
 	if errors.Is(err, install.ErrHeld) {
 		h.scoped, err = install.HoldScoped(ctx, install.Scope{Names: names, All: h.upkeep.DNS == install.Full, Server: h.dns[0], Log: h.log})
 	}
@@ -151,7 +151,7 @@ func (h *held) beginLocked(ctx context.Context, names []string) error {
 }
 
 // unleadLocked leads no name to us any more.
-func (h *held) unleadLocked(ctx context.Context) error {
+func (h *Held) unleadLocked(ctx context.Context) error {
 	var err error
 	if h.scoped != nil {
 		err, h.scoped = h.scoped.Close(), nil
@@ -169,7 +169,7 @@ func undo(ctx context.Context, steps []install.Step) error {
 	return errors.Join(errs...)
 }
 
-func (h *held) setSteps(steps []install.Step) {
+func (h *Held) setSteps(steps []install.Step) {
 	if len(steps) == 0 && len(h.steps) == 0 {
 		return
 	}
@@ -179,7 +179,7 @@ func (h *held) setSteps(steps []install.Step) {
 }
 
 // applyLocked does the volatile ones of the steps, each by itself.
-func (h *held) applyLocked(ctx context.Context, steps []install.Step) {
+func (h *Held) applyLocked(ctx context.Context, steps []install.Step) {
 	for _, step := range steps {
 		if !install.IsVolatile(step) {
 			continue
@@ -191,7 +191,7 @@ func (h *held) applyLocked(ctx context.Context, steps []install.Step) {
 }
 
 // tellLocked tells what is not in force, each trouble once.
-func (h *held) tellLocked(ctx context.Context, before map[string]string) {
+func (h *Held) tellLocked(ctx context.Context, before map[string]string) {
 	if ctx.Err() != nil { // then it is the end that kept us from it
 		return
 	}
@@ -208,15 +208,15 @@ func (h *held) tellLocked(ctx context.Context, before map[string]string) {
 			h.log.InfoContext(ctx, "this machine is changed as it should be again", "step", what)
 		}
 	}
-	if h.troubled != nil {
-		h.troubled(strings.Join(all, "; "))
+	if h.Troubled != nil {
+		h.Troubled(strings.Join(all, "; "))
 	}
 }
 
-// watch puts DNS settings back that others write over, and tries again what could not be done, until ctx ends. Where a link is
+// Watch puts DNS settings back that others write over, and tries again what could not be done, until ctx ends. Where a link is
 // held, its keeper does the former.
-func (h *held) watch(ctx context.Context) {
-	pace := time.NewTicker(tryAgain)
+func (h *Held) Watch(ctx context.Context) {
+	pace := time.NewTicker(TryAgain)
 	defer pace.Stop()
 	for ctx.Err() == nil {
 		h.mu.Lock()
@@ -234,7 +234,7 @@ func (h *held) watch(ctx context.Context) {
 }
 
 // mend tries again what could not be done, until names are led in another way.
-func (h *held) mend(ctx context.Context, pace <-chan time.Time, led <-chan struct{}) {
+func (h *Held) mend(ctx context.Context, pace <-chan time.Time, led <-chan struct{}) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -253,7 +253,7 @@ func (h *held) mend(ctx context.Context, pace <-chan time.Time, led <-chan struc
 }
 
 // putBack ends with ctx, or when it gives in.
-func (h *held) putBack(ctx context.Context, steps []install.Step) {
+func (h *Held) putBack(ctx context.Context, steps []install.Step) {
 	err := (&install.Watch{Steps: steps, Paths: install.Files(steps...), Log: h.log}).Run(ctx)
 	if err == nil || ctx.Err() != nil {
 		return
@@ -266,8 +266,8 @@ func (h *held) putBack(ctx context.Context, steps []install.Step) {
 	h.tellLocked(ctx, before)
 }
 
-// release takes back what hold and its like did. ctx must outlive the end of Hither.
-func (h *held) release(ctx context.Context) error {
+// Release takes back what Hold and its like did. ctx must outlive the end of Hither.
+func (h *Held) Release(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.over = true
@@ -275,13 +275,13 @@ func (h *held) release(ctx context.Context) error {
 	if h.scoped != nil {
 		err, h.scoped = h.scoped.Close(), nil
 	}
-	_, rest := install.Restore(ctx, h.machine, install.Volatile)
+	_, rest := install.Restore(ctx, h.Machine, install.Volatile)
 	return errors.Join(err, rest)
 }
 
-// dnsNames are the hosts of the rules that can be led to our doors, which are on ports 443 and 80: a host that a rule names
+// DNSNames are the hosts of the rules that can be led to our doors, which are on ports 443 and 80: a host that a rule names
 // with another port would be cut off there. Names of one label are no business of DNS.
-func dnsNames(set *rules.Set) []string {
+func DNSNames(set *rules.Set) []string {
 	odd := map[string]bool{}
 	for _, rule := range set.Rules() {
 		for _, host := range rule.Hosts {

@@ -1,0 +1,304 @@
+package upkeep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hither/cmd/hither/environ"
+	"hither/cmd/hither/paths"
+	"hither/cmd/hither/private"
+	"hither/cmd/hither/roots"
+	"hither/cmd/hither/settings"
+	"hither/forward/authority"
+	"hither/install"
+	"hither/rules"
+)
+
+// Wanted is what `hither install` was asked for.
+type Wanted struct {
+	Trust, Proxy, Service bool
+	DNS                   string   // scoped, full or off
+	Tools                 []string // names of install.ToolNames
+	User                  string   // whose tools and desktop; empty: who calls, also through sudo
+}
+
+// Usual is what is done if nothing is chosen: all registries' names come to Hither, and nothing else of the machine changes.
+func Usual() Wanted { return Wanted{Trust: true, DNS: string(install.Scoped), Service: true} }
+
+// KeepFormer wants what an earlier call has left word of, too, unless this one has chosen otherwise: each switch is its own.
+// Proxy and tools are one user's.
+func (i *Installation) KeepFormer(former Upkeep, chosen func(flag string) bool) {
+	if !chosen("dns") && former.DNS != "" {
+		i.Wanted.DNS = string(former.DNS)
+	}
+	if former.Home != i.Upkeep.Home {
+		return
+	}
+	if !chosen("proxy") {
+		i.Wanted.Proxy = former.Proxy
+	}
+	if !chosen("tools") {
+		i.Wanted.Tools = former.Tools
+	}
+}
+
+// Steps are the steps of an installation. Held are done by Hither whenever it runs.
+type Steps struct {
+	Now  []install.Step
+	Held []string // in words
+}
+
+// Installation puts the steps together; it changes nothing. Its fields are set before.
+type Installation struct {
+	Wanted   Wanted
+	Upkeep   Upkeep
+	Settings settings.Settings // State is where the installed Hither keeps things
+	Machine  *install.Machine
+	Rules    *rules.Set
+	Env      environ.List
+	Exe      string       // this program, as services start it
+	Log      *slog.Logger // of the rules that are read
+}
+
+// Plan returns the steps in the order in which they are safe: trust before anything is led to us, the service last. open finds
+// the root: authority.Preview if the steps are only to be shown, else OpenRoot.
+func (i *Installation) Plan(open rootOpener) (Steps, error) {
+	root, err := i.root(open)
+	if err != nil {
+		return Steps{}, err
+	}
+	if err := i.mayLead(root); err != nil {
+		return Steps{}, err
+	}
+	var p Steps
+	if i.Wanted.Trust {
+		p.Now = append(p.Now, install.Trust(i.Machine, root)...)
+	}
+	if len(i.Wanted.Tools) > 0 {
+		p.Now = append(p.Now, i.bundle(root)...)
+	}
+	tools, err := install.Tools(i.Machine, i.tooling(), i.Wanted.Tools...)
+	if err != nil {
+		return Steps{}, &settings.FlagError{Err: err}
+	}
+	for _, step := range tools {
+		if install.IsVolatile(step) {
+			p.Held = append(p.Held, step.String())
+			i.Upkeep.Tools = i.Wanted.Tools
+		} else {
+			p.Now = append(p.Now, install.Optional{Step: step})
+		}
+	}
+	if i.Wanted.DNS != "off" {
+		i.Upkeep.DNS = install.Mode(i.Wanted.DNS)
+		p.Held = append(p.Held, dnsInWords(i.Wanted.DNS))
+	}
+	if i.Wanted.Proxy {
+		i.Upkeep.Proxy = true
+		p.Held = append(p.Held, "tell the programs of the desktop to go through the proxy")
+	}
+	p.Now = append(p.Now, i.remember())
+	if i.Wanted.Service {
+		p.Now = append(p.Now, i.Service()...)
+	}
+	return p, nil
+}
+
+// Service has Hither started by itself.
+func (i *Installation) Service() (steps []install.Step) {
+	user := !i.Machine.Privileged()
+	usual := install.ServiceState(i.Machine)
+	from := i.Settings.From["state"]
+	if user {
+		home, _ := paths.Find(i.Env) // empty: there is none, and so no service of a user
+		usual = home.State
+		if strings.HasPrefix(from, filepath.Join(home.Config, "config.toml")+":") { // which the service reads, too
+			usual = i.Settings.State
+		}
+	}
+	if usual != "" && usual != i.Settings.State {
+		return []install.Step{Misplaced{user, i.Settings.State, usual, from}}
+	}
+	if !user && i.Machine.System() == "linux" && (i.Upkeep.Proxy || len(i.Upkeep.Tools) > 0) {
+		steps = append(steps, i.openHome())
+	}
+	sealed := !i.Upkeep.Proxy && len(i.Upkeep.Tools) == 0
+	return append(steps, install.Service(i.Machine, install.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
+}
+
+// mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
+// it is not made for him.
+func (i *Installation) mayLead(root install.Certificate) error {
+	if i.Wanted.DNS == "off" && !i.Wanted.Proxy || i.Wanted.Trust || roots.SystemTrusts(root.PEM) {
+		return nil
+	}
+	return &settings.FlagError{Err: errors.New("this machine does not trust Hither's root certificate, so its programs would refuse what they are led to: give --trust too")}
+}
+
+func dnsInWords(mode string) string {
+	if mode == string(install.Full) {
+		return "have the machine ask Hither for every name"
+	}
+	return "have the machine ask Hither for the registries' names alone"
+}
+
+// rootOpener returns the root in PEM, and its file.
+type rootOpener func(state string, hosts []string, now func() time.Time) (text []byte, file string, err error)
+
+// OpenRoot opens the authority of the installed Hither, or makes it.
+func OpenRoot(state string, hosts []string, now func() time.Time) ([]byte, string, error) {
+	if err := private.MakeDir(state); err != nil {
+		return nil, "", err
+	}
+	ca, err := authority.Open(state, hosts, now)
+	if err != nil {
+		return nil, "", err
+	}
+	return ca.PEM(), ca.File(), nil
+}
+
+// root is what the machine is to trust.
+func (i *Installation) root(open rootOpener) (install.Certificate, error) {
+	text, file, err := open(i.Settings.State, i.Rules.Hosts(), time.Now)
+	if err != nil {
+		return install.Certificate{}, err
+	}
+	var registries []string
+	for _, rule := range i.Rules.Rules() {
+		for _, host := range rule.Hosts {
+			if rule.Walk == "oci" {
+				registries = append(registries, host.Name)
+			}
+		}
+	}
+	return install.NewCertificate(text, file, registries...)
+}
+
+// remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it.
+func (i *Installation) remember() install.Step {
+	path := filepath.Join(i.Settings.State, Name)
+	e := install.Edit{
+		On: i.Machine, Name: "tell Hither what to keep in force while it runs, in " + path, Path: path, Mode: 0o600,
+		Change: func([]byte, bool) ([]byte, error) { return json.MarshalIndent(i.Upkeep, "", "  ") },
+	}
+	if i.Wanted.Service && i.Machine.System() == "linux" && i.Machine.Look("systemctl") {
+		e.After = [][]string{{"sh", "-c", "systemctl try-restart hither.service 2>/dev/null || true"}}
+	}
+	return e
+}
+
+// Misplaced is the service of a Hither whose state is not where services keep theirs: the unit of the machine may write nowhere
+// else, and that of a user is started without what names the state.
+type Misplaced struct {
+	user               bool
+	State, Usual, From string
+}
+
+func (m Misplaced) String() string {
+	if m.user {
+		return "have Hither started for this user"
+	}
+	return "have Hither started at boot"
+}
+
+// Done refuses.
+func (m Misplaced) Done(context.Context) (bool, error) {
+	return false, &install.Refused{Why: fmt.Sprintf("the service keeps its state in %s, not in %s as %s says: leave that out, or start `hither up` with it by yourself", m.Usual, m.State, m.From)}
+}
+
+// Do refuses too.
+func (m Misplaced) Do(ctx context.Context) error {
+	_, err := m.Done(ctx)
+	return err
+}
+
+// Undo has nothing to take back.
+func (Misplaced) Undo(context.Context) error { return nil }
+
+// openHome lets the hardened unit write what is kept in force for a user, in his files and with his rights.
+func (i *Installation) openHome() install.Step {
+	const path = "/etc/systemd/system/hither.service.d/home.conf"
+	text := "# Proxy settings and tools of a user stand in his home directory; `hither install` wrote this because they were chosen.\n[Service]\n" +
+		"ProtectHome=no\nReadWritePaths=\"-" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(i.Upkeep.Home) + "\"\n" +
+		"CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETUID CAP_SETGID\n"
+	return install.Edit{
+		On: i.Machine, Name: "let the service write in " + i.Upkeep.Home + ", by " + path, Path: path, Mode: 0o644,
+		Change: func([]byte, bool) ([]byte, error) { return []byte(text), nil },
+	}
+}
+
+// bundle finds a file of all roots for tools that read one alone, or makes it. The system's is the best: it stays fresh.
+func (i *Installation) bundle(root install.Certificate) []install.Step {
+	if i.Wanted.Trust && i.Machine.System() == "linux" {
+		for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"} {
+			if i.Machine.Exists(path) {
+				i.Upkeep.Bundle = path
+				return nil
+			}
+		}
+	}
+	var r roots.Set
+	r.AddSystem(i.Env)
+	r.AddPEM(root.PEM)
+	path := filepath.Join(i.Machine.Home, ".local", "share", "hither", "roots.pem")
+	switch i.Machine.System() {
+	case "darwin":
+		path = filepath.Join(i.Machine.Home, "Library", "Application Support", "hither", "roots.pem")
+	case "windows":
+		path = filepath.Join(i.Machine.Home, "AppData", "Local", "hither", "roots.pem")
+	}
+	i.Upkeep.Bundle = path
+	text := r.Encode()
+	return []install.Step{install.Edit{
+		On: i.Machine, Name: "write all roots for tools that read one file, in " + path, Path: path, Mode: 0o644,
+		Change: func([]byte, bool) ([]byte, error) { return text, nil },
+	}}
+}
+
+func (i *Installation) tooling() install.Tooling {
+	t := install.Tooling{Proxy: i.Settings.Listen[0], Gateways: map[string]string{}, Bundle: i.Upkeep.Bundle, Upstream: i.Settings.UpstreamProxy}
+	for _, rule := range i.Rules.Rules() {
+		if rule.Gateway != "" {
+			t.Gateways[rule.Name] = rule.Gateway
+		}
+	}
+	return t
+}
+
+// ServiceState is where a Hither keeps things that is installed for the machine: not below anybody's home.
+func ServiceState(m *install.Machine, s settings.Settings) string {
+	if s.From["state"] == "default" && m.Privileged() {
+		if dir := install.ServiceState(m); dir != "" {
+			return dir
+		}
+	}
+	return s.State
+}
+
+// ParseTools reads the value of --tools; found stands for all that are on the machine.
+func ParseTools(m *install.Machine, list string) ([]string, error) {
+	switch list {
+	case "", "none":
+		return nil, nil
+	case "found":
+		return install.ToolsFound(m), nil
+	}
+	var names []string
+	for _, name := range strings.Split(list, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(install.ToolNames(), name) {
+			return nil, &settings.FlagError{Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(install.ToolNames(), ", "))}
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
