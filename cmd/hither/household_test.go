@@ -22,6 +22,7 @@ import (
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/trust"
 	"hither/forward"
 	"hither/forward/fetch"
 	"hither/forward/measure"
@@ -88,7 +89,7 @@ func (h *household) start(log *slog.Logger) {
 	h.ahead = newPrefetcher(h.settings, h.book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
 		Rules: h.book.Now, Fetch: h.ledger.Saving(h.fetcher.Fetch), Pass: h, Self: h.self.Host, Done: h.ledger.Served, ID: "test",
-		Console: welcome(h.self, &trust{}, h.book.Now),
+		Console: welcome(h.self, &trust.Authority{}, h.book.Now),
 	}
 }
 

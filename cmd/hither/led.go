@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/trust"
 	"hither/cmd/hither/upkeep"
 	"hither/forward"
 	"hither/forward/listener"
@@ -368,7 +369,7 @@ func (l *led) serve(ctx context.Context, doors *forward.Server, start func(func(
 }
 
 // trustedHere says why this machine's programs would refuse what our authority signs; nil: they would not.
-func trustedHere(ca *trust) error {
+func trustedHere(ca *trust.Authority) error {
 	if roots.SystemTrusts(ca.PEM()) {
 		return nil
 	}

@@ -25,6 +25,7 @@ import (
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/scores"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/trust"
 	"hither/cmd/hither/upkeep"
 	"hither/forward"
 	"hither/forward/fetch"
@@ -66,7 +67,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	}
 	defer out.Close()
 	out.Tokens.Realms = book.Realms
-	trust, err := openTrust(s.State, book.Now(), log)
+	trust, err := trust.Open(s.State, book.Now(), log)
 	if err != nil {
 		return err
 	}
@@ -164,9 +165,9 @@ func (in *entrance) close() {
 }
 
 // extending is for new rules. A name for which we cannot vouch would be led to its end, so that comes first.
-func extending(ca *trust, way *led) func(*rules.Set) error {
+func extending(ca *trust.Authority, way *led) func(*rules.Set) error {
 	return func(set *rules.Set) error {
-		if err := ca.extend(set); err != nil {
+		if err := ca.Extend(set); err != nil {
 			return err
 		}
 		way.setNames(set)

@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
+	"hither/cmd/hither/trust"
 	"hither/cmd/hither/upkeep"
 	"hither/cmd/hither/watchdog"
 	"hither/install"
@@ -34,7 +35,7 @@ type keeper struct {
 	settings settings.Settings
 	upkeep   upkeep.Upkeep
 	way      *led
-	ca       *trust
+	ca       *trust.Authority
 	restored func() // called when nobody is sent to us any more by what we changed; perhaps more than once
 	letGo    *control.LetGo
 	log      *slog.Logger
@@ -149,7 +150,7 @@ func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 }
 
 // watchdog asks our own doors, those that there are. mayExit lets it end the process, where nobody but us lives in it.
-func (l *led) watchdog(ca *trust, mayExit bool, log *slog.Logger) *watchdog.Watch {
+func (l *led) watchdog(ca *trust.Authority, mayExit bool, log *slog.Logger) *watchdog.Watch {
 	w := &watchdog.Watch{Sick: l.setSick, Log: log}
 	if mayExit {
 		w.Exit = exitNow
@@ -197,7 +198,7 @@ func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) 
 }
 
 // newReady tells where everything is.
-func newReady(s settings.Settings, proxy network.Self, way *led, keep upkeep.Upkeep, ca *trust) control.Ready {
+func newReady(s settings.Settings, proxy network.Self, way *led, keep upkeep.Upkeep, ca *trust.Authority) control.Ready {
 	r := control.Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.Addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
 	}

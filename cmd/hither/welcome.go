@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"hither/cmd/hither/network"
+	"hither/cmd/hither/trust"
 	"hither/rules"
 )
 
 // welcome serves our own pages: what this is, and the root that clients may trust.
-func welcome(self network.Self, trust *trust, now func() *rules.Set) http.Handler {
+func welcome(self network.Self, trust *trust.Authority, now func() *rules.Set) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-pem-file")
