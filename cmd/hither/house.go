@@ -13,6 +13,7 @@ import (
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/led"
 	"hither/cmd/hither/ledger"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/network"
@@ -32,7 +33,7 @@ type house struct {
 	settings settings.Settings
 	self     network.Self
 	book     *rulebook.Book
-	way      *led // nil: nobody is led to us
+	way      *led.Way // nil: nobody is led to us
 	store    cache.Store
 	board    *measure.Board
 	rounds   *measure.Rounds // has the budgets that surveys are charged to
@@ -50,7 +51,7 @@ var _ control.Daemon = (*house)(nil)
 // Status implements daemon.
 func (h *house) Status(ctx context.Context) (control.Status, error) {
 	s := h.ledger.Snapshot()
-	s.Rules, s.Trouble = h.book.Problem(), h.way.trouble()
+	s.Rules, s.Trouble = h.book.Problem(), h.way.Trouble()
 	s.Upstreams = h.upstreams()
 	s.Prefetch = h.ahead.Report()
 	var err error

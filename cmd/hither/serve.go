@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"hither/cache/hot"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/kindling"
+	"hither/cmd/hither/led"
 	"hither/cmd/hither/ledger"
 	"hither/cmd/hither/memory"
 	"hither/cmd/hither/mirrors"
@@ -49,7 +48,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	defer in.close()
 	socket, way, keep := in.control, in.way, in.keep
 	s.Listen = network.NewSelf(in.listeners).Addresses() // port 0 has become one
-	self := network.NewSelf(in.listeners).With(way.addresses())
+	self := network.NewSelf(in.listeners).With(way.Addresses())
 	book, err := rulebook.Open(s, log)
 	if err != nil {
 		return err
@@ -85,15 +84,15 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
 	}
 	h.removed = doors.Forget
-	way.answer(s, book.Now(), out.Names, log)
-	socket.Names, socket.Log = way.namesServer(), log
+	way.Answer(s, book.Now(), out.Names, log)
+	socket.Names, socket.Log = way.NamesServer(), log
 	here := newReady(s, network.NewSelf(in.listeners), way, keep, trust)
 	work, ctx := errgroup.WithContext(ctx)
 	open, shut := context.WithCancel(context.WithoutCancel(ctx)) // doors close when nobody is sent to them any more
 	keeping := &keeper{settings: s, upkeep: keep, way: way, ca: trust, restored: shut, letGo: control.NewLetGo(), log: log}
 	socket.LetGo = keeping.letGo
 	openDoors(open, work, doors, in.listeners)
-	way.serve(open, doors, work.Go)
+	way.Serve(open, doors, work.Go)
 	runAll(ctx, work, keeping.run, learned.Run, h.ahead.Run, calm.Run,
 		func(ctx context.Context) error { return book.Watch(ctx, extending(trust, way)) },
 		func(ctx context.Context) error { return untilEnd(ctx, h.rounds.Run) },
@@ -127,7 +126,7 @@ type entrance struct {
 	inherited *listener.Inherited
 	listeners []net.Listener // of the proxy
 	keep      upkeep.Upkeep
-	way       *led
+	way       *led.Way
 }
 
 // openEntrance opens all or nothing. Nobody is let in yet.
@@ -151,13 +150,13 @@ func (in *entrance) open(ctx context.Context, s settings.Settings, log *slog.Log
 	if in.keep, err = upkeep.Of(s); err != nil {
 		return err
 	}
-	in.way, err = openLed(ctx, s, in.keep, in.inherited, log)
+	in.way, err = led.Open(ctx, s, in.keep, in.inherited, log)
 	return err
 }
 
 func (in *entrance) close() {
 	if in.way != nil {
-		in.way.close()
+		in.way.Close()
 	}
 	closeAll(in.listeners)
 	in.inherited.Close()
@@ -165,12 +164,12 @@ func (in *entrance) close() {
 }
 
 // extending is for new rules. A name for which we cannot vouch would be led to its end, so that comes first.
-func extending(ca *trust.Authority, way *led) func(*rules.Set) error {
+func extending(ca *trust.Authority, way *led.Way) func(*rules.Set) error {
 	return func(set *rules.Set) error {
 		if err := ca.Extend(set); err != nil {
 			return err
 		}
-		way.setNames(set)
+		way.SetNames(set)
 		return nil
 	}
 }
@@ -220,12 +219,12 @@ func untilEnd(ctx context.Context, run func(context.Context) error) error {
 }
 
 // watchNetwork forgets what a change of the network made wrong: what was measured, and the connections of the old one.
-func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network.Network, way *led, log *slog.Logger) error {
+func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rounds, out *network.Network, way *led.Way, log *slog.Logger) error {
 	return netwatch.Watch{Changed: func(why string) {
 		log.Info("measuring anew", "because", why)
 		board.Doubt()
 		out.Forget()
-		way.forget()
+		way.Forget()
 		rounds.Wake()
 	}}.Run(ctx)
 }
@@ -233,7 +232,7 @@ func watchNetwork(ctx context.Context, board *measure.Board, rounds *measure.Rou
 // openDoors lets clients in until ctx ends, and then lets those who are in leave.
 func openDoors(ctx context.Context, work *errgroup.Group, doors *forward.Server, listeners []net.Listener) {
 	for _, l := range listeners {
-		work.Go(func() error { return ignoreClosed(doors.Serve(l)) })
+		work.Go(func() error { return led.IgnoreClosed(doors.Serve(l)) })
 	}
 	work.Go(func() error {
 		<-ctx.Done()
@@ -242,13 +241,6 @@ func openDoors(ctx context.Context, work *errgroup.Group, doors *forward.Server,
 		_ = doors.Shutdown(stop) // what did not end in time was cut off, which the client sees
 		return nil
 	})
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 func closeAll(listeners []net.Listener) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -12,8 +13,10 @@ import (
 	"time"
 
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/led"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/paths"
+	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/cmd/hither/trust"
@@ -34,7 +37,7 @@ const (
 type keeper struct {
 	settings settings.Settings
 	upkeep   upkeep.Upkeep
-	way      *led
+	way      *led.Way
 	ca       *trust.Authority
 	restored func() // called when nobody is sent to us any more by what we changed; perhaps more than once
 	letGo    *control.LetGo
@@ -55,7 +58,7 @@ func (k *keeper) run(ctx context.Context) error {
 	} else {
 		close(k.letGo.Over)
 	}
-	err := k.way.watchdog(k.ca, k.settings.Runner == 0, k.log).Run(ctx)
+	err := watching(k.way, k.ca, k.settings.Runner == 0, k.log).Run(ctx)
 	stop()
 	if !k.upkeep.Any() {
 		k.restored()
@@ -70,13 +73,13 @@ func (k *keeper) run(ctx context.Context) error {
 func (k *keeper) keep(whole context.Context) error {
 	ctx, stop := k.letGo.Until(whole)
 	defer stop()
-	dns, doors := k.way.addresses()
-	if _, ok := sealedDoor(doors); !ok && k.upkeep.DNS == install.Scoped {
+	dns, doors := k.way.Addresses()
+	if _, ok := led.SealedDoor(doors); !ok && k.upkeep.DNS == install.Scoped {
 		dns = nil // nobody would come in
 	}
-	h := upkeep.NewHeld(k.upkeep, k.settings, k.way.rules, dns, os.Environ(), k.log)
+	h := upkeep.NewHeld(k.upkeep, k.settings, k.way.Rules, dns, os.Environ(), k.log)
 	h.Trusted = func() error { return trustedHere(k.ca) }
-	h.Troubled = func(trouble string) { k.way.tell("upkeep", trouble) }
+	h.Troubled = func(trouble string) { k.way.Tell("upkeep", trouble) }
 	lease := k.takeLease(ctx, func(ctx context.Context) {
 		if u, err := upkeep.Of(k.settings); err == nil && !u.Any() { // uninstalled while we were stopped
 			k.letGo.Demand()
@@ -87,7 +90,7 @@ func (k *keeper) keep(whole context.Context) error {
 	if lease == nil {
 		return nil
 	}
-	k.way.onNames(func() { h.SetNames(ctx) })
+	k.way.OnNames(func() { h.SetNames(ctx) })
 	h.Hold(ctx)
 	h.Watch(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasing)
@@ -100,7 +103,7 @@ func (k *keeper) keep(whole context.Context) error {
 	if whole.Err() != nil {
 		k.restored()
 	} else {
-		k.way.tell("upkeep", "this machine was put back as it was, because `hither restore` or `hither uninstall` asked for it; the next Hither changes it again if it should")
+		k.way.Tell("upkeep", "this machine was put back as it was, because `hither restore` or `hither uninstall` asked for it; the next Hither changes it again if it should")
 	}
 	if err := lease.Close(); err != nil {
 		k.log.Warn("the guard was not told that all is well; it will look by itself", "error", err)
@@ -117,12 +120,12 @@ func (k *keeper) takeLease(ctx context.Context, again func(context.Context)) *in
 			err = lease.Take(ctx)
 		}
 		if err == nil {
-			k.way.tell("guard", "")
+			k.way.Tell("guard", "")
 			return lease
 		}
 		if why := err.Error(); why != told && ctx.Err() == nil {
 			told = why
-			k.way.tell("guard", "nothing of this machine is changed, because no guard would undo it: "+why)
+			k.way.Tell("guard", "nothing of this machine is changed, because no guard would undo it: "+why)
 			k.log.ErrorContext(ctx, "nothing of this machine is changed, because no guard would undo it; trying again now and then", "reason", err)
 		}
 		select {
@@ -149,22 +152,22 @@ func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 	}, nil
 }
 
-// watchdog asks our own doors, those that there are. mayExit lets it end the process, where nobody but us lives in it.
-func (l *led) watchdog(ca *trust.Authority, mayExit bool, log *slog.Logger) *watchdog.Watch {
-	w := &watchdog.Watch{Sick: l.setSick, Log: log}
+// watching asks our own doors, those that there are. mayExit lets it end the process, where nobody but us lives in it.
+func watching(l *led.Way, ca *trust.Authority, mayExit bool, log *slog.Logger) *watchdog.Watch {
+	w := &watchdog.Watch{Sick: l.SetSick, Log: log}
 	if mayExit {
 		w.Exit = exitNow
 	}
 	if install.WatchdogInterval(os.Getenv) > 0 { // systemd starts us anew if it hears nothing; we look each second, which is often enough
 		w.Well = func() { _ = install.Notify(os.Getenv, install.NotifyWatchdog) }
 	}
-	dns, doors := l.addresses()
+	dns, doors := l.Addresses()
 	if len(dns) > 0 {
 		w.Resolve = func(ctx context.Context) error { return askAll(ctx, dns) }
 	}
-	if door, ok := sealedDoor(doors); ok {
+	if door, ok := led.SealedDoor(doors); ok {
 		w.Shake = func(ctx context.Context) error {
-			names := upkeep.DNSNames(l.rules()) // a change of the rules brings others, and another root
+			names := upkeep.DNSNames(l.Rules()) // a change of the rules brings others, and another root
 			if len(names) == 0 {
 				return nil
 			}
@@ -198,14 +201,22 @@ func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) 
 }
 
 // newReady tells where everything is.
-func newReady(s settings.Settings, proxy network.Self, way *led, keep upkeep.Upkeep, ca *trust.Authority) control.Ready {
+func newReady(s settings.Settings, proxy network.Self, way *led.Way, keep upkeep.Upkeep, ca *trust.Authority) control.Ready {
 	r := control.Ready{
 		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.Addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
 	}
-	dns, doors := way.addresses()
+	dns, doors := way.Addresses()
 	r.DNS, r.Transparent = network.Self(dns).Addresses(), network.Self(doors).Addresses()
 	return r
 }
 
 // exitNow is a watchdog's Exit: no deferred function is waited for, since one of them may be what hangs.
 func exitNow(error) { os.Exit(exitFailed) }
+
+// trustedHere says why this machine's programs would refuse what our authority signs; nil: they would not.
+func trustedHere(ca *trust.Authority) error {
+	if roots.SystemTrusts(ca.PEM()) {
+		return nil
+	}
+	return fmt.Errorf("this machine does not trust Hither's certificates, which may be new because a rule has a new host: call `hither install --trust`, or trust %s by hand", ca.File())
+}

@@ -109,11 +109,6 @@ func RootNames(t testing.TB, path string) string {
 	}
 }
 
-// Rule is a rule file for one host.
-func Rule(name, host string) []byte {
-	return []byte("name = \"" + name + "\"\n[[host]]\nname = \"" + host + "\"\n[[path]]\nmatch = \"/{rest...}\"\nkeep = \"1m\"\n")
-}
-
 // Must ends the test at an error.
 func Must(t testing.TB, err error) {
 	t.Helper()

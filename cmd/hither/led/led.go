@@ -1,4 +1,9 @@
-package main
+// Package led is how programs come that know nothing of Hither: a name server that gives them our address for the registries'
+// names, and doors at that address.
+//
+//	way, err := led.Open(ctx, settings, keep, inherited, log)
+//	defer way.Close()
+package led
 
 import (
 	"context"
@@ -7,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -17,9 +23,7 @@ import (
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/port"
-	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
-	"hither/cmd/hither/trust"
 	"hither/cmd/hither/upkeep"
 	"hither/forward"
 	"hither/forward/listener"
@@ -28,10 +32,10 @@ import (
 	"hither/rules"
 )
 
-// led is how programs come that know nothing of Hither: a name server that gives them our address for the registries'
+// Way is how programs come that know nothing of Hither: a name server that gives them our address for the registries'
 // names, and doors at that address. The zero value has neither. Its methods may be called at once, but for those that are
-// called before serve.
-type led struct {
+// called before Serve.
+type Way struct {
 	sockets  []*resolver.Sockets
 	doors    []*listener.Listener
 	server   *resolver.Server // nil: DNS is not answered
@@ -53,11 +57,11 @@ type led struct {
 // has no loopback address but one.
 const ownAddress = "127.0.7.90"
 
-// openLed opens what the settings say, and else what `hither install` left word of. The latter is told and left out if it
+// Open opens what the settings say, and else what `hither install` left word of. The latter is told and left out if it
 // cannot be had: the proxy is of use without it. The caller closes it.
-func openLed(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inherited *listener.Inherited, log *slog.Logger) (*led, error) {
-	l := &led{again: make(chan struct{}, 1)}
-	dns, doors := ledAddresses(s, keep.DNS, runtime.GOOS)
+func Open(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inherited *listener.Inherited, log *slog.Logger) (*Way, error) {
+	l := &Way{again: make(chan struct{}, 1)}
+	dns, doors := addresses(s, keep.DNS, runtime.GOOS)
 	for _, part := range []struct {
 		setting string
 		chosen  bool
@@ -70,10 +74,10 @@ func openLed(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inher
 		switch {
 		case err == nil:
 		case part.chosen:
-			l.close()
+			l.Close()
 			return nil, fmt.Errorf("%s: %w", part.setting, err)
 		default:
-			l.tell(part.setting, err.Error())
+			l.Tell(part.setting, err.Error())
 			log.ErrorContext(ctx, "what `hither install` asked for cannot be had; Hither goes on without it", "setting", part.setting, "reason", err)
 		}
 	}
@@ -81,7 +85,7 @@ func openLed(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inher
 }
 
 // openSockets opens all or none.
-func (l *led) openSockets(ctx context.Context, addrs []string) error {
+func (l *Way) openSockets(ctx context.Context, addrs []string) error {
 	for _, addr := range addrs {
 		sockets, err := resolver.Listen(ctx, addr)
 		if resolver.Taken(err) {
@@ -97,7 +101,7 @@ func (l *led) openSockets(ctx context.Context, addrs []string) error {
 }
 
 // openDoors opens all or none.
-func (l *led) openDoors(ctx context.Context, addrs []string, inherited *listener.Inherited) error {
+func (l *Way) openDoors(ctx context.Context, addrs []string, inherited *listener.Inherited) error {
 	for _, addr := range addrs {
 		door, err := listener.Listen(ctx, addr, listener.Options{Inherited: inherited})
 		if err != nil {
@@ -109,9 +113,9 @@ func (l *led) openDoors(ctx context.Context, addrs []string, inherited *listener
 	return nil
 }
 
-// ledAddresses are where DNS is answered and where doors are. The Hither of a single command has none that are for everybody:
+// addresses are where DNS is answered and where doors are. The Hither of a single command has none that are for everybody:
 // that command comes by the proxy.
-func ledAddresses(s settings.Settings, mode install.Mode, system string) (dns, doors []string) {
+func addresses(s settings.Settings, mode install.Mode, system string) (dns, doors []string) {
 	dns, doors = s.DNS, s.Transparent
 	if s.Runner != 0 && s.From["dns"] != "--dns" {
 		dns = nil
@@ -151,8 +155,8 @@ func inspectDNSPort(ctx context.Context, addr string) error {
 	return fmt.Errorf("that program is %s (pid %d)", owner.Name, owner.PID)
 }
 
-// addresses are all of ours, DNS first.
-func (l *led) addresses() (dns, doors []netip.AddrPort) {
+// Addresses are all of ours, DNS first.
+func (l *Way) Addresses() (dns, doors []netip.AddrPort) {
 	for _, s := range l.sockets {
 		dns = append(dns, s.Addr())
 	}
@@ -162,29 +166,29 @@ func (l *led) addresses() (dns, doors []netip.AddrPort) {
 	return dns, doors
 }
 
-// close may be called more than once.
-func (l *led) close() {
+// Close may be called more than once.
+func (l *Way) Close() {
 	l.closeSockets()
 	l.closeDoors()
 }
 
-func (l *led) closeSockets() {
+func (l *Way) closeSockets() {
 	for _, s := range l.sockets {
 		s.Close()
 	}
 	l.sockets = nil
 }
 
-func (l *led) closeDoors() {
+func (l *Way) closeDoors() {
 	for _, d := range l.doors {
 		d.Close()
 	}
 	l.doors = nil
 }
 
-// answer makes the name server. It answers when serve is called.
-func (l *led) answer(s settings.Settings, set *rules.Set, names *network.Upstreams, log *slog.Logger) {
-	l.setNames(set)
+// Answer makes the name server. It answers when Serve is called.
+func (l *Way) Answer(s settings.Settings, set *rules.Set, names *network.Upstreams, log *slog.Logger) {
+	l.SetNames(set)
 	l.probe = names.Probe
 	if len(l.sockets) == 0 {
 		return
@@ -195,24 +199,24 @@ func (l *led) answer(s settings.Settings, set *rules.Set, names *network.Upstrea
 	}
 }
 
-// namesServer is for the control socket; nil: DNS is not answered.
-func (l *led) namesServer() *control.Names {
+// NamesServer is for the control socket; nil: DNS is not answered.
+func (l *Way) NamesServer() *control.Names {
 	if l.server == nil {
 		return nil
 	}
 	return &control.Names{Server: l.server}
 }
 
-// rules are those that were told last.
-func (l *led) rules() *rules.Set {
+// Rules are those that were told last.
+func (l *Way) Rules() *rules.Set {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.set
 }
 
-// setNames follows a change of the rules. Call it when our certificates are good for their hosts.
-func (l *led) setNames(set *rules.Set) {
-	_, doors := l.addresses()
+// SetNames follows a change of the rules. Call it when our certificates are good for their hosts.
+func (l *Way) SetNames(set *rules.Set) {
+	_, doors := l.Addresses()
 	names := resolver.NewNames(upkeep.DNSNames(set), netip.Addr{}, netip.Addr{})
 	names = names.Seen(func(client netip.Addr) (v4, v6 netip.Addr, ours bool) { return l.view(doors, client) })
 	l.mu.Lock()
@@ -225,27 +229,27 @@ func (l *led) setNames(set *rules.Set) {
 	}
 }
 
-// onNames has follow called after each change of the rules, by who changes them.
-func (l *led) onNames(follow func()) {
+// OnNames has follow called after each change of the rules, by who changes them.
+func (l *Way) OnNames(follow func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.follow = follow
 }
 
-// setSick leads nobody to us while we do not answer ourselves.
-func (l *led) setSick(sick bool) {
+// SetSick leads nobody to us while we do not answer ourselves.
+func (l *Way) SetSick(sick bool) {
 	why := ""
 	if sick {
 		why = "Hither does not answer itself, so no name is led to it until it does; see its log"
 	}
-	l.tell("health", why)
+	l.Tell("health", why)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sick = sick
 	l.showLocked()
 }
 
-func (l *led) showLocked() {
+func (l *Way) showLocked() {
 	if l.sick || len(l.doors) == 0 {
 		l.now.Store(nil)
 		return
@@ -253,8 +257,8 @@ func (l *led) showLocked() {
 	l.now.Store(l.names)
 }
 
-// tell notes what is not as the user wants it; nothing: it is.
-func (l *led) tell(about, trouble string) {
+// Tell notes what is not as the user wants it; nothing: it is.
+func (l *Way) Tell(about, trouble string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.troubles == nil {
@@ -266,8 +270,8 @@ func (l *led) tell(about, trouble string) {
 	}
 }
 
-// trouble is all that was told, in a line; empty: nothing. A nil led has none.
-func (l *led) trouble() string {
+// Trouble is all that was told, in a line; empty: nothing. A nil led has none.
+func (l *Way) Trouble() string {
 	if l == nil {
 		return ""
 	}
@@ -280,8 +284,8 @@ func (l *led) trouble() string {
 	return strings.Join(all, "; ")
 }
 
-// sealedDoor is where TLS is spoken to us; false: nowhere that names could be led to.
-func sealedDoor(doors []netip.AddrPort) (at netip.AddrPort, ok bool) {
+// SealedDoor is where TLS is spoken to us; false: nowhere that names could be led to.
+func SealedDoor(doors []netip.AddrPort) (at netip.AddrPort, ok bool) {
 	i := slices.IndexFunc(doors, func(d netip.AddrPort) bool { return d.Port() == 443 })
 	if i < 0 {
 		return at, false
@@ -291,7 +295,7 @@ func sealedDoor(doors []netip.AddrPort) (at netip.AddrPort, ok bool) {
 
 // view is where a client finds our doors: on its own network, or anywhere if it is a program of this machine. The zero
 // client is one.
-func (l *led) view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr, ours bool) {
+func (l *Way) view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr, ours bool) {
 	local := !client.IsValid() || l.networks.Ours(client)
 	for _, d := range doors {
 		addr := d.Addr().Unmap()
@@ -311,7 +315,7 @@ func (l *led) view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr
 }
 
 // reachable is the address at which a client finds a door that is bound to all of a family; invalid: there is none.
-func (l *led) reachable(all, client netip.Addr, local bool) netip.Addr {
+func (l *Way) reachable(all, client netip.Addr, local bool) netip.Addr {
 	switch {
 	case local && all.Is4():
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -325,7 +329,7 @@ func (l *led) reachable(all, client netip.Addr, local bool) netip.Addr {
 }
 
 // serves says who is answered: programs of this machine, and the containers of a bridge that we listen on.
-func (l *led) serves(client netip.Addr) bool {
+func (l *Way) serves(client netip.Addr) bool {
 	for _, s := range l.sockets {
 		if own := s.Addr().Addr(); own == client || client.IsLoopback() || !own.IsLoopback() && l.networks.Neighbour(client, own) {
 			return true
@@ -334,8 +338,8 @@ func (l *led) serves(client netip.Addr) bool {
 	return false
 }
 
-// forget is for another network.
-func (l *led) forget() {
+// Forget is for another network.
+func (l *Way) Forget() {
 	if l.server == nil {
 		return
 	}
@@ -346,10 +350,10 @@ func (l *led) forget() {
 	}
 }
 
-// serve lets clients in by the doors, and answers DNS until ctx ends.
-func (l *led) serve(ctx context.Context, doors *forward.Server, start func(func() error)) {
+// Serve lets clients in by the doors, and answers DNS until ctx ends.
+func (l *Way) Serve(ctx context.Context, doors *forward.Server, start func(func() error)) {
 	for _, door := range l.doors {
-		start(func() error { return ignoreClosed(doors.Serve(door)) })
+		start(func() error { return IgnoreClosed(doors.Serve(door)) })
 	}
 	if l.server == nil {
 		return
@@ -368,10 +372,10 @@ func (l *led) serve(ctx context.Context, doors *forward.Server, start func(func(
 	})
 }
 
-// trustedHere says why this machine's programs would refuse what our authority signs; nil: they would not.
-func trustedHere(ca *trust.Authority) error {
-	if roots.SystemTrusts(ca.PEM()) {
+// IgnoreClosed is err, but nil for what serving ends with when it is told to end.
+func IgnoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
-	return fmt.Errorf("this machine does not trust Hither's certificates, which may be new because a rule has a new host: call `hither install --trust`, or trust %s by hand", ca.File())
+	return err
 }
