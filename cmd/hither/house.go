@@ -48,7 +48,7 @@ type house struct {
 
 var _ control.Daemon = (*house)(nil)
 
-// Status implements daemon.
+// Status implements control.Daemon.
 func (h *house) Status(ctx context.Context) (control.Status, error) {
 	s := h.ledger.Snapshot()
 	s.Rules, s.Trouble = h.book.Problem(), h.way.Trouble()
@@ -100,7 +100,7 @@ func note(s measure.Standing) string {
 	return s.Reason
 }
 
-// Why implements daemon.
+// Why implements control.Daemon.
 func (h *house) Why(ctx context.Context, text string) (why.Explanation, error) {
 	m, note, err := h.match(text)
 	if err != nil || m.Rule == nil {
@@ -192,7 +192,7 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 	return m, note, err
 }
 
-// Usage implements daemon.
+// Usage implements control.Daemon.
 func (h *house) Usage(ctx context.Context) (cache.Usage, error) { return h.store.Usage(ctx) }
 
 // verifier is a store that can read all it has again; the one in memory need not.
@@ -206,7 +206,7 @@ const verifyPace = 2 * time.Second
 // maxDamaged is how many damaged digests are named.
 const maxDamaged = 100
 
-// Verify implements daemon.
+// Verify implements control.Daemon.
 func (h *house) Verify(ctx context.Context, progress func(control.Verification)) error {
 	var v control.Verification
 	told := time.Now()
@@ -234,7 +234,7 @@ func (h *house) Verify(ctx context.Context, progress func(control.Verification))
 	return nil
 }
 
-// Remove implements daemon. A blob that other names mean too goes with the name: it can be fetched again.
+// Remove implements control.Daemon. A blob that other names mean too goes with the name: it can be fetched again.
 func (h *house) Remove(ctx context.Context, text string, all bool) (control.Removal, error) {
 	var names []cache.Name
 	if all {

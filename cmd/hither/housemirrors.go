@@ -12,7 +12,7 @@ import (
 	"hither/rules"
 )
 
-// Survey implements daemon. Surveys take turns, round by round, so that they do not measure each other.
+// Survey implements control.Daemon. Surveys take turns, round by round, so that they do not measure each other.
 func (h *house) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
 	s := mirrors.Surveyor{Probe: h.probe, Board: h.board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
 	return s.Survey(ctx, h.book.Now(), ask, progress)
@@ -28,12 +28,12 @@ func (h *house) surveyed(r measure.Result) {
 	}
 }
 
-// History implements daemon.
+// History implements control.Daemon.
 func (h *house) History(context.Context) ([]mirrors.History, error) {
 	return mirrors.Histories(h.book.Now(), h.board, time.Now().Add(-mirrors.HeatSpan)), nil
 }
 
-// Choose implements daemon.
+// Choose implements control.Daemon.
 func (h *house) Choose(_ context.Context, change mirrors.Change) (string, error) {
 	return h.book.Choose(change)
 }
