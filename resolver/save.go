@@ -6,13 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/cache/wholefile"
 )
 
 const (
@@ -31,7 +32,11 @@ func (s *Server) save() {
 	if s.State == "" {
 		return
 	}
-	if err := writeSaved(filepath.Join(s.State, savedName), s.saved()); err != nil {
+	err := os.MkdirAll(s.State, 0o700)
+	if err == nil {
+		err = wholefile.Write(filepath.Join(s.State, savedName), s.saved(), 0o600)
+	}
+	if err != nil {
 		s.Log.Warn("DNS answers are not saved for the next start; look at the directory's rights and the disk's space", "error", err)
 	}
 }
@@ -57,49 +62,15 @@ func (s *Server) saved() []byte {
 	return append(file, digest[:]...)
 }
 
-// writeSaved replaces the file at once or not at all.
-func writeSaved(path string, file []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), savedName+"-*.tmp") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(file)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
-	return err
-}
-
-// dropLeftovers removes what a process that was killed while it wrote has left behind.
-func (s *Server) dropLeftovers() {
-	left, _ := fs.Glob(os.DirFS(s.State), savedName+"-*.tmp")
-	for _, name := range left {
-		os.Remove(filepath.Join(s.State, name))
-	}
-}
-
 // load takes what was saved into memory as answers that are too old: they are used only while nobody has better ones.
 func (s *Server) load() {
 	if s.State == "" {
 		return
 	}
-	s.dropLeftovers()
-	file, err := os.Open(filepath.Join(s.State, savedName))
-	if err != nil {
-		if !errors.Is(err, os.ErrNotExist) {
-			s.Log.Warn("the saved DNS answers cannot be read, so the memory begins empty", "error", err)
-		}
+	content, err := wholefile.Read(filepath.Join(s.State, savedName), maxSaved)
+	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSaved+1))
 	if err == nil {
 		var entries []*entry
 		entries, err = parseSaved(content, s.now())
@@ -115,7 +86,7 @@ func (s *Server) load() {
 // parseSaved reads a whole file. It returns what it could read, and an error if that is not all.
 func parseSaved(file []byte, now time.Time) ([]*entry, error) {
 	content, ok := bytes.CutPrefix(file, []byte(savedMagic))
-	if !ok || len(content) < 8+sha256.Size || len(file) > maxSaved {
+	if !ok || len(content) < 8+sha256.Size {
 		return nil, errors.New("the file is not one of this version")
 	}
 	end := len(file) - sha256.Size

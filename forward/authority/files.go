@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -13,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"hither/cache/wholefile"
 )
 
 const (
@@ -139,10 +140,10 @@ func write(dir string, made *identity) error {
 		return fmt.Errorf("write the root's key: %w", err)
 	}
 	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := replaceFile(filepath.Join(dir, keyFile), secret, 0o600); err != nil {
+	if err := wholefile.Write(filepath.Join(dir, keyFile), secret, 0o600); err != nil {
 		return fmt.Errorf("the root's key cannot be written (%w); correct the permissions or make room", err)
 	}
-	if err := replaceFile(filepath.Join(dir, certFile), made.pem, 0o644); err != nil {
+	if err := wholefile.Write(filepath.Join(dir, certFile), made.pem, 0o644); err != nil {
 		return fmt.Errorf("the root certificate cannot be written (%w); correct the permissions or make room", err)
 	}
 	return nil
@@ -156,22 +157,4 @@ func retire(dir string, old *x509.Certificate) (string, error) {
 		return "", fmt.Errorf("the old root certificate cannot be put aside (%w); correct the permissions", err)
 	}
 	return kept, nil
-}
-
-// replaceFile writes a file that is either the old or the new one, also after a power cut.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	_, err = bytes.NewReader(content).WriteTo(temp)
-	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

@@ -30,12 +30,3 @@ func guard(path string) (repaired string, err error) {
 	return fmt.Sprintf("%s was open to others on this machine (mode %04o) and is now readable by its owner only; "+
 		"if somebody may have copied it, remove it and ca.pem: then a new authority is made, which must be trusted anew", path, info.Mode().Perm()), nil
 }
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}

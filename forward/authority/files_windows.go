@@ -21,6 +21,3 @@ func guard(path string) (repaired string, err error) {
 	_, err = os.Stat(path)
 	return "", err
 }
-
-// syncDir does nothing: NTFS writes renames to its journal.
-func syncDir(string) error { return nil }

@@ -4,15 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
 	"hither/cache/digest"
+	"hither/cache/wholefile"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -56,8 +54,6 @@ const (
 	fewSteps   = 4        // what is shorter is not worth remembering
 	opening    = 3        // requests by which a run is known,
 	openWithin = 16       // if the first ones of the other have them in any order: clients ask in parallel
-
-	unfinished = ".recall-*" // what is written, until it has the file's name
 )
 
 func stepOf(m rules.Match, claim digest.Digest) Step {
@@ -169,19 +165,13 @@ func (c *Recall) load(log *slog.Logger) {
 	if c.Path == "" {
 		return
 	}
-	dir := filepath.Dir(c.Path)
-	left, _ := fs.Glob(os.DirFS(dir), unfinished)
-	for _, name := range left { // of a process that was killed while it wrote
-		os.Remove(filepath.Join(dir, name))
-	}
-	file, err := os.Open(c.Path)
+	data, err := wholefile.Read(c.Path, maxRecall)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	var past []Past
 	if err == nil {
-		past, err = readPast(file)
-		file.Close()
+		past, err = parsePast(data)
 	}
 	if err != nil {
 		log.Warn("what clients asked for last time is forgotten, because its file cannot be read; it will be written anew", "file", c.Path, "err", err)
@@ -191,15 +181,8 @@ func (c *Recall) load(log *slog.Logger) {
 	c.past = fitting(append(c.past, past...)) // a run may have ended meanwhile
 }
 
-// readPast reads a state file, which others may have written to.
-func readPast(from io.Reader) ([]Past, error) {
-	data, err := io.ReadAll(io.LimitReader(from, maxRecall+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > maxRecall:
-		return nil, errors.New("the file is larger than it was ever written")
-	}
+// parsePast reads what a state file holds, which others may have written to.
+func parsePast(data []byte) ([]Past, error) {
 	var past []Past
 	if err := json.Unmarshal(data, &past); err != nil {
 		return nil, err
@@ -245,17 +228,5 @@ func (c *Recall) write() error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(c.Path), unfinished) // with rights 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), c.Path)
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return err
+	return wholefile.Write(c.Path, data, 0o600)
 }

@@ -88,21 +88,6 @@ func TestMemoryThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 	same(t, "runs read", len(read.past), 1)
 }
 
-// TestWhatAKilledProcessWroteIsRemoved finds half of a file in the directory, whose name is no pattern.
-func TestWhatAKilledProcessWroteIsRemoved(t *testing.T) {
-	c := Recall{Path: filepath.Join(t.TempDir(), "[state", "recall.json")}
-	if err := os.Mkdir(filepath.Dir(c.Path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	half := filepath.Join(filepath.Dir(c.Path), ".recall-123")
-	if err := os.WriteFile(half, []byte("["), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.load(slog.New(slog.DiscardHandler))
-	_, err := os.Stat(half)
-	same(t, "is gone", os.IsNotExist(err), true)
-}
-
 func TestADamagedMemoryIsForgotten(t *testing.T) {
 	for _, text := range []string{"", "{", "null x", `[{"rule":"go"}]`, "[" + strings.Repeat(`{},`, 99) + "{}]"} {
 		var log bytes.Buffer
@@ -116,12 +101,12 @@ func TestADamagedMemoryIsForgotten(t *testing.T) {
 	}
 }
 
-func FuzzReadPast(f *testing.F) {
+func FuzzParsePast(f *testing.F) {
 	f.Add([]byte(`[{"rule":"go","mark":"0a","steps":[{"url":"https://r/1"},{"url":"https://r/2","bulk":true},{"url":"3","accept":"a/b"},{"url":"4"}]}]`))
 	f.Add([]byte(`[]`))
 	f.Add([]byte(`{"steps":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		past, err := readPast(bytes.NewReader(data))
+		past, err := parsePast(data)
 		if err != nil {
 			return
 		}

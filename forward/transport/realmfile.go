@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"hither/cache/wholefile"
 )
 
 const (
@@ -40,13 +40,7 @@ type keptRealm struct {
 // Load takes up what Save left in a file; it is called before first use. The error is fs.ErrNotExist if there is none. What
 // cannot be right in it is passed over: the registry will say it again.
 func (b *Bearer) Load(file string) error {
-	dropUnfinished(file)
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxRealmFile+1))
+	text, err := wholefile.Read(file, maxRealmFile)
 	if err != nil {
 		return err
 	}
@@ -78,14 +72,11 @@ func (b *Bearer) Save(file string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(file, text)
+	return wholefile.Write(file, text, 0o600)
 }
 
 func parseRealms(text []byte) (*keptRealms, error) {
 	kept := new(keptRealms)
-	if len(text) > maxRealmFile {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxRealmFile)
-	}
 	if err := json.Unmarshal(text, kept); err != nil {
 		return nil, fmt.Errorf("it is damaged at byte %d", offsetOf(err))
 	}

@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
+
+	"hither/cache/wholefile"
 )
 
 const (
@@ -57,13 +55,7 @@ type keptOffer struct {
 }
 
 func readKept(file string) (*keptSessions, error) {
-	dropUnfinished(file)
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSessionFile+1))
+	text, err := wholefile.Read(file, maxSessionFile)
 	if err != nil {
 		return nil, err
 	}
@@ -73,9 +65,6 @@ func readKept(file string) (*keptSessions, error) {
 // parseKept reads the file's text. What is too old in it, or not of our shelves, is passed over later.
 func parseKept(text []byte) (*keptSessions, error) {
 	k := new(keptSessions)
-	if len(text) > maxSessionFile {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxSessionFile)
-	}
 	if bytes.Count(text, []byte{','}) > maxSessionCommas {
 		return nil, errTooMuch
 	}
@@ -150,35 +139,5 @@ func (k *keptSessions) write(file string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(file, text)
-}
-
-// unfinished is the pattern of what is written until it has the file's name.
-func unfinished(file string) string { return "." + filepath.Base(file) + "-*" }
-
-// dropUnfinished removes what a process that was killed while it wrote the file has left: it holds what the file does.
-func dropUnfinished(file string) {
-	dir := filepath.Dir(file)
-	left, _ := fs.Glob(os.DirFS(dir), unfinished(file))
-	for _, name := range left {
-		os.Remove(filepath.Join(dir, name))
-	}
-}
-
-// replaceFile replaces file at once, readable by nobody else.
-func replaceFile(file string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), unfinished(file)) // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, failed := f.Write(text)
-	if err := errors.Join(failed, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return wholefile.Write(file, text, 0o600)
 }

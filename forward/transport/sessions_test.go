@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -109,26 +108,6 @@ func TestADamagedSessionFileIsPassedOver(t *testing.T) {
 			t.Errorf("afterwards\ngot  %v, %v\nwant one session", k, err)
 		}
 	}
-}
-
-// What was half written when the process was killed holds secrets.
-func TestWhatAKilledProcessHadHalfWrittenGoes(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "with [brackets]")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{".sessions.json-1234", ".realms.json-5678", ".other.json-1", "sessions.json-mine"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("{"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	New(Config{Sessions: filepath.Join(dir, "sessions.json")}).Close()
-	_ = new(Bearer).Load(filepath.Join(dir, "realms.json"))
-	left, err := fs.Glob(os.DirFS(dir), "*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want(t, strings.Join(left, " "), ".other.json-1 sessions.json sessions.json-mine")
 }
 
 func TestSessionsAreBoundedAndAge(t *testing.T) {

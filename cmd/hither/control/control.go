@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/cache/wholefile"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
@@ -154,7 +155,7 @@ func (c *Socket) Serve(ctx context.Context, d Daemon, r Ready, ready func(Ready)
 	if err != nil {
 		return err
 	}
-	if err := private.WriteFile(file, append(data, '\n')); err != nil { // a full disk; whoever asks the socket is answered
+	if err := wholefile.Write(file, append(data, '\n'), 0o600); err != nil { // a full disk; whoever asks the socket is answered
 		c.Log.WarnContext(ctx, "programs that look for Hither in its state directory do not find it; make room on the disk, and start Hither again", "error", err)
 	}
 	defer os.Remove(file)

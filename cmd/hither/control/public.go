@@ -13,8 +13,8 @@ import (
 	"runtime"
 	"time"
 
+	"hither/cache/wholefile"
 	"hither/cmd/hither/paths"
-	"hither/cmd/hither/private"
 	"hither/install"
 )
 
@@ -57,7 +57,7 @@ func Publish(r Ready, log *slog.Logger) func() {
 	return withdraw
 }
 
-// writePublic is private.WriteFile for what everybody may read, whatever the umask says.
+// writePublic writes what everybody may read, whatever the umask says.
 func writePublic(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -65,10 +65,7 @@ func writePublic(path string, text []byte) error {
 	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := private.WriteFile(path, text); err != nil {
-		return err
-	}
-	return os.Chmod(path, 0o644)
+	return wholefile.Write(path, text, 0o644)
 }
 
 // ReadPublic returns the zero Ready if no Hither is there for everybody. What one left that was killed does not count.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/cache/wholefile"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/terminal"
 	"hither/rules"
@@ -39,15 +40,13 @@ type choicesFile struct {
 // ReadChoices reads STATE/choices.json. Without a file nothing was decided. A damaged file is an error that ends with the
 // remedy; then, too, nothing was decided.
 func ReadChoices(path string) (rules.Choices, error) {
-	file, err := os.Open(path)
+	data, err := wholefile.Read(path, choicesLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rules.Choices{}, nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, wholefile.ErrTooLarge) {
 		return rules.Choices{}, fmt.Errorf("your choices of mirrors: %w; make the file readable, or remove it", err)
 	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, choicesLimit+1))
 	if err == nil {
 		var c rules.Choices
 		if c, err = parseChoices(data); err == nil {
@@ -59,9 +58,6 @@ func ReadChoices(path string) (rules.Choices, error) {
 
 // parseChoices takes nothing that writeChoices would not have written.
 func parseChoices(data []byte) (rules.Choices, error) {
-	if len(data) > choicesLimit {
-		return rules.Choices{}, errors.New("it is larger than 1 MiB")
-	}
 	var f choicesFile
 	lines := json.NewDecoder(bytes.NewReader(data))
 	lines.DisallowUnknownFields()
@@ -88,7 +84,7 @@ func writeChoices(path string, c rules.Choices) error {
 	if err != nil {
 		return err
 	}
-	return private.WriteFile(path, append(data, '\n'))
+	return wholefile.Write(path, append(data, '\n'), 0o600)
 }
 
 // Decide does one change to the file of a state directory. It returns the new choices, and what was done in words.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"hither/cache/wholefile"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/private"
 	"hither/forward/npmrc"
@@ -160,7 +161,7 @@ func (b Bundler) save(kind string, data []byte) (string, error) {
 		now = b.Now()
 	}
 	if old, err := os.ReadFile(path); err != nil || string(old) != string(data) {
-		if err := private.WriteFile(path, data); err != nil {
+		if err := wholefile.Write(path, data, 0o600); err != nil {
 			return "", fmt.Errorf("keep the certificates: %w; name another directory with --state", err)
 		}
 	}
@@ -169,14 +170,14 @@ func (b Bundler) save(kind string, data []byte) (string, error) {
 	return path, nil
 }
 
-// prune removes bundles that nobody asked for in a long time, the oldest of too many for npm, and what a write left that was
-// cut off; never the one that was just asked for.
+// prune removes bundles that nobody asked for in a long time, and the oldest of too many for npm; never the one that was just
+// asked for.
 func (b Bundler) prune(now time.Time, keep string) {
 	files, _ := os.ReadDir(b.Dir) // the next call may be luckier
-	for _, kind := range []string{commonBundle, addedBundle, npmBundle, "." + commonBundle, "." + addedBundle, "." + npmBundle} {
+	for _, kind := range []string{commonBundle, addedBundle, npmBundle} {
 		asked := make(map[string]time.Time)
 		for _, file := range files {
-			mine, _ := filepath.Match(kind+"-*.pem*", file.Name()) // the pattern is right
+			mine, _ := filepath.Match(kind+"-*.pem", file.Name()) // the pattern is right
 			if info, err := file.Info(); mine && err == nil && file.Name() != filepath.Base(keep) {
 				asked[file.Name()] = info.ModTime()
 			}

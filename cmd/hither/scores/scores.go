@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -15,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"hither/cmd/hither/private"
+	"hither/cache/wholefile"
 	"hither/forward/measure"
 )
 
@@ -48,15 +47,10 @@ type form struct {
 // Read fills a board with what the last Hither left, and returns what it had spent; without a file there is nothing.
 // After an error the board is unchanged.
 func Read(state string, board *measure.Board) (map[string]measure.Spending, error) {
-	file, err := os.Open(filepath.Join(state, Name))
+	data, err := wholefile.Read(filepath.Join(state, Name), limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit))
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +99,7 @@ func (s *Keeper) save() {
 		if bytes.Equal(unstamped(now), s.saved) {
 			return
 		}
-		err = private.WriteFile(filepath.Join(s.State, Name), now)
+		err = wholefile.Write(filepath.Join(s.State, Name), now, 0o600)
 	}
 	if err != nil {
 		s.Log.Warn("what was measured could not be saved; make room in the state directory, or it is lost when Hither ends", "error", fmt.Errorf("save: %w", err))
