@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"hither/cache/filelock"
+	"hither/cache/wholefile"
 )
 
 // turn is one process's right to change the machine.
@@ -98,7 +101,7 @@ func lockJournal(ctx context.Context, path string, flags int) (f *os.File, locke
 		if err != nil {
 			return nil, false, err
 		}
-		locked, err = tryLock(f)
+		locked, err = filelock.Try(f)
 		if err == nil && locked && sameFile(f, path) {
 			return f, true, nil
 		}
@@ -154,7 +157,7 @@ func (t *turn) write(r Record) error {
 		err = t.file.Sync()
 	}
 	if err == nil && t.size == 0 {
-		err = syncDir(filepath.Dir(t.path))
+		err = wholefile.SyncDir(filepath.Dir(t.path))
 	}
 	if err != nil {
 		if t.locked {
@@ -217,7 +220,7 @@ func (t *turn) rewrite(text []byte) error {
 	if err != nil {
 		return nil //nolint:nilerr // the old one is only long
 	}
-	ok, err := tryLock(f)
+	ok, err := filelock.Try(f)
 	if err == nil {
 		_, err = f.Write(text)
 	}
@@ -234,7 +237,7 @@ func (t *turn) rewrite(text []byte) error {
 	}
 	t.file.Close()
 	t.file, t.size, t.whole = f, int64(len(text)), len(text)
-	return syncDir(filepath.Dir(t.path))
+	return wholefile.SyncDir(filepath.Dir(t.path))
 }
 
 // end gives the turn back. A journal with nothing in it is removed.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"hither/cache/filelock"
 )
 
 const (
@@ -62,7 +64,7 @@ func holdLease(ctx context.Context, path string, change func(holder string) (str
 	}
 	defer func() { _ = f.Close() }() // and with it the lock; what was written is in the system's hands
 	for {
-		locked, err := tryLock(f)
+		locked, err := filelock.Try(f)
 		if err != nil {
 			return fmt.Errorf("the lease %s cannot be locked: %w: choose a state directory on a local disk", path, err)
 		}

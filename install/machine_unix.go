@@ -41,19 +41,6 @@ const errNotDir = syscall.ENOTDIR
 // syncOpen makes the names in a directory last.
 func syncOpen(dir *os.File) error { return dir.Sync() }
 
-// syncDir makes names in a directory last.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if err2 := d.Close(); err == nil {
-		err = err2
-	}
-	return err
-}
-
 // isBusy says that a file cannot be replaced but can be written to: a bind mount in a container.
 func isBusy(err error) bool {
 	return errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV)

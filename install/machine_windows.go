@@ -24,8 +24,6 @@ var errNotDir = fs.ErrNotExist
 
 func syncOpen(*os.File) error { return nil }
 
-func syncDir(string) error { return nil }
-
 // isBusy says that somebody holds the file open, so that it can be written to but not be replaced.
 func isBusy(err error) bool {
 	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)

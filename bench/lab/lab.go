@@ -23,7 +23,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"hither/cache/filelock"
 )
 
 // Prefix is how all that a lab makes on the machine begins.
@@ -41,9 +41,8 @@ func Lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		file.Close()
-		return nil, errors.New("another run of the lab is under way: wait for its end")
+	if free, err := filelock.Try(file); err != nil || !free {
+		return nil, errors.Join(errors.New("another run of the lab is under way: wait for its end"), err, file.Close())
 	}
 	return func() { file.Close() }, nil
 }

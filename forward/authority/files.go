@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"hither/cache/filelock"
 	"hither/cache/wholefile"
 )
 
@@ -33,7 +34,7 @@ func lock(dir string) (unlock func(), err error) {
 		return nil, err
 	}
 	for deadline := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) { //nolint:forbidigo // a file lock cannot be waited for otherwise; lockPatience bounds it
-		taken, err := tryLock(file)
+		taken, err := filelock.Try(file)
 		if taken {
 			return func() { file.Close() }, nil
 		}

@@ -5,18 +5,7 @@ package authority
 import (
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
-
-// tryLock takes the lock if it is free. The kernel keeps it until the file is closed.
-func tryLock(file *os.File) (bool, error) {
-	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == unix.EWOULDBLOCK || err == unix.EINTR {
-		return false, nil
-	}
-	return err == nil, err
-}
 
 // guard closes the key to others, and tells so if it was open.
 func guard(path string) (repaired string, err error) {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"hither/cache/filelock"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
 )
@@ -60,11 +61,12 @@ func listen(state string) (net.Listener, string, func(), error) {
 	if err != nil {
 		return nil, "", nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	free, err := filelock.Try(lock)
+	if err == nil && !free {
+		err = errTaken
+	}
+	if err != nil {
 		lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = errTaken
-		}
 		return nil, "", nil, err
 	}
 	listener, path, err := listenSocket(state)
