@@ -11,8 +11,8 @@ import (
 
 const internetSettings = `HKCU:\Software\Microsoft\Windows\CurrentVersion\Internet Settings`
 
-// quotePowerShell makes a string that is taken as it is. PowerShell takes typographical quotes for quotes too.
-func quotePowerShell(s string) string {
+// QuotePowerShell makes a string that is taken as it is. PowerShell takes typographical quotes for quotes too.
+func QuotePowerShell(s string) string {
 	return "'" + strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(s) + "'"
 }
 
@@ -44,7 +44,7 @@ func (w wininet) String() string {
 // script writes the values and tells the programs that run: 39 is INTERNET_OPTION_SETTINGS_CHANGED, 37 INTERNET_OPTION_REFRESH.
 func (w wininet) script() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "$k = %s; ", quotePowerShell(internetSettings))
+	fmt.Fprintf(&s, "$k = %s; ", QuotePowerShell(internetSettings))
 	put := func(name, kind, value string, there bool) {
 		if there {
 			fmt.Fprintf(&s, "Set-ItemProperty -LiteralPath $k -Name %s -Type %s -Value %s; ", name, kind, value)
@@ -56,7 +56,7 @@ func (w wininet) script() string {
 		if value == nil {
 			put(name, "", "", false)
 		} else {
-			put(name, "String", quotePowerShell(*value), true)
+			put(name, "String", QuotePowerShell(*value), true)
 		}
 	}
 	text("ProxyServer", w.Server)
@@ -75,7 +75,7 @@ func (w wininet) script() string {
 // wininetStep sets the proxy that Edge, Chrome, .NET and Go's users of the system proxy read. It is one step, because
 // server, exceptions and switch mean something only together.
 func wininetStep(m *Machine, p Proxying) Step {
-	check := powershell("$p = Get-ItemProperty -LiteralPath " + quotePowerShell(internetSettings) +
+	check := powershell("$p = Get-ItemProperty -LiteralPath " + QuotePowerShell(internetSettings) +
 		"; ConvertTo-Json -Compress -InputObject @($p.ProxyEnable, $p.ProxyServer, $p.ProxyOverride, $p.AutoConfigURL)")
 	return Setting{
 		On: m, Name: "set the proxy of the Internet settings of Windows", Volatile: true, Check: check,
@@ -199,10 +199,10 @@ func userVariable(m *Machine, p Proxying, name string) Step {
 			return p.url()
 		},
 		Set: func(ctx context.Context, value string) error {
-			_, err := m.Command(ctx, set(quotePowerShell(value))...)
+			_, err := m.Command(ctx, set(QuotePowerShell(value))...)
 			return err
 		},
-		UndoSet:   func(old string) []string { return set(quotePowerShell(old)) },
+		UndoSet:   func(old string) []string { return set(QuotePowerShell(old)) },
 		UndoUnset: func(string) []string { return set("$null") },
 	}
 }
@@ -249,8 +249,8 @@ func putProfile(old []byte, file, exe string) ([]byte, error) {
 	}
 	block := []string{
 		begin,
-		"if (Get-Command -CommandType Application -Name " + quotePowerShell(exe) + " -ErrorAction SilentlyContinue) {",
-		"    $hitherEnv = & " + quotePowerShell(exe) + " env --shell powershell 2>$null | Out-String",
+		"if (Get-Command -CommandType Application -Name " + QuotePowerShell(exe) + " -ErrorAction SilentlyContinue) {",
+		"    $hitherEnv = & " + QuotePowerShell(exe) + " env --shell powershell 2>$null | Out-String",
 		"    if ($LASTEXITCODE -eq 0) { Invoke-Expression $hitherEnv }",
 		"    Remove-Variable hitherEnv",
 		"}",

@@ -69,6 +69,16 @@ func Volatile(r Record) bool { return r.Volatile }
 
 // undoStep undoes all changes of one step.
 func (m *Machine) undoStep(ctx context.Context, step string) error {
+	return m.undoSteps(ctx, func(other string) bool { return other == step })
+}
+
+// undoOthers undoes the standing changes whose step begins with prefix, but for step itself: former ones of its kind.
+func (m *Machine) undoOthers(ctx context.Context, prefix, step string) error {
+	return m.undoSteps(ctx, func(other string) bool { return other != step && strings.HasPrefix(other, prefix) })
+}
+
+// undoSteps undoes all changes of the steps that are meant, the last first.
+func (m *Machine) undoSteps(ctx context.Context, meant func(step string) bool) error {
 	t, err := m.takeBack(ctx, journalTime)
 	if err != nil {
 		return err
@@ -76,7 +86,7 @@ func (m *Machine) undoStep(ctx context.Context, step string) error {
 	defer t.end()
 	var errs []error
 	for _, r := range slices.Backward(t.active()) {
-		if r.Step == step {
+		if meant(r.Step) {
 			errs = append(errs, t.undo(ctx, r.N).Err)
 		}
 	}
@@ -123,22 +133,6 @@ func (t *turn) after(ctx context.Context, r Record, argv []string) error {
 	}
 	_, err := t.m.run(ctx, argv, nil)
 	return err
-}
-
-// undoOthers undoes the standing changes whose step begins with prefix, but for step itself: former ones of its kind.
-func (m *Machine) undoOthers(ctx context.Context, prefix, step string) error {
-	t, err := m.takeBack(ctx, journalTime)
-	if err != nil {
-		return err
-	}
-	defer t.end()
-	var errs []error
-	for _, r := range slices.Backward(t.active()) {
-		if r.Step != step && strings.HasPrefix(r.Step, prefix) {
-			errs = append(errs, t.undo(ctx, r.N).Err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // What Restore says of a change.

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // What follows encodes header fields so that they suit every connection: by the static table and by themselves, never by
@@ -34,7 +36,7 @@ func AppendStatus(dst []byte, status int) []byte {
 // AppendField adds one field to a block. The name may be in any case. A field that HTTP/2 cannot carry is left out.
 func AppendField(dst []byte, name, value string) []byte {
 	value = strings.Trim(value, " \t")
-	if !validValue(value) || !validName(name) {
+	if !validValue(value) || !httpguts.ValidHeaderFieldName(name) {
 		return dst
 	}
 	if i := staticName(name); i > 0 {
@@ -124,36 +126,14 @@ func lower(b byte) byte {
 	return b
 }
 
-// validName says whether name is a token (RFC 9110 section 5.6.2).
-func validName(name string) bool {
-	for i := range len(name) {
-		if !tokenByte(name[i]) {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// validLower is validName for HTTP/2, which knows no upper case.
+// validLower is httpguts.ValidHeaderFieldName for HTTP/2, which knows no upper case.
 func validLower(name string) bool {
 	for i := range len(name) {
-		if b := name[i]; b-'a' >= 26 && b != '-' && (!tokenByte(b) || b-'A' < 26) {
+		if b := name[i]; b-'a' >= 26 && b != '-' && (!httpguts.IsTokenRune(rune(b)) || b-'A' < 26) {
 			return false
 		}
 	}
 	return name != ""
-}
-
-func tokenByte(b byte) bool {
-	switch {
-	case b-'a' < 26, b-'A' < 26, b-'0' < 10:
-		return true
-	}
-	switch b {
-	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
-		return true
-	}
-	return false
 }
 
 // validValue says whether a value holds nothing that an HTTP/1 hop behind us could take for the end of a line (RFC 9113

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -202,7 +203,7 @@ func (h *Head) check() string {
 	switch {
 	case h.Method == http.MethodConnect && h.Authority != "" && h.Scheme == "" && h.Path == "":
 		return ""
-	case !validName(h.Method):
+	case !httpguts.ValidHeaderFieldName(h.Method):
 		return "a method that is none"
 	case h.Scheme != "https" && h.Scheme != "http":
 		return "a scheme that is not ours"

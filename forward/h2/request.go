@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -154,5 +155,5 @@ func mayTrail(name string) bool {
 		"Authorization", "Cache-Control", "Connection", "Expect", "Te", "Range", "Www-Authenticate":
 		return false
 	}
-	return validName(name)
+	return httpguts.ValidHeaderFieldName(name)
 }

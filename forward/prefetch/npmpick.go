@@ -42,7 +42,7 @@ func anything() npmRequest {
 func parseRequest(name, spec string) (string, npmRequest, bool) {
 	spec = strings.TrimSpace(spec)
 	if len(spec) >= 4 && strings.EqualFold(spec[:4], "npm:") {
-		name, spec = cutSpec(spec[4:])
+		name, spec = project.CutVersion(spec[4:])
 	}
 	if !isPackageName(name) || len(spec) > maxSpec {
 		return "", npmRequest{}, false
@@ -60,14 +60,6 @@ func parseRequest(name, spec string) (string, npmRequest, bool) {
 		return name, npmRequest{kind: byRange, text: spec, ranged: r}, true
 	}
 	return name, npmRequest{kind: byTag, text: spec}, isURLWord(spec)
-}
-
-// cutSpec splits NAME@SPEC; a name may begin with an @.
-func cutSpec(s string) (name, spec string) {
-	if i := strings.LastIndexByte(s, '@'); i > 0 {
-		return s[:i], s[i+1:]
-	}
-	return s, ""
 }
 
 func isTarball(spec string) bool {

@@ -113,7 +113,7 @@ func (w *npmWalk) Project(dir string, args []string) []project.Want {
 		w.readProject(dir, c)
 	}
 	for _, spec := range c.specs {
-		name, text := cutSpec(spec)
+		name, text := project.CutVersion(spec)
 		delete(w.locked, name)
 		w.root(name, text, whyNamed, true)
 	}

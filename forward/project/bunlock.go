@@ -39,7 +39,7 @@ func bunPackage(parts []json.RawMessage) (p Package, ok bool) {
 		json.Unmarshal(parts[2], &info) != nil || json.Unmarshal(parts[3], &p.Integrity) != nil {
 		return Package{}, false
 	}
-	p.Name, p.Version = cutVersion(name)
+	p.Name, p.Version = CutVersion(name)
 	p.For = Systems{OS: info.OS, CPU: info.CPU, Libc: info.Libc}
 	if !strings.HasSuffix(p.URL, ".tgz") { // the address of another registry: the tarball is at the usual place of that one
 		at, ok := "", p.URL == ""

@@ -135,14 +135,14 @@ func addNPMv1(d *json.Decoder, name string, to *[]Package, depth int) error {
 		p = Package{} // its place stays, and no tarball is of that name
 	}
 	if alias, ok := strings.CutPrefix(p.Version, "npm:"); ok {
-		p.Name, p.Version = cutVersion(alias)
+		p.Name, p.Version = CutVersion(alias)
 	}
 	(*to)[at] = p
 	return err
 }
 
-// cutVersion splits NAME@VERSION, where the name may have a scope.
-func cutVersion(s string) (name, version string) {
+// CutVersion splits NAME@VERSION, where the name may have a scope and the version may be any words that npm takes for one.
+func CutVersion(s string) (name, version string) {
 	if i := strings.LastIndexByte(s, '@'); i > 0 {
 		return s[:i], s[i+1:]
 	}

@@ -40,7 +40,7 @@ func pnpmPackage(key string) Package {
 		version, _, _ := strings.Cut(parts[last], "_")
 		return Package{Name: strings.Join(parts[:last], "/"), Version: version}
 	}
-	name, version := cutVersion(key)
+	name, version := CutVersion(key)
 	return Package{Name: name, Version: version}
 }
 

@@ -37,7 +37,7 @@ func yarnField(p *Package, key, value string) {
 	case "integrity":
 		p.Integrity = value
 	case "resolution":
-		if name, rest := cutVersion(value); strings.HasPrefix(rest, "npm:") {
+		if name, rest := CutVersion(value); strings.HasPrefix(rest, "npm:") {
 			p.Name, p.Version = name, rest[len("npm:"):]
 			if version, archive, ok := strings.Cut(p.Version, "::"); ok { // with __archiveUrl: not where a registry has it
 				p.Version = version

@@ -36,46 +36,33 @@ func parseAltSvc(text string) (found []alternative, clear bool, err error) {
 	if strings.Trim(text, " \t") == "clear" {
 		return nil, true, nil
 	}
-	r := fieldReader(text)
+	s := &scanner{rest: text}
 	for {
-		r.space()
+		s.skip(" \t")
 		if len(found) == maxAlternatives {
 			return nil, false, errAltSvc
 		}
-		a, ok := r.alternative()
+		a, ok := s.alternative()
 		if !ok {
 			return nil, false, errAltSvc
 		}
 		found = append(found, a)
-		if r.space(); r == "" {
+		if s.skip(" \t"); s.rest == "" {
 			return found, false, nil
 		}
-		if !r.skip(',') {
+		if !s.next(',') {
 			return nil, false, errAltSvc
 		}
 	}
 }
 
-// fieldReader is what is left of a header field.
-type fieldReader string
-
-func (r *fieldReader) space() { *r = fieldReader(strings.TrimLeft(string(*r), " \t")) }
-
-func (r *fieldReader) skip(c byte) bool {
-	if *r == "" || (*r)[0] != c {
-		return false
-	}
-	*r = (*r)[1:]
-	return true
-}
-
 // alternative reads protocol-id "=" alt-authority *( OWS ";" OWS parameter ).
-func (r *fieldReader) alternative() (a alternative, ok bool) {
-	name, authority := r.token(), ""
-	if name == "" || !r.skip('=') {
+func (s *scanner) alternative() (a alternative, ok bool) {
+	name, authority := s.token(), ""
+	if name == "" || !s.next('=') {
 		return a, false
 	}
-	if authority, ok = r.quoted(); !ok {
+	if authority, ok = s.quoted(); !ok {
 		return a, false
 	}
 	if a.proto, ok = unescape(name); !ok {
@@ -86,27 +73,25 @@ func (r *fieldReader) alternative() (a alternative, ok bool) {
 	}
 	a.age = altSvcAge
 	for {
-		if r.space(); !r.skip(';') {
+		if s.skip(" \t"); !s.next(';') {
 			return a, true
 		}
-		r.space()
-		if !r.parameter(&a) {
+		s.skip(" \t")
+		if !s.parameter(&a) {
 			return a, false
 		}
 	}
 }
 
 // parameter reads one; those that are not known are passed over.
-func (r *fieldReader) parameter(a *alternative) bool {
-	name := r.token()
-	if name == "" || !r.skip('=') {
+func (s *scanner) parameter(a *alternative) bool {
+	name := s.token()
+	if name == "" || !s.next('=') {
 		return false
 	}
-	value, ok := r.token(), true
-	if value == "" {
-		if value, ok = r.quoted(); !ok {
-			return false
-		}
+	value, ok := s.value()
+	if !ok {
+		return false
 	}
 	switch strings.ToLower(name) {
 	case "ma":
@@ -115,48 +100,6 @@ func (r *fieldReader) parameter(a *alternative) bool {
 		a.persist = value == "1" // any other value is to be ignored (RFC 7838, 3.1)
 	}
 	return ok
-}
-
-func (r *fieldReader) token() string {
-	n := 0
-	for n < len(*r) && tokenByte((*r)[n]) {
-		n++
-	}
-	text := string((*r)[:n])
-	*r = (*r)[n:]
-	return text
-}
-
-func tokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
-
-// quoted reads a quoted-string (RFC 9110, 5.6.4).
-func (r *fieldReader) quoted() (string, bool) {
-	if !r.skip('"') {
-		return "", false
-	}
-	var text strings.Builder
-	for i := 0; i < len(*r); i++ {
-		c := (*r)[i]
-		switch {
-		case c == '"':
-			*r = (*r)[i+1:]
-			return text.String(), true
-		case c == '\\' && i+1 < len(*r):
-			i++
-			c = (*r)[i]
-		}
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return "", false
-		}
-		text.WriteByte(c)
-	}
-	return "", false
 }
 
 // unescape reads a protocol-id, in which octets that are no token stand as %XX.

@@ -57,6 +57,7 @@ func parseLine(line string) []challenge {
 		}
 		s.skip(" \t")
 		if s.next('=') && len(all) > 0 { // a parameter of the last challenge
+			s.skip(" \t")
 			value, ok := s.value()
 			if !ok {
 				return all
@@ -72,53 +73,6 @@ func parseLine(line string) []challenge {
 	}
 }
 
-// scanner reads the parts of a header line.
-type scanner struct{ rest string }
-
-func (s *scanner) skip(set string) { s.rest = strings.TrimLeft(s.rest, set) }
-
-func (s *scanner) next(c byte) bool {
-	if s.rest == "" || s.rest[0] != c {
-		return false
-	}
-	s.rest = s.rest[1:]
-	return true
-}
-
-// token takes a token (RFC 9110, 5.6.2); empty if there is none.
-func (s *scanner) token() string {
-	end := 0
-	for end < len(s.rest) && isTokenByte(s.rest[end]) {
-		end++
-	}
-	word := s.rest[:end]
-	s.rest = s.rest[end:]
-	return word
-}
-
-// value takes a token or a quoted string (RFC 9110, 5.6.4).
-func (s *scanner) value() (string, bool) {
-	s.skip(" \t")
-	if !s.next('"') {
-		word := s.token()
-		return word, word != ""
-	}
-	var text strings.Builder
-	for i := 0; i < len(s.rest); i++ {
-		switch c := s.rest[i]; {
-		case c == '"':
-			s.rest = s.rest[i+1:]
-			return text.String(), true
-		case c == '\\' && i+1 < len(s.rest):
-			i++
-			text.WriteByte(s.rest[i])
-		default:
-			text.WriteByte(c)
-		}
-	}
-	return "", false
-}
-
 // token68 passes over the one piece of base64 that some schemes have instead of parameters (Negotiate).
 func (s *scanner) token68() {
 	rest := strings.TrimLeft(s.rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/")
@@ -126,12 +80,4 @@ func (s *scanner) token68() {
 	if end := strings.TrimLeft(rest, " \t"); end == "" || end[0] == ',' {
 		s.rest = rest
 	}
-}
-
-func isTokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return c > ' ' && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

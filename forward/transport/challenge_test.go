@@ -37,6 +37,7 @@ func TestChallenges(t *testing.T) {
 		`Bearer realm="first", realm="second"`:        "bearer[realm=first]",
 		`Bearer realm="not closed`:                    "bearer[]",
 		`Bearer realm="b" junk`:                       "bearer[realm=b] junk[]",
+		"Bearer realm=\"b\x7f\",scope=\"x\"":          "bearer[]",
 		`realm="b"`:                                   "realm[]",
 		`Bearer realm="Basic realm=\"x\", y"`:         `bearer[realm=Basic realm="x", y]`,
 		``:                                            "",

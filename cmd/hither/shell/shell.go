@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/environ"
+	"hither/install"
 )
 
 // Language is a language in which variables are set.
@@ -70,7 +71,7 @@ func (s Language) Set(name, value string) (string, error) {
 	case fish:
 		return "set -gx " + name + " '" + quoteFish(value) + "'", nil
 	case powerShell:
-		return "$env:" + name + " = '" + quotePowerShell(value) + "'", nil
+		return "$env:" + name + " = " + install.QuotePowerShell(value), nil
 	case cmdExe:
 		// There is no way to write a quote or a new line that every use of the line would survive.
 		if strings.ContainsAny(value, "\"\r\n") {
@@ -107,11 +108,6 @@ func (s Language) Use(command string) string {
 	return `eval "$(` + command + `)"`
 }
 
-// quotePowerShell doubles every sign that PowerShell takes for a single quote, the typographical ones too.
-func quotePowerShell(value string) string {
-	return strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(value)
-}
-
 // Quote makes a word of a text that is to be typed.
 func (s Language) Quote(text string) string {
 	plain := func(r rune) bool {
@@ -124,7 +120,7 @@ func (s Language) Quote(text string) string {
 	case fish:
 		return "'" + quoteFish(text) + "'"
 	case powerShell:
-		return "'" + quotePowerShell(text) + "'"
+		return install.QuotePowerShell(text)
 	case cmdExe:
 		return `"` + text + `"`
 	}
