@@ -153,7 +153,7 @@ func wanted(req *http.Request, resp *http.Response) (grant, error) {
 // grantAt is what a registry wants whose realm is known. Its scopes are sorted, and parted by blanks.
 func grantAt(ctx context.Context, registry *url.URL, at Realm, scopes string) (grant, error) {
 	realm, err := url.Parse(at.URL)
-	if err != nil || realm.Host == "" || len(realm.Host) > maxHost || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
+	if err != nil || !isHost(realm.Host) || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
 		return grant{}, errors.New("the address to ask at is no URL")
 	}
 	if realm.Scheme == "http" && registry.Scheme != "http" {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -14,17 +15,43 @@ const (
 	maxHost = 255 + len(":65535")
 )
 
-// terse is an error of which only the beginning is told.
-type terse struct{ error }
+// terse is an error that is told in other words than its own.
+type terse struct {
+	error
+	words string
+}
 
-func (t terse) Error() string { return strings.ToValidUTF8(t.error.Error()[:maxWords], "") + "…" }
+func (t terse) Error() string { return t.words }
 func (t terse) Unwrap() error { return t.error }
 
+// inFewWords is err, of which only the beginning is told if it is long, and nothing that a terminal would obey.
 func inFewWords(err error) error {
-	if err == nil || len(err.Error()) <= maxWords {
+	if err == nil {
+		return nil
+	}
+	all := err.Error()
+	words := strings.Map(printable, all[:min(len(all), maxWords)])
+	if len(all) > maxWords {
+		words += "…"
+	}
+	if words == all {
 		return err
 	}
-	return terse{err}
+	return terse{err, words}
+}
+
+// isHost says whether a stranger's HOST:PORT may be one, and be told in an error.
+func isHost(host string) bool {
+	odd := func(r rune) bool { return printable(r) != r }
+	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, odd)
+}
+
+// printable is r, or a question mark for what moves the cursor or turns the direction of writing.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+		return r
+	}
+	return '?'
 }
 
 // terseBody is a body whose errors are told in few words.

@@ -1,14 +1,22 @@
 package transport
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
 
 	"golang.org/x/net/http2"
 )
@@ -89,6 +97,55 @@ func TestAProxyThatRefusesATunnelIsToldInAFewLines(t *testing.T) {
 	if err == nil || len(err.Error()) > 2000 || !strings.Contains(err.Error(), "it answered") {
 		t.Errorf("\ngot  %.300v\nwant an error of less than 2000 bytes that says what was answered", err)
 	}
+}
+
+// Errors are printed, by us and by clients: a mirror must not write on its user's terminal.
+func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
+	pool := New(Config{})
+	defer pool.Close()
+	const name = "evil%E2%80%AE%C2%9B31m.example/"
+	away := &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://"+name)
+		w.WriteHeader(http.StatusFound)
+	}}}}
+	realm := &Bearer{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+name+`"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}}}}
+	for _, row := range []struct {
+		who string
+		by  http.RoundTripper
+		url string
+	}{
+		{"a certificate for other names", pool, certified(t, "evil\x1b]0;owned\a.example")},
+		{"a field that is none", pool, "http://" + saysRaw(t, "HTTP/1.1 200 OK\r\n\x1b[2J\r\n\r\n")},
+		{"a redirect without TLS", away, "https://reg.example/"},
+		{"a realm without TLS", realm, "https://reg.example/v2/a/manifests/b"},
+	} {
+		got := get(t, row.by, row.url)
+		if odd := func(r rune) bool { return !unicode.IsPrint(r) }; strings.ContainsFunc(got, odd) || got == "" || strings.HasPrefix(got, "200") {
+			t.Errorf("%s\ngot  %q\nwant an error that can be printed", row.who, got)
+		}
+	}
+}
+
+// certified is a server whose certificate is for a name of its own choice.
+func certified(t *testing.T, name string) string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(says("hello"))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 }
 
 func TestAGoodbyeInTheMiddleOfABodyIsToldInAFewLines(t *testing.T) {
