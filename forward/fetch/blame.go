@@ -70,6 +70,9 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 	if mismatch && !mixed && !claimed && ctx.Err() == nil {
 		t.Outcome = measure.WrongBytes
 	}
+	if errors.Is(err, errMiscalled) {
+		t.Outcome = measure.Refused
+	}
 	for _, m := range w.mates {
 		if m.Outcome == measure.OK {
 			m.Outcome = measure.Canceled // nobody knows yet

@@ -233,6 +233,36 @@ func TestAManifestOfAnUnknownKindIsAskedFor(t *testing.T) {
 	})
 }
 
+func TestAMirrorCannotCallAManifestWhatItIsNot(t *testing.T) {
+	for name, row := range map[string]struct{ body, called, want string }{
+		"it says so itself":      {`{"mediaType":"application/b","manifests":[]}`, "application/a", "application/b from https://reg"},
+		"and the mirror, too":    {`{"mediaType":"application/b","manifests":[]}`, "application/b; charset=utf-8", "application/b; charset=utf-8 from https://near"},
+		"by what an index holds": {`{"schemaVersion":2,"manifests":[]}`, "application/a", "application/b from https://reg"},
+		"it does not say":        {`manifest`, "application/a", "application/a from https://near"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.public()
+				path := "/manifest/" + string(sum([]byte(row.body)))
+				w.put(path, []byte(row.body))
+				w.hosts["near"].header = http.Header{"Content-Type": {row.called}}
+				w.hosts["reg"].header = http.Header{"Content-Type": {"application/b"}}
+				for range 2 { // the second time it is kept
+					a, err := w.open(w.request(path))
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, _ := io.ReadAll(a.Body)
+					a.Body.Close()
+					expect(t, a.Header.Get("Content-Type")+" from "+a.Report.Source, row.want)
+					expect(t, string(got), row.body)
+				}
+			})
+		})
+	}
+}
+
 func TestAMirrorsHeadersAreNotTheOriginsWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

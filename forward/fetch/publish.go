@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -25,6 +26,9 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	if w.unsure.Load() && w.unvouched() {
 		return errUnsure
 	}
+	if !src.Origin && w.miscalled() {
+		return errMiscalled
+	}
 	got, err := w.spool.commit(w.want, w.last.storable)
 	if err != nil {
 		return err
@@ -45,6 +49,27 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	w.spool.finish(nil)
 	w.tellHead()
 	return nil
+}
+
+// errMiscalled drops a mirror's bytes: a digest does not cover what it calls them, and its word for them would be kept, too.
+var errMiscalled = errors.New("called it something else than the bytes themselves say")
+
+// maxCalled is what is looked at of it, in bytes. Registries take no larger manifest (distribution-spec, "Pushing Manifests").
+const maxCalled = 4 << 20
+
+// miscalled says that what came calls itself something else than its sender does. Where an authority says of which kind it is,
+// that counts anyway.
+func (w *fill) miscalled() bool {
+	size := w.spool.length()
+	if len(w.req.Path.Accept) == 0 || w.word.header["Content-Type"] != "" || size > maxCalled {
+		return false
+	}
+	document := make([]byte, size)
+	if n, err := w.spool.writer().ReadAt(document, 0); int64(n) < size && !errors.Is(err, io.EOF) {
+		return false // the disk
+	}
+	said := notary.Kind(document)
+	return said != "" && said != mediaType(w.last.header["Content-Type"])
 }
 
 // bind records what the name means. Failing to is no reason to fail the client: the next one fetches again.
