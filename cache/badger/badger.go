@@ -90,6 +90,7 @@ type Store struct {
 	kick    chan struct{}       // of size 1: tells the keeper that there is something to do
 	used    used                //
 	seals   seals               //
+	files   files               //
 	mu      sync.Mutex          // guards what follows
 	closed  bool                //
 	next    uint32              // number of the next fill in this run

@@ -128,6 +128,9 @@ func (s *Store) dropMany(ids []uint64) error {
 func (s *Store) dropPrefix(prefixes ...[]byte) error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
+	if err := s.spareFile(); err != nil {
+		return err
+	}
 	return s.db.DropPrefix(prefixes...)
 }
 
@@ -159,6 +162,9 @@ func (s *Store) giveBack(ctx context.Context) error {
 func (s *Store) dropLog() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
+	if err := s.spareFile(); err != nil {
+		return err
+	}
 	return s.db.RunValueLogGC(deadShare)
 }
 

@@ -109,11 +109,10 @@ func prepare(dir string) error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("the directory of the cache cannot be made private: %w; change its owner, or choose another", err)
 	}
-	probe, err := os.CreateTemp(dir, "MANIFEST-probe")
-	if err != nil {
+	if err := makeFile(dir); err != nil {
 		return fmt.Errorf("the directory of the cache cannot be written: %w; choose another", err)
 	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return nil
 }
 
 // foreign names a file that is not Badger's in a directory that has no database; to make such a directory private, or to
