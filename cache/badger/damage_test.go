@@ -171,6 +171,29 @@ func TestATableCutShortIsASentence(t *testing.T) {
 	}
 }
 
+// TestADirectoryThatWasEmptiedIsOurs has somebody remove all that is in it while the cache is open, which then ends as it should.
+func TestADirectoryThatWasEmptiedIsOurs(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir)
+	fillMany(t, s, 2000, 20)
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Log(err)
+	}
+	s, err := Open(Options{Dir: dir, Floor: 1})
+	if err == nil {
+		s.Close()
+	}
+	if !errors.Is(err, ErrDamaged) || errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), "delete the directory") {
+		t.Errorf("\n got %v\nwant %v, and to delete the directory", err, ErrDamaged)
+	}
+}
+
 func TestWhatPassesIsNotCalledDamage(t *testing.T) {
 	for cause, want := range map[error]bool{
 		syscall.EMFILE: false, syscall.ENOMEM: false, fs.ErrPermission: false, syscall.EIO: true,

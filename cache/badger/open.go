@@ -103,8 +103,12 @@ func prepare(dir string) error {
 	if err != nil {
 		return fmt.Errorf("the directory of the cache cannot be read: %w; change its owner, or choose another", err)
 	}
-	if name := foreign(entries); name != "" {
-		return fmt.Errorf("%s %w, it holds %s: choose an empty directory", dir, ErrForeign, name)
+	other, orphan := foreign(entries)
+	if other != "" {
+		return fmt.Errorf("%s %w, it holds %s: choose an empty directory", dir, ErrForeign, other)
+	}
+	if orphan != "" {
+		return explain(dir, fmt.Errorf("its MANIFEST is gone, without which nobody knows what is in %s", orphan))
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("the directory of the cache cannot be made private: %w; change its owner, or choose another", err)
@@ -116,19 +120,21 @@ func prepare(dir string) error {
 }
 
 // foreign names a file that is not Badger's in a directory that has no database; to make such a directory private, or to
-// fill it with files, would be a bad surprise.
-func foreign(entries []os.DirEntry) string {
-	other := ""
+// fill it with files, would be a bad surprise. An orphan is one of Badger's own there: somebody has emptied the directory while
+// the cache was open.
+func foreign(entries []os.DirEntry) (other, orphan string) {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case name == "MANIFEST":
-			return ""
+			return "", ""
 		case name == "LOCK", name == "lost+found", strings.HasPrefix(name, "MANIFEST-"): // the last of a start that was killed
+		case name == "DISCARD", name == "KEYREGISTRY", slices.Contains([]string{".mem", ".sst", ".vlog"}, filepath.Ext(name)):
+			orphan = name
 		default:
 			other = name
 		}
 	}
-	return other
+	return other, orphan
 }
 
 // explain makes sentences of Badger's errors, which do not wrap what caused them.
