@@ -134,10 +134,21 @@ func (s *session) ReadConfig(file string) ([]byte, error) {
 		return []byte(s.db.key), nil
 	}
 	head, err := s.db.head.read()
-	if err == nil && len(head) == 0 {
-		head = s.newest()
+	if err != nil || len(head) > 0 {
+		return head, err
 	}
-	return head, err
+	newest := s.newest()
+	if newest == nil {
+		return nil, nil
+	}
+	// It is what later heads are held against from now on, and what the client will replace: so it has to be there.
+	if err := s.db.head.write(nil, newest); err != nil && !errors.Is(err, sumdb.ErrWriteConflict) {
+		return nil, err
+	}
+	if head, err = s.db.head.read(); err != nil || len(head) > 0 {
+		return head, err
+	}
+	return newest, nil // the disk takes nothing
 }
 
 // WriteConfig replaces the newest tree head, which is the only file there is beside the key.
