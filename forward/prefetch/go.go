@@ -2,6 +2,7 @@ package prefetch
 
 import (
 	"slices"
+	"strings"
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
@@ -166,7 +167,7 @@ func (w *goWalk) askedZip(v module.Version) []project.Want {
 	if !w.zips {
 		w.zips = true
 		for _, other := range w.infos {
-			if !w.absent[other] {
+			if !w.absent[other] && !rivals(other, v) {
 				out = w.add(out, other, ".zip", whyInfoZip)
 			}
 		}
@@ -182,6 +183,12 @@ func (w *goWalk) askedZip(v module.Version) []project.Want {
 	out = w.add(out, v, ".mod", whySiblingMod)
 	out = w.add(out, v, ".info", whySibling)
 	return w.brought(w.record(out, v), v)
+}
+
+// rivals says that two modules may hold the same package, of which a version was asked for: go get asks for all of them at once, and
+// for the zip of one before it knows that the others are no modules.
+func rivals(a, b module.Version) bool {
+	return a.Version == b.Version && (strings.HasPrefix(a.Path, b.Path+"/") || strings.HasPrefix(b.Path, a.Path+"/"))
 }
 
 // Reads wants each go.mod and list of versions once, and the records of the checksum database.

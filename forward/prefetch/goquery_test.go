@@ -242,6 +242,17 @@ func TestAFoundPackageBringsItsZip(t *testing.T) {
 	}
 }
 
+// TestWhatMayHoldAPackageBringsNoZip has go get of a package in one version: the zip of the module that is there is asked for while
+// the paths above and below it have not been answered.
+func TestWhatMayHoldAPackageBringsNoZip(t *testing.T) {
+	walk := NewGo(Start{Registry: host})
+	for _, path := range []string{"/example.com", "/example.com/x", "/example.com/x/tool", "/example.com/x/tool/cmd", "/example.com/xyz"} {
+		walk.Asked(match(t, path+"/@v/v1.0.0.info"))
+	}
+	got := urls(walk.Asked(match(t, "/example.com/x/tool/@v/v1.0.0.zip")))
+	same(t, "wants", got, "/example.com/x/tool/@v/v1.0.0.zip /example.com/xyz/@v/v1.0.0.zip /example.com/x/tool/@v/v1.0.0.mod /example.com/x/tool/@v/v1.0.0.info")
+}
+
 func TestWhatIsQueried(t *testing.T) {
 	for line, want := range map[string]string{
 		"go list -m -u all": "updates", "go list -u -m all": "updates", "go list -m all": "", "go list -u ./...": "",
