@@ -61,7 +61,7 @@ func (m *Machine) goRootProxy() string {
 	}
 	if root != "" {
 		if data, err := m.Read(m.join(root, "go.env")); err == nil {
-			if value, _ := goSetting(string(data), "GOPROXY"); value != "" {
+			if value, _ := GoSetting(string(data), "GOPROXY"); value != "" {
 				return value
 			}
 		}
@@ -69,9 +69,9 @@ func (m *Machine) goRootProxy() string {
 	return goDefault
 }
 
-// goSetting returns the last value of a name and the number of its line, from 0; -1: it is not there. A line counts
+// GoSetting returns the last value of a name in a file of `go env -w` and the number of its line, from 0; -1: it is not there. A line counts
 // only if it begins with a capital (cmd/go/internal/cfg, readEnvFile).
-func goSetting(text, name string) (value string, line int) {
+func GoSetting(text, name string) (value string, line int) {
 	line = -1
 	for i, l := range slices.Collect(strings.Lines(text)) {
 		if n, v, ok := strings.Cut(strings.TrimRight(l, "\r\n"), "="); ok && n == name {
@@ -84,7 +84,7 @@ func goSetting(text, name string) (value string, line int) {
 // putGoProxy puts the gateway before the list that is in force. A bar follows it, so that Go passes on to the user's
 // list whatever happens to us; a comma would stop at a refused connection.
 func putGoProxy(text []byte, gateway, base string) ([]byte, error) {
-	list, at := goSetting(string(text), "GOPROXY")
+	list, at := GoSetting(string(text), "GOPROXY")
 	if strings.HasPrefix(list, gateway+"|") {
 		return text, nil
 	}

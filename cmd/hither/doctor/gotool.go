@@ -3,6 +3,8 @@ package doctor
 import (
 	"path/filepath"
 	"strings"
+
+	"hither/install"
 )
 
 // goClient is the go command.
@@ -20,10 +22,8 @@ func (p *Patient) goSetting(name string) setting {
 		return s
 	}
 	for _, file := range p.goFiles() {
-		for raw := range strings.Lines(p.text(file)) {
-			if n, value, ok := strings.Cut(strings.TrimSpace(raw), "="); ok && n == name && value != "" {
-				return setting{Name: name + " in " + file, Value: value}
-			}
+		if value, _ := install.GoSetting(p.text(file), name); value != "" {
+			return setting{Name: name + " in " + file, Value: value}
 		}
 	}
 	return setting{}

@@ -21,6 +21,7 @@ func TestTheCourseOfEachTool(t *testing.T) {
 		{"go by its gateway", goClient{}, map[string]string{"GOPROXY": "http://127.0.0.1:7890/go|https://proxy.golang.org,direct"}, nil, "gateway", "GOPROXY names 127.0.0.1:7890"},
 		{"go by its gateway, by name", goClient{}, map[string]string{"GOPROXY": "http://localhost:7890/go"}, nil, "gateway", "localhost:7890"},
 		{"go env -w", goClient{}, nil, map[string]string{"/home/u/.config/go/env": "GOPROXY=http://127.0.0.1:7890/go\n"}, "gateway", "GOPROXY in /home/u/.config/go/env"},
+		{"go env, written by hand", goClient{}, nil, map[string]string{"/home/u/.config/go/env": "GOPROXY=http://127.0.0.1:7890/go\nGOPROXY=https://goproxy.example\n"}, "", "of which no rule speaks"},
 		{"go by the proxy", goClient{}, map[string]string{"HTTPS_PROXY": "127.0.0.1:7890"}, nil, "proxy", "HTTPS_PROXY is http://127.0.0.1:7890"},
 		{"go with another proxy", goClient{}, map[string]string{"https_proxy": "http://proxy.corp:3128"}, nil, "", "another proxy"},
 		{"go with its own mirror", goClient{}, map[string]string{"GOPROXY": "https://goproxy.example,direct"}, nil, "", "of which no rule speaks"},

@@ -13,6 +13,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/forward/npmrc"
+	"hither/install"
 )
 
 // PublicProxy is what Go asks if nobody says otherwise, and the one host that our /go gateway stands for.
@@ -36,10 +37,8 @@ func (g Settings) Get(name string) string {
 		if err != nil {
 			continue
 		}
-		for line := range strings.Lines(string(data)) {
-			if n, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && n == name && value != "" {
-				return value
-			}
+		if value, _ := install.GoSetting(string(data), name); value != "" {
+			return value
 		}
 	}
 	return ""

@@ -18,6 +18,8 @@ func TestGOPROXYIsChangedOnlyIfItBeginsWithThePublicProxy(t *testing.T) {
 		{"direct", "direct", ""},
 		{"off", "off", ""},
 		{"a name that only looks like it", "https://proxy.golang.org.evil.example,direct", ""},
+		{"the default without its scheme", "proxy.golang.org,direct", "http://h/go|proxy.golang.org,direct"},
+		{"a private proxy behind nothing", " ,athens.corp", ""},
 	} {
 		got, ok := ThroughGateway(row.list, "http://h/go")
 		hithertest.Same(t, row.says, got, row.want)
@@ -30,6 +32,7 @@ func TestGoSettingsAreReadWhereGoReadsThem(t *testing.T) {
 	files := map[string]string{
 		"/home/u/.config/go/env": "# x\nGOPROXY=https://own,direct\n",
 		"/else":                  "GOPROXY=https://else\n",
+		"/by-hand":               "GOPROXY=https://proxy.golang.org,direct\nGOPROXY=https://athens.corp\n GOPROXY=https://none\n#GOPROXY=https://none\n",
 		"/go/go.env":             "GOPROXY=direct\nGOTOOLCHAIN=auto\n",
 	}
 	read := func(path string) ([]byte, error) {
@@ -46,6 +49,7 @@ func TestGoSettingsAreReadWhereGoReadsThem(t *testing.T) {
 		{"the environment goes first", environ.List{"HOME=/home/u", "GOPROXY=off"}, "off"},
 		{"then the file of go env -w", environ.List{"HOME=/home/u"}, "https://own,direct"},
 		{"which may be another", environ.List{"HOME=/home/u", "GOENV=/else"}, "https://else"},
+		{"of equal lines the last counts", environ.List{"HOME=/home/u", "GOENV=/by-hand"}, "https://athens.corp"},
 		{"or none; then the distribution's", environ.List{"HOME=/home/u", "GOENV=off"}, "direct"},
 	} {
 		hithertest.Same(t, row.says, Settings{Env: row.env, ReadFile: read, Root: "/go"}.Get("GOPROXY"), row.want)

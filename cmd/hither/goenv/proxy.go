@@ -3,6 +3,7 @@ package goenv
 import (
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -22,10 +23,25 @@ func IsGateway(address string) bool {
 	return ip.IsLoopback() || u.Hostname() == "localhost"
 }
 
-// First is the first of a GOPROXY list, without slashes at its end; empty: the list is.
+// First is the first of Proxies; empty: the list names none.
 func First(list string) string {
-	if i := strings.IndexAny(list, ",|"); i >= 0 {
-		list = list[:i]
+	for _, entry := range Proxies(list) {
+		return entry
 	}
-	return strings.TrimRight(strings.TrimSpace(list), "/")
+	return ""
+}
+
+// Proxies are the entries of a GOPROXY list as the go command reads them, without a slash at the end: what names no scheme is
+// asked over https, and what is empty is passed over (cmd/go/internal/modfetch, proxyList).
+func Proxies(list string) (out []string) {
+	for entry := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == '|' }) {
+		entry = strings.TrimSpace(entry)
+		if strings.ContainsAny(entry, ".:/") && !strings.Contains(entry, ":/") && !strings.HasPrefix(entry, "/") && !filepath.IsAbs(entry) {
+			entry = "https://" + entry
+		}
+		if entry = strings.TrimRight(entry, "/"); entry != "" {
+			out = append(out, entry)
+		}
+	}
+	return out
 }

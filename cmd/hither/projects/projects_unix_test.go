@@ -127,6 +127,8 @@ func TestAProjectTellsWhatIsPrivate(t *testing.T) {
 		{"nothing in a section", "[x]\nregistry=https://npm.corp.example\n", "", "corp.example/*"},
 		{"modules, by go env -w", "", "GOENV=goenv", "corp.example/* git.corp.example/* other.example third.example"},
 		{"modules of another proxy", "", "GOPROXY=https://goproxy.corp.example,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
+		{"modules of another proxy behind nothing", "", "GOPROXY=,goproxy.corp.example", "corp.example/* proxy.golang.org/*"},
+		{"nothing of the public proxy without its scheme", "", "GOPROXY=proxy.golang.org,direct", "corp.example/*"},
 		{"modules that it gets without a proxy", "", "GOPROXY=direct", "corp.example/* proxy.golang.org/*"},
 		{"modules of a proxy of this machine that is not Hither", "", "GOPROXY=http://127.0.0.1:3000,https://proxy.golang.org", "corp.example/* proxy.golang.org/*"},
 		{"modules, as a distribution has it", "", "GOROOT=goroot", "corp.example/* proxy.golang.org/*"},

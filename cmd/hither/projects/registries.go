@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
@@ -40,10 +39,10 @@ func (r Registries) ForWarm() warm.Registries {
 // firstGoProxy is the first of a GOPROXY list (Go Modules Reference, "GOPROXY protocol"), without credentials; empty if that
 // is direct, off, or no proxy over TLS. Our own gateway stands for what is behind it in the list.
 func firstGoProxy(list string, own []string) string {
-	for entry := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == '|' }) {
-		u, err := url.Parse(strings.TrimRight(strings.TrimSpace(entry), "/"))
+	for _, entry := range goenv.Proxies(list) {
+		u, err := url.Parse(entry)
 		switch {
-		case err == nil && slices.Contains(own, u.Host):
+		case err == nil && slices.Contains(own, u.Host), goenv.IsGateway(entry):
 			continue
 		case err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil:
 			return ""

@@ -21,6 +21,8 @@ func TestModulesAreAskedOfTheUsersProxy(t *testing.T) {
 		{"https://proxy.golang.org,direct", goenv.PublicProxy},
 		{"http://127.0.0.1:7890/go|https://proxy.golang.org,direct", goenv.PublicProxy},
 		{"http://127.0.0.1:7890/go", goenv.PublicProxy},
+		{"http://localhost:7890/go,direct", ""}, {"http://localhost:7890/go", goenv.PublicProxy}, {"http://127.0.0.1:7891/go/|https://goproxy.corp.example", "https://goproxy.corp.example"},
+		{"proxy.golang.org,direct", goenv.PublicProxy}, {",goproxy.corp.example", "https://goproxy.corp.example"},
 		{"http://127.0.0.1:3000|https://proxy.golang.org", ""},
 		{"https://goproxy.corp.example/x/,https://proxy.golang.org", "https://goproxy.corp.example/x"},
 		{"https://me:secret@goproxy.corp.example", ""},
