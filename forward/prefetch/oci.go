@@ -37,11 +37,17 @@ const (
 type ociWalk struct {
 	registry  string
 	platform  platform
-	indexes   map[digest.Digest]*ociIndex
+	indexes   map[ociPlace]*ociIndex
 	manifests map[digest.Digest]*ociManifest
 	owners    map[digest.Digest][]*ociManifest // of layers
 	asked     map[digest.Digest]bool           // by the client: manifests, configs, layers
 	kept      int                              // bytes of the documents in indexes and manifests
+}
+
+// ociPlace is where an index is: the same may be in several repositories, of which the client asks one.
+type ociPlace struct {
+	repo   string
+	digest digest.Digest
 }
 
 type ociIndex struct {
@@ -67,14 +73,14 @@ func NewOCI(s Start) Walk {
 func (*ociWalk) metered() {}
 
 func (w *ociWalk) forget() {
-	w.indexes, w.manifests = make(map[digest.Digest]*ociIndex), make(map[digest.Digest]*ociManifest)
+	w.indexes, w.manifests = make(map[ociPlace]*ociIndex), make(map[digest.Digest]*ociManifest)
 	w.owners, w.asked = make(map[digest.Digest][]*ociManifest), make(map[digest.Digest]bool)
 	w.kept = 0
 }
 
 // Asked goes on from what the client has learnt already.
 func (w *ociWalk) Asked(m rules.Match) []project.Want {
-	_, kind, ref, ok := cutOCI(m.Clean)
+	repo, kind, ref, ok := cutOCI(m.Clean)
 	d, err := digest.Parse(ref)
 	if !ok || err != nil {
 		return nil
@@ -82,7 +88,7 @@ func (w *ociWalk) Asked(m rules.Match) []project.Want {
 	w.note(d)
 	if kind == "manifests" {
 		w.learn(d)
-		if x := w.indexes[d]; x != nil {
+		if x := w.indexes[ociPlace{repo, d}]; x != nil {
 			return w.follow(x)
 		}
 		return nil
@@ -142,10 +148,11 @@ func (w *ociWalk) Answered(m rules.Match, body []byte, depth int) []project.Want
 
 // index remembers what an index holds, and follows it if the client has it.
 func (w *ociWalk) index(repo string, d digest.Digest, doc *ociDoc, depth int) []project.Want {
-	x := w.indexes[d]
+	at := ociPlace{repo, d}
+	x := w.indexes[at]
 	if x == nil {
 		x = &ociIndex{repo: repo, children: doc.Manifests}
-		w.indexes[d] = x
+		w.indexes[at] = x
 	}
 	for _, c := range x.children {
 		if w.asked[c.Digest] {

@@ -155,6 +155,14 @@ func TestOCIHeadIsNoPull(t *testing.T) {
 	w.expect("and brings the manifest", w.answered(ociPath("manifests", manifest), manifest, 1), "config")
 }
 
+func TestOCIIndexOfTwoRepositories(t *testing.T) {
+	w := newOCIWorld(t, "amd64")
+	index, manifest := w.image()
+	w.known[ociRegistry+strings.Replace(ociPath("manifests", manifest), ociRepo, "other/alpine", 1)] = "manifest of the other"
+	w.expect("one repository", w.answered(alpineTag, index, 0), "manifest")
+	w.expect("a copy of it", w.answered("/v2/other/alpine/manifests/latest", index, 0), "manifest of the other")
+}
+
 func TestOCIClientThatIsFaster(t *testing.T) {
 	w := newOCIWorld(t, "amd64")
 	_, manifest := w.image()
