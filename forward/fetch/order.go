@@ -98,8 +98,13 @@ func (w *fill) isPublic() bool {
 
 func (w *fill) subject() string { return w.req.subject() }
 
-// publicLife is how long the origin's openness about a subject is believed.
-const publicLife = time.Hour
+const (
+	// publicLife is how long the origin's openness about a subject is believed.
+	publicLife = time.Hour
+	// closedLife is how long what else is of a subject is passed on unasked, after the origin refused one thing of it to somebody without
+	// credentials. An image has dozens, and each would cost its client the rounds for a token that is worth nothing.
+	closedLife = time.Minute
+)
 
 // subject is what is public or private as a whole: a module, a package, an image.
 func (r Request) subject() string { return r.Rule.Name + " " + r.Subject }
@@ -110,6 +115,9 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 	if _, ok := f.public.get(req.subject(), f.now()); ok {
 		return req, nil
 	}
+	if refused, ok := f.closed.get(req.subject(), f.now()); ok && refused != req.Name { // who asks for the same again may know more
+		return req, ErrPass
+	}
 	f.miss(req)
 	for _, src := range req.Origins() {
 		resp, err := f.head(ctx, req.Match, src)
@@ -117,6 +125,9 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 			continue
 		}
 		if resp.StatusCode != http.StatusOK {
+			if req.Subject != "" && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
+				f.closed.put(req.subject(), req.Name, f.now(), closedLife, maxFacts)
+			}
 			return req, ErrPass
 		}
 		f.public.put(req.subject(), struct{}{}, f.now(), publicLife, maxFacts)

@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"net/http"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -89,6 +90,27 @@ func TestAProofSaysWhatATagMeans(t *testing.T) {
 				t.Errorf("after request %d\ngot  %d heads\nwant %d", i+1, len(heads), want)
 			}
 		}
+	})
+}
+
+// TestAPrivateImageIsProvenSoOnce: what the origin refused to somebody without credentials it need not refuse for each layer.
+func TestAPrivateImageIsProvenSoOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.hosts["reg"].status = http.StatusUnauthorized
+		layer := func(repo, text string) fetch.Request {
+			req := w.request("/v2/" + repo + "/blobs/" + string(sum([]byte(text))))
+			req.Doubtful = true
+			return req
+		}
+		expect(t, w.ask(layer("mine", "one")), "pass after [HEAD reg]")
+		expect(t, w.ask(layer("mine", "two")), "pass after []")
+		expect(t, w.ask(layer("other", "one")), "pass after [HEAD reg]")
+		time.Sleep(time.Minute)
+		expect(t, w.ask(layer("mine", "two")), "pass after [HEAD reg]")
+		w.hosts["reg"].status = http.StatusNotFound // it is to be pushed
+		expect(t, w.ask(layer("third", "one")), "pass after [HEAD reg]")
+		expect(t, w.ask(layer("third", "two")), "pass after [HEAD reg]")
 	})
 }
 
