@@ -111,6 +111,9 @@ func (w *fill) fill(ctx context.Context) error {
 		if done, err := w.heed(ctx); done || err != nil {
 			return err
 		}
+		if w.headed(ctx) {
+			return nil
+		}
 	}
 	pending := w.word.pending()
 	if !pending {

@@ -36,8 +36,9 @@ type flight struct {
 
 	cancel  context.CancelCauseFunc // ends the fill
 	wanted  bool                    // more than a guess; under flights.mu, as those to leashes
+	bodies  bool                    // somebody wants more than the head
 	guesses int                     // who guessed, and has not given up
-	dropped bool                    // all gave up, or what it brings is outdated: whoever comes now needs another flight
+	dropped bool                    // all gave up, what it brings is outdated, or only its head came: whoever comes now needs another flight
 	landed  bool                    // nothing is left to be ended
 	here    bool                    // all bytes are, or it is over
 	arrived []func()                // who is to be told of that
@@ -55,13 +56,14 @@ type flight struct {
 	want    digest.Digest // which bytes; may become known while they arrive
 }
 
-// outcome is what a flight has to say to those who wait. One of spool, early, entry, gone, err is set.
+// outcome is what a flight has to say to those who wait. One of spool, early, entry, gone, head, err is set.
 type outcome struct {
 	spool  *spool
 	early  []byte       // the whole body, which the authority has not yet named; not nil, but perhaps empty
 	entry  *cache.Entry // the cache has it after all: revalidated, or the same bytes under another name
 	state  State        // of entry
 	gone   *negative
+	head   bool // the authority's header is all that anybody wants
 	err    error
 	header map[string]string
 	report Report
@@ -131,6 +133,9 @@ func (f *Fetcher) settle(ctx context.Context, req Request, fl *flight, k kept, j
 	case out.gone != nil:
 		k.close()
 		return out.gone.answer(out.report.Tries, f.now()), nil
+	case out.head:
+		k.close()
+		return out.headed(), nil
 	case out.entry != nil:
 		return f.reopen(ctx, req, fl, k)
 	case out.early != nil:
@@ -227,6 +232,7 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 	} else {
 		fl.wanted = true
 	}
+	fl.bodies = fl.bodies || !req.Head
 	fl.waiters.Add(1)
 	return fl, joined, nil
 }

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
+	"hither/cache"
 	"hither/forward/measure"
 	"hither/rules"
 )
 
-// smallHead is the size up to which a HEAD is taken as the beginning of a GET: the client will ask for the body next.
+// smallHead is the size up to which a HEAD is taken as the beginning of a GET: the client will ask for the body next. Not so what
+// comes in kinds, a manifest: its GET is counted as a pull, and who only looks whether there is a new one makes none.
 const smallHead = 1 << 20
 
 // head asks one source about an object, without credentials and without its body.
@@ -48,7 +51,7 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 		switch {
 		case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
 			return (&negative{status: resp.StatusCode, source: src.Base}).answer(nil, f.now())
-		case k.fresh || resp.StatusCode != http.StatusOK || resp.ContentLength <= smallHead:
+		case k.fresh || resp.StatusCode != http.StatusOK || resp.ContentLength <= smallHead && len(req.Path.Accept) == 0:
 			return nil
 		}
 		a := &Answer{
@@ -59,6 +62,38 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 		return a
 	}
 	return nil
+}
+
+// headed answers those who ask with HEAD what a name means now by what its authority said of the bytes, if nobody wants these. They
+// are bound to the name all the same: whoever asks for them next does so by their digest.
+func (w *fill) headed(ctx context.Context) bool {
+	size, err := strconv.ParseInt(w.word.header["Content-Length"], 10, 64)
+	if err != nil || size < 0 || w.word.path == "" || !w.want.Pins() || !w.onlyHeads() {
+		return false
+	}
+	now := w.f.now()
+	w.bind(ctx, cache.Entry{
+		Digest: w.want, Size: size, Header: w.word.headers(nil), Source: w.req.Origins()[0].Base, Vouched: w.word.by, Stored: now, Checked: now,
+	})
+	report := w.report()
+	report.Bytes = size
+	w.tell(outcome{head: true, header: w.word.headers(nil), report: report})
+	return true
+}
+
+// onlyHeads says that nobody wants the bytes, and lets nobody join any more who might.
+func (fl *flight) onlyHeads() bool {
+	fl.f.flights.mu.Lock()
+	defer fl.f.flights.mu.Unlock()
+	fl.dropped = fl.dropped || !fl.bodies
+	return !fl.bodies
+}
+
+func (out *outcome) headed() *Answer {
+	return &Answer{
+		Status: http.StatusOK, Header: repeat(out.header), Size: out.report.Bytes, ETag: etag(out.report.Digest),
+		Body: &bodiless{size: out.report.Bytes}, Report: out.report,
+	}
 }
 
 const (

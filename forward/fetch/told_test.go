@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -127,4 +128,47 @@ func TestBytesThatAreHereUnderAnotherNameAreCalledBytes(t *testing.T) {
 		a.Body.Close()
 		expect(t, string(a.Report.State)+" "+a.Header.Get("Content-Type"), "hit application/octet-stream")
 	}
+}
+
+// TestAHeadOfATagFetchesNothing: a registry counts the GET of a manifest as a pull, and who looks whether there is a new one makes none.
+func TestAHeadOfATagFetchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		body := []byte("manifest")
+		path := "/manifest/" + string(sum(body))
+		w.put(path, body)
+		for _, h := range w.hosts {
+			h.header = http.Header{"Content-Type": {"application/a"}}
+		}
+		*w.notary["tag"] = scribe{
+			digest: sum(body), path: path, head: w.Head,
+			header: map[string]string{"Content-Length": "8", "Content-Type": "application/a", "Docker-Content-Digest": string(sum(body))},
+		}
+		w.put("/tag/latest", body)
+		head := w.request("/tag/latest")
+		head.Head = true
+		look := func(want string) {
+			t.Helper()
+			before := len(w.seen())
+			a, err := w.open(head)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Body.Close()
+			expect(t, fmt.Sprintln(a.Status, a.Size, a.Header.Get("Content-Type"), a.Report.State, w.seen()[before:]), want+"\n")
+		}
+		look("200 8 application/a miss [HEAD reg]")
+		look("200 8 application/a miss [HEAD reg]")
+		byDigest := w.request(path)
+		byDigest.Head = true
+		before := len(w.seen())
+		if a, err := w.open(byDigest); err != nil || a.Size != 8 || fmt.Sprint(w.seen()[before:]) != "[HEAD reg]" {
+			t.Errorf("a HEAD by digest\ngot  %v after %v\nwant 8 bytes after [HEAD reg]", err, w.seen()[before:])
+		}
+		expect(t, w.get(path), "manifest from reg (miss) after [reg]")
+		look("200 8 application/a hit []")
+		w.hosts["reg"].dead = true
+		sleepMinutes(1)
+		expect(t, w.get("/tag/latest"), "manifest from reg (stale) after [HEAD reg reg]")
+	})
 }

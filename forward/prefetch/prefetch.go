@@ -178,7 +178,7 @@ func (p *Prefetcher) told(req fetch.Request, report *fetch.Report) {
 		return
 	}
 	e := event{match: req.Match, kind: demanded, claim: req.Claim}
-	if req.Head {
+	if e.head = req.Head; e.head {
 		e.depth = 1 // whether it wants what that leads to is not known yet
 	}
 	if report != nil {

@@ -22,6 +22,7 @@ type event struct {
 	body  []byte      // of what was brought; nil: there is no such thing
 	depth int
 	again bool // the body was to be read before
+	head  bool // the client asked by HEAD, for which no body need have come
 }
 
 type kind int
@@ -283,7 +284,7 @@ func (p *Prefetcher) lastTime(r *run) []project.Want {
 // readAnswer reads what the client was answered, which is under way or in the cache, and tells the run. Nobody is asked again
 // for what the cache had, and may have lost or let grow old since.
 func (p *Prefetcher) readAnswer(r *run, e event) {
-	kept := e.kind == answered && !asksFar(e.state)
+	kept := e.head || e.kind == answered && !asksFar(e.state)
 	a, err := p.Fetch(r.ctx, fetch.Request{Match: e.match, Claim: e.claim, Ahead: true, KeptOnly: kept})
 	var body []byte
 	if err == nil {
