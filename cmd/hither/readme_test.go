@@ -31,7 +31,9 @@ func TestREADME(t *testing.T) {
 		case "serve":
 			r.serve(b.text)
 		case "top":
-			w.shell(r.top(), r.builder(), "bash", "-euo", "pipefail", "-c", b.text)
+			path := filepath.Join(w.dir, "path")
+			w.shell(r.top(), append(r.builder(), "PATH_FILE="+path), "bash", "-euo", "pipefail", "-c", b.text+"\nprintf %s \"$PATH\" >\"$PATH_FILE\"")
+			r.env = append(r.env, "PATH="+w.read(path)) // it lasts as long as the shell
 		case "run":
 			w.shell(r.project, r.env, "bash", "-euo", "pipefail", "-c", b.text)
 		}
@@ -54,9 +56,7 @@ func (w *world) readme(gos *goOrigin, npm *npmOrigin) *readme {
 	r.project = w.goProject(gos, "project")
 	w.npmProject(npm, "project")
 	w.shell(r.project, w.clientEnv("lock", proxied(w.relay().addr, w.roots)...), "npm", "install", "--package-lock-only")
-	bin := w.mkdir("bin")
-	r.env = w.clientEnv("reader",
-		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GOBIN="+bin, "GOSUMDB="+gos.sumKey,
+	r.env = w.clientEnv("reader", "GOSUMDB="+gos.sumKey,
 		"HITHER_STATE="+w.mkdir("state"), "HITHER_RULES="+w.rules, "HITHER_LISTEN="+r.addr)
 	return r
 }
