@@ -4,8 +4,8 @@
 // so, and the few headers a client needs. A blob is bytes under their digest; it is shared by every name, mirror and
 // registry that means the same bytes, and it becomes visible only through [Writer.Commit], which checks the digest.
 //
-// The stores behind this vocabulary are siblings: badger (on disk), mem (tests, --cache=off). Each signs the promises in
-// cachetest.
+// The stores behind this vocabulary are siblings: badger (on disk), mem (tests, --cache=off, or a disk that does not do), and
+// hot, which keeps in memory what another is asked for often. Each signs the promises in cachetest.
 package cache
 
 import (

@@ -1,7 +1,7 @@
 // Package forward is the HTTP side of Hither: four doors in, one way on.
 //
-// A client comes by the proxy (an absolute URL, or CONNECT), by our own address (a gateway path such as /go, or the
-// console), by a bare TLS connection that DNS led here, or by a transparent door of [listener]. What is for a host in no
+// A client comes by the proxy (an absolute URL, or CONNECT), by our own address (a gateway path such as /go, or our
+// own pages), by a bare TLS connection that DNS led here, or by a transparent door of [listener]. What is for a host in no
 // rule is passed on unseen. What is for a host in the rules is answered from [fetch], or sent to its origin as it came.
 //
 //	s := &forward.Server{Rules: rules, Fetch: fetcher.Fetch, Pass: pool, Dial: dialer.DialContext, CA: ca, Self: self}

@@ -11,7 +11,7 @@ import (
 	"hither/rules"
 )
 
-// serveSelf answers on our own address: gateway paths, else the console. It never forwards to our own address.
+// serveSelf answers on our own address: gateway paths, else our own pages. It never forwards to our own address.
 func (s *Server) serveSelf(w *reply, r *http.Request) {
 	if isUnspecified(r.Host) {
 		s.fail(w, r, http.StatusMisdirectedRequest, "This address is none to ask by. Ask by http://127.0.0.1 and the port.")
@@ -19,7 +19,7 @@ func (s *Server) serveSelf(w *reply, r *http.Request) {
 	}
 	stranger := s.browsers.Check(r) != nil || foreign(r)
 	if stranger && !visits(r) {
-		s.fail(w, r, http.StatusForbidden, "A page of another site may not use Hither. Open the console by this address.")
+		s.fail(w, r, http.StatusForbidden, "A page of another site may not use Hither. Type the address if you mean it.")
 		return
 	}
 	todo, ok, err := s.gateway(r)

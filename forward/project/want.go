@@ -1,6 +1,7 @@
-// Package project reads what the files of a directory say that a package client will ask for: go.mod and go.sum, the lock
-// files of npm, pnpm and yarn, a Dockerfile. It only reads; it runs nothing, follows no link out of the directory, and
-// asks nobody.
+// Package project reads what the files of a directory say that a package client will ask for: go.mod, go.sum and go.work,
+// package.json and the lock files of npm, pnpm, Yarn and Bun, a Dockerfile. It only reads; it runs nothing, follows no link
+// out of the directory, and asks nobody. Of other directories it reads those above that have this one in a workspace, and
+// the same user's that go.work or a replace names.
 package project
 
 import "hither/cache/digest"
