@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -178,6 +179,23 @@ func TestClocks(t *testing.T) {
 	}
 	if _, ok := dateOf(http.Header{"Date": {"yesterday"}}); ok {
 		t.Error("a date that is none was read")
+	}
+}
+
+func TestAQuickLookAsksNoRegistryForItsClock(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	w.Dial = func(context.Context, string, string) (net.Conn, error) {
+		asked++
+		return nil, errors.New("nobody answers")
+	}
+	w.run1(clock{})
+	if asked != 0 {
+		t.Errorf("connections\n got %d\nwant 0", asked)
+	}
+	w.Quick = false
+	if w.run1(clock{}); asked == 0 {
+		t.Error("a whole look asked nobody either")
 	}
 }
 
