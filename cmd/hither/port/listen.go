@@ -2,9 +2,11 @@
 package port
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -48,6 +50,7 @@ type Taken struct {
 	Address string
 	Owner   Process // zero: not known
 	Proxy   bool    // it answers as a proxy does
+	Hither  bool    // it answers as a Hither does
 }
 
 // Process is a running program.
@@ -60,7 +63,7 @@ type Process struct {
 func (e *Taken) Error() string {
 	other := nextPort(e.Address)
 	switch {
-	case isHither(e.Owner.Name):
+	case e.Hither || isHither(e.Owner.Name):
 		return fmt.Sprintf("%s is taken by %s, another Hither with a state directory of its own: use that one, end it, or start this one with `--listen %s`",
 			e.Address, e.Who(), other)
 	case e.Proxy || isKnownProxy(e.Owner.Name):
@@ -84,10 +87,32 @@ func inspectPort(ctx context.Context, address string) error {
 	if at, err := netip.ParseAddrPort(address); err == nil {
 		taken.Owner = Owner(ctx, at)
 	}
-	if !isHither(taken.Owner.Name) { // it would only log that there is no such name
+	if isHither(taken.Owner.Name) {
+		return taken
+	}
+	taken.Hither = answersAsHither(ctx, address) // another user's has no name for us
+	if !taken.Hither {                           // it would only log that there is no such name
 		taken.Proxy = answersAsProxy(ctx, address)
 	}
 	return taken
+}
+
+// maxRoot is more than an answer with a root certificate has, in bytes.
+const maxRoot = 64 << 10
+
+// answersAsHither asks for the root certificate, which no other proxy has there.
+func answersAsHither(ctx context.Context, address string) bool {
+	conn, err := (&net.Dialer{Timeout: probeWait}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(probeWait))
+	if _, err := fmt.Fprintf(conn, "GET /ca.pem HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address); err != nil {
+		return false
+	}
+	answer, _ := io.ReadAll(io.LimitReader(conn, maxRoot)) // half of it will do
+	return bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) && bytes.Contains(answer, []byte("\r\n\r\n-----BEGIN CERTIFICATE-----"))
 }
 
 // answersAsProxy asks for a tunnel to a name that cannot exist (RFC 6761, section 6.4). A proxy agrees before it looks,

@@ -71,6 +71,24 @@ func TestTheOwnerOfAPortIsAsked(t *testing.T) {
 	}
 }
 
+// The process of another user is not named to us, and to go out through his Hither would be to meet certificates of his root.
+func TestAHitherIsKnownByItsAnswer(t *testing.T) {
+	address := occupy(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = w.Write([]byte("-----BEGIN CERTIFICATE-----\n"))
+	})
+	_, err := Listen(t.Context(), []string{address}, nil)
+	var taken *Taken
+	if !errors.As(err, &taken) {
+		t.Fatalf("\n got %v\nwant a taken port", err)
+	}
+	hithertest.Same(t, "Hither", taken.Hither, true)
+	hithertest.Same(t, "proxy", taken.Proxy, false)
+}
+
 func TestAFailureLeavesNoListener(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
