@@ -59,7 +59,7 @@ type Group struct {
 // Exchange implements [Exchanger]. It returns after those it asked have returned.
 func (g *Group) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if len(g.Upstreams) == 0 && g.Fallback == nil {
-		return nil, errors.New("there is no name server to ask; name one in the setting dns")
+		return nil, errors.New("there is no name server to ask; name one in the setting dns-upstream")
 	}
 	ctx, cancel := within(withAllowance(ctx), patience)
 	defer cancel()
@@ -68,7 +68,7 @@ func (g *Group) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	}
 	order := g.order()
 	if len(order) == 0 {
-		return nil, errors.New("each name server sends our questions back to us; name another one in the setting dns")
+		return nil, errors.New("each name server sends our questions back to us; name another one in the setting dns-upstream")
 	}
 	g.explore(ctx, q, order)
 	return g.race(ctx, q, order)

@@ -22,7 +22,7 @@ func (r *Resolver) LookupHTTPS(ctx context.Context, host string) (alpn []string,
 		return nil, 0, err
 	}
 	if r.Exchange == nil {
-		return nil, 0, errors.New("there is no name server to ask; name one in the setting dns")
+		return nil, 0, errors.New("there is no name server to ask; name one in the setting dns-upstream")
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()

@@ -91,7 +91,7 @@ func (g *Group) mark(name string) bool {
 		looping, upstream = &g.figures[which].looping, g.Upstreams[which]
 	}
 	if !*looping && g.Log != nil {
-		g.Log.Warn("this name server sends our questions back to us, so it is not asked any more; name another one in the setting dns", "server", fmt.Sprint(upstream))
+		g.Log.Warn("this name server sends our questions back to us, so it is not asked any more; name another one in the setting dns-upstream", "server", fmt.Sprint(upstream))
 	}
 	*looping = true
 	return true

@@ -157,7 +157,7 @@ func (r *Resolver) ask(ctx context.Context, name string) found {
 
 func (r *Resolver) family(ctx context.Context, name string, qtype uint16) found {
 	if r.Exchange == nil {
-		return found{err: errors.New("there is no name server to ask; name one in the setting dns")}
+		return found{err: errors.New("there is no name server to ask; name one in the setting dns-upstream")}
 	}
 	q := new(dns.Msg).SetQuestion(name, qtype)
 	reply, err := r.Exchange.Exchange(ctx, q)

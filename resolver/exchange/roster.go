@@ -30,7 +30,7 @@ type Roster struct {
 func (r *Roster) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	servers := others(r.List(), r.Self)
 	if len(servers) == 0 {
-		return nil, errors.New("no former name servers are known; name one in the setting dns")
+		return nil, errors.New("no former name servers are known; name one in the setting dns-upstream")
 	}
 	return r.crew.follow(servers, r.Log).Exchange(ctx, q)
 }

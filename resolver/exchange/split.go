@@ -70,9 +70,9 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 		return s.group(servers).Exchange(ctx, q)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("this machine's name servers cannot be read (%w); name some in the setting dns", err)
+		return nil, fmt.Errorf("this machine's name servers cannot be read (%w); name some in the setting dns-upstream", err)
 	}
-	return nil, errors.New("this machine has no name servers but us; connect it to a network or name some in the setting dns")
+	return nil, errors.New("this machine has no name servers but us; connect it to a network or name some in the setting dns-upstream")
 }
 
 // Local says whether name is asked at a link's own servers, so that the answer holds only as long as the network stays.

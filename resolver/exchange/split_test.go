@@ -94,7 +94,7 @@ func TestSplitWithoutUpstreamsAsksTheNetwork(t *testing.T) {
 	}
 	alone := &Split{Links: func(context.Context) ([]Link, error) { return nil, errors.New("broken") }}
 	defer alone.Close()
-	if got := whoFor(t, alone, "www.example"); !strings.Contains(got, "broken") || !strings.Contains(got, "setting dns") {
+	if got := whoFor(t, alone, "www.example"); !strings.Contains(got, "broken") || !strings.Contains(got, "setting dns-upstream") {
 		t.Errorf("got  %s\nwant the reason and the next step", got)
 	}
 }
@@ -111,7 +111,7 @@ func TestRosterFollowsItsList(t *testing.T) {
 		list = []netip.AddrPort{b}
 	}
 	list = nil
-	if got := whoFor(t, r, "www.example"); !strings.Contains(got, "name one in the setting dns") {
+	if got := whoFor(t, r, "www.example"); !strings.Contains(got, "name one in the setting dns-upstream") {
 		t.Errorf("got  %s\nwant the next step", got)
 	}
 }
