@@ -25,7 +25,7 @@ func TestUpRefusesWhatItCannotWorkWith(t *testing.T) {
 		"a configuration with an unknown key": {
 			func(w *world, h *hither) { w.write(filepath.Base(h.state)+".toml", []byte("\n\nlissen = \"x\"\n")) }, []string{".toml:3", "lissen"}},
 		"a file of roots that is not there": {
-			func(w *world, h *hither) { h.args = append(h.args, "--ca-files", filepath.Join(w.dir, "no-such.pem")) }, []string{"no-such.pem"}},
+			func(w *world, h *hither) { h.args = append(h.args, "--ca-files", filepath.Join(w.dir, "no-such.pem")) }, []string{"--ca-files: ", "no-such.pem"}},
 		"a file of roots without a certificate": {
 			func(w *world, h *hither) {
 				h.args = append(h.args, "--ca-files", w.write("empty.pem", []byte("nothing\n")))

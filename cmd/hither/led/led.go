@@ -75,7 +75,7 @@ func Open(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inherite
 		case err == nil:
 		case part.chosen:
 			l.Close()
-			return nil, fmt.Errorf("%s: %w", part.setting, err)
+			return nil, fmt.Errorf("%s: %w", s.Place(part.setting), err)
 		default:
 			l.Tell(part.setting, err.Error())
 			log.ErrorContext(ctx, "what `hither install` asked for cannot be had; Hither goes on without it", "setting", part.setting, "reason", err)

@@ -88,11 +88,11 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 		t.Fatal("no error")
 	}
 	hithertest.Contains(t, err.Error(), "dns: ", "elsewhere", "that program is ")
-	_, err = Open(t.Context(), settings.Settings{Transparent: []string{"nowhere"}}, upkeep.Upkeep{}, nil, log)
+	_, err = Open(t.Context(), settings.Settings{Transparent: []string{"nowhere"}, From: map[string]string{"transparent": "/c.toml:3"}}, upkeep.Upkeep{}, nil, log)
 	if err == nil {
 		t.Fatal("no error")
 	}
-	hithertest.Contains(t, err.Error(), "transparent: ", "127.0.7.90")
+	hithertest.Contains(t, err.Error(), "/c.toml:3: transparent: ", "127.0.7.90")
 }
 
 func TestNobodyIsLedToAHitherThatIsSick(t *testing.T) {

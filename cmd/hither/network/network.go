@@ -7,6 +7,7 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -41,7 +42,7 @@ type Network struct {
 func New(s settings.Settings, self Self, version string, offersH3 func(host string) bool, log *slog.Logger) (*Network, error) {
 	roots, err := transport.Roots(s.CAFiles...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.Place("ca-files"), err)
 	}
 	names, err := newUpstreams(s, self, roots, log)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/miekg/dns"
+
 	"hither/resolver/exchange"
 )
 
@@ -35,10 +37,21 @@ func (s *Settings) checkDNS() error {
 			return s.Wrong("dns-upstream", err)
 		}
 	}
+	for _, name := range s.DNSAllow {
+		if !isPlainName(name) {
+			return s.Wrong("dns-rebinding-allow", fmt.Errorf("%q is no name: write it as nip.io, which spares all names below it, too", name))
+		}
+	}
 	if s.DNSStrict && len(s.DNSUpstream) == 0 {
 		return s.Wrong("dns-strict", errors.New("it means nothing without dns-upstream: name one, or leave it out"))
 	}
 	return nil
+}
+
+// isPlainName says that text is a name of DNS, and no pattern of some: *.nip.io and .nip.io have nothing below them.
+func isPlainName(text string) bool {
+	_, ok := dns.IsDomainName(text)
+	return ok && !strings.HasPrefix(text, ".") && !strings.Contains(text, "*")
 }
 
 // IsOff says that the user has turned off what `hither install` may have asked for, and has not only said nothing.

@@ -55,7 +55,7 @@ func parseExpression(file string, p *unstable.Parser, node *unstable.Node) (conf
 	name, row := keyName(p, node)
 	at := fmt.Sprintf("%s:%d", file, row)
 	if node.Kind != unstable.KeyValue {
-		return configLine{}, fmt.Errorf("%s: [%s]: there are no tables in this file, only keys: see hither config", at, name)
+		return configLine{}, fmt.Errorf("%s: [%s]: there are no tables in this file, only keys: %s", at, name, keyNames())
 	}
 	k, ok := findKey(name)
 	if !ok {

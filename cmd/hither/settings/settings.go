@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hither/cmd/hither/amount"
@@ -215,15 +216,27 @@ func (s *Settings) take(k Key, values []string, from string, home paths.Places, 
 // Wrong is told of a value that cannot be, with its place.
 func (s *Settings) Wrong(name string, err error) error { return wrongValue(s.From[name], name, err) }
 
-// wrongValue names a setting once: a flag and a variable have its name. A wrong flag is a wrong command line.
+// wrongValue tells of a mistake with its place. A wrong flag is a wrong command line.
 func wrongValue(from, name string, err error) error {
-	switch from {
-	case "--" + name:
-		return &FlagError{fmt.Errorf("%s: %w", from, err)}
-	case Key{Name: name}.Variable():
-		return fmt.Errorf("%s: %w", from, err)
+	err = fmt.Errorf("%s: %w", placeOf(from, name), err)
+	if from == "--"+name {
+		return &FlagError{err}
 	}
-	return fmt.Errorf("%s: %s: %w", from, name, err)
+	return err
+}
+
+// Place is where a setting was said, for what only the machine could tell: the value itself may be right.
+func (s *Settings) Place(name string) string { return placeOf(s.From[name], name) }
+
+// placeOf names a setting once: a flag and a variable have its name.
+func placeOf(from, name string) string {
+	switch from {
+	case "": // nobody has said where
+		return name
+	case "--" + name, Key{Name: name}.Variable():
+		return from
+	}
+	return from + ": " + name
 }
 
 // FlagError is a wrong value on the command line.
@@ -323,6 +336,9 @@ func checkListen(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", fmt.Errorf("%q is not HOST:PORT: write it as %s", address, DefaultListen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("%q is no port: write a number from 0 to 65535, as in %s", port, DefaultListen)
 	}
 	if strings.EqualFold(host, "localhost") {
 		host = "127.0.0.1"

@@ -86,7 +86,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"an unknown key", "# x\ncache = \"off\"\nlisen = \"127.0.0.1:1\"\n", nil, nil, []string{file + ":3: lisen: there is no such setting", "listen"}},
 		{"no TOML", "listen = [\n  \"a\"\n  \"b\"]", nil, nil, []string{file + ":3:"}},
 		{"a key set twice", "cache = \"off\"\ncache = \"disk\"", nil, nil, []string{file, "cache"}},
-		{"a table", "\n[cache]\nlimit = 3", nil, nil, []string{file + ":2: [cache]: there are no tables"}},
+		{"a table", "\n[cache]\nlimit = 3", nil, nil, []string{file + ":2: [cache]: there are no tables", "cache-limit"}},
 		{"a dotted key", "cache.limit = 3", nil, nil, []string{file + ":1: cache.limit: there is no such setting"}},
 		{"a list for a word", "cache = [\"off\"]", nil, nil, []string{file + ":1: cache: want one value"}},
 		{"a date for a word", "cache = 2024-01-01", nil, nil, []string{file + ":1: cache: want text"}},
@@ -102,6 +102,9 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"an address without a host", "", nil, map[string][]string{"listen": {":7890"}}, []string{"open to other machines"}},
 		{"a name for an address", "", nil, map[string][]string{"listen": {"example.com:1"}}, []string{"is no IP address"}},
 		{"no port", "", nil, map[string][]string{"listen": {"127.0.0.1"}}, []string{"is not HOST:PORT"}},
+		{"a port that there is not", "listen = \"127.0.0.1:99999\"", nil, nil, []string{file + ":1: listen: \"99999\" is no port: write a number"}},
+		{"a port by name", "", nil, map[string][]string{"listen": {"127.0.0.1:http"}}, []string{"--listen: \"http\" is no port"}},
+		{"a pattern for names that are spared", "dns-rebinding-allow = \"*.nip.io\"", nil, nil, []string{file + ":1: dns-rebinding-allow: \"*.nip.io\" is no name: write it as nip.io"}},
 		{"an upstream of another kind", "", nil, map[string][]string{"upstream-proxy": {"ftp://x:1"}}, []string{"no kind of proxy", "socks5"}},
 		{"an upstream that is ourselves", "", nil, map[string][]string{"upstream-proxy": {"http://127.0.0.1:7890"}}, []string{"would ask itself for ever"}},
 	} {
