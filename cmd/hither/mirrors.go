@@ -54,8 +54,8 @@ func (a *app) mirrors() *cobra.Command {
 			return a.runMirrors(c.Context(), f, args)
 		},
 	}
-	c.Flags().IntVar(&f.count, "count", 3, "measurements of each upstream; with --watch: end after so many (default: never)")
-	c.Flags().DurationVar(&f.interval, "interval", time.Second, "between two measurements of an upstream; with --watch 10s")
+	c.Flags().IntVar(&f.count, "count", 3, "measurements of each upstream; with --watch: end after so many, else never")
+	c.Flags().DurationVar(&f.interval, "interval", time.Second, "between two measurements of an upstream; with --watch, unless you say, 10s")
 	c.Flags().BoolVar(&f.watch, "watch", false, "measure again and again and show the table anew, until Ctrl-C")
 	c.Flags().BoolVar(&f.csv, "csv", false, "print CSV, one row for each upstream and phase")
 	c.Flags().BoolVar(&f.heat, "heat", false, "measure nothing: show the last 24 hours as a map of colours")

@@ -12,7 +12,7 @@ import (
 )
 
 // Advice is what every [Failure] ends with.
-const Advice = ". Look with `hither status` which upstreams are reachable, and try again."
+const Advice = ". Look with `hither mirrors` which upstreams are reachable, and try again."
 
 // Failure tells that no source gave the bytes, and what each of them did.
 type Failure struct {

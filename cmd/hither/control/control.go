@@ -63,7 +63,7 @@ func (e *RunningError) Error() string {
 	if e.PID != 0 {
 		who = fmt.Sprintf(" as process %d", e.PID)
 	}
-	return fmt.Sprintf("Hither already runs%s with the state directory %s: use it (hither status), end it, or name another directory with --state", who, e.State)
+	return fmt.Sprintf("Hither already runs%s with the state directory %s: use it (see `hither status`), end it, or name another directory with --state", who, e.State)
 }
 
 // Socket is the daemon's side of the control socket: HTTP and JSON, for the user's own processes only. It is also the

@@ -147,7 +147,7 @@ func refusedBy(resp *http.Response) error {
 	case status == http.StatusTooManyRequests:
 		e.next, e.again = "the registry limits how much it gives: wait, and give the same command again", true
 	case status >= 500:
-		e.next, e.again = "look with `hither status`, and give the same command again", true
+		e.next, e.again = "look with `hither mirrors` who can be reached, and give the same command again", true
 	default:
 		e.next = "look at it with its own client"
 	}

@@ -117,7 +117,7 @@ func (w *Warmer) fetch(ctx context.Context, want Want) {
 	if w.isDown(mirrors.HostOf(want.URL)) {
 		w.Tally.fail(want, &fault{
 			says: fmt.Sprintf("it was not asked for, since %d others of that host came to nothing one after another", giveUpAfter),
-			next: "look with `hither status` whether the outside can be reached, and give the same command again",
+			next: "look with `hither mirrors` who can be reached, and give the same command again",
 		})
 		return
 	}
