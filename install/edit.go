@@ -127,7 +127,7 @@ func (e Edit) Do(ctx context.Context) error {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	if err := p.make(); err != nil {
-		return err
+		return t.forbidden(p, now, r, old, err)
 	}
 	want := now
 	want.Absent, want.Link, want.Bytes, want.Mode = false, "", r.File.Ours, r.File.Mode
@@ -139,9 +139,22 @@ func (e Edit) Do(ctx context.Context) error {
 		return t.write(r)
 	})
 	if err != nil {
-		return err
+		return t.forbidden(p, now, r, old, err)
 	}
 	return e.finish(ctx, t, r)
+}
+
+// forbidden forgets a change that we had no right to make, if the file is as it was: to take it back would run its commands,
+// for which there is no right either, again and again.
+func (t *turn) forbidden(p *place, before FileState, r Record, old *Record, err error) error {
+	if old != nil || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if now, unseen := p.state(); unseen == nil && now.same(before) {
+		t.m.removeDirs(r.File.Dirs)
+		t.undone(r.N)
+	}
+	return err
 }
 
 // Undo takes back what is still ours.
