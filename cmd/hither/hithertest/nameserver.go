@@ -23,7 +23,7 @@ func NameServer(t testing.TB, late time.Duration) string {
 		reply.Answer = append(reply.Answer, rr)
 		_ = w.WriteMsg(reply)
 	})}
-	go srv.ActivateAndServe()
+	go func() { _ = srv.ActivateAndServe() }() // it ends with the test
 	t.Cleanup(func() { _ = srv.Shutdown() })
 	return conn.LocalAddr().String()
 }
