@@ -1,12 +1,8 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
-	"encoding/json"
-	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,55 +13,11 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/cmd/hither/control"
-	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/upkeep"
-	"hither/install"
-	"hither/rules"
 )
-
-// rulesFor makes a rule of each host.
-func rulesFor(t *testing.T, hosts ...string) *rules.Set {
-	t.Helper()
-	return hithertest.Rules(t, hosts...)
-}
-
-// A name that is led to us can be reached on our two ports alone.
-func TestOnlyNamesThatOurDoorsServeAreLed(t *testing.T) {
-	set := rulesFor(t, "reg.test", "odd.test:5000", "usual.test:443", "registry", "192.0.2.1", "[2001:db8::1]:5000", "localhost:8080")
-	same(t, "names", strings.Join(upkeep.DNSNames(set), " "), "reg.test usual.test")
-}
-
-func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
-	state := t.TempDir()
-	write(t, filepath.Join(state, upkeep.Name), []byte(`{"dns": "scoped", "proxy": true, "uid": -1, "gid": -1}`))
-	for _, row := range []struct {
-		flags map[string][]string
-		want  upkeep.Upkeep
-	}{
-		{nil, upkeep.Upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
-		{map[string][]string{"dns": {"off"}}, upkeep.Upkeep{Proxy: true, UID: -1, GID: -1}},
-	} {
-		s, err := settings.Load(settings.Sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
-		must(t, err)
-		got, err := upkeep.Of(s)
-		must(t, err)
-		same(t, "upkeep", toJSON(t, got), toJSON(t, row.want))
-		s.Runner = 1
-		got, err = upkeep.Of(s)
-		must(t, err)
-		same(t, "any for a single command", got.Any(), false)
-	}
-}
-
-func toJSON(t *testing.T, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	must(t, err)
-	return string(text)
-}
 
 // ask asks a name server over UDP for addresses of IPv4.
 func ask(t *testing.T, server, name string) string {
@@ -123,7 +75,7 @@ func TestWithoutAGuardHitherChangesNothingAndServes(t *testing.T) {
 	s := serving(t, has("package"), func(s *settings.Settings) {
 		must(t, private.MakeDir(s.State))
 		must(t, os.Mkdir(filepath.Join(s.State, leaseName), 0o700)) // no file can stand there
-		write(t, filepath.Join(s.State, upkeep.Name), []byte(toJSON(t, upkeep.Upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
+		write(t, filepath.Join(s.State, upkeep.Name), []byte(hithertest.JSON(t, upkeep.Upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
 	s.said.Await("no guard would undo it")
 	body, err := s.get("https://reg.test/x")
@@ -144,7 +96,7 @@ func TestWhatIsKeptInForceEndsWithHither(t *testing.T) {
 	write(t, npmrc, []byte("fund=false\n"))
 	s := serving(t, has("package"), func(s *settings.Settings) {
 		must(t, private.MakeDir(s.State))
-		write(t, filepath.Join(s.State, upkeep.Name), []byte(toJSON(t, upkeep.Upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
+		write(t, filepath.Join(s.State, upkeep.Name), []byte(hithertest.JSON(t, upkeep.Upkeep{Tools: []string{"npm"}, Home: home, UID: -1, GID: -1})))
 	})
 	deadline := time.Now().Add(20 * time.Second)
 	for text := ""; !strings.Contains(text, "http://"+s.ready.Proxy[0]); <-time.After(10 * time.Millisecond) {
@@ -161,54 +113,4 @@ func TestWhatIsKeptInForceEndsWithHither(t *testing.T) {
 	text, err := os.ReadFile(npmrc)
 	must(t, err)
 	same(t, "afterwards", string(text), "fund=false\n")
-}
-
-// Names are led only to those whose certificates are believed, and after a fault that is tried again.
-func TestNamesAreNotLedWithoutTrust(t *testing.T) {
-	var said journal
-	set := rulesFor(t, "reg.test")
-	trusted := false
-	h := upkeep.NewHeld(upkeep.Upkeep{DNS: install.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
-		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.NewTextHandler(&said, nil)))
-	h.Machine.Root, h.Machine.OS = t.TempDir(), "darwin" // names are led by files there
-	h.Machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
-	h.Trusted = func() error {
-		if trusted {
-			return nil
-		}
-		return os.ErrPermission
-	}
-	var trouble string
-	h.Troubled = func(text string) { trouble = text }
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	led := func() string {
-		files, _ := filepath.Glob(filepath.Join(h.Machine.Root, "etc", "resolver", "*"))
-		for i := range files {
-			files[i] = filepath.Base(files[i])
-		}
-		return strings.Join(files, " ")
-	}
-	h.Hold(ctx)
-	same(t, "led", led(), "")
-	contains(t, trouble, "the registries' names alone: permission denied")
-	h.Hold(ctx)
-	same(t, "told", strings.Count(said.String(), "level=WARN"), 1)
-	trusted = true
-	h.Hold(ctx)
-	same(t, "led", led(), "reg.test")
-	same(t, "trouble", trouble, "")
-	set = rulesFor(t, "new.test", "other.test")
-	h.SetNames(ctx)
-	same(t, "led by new rules", led(), "new.test other.test")
-	trusted = false
-	h.SetNames(ctx)
-	same(t, "led with another root", led(), "")
-	trusted = true
-	h.SetNames(ctx)
-	same(t, "led again", led(), "new.test other.test")
-	must(t, h.Release(ctx))
-	same(t, "afterwards", led(), "")
-	h.Hold(ctx)
-	same(t, "after the end", led(), "")
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -115,4 +116,12 @@ func Must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// JSON is what a value is as JSON.
+func JSON(t testing.TB, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	Must(t, err)
+	return string(text)
 }

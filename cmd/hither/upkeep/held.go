@@ -24,7 +24,7 @@ import (
 type Held struct {
 	upkeep   Upkeep
 	settings settings.Settings // Listen is where the proxy listens in fact
-	Machine  *install.Machine
+	machine  *install.Machine
 	rules    func() *rules.Set
 	dns      []netip.AddrPort     // where the resolver listens; none: the machine's DNS is left alone
 	Trusted  func() error         // why the machine's programs would refuse our certificates; nil, or nil error: they do not
@@ -46,7 +46,7 @@ const TryAgain = 30 * time.Second
 // NewHeld changes nothing yet.
 func NewHeld(u Upkeep, s settings.Settings, set func() *rules.Set, dns []netip.AddrPort, env environ.List, log *slog.Logger) *Held {
 	return &Held{
-		upkeep: u, settings: s, Machine: u.Machine(s.State, env), rules: set, dns: dns, log: log,
+		upkeep: u, settings: s, machine: u.Machine(s.State, env), rules: set, dns: dns, log: log,
 		led: make(chan struct{}), trouble: map[string]string{},
 	}
 }
@@ -68,10 +68,10 @@ func (h *Held) bring(ctx context.Context, wanted func(step string) bool) {
 	h.leadLocked(ctx)
 	var steps []install.Step
 	if h.upkeep.Proxy {
-		steps = install.Proxy(ctx, h.Machine, install.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
+		steps = install.Proxy(ctx, h.machine, install.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
 	}
-	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.Machine, Rules: h.rules()}
-	tools, err := install.Tools(h.Machine, i.tooling(), h.upkeep.Tools...)
+	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.machine, Rules: h.rules()}
+	tools, err := install.Tools(h.machine, i.tooling(), h.upkeep.Tools...)
 	if err != nil {
 		h.trouble["tools"] = err.Error()
 	}
@@ -134,7 +134,7 @@ func (h *Held) mayLead(names []string) error {
 
 // beginLocked holds the link, or does the steps that are new and undoes those that are not wanted any more.
 func (h *Held) beginLocked(ctx context.Context, names []string) error {
-	steps, err := install.DNS(ctx, h.Machine, h.upkeep.DNS, install.Resolver{Addrs: h.dns, Names: names})
+	steps, err := install.DNS(ctx, h.machine, h.upkeep.DNS, install.Resolver{Addrs: h.dns, Names: names})
 	if errors.Is(err, install.ErrHeld) {
 		h.scoped, err = install.HoldScoped(ctx, install.Scope{Names: names, All: h.upkeep.DNS == install.Full, Server: h.dns[0], Log: h.log})
 	}
@@ -275,7 +275,7 @@ func (h *Held) Release(ctx context.Context) error {
 	if h.scoped != nil {
 		err, h.scoped = h.scoped.Close(), nil
 	}
-	_, rest := install.Restore(ctx, h.Machine, install.Volatile)
+	_, rest := install.Restore(ctx, h.machine, install.Volatile)
 	return errors.Join(err, rest)
 }
 

@@ -1,0 +1,95 @@
+package upkeep
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hither/cmd/hither/environ"
+	"hither/cmd/hither/hithertest"
+	"hither/cmd/hither/settings"
+	"hither/install"
+	"hither/rules"
+)
+
+// A name that is led to us can be reached on our two ports alone.
+func TestOnlyNamesThatOurDoorsServeAreLed(t *testing.T) {
+	set := hithertest.Rules(t, "reg.test", "odd.test:5000", "usual.test:443", "registry", "192.0.2.1", "[2001:db8::1]:5000", "localhost:8080")
+	hithertest.Same(t, "names", strings.Join(DNSNames(set), " "), "reg.test usual.test")
+}
+
+func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
+	state := t.TempDir()
+	hithertest.Write(t, filepath.Join(state, Name), []byte(`{"dns": "scoped", "proxy": true, "uid": -1, "gid": -1}`))
+	for _, row := range []struct {
+		flags map[string][]string
+		want  Upkeep
+	}{
+		{nil, Upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
+		{map[string][]string{"dns": {"off"}}, Upkeep{Proxy: true, UID: -1, GID: -1}},
+	} {
+		s, err := settings.Load(settings.Sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
+		hithertest.Must(t, err)
+		got, err := Of(s)
+		hithertest.Must(t, err)
+		hithertest.Same(t, "upkeep", hithertest.JSON(t, got), hithertest.JSON(t, row.want))
+		s.Runner = 1
+		got, err = Of(s)
+		hithertest.Must(t, err)
+		hithertest.Same(t, "any for a single command", got.Any(), false)
+	}
+}
+
+// Names are led only to those whose certificates are believed, and after a fault that is tried again.
+func TestNamesAreNotLedWithoutTrust(t *testing.T) {
+	var said hithertest.Journal
+	set := hithertest.Rules(t, "reg.test")
+	trusted := false
+	h := NewHeld(Upkeep{DNS: install.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
+		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.NewTextHandler(&said, nil)))
+	h.machine.Root, h.machine.OS = t.TempDir(), "darwin" // names are led by files there
+	h.machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
+	h.Trusted = func() error {
+		if trusted {
+			return nil
+		}
+		return os.ErrPermission
+	}
+	var trouble string
+	h.Troubled = func(text string) { trouble = text }
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	led := func() string {
+		files, _ := filepath.Glob(filepath.Join(h.machine.Root, "etc", "resolver", "*"))
+		for i := range files {
+			files[i] = filepath.Base(files[i])
+		}
+		return strings.Join(files, " ")
+	}
+	h.Hold(ctx)
+	hithertest.Same(t, "led", led(), "")
+	hithertest.Contains(t, trouble, "the registries' names alone: permission denied")
+	h.Hold(ctx)
+	hithertest.Same(t, "told", strings.Count(said.String(), "level=WARN"), 1)
+	trusted = true
+	h.Hold(ctx)
+	hithertest.Same(t, "led", led(), "reg.test")
+	hithertest.Same(t, "trouble", trouble, "")
+	set = hithertest.Rules(t, "new.test", "other.test")
+	h.SetNames(ctx)
+	hithertest.Same(t, "led by new rules", led(), "new.test other.test")
+	trusted = false
+	h.SetNames(ctx)
+	hithertest.Same(t, "led with another root", led(), "")
+	trusted = true
+	h.SetNames(ctx)
+	hithertest.Same(t, "led again", led(), "new.test other.test")
+	hithertest.Must(t, h.Release(ctx))
+	hithertest.Same(t, "afterwards", led(), "")
+	h.Hold(ctx)
+	hithertest.Same(t, "after the end", led(), "")
+}
