@@ -22,7 +22,7 @@ func TestCutEndsAConnectionWhosePeerTakesNothing(t *testing.T) {
 		if _, err := conn.Write([]byte("an answer that stays")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * gatherFor) // it is being sent now, and waits for its peer
+		<-time.After(2 * gatherFor) // it is being sent now, and waits for its peer
 		began := time.Now()
 		clients.cut()
 		conn.Close()
