@@ -261,7 +261,7 @@ func TestWhatShipsCanBeRead(t *testing.T) {
 	check(t, err)
 	for name, wanted := range map[string][]string{
 		"daemonset.yaml":      {"127.0.0.1:7890", `dial_timeout = "1s"`, "hostNetwork: true"},
-		"compose.yaml":        {"127.0.0.1:7890/go|https://proxy.golang.org,direct", `network_mode: "service:hither"`},
+		"compose.yaml":        {"127.0.0.1:7890/go|https://proxy.golang.org,direct", `network_mode: "service:hither"`, "${PWD:-.}:/work"},
 		"Dockerfile":          {"./cmd/hither", "ENTRYPOINT"},
 		"hither.service":      {"WatchdogSec=5", "Restart=always", "RestartSec=200ms", "restore", "Type=notify"},
 		"dev.hither.plist":    {"<key>KeepAlive</key>\n\t<true/>"},
