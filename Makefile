@@ -21,8 +21,8 @@ vet:
 	$(GO) vet ./...
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 		GOOS=$$os GOARCH=$$arch $(GO) vet ./... || exit 1; done; done
-	for os in darwin windows; do for package in install resolver resolver/exchange cmd/hither; do \
-		GOOS=$$os $(GO) test -c -o /dev/null ./$$package || exit 1; done; done
+	for os in darwin windows; do for package in $$($(GO) list ./install/...) ./resolver ./resolver/exchange ./cmd/hither; do \
+		GOOS=$$os $(GO) test -c -o /dev/null $$package || exit 1; done; done
 
 lint:
 	shellcheck .ci/run .ci/deps .ci/fuzz bench/peers

@@ -19,14 +19,14 @@ func cargoSteps(m *Machine, t Tooling) []Step {
 			bom := old[:len(old)-len(body)]
 			f, err := parseTOML(body)
 			if err != nil {
-				return nil, in(file, err)
+				return nil, InFile(file, err)
 			}
 			put := putCargoProxy
 			if _, ok := t.gateway("cargo"); ok {
 				put = putCargoSource
 			}
 			out, err := put(f, t)
-			return slices.Concat(bom, out), in(file, err)
+			return slices.Concat(bom, out), InFile(file, err)
 		},
 	}}
 }
@@ -40,7 +40,7 @@ func putCargoSource(f *tomlText, t Tooling) ([]byte, error) {
 		return f.text, nil
 	}
 	if theirs != nil || f.table("source", "hither") != nil {
-		return nil, refuse("replaces crates.io by %q: take the table [source.crates-io] away, because Hither finds the fastest mirror itself, or leave cargo out",
+		return nil, Refuse("replaces crates.io by %q: take the table [source.crates-io] away, because Hither finds the fastest mirror itself, or leave cargo out",
 			tomlString(theirs, "replace-with"))
 	}
 	lines := fmt.Sprintf("source.crates-io.replace-with = \"hither\"\nsource.hither.registry = %s\n", strconv.Quote(registry))
@@ -59,7 +59,7 @@ func putCargoProxy(f *tomlText, t Tooling) ([]byte, error) {
 	}
 	if set {
 		// Not replaced even if it is the proxy behind us: the line may be one of many forms, and only adding is safe.
-		return nil, refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
+		return nil, Refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
 			shownURL(fmt.Sprint(now)))
 	}
 	at, prefix := f.header("[http]")+1, ""

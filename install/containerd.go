@@ -22,9 +22,9 @@ func containerdSteps(m *Machine, t Tooling) []Step {
 	gateway, ok := t.gateway("docker")
 	switch {
 	case m.System() != "linux":
-		return []Step{refusal{name, refuse("containerd runs on Linux only: leave containerd out")}}
+		return []Step{Refusal(name, Refuse("containerd runs on Linux only: leave containerd out"))}
 	case !ok || gateway != t.proxyURL()+"/v2":
-		return []Step{refusal{name, refuse("no rule has a gateway for Docker at /v2: put the rule docker back, or leave containerd out")}}
+		return []Step{Refusal(name, Refuse("no rule has a gateway for Docker at /v2: put the rule docker back, or leave containerd out"))}
 	}
 	return []Step{Noted{
 		Step: Edit{
@@ -34,7 +34,7 @@ func containerdSteps(m *Machine, t Tooling) []Step {
 					return nil, err
 				}
 				out, err := putHost(old, t.proxyURL())
-				return out, in(file, err)
+				return out, InFile(file, err)
 			},
 		},
 		Note: m.certsDirNote(),
@@ -48,7 +48,7 @@ func (m *Machine) defaultUsed() error {
 	if m.Exists(own) || !m.Exists(all) {
 		return nil
 	}
-	return refuse("%s holds for docker.io until that has a directory of its own: give it one with `sudo cp -r %s %s`, before whose hosts Hither is put then, or leave containerd out", all, all, own)
+	return Refuse("%s holds for docker.io until that has a directory of its own: give it one with `sudo cp -r %s %s`, before whose hosts Hither is put then, or leave containerd out", all, all, own)
 }
 
 // putHost adds a host. containerd takes them in the order of the file.
@@ -87,7 +87,7 @@ func (m *Machine) certsDirs() (dirs []string, set bool, version int64, err error
 	}
 	f, err := parseTOML(data)
 	if err != nil {
-		return nil, false, 0, in(containerdConfig, err)
+		return nil, false, 0, InFile(containerdConfig, err)
 	}
 	version, _ = f.tree["version"].(int64)
 	for _, plugin := range []string{"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.transfer.v1.local", "cri"} {
@@ -110,7 +110,7 @@ func (m *Machine) certsDirUsed() error {
 	}
 	dirs = slices.DeleteFunc(dirs, func(d string) bool { return strings.TrimSpace(d) == "" })
 	if len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == certsDir }) {
-		return refuse("%s has its hosts in %s: put %s before it with a colon between, or leave containerd out", containerdConfig, strings.Join(dirs, ":"), certsDir)
+		return Refuse("%s has its hosts in %s: put %s before it with a colon between, or leave containerd out", containerdConfig, strings.Join(dirs, ":"), certsDir)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package install
 
 import (
 	"bytes"
-	"fmt"
 )
 
 // dockerSteps puts Hither at the head of dockerd's registry-mirrors, before those of the user. They serve Docker Hub
@@ -13,21 +12,21 @@ func dockerSteps(m *Machine, t Tooling) []Step {
 	gateway, ok := t.gateway("docker")
 	switch {
 	case m.System() != "linux":
-		return []Step{refusal{name, refuse("Docker Desktop's engine runs in a machine of its own, whose loopback is not this one: name http://host.docker.internal:%s in its Settings, Resources, Proxies, or leave docker out", port(t.Proxy))}}
+		return []Step{Refusal(name, Refuse("Docker Desktop's engine runs in a machine of its own, whose loopback is not this one: name http://host.docker.internal:%s in its Settings, Resources, Proxies, or leave docker out", port(t.Proxy)))}
 	case !ok:
-		return []Step{refusal{name, refuse("no rule has a gateway for Docker: put the rule docker back, or leave docker out")}}
+		return []Step{Refusal(name, Refuse("no rule has a gateway for Docker: put the rule docker back, or leave docker out"))}
 	case gateway != t.proxyURL()+"/v2":
-		return []Step{refusal{name, refuse("the gateway for Docker is %s, but dockerd takes only one at /v2: change it in the rule, or leave docker out", gateway)}}
+		return []Step{Refusal(name, Refuse("the gateway for Docker is %s, but dockerd takes only one at /v2: change it in the rule, or leave docker out", gateway))}
 	}
 	return []Step{Noted{
 		Step: Edit{
 			On: m, Name: name, Path: file, Mode: 0o644,
 			Change: func(old []byte, _ bool) ([]byte, error) {
 				if where := m.dockerFlag(); where != "" {
-					return nil, refuse("%s gives dockerd the flag --registry-mirror, and dockerd does not start with both: move that mirror into %s, or leave docker out", where, file)
+					return nil, Refuse("%s gives dockerd the flag --registry-mirror, and dockerd does not start with both: move that mirror into %s, or leave docker out", where, file)
 				}
 				out, err := jsonPutFirst(old, "registry-mirrors", t.proxyURL())
-				return out, in(file, err)
+				return out, InFile(file, err)
 			},
 		},
 		Note: "dockerd reads its mirrors anew with `systemctl reload docker` (or kill -HUP), which stops no container; it was not told to",
@@ -54,14 +53,4 @@ func (m *Machine) dockerFlag() string {
 		}
 	}
 	return ""
-}
-
-// port is what follows the last colon of HOST:PORT.
-func port(address string) string {
-	for i := len(address) - 1; i >= 0; i-- {
-		if address[i] == ':' {
-			return address[i+1:]
-		}
-	}
-	return fmt.Sprint(address)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"hither/install/ownfile"
 )
 
 // Edit is a Step on one file.
@@ -277,14 +279,14 @@ func (m *Machine) mayWrite(named string, p *place) error {
 	if err != nil {
 		return fmt.Errorf("the home %s: %w; mount it, and call this again", m.Home, err)
 	}
-	if uid, _, _ := owner(home); uid != m.UID && uid >= 0 {
+	if uid, _, _ := ownfile.Owner(home); uid != m.UID && uid >= 0 {
 		return fmt.Errorf("the home %s is not the user's (%d): if it is not mounted yet, mount it and call this again", m.Home, m.UID)
 	}
 	info, err := p.lstat(p.name)
 	if err != nil {
 		return nil //nolint:nilerr // a file that is not there is nobody's
 	}
-	if uid, _, names := owner(info); names > 1 && uid != m.UID && uid >= 0 {
+	if uid, _, names := ownfile.Owner(info); names > 1 && uid != m.UID && uid >= 0 {
 		return fmt.Errorf("%s: %w", p.real, errForeign)
 	}
 	return nil

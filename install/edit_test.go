@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"hither/install/stage"
 )
 
 // appending adds a block of our own at the end.
@@ -60,12 +62,12 @@ func leavingOut(name string) func([]byte, bool) ([]byte, error) {
 func TestWhateverHappensUndoingLeavesTheMachineAsItWas(t *testing.T) {
 	for seed := range seeds() {
 		g := newGame(t, seed)
-		before := g.tree()
+		before := g.Tree()
 		for range 1 + g.IntN(12) {
 			g.move(g.IntN(6), false)
 		}
 		g.restoreAll()
-		if got := g.tree(); got != before {
+		if got := g.Tree(); got != before {
 			t.Fatalf("seed %d, moves %v\ngot\n%s\nwant\n%s", seed, g.moves, got, before)
 		}
 	}
@@ -79,7 +81,7 @@ func TestWhatOthersWriteStays(t *testing.T) {
 			g.move(g.IntN(8), true)
 		}
 		g.restoreAll()
-		all := g.tree()
+		all := g.Tree()
 		for _, l := range g.foreign {
 			if !strings.Contains(all, l) {
 				t.Fatalf("seed %d, moves %v: the line %q is lost\n%s", seed, g.moves, l, all)
@@ -109,7 +111,7 @@ type game struct {
 
 func newGame(t *testing.T, seed uint64) *game {
 	g := &game{world: newWorld(t, "linux", nil), Rand: rand.New(rand.NewPCG(seed, 5))}
-	g.write("/etc/", "")
+	g.Write("/etc/", "")
 	paths := []string{"/etc/a", "/etc/deep/er/b", "/home/u/.c"}
 	for _, p := range paths {
 		g.lay(p)
@@ -148,14 +150,14 @@ func (g *game) lay(path string) {
 	case 0:
 	case 1:
 		target := fmt.Sprintf("/usr/lib/target%d", g.Int())
-		g.write(target, text)
-		g.write(path, "-> "+target)
+		g.Write(target, text)
+		g.Write(path, "-> "+target)
 	case 2:
-		g.write(path, text)
-		check(g.t, os.Link(g.Path(path), g.Path(path)+".name"))
+		g.Write(path, text)
+		stage.Check(g.t, os.Link(g.Path(path), g.Path(path)+".name"))
 	default:
-		g.write(path, text)
-		check(g.t, os.Chmod(g.Path(path), 0o600|os.FileMode(g.IntN(64))))
+		g.Write(path, text)
+		stage.Check(g.t, os.Chmod(g.Path(path), 0o600|os.FileMode(g.IntN(64))))
 	}
 }
 
@@ -171,11 +173,11 @@ func (g *game) move(kind int, others bool) {
 	var err error
 	switch {
 	case kind <= 1:
-		_, err = g.crashAt(at, func() error { return step.Do(ctx) })
+		_, err = stage.CrashAt(&g.Fault, at, func() error { return step.Do(ctx) })
 	case kind <= 3:
-		_, err = g.crashAt(at, func() error { return step.Undo(ctx) })
+		_, err = stage.CrashAt(&g.Fault, at, func() error { return step.Undo(ctx) })
 	case kind <= 5:
-		_, err = g.crashAt(at, func() error { _, err := Restore(ctx, g.Machine, Volatile); return err })
+		_, err = stage.CrashAt(&g.Fault, at, func() error { _, err := Restore(ctx, g.Machine, Volatile); return err })
 	case others:
 		g.interfere(step.Path)
 	}
@@ -201,14 +203,14 @@ func (g *game) interfere(path string) {
 	at := g.IntN(len(lines) + 1)
 	out := strings.Join(lines[:at], "") + l + "\n" + strings.Join(lines[at:], "")
 	real, err := g.resolve(g.Path(path))
-	check(g.t, err)
-	check(g.t, os.WriteFile(real, []byte(out), 0o644))
+	stage.Check(g.t, err)
+	stage.Check(g.t, os.WriteFile(real, []byte(out), 0o644))
 }
 
 // torn says that a crash has cut off a writing in place, which no other program does better.
 func (g *game) torn() bool {
 	records, err := g.Journal.Records()
-	check(g.t, err)
+	stage.Check(g.t, err)
 	return slices.ContainsFunc(records, func(r Record) bool { return r.File.Writing != nil })
 }
 

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"hither/install/ownfile"
 )
 
 // put makes the file, which is now as now says, as want says. It is replaced at once; where that cannot be, it is written
@@ -63,7 +65,7 @@ func (p *place) hasNames() bool {
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	_, _, names := owner(info)
+	_, _, names := ownfile.Owner(info)
 	return names > 1
 }
 
@@ -102,7 +104,7 @@ func (p *place) writeNew(now, want FileState) error {
 
 // copyAttributes gives f those of the file that it is to replace, as far as the system lets us.
 func (p *place) copyAttributes(f *os.File) {
-	from, err := p.dir.OpenFile(p.name, os.O_RDONLY|neverWait, 0)
+	from, err := p.dir.OpenFile(p.name, os.O_RDONLY|ownfile.NeverWait, 0)
 	if err != nil {
 		return
 	}
@@ -162,13 +164,13 @@ func (p *place) overwrite(now FileState, text []byte, why error) error {
 
 // openSame opens the file for writing, unless it is no longer what now says: a further name of somebody else's file.
 func (p *place) openSame(now FileState) (*os.File, error) {
-	f, err := p.dir.OpenFile(p.name, os.O_WRONLY|neverWait, 0)
+	f, err := p.dir.OpenFile(p.name, os.O_WRONLY|ownfile.NeverWait, 0)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil {
-		if uid, _, _ := owner(info); uid != now.UID || !info.Mode().IsRegular() {
+		if uid, _, _ := ownfile.Owner(info); uid != now.UID || !info.Mode().IsRegular() {
 			err = errMoved
 		}
 	}

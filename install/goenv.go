@@ -30,18 +30,18 @@ func goSteps(m *Machine, t Tooling) []Step {
 	name := what + " in " + file
 	switch set := m.Getenv("GOPROXY"); {
 	case !ok:
-		return []Step{refusal{what, refuse("no rule has a gateway for Go modules: put the rule go back, or leave go out")}}
+		return []Step{Refusal(what, Refuse("no rule has a gateway for Go modules: put the rule go back, or leave go out"))}
 	case file == "off":
-		return []Step{refusal{what, refuse("GOENV=off keeps the go command from reading its settings: unset GOENV, or leave go out")}}
+		return []Step{Refusal(what, Refuse("GOENV=off keeps the go command from reading its settings: unset GOENV, or leave go out"))}
 	case set != "" && !strings.HasPrefix(set, gateway):
-		return []Step{refusal{name, refuse("the variable GOPROXY is set and goes before %s: unset it where you set it, or put %s| before its value, or leave go out", file, gateway)}}
+		return []Step{Refusal(name, Refuse("the variable GOPROXY is set and goes before %s: unset it where you set it, or put %s| before its value, or leave go out", file, gateway))}
 	}
 	base := m.goRootProxy()
 	return []Step{Edit{
 		On: m, Name: name, Path: file, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putGoProxy(old, gateway, base)
-			return out, in(file, err)
+			return out, InFile(file, err)
 		},
 	}}
 }
@@ -129,9 +129,9 @@ func mayPrecede(list, gateway string) error {
 	case slices.Contains(goPublic(), first):
 		return nil
 	case first == "direct" || first == "off":
-		return refuse("says GOPROXY=%s, so no proxy shall be asked: `go env -u GOPROXY` or `go env -w GOPROXY=%s` lets Hither stand before it, else leave go out", list, goDefault)
+		return Refuse("says GOPROXY=%s, so no proxy shall be asked: `go env -u GOPROXY` or `go env -w GOPROXY=%s` lets Hither stand before it, else leave go out", list, goDefault)
 	}
-	return refuse("names the proxy %s, which may know names that nobody else should hear: `go env -w GOPROXY='%s|%s'` puts Hither before it all the same, else leave go out",
+	return Refuse("names the proxy %s, which may know names that nobody else should hear: `go env -w GOPROXY='%s|%s'` puts Hither before it all the same, else leave go out",
 		shownURL(first), gateway, redactList(list))
 }
 

@@ -36,7 +36,7 @@ type Step interface {
 	Undo(ctx context.Context) error
 }
 
-// undoTime is how long Apply may spend on taking back what it did. A longer wait would look like a hang.
+// undoTime is how long TakeBack may spend on taking back what it did. A longer wait would look like a hang.
 const undoTime = 2 * time.Minute
 
 // Apply does the steps that are not in force yet. It stops at the first that fails and undoes those of this call, newest
@@ -49,7 +49,7 @@ func Apply(ctx context.Context, steps ...Step) error {
 			continue
 		}
 		err = fmt.Errorf("%s: %w", step, err)
-		return errors.Join(err, takeAllBack(ctx, tried))
+		return errors.Join(err, TakeBack(ctx, tried...))
 	}
 	return nil
 }
@@ -66,7 +66,8 @@ func apply(ctx context.Context, step Step, tried *[]Step) error {
 	return step.Do(ctx)
 }
 
-func takeAllBack(ctx context.Context, steps []Step) error {
+// TakeBack undoes steps, the last one first, also if ctx has ended. The error tells what could not be undone.
+func TakeBack(ctx context.Context, steps ...Step) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
 	var errs []error
@@ -77,6 +78,9 @@ func takeAllBack(ctx context.Context, steps []Step) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Optional is a Step without which the others are still good: a key store of Java that has another password.
+type Optional struct{ Step }
 
 // IsVolatile tells whether a step is of no use without a running daemon. Such are done by the daemon itself when it begins.
 func IsVolatile(step Step) bool {

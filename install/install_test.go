@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"testing"
+
+	"hither/install/stage"
 )
 
 // recorded are machines as they are found, as far as the steps look at them.
@@ -83,7 +85,7 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 	default:
 		w.OS = "linux"
 	}
-	before := w.tree()
+	before := w.Tree()
 	steps := everything(t, w)
 	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	edits, last := 0, r.IntN(len(steps))
@@ -92,7 +94,7 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 		if i == last {
 			at = r.IntN(20)
 		}
-		_, err := w.crashAt(at, func() error { return Apply(t.Context(), step) })
+		_, err := stage.CrashAt(&w.Fault, at, func() error { return Apply(t.Context(), step) })
 		if err == nil {
 			edits++
 		}
@@ -101,18 +103,18 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 		}
 	}
 	records, err := w.Journal.Records()
-	check(t, err)
+	stage.Check(t, err)
 	if r.IntN(2) == 0 { // the daemon dies first
 		_, err = Restore(t.Context(), w.Machine, Volatile)
-		check(t, err)
+		stage.Check(t, err)
 	}
 	_, err = Restore(t.Context(), w.Machine, nil)
-	check(t, err)
-	if got := w.tree(); got != before {
+	stage.Check(t, err)
+	if got := w.Tree(); got != before {
 		t.Fatalf("after %d steps up to %q\ngot\n%s\nwant\n%s", edits, steps[last], got, before)
 	}
 	left, err := Leftovers(t.Context(), w.Machine, slices.DeleteFunc(records, func(r Record) bool { return r.File == nil }))
-	check(t, err)
+	stage.Check(t, err)
 	if len(left) > 0 {
 		t.Fatalf("left over: %v", left)
 	}
@@ -136,7 +138,7 @@ func everything(t *testing.T, w *world) []Step {
 	tools, err := Tools(w.Machine, Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",
 	}, ToolNames()...)
-	check(t, err)
+	stage.Check(t, err)
 	steps = append(steps, tools...)
 	if len(steps) < 10 {
 		t.Fatal(fmt.Sprint("only these steps: ", steps))

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"hither/install/ownfile"
 )
 
 // version is that of the journal's lines. Lines of a higher one are kept and not touched.
@@ -104,7 +106,7 @@ func (j *Journal) Records() ([]Record, error) {
 }
 
 func readJournal(path string) ([]byte, error) {
-	f, err := openOwn(path, os.O_RDONLY)
+	f, err := ownfile.Open(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -113,7 +115,7 @@ func readJournal(path string) ([]byte, error) {
 		text, err = io.ReadAll(f)
 		err = errors.Join(err, f.Close())
 	}
-	if errors.Is(err, errNotOurs) {
+	if errors.Is(err, ownfile.ErrNotOurs) {
 		return nil, err
 	}
 	if err != nil {

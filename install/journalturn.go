@@ -13,6 +13,7 @@ import (
 
 	"hither/cache/filelock"
 	"hither/cache/wholefile"
+	"hither/install/ownfile"
 )
 
 // turn is one process's right to change the machine.
@@ -50,7 +51,7 @@ func (m *Machine) takeBack(ctx context.Context, wait time.Duration) (*turn, erro
 	if err == nil {
 		return t, nil
 	}
-	if errors.Is(err, errNotOurs) {
+	if errors.Is(err, ownfile.ErrNotOurs) {
 		return nil, err
 	}
 	text, err2 := readJournal(m.Journal.path)
@@ -97,7 +98,7 @@ func (m *Machine) open(ctx context.Context, wait time.Duration, flags int) (*tur
 // lockJournal opens the file and waits for its lock. The file may have been removed while we waited: then there is a new one.
 func lockJournal(ctx context.Context, path string, flags int) (f *os.File, locked bool, err error) {
 	for {
-		f, err = openOwn(path, flags)
+		f, err = ownfile.Open(path, flags)
 		if err != nil {
 			return nil, false, err
 		}

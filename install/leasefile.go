@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/cache/filelock"
+	"hither/install/ownfile"
 )
 
 const (
@@ -29,7 +30,7 @@ type leaseRecord struct {
 
 // readLease tells who holds the lease; empty: nobody.
 func readLease(path string) (holder string, err error) {
-	f, err := openOwn(path, os.O_RDONLY)
+	f, err := ownfile.Open(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -58,7 +59,7 @@ func holdLease(ctx context.Context, path string, change func(holder string) (str
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("the lease: %w: choose a state directory that can be written", err)
 	}
-	f, err := openOwn(path, os.O_RDWR|os.O_CREATE)
+	f, err := ownfile.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("the lease: %w: choose a state directory that can be written", err)
 	}
@@ -80,7 +81,7 @@ func holdLease(ctx context.Context, path string, change func(holder string) (str
 
 // changeLease is holdLease without the lock, for a lease whose lock is held by a process that was stopped.
 func changeLease(path string, change func(holder string) (string, error)) error {
-	f, err := openOwn(path, os.O_RDWR)
+	f, err := ownfile.Open(path, os.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("the lease: %w: give Hither back its state directory", err)
 	}

@@ -310,3 +310,42 @@ func shortest(a, b []string) [][]int {
 	}
 	return nil
 }
+
+// telling returns a line of now that ours had added to former and that is nobody else's; empty: there is none.
+func telling(former, ours, now []byte) string {
+	if bytes.Equal(former, ours) {
+		return ""
+	}
+	w := weave{known: map[string]bool{}}
+	for _, l := range keys(splitLines(former), lineEnds) {
+		w.known[l] = true
+	}
+	there := keys(splitLines(now), lineEnds)
+	for _, l := range keys(splitLines(ours), lineEnds) {
+		if w.telling(l) && slices.Contains(there, l) {
+			return l
+		}
+	}
+	return ""
+}
+
+// appendLines adds whole lines at the end, with the ending that the text has.
+func appendLines(text []byte, lines []string) []byte {
+	if len(lines) == 0 {
+		return text
+	}
+	ending := lineEnding(text)
+	out := slices.Clone(text)
+	if n := len(out); n > 0 && out[n-1] != '\n' {
+		out = append(out, ending...)
+	}
+	return append(out, strings.Join(lines, ending)+ending...)
+}
+
+// lineEnding is what ends the lines of a text.
+func lineEnding(text []byte) string {
+	if bytes.Contains(text, []byte("\r\n")) {
+		return "\r\n"
+	}
+	return "\n"
+}

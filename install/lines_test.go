@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hither/install/stage"
 )
 
 // TestWhatIsOursIsTakenOut has rows of former, ours, now, want; a slash ends a line.
@@ -27,7 +29,7 @@ func TestWhatIsOursIsTakenOut(t *testing.T) {
 	} {
 		text := func(s string) []byte { return []byte(strings.ReplaceAll(s, "/", "\n")) }
 		got := strings.ReplaceAll(string(takeOut(text(row.former), text(row.ours), text(row.now))), "\n", "/")
-		same(t, row.name, got, row.want)
+		stage.Same(t, row.name, got, row.want)
 	}
 }
 

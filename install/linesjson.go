@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// without returns text without what this change added, and with what it replaced. JSON stays JSON: where taking out lines
-// leaves a comma too many or too few, that is mended. What else means something only together stays together (takeOutOf).
-func (f *FileRecord) without(text []byte) []byte {
-	if strings.HasSuffix(f.Path, ".json") && json.Valid(text) {
-		out := mendCommas(takeOutBy(f.Former.Bytes, f.Ours, text, lineEnds+","))
-		if json.Valid(out) && keepsOthers(f.Path, f.Ours, text, out) {
+// without returns text, which stands in a file of that name, without what ours had added to former, and with what it had
+// replaced. JSON stays JSON: where taking out lines leaves a comma too many or too few, that is mended. What else means
+// something only together stays together (takeOutOf).
+func without(file string, former, ours, text []byte) []byte {
+	if strings.HasSuffix(file, ".json") && json.Valid(text) {
+		out := mendCommas(takeOutBy(former, ours, text, lineEnds+","))
+		if json.Valid(out) && keepsOthers(file, ours, text, out) {
 			return out
 		}
 	}
-	return takeOutOf(f.Path, f.Former.Bytes, f.Ours, text)
+	return takeOutOf(file, former, ours, text)
 }
 
 // mendCommas puts commas between values that have none, and takes those away that nothing follows.

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"hither/install/ownfile"
 )
 
 // Limits of what is read and waited for.
@@ -35,7 +37,9 @@ type Machine struct {
 	Journal *Journal         // nil: nothing is changed, and what the environment says is the user's
 	Now     func() time.Time // nil: time.Now; for the journal only
 
-	fault func(op, path string) // called before each system call that changes something; tests crash here
+	// Fault is called before each system call that changes something, with what it does and where. nil: nothing is. Tests
+	// end the process there.
+	Fault func(op, path string)
 }
 
 // System is the name of the operating system.
@@ -68,7 +72,7 @@ func (m *Machine) Read(p string) ([]byte, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|neverWait, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|ownfile.NeverWait, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -222,8 +226,8 @@ func lastLine(texts ...string) string {
 
 // at is where a test may end the process.
 func (m *Machine) at(op, path string) {
-	if m.fault != nil {
-		m.fault(op, path)
+	if m.Fault != nil {
+		m.Fault(op, path)
 	}
 }
 

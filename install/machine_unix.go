@@ -4,18 +4,11 @@ package install
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"syscall"
-)
 
-// owner is who owns a file, and how many names it has.
-func owner(info fs.FileInfo) (uid, gid, names int) {
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(s.Uid), int(s.Gid), int(s.Nlink) // Nlink is narrower on some systems
-	}
-	return -1, -1, 1
-}
+	"hither/install/ownfile"
+)
 
 // give makes f the property of somebody. -1 leaves it.
 func give(f *os.File, uid, gid int) error {
@@ -23,17 +16,11 @@ func give(f *os.File, uid, gid int) error {
 	if err != nil {
 		return err
 	}
-	if u, g, _ := owner(info); (uid < 0 || u == uid) && (gid < 0 || g == gid) {
+	if u, g, _ := ownfile.Owner(info); (uid < 0 || u == uid) && (gid < 0 || g == gid) {
 		return nil
 	}
 	return f.Chown(uid, gid)
 }
-
-// neverWait keeps the opening of a pipe or a device from waiting for somebody at its other end.
-const neverWait = syscall.O_NONBLOCK
-
-// noFollow refuses a link at the end of a path.
-const noFollow = syscall.O_NOFOLLOW
 
 // errNotDir is met on a way through what is no directory.
 const errNotDir = syscall.ENOTDIR

@@ -8,16 +8,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// owner has nothing to say: access lists are inherited from the directory.
-func owner(fs.FileInfo) (uid, gid, names int) { return -1, -1, 1 }
-
 func give(*os.File, int, int) error { return nil }
-
-// neverWait is nothing: files with somebody at their other end have names of their own here.
-const neverWait = 0
-
-// noFollow is nothing: users cannot make links.
-const noFollow = 0
 
 // errNotDir is met on a way through what is no directory.
 var errNotDir = fs.ErrNotExist

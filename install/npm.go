@@ -2,8 +2,6 @@ package install
 
 import "strings"
 
-func npmStyle() iniStyle { return iniStyle{equals: "="} }
-
 // npmSteps sets the proxy in the user's npmrc, which pnpm and Yarn 1 read too. The registry stays the origin's, because
 // another one would stand in the lock files of pnpm, Yarn and Bun. A cafile is added only if there is none: it replaces
 // all other roots, so it has to be complete.
@@ -16,7 +14,7 @@ func npmSteps(m *Machine, t Tooling) []Step {
 		On: m, Name: "send npm through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putNpmProxy(old, t, m)
-			return out, in(file, err)
+			return out, InFile(file, err)
 		},
 	}}
 }

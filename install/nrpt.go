@@ -19,12 +19,6 @@ const (
 	tcpipLinks = `HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\Interfaces\`
 )
 
-// powershell runs a script without the user's profile. What fails in it fails the whole.
-func powershell(script string) []string {
-	return []string{"powershell.exe", "-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-Command",
-		"$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'; " + script}
-}
-
 // psText is a string of PowerShell without any meaning in it.
 func psText(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 

@@ -1,23 +1,13 @@
 package install
 
-import (
-	"strings"
-)
-
-func pipStyle() iniStyle {
-	return iniStyle{equals: " = ", colon: true, wraps: true, sections: true, fold: func(name string) string {
-		return strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	}}
-}
-
 // pipSteps sets pip's proxy. Its index-url stays, because another one would stand in lock files. A cert is added only if
 // there is none: it replaces all other roots, so it has to be complete; pip from 24.2 knows those of the system without.
 func pipSteps(m *Machine, t Tooling) []Step {
 	file := m.pipConfig()
 	name := "send pip through Hither in " + file
 	if m.isNull(file) {
-		why := refuse("PIP_CONFIG_FILE=%s keeps pip from reading its settings: unset it, or leave pip out", file)
-		return []Step{refusedVolatile(m, "send pip through Hither", why)}
+		why := Refuse("PIP_CONFIG_FILE=%s keeps pip from reading its settings: unset it, or leave pip out", file)
+		return []Step{VolatileRefusal(m, "send pip through Hither", why)}
 	}
 	return []Step{Edit{
 		On: m, Name: name, Path: file, Volatile: true, Mode: 0o600, // an index-url may hold a password
@@ -26,7 +16,7 @@ func pipSteps(m *Machine, t Tooling) []Step {
 				return nil, err
 			}
 			out, err := putPipProxy(old, t)
-			return out, in(file, err)
+			return out, InFile(file, err)
 		},
 	}}
 }

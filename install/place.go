@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"hither/install/ownfile"
 )
 
 // place is where a file stands: its directory, which is held open, and its name in it. All that is read and written there
@@ -165,7 +167,7 @@ func (w *walk) readlink(name string) (target string, isLink bool, err error) {
 	if err != nil || !os.SameFile(before, after) {
 		return "", false, fmt.Errorf("%s: %w", filepath.Join(w.here().path, name), errMoved)
 	}
-	if uid, _, _ := owner(after); uid > 0 && uid != os.Geteuid() {
+	if uid, _, _ := ownfile.Owner(after); uid > 0 && uid != os.Geteuid() {
 		w.owner = uid
 	}
 	return target, true, nil
@@ -240,7 +242,7 @@ func (p *place) belongsTo(uid int) error {
 	if err != nil {
 		return err
 	}
-	if has, _, _ := owner(info); has != uid && has >= 0 {
+	if has, _, _ := ownfile.Owner(info); has != uid && has >= 0 {
 		return fmt.Errorf("%s: %w", p.m.below(p.real), errForeign)
 	}
 	return nil
@@ -264,9 +266,9 @@ func (p *place) state() (FileState, error) {
 		return FileState{}, err
 	}
 	s := FileState{Mode: info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)}
-	s.UID, s.GID, _ = owner(info)
+	s.UID, s.GID, _ = ownfile.Owner(info)
 	if info.Mode()&fs.ModeSymlink == 0 {
-		f, err := p.dir.OpenFile(p.name, os.O_RDONLY|neverWait, 0)
+		f, err := p.dir.OpenFile(p.name, os.O_RDONLY|ownfile.NeverWait, 0)
 		if err != nil {
 			return s, err
 		}
@@ -288,7 +290,7 @@ func (p *place) isBare(uid int) bool {
 	if err != nil {
 		return false
 	}
-	has, _, _ := owner(info)
+	has, _, _ := ownfile.Owner(info)
 	return has != uid && isEmpty(p.dir)
 }
 
@@ -355,7 +357,7 @@ func (p *place) own(dir *os.Root, path string) error {
 	}
 	info, err := f.Stat()
 	if err == nil {
-		if has, _, _ := owner(info); has != os.Geteuid() || !isEmpty(dir) {
+		if has, _, _ := ownfile.Owner(info); has != os.Geteuid() || !isEmpty(dir) {
 			err = errMoved
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install/stage"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -14,7 +16,7 @@ const immutableFlag = 0x10
 
 func makePipe(t *testing.T, path string) {
 	t.Helper()
-	check(t, unix.Mkfifo(path, 0o600))
+	stage.Check(t, unix.Mkfifo(path, 0o600))
 }
 
 // aFullDiskKeepsNobodyFromHisDNS: neither the journal nor a new file has room, but what is shorter fits in the old one.
@@ -76,17 +78,17 @@ func anImmutableFileIsLeftAsItIs(t *testing.T) {
 		}
 	}
 	step := Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: appending("hither")}
-	before := w.tree()
+	before := w.Tree()
 	immutable(f, true)
 	err = Apply(t.Context(), step)
 	if err == nil || !strings.Contains(err.Error(), "lsattr") {
 		t.Errorf("got %v", err)
 	}
 	immutable(f, false)
-	same(t, "tree", w.tree(), before)
+	stage.Same(t, "tree", w.Tree(), before)
 	records, err := w.Journal.Records()
 	must(t, err)
-	same(t, "records", len(records), 0)
+	stage.Same(t, "records", len(records), 0)
 
 	must(t, step.Do(t.Context()))
 	ours, err := os.Open(w.Path("/etc/resolv.conf"))
@@ -99,5 +101,5 @@ func anImmutableFileIsLeftAsItIs(t *testing.T) {
 	immutable(ours, false)
 	_, err = Restore(t.Context(), w.Machine, Volatile)
 	must(t, err)
-	same(t, "tree", w.tree(), before)
+	stage.Same(t, "tree", w.Tree(), before)
 }

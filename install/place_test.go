@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/install/ownfile"
+	"hither/install/stage"
 )
 
 // cargo is a change in a home, as a tool's step makes it.
@@ -31,23 +34,23 @@ func TestADirectoryThatIsSwappedLeadsNowhereElse(t *testing.T) {
 				"/home/u/.cargo/config.toml": "[user]\n", "/etc/containerd/config.toml": "[root]\n", "/etc/containerd/other": "x",
 			})
 			if name == "undo" {
-				check(t, cargo(w).Do(t.Context()))
+				stage.Check(t, cargo(w).Do(t.Context()))
 			}
 			calls := 0
-			w.fault = func(string, string) {
+			w.Fault = func(string, string) {
 				if calls++; calls == at+1 {
-					check(t, os.Rename(w.Path("/home/u/.cargo"), w.Path("/home/u/.kept")))
-					check(t, os.Symlink("../../etc/containerd", w.Path("/home/u/.cargo")))
+					stage.Check(t, os.Rename(w.Path("/home/u/.cargo"), w.Path("/home/u/.kept")))
+					stage.Check(t, os.Symlink("../../etc/containerd", w.Path("/home/u/.cargo")))
 				}
 			}
 			_ = act(w) // it may fail
-			w.fault = nil
-			if text := w.read("/etc/containerd/config.toml"); text != "[root]\n" {
+			w.Fault = nil
+			if text := w.Text("/etc/containerd/config.toml"); text != "[root]\n" {
 				t.Fatalf("%s, swapped at call %d: root's file holds %q", name, at, text)
 			}
 			entries, err := os.ReadDir(w.Path("/etc/containerd"))
-			check(t, err)
-			same(t, "files beside root's", len(entries), 2)
+			stage.Check(t, err)
+			stage.Same(t, "files beside root's", len(entries), 2)
 		}
 	}
 }
@@ -70,17 +73,17 @@ func TestLinksOfAUserLeadToHisFilesOnly(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t, "linux", map[string]string{"/home/u/.cargo": "-> /srv/c", "/srv/c/config.toml": "[x]\n"})
 			for _, path := range append(row.ofUser, "/home/u", "/home/u/.cargo") {
-				check(t, os.Lchown(w.Path(path), user, user))
+				stage.Check(t, os.Lchown(w.Path(path), user, user))
 			}
-			before := w.tree()
+			before := w.Tree()
 			err := cargo(w).Do(t.Context())
-			same(t, "allowed", err == nil, row.allowed)
+			stage.Same(t, "allowed", err == nil, row.allowed)
 			if !row.allowed && !errors.Is(err, errForeign) {
 				t.Errorf("got %v", err)
 			}
 			_, err = Restore(t.Context(), w.Machine, nil)
-			check(t, err)
-			same(t, "tree", w.tree(), before)
+			stage.Check(t, err)
+			stage.Same(t, "tree", w.Tree(), before)
 		})
 	}
 }
@@ -91,49 +94,49 @@ func TestWhatATrickedRestoreFindsStays(t *testing.T) {
 		t.Skip("only root acts for others: run this test as root")
 	}
 	w := newWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[user]\n", "/etc/r/config.toml": "[user]\n[hither]\n"})
-	check(t, cargo(w).Do(t.Context()))
+	stage.Check(t, cargo(w).Do(t.Context()))
 	for _, link := range []struct{ from, to string }{
 		{"/home/u/.cargo", "/etc/r"}, {"/home/u/.cargo/config.toml", "/etc/r/config.toml"},
 	} {
-		check(t, os.Rename(w.Path(link.from), w.Path("/home/u/kept")))
-		check(t, os.Symlink(link.to, w.Path(link.from)))
-		check(t, os.Lchown(w.Path(link.from), 4711, 4711))
+		stage.Check(t, os.Rename(w.Path(link.from), w.Path("/home/u/kept")))
+		stage.Check(t, os.Symlink(link.to, w.Path(link.from)))
+		stage.Check(t, os.Lchown(w.Path(link.from), 4711, 4711))
 		_, err := Restore(t.Context(), w.Machine, nil)
 		if !errors.Is(err, errForeign) {
 			t.Errorf("%s: got %v", link.from, err)
 		}
-		same(t, "root's file", w.read("/etc/r/config.toml"), "[user]\n[hither]\n")
-		check(t, os.Remove(w.Path(link.from)))
-		check(t, os.Rename(w.Path("/home/u/kept"), w.Path(link.from)))
+		stage.Same(t, "root's file", w.Text("/etc/r/config.toml"), "[user]\n[hither]\n")
+		stage.Check(t, os.Remove(w.Path(link.from)))
+		stage.Check(t, os.Rename(w.Path("/home/u/kept"), w.Path(link.from)))
 	}
 	_, err := Restore(t.Context(), w.Machine, nil)
-	check(t, err)
-	same(t, "the user's file", w.read("/home/u/.cargo/config.toml"), "[user]\n")
+	stage.Check(t, err)
+	stage.Same(t, "the user's file", w.Text("/home/u/.cargo/config.toml"), "[user]\n")
 }
 
 // TestWhatStandsInThePlaceOfOurDirectoryStays keeps a link and a file that somebody made where we had made a directory.
 func TestWhatStandsInThePlaceOfOurDirectoryStays(t *testing.T) {
 	for _, what := range []string{"-> /srv/dotfiles", "a file"} {
 		w := newWorld(t, "linux", map[string]string{"/home/u/.bashrc": "", "/srv/dotfiles/": ""})
-		check(t, cargo(w).Do(t.Context()))
-		check(t, os.RemoveAll(w.Path("/home/u/.cargo")))
-		w.write("/home/u/.cargo", what)
+		stage.Check(t, cargo(w).Do(t.Context()))
+		stage.Check(t, os.RemoveAll(w.Path("/home/u/.cargo")))
+		w.Write("/home/u/.cargo", what)
 		before, err := os.Lstat(w.Path("/home/u/.cargo"))
-		check(t, err)
+		stage.Check(t, err)
 		_, err = Restore(t.Context(), w.Machine, nil)
-		check(t, err)
+		stage.Check(t, err)
 		after, err := os.Lstat(w.Path("/home/u/.cargo"))
-		same(t, what+" is still there", err == nil && os.SameFile(before, after), true)
+		stage.Same(t, what+" is still there", err == nil && os.SameFile(before, after), true)
 	}
 }
 
 // TestAHomeThatIsNotMountedIsRememberedAndNotMade: at boot it may come later.
 func TestAHomeThatIsNotMountedIsRememberedAndNotMade(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/home/u/.npmrc": "a=1\n"})
-	before := w.tree()
+	before := w.Tree()
 	step := Edit{On: w.Machine, Name: "npm", Path: "/home/u/.npmrc", Volatile: true, Change: appending("proxy = hither")}
-	check(t, step.Do(t.Context()))
-	check(t, os.Rename(w.Path("/home/u"), w.Path("/away")))
+	stage.Check(t, step.Do(t.Context()))
+	stage.Check(t, os.Rename(w.Path("/home/u"), w.Path("/away")))
 	if _, err := Restore(t.Context(), w.Machine, Volatile); !errors.Is(err, errAway) {
 		t.Errorf("got %v", err)
 	}
@@ -141,10 +144,10 @@ func TestAHomeThatIsNotMountedIsRememberedAndNotMade(t *testing.T) {
 	if err := step.Do(t.Context()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	check(t, os.Rename(w.Path("/away"), w.Path("/home/u")))
+	stage.Check(t, os.Rename(w.Path("/away"), w.Path("/home/u")))
 	_, err := Restore(t.Context(), w.Machine, Volatile)
-	check(t, err)
-	same(t, "tree", w.tree(), before)
+	stage.Check(t, err)
+	stage.Same(t, "tree", w.Tree(), before)
 }
 
 // TestRootDoesNotObeyOthersJournals, which hold commands.
@@ -153,52 +156,52 @@ func TestRootDoesNotObeyOthersJournals(t *testing.T) {
 		t.Skip("only root acts for others: run this test as root")
 	}
 	w := newWorld(t, "linux", map[string]string{"/etc/f": "x\n"})
-	check(t, Edit{On: w.Machine, Name: "f", Path: "/etc/f", Change: appending("hither")}.Do(t.Context()))
+	stage.Check(t, Edit{On: w.Machine, Name: "f", Path: "/etc/f", Change: appending("hither")}.Do(t.Context()))
 	path := w.Journal.Path()
-	check(t, os.Chown(path, 4711, 4711))
-	if _, err := Restore(t.Context(), w.Machine, nil); !errors.Is(err, errNotOurs) {
+	stage.Check(t, os.Chown(path, 4711, 4711))
+	if _, err := Restore(t.Context(), w.Machine, nil); !errors.Is(err, ownfile.ErrNotOurs) {
 		t.Errorf("another's: got %v", err)
 	}
-	check(t, os.Chown(path, 0, 0))
-	check(t, os.Rename(path, path+".real"))
-	check(t, os.Symlink(path+".real", path))
+	stage.Check(t, os.Chown(path, 0, 0))
+	stage.Check(t, os.Rename(path, path+".real"))
+	stage.Check(t, os.Symlink(path+".real", path))
 	if _, err := Restore(t.Context(), w.Machine, nil); err == nil {
 		t.Error("a link: got no error")
 	}
 	lease := filepath.Join(filepath.Dir(path), "lease")
-	check(t, os.Symlink(w.Path("/etc/f"), lease))
+	stage.Check(t, os.Symlink(w.Path("/etc/f"), lease))
 	if err := holdLease(t.Context(), lease, func(string) (string, error) { return "we", nil }); err == nil {
 		t.Error("a lease that is a link: got no error")
 	}
-	same(t, "file", w.read("/etc/f"), "x\nhither\n")
+	stage.Same(t, "file", w.Text("/etc/f"), "x\nhither\n")
 }
 
 // TestASessionThatHangsKeepsNobodyFromHisDNS: files come before commands when all must be given back at once.
 func TestASessionThatHangsKeepsNobodyFromHisDNS(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": "nameserver 10.0.0.1\n"})
 	ctx, cancel := context.WithCancel(t.Context())
-	check(t, Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: appending("hither")}.Do(ctx))
-	check(t, Edit{On: w.Machine, Name: "nm", Path: "/etc/nm", Volatile: true, Change: appending("hither"), After: [][]string{{"reload"}}}.Do(ctx))
-	check(t, Setting{
+	stage.Check(t, Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: appending("hither")}.Do(ctx))
+	stage.Check(t, Edit{On: w.Machine, Name: "nm", Path: "/etc/nm", Volatile: true, Change: appending("hither"), After: [][]string{{"reload"}}}.Do(ctx))
+	stage.Check(t, Setting{
 		On: w.Machine, Name: "gsettings", Volatile: true, Check: []string{"gsettings", "get"},
 		Get: func(context.Context) (string, bool, error) { return "", false, nil }, Want: func(string, bool) string { return "x" },
 		Set: func(context.Context, string) error { return nil }, UndoUnset: func(string) []string { return []string{"gsettings", "reset"} },
 	}.Do(ctx))
-	w.play = func([]string, []byte) ([]byte, error) {
-		same(t, "resolv.conf while a command hangs", w.read("/etc/resolv.conf"), "nameserver 10.0.0.1\n")
+	w.Play = func([]string, []byte) ([]byte, error) {
+		stage.Same(t, "resolv.conf while a command hangs", w.Text("/etc/resolv.conf"), "nameserver 10.0.0.1\n")
 		cancel() // the time is over before it answers
 		return nil, ctx.Err()
 	}
 	if _, err := Restore(ctx, w.Machine, Volatile); err == nil {
 		t.Error("got no error of what hangs")
 	}
-	same(t, "nm is there", w.Exists("/etc/nm"), false)
+	stage.Same(t, "nm is there", w.Exists("/etc/nm"), false)
 }
 
 // TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest when the daemon wakes up: the lease has lapsed in either case.
 func TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest(t *testing.T) {
 	lease := filepath.Join(t.TempDir(), "lease")
-	check(t, holdLease(t.Context(), lease, func(string) (string, error) { return "daemon", nil }))
+	stage.Check(t, holdLease(t.Context(), lease, func(string) (string, error) { return "daemon", nil }))
 	ctx, cancel := context.WithCancel(t.Context())
 	g := Guard{
 		Lease: lease, Holder: "daemon", In: strings.NewReader(""), Out: &strings.Builder{}, Hurry: closed(),
@@ -208,8 +211,8 @@ func TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	holder, err := readLease(lease)
-	check(t, err)
-	same(t, "holder", holder, "")
+	stage.Check(t, err)
+	stage.Same(t, "holder", holder, "")
 }
 
 func closed() <-chan struct{} {
@@ -229,7 +232,7 @@ func TestRootDoesNotRunWhatAUserPutThere(t *testing.T) {
 		s := step.(Setting)
 		users := strings.Contains(s.Name, "/home/u")
 		for _, argv := range [][]string{s.Check, s.UndoUnset(""), s.UndoSet("")} {
-			same(t, strings.Join(argv, " "), slices.Contains(argv, "--reuid=4711"), users)
+			stage.Same(t, strings.Join(argv, " "), slices.Contains(argv, "--reuid=4711"), users)
 		}
 	}
 }
@@ -239,7 +242,7 @@ func TestAKeyIsNoBundle(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{
 		"/home/u/.npmrc": "cafile=/etc/ssh/key\n", "/etc/ssh/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
 	})
-	same(t, "steps", len(bundles(w.Machine, newRoot(t, "A"))), 0)
+	stage.Same(t, "steps", len(bundles(w.Machine, newRoot(t, "A"))), 0)
 }
 
 // TestAPipeInAHomeHoldsNobodyUp where a file should be.
@@ -266,22 +269,22 @@ func TestServersThatComeBehindALinkAreTaken(t *testing.T) {
 	for _, link := range []string{"/run/resolvconf/resolv.conf", "../run/resolvconf/resolv.conf"} {
 		w := newWorld(t, "linux", map[string]string{"/run/resolvconf/resolv.conf": cafe, "/etc/resolv.conf": "-> " + link})
 		step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
-		check(t, Apply(t.Context(), step))
+		stage.Check(t, Apply(t.Context(), step))
 		inForce(t, step, true)
-		same(t, "files to watch", strings.Join(Files(step), " "), w.Path("/etc/resolv.conf")+" "+w.Path("/run/resolvconf/resolv.conf"))
-		check(t, os.WriteFile(w.Path("/run/resolvconf/resolv.conf"), []byte(home), 0o644))
+		stage.Same(t, "files to watch", strings.Join(Files(step), " "), w.Path("/etc/resolv.conf")+" "+w.Path("/run/resolvconf/resolv.conf"))
+		stage.Check(t, os.WriteFile(w.Path("/run/resolvconf/resolv.conf"), []byte(home), 0o644))
 		inForce(t, step, false)
-		check(t, Apply(t.Context(), step))
+		stage.Check(t, Apply(t.Context(), step))
 		inForce(t, step, true)
-		text := w.read("/etc/resolv.conf")
+		text := w.Text("/etc/resolv.conf")
 		if !strings.HasSuffix(text, resolvEnd+"\n"+home) || strings.Contains(text, cafe) {
 			t.Errorf("%s: got %q", link, text)
 		}
 		_, err := Restore(t.Context(), w.Machine, Volatile)
-		check(t, err)
+		stage.Check(t, err)
 		target, err := os.Readlink(w.Path("/etc/resolv.conf"))
-		check(t, err)
-		same(t, "link", target, link)
+		stage.Check(t, err)
+		stage.Same(t, "link", target, link)
 	}
 }
 
@@ -291,21 +294,21 @@ func TestABlockWithoutAJournalIsTakenOut(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": theirs})
 	step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
 	lose := func() {
-		check(t, Apply(t.Context(), step))
-		check(t, os.Remove(w.Journal.Path()))
+		stage.Check(t, Apply(t.Context(), step))
+		stage.Check(t, os.Remove(w.Journal.Path()))
 	}
 	lose()
 	report, err := SweepDNS(w.Machine)
-	check(t, err)
-	same(t, "outcomes", len(report), 1)
-	same(t, "resolv.conf", w.read("/etc/resolv.conf"), theirs)
+	stage.Check(t, err)
+	stage.Same(t, "outcomes", len(report), 1)
+	stage.Same(t, "resolv.conf", w.Text("/etc/resolv.conf"), theirs)
 
 	lose()
 	other := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.2")})
-	check(t, Apply(t.Context(), other))
-	check(t, other.Undo(t.Context()))
-	same(t, "resolv.conf", w.read("/etc/resolv.conf"), theirs)
+	stage.Check(t, Apply(t.Context(), other))
+	stage.Check(t, other.Undo(t.Context()))
+	stage.Same(t, "resolv.conf", w.Text("/etc/resolv.conf"), theirs)
 	report, err = SweepDNS(w.Machine)
-	check(t, err)
-	same(t, "outcomes without a block", len(report), 0)
+	stage.Check(t, err)
+	stage.Same(t, "outcomes without a block", len(report), 0)
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"hither/install/stage"
 )
 
 func proxying() Proxying {
@@ -62,35 +64,35 @@ func TestALinuxDesktopGoesThroughUsAndBack(t *testing.T) {
 	w.UID, w.GID = 1000, 1000
 	w.Machine.UID, w.Machine.GID = 1000, 1000
 	g := newGsettings()
-	w.play = g.play
-	tree, keys := w.tree(), fmt.Sprint(g)
+	w.Play = g.play
+	tree, keys := w.Tree(), fmt.Sprint(g)
 	p := proxying()
 	p.Also = []ProxyPlace{EtcEnvironment, ProfileD}
 	steps := Proxy(t.Context(), w.Machine, p)
-	same(t, "number of steps", len(steps), 10)
+	stage.Same(t, "number of steps", len(steps), 10)
 	w.Machine.UID, w.Machine.GID = -1, -1 // the files of the test are root's
-	check(t, Apply(t.Context(), steps...))
+	stage.Check(t, Apply(t.Context(), steps...))
 	for _, step := range steps {
 		inForce(t, step, true)
 	}
-	same(t, "environment.d", w.read("/home/u/.config/environment.d/60-hither.conf"), "# Written by Hither, which takes it away when it ends.\n"+
+	stage.Same(t, "environment.d", w.Text("/home/u/.config/environment.d/60-hither.conf"), "# Written by Hither, which takes it away when it ends.\n"+
 		"HTTP_PROXY=http://127.0.0.1:7890\nHTTPS_PROXY=http://127.0.0.1:7890\nNO_PROXY=.mine.example,.other.example,.corp.example,localhost,127.0.0.1,::1\n"+
 		"http_proxy=http://127.0.0.1:7890\nhttps_proxy=http://127.0.0.1:7890\nno_proxy=.mine.example,.other.example,.corp.example,localhost,127.0.0.1,::1\n")
-	same(t, "kioslaverc", w.read("/home/u/.config/kioslaverc"), "[$Version]\nupdate_info=x\n\n[Proxy Settings]\n"+
+	stage.Same(t, "kioslaverc", w.Text("/home/u/.config/kioslaverc"), "[$Version]\nupdate_info=x\n\n[Proxy Settings]\n"+
 		"httpsProxy=http://127.0.0.1 7890\nhttpProxy=http://127.0.0.1 7890\nNoProxyFor=.lan,.corp.example,localhost,127.0.0.1,::1\nProxyType=1\n")
-	same(t, "mode", g["org.gnome.system.proxy mode"], "'manual'")
-	same(t, "port", g["org.gnome.system.proxy.https port"], "7890")
-	same(t, "ignore-hosts", g["org.gnome.system.proxy ignore-hosts"], "['localhost', '127.0.0.0/8', '::1', '.corp.example', '127.0.0.1']")
-	if ran := strings.Join(w.ran, "\n"); !strings.Contains(ran, "setpriv --reuid=1000 --regid=1000") || !strings.Contains(ran, "daemon-reload") {
+	stage.Same(t, "mode", g["org.gnome.system.proxy mode"], "'manual'")
+	stage.Same(t, "port", g["org.gnome.system.proxy.https port"], "7890")
+	stage.Same(t, "ignore-hosts", g["org.gnome.system.proxy ignore-hosts"], "['localhost', '127.0.0.0/8', '::1', '.corp.example', '127.0.0.1']")
+	if ran := strings.Join(w.Ran, "\n"); !strings.Contains(ran, "setpriv --reuid=1000 --regid=1000") || !strings.Contains(ran, "daemon-reload") {
 		t.Errorf("ran\n%s\nwant commands as the user, and his manager told", ran)
 	}
-	if text := w.read("/etc/environment"); !strings.Contains(text, "\nNO_PROXY=.mine.example\nHTTP_PROXY=") {
+	if text := w.Text("/etc/environment"); !strings.Contains(text, "\nNO_PROXY=.mine.example\nHTTP_PROXY=") {
 		t.Errorf("/etc/environment is %q\nwant the user's lines kept", text)
 	}
 	_, err := Restore(t.Context(), w.Machine, Volatile)
-	check(t, err)
-	same(t, "settings", fmt.Sprint(g), keys)
-	same(t, "tree", w.tree(), tree)
+	stage.Check(t, err)
+	stage.Same(t, "settings", fmt.Sprint(g), keys)
+	stage.Same(t, "tree", w.Tree(), tree)
 }
 
 // TestAProxyOfTheUsersChoiceIsLeftAlone has a row for each place. The proxy behind us may give way.
@@ -122,22 +124,22 @@ func TestAProxyOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 			for key, value := range row.keys {
 				g[key] = value
 			}
-			w.play = g.play
+			w.Play = g.play
 			w.Env = func(name string) string { return map[string]string{"DBUS_SESSION_BUS_ADDRESS": "x"}[name] }
 			p := proxying()
 			p.Upstream = "http://clash.example:8080"
-			tree, keys := w.tree(), fmt.Sprint(g)
+			tree, keys := w.Tree(), fmt.Sprint(g)
 			err := Apply(t.Context(), Proxy(t.Context(), w.Machine, p)...)
 			var refused *Refused
 			if row.says == "" {
-				check(t, err)
+				stage.Check(t, err)
 				_, err = Restore(t.Context(), w.Machine, nil)
-				check(t, err)
+				stage.Check(t, err)
 			} else if !errors.As(err, &refused) || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant it refused, and %q", err, row.says)
 			}
-			same(t, "settings", fmt.Sprint(g), keys)
-			same(t, "tree", w.tree(), tree)
+			stage.Same(t, "settings", fmt.Sprint(g), keys)
+			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
 }
@@ -211,23 +213,23 @@ func TestAMacGoesThroughUsAndBack(t *testing.T) {
 			w := newWorld(t, "darwin", nil)
 			first, second := row.proxy, row.proxy
 			n := &macNetwork{proxies: map[string]*webProxy{"webproxy": &first, "securewebproxy": &second}, bypass: []string{"*.local"}}
-			w.play = n.play
+			w.Play = n.play
 			p := proxying()
 			p.Upstream = "http://clash.example:8080"
 			err := Apply(t.Context(), Proxy(t.Context(), w.Machine, p)...)
 			if row.says == "" {
-				check(t, err)
-				same(t, "http", first, webProxy{on: true, server: "127.0.0.1", port: "7890"})
-				same(t, "https", second, first)
-				same(t, "exceptions", strings.Join(n.bypass, " "), "*.local .corp.example localhost 127.0.0.1 ::1")
+				stage.Check(t, err)
+				stage.Same(t, "http", first, webProxy{on: true, server: "127.0.0.1", port: "7890"})
+				stage.Same(t, "https", second, first)
+				stage.Same(t, "exceptions", strings.Join(n.bypass, " "), "*.local .corp.example localhost 127.0.0.1 ::1")
 				_, err = Restore(t.Context(), w.Machine, Volatile)
-				check(t, err)
+				stage.Check(t, err)
 			} else if err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
 			}
-			same(t, "http, undone", first, row.proxy)
-			same(t, "https, undone", second, row.proxy)
-			same(t, "exceptions, undone", strings.Join(n.bypass, " "), "*.local")
+			stage.Same(t, "http, undone", first, row.proxy)
+			stage.Same(t, "https, undone", second, row.proxy)
+			stage.Same(t, "exceptions, undone", strings.Join(n.bypass, " "), "*.local")
 		})
 	}
 }
@@ -295,28 +297,28 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t, "windows", map[string]string{"/home/u/": ""})
 			w.Home = `C:\Users\u`
-			w.write(`C:\Users\u\OneDrive\Documents\`+"/", "")
+			w.Write(`C:\Users\u\OneDrive\Documents\`+"/", "")
 			p := &windowsPlay{internet: row.internet, variables: map[string]string{"NO_PROXY": ".mine"}, policy: "RemoteSigned"}
-			w.play = p.play
-			tree := w.tree()
+			w.Play = p.play
+			tree := w.Tree()
 			with := proxying()
 			with.Also, with.Exe = []ProxyPlace{UserVariables, PowerShell}, `C:\Program Files\It's\hither.exe`
 			err := Apply(t.Context(), Proxy(t.Context(), w.Machine, with)...)
 			if row.says == "" {
-				check(t, err)
-				same(t, "Internet settings", p.internet, row.after)
-				same(t, "variables", fmt.Sprint(p.variables), "map[HTTPS_PROXY:http://127.0.0.1:7890 HTTP_PROXY:http://127.0.0.1:7890 NO_PROXY:.mine,.corp.example,localhost,127.0.0.1,::1]")
-				if text := w.read(`C:\Users\u\OneDrive\Documents\PowerShell\profile.ps1`); !strings.Contains(text, `& 'C:\Program Files\It''s\hither.exe' env --shell powershell`) {
+				stage.Check(t, err)
+				stage.Same(t, "Internet settings", p.internet, row.after)
+				stage.Same(t, "variables", fmt.Sprint(p.variables), "map[HTTPS_PROXY:http://127.0.0.1:7890 HTTP_PROXY:http://127.0.0.1:7890 NO_PROXY:.mine,.corp.example,localhost,127.0.0.1,::1]")
+				if text := w.Text(`C:\Users\u\OneDrive\Documents\PowerShell\profile.ps1`); !strings.Contains(text, `& 'C:\Program Files\It''s\hither.exe' env --shell powershell`) {
 					t.Errorf("profile.ps1 is %s", text)
 				}
 				_, err = Restore(t.Context(), w.Machine, nil)
-				check(t, err)
+				stage.Check(t, err)
 			} else if err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
 			}
-			same(t, "Internet settings, undone", p.internet, row.internet)
-			same(t, "variables, undone", fmt.Sprint(p.variables), "map[NO_PROXY:.mine]")
-			same(t, "tree", w.tree(), tree)
+			stage.Same(t, "Internet settings, undone", p.internet, row.internet)
+			stage.Same(t, "variables, undone", fmt.Sprint(p.variables), "map[NO_PROXY:.mine]")
+			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
 }
@@ -324,7 +326,7 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 func TestAPowerShellThatRunsNoProfileIsLeftAlone(t *testing.T) {
 	w := newWorld(t, "windows", nil)
 	p := &windowsPlay{internet: "[0,null,null,null]"}
-	w.play = p.play
+	w.Play = p.play
 	steps := powershellProfiles(t.Context(), w.Machine, proxying())
 	if _, err := steps[0].Done(t.Context()); err == nil || !strings.Contains(err.Error(), "Set-ExecutionPolicy") {
 		t.Errorf("got  %v\nwant the command that allows profiles: version 5 forbids them by itself", err)

@@ -106,7 +106,7 @@ func (g gnome) mayTake(ctx context.Context, run func(context.Context, ...string)
 		return err
 	}
 	if mode == "'auto'" {
-		return refuse("the desktop's proxy is chosen by a script (gsettings get org.gnome.system.proxy autoconfig-url): switch that off and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
+		return Refuse("the desktop's proxy is chosen by a script (gsettings get org.gnome.system.proxy autoconfig-url): switch that off and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
 	}
 	for _, kind := range []string{"http", "https"} {
 		host, err := run(ctx, "gsettings", "get", "org.gnome.system.proxy."+kind, "host")
@@ -172,8 +172,6 @@ func (m *Machine) begun(step string) bool {
 	return slices.ContainsFunc(records, func(r Record) bool { return r.Step == step })
 }
 
-func kdeStyle() iniStyle { return iniStyle{equals: "="} }
-
 func (m *Machine) hasKDE() bool {
 	return m.Exists(m.kdeFile()) || m.Look("plasmashell")
 }
@@ -188,7 +186,7 @@ func kdeStep(m *Machine, p Proxying) Step {
 		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{perhaps(reread)},
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putKDEProxy(old, m, p)
-			return out, in(file, err)
+			return out, InFile(file, err)
 		},
 	}
 }
@@ -206,7 +204,7 @@ func putKDEProxy(text []byte, m *Machine, p Proxying) ([]byte, error) {
 	case "4":
 		return text, nil
 	case "2", "3":
-		return nil, refuse("has the proxy chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
+		return nil, Refuse("has the proxy chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
 	}
 	host, number := p.split()
 	for _, name := range []string{"httpProxy", "httpsProxy"} {

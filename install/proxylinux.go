@@ -103,7 +103,7 @@ func etcEnvironmentStep(m *Machine, p Proxying) Step {
 					}
 				}
 				if strings.ContainsAny(value, "\"'#\n") {
-					return nil, refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", file, name)
+					return nil, Refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", file, name)
 				}
 				add = append(add, name+"="+value)
 			}
@@ -132,5 +132,3 @@ func profileDStep(m *Machine, p Proxying) Step {
 		},
 	}
 }
-
-func quotePosix(text string) string { return strings.ReplaceAll(text, "'", `'\''`) }

@@ -12,7 +12,7 @@ func networksetupSteps(ctx context.Context, m *Machine, p Proxying) []Step {
 	const what = "name the proxy to the network services"
 	out, err := m.Command(ctx, "networksetup", "-listallnetworkservices")
 	if err != nil {
-		return []Step{refusedVolatile(m, what, fmt.Errorf("list the network services: %w; leave the proxy settings out", err))}
+		return []Step{VolatileRefusal(m, what, fmt.Errorf("list the network services: %w; leave the proxy settings out", err))}
 	}
 	var steps []Step
 	for _, service := range serviceNames(out) {
@@ -97,13 +97,13 @@ func (n netService) mayTake(ctx context.Context, now webProxy) error {
 		return err
 	}
 	if parseWebProxy(string(out)).on {
-		return refuse("the proxy of %s is chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
+		return Refuse("the proxy of %s is chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
 	}
 	if !now.on || now.server == "" {
 		return nil
 	}
 	if now.authenticated {
-		return refuse("the proxy of %s has a password, which could not be put back later: switch it off in System Settings and name it with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
+		return Refuse("the proxy of %s has a password, which could not be put back later: switch it off in System Settings and name it with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
 	}
 	return n.p.mayTake("the network service "+n.name, now.server+":"+now.port)
 }

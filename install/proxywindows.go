@@ -120,7 +120,7 @@ func wininetStep(m *Machine, p Proxying) Step {
 
 func (p Proxying) mayTakeWininet(w wininet) error {
 	if w.Script != nil && *w.Script != "" {
-		return refuse("the proxy of Windows is chosen by a script (%s): switch that off in Settings, Network, Proxy and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", shownURL(*w.Script))
+		return Refuse("the proxy of Windows is chosen by a script (%s): switch that off in Settings, Network, Proxy and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", shownURL(*w.Script))
 	}
 	if w.Enable == nil || *w.Enable == 0 || w.Server == nil {
 		return nil
@@ -227,7 +227,7 @@ func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
 			said = "Restricted" // its default; that of version 7 is RemoteSigned
 		}
 		if err == nil && (said == "Restricted" || said == "AllSigned") {
-			steps = append(steps, refusal{name, refuse("PowerShell's execution policy is %s, so it would complain of every profile: allow your own with `Set-ExecutionPolicy -Scope CurrentUser RemoteSigned`, or leave powershell out", said)})
+			steps = append(steps, Refusal(name, Refuse("PowerShell's execution policy is %s, so it would complain of every profile: allow your own with `Set-ExecutionPolicy -Scope CurrentUser RemoteSigned`, or leave powershell out", said)))
 			continue
 		}
 		steps = append(steps, Edit{
@@ -242,7 +242,7 @@ func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
 func putProfile(old []byte, file, exe string) ([]byte, error) {
 	const begin, end = "# >>> hither >>> `hither uninstall` takes this block away", "# <<< hither <<<"
 	if !utf8.Valid(old) || slices.Contains(old, 0) {
-		return nil, refuse("%s is not in UTF-8: save it so, or leave powershell out", file)
+		return nil, Refuse("%s is not in UTF-8: save it so, or leave powershell out", file)
 	}
 	if exe == "" {
 		exe = "hither"
@@ -260,7 +260,7 @@ func putProfile(old []byte, file, exe string) ([]byte, error) {
 		return old, nil
 	}
 	if strings.Contains(string(old), begin) {
-		return nil, refuse("%s has a block of Hither that was changed: take it away, and install again", file)
+		return nil, Refuse("%s has a block of Hither that was changed: take it away, and install again", file)
 	}
 	return appendLines(old, block), nil
 }

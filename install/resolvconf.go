@@ -40,20 +40,12 @@ func SweepDNS(m *Machine) (report []Outcome, err error) {
 	if m.System() == "windows" {
 		return nil, nil
 	}
-	p, err := m.locate(m.Path(resolvPath), false)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
-	now, err := p.state()
-	if err != nil || now.Absent || now.Link != "" || !bytes.Contains(now.Bytes, []byte(resolvBegin)) {
-		return nil, err
-	}
-	back := now
-	back.Bytes = cleanResolv(now.Bytes)
-	o := Outcome{Record: Record{Step: resolvStep, State: Undone}, What: "our lines taken out; no journal tells what was there before"}
-	o.Err = p.put(now, back, func([]byte) error { return nil })
-	return []Outcome{o}, o.Err
+	return Sweep(m, resolvStep, resolvPath, func(text []byte) []byte {
+		if !bytes.Contains(text, []byte(resolvBegin)) {
+			return text
+		}
+		return cleanResolv(text)
+	})
 }
 
 // resolvOptions make a dead server cheap: each is tried for a second, and the list twice. No comment may follow on the

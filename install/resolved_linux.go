@@ -141,8 +141,13 @@ func (h *Held) keep(ctx context.Context) {
 		if ctx.Err() == nil {
 			h.say(ctx, before, err)
 		}
-		if err != nil && !wait(ctx, time.Second) {
+		if err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
 			return
+		case <-time.After(time.Second):
 		}
 	}
 }

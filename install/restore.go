@@ -279,6 +279,11 @@ func (f *FileRecord) former(now FileState, state State) (FileState, string) {
 	return back, saidOut
 }
 
+// without is text without what this change added, and with what it replaced.
+func (f *FileRecord) without(text []byte) []byte {
+	return without(f.Path, f.Former.Bytes, f.Ours, text)
+}
+
 // isOurs says that nobody else wrote what the file holds now.
 func (f *FileRecord) isOurs(now []byte) bool {
 	return bytes.Equal(now, f.Ours) || slices.ContainsFunc(f.Before, func(b []byte) bool { return bytes.Equal(now, b) })

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 )
 
 // Leftover is something of ours that is still on the machine.
@@ -27,6 +26,28 @@ func Leftovers(ctx context.Context, m *Machine, records []Record) ([]Leftover, e
 		}
 	}
 	return left, errors.Join(errs...)
+}
+
+// Sweep writes a file anew as clean wants it, where no journal tells what step has left in it. A file that clean leaves as it
+// is, a link and one that is not there are no outcome.
+func Sweep(m *Machine, step, path string, clean func(text []byte) []byte) (report []Outcome, err error) {
+	p, err := m.locate(m.Path(path), false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	now, err := p.state()
+	if err != nil || now.Absent || now.Link != "" {
+		return nil, err
+	}
+	back := now
+	back.Bytes = clean(now.Bytes)
+	if bytes.Equal(back.Bytes, now.Bytes) {
+		return nil, nil
+	}
+	o := Outcome{Record: Record{Step: step, State: Undone}, What: "our lines taken out; no journal tells what was there before"}
+	o.Err = p.put(now, back, func([]byte) error { return nil })
+	return []Outcome{o}, o.Err
 }
 
 func (m *Machine) leftOf(ctx context.Context, r Record) (string, error) {
@@ -63,24 +84,6 @@ func (m *Machine) leftDir(f *FileRecord) string {
 	for _, dir := range f.Dirs {
 		if isEmptyDir(m.Path(dir)) {
 			return "the empty directory " + dir
-		}
-	}
-	return ""
-}
-
-// telling returns a line of now that ours had added to former and that is nobody else's; empty: there is none.
-func telling(former, ours, now []byte) string {
-	if bytes.Equal(former, ours) {
-		return ""
-	}
-	w := weave{known: map[string]bool{}}
-	for _, l := range keys(splitLines(former), lineEnds) {
-		w.known[l] = true
-	}
-	there := keys(splitLines(now), lineEnds)
-	for _, l := range keys(splitLines(ours), lineEnds) {
-		if w.telling(l) && slices.Contains(there, l) {
-			return l
 		}
 	}
 	return ""

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -57,17 +56,6 @@ func networkServices(ctx context.Context, m *Machine, addrs []netip.Addr) (steps
 		return nil, fmt.Errorf("macOS has no network service that is switched on: set the DNS servers in the System Settings")
 	}
 	return steps, nil
-}
-
-// serviceNames leaves out the first line, which explains, and those with an asterisk, which are switched off.
-func serviceNames(listed []byte) (names []string) {
-	lines := bufio.NewScanner(bytes.NewReader(listed))
-	for first := true; lines.Scan(); first = false {
-		if name := strings.TrimSpace(lines.Text()); !first && name != "" && !strings.HasPrefix(name, "*") {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 func networkService(m *Machine, service string, addrs []netip.Addr) Step {

@@ -53,9 +53,9 @@ func Service(m *Machine, s Serving) []Step {
 	case m.System() == "linux" && m.Exists("/sbin/openrc-run") && !s.User:
 		return openrcSteps(m, s)
 	case s.User:
-		return []Step{refusal{"have Hither started for this user", refuse("this system starts nothing for a user alone that Hither knows of: call this with the rights of an administrator, or start `hither up` by your session")}}
+		return []Step{Refusal("have Hither started for this user", Refuse("this system starts nothing for a user alone that Hither knows of: call this with the rights of an administrator, or start `hither up` by your session"))}
 	}
-	return []Step{refusal{"have Hither started", refuse("neither systemd nor OpenRC runs here: start `hither up --state %s` by what starts your other services, and let it call `hither restore` when that ends", ServiceState(m))}}
+	return []Step{Refusal("have Hither started", Refuse("neither systemd nor OpenRC runs here: start `hither up --state %s` by what starts your other services, and let it call `hither restore` when that ends", ServiceState(m)))}
 }
 
 // unitSteps are for systemd as the manager of the machine.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/install/stage"
 )
 
 // services plays the managers of services: what is on, by the words that the check has in its script.
@@ -116,31 +118,31 @@ func TestAServiceIsStartedAndTakenAway(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w, s := newWorld(t, row.system, row.files), &services{on: map[string]bool{}}
-			w.play = s.play
-			check(t, os.MkdirAll(w.Root, 0o755))
-			tree := w.tree()
+			w.Play = s.play
+			stage.Check(t, os.MkdirAll(w.Root, 0o755))
+			tree := w.Tree()
 			steps := Service(w.Machine, row.serving)
-			check(t, Apply(t.Context(), steps...))
+			stage.Check(t, Apply(t.Context(), steps...))
 			for _, step := range steps {
 				inForce(t, step, true)
 			}
 			if row.last != "" {
-				same(t, "last command", s.log[len(s.log)-1], row.last)
+				stage.Same(t, "last command", s.log[len(s.log)-1], row.last)
 			}
-			if row.path != "" && !strings.Contains(w.read(row.path), row.holds) {
-				t.Errorf("%s is\n%s\nwant %q in it", row.path, w.read(row.path), row.holds)
+			if row.path != "" && !strings.Contains(w.Text(row.path), row.holds) {
+				t.Errorf("%s is\n%s\nwant %q in it", row.path, w.Text(row.path), row.holds)
 			}
 			done := len(s.log)
 			_, err := Restore(t.Context(), w.Machine, Volatile)
-			check(t, err)
-			same(t, "commands when only the volatile goes", len(s.log), done)
+			stage.Check(t, err)
+			stage.Same(t, "commands when only the volatile goes", len(s.log), done)
 			_, err = Restore(t.Context(), w.Machine, nil)
-			check(t, err)
+			stage.Check(t, err)
 			if row.first != "" {
-				same(t, "first command of taking away", s.log[done], row.first)
+				stage.Same(t, "first command of taking away", s.log[done], row.first)
 			}
-			same(t, "what is on", len(s.on)-boolCount(s.on, false), 0)
-			same(t, "tree", w.tree(), tree)
+			stage.Same(t, "what is on", len(s.on)-boolCount(s.on, false), 0)
+			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
 	w := newWorld(t, "linux", nil)
@@ -162,10 +164,10 @@ func boolCount(set map[string]bool, what bool) (n int) {
 func TestAServiceThatWasThereStays(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/run/systemd/system/": ""})
 	s := &services{on: map[string]bool{"systemctl is-enabled --quiet hither.service": true, "systemctl is-active --quiet hither.service": true}}
-	w.play = s.play
-	check(t, Apply(t.Context(), Service(w.Machine, Serving{Exe: "/usr/bin/hither"})...))
+	w.Play = s.play
+	stage.Check(t, Apply(t.Context(), Service(w.Machine, Serving{Exe: "/usr/bin/hither"})...))
 	_, err := Restore(t.Context(), w.Machine, nil)
-	check(t, err)
+	stage.Check(t, err)
 	if strings.Contains(strings.Join(s.log, "\n"), "stop hither.service") {
 		t.Errorf("ran %q\nwant it left running", s.log)
 	}
@@ -180,7 +182,7 @@ func TestSystemdTakesTheUnits(t *testing.T) {
 	for _, exe := range []string{"plain", "with blanks and 50% $HOME"} {
 		dir := t.TempDir()
 		exe = filepath.Join(dir, exe)
-		check(t, os.WriteFile(exe, []byte("#!/bin/sh\n"), 0o700))
+		stage.Check(t, os.WriteFile(exe, []byte("#!/bin/sh\n"), 0o700))
 		units := map[string][]byte{
 			"hither.service":         homesOf(&Machine{Home: "/srv/my home"}, Serving{}, systemdUnit("hither.service", exe, []string{"--dns", "127.0.0.1:5300"})),
 			"hither-sealed.service":  homesOf(&Machine{Home: "/srv/u"}, Serving{Sealed: true}, systemdUnit("hither.service", exe, nil)),
@@ -190,7 +192,7 @@ func TestSystemdTakesTheUnits(t *testing.T) {
 		var paths []string
 		for name, text := range units {
 			paths = append(paths, filepath.Join(dir, name))
-			check(t, os.WriteFile(paths[len(paths)-1], text, 0o600))
+			stage.Check(t, os.WriteFile(paths[len(paths)-1], text, 0o600))
 		}
 		out, err := exec.CommandContext(t.Context(), analyze, append([]string{"verify", "--man=no", "--recursive-errors=no"}, paths...)...).CombinedOutput()
 		if err != nil || strings.Contains(string(out), dir) {
@@ -233,7 +235,7 @@ func TestWhatShipsCanBeRead(t *testing.T) {
 			return err
 		}
 		data, err := files.ReadFile(path)
-		check(t, err)
+		stage.Check(t, err)
 		switch filepath.Ext(path) {
 		case ".plist":
 			for dec := xml.NewDecoder(bytes.NewReader(data)); ; {
@@ -258,7 +260,7 @@ func TestWhatShipsCanBeRead(t *testing.T) {
 		}
 		return nil
 	})
-	check(t, err)
+	stage.Check(t, err)
 	for name, wanted := range map[string][]string{
 		"daemonset.yaml":      {"127.0.0.1:7890", `dial_timeout = "1s"`, "hostNetwork: true"},
 		"compose.yaml":        {"127.0.0.1:7890/go|https://proxy.golang.org,direct", `network_mode: "service:hither"`, "${PWD:-.}:/work"},
@@ -279,7 +281,7 @@ func TestWhatShipsCanBeRead(t *testing.T) {
 // TestTheHostsFileOfTheClusterIsOurs keeps daemonset.yaml and the step for containerd from telling different things.
 func TestTheHostsFileOfTheClusterIsOurs(t *testing.T) {
 	text, err := putHost(nil, "http://127.0.0.1:7890")
-	check(t, err)
+	stage.Check(t, err)
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimRight(line, "\n"); line != "" && !strings.Contains(shipped("daemonset.yaml"), "\n    "+line+"\n") {
 			t.Errorf("daemonset.yaml has no line %q", line)
@@ -291,7 +293,7 @@ func TestTheHostsFileOfTheClusterIsOurs(t *testing.T) {
 // compiler be that of go.mod.
 func TestTheDockerfileBuildsThisModule(t *testing.T) {
 	module, err := os.ReadFile("../go.mod")
-	check(t, err)
+	stage.Check(t, err)
 	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
 	text := shipped("Dockerfile")
 	if !strings.Contains(text, "FROM golang:"+string(version)+"-") {
@@ -328,17 +330,17 @@ func TestSystemdHearsThatWeAreReady(t *testing.T) {
 	defer l.Close()
 	set := map[string]string{"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "5000000", "WATCHDOG_PID": strconv.Itoa(os.Getpid())}
 	env := func(name string) string { return set[name] }
-	check(t, Notify(env, NotifyReady))
+	stage.Check(t, Notify(env, NotifyReady))
 	buf := make([]byte, 64)
 	n, err := l.Read(buf)
-	check(t, err)
-	same(t, "heard", string(buf[:n]), "READY=1")
-	same(t, "interval", WatchdogInterval(env), 2500*time.Millisecond)
+	stage.Check(t, err)
+	stage.Same(t, "heard", string(buf[:n]), "READY=1")
+	stage.Same(t, "interval", WatchdogInterval(env), 2500*time.Millisecond)
 	set["WATCHDOG_PID"] = "1"
-	same(t, "interval of another process", WatchdogInterval(env), 0)
+	stage.Same(t, "interval of another process", WatchdogInterval(env), 0)
 	set = nil
-	check(t, Notify(env, NotifyReady))
-	same(t, "interval without systemd", WatchdogInterval(env), 0)
+	stage.Check(t, Notify(env, NotifyReady))
+	stage.Same(t, "interval without systemd", WatchdogInterval(env), 0)
 	set = map[string]string{"NOTIFY_SOCKET": "vsock:2:1"}
 	if Notify(env, NotifyReady) == nil {
 		t.Error("a socket that is none of this machine was taken")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"hither/install/stage"
 )
 
 // value is what a program keeps: `keep`, `show` and `drop` are its commands.
@@ -50,37 +52,37 @@ func TestASettingComesBack(t *testing.T) {
 	for _, before := range []value{{}, {text: "theirs", set: true}, {text: "", set: true}} {
 		v := before
 		w := newWorld(t, "linux", nil)
-		w.play = v.play
+		w.Play = v.play
 		step := newSetting(w, &v, "ours")
-		check(t, Apply(t.Context(), step))
-		same(t, "value", v.text, "ours")
-		check(t, step.Do(t.Context()))
-		check(t, newSetting(w, &v, "ours too").Do(t.Context())) // another port, say
-		same(t, "value", v.text, "ours too")
+		stage.Check(t, Apply(t.Context(), step))
+		stage.Same(t, "value", v.text, "ours")
+		stage.Check(t, step.Do(t.Context()))
+		stage.Check(t, newSetting(w, &v, "ours too").Do(t.Context())) // another port, say
+		stage.Same(t, "value", v.text, "ours too")
 		_, err := Restore(t.Context(), w.Machine, Volatile)
-		check(t, err)
-		same(t, "value", v, before)
-		check(t, step.Undo(t.Context()))
+		stage.Check(t, err)
+		stage.Same(t, "value", v, before)
+		stage.Check(t, step.Undo(t.Context()))
 	}
 }
 
 func TestASettingThatSomebodyChangedStays(t *testing.T) {
 	v := value{text: "theirs", set: true}
 	w := newWorld(t, "linux", nil)
-	w.play = v.play
+	w.Play = v.play
 	step := newSetting(w, &v, "ours")
-	check(t, Apply(t.Context(), step))
+	stage.Check(t, Apply(t.Context(), step))
 	v.text = "somebody's"
 	report, err := Restore(t.Context(), w.Machine, nil)
-	check(t, err)
-	same(t, "value", v.text, "somebody's")
-	same(t, "report", report[0].What, saidForeign)
+	stage.Check(t, err)
+	stage.Same(t, "value", v.text, "somebody's")
+	stage.Same(t, "report", report[0].What, saidForeign)
 	// Done again, it is somebody's value that comes back.
-	check(t, Apply(t.Context(), step))
+	stage.Check(t, Apply(t.Context(), step))
 	v.text = "somebody else's"
-	check(t, Apply(t.Context(), step))
-	check(t, step.Undo(t.Context()))
-	same(t, "value", v.text, "somebody else's")
+	stage.Check(t, Apply(t.Context(), step))
+	stage.Check(t, step.Undo(t.Context()))
+	stage.Same(t, "value", v.text, "somebody else's")
 }
 
 // TestASettingIsUndoneAfterACrashAnywhere breaks Do and Undo off between any two commands or writes.
@@ -89,14 +91,14 @@ func TestASettingIsUndoneAfterACrashAnywhere(t *testing.T) {
 		for again := range 12 {
 			v := value{text: "theirs", set: true}
 			w := newWorld(t, "linux", nil)
-			w.play = v.play
+			w.Play = v.play
 			step := newSetting(w, &v, "ours")
-			_, err := w.crashAt(at, func() error { return step.Do(t.Context()) })
-			check(t, err)
-			_, err = w.crashAt(again, func() error { return step.Undo(t.Context()) })
-			check(t, err)
+			_, err := stage.CrashAt(&w.Fault, at, func() error { return step.Do(t.Context()) })
+			stage.Check(t, err)
+			_, err = stage.CrashAt(&w.Fault, again, func() error { return step.Undo(t.Context()) })
+			stage.Check(t, err)
 			_, err = Restore(t.Context(), w.Machine, nil)
-			check(t, err)
+			stage.Check(t, err)
 			if v.text != "theirs" {
 				t.Fatalf("crash at %d, again at %d: the value is %q", at, again, v.text)
 			}
@@ -107,31 +109,31 @@ func TestASettingIsUndoneAfterACrashAnywhere(t *testing.T) {
 func TestApplyTakesBackWhatItDidIfAStepFails(t *testing.T) {
 	v := value{text: "theirs", set: true, fail: "keep"}
 	w := newWorld(t, "linux", map[string]string{"/etc/a": "x\n"})
-	w.play = v.play
-	before := w.tree()
+	w.Play = v.play
+	before := w.Tree()
 	err := Apply(t.Context(), addLine(w, "/etc/new/b", false), addLine(w, "/etc/a", false), newSetting(w, &v, "ours"))
 	if err == nil || !strings.Contains(err.Error(), "keep it: exit status 1") {
 		t.Errorf("got %v", err)
 	}
-	same(t, "tree", w.tree(), before)
+	stage.Same(t, "tree", w.Tree(), before)
 	records, err := w.Journal.Records()
-	check(t, err)
-	same(t, "records", len(records), 0)
+	stage.Check(t, err)
+	stage.Same(t, "records", len(records), 0)
 }
 
 func TestACommandThatFailsIsTriedAgain(t *testing.T) {
 	v := value{text: "theirs", set: true}
 	w := newWorld(t, "linux", map[string]string{"/etc/a": "x\n"})
-	w.play = v.play
-	check(t, Apply(t.Context(), newSetting(w, &v, "ours"), addLine(w, "/etc/a", false)))
+	w.Play = v.play
+	stage.Check(t, Apply(t.Context(), newSetting(w, &v, "ours"), addLine(w, "/etc/a", false)))
 	v.fail = "keep"
 	report, err := Restore(t.Context(), w.Machine, nil)
 	if err == nil || report[1].Err == nil {
 		t.Errorf("got %v, want the failure", err)
 	}
-	same(t, "/etc/a", w.read("/etc/a"), "x\n") // one failure does not stop the rest
+	stage.Same(t, "/etc/a", w.Text("/etc/a"), "x\n") // one failure does not stop the rest
 	v.fail = ""
 	_, err = Restore(t.Context(), w.Machine, nil)
-	check(t, err)
-	same(t, "value", v.text, "theirs")
+	stage.Check(t, err)
+	stage.Same(t, "value", v.text, "theirs")
 }

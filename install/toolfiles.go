@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"path"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // both mean the one that counts. Nothing is said of what a project names for itself.
 
 // CargoHome is where cargo keeps what is the user's.
-func (m *Machine) CargoHome() string { return orElse(m.Getenv("CARGO_HOME"), m.join(m.Home, ".cargo")) }
+func (m *Machine) CargoHome() string { return cmp.Or(m.Getenv("CARGO_HOME"), m.join(m.Home, ".cargo")) }
 
 // CargoConfig is the file of settings in one directory. Cargo takes the old name if both are there (The Cargo Book,
 // "Hierarchical structure").
@@ -50,11 +51,11 @@ func (m *Machine) PipFiles() []string {
 func (m *Machine) pipSite() (files []string) {
 	switch m.System() {
 	case "windows":
-		return []string{m.join(orElse(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", m.pipName())}
+		return []string{m.join(cmp.Or(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", m.pipName())}
 	case "darwin":
 		return []string{"/Library/Application Support/pip/pip.conf"}
 	}
-	for dir := range strings.SplitSeq(orElse(m.Getenv("XDG_CONFIG_DIRS"), "/etc/xdg"), ":") {
+	for dir := range strings.SplitSeq(cmp.Or(m.Getenv("XDG_CONFIG_DIRS"), "/etc/xdg"), ":") {
 		files = append(files, m.join(dir, "pip", m.pipName()))
 	}
 	return append(files, "/etc/pip.conf")

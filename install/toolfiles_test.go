@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hither/install/stage"
 )
 
 // TestPipReadsTheseFiles asks the pip of this machine, which names that of its interpreter, too.
@@ -17,7 +19,7 @@ func TestPipReadsTheseFiles(t *testing.T) {
 			t.Errorf("pip says\n%s\nwant %s in it", said, file)
 		}
 	}
-	same(t, "files, and the interpreter's", len(regexp.MustCompile(`(?m)^  /.*, exists: `).FindAllString(said, -1)), len(m.PipFiles())+1)
+	stage.Same(t, "files, and the interpreter's", len(regexp.MustCompile(`(?m)^  /.*, exists: `).FindAllString(said, -1)), len(m.PipFiles())+1)
 }
 
 func TestWhereToolsKeepTheirSettings(t *testing.T) {
@@ -40,7 +42,7 @@ func TestWhereToolsKeepTheirSettings(t *testing.T) {
 		}
 		name, value, _ := strings.Cut(row.env, "=")
 		w.Env = func(asked string) string { return map[string]string{name: value}[asked] }
-		same(t, row.system+" "+row.env, strings.Join(w.PipFiles(), " "), row.want)
+		stage.Same(t, row.system+" "+row.env, strings.Join(w.PipFiles(), " "), row.want)
 	}
 }
 
@@ -48,33 +50,33 @@ func TestWhereToolsKeepTheirSettings(t *testing.T) {
 func TestWhatIsOnlyLookedAtIsWhereTheUserSays(t *testing.T) {
 	w := newWorld(t, "windows", nil)
 	w.Home, w.Env = `C:\Users\u`, func(name string) string { return map[string]string{"AppData": `D:\Roaming`}[name] }
-	same(t, "to be changed", slices.Contains(w.PipFiles(), `C:\Users\u\AppData\Roaming\pip\pip.ini`), true)
+	stage.Same(t, "to be changed", slices.Contains(w.PipFiles(), `C:\Users\u\AppData\Roaming\pip\pip.ini`), true)
 	w.Journal = nil
-	same(t, "looked at", slices.Contains(w.PipFiles(), `D:\Roaming\pip\pip.ini`), true)
+	stage.Same(t, "looked at", slices.Contains(w.PipFiles(), `D:\Roaming\pip\pip.ini`), true)
 }
 
 func TestCargoTakesTheOldNameAndBesideItsDirectory(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/srv/cargo/config.toml": "", "/srv/cargo/config": ""})
 	w.Env = func(name string) string { return map[string]string{"CARGO_HOME": "/srv/cargo"}[name] }
 	file := w.CargoConfig(w.CargoHome())
-	same(t, "file", file, "/srv/cargo/config")
-	same(t, "base", w.CargoBase(file), "/srv")
+	stage.Same(t, "file", file, "/srv/cargo/config")
+	stage.Same(t, "base", w.CargoBase(file), "/srv")
 }
 
 func TestGitsFilesMayBeNamed(t *testing.T) {
 	w := newWorld(t, "linux", nil)
-	same(t, "the user's last", slices.Index(w.GitFiles(), "/home/u/.gitconfig"), len(w.GitFiles())-1)
+	stage.Same(t, "the user's last", slices.Index(w.GitFiles(), "/home/u/.gitconfig"), len(w.GitFiles())-1)
 	w.Env = func(name string) string {
 		return map[string]string{"GIT_CONFIG_SYSTEM": "/one", "GIT_CONFIG_GLOBAL": "/two"}[name]
 	}
-	same(t, "files", strings.Join(w.GitFiles(), " "), "/one /two")
+	stage.Same(t, "files", strings.Join(w.GitFiles(), " "), "/one /two")
 }
 
 // pip would read a file that PIP_CONFIG_FILE names instead of the user's, as soon as it is there.
 func TestPipsFileIsNotMadeForAVariable(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/home/u/.config/pip/pip.conf": "[global]\ntimeout = 9\n"})
 	w.Env = func(name string) string { return map[string]string{"PIP_CONFIG_FILE": "/home/u/own.conf"}[name] }
-	check(t, Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "pip")...))
-	same(t, "it is there", w.Exists("/home/u/own.conf"), false)
-	same(t, "the user's", strings.HasPrefix(w.read("/home/u/.config/pip/pip.conf"), "[global]\nproxy = http://127.0.0.1:7890\n"), true)
+	stage.Check(t, Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "pip")...))
+	stage.Same(t, "it is there", w.Exists("/home/u/own.conf"), false)
+	stage.Same(t, "the user's", strings.HasPrefix(w.Text("/home/u/.config/pip/pip.conf"), "[global]\nproxy = http://127.0.0.1:7890\n"), true)
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hither/install/stage"
 )
 
 func tooling() Tooling {
@@ -20,7 +22,7 @@ func tooling() Tooling {
 func toolSteps(t testing.TB, m *Machine, with Tooling, names ...string) []Step {
 	t.Helper()
 	steps, err := Tools(m, with, names...)
-	check(t, err)
+	stage.Check(t, err)
 	return steps
 }
 
@@ -72,16 +74,16 @@ func TestAToolGoesThroughUsAndBack(t *testing.T) {
 			}
 			w, with := newWorld(t, "linux", files), tooling()
 			with.Upstream = "http://127.0.0.1:8118"
-			tree := w.tree()
+			tree := w.Tree()
 			steps := toolSteps(t, w.Machine, with, row.tool)
 			inForce(t, steps[0], false)
-			check(t, Apply(t.Context(), steps...))
-			same(t, "file", w.read(row.path), row.after)
+			stage.Check(t, Apply(t.Context(), steps...))
+			stage.Same(t, "file", w.Text(row.path), row.after)
 			inForce(t, steps[0], true)
-			check(t, steps[0].Do(t.Context()))
-			same(t, "file, done twice", w.read(row.path), row.after)
-			check(t, steps[0].Undo(t.Context()))
-			same(t, "tree", w.tree(), tree)
+			stage.Check(t, steps[0].Do(t.Context()))
+			stage.Same(t, "file, done twice", w.Text(row.path), row.after)
+			stage.Check(t, steps[0].Undo(t.Context()))
+			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
 }
@@ -116,14 +118,14 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(row.tool+" "+row.says, func(t *testing.T) {
 			w := newWorld(t, "linux", map[string]string{"/home/u/": "", row.path: row.text})
-			tree := w.tree()
+			tree := w.Tree()
 			err := Apply(t.Context(), toolSteps(t, w.Machine, tooling(), row.tool)...)
 			if err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
 			} else if strings.Contains(err.Error(), "pw") {
 				t.Errorf("a password is shown: %v", err)
 			}
-			same(t, "tree", w.tree(), tree)
+			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
 }
@@ -149,8 +151,8 @@ func TestVariablesThatGoBeforeAFileAreSeen(t *testing.T) {
 func TestCargoIsGivenTheGatewayWhereThereIsOne(t *testing.T) {
 	w, with := newWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[source.mine]\nregistry = \"sparse+https://m.example/\"\n"}), tooling()
 	with.Gateways["cargo"] = "/crates"
-	check(t, Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...))
-	same(t, "file", w.read("/home/u/.cargo/config.toml"), "source.crates-io.replace-with = \"hither\"\nsource.hither.registry = \"sparse+http://127.0.0.1:7890/crates/\"\n"+
+	stage.Check(t, Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...))
+	stage.Same(t, "file", w.Text("/home/u/.cargo/config.toml"), "source.crates-io.replace-with = \"hither\"\nsource.hither.registry = \"sparse+http://127.0.0.1:7890/crates/\"\n"+
 		"[source.mine]\nregistry = \"sparse+https://m.example/\"\n")
 	w = newWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[source.crates-io]\nreplace-with = 'ustc'\n"})
 	if err := Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...); err == nil || !strings.Contains(err.Error(), `"ustc"`) {
@@ -194,31 +196,31 @@ func TestWhatOthersAddToJSONStaysJSON(t *testing.T) {
 			},
 			func(b []byte) []byte {
 				var out bytes.Buffer
-				check(t, json.Indent(&out, b, "", "  "))
+				stage.Check(t, json.Indent(&out, b, "", "  "))
 				return out.Bytes()
 			},
 			func(b []byte) []byte {
 				var tree map[string]any
-				check(t, json.Unmarshal(b, &tree))
+				stage.Check(t, json.Unmarshal(b, &tree))
 				tree["live-restore"] = true
 				out, err := json.MarshalIndent(tree, "", "  ")
-				check(t, err)
+				stage.Check(t, err)
 				return out
 			},
 		} {
 			w := newWorld(t, "linux", map[string]string{"/etc/docker/": ""})
 			if former != "" {
-				w.write("/etc/docker/daemon.json", former)
+				w.Write("/etc/docker/daemon.json", former)
 			}
 			step := toolSteps(t, w.Machine, tooling(), "docker")[0]
-			check(t, step.Do(t.Context()))
-			now := change([]byte(w.read("/etc/docker/daemon.json")))
+			stage.Check(t, step.Do(t.Context()))
+			now := change([]byte(w.Text("/etc/docker/daemon.json")))
 			if !json.Valid(now) {
 				t.Fatalf("the test is wrong: %s", now)
 			}
-			w.write("/etc/docker/daemon.json", string(now))
-			check(t, step.Undo(t.Context()))
-			if after := w.read("/etc/docker/daemon.json"); !json.Valid([]byte(after)) {
+			w.Write("/etc/docker/daemon.json", string(now))
+			stage.Check(t, step.Undo(t.Context()))
+			if after := w.Text("/etc/docker/daemon.json"); !json.Valid([]byte(after)) {
 				t.Errorf("%q became\n%s\nand undone\n%s\nwant JSON", former, now, after)
 			}
 		}
@@ -236,7 +238,7 @@ func TestLinesOfOthersKeepTheirHeader(t *testing.T) {
 		{"/config.toml", "\ufeff[net]\nx = 1\n", "\ufeffhttp.proxy = 1\n[net]\nx = 1\n", "\ufeffhttp.proxy = 1\nhttp.timeout = 5\n[net]\nx = 1\n", "\ufeffhttp.proxy = 1\nhttp.timeout = 5\n[net]\nx = 1\n"},
 		{"/other", "", "[x]\na\n", "[x]\na\nb\n", "b\n"},
 	} {
-		same(t, row.file+" "+row.now, string(takeOutOf(row.file, []byte(row.former), []byte(row.ours), []byte(row.now))), row.want)
+		stage.Same(t, row.file+" "+row.now, string(takeOutOf(row.file, []byte(row.former), []byte(row.ours), []byte(row.now))), row.want)
 	}
 }
 
@@ -263,10 +265,10 @@ func TestRealClientsSeeTheChange(t *testing.T) {
 			with := tooling()
 			with.Bundle = ""
 			steps := toolSteps(t, w.Machine, with, row.tool)
-			check(t, Apply(t.Context(), steps...))
-			same(t, "what it says", w.really(row.argv), row.want)
-			check(t, steps[0].Undo(t.Context()))
-			same(t, row.path, w.read(row.path), row.before)
+			stage.Check(t, Apply(t.Context(), steps...))
+			stage.Same(t, "what it says", w.really(row.argv), row.want)
+			stage.Check(t, steps[0].Undo(t.Context()))
+			stage.Same(t, row.path, w.Text(row.path), row.before)
 		})
 	}
 }

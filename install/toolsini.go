@@ -18,6 +18,19 @@ type iniStyle struct {
 	fold     func(string) string // the form in which names are compared; nil: as they are
 }
 
+// pipStyle is what pip reads.
+func pipStyle() iniStyle {
+	return iniStyle{equals: " = ", colon: true, wraps: true, sections: true, fold: func(name string) string {
+		return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	}}
+}
+
+// kdeStyle is what KDE reads.
+func kdeStyle() iniStyle { return iniStyle{equals: "="} }
+
+// npmStyle is what npm reads.
+func npmStyle() iniStyle { return iniStyle{equals: "="} }
+
 // iniEntry is a value and the lines it stands on, from and up to.
 type iniEntry struct {
 	value    string

@@ -148,11 +148,3 @@ func blankAfter(text []byte, at int) string {
 	rest := text[at:]
 	return string(rest[:len(rest)-len(bytes.TrimLeft(rest, " \t\r\n"))])
 }
-
-// lineEnding is what ends the lines of a text.
-func lineEnding(text []byte) string {
-	if bytes.Contains(text, []byte("\r\n")) {
-		return "\r\n"
-	}
-	return "\n"
-}

@@ -16,7 +16,7 @@ func yarnSteps(m *Machine, t Tooling) []Step {
 		On: m, Name: "send Yarn through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putYarnProxy(old, t)
-			return out, in(file, err)
+			return out, InFile(file, err)
 		},
 	}}
 }
@@ -34,7 +34,7 @@ func putYarnProxy(text []byte, t Tooling) ([]byte, error) {
 		}
 		if ok {
 			// Even the proxy behind us is not replaced: what a YAML value is takes a whole reader of YAML to know.
-			return nil, refuse("has a %s of its own: take that line away and let Hither go out through that proxy with upstream-proxy in its config.toml, or leave yarn out", name)
+			return nil, Refuse("has a %s of its own: take that line away and let Hither go out through that proxy with upstream-proxy in its config.toml, or leave yarn out", name)
 		}
 		add = append(add, fmt.Sprintf("%s: %q", name, t.proxyURL()))
 	}
@@ -67,16 +67,4 @@ func yamlKeys(text []byte) (map[string]string, error) {
 		keys[key] = unquoteINI(strings.TrimSpace(value))
 	}
 	return keys, nil
-}
-
-func appendLines(text []byte, lines []string) []byte {
-	if len(lines) == 0 {
-		return text
-	}
-	ending := lineEnding(text)
-	out := slices.Clone(text)
-	if n := len(out); n > 0 && out[n-1] != '\n' {
-		out = append(out, ending...)
-	}
-	return append(out, strings.Join(lines, ending)+ending...)
 }

@@ -43,9 +43,6 @@ func NewCertificate(text []byte, file string, registries ...string) (Certificate
 	}, nil
 }
 
-// Optional is a Step without which the others are still good: a key store of Java that has another password.
-type Optional struct{ Step }
-
 // Trust returns the steps that make this machine's tools trust root, the system's own store first. Which tool and which
 // directory is there decides, not the name of the distribution. A root that replaces another takes its place in each
 // store; Done says whether root itself is in it. All but the system's store are Optional.

@@ -14,19 +14,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/install/stage"
 )
 
 func newRoot(t testing.TB, name string) Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
+	stage.Check(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	check(t, err)
+	stage.Check(t, err)
 	root, err := NewCertificate(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
-	check(t, err)
+	stage.Check(t, err)
 	return root
 }
 
@@ -50,23 +52,23 @@ func TestTheLayoutOfTheMachineDecidesWhereTheRootGoes(t *testing.T) {
 	} {
 		t.Run(row.system, func(t *testing.T) {
 			w, root := newWorld(t, "linux", row.files), newRoot(t, "Hither A")
-			before := w.tree()
+			before := w.Tree()
 			steps := Trust(w.Machine, root)
-			check(t, Apply(t.Context(), steps...))
-			same(t, row.path, w.read(row.path), string(root.PEM))
-			same(t, "commands", strings.Join(w.ran, ", "), row.ran)
+			stage.Check(t, Apply(t.Context(), steps...))
+			stage.Same(t, row.path, w.Text(row.path), string(root.PEM))
+			stage.Same(t, "commands", strings.Join(w.Ran, ", "), row.ran)
 
 			// A new root takes the place of the old one, and what was before both comes back.
 			next := newRoot(t, "Hither B")
 			inForce(t, Trust(w.Machine, next)[0], false)
-			check(t, Apply(t.Context(), Trust(w.Machine, next)...))
-			same(t, row.path, w.read(row.path), string(next.PEM))
+			stage.Check(t, Apply(t.Context(), Trust(w.Machine, next)...))
+			stage.Same(t, row.path, w.Text(row.path), string(next.PEM))
 			inForce(t, Trust(w.Machine, next)[0], true)
 			inForce(t, Trust(w.Machine, root)[0], false)
 			_, err := Restore(t.Context(), w.Machine, nil)
-			check(t, err)
-			same(t, "tree", w.tree(), before)
-			same(t, "commands", len(w.ran), 3)
+			stage.Check(t, err)
+			stage.Same(t, "tree", w.Tree(), before)
+			stage.Same(t, "commands", len(w.Ran), 3)
 		})
 	}
 }
@@ -121,31 +123,31 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 		"/home/u/binary.p12":                 "\x30\x82\x00\x01",
 	})
 	w.Env = func(name string) string { return map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/node.pem"}[name] }
-	before, root := w.tree(), newRoot(t, "Hither A")
-	check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+	before, root := w.Tree(), newRoot(t, "Hither A")
+	stage.Check(t, Apply(t.Context(), Trust(w.Machine, root)...))
 	for _, path := range []string{"/home/u/npm.pem", "/srv/real.pem", "/home/u/pip.pem", "/home/u/git.pem", "/home/u/ca/mine.pem", "/home/u/node.pem"} {
-		text := w.read(path)
+		text := w.Text(path)
 		if !root.isIn([]byte(text)) || !strings.HasPrefix(strings.ReplaceAll(text, "\r", ""), other) || strings.Count(text, "BEGIN") != 2 {
 			t.Errorf("%s holds\n%s\nwant the company's root and ours", path, text)
 		}
 	}
-	same(t, "the system's bundle", w.read("/etc/ssl/certs/ca-certificates.crt"), other)
+	stage.Same(t, "the system's bundle", w.Text("/etc/ssl/certs/ca-certificates.crt"), other)
 	next := newRoot(t, "Hither B")
-	check(t, Apply(t.Context(), Trust(w.Machine, next)...))
-	text := w.read("/home/u/pip.pem")
-	same(t, "the old root is there", root.isIn([]byte(text)), false)
-	same(t, "the new root is there", next.isIn([]byte(text)), true)
+	stage.Check(t, Apply(t.Context(), Trust(w.Machine, next)...))
+	text := w.Text("/home/u/pip.pem")
+	stage.Same(t, "the old root is there", root.isIn([]byte(text)), false)
+	stage.Same(t, "the new root is there", next.isIn([]byte(text)), true)
 
 	// Somebody adds another root meanwhile.
-	check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(text+other), 0o644))
-	check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other+w.read("/home/u/node.pem")), 0o644))
+	stage.Check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(text+other), 0o644))
+	stage.Check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other+w.Text("/home/u/node.pem")), 0o644))
 	_, err := Restore(t.Context(), w.Machine, nil)
-	check(t, err)
-	same(t, "pip.pem", w.read("/home/u/pip.pem"), other+other)
-	same(t, "node.pem", w.read("/home/u/node.pem"), other+other)
-	check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(other), 0o644))
-	check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other), 0o644))
-	same(t, "tree", w.tree(), before)
+	stage.Check(t, err)
+	stage.Same(t, "pip.pem", w.Text("/home/u/pip.pem"), other+other)
+	stage.Same(t, "node.pem", w.Text("/home/u/node.pem"), other+other)
+	stage.Check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(other), 0o644))
+	stage.Check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other), 0o644))
+	stage.Same(t, "tree", w.Tree(), before)
 }
 
 // containerd looks for docker.io where the name of the image says, and passes over the directory of the registry's host.
@@ -161,25 +163,25 @@ func TestContainerdGetsTheRootByTheNameInTheImage(t *testing.T) {
 		{"a docker.io of the user's", "/etc/containerd/certs.d/docker.io/client.cert", true},
 	} {
 		w, root := newWorld(t, "linux", map[string]string{row.file: "", "/usr/sbin/update-ca-certificates": ""}), newRoot(t, "Hither A")
-		before := w.tree()
-		check(t, Apply(t.Context(), Trust(w.Machine, root)...))
-		same(t, row.name, w.Machine.Exists(path) && root.isIn([]byte(w.read(path))), row.want)
-		same(t, row.name+": another registry has a new directory", w.Machine.Exists("/etc/containerd/certs.d/ghcr.io"), !strings.Contains(row.file, "_default"))
+		before := w.Tree()
+		stage.Check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+		stage.Same(t, row.name, w.Machine.Exists(path) && root.isIn([]byte(w.Text(path))), row.want)
+		stage.Same(t, row.name+": another registry has a new directory", w.Machine.Exists("/etc/containerd/certs.d/ghcr.io"), !strings.Contains(row.file, "_default"))
 		_, err := Restore(t.Context(), w.Machine, nil)
-		check(t, err)
-		same(t, row.name+": tree afterwards", w.tree(), before)
+		stage.Check(t, err)
+		stage.Same(t, row.name+": tree afterwards", w.Tree(), before)
 	}
 }
 
 func TestContainerDaemonsGetTheRootForEachRegistry(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/etc/docker/certs.d/ghcr.io/ca.crt": "-----BEGIN x\n", "/usr/sbin/update-ca-certificates": ""})
-	before, root := w.tree(), newRoot(t, "A")
-	check(t, Apply(t.Context(), Trust(w.Machine, root)...))
-	same(t, "docker.io", root.isIn([]byte(w.read("/etc/docker/certs.d/registry-1.docker.io/ca.crt"))), true)
-	same(t, "ghcr.io", w.read("/etc/docker/certs.d/ghcr.io/ca.crt"), "-----BEGIN x\n"+marker+"\n"+string(root.PEM))
+	before, root := w.Tree(), newRoot(t, "A")
+	stage.Check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+	stage.Same(t, "docker.io", root.isIn([]byte(w.Text("/etc/docker/certs.d/registry-1.docker.io/ca.crt"))), true)
+	stage.Same(t, "ghcr.io", w.Text("/etc/docker/certs.d/ghcr.io/ca.crt"), "-----BEGIN x\n"+marker+"\n"+string(root.PEM))
 	_, err := Restore(t.Context(), w.Machine, nil)
-	check(t, err)
-	same(t, "tree", w.tree(), before)
+	stage.Check(t, err)
+	stage.Same(t, "tree", w.Tree(), before)
 }
 
 // keeper plays a program that keeps certificates: it lists, adds and deletes.
@@ -228,7 +230,7 @@ func (k *keeper) play(argv []string, _ []byte) ([]byte, error) {
 		for _, entry := range strings.SplitAfter(k.has[store], ";") {
 			if text, digest, ok := strings.Cut(entry, "SHA-1"); ok {
 				c, err := NewCertificate([]byte(text), "")
-				if err == nil && contains(inQuotes(c.name)) {
+				if err == nil && contains(quotePosix(c.name)) {
 					return []byte("SHA-1" + digest), nil
 				}
 			}
@@ -263,23 +265,23 @@ func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w, root := newWorld(t, row.system, row.files), newRoot(t, "Hither's A")
 			k := &keeper{root, map[string]string{}}
-			w.play = k.play
-			before := w.tree()
+			w.Play = k.play
+			before := w.Tree()
 			steps := Trust(w.Machine, root)
-			check(t, Apply(t.Context(), steps...))
+			stage.Check(t, Apply(t.Context(), steps...))
 			for _, store := range row.stores {
 				if k.has[store] == "" {
-					t.Errorf("%s has no root; commands:\n%s", store, strings.Join(w.ran, "\n"))
+					t.Errorf("%s has no root; commands:\n%s", store, strings.Join(w.Ran, "\n"))
 				}
 			}
-			same(t, "stores", len(k.has), len(row.stores))
+			stage.Same(t, "stores", len(k.has), len(row.stores))
 			for _, step := range steps {
 				inForce(t, step, true)
 			}
 			k.root = newRoot(t, "Hither's B")
-			check(t, Apply(t.Context(), Trust(w.Machine, k.root)...))
+			stage.Check(t, Apply(t.Context(), Trust(w.Machine, k.root)...))
 			records, err := w.Journal.Records()
-			check(t, err)
+			stage.Check(t, err)
 			if n := len(records); n > len(steps) {
 				t.Errorf("%d changes stand, want the former root's taken back", n)
 			}
@@ -287,9 +289,9 @@ func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
 				inForce(t, step, true)
 			}
 			_, err = Restore(t.Context(), w.Machine, nil)
-			check(t, err)
-			same(t, "stores at the end", len(k.has), 0)
-			same(t, "tree", w.tree(), before)
+			stage.Check(t, err)
+			stage.Same(t, "stores at the end", len(k.has), 0)
+			stage.Same(t, "tree", w.Tree(), before)
 		})
 	}
 }
@@ -297,8 +299,8 @@ func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
 func inForce(t *testing.T, step Step, want bool) {
 	t.Helper()
 	done, err := step.Done(t.Context())
-	check(t, err)
-	same(t, step.String()+" is in force", done, want)
+	stage.Check(t, err)
+	stage.Same(t, step.String()+" is in force", done, want)
 }
 
 func FuzzAddTo(f *testing.F) {
@@ -314,7 +316,7 @@ func FuzzAddTo(f *testing.F) {
 			t.Skip("an unfinished block before ours hides it from every reader")
 		}
 		twice, err := root.addTo(slices.Clone(once), true)
-		check(t, err)
-		same(t, "again", string(twice), string(once))
+		stage.Check(t, err)
+		stage.Same(t, "again", string(twice), string(once))
 	})
 }

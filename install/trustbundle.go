@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -66,7 +67,7 @@ func namings(m *Machine) []naming {
 	home, config := m.Home, m.toolConfig()
 	list := []naming{
 		{"npm", []string{
-			orElse(m.Getenv("NPM_CONFIG_USERCONFIG"), home+"/.npmrc"), m.Getenv("npm_config_globalconfig"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc",
+			cmp.Or(m.Getenv("NPM_CONFIG_USERCONFIG"), home+"/.npmrc"), m.Getenv("npm_config_globalconfig"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc",
 			"/opt/homebrew/etc/npmrc", home + "/.nvm/versions/node/*/etc/npmrc", home + "/.npm-global/etc/npmrc", home + `/AppData/Roaming/npm/etc/npmrc`,
 		}, setting("cafile")},
 		{"yarn", []string{home + "/.yarnrc.yml"}, regexp.MustCompile(`(?m)^\s*httpsCaFilePath\s*:\s*(.*?)\s*$`)},
@@ -87,13 +88,6 @@ func namings(m *Machine) []naming {
 // setting matches a line "name = path" in files like ini.
 func setting(name string) *regexp.Regexp {
 	return regexp.MustCompile(`(?mi)^\s*` + name + `\s*=\s*(.*?)\s*$`)
-}
-
-func orElse(value, other string) string {
-	if value == "" {
-		return other
-	}
-	return value
 }
 
 // expand reads a path as the tools do: quotes, ${VARIABLE}, ~/, and below base.
@@ -119,12 +113,4 @@ func (m *Machine) expand(value, base string) string {
 		return value
 	}
 	return path.Join(base, value)
-}
-
-// isAbs knows the paths of the machine's system, which a test may play.
-func isAbs(m *Machine, p string) bool {
-	if m.System() == "windows" {
-		return len(p) > 2 && p[1] == ':' && (p[2] == '\\' || p[2] == '/')
-	}
-	return strings.HasPrefix(p, "/")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"strings"
+
+	"hither/install/ownfile"
 )
 
 // javaWord opens the store of roots of every Java, as it is delivered. Whoever has changed it adds the root by hand.
@@ -83,7 +85,7 @@ func (m *Machine) isUsers(program string) bool {
 	if err != nil {
 		return true
 	}
-	uid, _, _ := owner(info)
+	uid, _, _ := ownfile.Owner(info)
 	return uid == m.UID
 }
 

@@ -26,7 +26,7 @@ func (s soleRoot) Do(ctx context.Context) error {
 
 // keychain trusts the root for TLS servers, and for nothing else: neither code nor mail.
 func keychain(m *Machine, root Certificate) Step {
-	show := "security find-certificate -a -Z -c '" + inQuotes(root.name) + "' " + systemKeychain + " 2>/dev/null | grep '^SHA-1' || true"
+	show := "security find-certificate -a -Z -c '" + quotePosix(root.name) + "' " + systemKeychain + " 2>/dev/null | grep '^SHA-1' || true"
 	check := []string{"/bin/sh", "-c", show}
 	remove := []string{"security", "delete-certificate", "-Z", root.sha1, "-t", systemKeychain}
 	const prefix = "trust in " + systemKeychain + " the root certificate "
@@ -53,9 +53,6 @@ func keychain(m *Machine, root Certificate) Step {
 		Check: check,
 	}}
 }
-
-// inQuotes is for a string between single quotes of the shell.
-func inQuotes(s string) string { return strings.ReplaceAll(s, "'", `'\''`) }
 
 // rootStore trusts the root in the store of Windows: the machine's for an administrator, else the user's, which asks.
 func rootStore(m *Machine, root Certificate) Step {

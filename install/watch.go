@@ -91,13 +91,7 @@ func (w *Watch) again(ctx context.Context) (last Step, err error) {
 
 func (w *Watch) giveIn(ctx context.Context, step Step) error {
 	err := fmt.Errorf("%w: %s: find it with `hither doctor`, or choose `--dns scoped`", ErrTrampled, step)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
-	defer cancel()
-	for _, step := range slices.Backward(w.Steps) {
-		if undo := step.Undo(ctx); undo != nil {
-			err = errors.Join(err, fmt.Errorf("take back %q: %w", step, undo))
-		}
-	}
+	err = errors.Join(err, TakeBack(ctx, w.Steps...))
 	w.Log.WarnContext(ctx, "giving in", "reason", err)
 	return err
 }
