@@ -11,14 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-func mustWrite(t *testing.T, path, text string) {
-	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-}
+	"hither/install/stage"
+)
 
 // tree is the files of a machine with their texts, in one string.
 func tree(t *testing.T, m *Machine) string {
@@ -171,7 +166,7 @@ func TestDNSIsLedToUsAndGivenBack(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m := machineOf(t, row.system, row.run)
-			mustWrite(t, m.Path(resolvPath), "nameserver 192.0.2.1\n")
+			stage.MustWrite(t, m.Path(resolvPath), "nameserver 192.0.2.1\n")
 			look := func() string { return tree(t, m) + fmt.Sprint(row.state) }
 			before := look()
 			steps, err := DNS(t.Context(), m, row.mode, Resolver{Addrs: at53, Names: names(row.names)})
@@ -211,7 +206,7 @@ func TestNetworkManagersDnsmasqIsTold(t *testing.T) {
 		"/usr/bin/nmcli": "", "/usr/sbin/dnsmasq": "", "/etc/NetworkManager/NetworkManager.conf": "[main]\nplugins=keyfile\ndns=default\n",
 		"/etc/NetworkManager/conf.d/dns.conf": "[device]\ndns=none\n[main]\ndns = dnsmasq\n",
 	} {
-		mustWrite(t, m.Path(path), text)
+		stage.MustWrite(t, m.Path(path), text)
 	}
 	before := tree(t, m)
 	steps, err := DNS(t.Context(), m, Scoped, Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.9:5300")}, Names: []string{"B.example.", "a.example"}})
@@ -263,7 +258,7 @@ func TestDNSThatCannotBeSetSaysWhatToDo(t *testing.T) {
 		}
 	}
 	m := machineOf(t, "linux", nil)
-	mustWrite(t, m.Path("/run/systemd/resolve/stub-resolv.conf"), "")
+	stage.MustWrite(t, m.Path("/run/systemd/resolve/stub-resolv.conf"), "")
 	for _, mode := range []Mode{Scoped, Full} {
 		if _, err := DNS(t.Context(), m, mode, Resolver{Addrs: high, Names: names(1)}); !errors.Is(err, ErrHeld) {
 			t.Errorf("systemd-resolved, %s\ngot  %v\nwant %v", mode, err, ErrHeld)
@@ -273,7 +268,7 @@ func TestDNSThatCannotBeSetSaysWhatToDo(t *testing.T) {
 
 func TestAResolverFileOfAnotherIsLeftAlone(t *testing.T) {
 	m := machineOf(t, "darwin", newFakeMac().run)
-	mustWrite(t, m.Path("/etc/resolver/host-001.example"), "nameserver 10.0.0.1\n")
+	stage.MustWrite(t, m.Path("/etc/resolver/host-001.example"), "nameserver 10.0.0.1\n")
 	before := tree(t, m)
 	steps, err := DNS(t.Context(), m, Scoped, Resolver{Addrs: at53, Names: names(3)})
 	if err != nil {

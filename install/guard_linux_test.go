@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hither/install/guard"
 )
 
 const (
@@ -38,7 +40,7 @@ func roleFull(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &Lease{
+	l := &guard.Lease{
 		File: leaseAt, Guard: []string{os.Args[0], "-test.run=^TestRole$", "--"}, Log: log, Err: os.Stderr,
 		Lapsed: func(ctx context.Context) {
 			if err := Apply(ctx, steps...); err != nil {
@@ -58,11 +60,11 @@ func roleScopedGuarded(ctx context.Context) error {
 		return err
 	}
 	os.Setenv("HITHER_TEST_ROLE", "guard")
-	return (&Lease{File: leaseAt, Guard: []string{os.Args[0], "-test.run=^TestRole$", "--"}, Err: os.Stderr}).Take(ctx)
+	return (&guard.Lease{File: leaseAt, Guard: []string{os.Args[0], "-test.run=^TestRole$", "--"}, Err: os.Stderr}).Take(ctx)
 }
 
 func roleGuard(ctx context.Context) error {
-	g := Guard{
+	g := guard.Guard{
 		Lease: leaseAt, Holder: flag.Arg(1), In: os.Stdin, Out: os.Stdout, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Restore: func(ctx context.Context) error {
 			_, err := Restore(ctx, testMachine(), Volatile)

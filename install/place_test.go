@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/netip"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -168,11 +164,6 @@ func TestRootDoesNotObeyOthersJournals(t *testing.T) {
 	if _, err := Restore(t.Context(), w.Machine, nil); err == nil {
 		t.Error("a link: got no error")
 	}
-	lease := filepath.Join(filepath.Dir(path), "lease")
-	stage.Check(t, os.Symlink(w.Path("/etc/f"), lease))
-	if err := holdLease(t.Context(), lease, func(string) (string, error) { return "we", nil }); err == nil {
-		t.Error("a lease that is a link: got no error")
-	}
 	stage.Same(t, "file", w.Text("/etc/f"), "x\nhither\n")
 }
 
@@ -198,53 +189,6 @@ func TestASessionThatHangsKeepsNobodyFromHisDNS(t *testing.T) {
 	stage.Same(t, "nm is there", w.Exists("/etc/nm"), false)
 }
 
-// TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest when the daemon wakes up: the lease has lapsed in either case.
-func TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest(t *testing.T) {
-	lease := filepath.Join(t.TempDir(), "lease")
-	stage.Check(t, holdLease(t.Context(), lease, func(string) (string, error) { return "daemon", nil }))
-	ctx, cancel := context.WithCancel(t.Context())
-	g := Guard{
-		Lease: lease, Holder: "daemon", In: strings.NewReader(""), Out: &strings.Builder{}, Hurry: closed(),
-		Restore: func(context.Context) error { cancel(); return errors.New("one is immutable") },
-	}
-	if err := g.Run(ctx); err == nil || !strings.Contains(err.Error(), "hither restore") {
-		t.Errorf("got %v", err)
-	}
-	holder, err := readLease(lease)
-	stage.Check(t, err)
-	stage.Same(t, "holder", holder, "")
-}
-
-func closed() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}
-
-// TestRootDoesNotRunWhatAUserPutThere: a Java in a home is asked as that user, also when the journal is undone.
-func TestRootDoesNotRunWhatAUserPutThere(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{
-		"/home/u/.jdks/17/bin/keytool": "", "/home/u/.jdks/17/lib/security/cacerts": "",
-		"/usr/lib/jvm/21/bin/keytool": "", "/usr/lib/jvm/21/lib/security/cacerts": "",
-	})
-	w.UID, w.GID = 4711, 4711
-	for _, step := range javaStores(w.Machine, newRoot(t, "A")) {
-		s := step.(Setting)
-		users := strings.Contains(s.Name, "/home/u")
-		for _, argv := range [][]string{s.Check, s.UndoUnset(""), s.UndoSet("")} {
-			stage.Same(t, strings.Join(argv, " "), slices.Contains(argv, "--reuid=4711"), users)
-		}
-	}
-}
-
-// TestAKeyIsNoBundle, though a setting of a user may name it so.
-func TestAKeyIsNoBundle(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{
-		"/home/u/.npmrc": "cafile=/etc/ssh/key\n", "/etc/ssh/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
-	})
-	stage.Same(t, "steps", len(bundles(w.Machine, newRoot(t, "A"))), 0)
-}
-
 // TestAPipeInAHomeHoldsNobodyUp where a file should be.
 func TestAPipeInAHomeHoldsNobodyUp(t *testing.T) {
 	w := newWorld(t, "linux", map[string]string{"/home/u/": ""})
@@ -261,54 +205,4 @@ func TestAPipeInAHomeHoldsNobodyUp(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("it waits")
 	}
-}
-
-// TestServersThatComeBehindALinkAreTaken when the network changes: openresolv and its kin write where the link led.
-func TestServersThatComeBehindALinkAreTaken(t *testing.T) {
-	const cafe, home = "nameserver 10.0.0.1\n", "nameserver 192.168.7.1\n"
-	for _, link := range []string{"/run/resolvconf/resolv.conf", "../run/resolvconf/resolv.conf"} {
-		w := newWorld(t, "linux", map[string]string{"/run/resolvconf/resolv.conf": cafe, "/etc/resolv.conf": "-> " + link})
-		step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
-		stage.Check(t, Apply(t.Context(), step))
-		inForce(t, step, true)
-		stage.Same(t, "files to watch", strings.Join(Files(step), " "), w.Path("/etc/resolv.conf")+" "+w.Path("/run/resolvconf/resolv.conf"))
-		stage.Check(t, os.WriteFile(w.Path("/run/resolvconf/resolv.conf"), []byte(home), 0o644))
-		inForce(t, step, false)
-		stage.Check(t, Apply(t.Context(), step))
-		inForce(t, step, true)
-		text := w.Text("/etc/resolv.conf")
-		if !strings.HasSuffix(text, resolvEnd+"\n"+home) || strings.Contains(text, cafe) {
-			t.Errorf("%s: got %q", link, text)
-		}
-		_, err := Restore(t.Context(), w.Machine, Volatile)
-		stage.Check(t, err)
-		target, err := os.Readlink(w.Path("/etc/resolv.conf"))
-		stage.Check(t, err)
-		stage.Same(t, "link", target, link)
-	}
-}
-
-// TestABlockWithoutAJournalIsTakenOut: by whoever restores, and by the next change.
-func TestABlockWithoutAJournalIsTakenOut(t *testing.T) {
-	const theirs = "search example.net\nnameserver 10.0.0.1\n"
-	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": theirs})
-	step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
-	lose := func() {
-		stage.Check(t, Apply(t.Context(), step))
-		stage.Check(t, os.Remove(w.Journal.Path()))
-	}
-	lose()
-	report, err := SweepDNS(w.Machine)
-	stage.Check(t, err)
-	stage.Same(t, "outcomes", len(report), 1)
-	stage.Same(t, "resolv.conf", w.Text("/etc/resolv.conf"), theirs)
-
-	lose()
-	other := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.2")})
-	stage.Check(t, Apply(t.Context(), other))
-	stage.Check(t, other.Undo(t.Context()))
-	stage.Same(t, "resolv.conf", w.Text("/etc/resolv.conf"), theirs)
-	report, err = SweepDNS(w.Machine)
-	stage.Check(t, err)
-	stage.Same(t, "outcomes without a block", len(report), 0)
 }

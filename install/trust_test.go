@@ -320,3 +320,27 @@ func FuzzAddTo(f *testing.F) {
 		stage.Same(t, "again", string(twice), string(once))
 	})
 }
+
+// TestRootDoesNotRunWhatAUserPutThere: a Java in a home is asked as that user, also when the journal is undone.
+func TestRootDoesNotRunWhatAUserPutThere(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{
+		"/home/u/.jdks/17/bin/keytool": "", "/home/u/.jdks/17/lib/security/cacerts": "",
+		"/usr/lib/jvm/21/bin/keytool": "", "/usr/lib/jvm/21/lib/security/cacerts": "",
+	})
+	w.UID, w.GID = 4711, 4711
+	for _, step := range javaStores(w.Machine, newRoot(t, "A")) {
+		s := step.(Setting)
+		users := strings.Contains(s.Name, "/home/u")
+		for _, argv := range [][]string{s.Check, s.UndoUnset(""), s.UndoSet("")} {
+			stage.Same(t, strings.Join(argv, " "), slices.Contains(argv, "--reuid=4711"), users)
+		}
+	}
+}
+
+// TestAKeyIsNoBundle, though a setting of a user may name it so.
+func TestAKeyIsNoBundle(t *testing.T) {
+	w := newWorld(t, "linux", map[string]string{
+		"/home/u/.npmrc": "cafile=/etc/ssh/key\n", "/etc/ssh/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+	})
+	stage.Same(t, "steps", len(bundles(w.Machine, newRoot(t, "A"))), 0)
+}

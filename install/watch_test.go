@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/install/stage"
 )
 
 // trampled is a step that others undo.
@@ -71,7 +73,7 @@ func TestAChangeIsMadeAgainThreeTimesAMinute(t *testing.T) {
 func TestWhatATramplerWroteIsKept(t *testing.T) {
 	m := machineOf(t, "linux", func([]string) (string, error) { return "", nil })
 	path := m.Path(resolvPath)
-	mustWrite(t, path, "nameserver 192.0.2.1\n")
+	stage.MustWrite(t, path, "nameserver 192.0.2.1\n")
 	step := resolvConf(m, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
 	if err := Apply(t.Context(), step); err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestWhatATramplerWroteIsKept(t *testing.T) {
 	trample := func() {
 		t.Helper()
 		temp := filepath.Join(filepath.Dir(path), "resolv.conf.nm")
-		mustWrite(t, temp, dhcp)
+		stage.MustWrite(t, temp, dhcp)
 		if err := os.Rename(temp, path); err != nil {
 			t.Fatal(err)
 		}

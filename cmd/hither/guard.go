@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/install"
+	"hither/install/guard"
 )
 
 // guardMemory is the guard's soft limit in bytes. It lives as long as the daemon and does nothing.
@@ -67,7 +68,7 @@ func (a *app) keepGuard(ctx context.Context, f guardFlags) error {
 	said := newLateWriter(a.err)
 	defer said.Close()
 	log := slog.New(redact.Handler{Handler: slog.NewTextHandler(said, nil)}).With("process", "guard")
-	g := install.Guard{
+	g := guard.Guard{
 		Lease: f.lease, Holder: f.holder, In: a.in, Out: terminal.Beneath(a.out), Log: log, Hurry: hurry(),
 		Restore: func(ctx context.Context) error { return giveBack(ctx, f, log) },
 	}

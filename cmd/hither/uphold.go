@@ -23,10 +23,11 @@ import (
 	"hither/cmd/hither/upkeep"
 	"hither/cmd/hither/watchdog"
 	"hither/install"
+	"hither/install/guard"
 )
 
 const (
-	// leaseName is the file of the state directory that says who keeps the machine's changes in force; see install.Lease.
+	// leaseName is the file of the state directory that says who keeps the machine's changes in force; see guard.Lease.
 	leaseName = "lease"
 	// releasing is how long it may take to put the machine back when Hither ends. Clients are answered meanwhile, and have
 	// stopping afterwards; both together end before stopWait.
@@ -113,7 +114,7 @@ func (k *keeper) keep(whole context.Context) error {
 
 // takeLease starts the guard, and tries until it has; nil: ctx has ended. again is called when the guard has taken everything
 // back although we live.
-func (k *keeper) takeLease(ctx context.Context, again func(context.Context)) *install.Lease {
+func (k *keeper) takeLease(ctx context.Context, again func(context.Context)) *guard.Lease {
 	for told := ""; ; {
 		lease, err := k.newLease(again)
 		if err == nil {
@@ -136,7 +137,7 @@ func (k *keeper) takeLease(ctx context.Context, again func(context.Context)) *in
 	}
 }
 
-func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
+func (k *keeper) newLease(again func(context.Context)) (*guard.Lease, error) {
 	exe, err := ownProgram()
 	if err != nil {
 		return nil, err
@@ -147,7 +148,7 @@ func (k *keeper) newLease(again func(context.Context)) (*install.Lease, error) {
 	}
 	state := k.settings.State
 	file := filepath.Join(state, leaseName)
-	return &install.Lease{
+	return &guard.Lease{
 		File: file, Guard: guardCommand(exe, filepath.Join(state, paths.JournalName), file, link), Log: k.log, Err: os.Stderr, Lapsed: again,
 	}, nil
 }

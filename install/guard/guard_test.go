@@ -1,14 +1,18 @@
-package install
+package guard
 
 import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/install/stage"
 )
 
 // watched is a guard with a daemon in the hands of the test.
@@ -125,7 +129,7 @@ func TestASleepIsNoStall(t *testing.T) {
 func TestATornLeaseIsNobodys(t *testing.T) {
 	for _, text := range []string{"", "{", `{"holder":`, "null", "[]", `{"holder":3}`, "\x00\x00\x00"} {
 		path := filepath.Join(t.TempDir(), "lease")
-		mustWrite(t, path, text)
+		stage.MustWrite(t, path, text)
 		if holder, err := readLease(path); holder != "" || err != nil {
 			t.Errorf("%q\ngot  %q, %v\nwant nobody", text, holder, err)
 		}
@@ -173,4 +177,44 @@ func TestALeaseWithoutAGuardIsNotTaken(t *testing.T) {
 	if err := (&Lease{}).Close(); err != nil {
 		t.Errorf("closing one that was never taken\ngot  %v\nwant nil", err)
 	}
+}
+
+// TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest when the daemon wakes up: the lease has lapsed in either case.
+func TestAPartThatCannotBeGivenBackIsMadeAgainWithTheRest(t *testing.T) {
+	lease := filepath.Join(t.TempDir(), "lease")
+	stage.Check(t, holdLease(t.Context(), lease, func(string) (string, error) { return "daemon", nil }))
+	ctx, cancel := context.WithCancel(t.Context())
+	g := Guard{
+		Lease: lease, Holder: "daemon", In: strings.NewReader(""), Out: &strings.Builder{}, Hurry: closed(),
+		Restore: func(context.Context) error { cancel(); return errors.New("one is immutable") },
+	}
+	if err := g.Run(ctx); err == nil || !strings.Contains(err.Error(), "hither restore") {
+		t.Errorf("got %v", err)
+	}
+	holder, err := readLease(lease)
+	stage.Check(t, err)
+	stage.Same(t, "holder", holder, "")
+}
+
+func closed() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// TestALeaseThatIsALinkIsNotHeld: root would write where it leads.
+func TestALeaseThatIsALinkIsNotHeld(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root acts for others: run this test as root")
+	}
+	dir := t.TempDir()
+	lease := filepath.Join(dir, "lease")
+	stage.MustWrite(t, filepath.Join(dir, "f"), "x\nhither\n")
+	stage.Check(t, os.Symlink(filepath.Join(dir, "f"), lease))
+	if err := holdLease(t.Context(), lease, func(string) (string, error) { return "we", nil }); err == nil {
+		t.Error("a lease that is a link: got no error")
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "f"))
+	stage.Check(t, err)
+	stage.Same(t, "file", string(text), "x\nhither\n")
 }

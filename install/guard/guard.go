@@ -1,4 +1,6 @@
-package install
+// Package guard gives the machine back when a daemon dies or hangs. The daemon holds a Lease and renews it; a Guard, in a
+// process that does nothing else, hears by a pipe that it lives, and undoes the changes when it does not.
+package guard
 
 import (
 	"context"
