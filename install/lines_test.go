@@ -34,12 +34,10 @@ func TestWhatIsOursIsTakenOut(t *testing.T) {
 }
 
 func TestJSONStaysJSON(t *testing.T) {
-	f := FileRecord{
-		Path: "/etc/docker/daemon.json", Former: FileState{Bytes: []byte("{\n  \"a\": 1\n}\n")},
-		Ours: []byte("{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ]\n}\n"),
-	}
+	former := []byte("{\n  \"a\": 1\n}\n")
+	ours := []byte("{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ]\n}\n")
 	now := "{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ],\n  \"b\": \"}, {\"\n}\n"
-	got := f.without([]byte(now))
+	got := without("/etc/docker/daemon.json", former, ours, []byte(now))
 	var value map[string]any
 	if err := json.Unmarshal(got, &value); err != nil || len(value) != 2 || value["b"] != "}, {" {
 		t.Errorf("%v: got %s", err, got)
