@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"hither/install/lines"
 )
 
 // cargoSteps replaces the source of crates.io by our gateway where there is one: Cargo.lock keeps the origin's name, so
@@ -17,7 +19,7 @@ func cargoSteps(m *Machine, t Tooling) []Step {
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			body := bytes.TrimPrefix(old, []byte("\ufeff")) // as editors on Windows begin files; Cargo reads them
 			bom := old[:len(old)-len(body)]
-			f, err := parseTOML(body)
+			f, err := lines.ParseTOML(body)
 			if err != nil {
 				return nil, InFile(file, err)
 			}
@@ -32,50 +34,50 @@ func cargoSteps(m *Machine, t Tooling) []Step {
 }
 
 // putCargoSource leaves a replacement that the user made: which one shall stand behind ours cannot be said in this file.
-func putCargoSource(f *tomlText, t Tooling) ([]byte, error) {
+func putCargoSource(f *lines.TOML, t Tooling) ([]byte, error) {
 	gateway, _ := t.gateway("cargo")
 	registry := "sparse+" + gateway + "/"
-	theirs := f.table("source", "crates-io")
-	if tomlString(theirs, "replace-with") == "hither" && tomlString(f.table("source", "hither"), "registry") == registry {
-		return f.text, nil
+	theirs := f.Table("source", "crates-io")
+	if lines.String(theirs, "replace-with") == "hither" && lines.String(f.Table("source", "hither"), "registry") == registry {
+		return f.Text, nil
 	}
-	if theirs != nil || f.table("source", "hither") != nil {
+	if theirs != nil || f.Table("source", "hither") != nil {
 		return nil, Refuse("replaces crates.io by %q: take the table [source.crates-io] away, because Hither finds the fastest mirror itself, or leave cargo out",
-			tomlString(theirs, "replace-with"))
+			lines.String(theirs, "replace-with"))
 	}
-	lines := fmt.Sprintf("source.crates-io.replace-with = \"hither\"\nsource.hither.registry = %s\n", strconv.Quote(registry))
-	return f.insert(0, lines, func(tree map[string]any) {
-		sub(tree, "source", "crates-io")["replace-with"] = "hither"
-		sub(tree, "source", "hither")["registry"] = registry
+	added := fmt.Sprintf("source.crates-io.replace-with = \"hither\"\nsource.hither.registry = %s\n", strconv.Quote(registry))
+	return f.Insert(0, added, func(tree map[string]any) {
+		lines.Sub(tree, "source", "crates-io")["replace-with"] = "hither"
+		lines.Sub(tree, "source", "hither")["registry"] = registry
 	})
 }
 
 // putCargoProxy sets http.proxy, and http.cainfo to a complete file if there is none: it replaces all other roots.
-func putCargoProxy(f *tomlText, t Tooling) ([]byte, error) {
-	http := f.table("http")
+func putCargoProxy(f *lines.TOML, t Tooling) ([]byte, error) {
+	http := f.Table("http")
 	now, set := http["proxy"]
 	if set && sameProxy(fmt.Sprint(now), t.proxyURL()) {
-		return f.text, nil
+		return f.Text, nil
 	}
 	if set {
 		// Not replaced even if it is the proxy behind us: the line may be one of many forms, and only adding is safe.
 		return nil, Refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
 			shownURL(fmt.Sprint(now)))
 	}
-	at, prefix := f.header("[http]")+1, ""
+	at, prefix := f.Header("[http]")+1, ""
 	if at == 0 {
 		prefix = "http."
 	}
-	lines := prefix + "proxy = " + strconv.Quote(t.proxyURL()) + "\n"
+	added := prefix + "proxy = " + strconv.Quote(t.proxyURL()) + "\n"
 	cainfo := ""
 	if _, ok := http["cainfo"]; !ok && t.Bundle != "" {
 		cainfo = t.Bundle
-		lines += prefix + "cainfo = " + strconv.Quote(cainfo) + "\n"
+		added += prefix + "cainfo = " + strconv.Quote(cainfo) + "\n"
 	}
-	return f.insert(at, lines, func(tree map[string]any) {
-		sub(tree, "http")["proxy"] = t.proxyURL()
+	return f.Insert(at, added, func(tree map[string]any) {
+		lines.Sub(tree, "http")["proxy"] = t.proxyURL()
 		if cainfo != "" {
-			sub(tree, "http")["cainfo"] = cainfo
+			lines.Sub(tree, "http")["cainfo"] = cainfo
 		}
 	})
 }

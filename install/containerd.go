@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"hither/install/lines"
 )
 
 const (
@@ -53,29 +55,29 @@ func (m *Machine) defaultUsed() error {
 
 // putHost adds a host. containerd takes them in the order of the file.
 func putHost(text []byte, host string) ([]byte, error) {
-	f, err := parseTOML(text)
+	f, err := lines.ParseTOML(text)
 	if err != nil {
 		return nil, err
 	}
-	if f.table("host", host) != nil {
+	if f.Table("host", host) != nil {
 		return text, nil
 	}
 	block := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n  dial_timeout = \"1s\"\n", host)
-	at := f.header("[host")
+	at := f.Header("[host")
 	want := func(tree map[string]any) {
-		t := sub(tree, "host", host)
+		t := lines.Sub(tree, "host", host)
 		t["capabilities"], t["dial_timeout"] = []any{"pull", "resolve"}, "1s"
 	}
 	switch {
 	case len(strings.TrimSpace(string(text))) == 0:
-		return f.insert(f.end(), "server = \"https://registry-1.docker.io\"\n\n"+block, func(tree map[string]any) {
+		return f.Insert(f.End(), "server = \"https://registry-1.docker.io\"\n\n"+block, func(tree map[string]any) {
 			want(tree)
 			tree["server"] = "https://registry-1.docker.io"
 		})
 	case at >= 0:
-		return f.insert(at, block+"\n", want)
+		return f.Insert(at, block+"\n", want)
 	}
-	return f.insert(f.end(), "\n"+block, want)
+	return f.Insert(f.End(), "\n"+block, want)
 }
 
 // certsDirs are the values of config_path in containerd's settings, and whether the key is there at all. Its name moved
@@ -85,13 +87,13 @@ func (m *Machine) certsDirs() (dirs []string, set bool, version int64, err error
 	if err != nil {
 		return nil, false, 0, nil //nolint:nilerr // without settings of its own containerd has its defaults
 	}
-	f, err := parseTOML(data)
+	f, err := lines.ParseTOML(data)
 	if err != nil {
 		return nil, false, 0, InFile(containerdConfig, err)
 	}
-	version, _ = f.tree["version"].(int64)
+	version, _ = f.Tree["version"].(int64)
 	for _, plugin := range []string{"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.transfer.v1.local", "cri"} {
-		for _, table := range []map[string]any{f.table("plugins", plugin, "registry"), f.table("plugins", plugin)} {
+		for _, table := range []map[string]any{f.Table("plugins", plugin, "registry"), f.Table("plugins", plugin)} {
 			if value, ok := table["config_path"]; ok {
 				set = true
 				text, _ := value.(string)

@@ -2,6 +2,8 @@ package install
 
 import (
 	"bytes"
+
+	"hither/install/lines"
 )
 
 // dockerSteps puts Hither at the head of dockerd's registry-mirrors, before those of the user. They serve Docker Hub
@@ -25,7 +27,7 @@ func dockerSteps(m *Machine, t Tooling) []Step {
 				if where := m.dockerFlag(); where != "" {
 					return nil, Refuse("%s gives dockerd the flag --registry-mirror, and dockerd does not start with both: move that mirror into %s, or leave docker out", where, file)
 				}
-				out, err := jsonPutFirst(old, "registry-mirrors", t.proxyURL())
+				out, err := lines.PutFirst(old, "registry-mirrors", t.proxyURL())
 				return out, InFile(file, err)
 			},
 		},
@@ -46,7 +48,7 @@ func (m *Machine) dockerFlag() string {
 				continue
 			}
 			for line := range bytes.Lines(data) {
-				if !isINIBlank(string(line)) && bytes.Contains(line, []byte("--registry-mirror")) {
+				if !lines.IsBlank(string(line)) && bytes.Contains(line, []byte("--registry-mirror")) {
 					return file
 				}
 			}

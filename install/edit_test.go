@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -60,7 +59,7 @@ func leavingOut(name string) func([]byte, bool) ([]byte, error) {
 // TestWhateverHappensUndoingLeavesTheMachineAsItWas does, undoes and breaks off steps at random, each between any two
 // system calls, and compares every byte, mode, owner and link at the end.
 func TestWhateverHappensUndoingLeavesTheMachineAsItWas(t *testing.T) {
-	for seed := range seeds() {
+	for seed := range stage.Seeds() {
 		g := newGame(t, seed)
 		before := g.Tree()
 		for range 1 + g.IntN(12) {
@@ -75,7 +74,7 @@ func TestWhateverHappensUndoingLeavesTheMachineAsItWas(t *testing.T) {
 
 // TestWhatOthersWriteStays lets somebody else write between the moves.
 func TestWhatOthersWriteStays(t *testing.T) {
-	for seed := range seeds() {
+	for seed := range stage.Seeds() {
 		g := newGame(t, seed)
 		for range 1 + g.IntN(12) {
 			g.move(g.IntN(8), true)
@@ -91,14 +90,6 @@ func TestWhatOthersWriteStays(t *testing.T) {
 			t.Fatalf("seed %d, moves %v: something of ours is left\n%s", seed, g.moves, all)
 		}
 	}
-}
-
-// seeds is how many games are played. SEEDS asks for more of them.
-func seeds() uint64 {
-	if n, err := strconv.ParseUint(os.Getenv("SEEDS"), 10, 64); err == nil {
-		return n
-	}
-	return 60
 }
 
 type game struct {

@@ -65,7 +65,7 @@ func recorded() map[string]map[string]string {
 func TestUninstallAfterAnyPartialInstallLeavesTheTreeAsItWas(t *testing.T) {
 	for name, files := range recorded() {
 		t.Run(name, func(t *testing.T) {
-			for seed := range seeds() / 12 {
+			for seed := range stage.Seeds() / 12 {
 				partial(t, name, files, rand.New(rand.NewPCG(seed, 7)))
 			}
 		})

@@ -1,6 +1,10 @@
 package install
 
-import "strings"
+import (
+	"strings"
+
+	"hither/install/lines"
+)
 
 // npmSteps sets the proxy in the user's npmrc, which pnpm and Yarn 1 read too. The registry stays the origin's, because
 // another one would stand in the lock files of pnpm, Yarn and Bun. A cafile is added only if there is none: it replaces
@@ -27,32 +31,32 @@ func (m *Machine) npmVariable(name string) string {
 }
 
 func putNpmProxy(text []byte, t Tooling, m *Machine) ([]byte, error) {
-	f, err := parseINI(text, npmStyle())
+	f, err := lines.ParseINI(text, lines.NpmStyle())
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"https-proxy", "proxy"} {
-		now, _ := f.get("", name)
-		if err := t.mayTake("in the line "+name, now.value); err != nil {
+		now, _ := f.Get("", name)
+		if err := t.mayTake("in the line "+name, now.Value); err != nil {
 			return nil, err
 		}
-		if !sameProxy(now.value, t.proxyURL()) {
-			f.set("", name, t.proxyURL())
+		if !sameProxy(now.Value, t.proxyURL()) {
+			f.Set("", name, t.proxyURL())
 		}
 	}
 	// npm asks even loopback through the proxy, and its noproxy hides the variable NO_PROXY.
-	now, ok := f.get("", "noproxy")
-	users := now.value
+	now, ok := f.Get("", "noproxy")
+	users := now.Value
 	if !ok {
 		users = m.Getenv("NO_PROXY") + "," + m.Getenv("no_proxy")
 	}
-	if want := strings.Join(t.direct(users), ","); want != now.value {
-		f.set("", "noproxy", want)
+	if want := strings.Join(t.direct(users), ","); want != now.Value {
+		f.Set("", "noproxy", want)
 	}
-	if _, ok := f.get("", "cafile"); !ok && t.Bundle != "" {
-		if _, ok := f.get("", "ca"); !ok {
-			f.set("", "cafile", t.Bundle)
+	if _, ok := f.Get("", "cafile"); !ok && t.Bundle != "" {
+		if _, ok := f.Get("", "ca"); !ok {
+			f.Set("", "cafile", t.Bundle)
 		}
 	}
-	return f.bytes(), nil
+	return f.Bytes(), nil
 }

@@ -1,5 +1,7 @@
 package install
 
+import "hither/install/lines"
+
 // pipSteps sets pip's proxy. Its index-url stays, because another one would stand in lock files. A cert is added only if
 // there is none: it replaces all other roots, so it has to be complete; pip from 24.2 knows those of the system without.
 func pipSteps(m *Machine, t Tooling) []Step {
@@ -42,12 +44,12 @@ func (m *Machine) pipElsewhere(t Tooling) error {
 		if err != nil {
 			continue
 		}
-		f, err := parseINI(data, pipStyle())
+		f, err := lines.ParseINI(data, lines.PipStyle())
 		if err != nil {
 			continue // pip's to complain of
 		}
-		now, _ := f.get("global", "proxy")
-		if err := t.mayTake(file, now.value); err != nil {
+		now, _ := f.Get("global", "proxy")
+		if err := t.mayTake(file, now.Value); err != nil {
 			return err
 		}
 	}
@@ -55,19 +57,19 @@ func (m *Machine) pipElsewhere(t Tooling) error {
 }
 
 func putPipProxy(text []byte, t Tooling) ([]byte, error) {
-	f, err := parseINI(text, pipStyle())
+	f, err := lines.ParseINI(text, lines.PipStyle())
 	if err != nil {
 		return nil, err
 	}
-	now, _ := f.get("global", "proxy")
-	if err := t.mayTake("in [global]", now.value); err != nil {
+	now, _ := f.Get("global", "proxy")
+	if err := t.mayTake("in [global]", now.Value); err != nil {
 		return nil, err
 	}
-	if _, ok := f.get("global", "cert"); !ok && t.Bundle != "" {
-		f.set("global", "cert", t.Bundle)
+	if _, ok := f.Get("global", "cert"); !ok && t.Bundle != "" {
+		f.Set("global", "cert", t.Bundle)
 	}
-	if !sameProxy(now.value, t.proxyURL()) {
-		f.set("global", "proxy", t.proxyURL())
+	if !sameProxy(now.Value, t.proxyURL()) {
+		f.Set("global", "proxy", t.proxyURL())
 	}
-	return f.bytes(), nil
+	return f.Bytes(), nil
 }

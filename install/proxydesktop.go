@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hither/install/lines"
 )
 
 // gnomeSteps set the keys that GNOME, Cinnamon, MATE and all who use GLib's proxy resolver read. mode comes last and is
@@ -117,7 +119,7 @@ func (g gnome) mayTake(ctx context.Context, run func(context.Context, ...string)
 		if err != nil {
 			return err
 		}
-		if host = unquoteINI(host); host == "" {
+		if host = lines.Unquote(host); host == "" {
 			continue
 		}
 		if ours, _ := g.p.split(); host == ours && g.m.begun(gnomeStep("org.gnome.system.proxy."+kind, "host")) {
@@ -195,12 +197,12 @@ func kdeStep(m *Machine, p Proxying) Step {
 // the environment, which are ours already.
 func putKDEProxy(text []byte, m *Machine, p Proxying) ([]byte, error) {
 	const section = "Proxy Settings"
-	f, err := parseINI(text, kdeStyle())
+	f, err := lines.ParseINI(text, lines.KDEStyle())
 	if err != nil {
 		return nil, err
 	}
-	kind, _ := f.get(section, "ProxyType")
-	switch kind.value {
+	kind, _ := f.Get(section, "ProxyType")
+	switch kind.Value {
 	case "4":
 		return text, nil
 	case "2", "3":
@@ -208,22 +210,22 @@ func putKDEProxy(text []byte, m *Machine, p Proxying) ([]byte, error) {
 	}
 	host, number := p.split()
 	for _, name := range []string{"httpProxy", "httpsProxy"} {
-		now, _ := f.get(section, name)
-		if kind.value == "1" {
-			if err := p.mayTake("in the line "+name, strings.Join(strings.Fields(now.value), ":")); err != nil {
+		now, _ := f.Get(section, name)
+		if kind.Value == "1" {
+			if err := p.mayTake("in the line "+name, strings.Join(strings.Fields(now.Value), ":")); err != nil {
 				return nil, err
 			}
 		}
-		if want := "http://" + host + " " + number; now.value != want {
-			f.set(section, name, want)
+		if want := "http://" + host + " " + number; now.Value != want {
+			f.Set(section, name, want)
 		}
 	}
-	users, _ := f.get(section, "NoProxyFor")
-	if want := strings.Join(p.direct(m, users.value), ","); want != users.value {
-		f.set(section, "NoProxyFor", want)
+	users, _ := f.Get(section, "NoProxyFor")
+	if want := strings.Join(p.direct(m, users.Value), ","); want != users.Value {
+		f.Set(section, "NoProxyFor", want)
 	}
-	if kind.value != "1" {
-		f.set(section, "ProxyType", "1")
+	if kind.Value != "1" {
+		f.Set(section, "ProxyType", "1")
 	}
-	return f.bytes(), nil
+	return f.Bytes(), nil
 }

@@ -3,6 +3,8 @@ package install
 import (
 	"fmt"
 	"strings"
+
+	"hither/install/lines"
 )
 
 // proxyNames are the variables that programs read. curl knows http_proxy in small letters only, others the large ones.
@@ -67,8 +69,8 @@ func environmentLines(text []byte) map[string]string {
 	values := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
-		if ok && !isINIBlank(line) {
-			values[strings.TrimSpace(name)] = unquoteINI(strings.TrimSpace(value))
+		if ok && !lines.IsBlank(line) {
+			values[strings.TrimSpace(name)] = lines.Unquote(strings.TrimSpace(value))
 		}
 	}
 	return values
@@ -107,7 +109,7 @@ func etcEnvironmentStep(m *Machine, p Proxying) Step {
 				}
 				add = append(add, name+"="+value)
 			}
-			return appendLines(old, add), nil
+			return lines.Append(old, add), nil
 		},
 	}
 }

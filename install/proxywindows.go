@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"hither/install/lines"
 )
 
 const internetSettings = `HKCU:\Software\Microsoft\Windows\CurrentVersion\Internet Settings`
@@ -262,5 +264,5 @@ func putProfile(old []byte, file, exe string) ([]byte, error) {
 	if strings.Contains(string(old), begin) {
 		return nil, Refuse("%s has a block of Hither that was changed: take it away, and install again", file)
 	}
-	return appendLines(old, block), nil
+	return lines.Append(old, block), nil
 }

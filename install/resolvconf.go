@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"hither/install/lines"
 )
 
 const resolvPath = "/etc/resolv.conf"
@@ -76,9 +78,9 @@ func serversFirst(old []byte, addrs []netip.Addr) []byte {
 }
 
 // withoutBlock returns the lines of others, also those that somebody wrote into our block.
-func withoutBlock(text []byte) (lines []string) {
+func withoutBlock(text []byte) (others []string) {
 	inside := false
-	for _, l := range splitLines(text) {
+	for _, l := range lines.Split(text) {
 		switch k := strings.TrimSpace(l); {
 		case k == resolvBegin:
 			inside = true
@@ -86,10 +88,10 @@ func withoutBlock(text []byte) (lines []string) {
 			inside = false
 		case inside && (k == resolvOptions || isOwnServer(l)):
 		default:
-			lines = append(lines, l)
+			others = append(others, l)
 		}
 	}
-	return lines
+	return others
 }
 
 // isOwnServer says that a server in our block was put there by us, at this or another address.

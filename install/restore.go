@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/install/lines"
 )
 
 // Outcome is what became of one change.
@@ -264,7 +266,7 @@ func (f *FileRecord) former(now FileState, state State) (FileState, string) {
 	text := now.Bytes
 	if state == Begun {
 		for _, before := range f.Before {
-			text = takeOut(f.Former.Bytes, before, text)
+			text = lines.TakeOut(f.Former.Bytes, before, text)
 		}
 	}
 	text = f.without(text)
@@ -281,7 +283,7 @@ func (f *FileRecord) former(now FileState, state State) (FileState, string) {
 
 // without is text without what this change added, and with what it replaced.
 func (f *FileRecord) without(text []byte) []byte {
-	return without(f.Path, f.Former.Bytes, f.Ours, text)
+	return lines.Without(f.Path, f.Former.Bytes, f.Ours, text)
 }
 
 // isOurs says that nobody else wrote what the file holds now.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+
+	"hither/install/lines"
 )
 
 // Leftover is something of ours that is still on the machine.
@@ -73,7 +75,7 @@ func (m *Machine) leftOf(ctx context.Context, r Record) (string, error) {
 	if err != nil || now.same(r.File.Former) || now.Absent {
 		return m.leftDir(r.File), err
 	}
-	if left := telling(r.File.Former.Bytes, r.File.Ours, now.Bytes); left != "" {
+	if left := lines.Telling(r.File.Former.Bytes, r.File.Ours, now.Bytes); left != "" {
 		return "the line " + left + " in " + r.File.Path, nil
 	}
 	return "", nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install/lines"
 	"hither/install/stage"
 )
 
@@ -238,7 +239,7 @@ func TestLinesOfOthersKeepTheirHeader(t *testing.T) {
 		{"/config.toml", "\ufeff[net]\nx = 1\n", "\ufeffhttp.proxy = 1\n[net]\nx = 1\n", "\ufeffhttp.proxy = 1\nhttp.timeout = 5\n[net]\nx = 1\n", "\ufeffhttp.proxy = 1\nhttp.timeout = 5\n[net]\nx = 1\n"},
 		{"/other", "", "[x]\na\n", "[x]\na\nb\n", "b\n"},
 	} {
-		stage.Same(t, row.file+" "+row.now, string(takeOutOf(row.file, []byte(row.former), []byte(row.ours), []byte(row.now))), row.want)
+		stage.Same(t, row.file+" "+row.now, string(lines.TakeOutOf(row.file, []byte(row.former), []byte(row.ours), []byte(row.now))), row.want)
 	}
 }
 

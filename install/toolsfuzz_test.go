@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"hither/install/lines"
 )
 
 // promise is what every editor of text keeps, whatever it is given: it fails with a sentence, or what it writes is in
@@ -38,7 +40,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, old []byte) {
-		now, ok := promise(t, old, func(b []byte) ([]byte, error) { return jsonPutFirst(b, "registry-mirrors", "http://127.0.0.1:7890") })
+		now, ok := promise(t, old, func(b []byte) ([]byte, error) { return lines.PutFirst(b, "registry-mirrors", "http://127.0.0.1:7890") })
 		if !ok {
 			return
 		}
@@ -60,19 +62,19 @@ func FuzzTOML(f *testing.F) {
 	for _, seed := range []string{"", "[http]", "[http]\nproxy='x'", "http.timeout=3\n", "[ http ]\n[source]\n", "a=\"\"\"\n[http]\n\"\"\"\n", "[host.\"x\"]\r\n", "[[host]]\n", "host=3", "# [host\n"} {
 		f.Add([]byte(seed))
 	}
-	edits := []func(*tomlText) ([]byte, error){
-		func(f *tomlText) ([]byte, error) { return putCargoProxy(f, tooling()) },
-		func(f *tomlText) ([]byte, error) {
+	edits := []func(*lines.TOML) ([]byte, error){
+		func(f *lines.TOML) ([]byte, error) { return putCargoProxy(f, tooling()) },
+		func(f *lines.TOML) ([]byte, error) {
 			with := tooling()
 			with.Gateways["cargo"] = "/crates"
 			return putCargoSource(f, with)
 		},
-		func(f *tomlText) ([]byte, error) { return putHost(f.text, "http://127.0.0.1:7890") },
+		func(f *lines.TOML) ([]byte, error) { return putHost(f.Text, "http://127.0.0.1:7890") },
 	}
 	f.Fuzz(func(t *testing.T, old []byte) {
 		for _, edit := range edits {
 			now, ok := promise(t, old, func(b []byte) ([]byte, error) {
-				f, err := parseTOML(b)
+				f, err := lines.ParseTOML(b)
 				if err != nil {
 					return nil, err
 				}

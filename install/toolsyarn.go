@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"hither/install/lines"
 )
 
 // yarnSteps sets the proxy of Yarn 2 and later, which reads neither npmrc nor HTTPS_PROXY. Its httpsCaFilePath replaces
@@ -41,7 +43,7 @@ func putYarnProxy(text []byte, t Tooling) ([]byte, error) {
 	if _, ok := keys["httpsCaFilePath"]; !ok && t.Bundle != "" {
 		add = append(add, "httpsCaFilePath: '"+strings.ReplaceAll(t.Bundle, "'", "''")+"'")
 	}
-	return appendLines(text, add), nil
+	return lines.Append(text, add), nil
 }
 
 // yamlKeys returns the keys of the outermost mapping, and their values so far as they are written on one line. It
@@ -59,12 +61,12 @@ func yamlKeys(text []byte) (map[string]string, error) {
 			continue
 		}
 		key, value, ok := strings.Cut(line, ":")
-		key = unquoteINI(strings.TrimSpace(key))
+		key = lines.Unquote(strings.TrimSpace(key))
 		if !ok || key == "" || strings.ContainsAny(key, "{}[]\"'&*!|>%`,?#") || strings.HasPrefix(key, "-") || value != "" && value[0] != ' ' {
 			return nil, fmt.Errorf("has no \"key: value\" in line %d: write it so, or leave yarn out", n) // it may hold a token
 		}
 		value, _, _ = strings.Cut(value, " #")
-		keys[key] = unquoteINI(strings.TrimSpace(value))
+		keys[key] = lines.Unquote(strings.TrimSpace(value))
 	}
 	return keys, nil
 }

@@ -3,7 +3,7 @@ package install
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" // by it Windows and macOS find a certificate; it proves nothing
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -12,7 +12,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hither/install/lines"
 )
+
+// by it Windows and macOS find a certificate; it proves nothing
 
 // Certificate is the root that the machine is to trust.
 type Certificate struct {
@@ -177,9 +181,9 @@ func (c Certificate) isIn(text []byte) bool {
 func withoutMarked(text []byte) []byte {
 	var out []string
 	skip := false
-	for _, l := range splitLines(text) {
+	for _, l := range lines.Split(text) {
 		switch {
-		case strings.TrimRight(l, lineEnds) == marker:
+		case strings.TrimRight(l, lines.Ends) == marker:
 			skip = true
 		case skip && strings.HasPrefix(l, "-----END"):
 			skip = false

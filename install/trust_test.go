@@ -296,13 +296,6 @@ func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
 	}
 }
 
-func inForce(t *testing.T, step Step, want bool) {
-	t.Helper()
-	done, err := step.Done(t.Context())
-	stage.Check(t, err)
-	stage.Same(t, step.String()+" is in force", done, want)
-}
-
 func FuzzAddTo(f *testing.F) {
 	root := newRoot(f, "A")
 	f.Add([]byte(marker + "\n-----BEGIN CERTIFICATE-----\n"))

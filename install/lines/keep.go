@@ -1,4 +1,4 @@
-package install
+package lines
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// takeOutOf is takeOut for a file whose lines mean something only together: below a header, between braces. Where taking
+// TakeOutOf is takeOut for a file whose lines mean something only together: below a header, between braces. Where taking
 // out a header of ours would leave lines of others without it, the header stays; where even that would change what
 // others wrote, all stays as it is.
-func takeOutOf(file string, former, ours, now []byte) []byte {
-	text := takeOut(former, ours, now)
+func TakeOutOf(file string, former, ours, now []byte) []byte {
+	text := TakeOut(former, ours, now)
 	if keepsOthers(file, ours, now, text) {
 		return text
 	}
@@ -24,7 +24,7 @@ func takeOutOf(file string, former, ours, now []byte) []byte {
 			withHeaders.WriteString(line)
 		}
 	}
-	if text = takeOut([]byte(string(former)+withHeaders.String()), ours, now); keepsOthers(file, ours, now, text) {
+	if text = TakeOut([]byte(string(former)+withHeaders.String()), ours, now); keepsOthers(file, ours, now, text) {
 		return text
 	}
 	return now
@@ -62,9 +62,9 @@ func reader(file string) func([]byte) (map[string]string, bool) {
 	case path.Ext(base) == ".toml":
 		return flatTOML
 	case base == "pip.conf" || base == "pip.ini":
-		return func(text []byte) (map[string]string, bool) { return flatINI(text, pipStyle()) }
+		return func(text []byte) (map[string]string, bool) { return flatINI(text, PipStyle()) }
 	case base == "kioslaverc":
-		return func(text []byte) (map[string]string, bool) { return flatINI(text, kdeStyle()) }
+		return func(text []byte) (map[string]string, bool) { return flatINI(text, KDEStyle()) }
 	}
 	return nil
 }
@@ -107,8 +107,8 @@ func flatten(tree map[string]any) map[string]string {
 	return flat
 }
 
-func flatINI(text []byte, style iniStyle) (map[string]string, bool) {
-	f, err := parseINI(text, style)
+func flatINI(text []byte, style INIStyle) (map[string]string, bool) {
+	f, err := ParseINI(text, style)
 	if err != nil {
 		return nil, false
 	}
@@ -117,8 +117,8 @@ func flatINI(text []byte, style iniStyle) (map[string]string, bool) {
 		if header, ok := iniHeader(line); ok {
 			section = header
 		} else if name, _, ok := f.split(line); ok {
-			entry, _ := f.get(section, name)
-			flat[section+"\x00"+f.folded(name)] = entry.value
+			entry, _ := f.Get(section, name)
+			flat[section+"\x00"+f.folded(name)] = entry.Value
 		}
 	}
 	return flat, true

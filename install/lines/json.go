@@ -1,4 +1,4 @@
-package install
+package lines
 
 import (
 	"bytes"
@@ -17,11 +17,11 @@ type jsonMember struct {
 	start, end int // of the value
 }
 
-// jsonPutFirst puts item at the head of the list of strings that the object's key holds, and makes the list if there is
+// PutFirst puts item at the head of the list of strings that the object's key holds, and makes the list if there is
 // none. Every other byte stays as it is. What is added is a line of its own with the comma on it, or part of a line that
 // closes what it opens: so Undo, which knows lines only, leaves JSON behind whatever others have written since. An empty
-// text stands for {}, as it does for dockerd.
-func jsonPutFirst(text []byte, key, item string) ([]byte, error) {
+// String stands for {}, as it does for dockerd.
+func PutFirst(text []byte, key, item string) ([]byte, error) {
 	body := bytes.TrimPrefix(text, []byte("\ufeff"))
 	bom := text[:len(text)-len(body)]
 	quoted, err := json.Marshal(item)

@@ -1,4 +1,4 @@
-package install
+package lines
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// tomlText is a TOML file that is only ever added to, in whole lines, so that comments and order stay the user's.
-type tomlText struct {
-	text []byte
-	tree map[string]any
+// TOML is a TOML file that is only ever added to, in whole lines, so that comments and order stay the user's.
+type TOML struct {
+	Text []byte
+	Tree map[string]any
 }
 
-// parseTOML reads a file; an empty one has no keys.
-func parseTOML(text []byte) (*tomlText, error) {
+// ParseTOML reads a file; an empty one has no keys.
+func ParseTOML(text []byte) (*TOML, error) {
 	tree := map[string]any{}
 	if err := toml.Unmarshal(text, &tree); err != nil {
 		var where *toml.DecodeError
@@ -29,12 +29,12 @@ func parseTOML(text []byte) (*tomlText, error) {
 		}
 		return nil, fmt.Errorf("is not TOML as it should be (%w): put it right", err)
 	}
-	return &tomlText{text: text, tree: tree}, nil
+	return &TOML{Text: text, Tree: tree}, nil
 }
 
-// table returns the table of that path; nil if there is none.
-func (f *tomlText) table(path ...string) map[string]any {
-	t := f.tree
+// Table returns the table of that path; nil if there is none.
+func (f *TOML) Table(path ...string) map[string]any {
+	t := f.Tree
 	for _, key := range path {
 		next, ok := t[key].(map[string]any)
 		if !ok {
@@ -45,17 +45,17 @@ func (f *tomlText) table(path ...string) map[string]any {
 	return t
 }
 
-// text returns a string of a table; empty if it is none.
-func tomlString(table map[string]any, key string) string {
+// String returns a string of a table; empty if it is none.
+func String(table map[string]any, key string) string {
 	s, _ := table[key].(string)
 	return s
 }
 
-// insert puts whole lines before line i (from 0) and proves that want is all that changed: TOML knows many ways to write
+// Insert puts whole lines before line i (from 0) and proves that want is all that changed: TOML knows many ways to write
 // a table, and some forbid to open it again.
-func (f *tomlText) insert(i int, added string, want func(tree map[string]any)) ([]byte, error) {
-	lines := slices.Collect(strings.Lines(string(f.text)))
-	ending := lineEnding(f.text)
+func (f *TOML) Insert(i int, added string, want func(tree map[string]any)) ([]byte, error) {
+	lines := slices.Collect(strings.Lines(string(f.Text)))
+	ending := Ending(f.Text)
 	if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") && i >= n {
 		lines[n-1] += ending
 	}
@@ -66,7 +66,7 @@ func (f *tomlText) insert(i int, added string, want func(tree map[string]any)) (
 	if err := toml.Unmarshal(out, &after); err != nil {
 		return nil, fmt.Errorf("is written in a way that cannot be added to (%w): add these lines by hand: %s", err, strings.TrimSpace(added))
 	}
-	expected := cloneTree(f.tree)
+	expected := cloneTree(f.Tree)
 	want(expected)
 	if !reflect.DeepEqual(expected, after) {
 		return nil, fmt.Errorf("is written in a way that cannot be added to: add these lines by hand: %s", strings.TrimSpace(added))
@@ -74,15 +74,15 @@ func (f *tomlText) insert(i int, added string, want func(tree map[string]any)) (
 	return out, nil
 }
 
-// end is the number of lines.
-func (f *tomlText) end() int {
-	return len(slices.Collect(strings.Lines(string(f.text))))
+// End is the number of lines.
+func (f *TOML) End() int {
+	return len(slices.Collect(strings.Lines(string(f.Text))))
 }
 
-// header returns the first line that opens a table whose written name begins so; -1: there is none.
-func (f *tomlText) header(prefix string) int {
+// Header returns the first line that opens a table whose written name begins so; -1: there is none.
+func (f *TOML) Header(prefix string) int {
 	i := 0
-	for line := range bytes.Lines(f.text) {
+	for line := range bytes.Lines(f.Text) {
 		if bytes.HasPrefix(bytes.TrimSpace(line), []byte(prefix)) {
 			return i
 		}
@@ -91,8 +91,8 @@ func (f *tomlText) header(prefix string) int {
 	return -1
 }
 
-// sub returns the table below, which it makes if it is missing.
-func sub(tree map[string]any, path ...string) map[string]any {
+// Sub returns the table below, which it makes if it is missing.
+func Sub(tree map[string]any, path ...string) map[string]any {
 	for _, key := range path {
 		next, ok := tree[key].(map[string]any)
 		if !ok {

@@ -1,4 +1,4 @@
-package install
+package lines
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// iniStyle is what the readers of such files disagree on.
-type iniStyle struct {
+// INIStyle is what the readers of such files disagree on.
+type INIStyle struct {
 	equals   string              // what is written between name and value
 	colon    bool                // a colon may stand for the equals sign
 	wraps    bool                // an indented line goes on with the value above
@@ -18,37 +18,37 @@ type iniStyle struct {
 	fold     func(string) string // the form in which names are compared; nil: as they are
 }
 
-// pipStyle is what pip reads.
-func pipStyle() iniStyle {
-	return iniStyle{equals: " = ", colon: true, wraps: true, sections: true, fold: func(name string) string {
+// PipStyle is what pip reads.
+func PipStyle() INIStyle {
+	return INIStyle{equals: " = ", colon: true, wraps: true, sections: true, fold: func(name string) string {
 		return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	}}
 }
 
-// kdeStyle is what KDE reads.
-func kdeStyle() iniStyle { return iniStyle{equals: "="} }
+// KDEStyle is what KDE reads.
+func KDEStyle() INIStyle { return INIStyle{equals: "="} }
 
-// npmStyle is what npm reads.
-func npmStyle() iniStyle { return iniStyle{equals: "="} }
+// NpmStyle is what npm reads.
+func NpmStyle() INIStyle { return INIStyle{equals: "="} }
 
-// iniEntry is a value and the lines it stands on, from and up to.
-type iniEntry struct {
-	value    string
+// INIEntry is a value and the lines it stands on, from and up to.
+type INIEntry struct {
+	Value    string
 	from, to int
 }
 
-// iniText is a file of names and values in lines, with sections or without.
-type iniText struct {
-	style iniStyle
+// INI is a file of names and values in lines, with sections or without.
+type INI struct {
+	style INIStyle
 	lines []string // with their endings
 }
 
-// parseINI refuses what is no text and what its reader would not read either.
-func parseINI(text []byte, style iniStyle) (*iniText, error) {
+// ParseINI refuses what is no text and what its reader would not read either.
+func ParseINI(text []byte, style INIStyle) (*INI, error) {
 	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
 		return nil, errors.New("is not a text in UTF-8: save it as one")
 	}
-	f := &iniText{style: style, lines: slices.Collect(strings.Lines(string(text)))}
+	f := &INI{style: style, lines: slices.Collect(strings.Lines(string(text)))}
 	if !style.sections {
 		return f, nil
 	}
@@ -56,18 +56,19 @@ func parseINI(text []byte, style iniStyle) (*iniText, error) {
 		if _, ok := iniHeader(line); ok {
 			break
 		}
-		if !isINIBlank(line) {
+		if !IsBlank(line) {
 			return nil, fmt.Errorf("has something in line %d, above its first [section]: move it into one", i+1) // it may hold a password
 		}
 	}
 	return f, nil
 }
 
-func (f *iniText) bytes() []byte { return []byte(strings.Join(f.lines, "")) }
+// Bytes is the text as it is now.
+func (f *INI) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 
-// get finds the last value of that name in a section, which is the one that counts.
-func (f *iniText) get(section, name string) (iniEntry, bool) {
-	var found iniEntry
+// Get finds the last value of that name in a section, which is the one that counts.
+func (f *INI) Get(section, name string) (INIEntry, bool) {
+	var found INIEntry
 	ok, here := false, ""
 	for i, line := range f.lines {
 		if header, is := iniHeader(line); is {
@@ -78,20 +79,20 @@ func (f *iniText) get(section, name string) (iniEntry, bool) {
 		if !is || here != section || f.folded(n) != f.folded(name) {
 			continue
 		}
-		found, ok = iniEntry{value: unquoteINI(value), from: i, to: i + 1}, true
+		found, ok = INIEntry{Value: Unquote(value), from: i, to: i + 1}, true
 		for f.style.wraps && found.to < len(f.lines) && isINIWrapped(f.lines[found.to]) {
-			found.value += "\n" + strings.TrimSpace(f.lines[found.to])
+			found.Value += "\n" + strings.TrimSpace(f.lines[found.to])
 			found.to++
 		}
 	}
 	return found, ok
 }
 
-// set gives a name a value. A value that is there is replaced where it stands; a new one goes below the section's header,
+// Set gives a name a value. A value that is there is replaced where it stands; a new one goes below the section's header,
 // or above the first section if it belongs to none.
-func (f *iniText) set(section, name, value string) {
-	line := name + f.style.equals + value + lineEnding(f.bytes())
-	if old, ok := f.get(section, name); ok {
+func (f *INI) Set(section, name, value string) {
+	line := name + f.style.equals + value + Ending(f.Bytes())
+	if old, ok := f.Get(section, name); ok {
 		f.lines = slices.Replace(f.lines, old.from, old.to, line)
 		return
 	}
@@ -110,19 +111,19 @@ func (f *iniText) set(section, name, value string) {
 		f.lines = append(f.lines, line)
 	default:
 		f.endLine(len(f.lines) - 1)
-		f.lines = append(f.lines, "["+section+"]"+lineEnding(f.bytes()), line)
+		f.lines = append(f.lines, "["+section+"]"+Ending(f.Bytes()), line)
 	}
 }
 
 // endLine gives the last line of a file an ending, so that another can follow.
-func (f *iniText) endLine(i int) {
+func (f *INI) endLine(i int) {
 	if i >= 0 && !strings.HasSuffix(f.lines[i], "\n") {
-		f.lines[i] += lineEnding(f.bytes())
+		f.lines[i] += Ending(f.Bytes())
 	}
 }
 
-func (f *iniText) split(line string) (name, value string, ok bool) {
-	if isINIBlank(line) || f.style.wraps && isINIWrapped(line) {
+func (f *INI) split(line string) (name, value string, ok bool) {
+	if IsBlank(line) || f.style.wraps && isINIWrapped(line) {
 		return "", "", false
 	}
 	separators := "="
@@ -136,7 +137,7 @@ func (f *iniText) split(line string) (name, value string, ok bool) {
 	return strings.TrimSpace(line[:i]), strings.TrimSpace(line[i+1:]), true
 }
 
-func (f *iniText) folded(name string) string {
+func (f *INI) folded(name string) string {
 	if f.style.fold == nil {
 		return name
 	}
@@ -151,16 +152,18 @@ func iniHeader(line string) (string, bool) {
 	return line[1 : len(line)-1], true
 }
 
-func isINIBlank(line string) bool {
+// IsBlank says that a line is empty or a comment.
+func IsBlank(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || line[0] == '#' || line[0] == ';'
 }
 
 func isINIWrapped(line string) bool {
-	return !isINIBlank(line) && (line[0] == ' ' || line[0] == '\t')
+	return !IsBlank(line) && (line[0] == ' ' || line[0] == '\t')
 }
 
-func unquoteINI(value string) string {
+// Unquote takes off the quotes of a value that stands in a pair of them.
+func Unquote(value string) string {
 	if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
 		return value[1 : n-1]
 	}

@@ -1,4 +1,4 @@
-package install
+package lines
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func TestWhatIsOursIsTakenOut(t *testing.T) {
 		{"a certificate behind another", "a/", "a/-----BEGIN/MIIours/-----END/", "a/-----BEGIN/MIItheirs/-----END/-----BEGIN/MIIours/-----END/", "a/-----BEGIN/MIItheirs/-----END/"},
 	} {
 		text := func(s string) []byte { return []byte(strings.ReplaceAll(s, "/", "\n")) }
-		got := strings.ReplaceAll(string(takeOut(text(row.former), text(row.ours), text(row.now))), "\n", "/")
+		got := strings.ReplaceAll(string(TakeOut(text(row.former), text(row.ours), text(row.now))), "\n", "/")
 		stage.Same(t, row.name, got, row.want)
 	}
 }
@@ -37,7 +37,7 @@ func TestJSONStaysJSON(t *testing.T) {
 	former := []byte("{\n  \"a\": 1\n}\n")
 	ours := []byte("{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ]\n}\n")
 	now := "{\n  \"a\": 1,\n  \"registry-mirrors\": [\n    \"http://127.0.0.1:7890\"\n  ],\n  \"b\": \"}, {\"\n}\n"
-	got := without("/etc/docker/daemon.json", former, ours, []byte(now))
+	got := Without("/etc/docker/daemon.json", former, ours, []byte(now))
 	var value map[string]any
 	if err := json.Unmarshal(got, &value); err != nil || len(value) != 2 || value["b"] != "}, {" {
 		t.Errorf("%v: got %s", err, got)
@@ -48,21 +48,21 @@ func FuzzTakeOut(f *testing.F) {
 	f.Add("a\nb\n", "a\nb\nour line\n", "x\na\nour line")
 	f.Add("", "our line\n}\n", "}\nour line\n")
 	f.Fuzz(func(t *testing.T, former, ours, now string) {
-		got := takeOut([]byte(former), []byte(ours), []byte(now))
+		got := TakeOut([]byte(former), []byte(ours), []byte(now))
 		known := map[string]bool{}
-		for _, l := range keys(splitLines([]byte(ours)), lineEnds) {
+		for _, l := range keys(Split([]byte(ours)), Ends) {
 			known[l] = true
 		}
 		there := map[string]bool{}
-		for _, l := range keys(splitLines(got), lineEnds) {
+		for _, l := range keys(Split(got), Ends) {
 			there[l] = true
 		}
-		for _, l := range keys(splitLines([]byte(now)), lineEnds) {
+		for _, l := range keys(Split([]byte(now)), Ends) {
 			if !known[l] && !there[l] {
 				t.Errorf("the line %q of somebody else is lost in %q", l, got)
 			}
 		}
-		a, b := keys(splitLines([]byte(ours)), lineEnds), keys(splitLines([]byte(now)), lineEnds)
+		a, b := keys(Split([]byte(ours)), Ends), keys(Split([]byte(now)), Ends)
 		last := -1
 		for i, j := range match(a, b) {
 			if j >= 0 && (j <= last || a[i] != b[j]) {

@@ -1,4 +1,7 @@
-package install
+// Package lines adds to texts that are others', and takes out again what was added, line by line: TakeOut knows three texts, the
+// former one, ours, and what stands there now, and leaves what others wrote. INI, TOML and JSON files are added to so that this
+// can be done, and TakeOutOf sees that what is left means what it meant. All of it is functions of texts; nothing is opened.
+package lines
 
 import (
 	"bytes"
@@ -7,14 +10,14 @@ import (
 	"unicode"
 )
 
-// takeOut returns now without what ours had added to former, and with what ours had replaced, line by line. Lines that
+// TakeOut returns now without what ours had added to former, and with what ours had replaced, line by line. Lines that
 // others wrote stay. If nothing of ours is in it, it comes back as it is.
-func takeOut(former, ours, now []byte) []byte { return takeOutBy(former, ours, now, lineEnds) }
+func TakeOut(former, ours, now []byte) []byte { return takeOutBy(former, ours, now, Ends) }
 
 // takeOutBy is takeOut where the characters of ends do not count at the end of a line.
 func takeOutBy(former, ours, now []byte, ends string) []byte {
-	w := weave{former: splitLines(former), now: splitLines(now), known: map[string]bool{}}
-	w.ours, w.theirs = keys(splitLines(ours), ends), keys(w.now, ends)
+	w := weave{former: Split(former), now: Split(now), known: map[string]bool{}}
+	w.ours, w.theirs = keys(Split(ours), ends), keys(w.now, ends)
 	w.old = keys(w.former, ends)
 	for _, l := range w.old {
 		w.known[l] = true
@@ -217,8 +220,8 @@ func (w *weave) join() []byte {
 	return text.Bytes()
 }
 
-// splitLines keeps the ends of the lines.
-func splitLines(text []byte) []string {
+// Split keeps the ends of the lines.
+func Split(text []byte) []string {
 	if len(text) == 0 {
 		return nil
 	}
@@ -229,8 +232,8 @@ func splitLines(text []byte) []string {
 	return lines
 }
 
-// lineEnds are what editors change as they please.
-const lineEnds = "\r\n"
+// Ends are what editors change as they please.
+const Ends = "\r\n"
 
 // keys are lines without their ends.
 func keys(lines []string, ends string) []string {
@@ -311,17 +314,17 @@ func shortest(a, b []string) [][]int {
 	return nil
 }
 
-// telling returns a line of now that ours had added to former and that is nobody else's; empty: there is none.
-func telling(former, ours, now []byte) string {
+// Telling returns a line of now that ours had added to former and that is nobody else's; empty: there is none.
+func Telling(former, ours, now []byte) string {
 	if bytes.Equal(former, ours) {
 		return ""
 	}
 	w := weave{known: map[string]bool{}}
-	for _, l := range keys(splitLines(former), lineEnds) {
+	for _, l := range keys(Split(former), Ends) {
 		w.known[l] = true
 	}
-	there := keys(splitLines(now), lineEnds)
-	for _, l := range keys(splitLines(ours), lineEnds) {
+	there := keys(Split(now), Ends)
+	for _, l := range keys(Split(ours), Ends) {
 		if w.telling(l) && slices.Contains(there, l) {
 			return l
 		}
@@ -329,12 +332,12 @@ func telling(former, ours, now []byte) string {
 	return ""
 }
 
-// appendLines adds whole lines at the end, with the ending that the text has.
-func appendLines(text []byte, lines []string) []byte {
+// Append adds whole lines at the end, with the ending that the text has.
+func Append(text []byte, lines []string) []byte {
 	if len(lines) == 0 {
 		return text
 	}
-	ending := lineEnding(text)
+	ending := Ending(text)
 	out := slices.Clone(text)
 	if n := len(out); n > 0 && out[n-1] != '\n' {
 		out = append(out, ending...)
@@ -342,8 +345,8 @@ func appendLines(text []byte, lines []string) []byte {
 	return append(out, strings.Join(lines, ending)+ending...)
 }
 
-// lineEnding is what ends the lines of a text.
-func lineEnding(text []byte) string {
+// Ending is what ends the lines of a text.
+func Ending(text []byte) string {
 	if bytes.Contains(text, []byte("\r\n")) {
 		return "\r\n"
 	}

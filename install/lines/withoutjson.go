@@ -1,4 +1,4 @@
-package install
+package lines
 
 import (
 	"bytes"
@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// without returns text, which stands in a file of that name, without what ours had added to former, and with what it had
+// Without returns text, which stands in a file of that name, without what ours had added to former, and with what it had
 // replaced. JSON stays JSON: where taking out lines leaves a comma too many or too few, that is mended. What else means
-// something only together stays together (takeOutOf).
-func without(file string, former, ours, text []byte) []byte {
+// something only together stays together (TakeOutOf).
+func Without(file string, former, ours, text []byte) []byte {
 	if strings.HasSuffix(file, ".json") && json.Valid(text) {
-		out := mendCommas(takeOutBy(former, ours, text, lineEnds+","))
+		out := mendCommas(takeOutBy(former, ours, text, Ends+","))
 		if json.Valid(out) && keepsOthers(file, ours, text, out) {
 			return out
 		}
 	}
-	return takeOutOf(file, former, ours, text)
+	return TakeOutOf(file, former, ours, text)
 }
 
 // mendCommas puts commas between values that have none, and takes those away that nothing follows.

@@ -1,0 +1,44 @@
+// Package installtest is a machine for the tests of those who stand above install: a Machine on a stage.
+//
+//	w := installtest.NewWorld(t, "linux", map[string]string{"/home/u/.npmrc": ""})
+//	installtest.InForce(t, step, true)
+package installtest
+
+import (
+	"path/filepath"
+	"testing"
+
+	"hither/install"
+	"hither/install/stage"
+)
+
+// World is a machine in a directory, whose commands are played.
+type World struct {
+	*install.Machine
+	*stage.Stage
+}
+
+// NewWorld makes one in the home of u, with these files (stage.Stage.Write) and a journal, for as long as the test lasts.
+func NewWorld(t testing.TB, system string, files map[string]string) *World {
+	t.Helper()
+	dir := t.TempDir()
+	m := &install.Machine{
+		OS: system, Root: filepath.Join(dir, "root"), Home: "/home/u", UID: -1, GID: -1,
+		Env:     func(string) string { return "" },
+		Journal: install.OpenJournal(filepath.Join(dir, "state", "journal")),
+	}
+	w := &World{Machine: m, Stage: stage.New(t, dir, m.Path)}
+	m.Run = w.Perform
+	for path, text := range files {
+		w.Write(path, text)
+	}
+	return w
+}
+
+// InForce fails unless Done says so without an error.
+func InForce(t *testing.T, step install.Step, want bool) {
+	t.Helper()
+	done, err := step.Done(t.Context())
+	stage.Check(t, err)
+	stage.Same(t, step.String()+" is in force", done, want)
+}
