@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,11 +14,6 @@ import (
 
 // immutableFlag is FS_IMMUTABLE_FL of linux/fs.h, as chattr(1) sets it.
 const immutableFlag = 0x10
-
-func makePipe(t *testing.T, path string) {
-	t.Helper()
-	stage.Check(t, unix.Mkfifo(path, 0o600))
-}
 
 // aFullDiskKeepsNobodyFromHisDNS: neither the journal nor a new file has room, but what is shorter fits in the old one.
 func aFullDiskKeepsNobodyFromHisDNS(t *testing.T) {
@@ -77,7 +73,9 @@ func anImmutableFileIsLeftAsItIs(t *testing.T) {
 			t.Skipf("this file system knows no immutable files: %v", err)
 		}
 	}
-	step := Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: appending("hither")}
+	step := Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: func(old []byte, _ bool) ([]byte, error) {
+		return append(bytes.TrimSuffix(bytes.Clone(old), []byte("hither\n")), "hither\n"...), nil
+	}}
 	before := w.Tree()
 	immutable(f, true)
 	err = Apply(t.Context(), step)
