@@ -31,19 +31,19 @@ func (m *Machine) asUser(argv ...string) []string {
 	}, argv...)
 }
 
-// perhaps is a command whose failure is no reason to stop: it only tells running programs what they will read anyway.
-func perhaps(argv []string) []string {
+// Perhaps is a command whose failure is no reason to stop: it only tells running programs what they will read anyway.
+func Perhaps(argv []string) []string {
 	return append([]string{"sh", "-c", `"$@" >/dev/null 2>&1 || :`, "sh"}, argv...)
 }
 
 // powershell runs a script without the user's profile. What fails in it fails the whole.
-func powershell(script string) []string {
+func PowerShellCommand(script string) []string {
 	return []string{"powershell.exe", "-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-Command",
 		"$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'; " + script}
 }
 
-// serviceNames reads what `networksetup -listallnetworkservices` of macOS prints. It leaves out the first line, which explains, and those with an asterisk, which are switched off.
-func serviceNames(listed []byte) (names []string) {
+// ServiceNames reads what `networksetup -listallnetworkservices` of macOS prints. It leaves out the first line, which explains, and those with an asterisk, which are switched off.
+func ServiceNames(listed []byte) (names []string) {
 	lines := bufio.NewScanner(bytes.NewReader(listed))
 	for first := true; lines.Scan(); first = false {
 		if name := strings.TrimSpace(lines.Text()); !first && name != "" && !strings.HasPrefix(name, "*") {

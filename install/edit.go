@@ -72,7 +72,7 @@ func (m *Machine) behind(r Record, now FileState) (text []byte, stale bool) {
 	if r.File == nil || r.File.Former.Link == "" || now.Link != "" || !bytes.Equal(now.Bytes, r.File.Ours) {
 		return nil, false
 	}
-	target, err := m.target(r.File)
+	target, err := m.Target(r.File)
 	if err != nil {
 		return nil, false
 	}
@@ -80,8 +80,8 @@ func (m *Machine) behind(r Record, now FileState) (text []byte, stale bool) {
 	return text, err == nil && !bytes.Equal(text, r.File.Former.Bytes)
 }
 
-// target is the real path to which the former link leads.
-func (m *Machine) target(f *FileRecord) (string, error) {
+// Target is the real path to which the former link leads.
+func (m *Machine) Target(f *FileRecord) (string, error) {
 	link := f.Former.Link
 	if filepath.IsAbs(link) {
 		return m.resolve(m.Path(link))

@@ -10,6 +10,9 @@
 //	err := install.Apply(ctx, install.Trust(m, root)...)
 //	report, err := install.Restore(ctx, m, nil)
 //
+// What stands above a change is in packages of its own: sysdns leads names to Hither, and guard gives all back when the daemon
+// dies. Below it are lines, the texts that are added to, and ownfile, the files by which our processes tell each other what to do.
+//
 // Undoing takes back what is still ours and nothing else. A file that nobody touched since gets its former bytes; out of
 // one that somebody else wrote to, only our own lines are taken.
 package install

@@ -1,4 +1,4 @@
-package install
+package install_test
 
 import (
 	"fmt"
@@ -8,7 +8,10 @@ import (
 	"slices"
 	"testing"
 
+	"hither/install"
+	"hither/install/installtest"
 	"hither/install/stage"
+	"hither/install/sysdns"
 )
 
 // recorded are machines as they are found, as far as the steps look at them.
@@ -73,7 +76,7 @@ func TestUninstallAfterAnyPartialInstallLeavesTheTreeAsItWas(t *testing.T) {
 }
 
 func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
-	w := newWorld(t, map[string]string{"darwin": "darwin", "windows": "windows"}[name], files)
+	w := installtest.NewWorld(t, map[string]string{"darwin": "darwin", "windows": "windows"}[name], files)
 	switch name {
 	case "darwin":
 		w.Home = "/Users/u"
@@ -94,7 +97,7 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 		if i == last {
 			at = r.IntN(20)
 		}
-		_, err := stage.CrashAt(&w.Fault, at, func() error { return Apply(t.Context(), step) })
+		_, err := stage.CrashAt(&w.Fault, at, func() error { return install.Apply(t.Context(), step) })
 		if err == nil {
 			edits++
 		}
@@ -105,15 +108,15 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 	records, err := w.Journal.Records()
 	stage.Check(t, err)
 	if r.IntN(2) == 0 { // the daemon dies first
-		_, err = Restore(t.Context(), w.Machine, Volatile)
+		_, err = install.Restore(t.Context(), w.Machine, install.Volatile)
 		stage.Check(t, err)
 	}
-	_, err = Restore(t.Context(), w.Machine, nil)
+	_, err = install.Restore(t.Context(), w.Machine, nil)
 	stage.Check(t, err)
 	if got := w.Tree(); got != before {
 		t.Fatalf("after %d steps up to %q\ngot\n%s\nwant\n%s", edits, steps[last], got, before)
 	}
-	left, err := Leftovers(t.Context(), w.Machine, slices.DeleteFunc(records, func(r Record) bool { return r.File == nil }))
+	left, err := install.Leftovers(t.Context(), w.Machine, slices.DeleteFunc(records, func(r install.Record) bool { return r.File == nil }))
 	stage.Check(t, err)
 	if len(left) > 0 {
 		t.Fatalf("left over: %v", left)
@@ -124,20 +127,22 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 }
 
 // everything is what all constructors of steps offer for a machine.
-func everything(t *testing.T, w *world) []Step {
+func everything(t *testing.T, w *installtest.World) []install.Step {
 	t.Helper()
 	ctx := t.Context()
-	steps := Trust(w.Machine, newRoot(t, "Hither A"))
-	resolver := Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Names: []string{"registry.npmjs.org", "proxy.golang.org"}}
-	for _, mode := range []Mode{Scoped, Full} {
-		dns, _ := DNS(ctx, w.Machine, mode, resolver) // not every machine has both
+	root, err := install.NewCertificate(stage.RootPEM(t, "Hither A"), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
+	stage.Check(t, err)
+	steps := install.Trust(w.Machine, root)
+	resolver := sysdns.Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Names: []string{"registry.npmjs.org", "proxy.golang.org"}}
+	for _, mode := range []sysdns.Mode{sysdns.Scoped, sysdns.Full} {
+		dns, _ := sysdns.Steps(ctx, w.Machine, mode, resolver) // not every machine has both
 		steps = append(steps, dns...)
 	}
-	steps = append(steps, Proxy(ctx, w.Machine, Proxying{Address: "127.0.0.1:7890", Also: []ProxyPlace{EtcEnvironment, ProfileD, UserVariables, PowerShell}})...)
-	steps = append(steps, Service(w.Machine, Serving{Exe: "/usr/bin/hither", Sockets: true})...)
-	tools, err := Tools(w.Machine, Tooling{
+	steps = append(steps, install.Proxy(ctx, w.Machine, install.Proxying{Address: "127.0.0.1:7890", Also: []install.ProxyPlace{install.EtcEnvironment, install.ProfileD, install.UserVariables, install.PowerShell}})...)
+	steps = append(steps, install.Service(w.Machine, install.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
+	tools, err := install.Tools(w.Machine, install.Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",
-	}, ToolNames()...)
+	}, install.ToolNames()...)
 	stage.Check(t, err)
 	steps = append(steps, tools...)
 	if len(steps) < 10 {

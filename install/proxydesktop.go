@@ -185,7 +185,7 @@ func kdeStep(m *Machine, p Proxying) Step {
 	file := m.kdeFile()
 	reread := m.asUser("dbus-send", "--type=signal", "/KIO/Scheduler", "org.kde.KIO.Scheduler.reparseSlaveConfiguration", "string:")
 	return Edit{
-		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{perhaps(reread)},
+		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{Perhaps(reread)},
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putKDEProxy(old, m, p)
 			return out, InFile(file, err)

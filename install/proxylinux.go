@@ -18,7 +18,7 @@ func environmentDStep(m *Machine, p Proxying) Step {
 	file := m.join(m.xdgConfig(), "environment.d", "60-hither.conf")
 	return Edit{
 		On: m, Name: "name the proxy to the user's session in " + file, Path: file, Volatile: true, Mode: 0o644,
-		After: [][]string{perhaps(m.asUser("systemctl", "--user", "daemon-reload"))},
+		After: [][]string{Perhaps(m.asUser("systemctl", "--user", "daemon-reload"))},
 		Change: func([]byte, bool) ([]byte, error) {
 			users, err := p.variablesElsewhere(m, file)
 			if err != nil {

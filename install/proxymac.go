@@ -15,7 +15,7 @@ func networksetupSteps(ctx context.Context, m *Machine, p Proxying) []Step {
 		return []Step{VolatileRefusal(m, what, fmt.Errorf("list the network services: %w; leave the proxy settings out", err))}
 	}
 	var steps []Step
-	for _, service := range serviceNames(out) {
+	for _, service := range ServiceNames(out) {
 		n := netService{m: m, p: p, name: service}
 		steps = append(steps, n.bypass(), n.proxy("webproxy"), n.proxy("securewebproxy"))
 	}

@@ -77,7 +77,7 @@ func (w wininet) script() string {
 // wininetStep sets the proxy that Edge, Chrome, .NET and Go's users of the system proxy read. It is one step, because
 // server, exceptions and switch mean something only together.
 func wininetStep(m *Machine, p Proxying) Step {
-	check := powershell("$p = Get-ItemProperty -LiteralPath " + QuotePowerShell(internetSettings) +
+	check := PowerShellCommand("$p = Get-ItemProperty -LiteralPath " + QuotePowerShell(internetSettings) +
 		"; ConvertTo-Json -Compress -InputObject @($p.ProxyEnable, $p.ProxyServer, $p.ProxyOverride, $p.AutoConfigURL)")
 	return Setting{
 		On: m, Name: "set the proxy of the Internet settings of Windows", Volatile: true, Check: check,
@@ -108,15 +108,15 @@ func wininetStep(m *Machine, p Proxying) Step {
 		Set: func(ctx context.Context, value string) error {
 			w, err := parseWininet(value)
 			if err == nil {
-				_, err = m.Command(ctx, powershell(w.script())...)
+				_, err = m.Command(ctx, PowerShellCommand(w.script())...)
 			}
 			return err
 		},
 		UndoSet: func(old string) []string {
 			w, _ := parseWininet(old) // Get has made it
-			return powershell(w.script())
+			return PowerShellCommand(w.script())
 		},
-		UndoUnset: func(string) []string { return powershell(wininet{}.script()) },
+		UndoUnset: func(string) []string { return PowerShellCommand(wininet{}.script()) },
 	}
 }
 
@@ -172,9 +172,9 @@ func alsoWindows(ctx context.Context, m *Machine, p Proxying) []Step {
 // userVariable sets a variable of all programs that the user starts from now on. .NET tells the desktop of the change.
 func userVariable(m *Machine, p Proxying, name string) Step {
 	set := func(value string) []string {
-		return powershell(fmt.Sprintf("[Environment]::SetEnvironmentVariable('%s', %s, 'User')", name, value))
+		return PowerShellCommand(fmt.Sprintf("[Environment]::SetEnvironmentVariable('%s', %s, 'User')", name, value))
 	}
-	check := powershell(fmt.Sprintf("ConvertTo-Json -Compress -InputObject ([Environment]::GetEnvironmentVariable('%s', 'User'))", name))
+	check := PowerShellCommand(fmt.Sprintf("ConvertTo-Json -Compress -InputObject ([Environment]::GetEnvironmentVariable('%s', 'User'))", name))
 	return Setting{
 		On: m, Name: "set the user's variable " + name, Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
@@ -214,10 +214,10 @@ func userVariable(m *Machine, p Proxying, name string) Step {
 // the same with --unset.
 func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
 	documents := m.join(m.Home, "Documents")
-	if out, err := m.Command(ctx, powershell("[Environment]::GetFolderPath('MyDocuments')")...); err == nil && strings.TrimSpace(string(out)) != "" {
+	if out, err := m.Command(ctx, PowerShellCommand("[Environment]::GetFolderPath('MyDocuments')")...); err == nil && strings.TrimSpace(string(out)) != "" {
 		documents = strings.TrimSpace(string(out)) // it may lie in OneDrive
 	}
-	out, err := m.Command(ctx, powershell("foreach ($s in 'MachinePolicy', 'UserPolicy', 'CurrentUser', 'LocalMachine') "+
+	out, err := m.Command(ctx, PowerShellCommand("foreach ($s in 'MachinePolicy', 'UserPolicy', 'CurrentUser', 'LocalMachine') "+
 		"{ $p = Get-ExecutionPolicy -Scope $s; if ($p -ne 'Undefined') { [string]$p; break } }")...)
 	policy := strings.TrimSpace(string(out))
 	var steps []Step

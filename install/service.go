@@ -105,7 +105,7 @@ func unitFile(m *Machine, file string, text []byte, reload ...string) Step {
 		Change: func([]byte, bool) ([]byte, error) { return text, nil },
 	}
 	if len(reload) > 0 {
-		e.After, e.AfterUndo = [][]string{reload}, [][]string{perhaps(reload)} // without systemd nobody has the file in mind
+		e.After, e.AfterUndo = [][]string{reload}, [][]string{Perhaps(reload)} // without systemd nobody has the file in mind
 	}
 	return e
 }
@@ -206,16 +206,16 @@ func windowsSteps(m *Machine, s Serving) []Step {
 	for _, arg := range s.Args {
 		command = append(command, quoteWindows(arg))
 	}
-	there := powershell("if (Get-Service -Name hither -ErrorAction SilentlyContinue) { 'there' } else { 'none' }")
-	runs := powershell("$s = Get-Service -Name hither -ErrorAction SilentlyContinue; if ($s -and $s.Status -ne 'Stopped') { 'running' } else { 'stopped' }")
-	stop := powershell("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue")
+	there := PowerShellCommand("if (Get-Service -Name hither -ErrorAction SilentlyContinue) { 'there' } else { 'none' }")
+	runs := PowerShellCommand("$s = Get-Service -Name hither -ErrorAction SilentlyContinue; if ($s -and $s.Status -ne 'Stopped') { 'running' } else { 'stopped' }")
+	stop := PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue")
 	return []Step{
 		scSetting(m, "make the Windows service hither", "there", there, [][]string{
 			{"sc.exe", "create", "hither", "binPath=", strings.Join(command, " "), "start=", "auto", "DisplayName=", "Hither"},
 			{"sc.exe", "description", "hither", "Brings what a build asks for from the nearest place that has it."},
 			{"sc.exe", "failure", "hither", "reset=", "60", "actions=", "restart/200/restart/200/run/0", "command=", exe + " restore --state " + quoteWindows(ServiceState(m))},
 			{"sc.exe", "failureflag", "hither", "1"},
-		}, powershell("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue; sc.exe delete hither; if ($LASTEXITCODE -ne 0) { throw 'sc.exe delete hither failed' }")),
+		}, PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue; sc.exe delete hither; if ($LASTEXITCODE -ne 0) { throw 'sc.exe delete hither failed' }")),
 		scSetting(m, "start the Windows service hither", "running", runs, [][]string{{"sc.exe", "start", "hither"}}, stop),
 	}
 }

@@ -1,33 +1,18 @@
 package install
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"hither/install/stage"
 )
 
 func newRoot(t testing.TB, name string) Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	stage.Check(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	stage.Check(t, err)
-	root, err := NewCertificate(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
+	root, err := NewCertificate(stage.RootPEM(t, name), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
 	stage.Check(t, err)
 	return root
 }

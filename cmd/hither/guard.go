@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/terminal"
 	"hither/install"
 	"hither/install/guard"
+	"hither/install/sysdns"
 )
 
 // guardMemory is the guard's soft limit in bytes. It lives as long as the daemon and does nothing.
@@ -79,7 +80,7 @@ func (a *app) keepGuard(ctx context.Context, f guardFlags) error {
 func giveBack(ctx context.Context, f guardFlags, log *slog.Logger) error {
 	var faults []error
 	if f.link != "" {
-		faults = append(faults, install.ReleaseScoped(f.link))
+		faults = append(faults, sysdns.ReleaseScoped(f.link))
 	}
 	m := &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(f.journal)}
 	report, err := install.Restore(ctx, m, install.Volatile)

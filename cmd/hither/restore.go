@@ -13,6 +13,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/install"
+	"hither/install/sysdns"
 
 	"github.com/spf13/cobra"
 )
@@ -51,13 +52,13 @@ func (a *app) undo(c *cobra.Command, only func(install.Record) bool) (report []i
 		a.askToLetGo(c.Context(), filepath.Dir(m.Journal.Path()))
 	}
 	// A Hither that was stopped holds its link still; without one there is nothing to release.
-	errs := []error{notThere(install.ReleaseScoped(""))}
+	errs := []error{notThere(sysdns.ReleaseScoped(""))}
 	for _, m := range machines {
 		undone, err := install.Restore(c.Context(), m, only)
 		report, errs = append(report, undone...), append(errs, err)
 	}
 	if len(machines) == 0 { // nobody knows any more: the state directory was deleted, or its disk was lost
-		swept, err := install.SweepDNS(&install.Machine{UID: -1, GID: -1})
+		swept, err := sysdns.Sweep(&install.Machine{UID: -1, GID: -1})
 		report, errs = append(report, swept...), append(errs, err)
 	}
 	return report, errors.Join(errs...)

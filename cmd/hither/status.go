@@ -12,7 +12,7 @@ import (
 	"hither/cmd/hither/control"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
-	"hither/install"
+	"hither/install/sysdns"
 
 	"github.com/spf13/cobra"
 )
@@ -89,11 +89,11 @@ func (a *app) printStatus(s control.Status) {
 }
 
 // ledInWords says which names of the machine come to us.
-func ledInWords(mode install.Mode) string {
+func ledInWords(mode sysdns.Mode) string {
 	switch mode {
-	case install.Scoped:
+	case sysdns.Scoped:
 		return ", and the machine asks it for the registries' names"
-	case install.Full:
+	case sysdns.Full:
 		return ", and the machine asks it for every name"
 	}
 	return ""

@@ -24,6 +24,7 @@ import (
 	"hither/cmd/hither/watchdog"
 	"hither/install"
 	"hither/install/guard"
+	"hither/install/sysdns"
 )
 
 const (
@@ -75,7 +76,7 @@ func (k *keeper) keep(whole context.Context) error {
 	ctx, stop := k.letGo.Until(whole)
 	defer stop()
 	dns, doors := k.way.Addresses()
-	if _, ok := led.SealedDoor(doors); !ok && k.upkeep.DNS == install.Scoped {
+	if _, ok := led.SealedDoor(doors); !ok && k.upkeep.DNS == sysdns.Scoped {
 		dns = nil // nobody would come in
 	}
 	h := upkeep.NewHeld(k.upkeep, k.settings, k.way.Rules, dns, os.Environ(), k.log)
@@ -144,7 +145,7 @@ func (k *keeper) newLease(again func(context.Context)) (*guard.Lease, error) {
 	}
 	link := ""
 	if k.upkeep.DNS != "" {
-		link = install.ScopedLink
+		link = sysdns.ScopedLink
 	}
 	state := k.settings.State
 	file := filepath.Join(state, leaseName)

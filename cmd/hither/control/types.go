@@ -7,7 +7,7 @@ import (
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/prefetch"
-	"hither/install"
+	"hither/install/sysdns"
 )
 
 // Ready tells others where a running Hither is. It is what STATE/hither.json holds while it runs, what `hither up --json`
@@ -22,9 +22,9 @@ type Ready struct {
 	CA       string    `json:"ca"`                 // PEM file with our root, and nothing else
 	Upstream string    `json:"upstream,omitempty"` // proxy on the way out, without userinfo; empty: none
 
-	DNS         []string     `json:"dns,omitempty"`         // ADDRESS:PORT where names are answered; none: nowhere
-	DNSMode     install.Mode `json:"dns_mode,omitempty"`    // which names of the machine are led there; empty: none by us
-	Transparent []string     `json:"transparent,omitempty"` // ADDRESS:PORT of the doors for programs that know nothing of us
+	DNS         []string    `json:"dns,omitempty"`         // ADDRESS:PORT where names are answered; none: nowhere
+	DNSMode     sysdns.Mode `json:"dns_mode,omitempty"`    // which names of the machine are led there; empty: none by us
+	Transparent []string    `json:"transparent,omitempty"` // ADDRESS:PORT of the doors for programs that know nothing of us
 }
 
 // Status is what `hither status --json` prints. Times are RFC 3339, durations nanoseconds, amounts bytes; all counts

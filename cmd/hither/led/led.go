@@ -27,7 +27,7 @@ import (
 	"hither/cmd/hither/upkeep"
 	"hither/forward"
 	"hither/forward/listener"
-	"hither/install"
+	"hither/install/sysdns"
 	"hither/resolver"
 	"hither/rules"
 )
@@ -115,7 +115,7 @@ func (l *Way) openDoors(ctx context.Context, addrs []string, inherited *listener
 
 // addresses are where DNS is answered and where doors are. The Hither of a single command has none that are for everybody:
 // that command comes by the proxy.
-func addresses(s settings.Settings, mode install.Mode, system string) (dns, doors []string) {
+func addresses(s settings.Settings, mode sysdns.Mode, system string) (dns, doors []string) {
 	dns, doors = s.DNS, s.Transparent
 	if s.Runner != 0 && s.From["dns"] != "--dns" {
 		dns = nil
@@ -130,7 +130,7 @@ func addresses(s settings.Settings, mode install.Mode, system string) (dns, door
 	if system == "darwin" {
 		own = "127.0.0.1"
 	}
-	if mode == install.Scoped && system != "windows" {
+	if mode == sysdns.Scoped && system != "windows" {
 		port = "0" // the system is told which
 	}
 	if len(dns) == 0 {

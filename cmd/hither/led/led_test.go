@@ -10,24 +10,24 @@ import (
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/upkeep"
-	"hither/install"
+	"hither/install/sysdns"
 )
 
 func TestWhereDNSIsAnsweredAndWhereDoorsAre(t *testing.T) {
 	for _, row := range []struct {
 		what, system string
 		settings     settings.Settings
-		mode         install.Mode
+		mode         sysdns.Mode
 		want         string
 	}{
 		{"nothing is wanted", "linux", settings.Settings{}, "", "[] []"},
 		{"the settings alone", "linux", settings.Settings{DNS: []string{"[::1]:53"}, Transparent: []string{"::1"}}, "", "[[::1]:53] [::1]"},
-		{"installed, scoped", "linux", settings.Settings{}, install.Scoped, "[127.0.7.90:0] [127.0.7.90]"},
-		{"installed, full", "linux", settings.Settings{}, install.Full, "[127.0.7.90:53] [127.0.7.90]"},
-		{"on macOS", "darwin", settings.Settings{}, install.Scoped, "[127.0.0.1:0] [127.0.0.1]"},
-		{"on Windows", "windows", settings.Settings{}, install.Scoped, "[127.0.7.90:53] [127.0.7.90]"},
-		{"the settings are stronger", "linux", settings.Settings{DNS: []string{"127.0.0.1:53"}}, install.Full, "[127.0.0.1:53] [127.0.7.90]"},
-		{"no doors, in so many words", "linux", settings.Settings{From: map[string]string{"transparent": "x.toml:1"}}, install.Full, "[127.0.7.90:53] []"},
+		{"installed, scoped", "linux", settings.Settings{}, sysdns.Scoped, "[127.0.7.90:0] [127.0.7.90]"},
+		{"installed, full", "linux", settings.Settings{}, sysdns.Full, "[127.0.7.90:53] [127.0.7.90]"},
+		{"on macOS", "darwin", settings.Settings{}, sysdns.Scoped, "[127.0.0.1:0] [127.0.0.1]"},
+		{"on Windows", "windows", settings.Settings{}, sysdns.Scoped, "[127.0.7.90:53] [127.0.7.90]"},
+		{"the settings are stronger", "linux", settings.Settings{DNS: []string{"127.0.0.1:53"}}, sysdns.Full, "[127.0.0.1:53] [127.0.7.90]"},
+		{"no doors, in so many words", "linux", settings.Settings{From: map[string]string{"transparent": "x.toml:1"}}, sysdns.Full, "[127.0.7.90:53] []"},
 		{
 			"a Hither for one command, which the settings do not mean", "linux",
 			settings.Settings{Runner: 1, DNS: []string{"127.0.0.1:53"}, Transparent: []string{"127.0.0.1"}, From: map[string]string{"dns": "HITHER_DNS"}},
@@ -73,7 +73,7 @@ func TestWhatCannotBeOpenedIsToldOrFatal(t *testing.T) {
 	}
 	var said hithertest.Journal
 	log := slog.New(slog.NewTextHandler(&said, nil))
-	l, err := Open(t.Context(), settings.Settings{DNS: []string{"127.0.0.1:0"}}, upkeep.Upkeep{DNS: install.Scoped}, nil, log)
+	l, err := Open(t.Context(), settings.Settings{DNS: []string{"127.0.0.1:0"}}, upkeep.Upkeep{DNS: sysdns.Scoped}, nil, log)
 	hithertest.Must(t, err)
 	defer l.Close()
 	dns, doors := l.Addresses()

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/amount"
-	"hither/install"
+	"hither/install/sysdns"
 )
 
 const (
@@ -107,7 +107,7 @@ func links() (out []link) {
 		return nil
 	}
 	for _, i := range all {
-		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || i.Name == install.ScopedLink {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || i.Name == sysdns.ScopedLink {
 			continue
 		}
 		addrs, err := i.Addrs()

@@ -15,6 +15,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/settings"
 	"hither/install"
+	"hither/install/sysdns"
 	"hither/rules"
 )
 
@@ -32,7 +33,7 @@ type Held struct {
 	log      *slog.Logger
 
 	mu      sync.Mutex
-	scoped  *install.Held  // nil: the names are led by steps, or not at all
+	scoped  *sysdns.Held   // nil: the names are led by steps, or not at all
 	steps   []install.Step // by which names are led
 	led     chan struct{}  // closed when there are other steps
 	gaveIn  error          // why we have stopped to lead names: somebody else wants the machine's DNS more than we do
@@ -134,9 +135,9 @@ func (h *Held) mayLead(names []string) error {
 
 // beginLocked holds the link, or does the steps that are new and undoes those that are not wanted any more.
 func (h *Held) beginLocked(ctx context.Context, names []string) error {
-	steps, err := install.DNS(ctx, h.machine, h.upkeep.DNS, install.Resolver{Addrs: h.dns, Names: names})
-	if errors.Is(err, install.ErrHeld) {
-		h.scoped, err = install.HoldScoped(ctx, install.Scope{Names: names, All: h.upkeep.DNS == install.Full, Server: h.dns[0], Log: h.log})
+	steps, err := sysdns.Steps(ctx, h.machine, h.upkeep.DNS, sysdns.Resolver{Addrs: h.dns, Names: names})
+	if errors.Is(err, sysdns.ErrHeld) {
+		h.scoped, err = sysdns.HoldScoped(ctx, sysdns.Scope{Names: names, All: h.upkeep.DNS == sysdns.Full, Server: h.dns[0], Log: h.log})
 	}
 	if err != nil {
 		return err
@@ -254,7 +255,7 @@ func (h *Held) mend(ctx context.Context, pace <-chan time.Time, led <-chan struc
 
 // putBack ends with ctx, or when it gives in.
 func (h *Held) putBack(ctx context.Context, steps []install.Step) {
-	err := (&install.Watch{Steps: steps, Paths: install.Files(steps...), Log: h.log}).Run(ctx)
+	err := (&sysdns.Watch{Steps: steps, Paths: sysdns.Files(steps...), Log: h.log}).Run(ctx)
 	if err == nil || ctx.Err() != nil {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/authority"
 	"hither/install"
+	"hither/install/sysdns"
 	"hither/rules"
 )
 
@@ -30,7 +31,7 @@ type Wanted struct {
 }
 
 // Usual is what is done if nothing is chosen: all registries' names come to Hither, and nothing else of the machine changes.
-func Usual() Wanted { return Wanted{Trust: true, DNS: string(install.Scoped), Service: true} }
+func Usual() Wanted { return Wanted{Trust: true, DNS: string(sysdns.Scoped), Service: true} }
 
 // KeepFormer wants what an earlier call has left word of, too, unless this one has chosen otherwise: each switch is its own.
 // Proxy and tools are one user's.
@@ -97,7 +98,7 @@ func (i *Installation) Plan(open rootOpener) (Steps, error) {
 		}
 	}
 	if i.Wanted.DNS != "off" {
-		i.Upkeep.DNS = install.Mode(i.Wanted.DNS)
+		i.Upkeep.DNS = sysdns.Mode(i.Wanted.DNS)
 		p.Held = append(p.Held, dnsInWords(i.Wanted.DNS))
 	}
 	if i.Wanted.Proxy {
@@ -143,7 +144,7 @@ func (i *Installation) mayLead(root install.Certificate) error {
 }
 
 func dnsInWords(mode string) string {
-	if mode == string(install.Full) {
+	if mode == string(sysdns.Full) {
 		return "have the machine ask Hither for every name"
 	}
 	return "have the machine ask Hither for the registries' names alone"

@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/install"
+	"hither/install/sysdns"
 )
 
 // Name is the file of the state directory that holds Upkeep.
@@ -27,13 +28,13 @@ const Name = "upkeep.json"
 // Upkeep is what a running Hither keeps in force and takes back when it ends. `hither install` leaves it in the state
 // directory; no file means nothing.
 type Upkeep struct {
-	DNS    install.Mode `json:"dns,omitempty"` // empty: the machine's DNS is left alone
-	Proxy  bool         `json:"proxy,omitempty"`
-	Tools  []string     `json:"tools,omitempty"`
-	Bundle string       `json:"bundle,omitempty"` // file of all roots for the tools
-	Home   string       `json:"home,omitempty"`   // of the user for whom it is done
-	UID    int          `json:"uid"`              // -1: who runs Hither
-	GID    int          `json:"gid"`
+	DNS    sysdns.Mode `json:"dns,omitempty"` // empty: the machine's DNS is left alone
+	Proxy  bool        `json:"proxy,omitempty"`
+	Tools  []string    `json:"tools,omitempty"`
+	Bundle string      `json:"bundle,omitempty"` // file of all roots for the tools
+	Home   string      `json:"home,omitempty"`   // of the user for whom it is done
+	UID    int         `json:"uid"`              // -1: who runs Hither
+	GID    int         `json:"gid"`
 }
 
 // Read returns the zero upkeep if nothing was installed.

@@ -12,7 +12,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
-	"hither/install"
+	"hither/install/sysdns"
 	"hither/rules"
 )
 
@@ -29,7 +29,7 @@ func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
 		flags map[string][]string
 		want  Upkeep
 	}{
-		{nil, Upkeep{DNS: install.Scoped, Proxy: true, UID: -1, GID: -1}},
+		{nil, Upkeep{DNS: sysdns.Scoped, Proxy: true, UID: -1, GID: -1}},
 		{map[string][]string{"dns": {"off"}}, Upkeep{Proxy: true, UID: -1, GID: -1}},
 	} {
 		s, err := settings.Load(settings.Sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
@@ -49,7 +49,7 @@ func TestNamesAreNotLedWithoutTrust(t *testing.T) {
 	var said hithertest.Journal
 	set := hithertest.Rules(t, "reg.test")
 	trusted := false
-	h := NewHeld(Upkeep{DNS: install.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
+	h := NewHeld(Upkeep{DNS: sysdns.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
 		func() *rules.Set { return set }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.NewTextHandler(&said, nil)))
 	h.machine.Root, h.machine.OS = t.TempDir(), "darwin" // names are led by files there
 	h.machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }

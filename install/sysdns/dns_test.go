@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"context"
@@ -12,11 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install"
 	"hither/install/stage"
 )
 
 // tree is the files of a machine with their texts, in one string.
-func tree(t *testing.T, m *Machine) string {
+func tree(t *testing.T, m *install.Machine) string {
 	t.Helper()
 	var all strings.Builder
 	err := filepath.WalkDir(m.Root, func(path string, d fs.DirEntry, err error) error {
@@ -38,10 +39,10 @@ func tree(t *testing.T, m *Machine) string {
 }
 
 // machineOf is a machine below a directory, with commands that run answers.
-func machineOf(t *testing.T, system string, run func(argv []string) (string, error)) *Machine {
+func machineOf(t *testing.T, system string, run func(argv []string) (string, error)) *install.Machine {
 	t.Helper()
-	return &Machine{
-		OS: system, Root: t.TempDir(), UID: -1, GID: -1, Journal: OpenJournal(filepath.Join(t.TempDir(), "journal")),
+	return &install.Machine{
+		OS: system, Root: t.TempDir(), UID: -1, GID: -1, Journal: install.OpenJournal(filepath.Join(t.TempDir(), "journal")),
 		Run: func(_ context.Context, argv []string, _ []byte) ([]byte, error) {
 			out, err := run(argv)
 			return []byte(out), err
@@ -169,11 +170,11 @@ func TestDNSIsLedToUsAndGivenBack(t *testing.T) {
 			stage.MustWrite(t, m.Path(resolvPath), "nameserver 192.0.2.1\n")
 			look := func() string { return tree(t, m) + fmt.Sprint(row.state) }
 			before := look()
-			steps, err := DNS(t.Context(), m, row.mode, Resolver{Addrs: at53, Names: names(row.names)})
+			steps, err := Steps(t.Context(), m, row.mode, Resolver{Addrs: at53, Names: names(row.names)})
 			if err != nil || len(steps) != row.steps {
 				t.Fatalf("got  %d steps, %v\nwant %d", len(steps), err, row.steps)
 			}
-			if err := Apply(t.Context(), steps...); err != nil {
+			if err := install.Apply(t.Context(), steps...); err != nil {
 				t.Fatal(err)
 			}
 			if got := look(); !strings.Contains(got, row.want) {
@@ -184,7 +185,7 @@ func TestDNSIsLedToUsAndGivenBack(t *testing.T) {
 					t.Errorf("%s, after Do\ngot  %v, %v\nwant done", s, done, err)
 				}
 			}
-			if _, err := Restore(t.Context(), m, Volatile); err != nil { // as the guard does
+			if _, err := install.Restore(t.Context(), m, install.Volatile); err != nil { // as the guard does
 				t.Fatal(err)
 			}
 			if got := look(); got != before {
@@ -209,18 +210,18 @@ func TestNetworkManagersDnsmasqIsTold(t *testing.T) {
 		stage.MustWrite(t, m.Path(path), text)
 	}
 	before := tree(t, m)
-	steps, err := DNS(t.Context(), m, Scoped, Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.9:5300")}, Names: []string{"B.example.", "a.example"}})
+	steps, err := Steps(t.Context(), m, Scoped, Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.9:5300")}, Names: []string{"B.example.", "a.example"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Apply(t.Context(), steps...); err != nil {
+	if err := install.Apply(t.Context(), steps...); err != nil {
 		t.Fatal(err)
 	}
 	text, _ := m.Read(managerNames)
 	if want := "server=/a.example/127.0.0.9#5300\nserver=/b.example/127.0.0.9#5300\n"; !strings.HasSuffix(string(text), want) || reloads != 1 {
 		t.Errorf("got  %q, %d reloads\nwant %q, 1", text, reloads, want)
 	}
-	if _, err := Restore(t.Context(), m, Volatile); err != nil || reloads != 2 || tree(t, m) != before {
+	if _, err := install.Restore(t.Context(), m, install.Volatile); err != nil || reloads != 2 || tree(t, m) != before {
 		t.Errorf("got  %v, %d reloads, %s\nwant no error, 2, %s", err, reloads, tree(t, m), before)
 	}
 }
@@ -252,7 +253,7 @@ func TestDNSThatCannotBeSetSaysWhatToDo(t *testing.T) {
 		if row.run == nil {
 			row.run = func([]string) (string, error) { return "", errors.New("nothing may be run") }
 		}
-		steps, err := DNS(t.Context(), machineOf(t, row.system, row.run), row.mode, row.r)
+		steps, err := Steps(t.Context(), machineOf(t, row.system, row.run), row.mode, row.r)
 		if err == nil || !strings.Contains(err.Error(), row.want) || steps != nil {
 			t.Errorf("%s\ngot  %v, %v\nwant an error with %q", row.name, steps, err, row.want)
 		}
@@ -260,7 +261,7 @@ func TestDNSThatCannotBeSetSaysWhatToDo(t *testing.T) {
 	m := machineOf(t, "linux", nil)
 	stage.MustWrite(t, m.Path("/run/systemd/resolve/stub-resolv.conf"), "")
 	for _, mode := range []Mode{Scoped, Full} {
-		if _, err := DNS(t.Context(), m, mode, Resolver{Addrs: high, Names: names(1)}); !errors.Is(err, ErrHeld) {
+		if _, err := Steps(t.Context(), m, mode, Resolver{Addrs: high, Names: names(1)}); !errors.Is(err, ErrHeld) {
 			t.Errorf("systemd-resolved, %s\ngot  %v\nwant %v", mode, err, ErrHeld)
 		}
 	}
@@ -270,11 +271,11 @@ func TestAResolverFileOfAnotherIsLeftAlone(t *testing.T) {
 	m := machineOf(t, "darwin", newFakeMac().run)
 	stage.MustWrite(t, m.Path("/etc/resolver/host-001.example"), "nameserver 10.0.0.1\n")
 	before := tree(t, m)
-	steps, err := DNS(t.Context(), m, Scoped, Resolver{Addrs: at53, Names: names(3)})
+	steps, err := Steps(t.Context(), m, Scoped, Resolver{Addrs: at53, Names: names(3)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Apply(t.Context(), steps...); err == nil || tree(t, m) != before {
+	if err := install.Apply(t.Context(), steps...); err == nil || tree(t, m) != before {
 		t.Errorf("got  %v\n%s\nwant an error, and all as before", err, tree(t, m))
 	}
 }
@@ -282,15 +283,15 @@ func TestAResolverFileOfAnotherIsLeftAlone(t *testing.T) {
 func TestWhatSomebodySetSinceIsKept(t *testing.T) {
 	mac := newFakeMac()
 	m := machineOf(t, "darwin", mac.run)
-	steps, err := DNS(t.Context(), m, Full, Resolver{Addrs: at53})
+	steps, err := Steps(t.Context(), m, Full, Resolver{Addrs: at53})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Apply(t.Context(), steps...); err != nil {
+	if err := install.Apply(t.Context(), steps...); err != nil {
 		t.Fatal(err)
 	}
 	mac.set["Wi-Fi"] = []string{"1.1.1.1"}
-	if _, err := Restore(t.Context(), m, Volatile); err != nil {
+	if _, err := install.Restore(t.Context(), m, install.Volatile); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := mac.String(), "map[Ethernet:[192.0.2.7] Wi-Fi:[1.1.1.1]]"; got != want {

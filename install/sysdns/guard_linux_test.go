@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hither/install"
 	"hither/install/guard"
 )
 
@@ -27,7 +28,9 @@ const (
 	former    = "# by hand\nnameserver " + systemAt + "\noptions rotate ndots:2\nsearch lab.example\n"
 )
 
-func testMachine() *Machine { return &Machine{UID: -1, GID: -1, Journal: OpenJournal(journalAt)} }
+func testMachine() *install.Machine {
+	return &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(journalAt)}
+}
 
 // roleFull is a daemon with the whole DNS of the machine.
 func roleFull(ctx context.Context) error {
@@ -36,14 +39,14 @@ func roleFull(ctx context.Context) error {
 	}
 	os.Setenv("HITHER_TEST_ROLE", "guard")
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	steps, err := DNS(ctx, testMachine(), Full, Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}})
+	steps, err := Steps(ctx, testMachine(), Full, Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}})
 	if err != nil {
 		return err
 	}
 	l := &guard.Lease{
 		File: leaseAt, Guard: []string{os.Args[0], "-test.run=^TestRole$", "--"}, Log: log, Err: os.Stderr,
 		Lapsed: func(ctx context.Context) {
-			if err := Apply(ctx, steps...); err != nil {
+			if err := install.Apply(ctx, steps...); err != nil {
 				log.Error("again", "reason", err)
 			}
 		},
@@ -51,7 +54,7 @@ func roleFull(ctx context.Context) error {
 	if err := l.Take(ctx); err != nil {
 		return err
 	}
-	return Apply(ctx, steps...)
+	return install.Apply(ctx, steps...)
 }
 
 // roleScopedGuarded is a daemon with some names, which a guard watches.
@@ -67,7 +70,7 @@ func roleGuard(ctx context.Context) error {
 	g := guard.Guard{
 		Lease: leaseAt, Holder: flag.Arg(1), In: os.Stdin, Out: os.Stdout, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Restore: func(ctx context.Context) error {
-			_, err := Restore(ctx, testMachine(), Volatile)
+			_, err := install.Restore(ctx, testMachine(), install.Volatile)
 			return errors.Join(err, ReleaseScoped(""))
 		},
 	}
@@ -229,7 +232,7 @@ func afterAPowerCutRestoreFindsTheJournal(t *testing.T) {
 	if resolvIsOurs() != "true" {
 		t.Fatal("resolv.conf after the power cut\ngot  not ours\nwant ours, as nobody could give it back")
 	}
-	if _, err := Restore(t.Context(), testMachine(), Volatile); err != nil {
+	if _, err := install.Restore(t.Context(), testMachine(), install.Volatile); err != nil {
 		t.Fatal(err)
 	}
 	if got := resolvText(); got != former {
@@ -283,7 +286,7 @@ func resolvConfOfEveryKind(t *testing.T) {
 			make(t)
 			before := snapshot(t)
 			step := resolvConf(testMachine(), addrs)
-			must(t, Apply(t.Context(), step))
+			must(t, install.Apply(t.Context(), step))
 			if resolvIsOurs() != "true" {
 				t.Fatalf("after Do\ngot  %s\nwant our block first", resolvText())
 			}
@@ -300,7 +303,7 @@ func resolvConfOfEveryKind(t *testing.T) {
 		fullWorld(t)
 		must(t, unix.Mount("none", "/etc", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 		defer unix.Unmount("/etc", 0)
-		err := Apply(t.Context(), resolvConf(testMachine(), addrs))
+		err := install.Apply(t.Context(), resolvConf(testMachine(), addrs))
 		if !errors.Is(err, syscall.EROFS) || resolvText() != former {
 			t.Errorf("got  %v, %q\nwant EROFS and the file as it was", err, resolvText())
 		}

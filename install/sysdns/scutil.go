@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"hither/install"
 )
 
 // flushMac makes macOS forget what it has resolved. It reads /etc/resolver by itself.
@@ -19,14 +21,14 @@ func flushMac() [][]string {
 //
 // BUG: macOS 15.6 was seen to pass over the port with 127.0.0.1 (Homebrew/homebrew-core#256659); a resolver that listens on
 // port 53 is safe, so that of several addresses one on port 53 is preferred.
-func resolverFiles(m *Machine, r Resolver) (steps []Step) {
+func resolverFiles(m *install.Machine, r Resolver) (steps []install.Step) {
 	server := r.Addrs[0]
 	if i := slices.IndexFunc(r.Addrs, func(a netip.AddrPort) bool { return a.Port() == 53 }); i >= 0 {
 		server = r.Addrs[i]
 	}
 	text := fmt.Appendf(nil, "# Written by Hither. `hither restore` removes it.\nnameserver %s\nport %d\ntimeout 2\n", server.Addr(), server.Port())
 	for i, name := range r.Names {
-		e := Edit{
+		e := install.Edit{
 			On: m, Name: "lead " + name + " to Hither in /etc/resolver", Path: "/etc/resolver/" + name, Volatile: true,
 			Change: func(old []byte, exists bool) ([]byte, error) {
 				if exists && !bytes.HasPrefix(old, []byte("# Written by Hither.")) {
@@ -44,12 +46,12 @@ func resolverFiles(m *Machine, r Resolver) (steps []Step) {
 }
 
 // networkServices puts our resolver before the others in each network service of macOS (networksetup(8)).
-func networkServices(ctx context.Context, m *Machine, addrs []netip.Addr) (steps []Step, err error) {
+func networkServices(ctx context.Context, m *install.Machine, addrs []netip.Addr) (steps []install.Step, err error) {
 	listed, err := m.Command(ctx, "networksetup", "-listallnetworkservices")
 	if err != nil {
 		return nil, fmt.Errorf("list the network services: %w: set the DNS servers in the System Settings", err)
 	}
-	for _, service := range serviceNames(listed) {
+	for _, service := range install.ServiceNames(listed) {
 		steps = append(steps, networkService(m, service, addrs))
 	}
 	if len(steps) == 0 {
@@ -58,12 +60,12 @@ func networkServices(ctx context.Context, m *Machine, addrs []netip.Addr) (steps
 	return steps, nil
 }
 
-func networkService(m *Machine, service string, addrs []netip.Addr) Step {
+func networkService(m *install.Machine, service string, addrs []netip.Addr) install.Step {
 	check := []string{"networksetup", "-getdnsservers", service}
 	set := func(servers []string) []string {
 		return append([]string{"networksetup", "-setdnsservers", service}, servers...)
 	}
-	return Setting{
+	return install.Setting{
 		On: m, Name: "ask Hither's resolver first on the network service " + service, Volatile: true, Check: check, After: flushMac(),
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)

@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
 )
 
@@ -25,8 +26,8 @@ const resolvStep = "ask Hither's resolver first in " + resolvPath
 // A link to the file of systemd-resolved or NetworkManager gives way to a file: its target is written anew all the time,
 // and belongs to others. Undo puts the link back. What was read through it stays behind ours, for the time when we are gone
 // and the guard has not acted yet: a closed port costs a look-up some milliseconds.
-func resolvConf(m *Machine, addrs []netip.Addr) Step {
-	return Edit{
+func resolvConf(m *install.Machine, addrs []netip.Addr) install.Step {
+	return install.Edit{
 		On: m, Name: resolvStep, Path: resolvPath, Volatile: true, Replace: true,
 		Change: func(old []byte, _ bool) ([]byte, error) { return serversFirst(old, addrs), nil },
 		Clean:  cleanResolv,
@@ -36,13 +37,13 @@ func resolvConf(m *Machine, addrs []netip.Addr) Step {
 // cleanResolv is resolv.conf without our block. A text without one comes back as it is.
 func cleanResolv(text []byte) []byte { return []byte(strings.Join(withoutBlock(text), "")) }
 
-// SweepDNS takes our block out of resolv.conf where no journal tells of it: that was deleted, or its disk was lost. Call it
+// Sweep takes our block out of resolv.conf where no journal tells of it: that was deleted, or its disk was lost. Call it
 // only where there is no journal. Nothing to do: no outcome.
-func SweepDNS(m *Machine) (report []Outcome, err error) {
+func Sweep(m *install.Machine) (report []install.Outcome, err error) {
 	if m.System() == "windows" {
 		return nil, nil
 	}
-	return Sweep(m, resolvStep, resolvPath, func(text []byte) []byte {
+	return install.Sweep(m, resolvStep, resolvPath, func(text []byte) []byte {
 		if !bytes.Contains(text, []byte(resolvBegin)) {
 			return text
 		}

@@ -1,26 +1,28 @@
-package install
+package sysdns
 
 import (
 	"bufio"
 	"bytes"
 	"fmt"
 	"strings"
+
+	"hither/install"
 )
 
 // resolvedRuns says that systemd-resolved resolves this machine's names: it keeps this file while it runs, and removes it.
-func resolvedRuns(m *Machine) bool { return m.Exists("/run/systemd/resolve/stub-resolv.conf") }
+func resolvedRuns(m *install.Machine) bool { return m.Exists("/run/systemd/resolve/stub-resolv.conf") }
 
 // managerNames is a file that the dnsmasq of NetworkManager reads (NetworkManager.conf(5), dns=dnsmasq).
 const managerNames = "/etc/NetworkManager/dnsmasq.d/hither.conf"
 
 // networkManagerNames leads the names to us by the dnsmasq that NetworkManager starts.
-func networkManagerNames(m *Machine, r Resolver) []Step {
-	return []Step{Edit{
+func networkManagerNames(m *install.Machine, r Resolver) []install.Step {
+	return []install.Step{install.Edit{
 		On: m, Name: "lead the registries' names to Hither in " + managerNames, Path: managerNames, Volatile: true,
 		Change: func([]byte, bool) ([]byte, error) { return dnsmasqNames(r), nil },
 		After:  [][]string{{"nmcli", "general", "reload", "dns-full"}},
 		// A NetworkManager that does not run has nothing to read again.
-		AfterUndo: [][]string{perhaps([]string{"nmcli", "general", "reload", "dns-full"})},
+		AfterUndo: [][]string{install.Perhaps([]string{"nmcli", "general", "reload", "dns-full"})},
 	}}
 }
 
@@ -36,7 +38,7 @@ func dnsmasqNames(r Resolver) []byte {
 
 // dnsmasqByNetworkManager says that NetworkManager is told to start a dnsmasq. Of its files the last one that says
 // something counts; those in /etc come after those in /usr/lib and /run.
-func dnsmasqByNetworkManager(m *Machine) bool {
+func dnsmasqByNetworkManager(m *install.Machine) bool {
 	if !m.Look("nmcli") || !m.Look("dnsmasq") {
 		return false
 	}

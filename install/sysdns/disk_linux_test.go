@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"bytes"
@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"hither/install/stage"
-
 	"golang.org/x/sys/unix"
+
+	"hither/install"
+	"hither/install/installtest"
+	"hither/install/stage"
 )
 
 // immutableFlag is FS_IMMUTABLE_FL of linux/fs.h, as chattr(1) sets it.
@@ -23,11 +25,11 @@ func aFullDiskKeepsNobodyFromHisDNS(t *testing.T) {
 	dir := t.TempDir()
 	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"))
 	defer unix.Unmount(dir, unix.MNT_DETACH)
-	m := &Machine{OS: "linux", Root: dir, UID: -1, GID: -1, Journal: OpenJournal(filepath.Join(dir, "state", "journal"))}
+	m := &install.Machine{OS: "linux", Root: dir, UID: -1, GID: -1, Journal: install.OpenJournal(filepath.Join(dir, "state", "journal"))}
 	must(t, os.Mkdir(filepath.Join(dir, "etc"), 0o755))
 	file := filepath.Join(dir, "etc", "resolv.conf")
 	must(t, os.WriteFile(file, []byte("nameserver 10.0.0.1\n"), 0o644))
-	step := Edit{On: m, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: func(old []byte, _ bool) ([]byte, error) {
+	step := install.Edit{On: m, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: func(old []byte, _ bool) ([]byte, error) {
 		return append([]byte("nameserver 127.0.0.1\n"), old...), nil
 	}}
 	must(t, step.Do(t.Context()))
@@ -36,7 +38,7 @@ func aFullDiskKeepsNobodyFromHisDNS(t *testing.T) {
 	for err == nil {
 		_, err = filler.Write(make([]byte, 512))
 	}
-	if _, err := Restore(t.Context(), m, Volatile); err != nil {
+	if _, err := install.Restore(t.Context(), m, install.Volatile); err != nil {
 		t.Errorf("got %v", err)
 	}
 	text, err := os.ReadFile(file)
@@ -46,7 +48,7 @@ func aFullDiskKeepsNobodyFromHisDNS(t *testing.T) {
 	}
 	must(t, filler.Close())
 	must(t, os.Remove(filler.Name()))
-	if _, err := Restore(t.Context(), m, nil); err != nil {
+	if _, err := install.Restore(t.Context(), m, nil); err != nil {
 		t.Errorf("with room again: got %v", err)
 	}
 }
@@ -56,7 +58,7 @@ func anImmutableFileIsLeftAsItIs(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": "nameserver 10.0.0.1\n"})
+	w := installtest.NewWorld(t, "linux", map[string]string{"/etc/resolv.conf": "nameserver 10.0.0.1\n"})
 	f, err := os.Open(w.Path("/etc/resolv.conf"))
 	must(t, err)
 	defer f.Close()
@@ -73,12 +75,12 @@ func anImmutableFileIsLeftAsItIs(t *testing.T) {
 			t.Skipf("this file system knows no immutable files: %v", err)
 		}
 	}
-	step := Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: func(old []byte, _ bool) ([]byte, error) {
+	step := install.Edit{On: w.Machine, Name: "dns", Path: "/etc/resolv.conf", Volatile: true, Change: func(old []byte, _ bool) ([]byte, error) {
 		return append(bytes.TrimSuffix(bytes.Clone(old), []byte("hither\n")), "hither\n"...), nil
 	}}
 	before := w.Tree()
 	immutable(f, true)
-	err = Apply(t.Context(), step)
+	err = install.Apply(t.Context(), step)
 	if err == nil || !strings.Contains(err.Error(), "lsattr") {
 		t.Errorf("got %v", err)
 	}
@@ -93,11 +95,11 @@ func anImmutableFileIsLeftAsItIs(t *testing.T) {
 	must(t, err)
 	defer ours.Close()
 	immutable(ours, true)
-	if _, err := Restore(t.Context(), w.Machine, Volatile); err == nil || !strings.Contains(err.Error(), "lsattr") {
+	if _, err := install.Restore(t.Context(), w.Machine, install.Volatile); err == nil || !strings.Contains(err.Error(), "lsattr") {
 		t.Errorf("got %v", err)
 	}
 	immutable(ours, false)
-	_, err = Restore(t.Context(), w.Machine, Volatile)
+	_, err = install.Restore(t.Context(), w.Machine, install.Volatile)
 	must(t, err)
 	stage.Same(t, "tree", w.Tree(), before)
 }

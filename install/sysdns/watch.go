@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"hither/install"
 )
 
 const (
@@ -29,7 +31,7 @@ var ErrTrampled = errors.New("another program writes over Hither's DNS settings 
 // Watch makes steps again when somebody writes over them, as NetworkManager and DHCP clients do with resolv.conf when the
 // network changes. What they wrote becomes what Undo brings back. Fields are set before Run.
 type Watch struct {
-	Steps []Step
+	Steps []install.Step
 	Paths []string     // files whose change makes it look at once: Files of the steps; each 30 s it looks anyway
 	Log   *slog.Logger // nil: nothing is said
 
@@ -76,7 +78,7 @@ func (w *Watch) Run(ctx context.Context) error {
 }
 
 // again does what is not in force, and returns the last such step; nil: all was in force.
-func (w *Watch) again(ctx context.Context) (last Step, err error) {
+func (w *Watch) again(ctx context.Context) (last install.Step, err error) {
 	for _, step := range w.Steps {
 		done, err := step.Done(ctx)
 		if err == nil && !done {
@@ -89,9 +91,9 @@ func (w *Watch) again(ctx context.Context) (last Step, err error) {
 	return last, nil
 }
 
-func (w *Watch) giveIn(ctx context.Context, step Step) error {
+func (w *Watch) giveIn(ctx context.Context, step install.Step) error {
 	err := fmt.Errorf("%w: %s: find it with `hither doctor`, or choose `--dns scoped`", ErrTrampled, step)
-	err = errors.Join(err, TakeBack(ctx, w.Steps...))
+	err = errors.Join(err, install.TakeBack(ctx, w.Steps...))
 	w.Log.WarnContext(ctx, "giving in", "reason", err)
 	return err
 }
@@ -160,19 +162,19 @@ func (w *Watch) listen(ctx context.Context) (<-chan struct{}, func()) {
 }
 
 // Files are the files that steps edit, for Watch, and the targets of the links whose places they have taken.
-func Files(steps ...Step) (paths []string) {
+func Files(steps ...install.Step) (paths []string) {
 	for _, step := range steps {
 		switch e := step.(type) {
-		case Edit:
-			paths = append(paths, e.files()...)
-		case *Edit:
-			paths = append(paths, e.files()...)
+		case install.Edit:
+			paths = append(paths, files(e)...)
+		case *install.Edit:
+			paths = append(paths, files(*e)...)
 		}
 	}
 	return paths
 }
 
-func (e Edit) files() []string {
+func files(e install.Edit) []string {
 	paths := []string{e.On.Path(e.Path)}
 	if !e.Replace || e.On.Journal == nil {
 		return paths
@@ -182,7 +184,7 @@ func (e Edit) files() []string {
 		if r.Step != e.Name || r.File == nil || r.File.Former.Link == "" {
 			continue
 		}
-		if target, err := e.On.target(r.File); err == nil {
+		if target, err := e.On.Target(r.File); err == nil {
 			paths = append(paths, target)
 		}
 	}

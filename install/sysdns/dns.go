@@ -1,4 +1,8 @@
-package install
+// Package sysdns leads the system's names to Hither's resolver, all of them or the registries' alone, by what decides on this
+// machine: systemd-resolved, NetworkManager, resolv.conf, macOS's resolver files and network services, Windows' name resolution
+// policy. Steps are changes as any others; where systemd-resolved runs there are none, and a running daemon calls HoldScoped.
+// Watch makes steps again that another program writes over.
+package sysdns
 
 import (
 	"context"
@@ -7,6 +11,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"hither/install"
 )
 
 // Mode says how much of the machine's DNS is led to Hither.
@@ -28,12 +34,12 @@ type Resolver struct {
 // (HoldScoped), and the kernel undoes it.
 var ErrHeld = errors.New("the running daemon holds the names itself")
 
-// DNS returns the steps that lead names to our resolver; all are volatile, so that the guard undoes them when the daemon
+// Steps returns the steps that lead names to our resolver; all are volatile, so that the guard undoes them when the daemon
 // dies. It looks at the machine to find out who decides about its DNS, and changes nothing.
 //
 // ErrHeld comes with no steps where systemd-resolved runs: the daemon calls HoldScoped, for Full with All. A resolv.conf of
 // ours would make systemd-resolved ask us, and us ask it. Other errors say what the user can choose instead.
-func DNS(ctx context.Context, m *Machine, mode Mode, r Resolver) ([]Step, error) {
+func Steps(ctx context.Context, m *install.Machine, mode Mode, r Resolver) ([]install.Step, error) {
 	if len(r.Addrs) == 0 {
 		return nil, errors.New("no DNS is changed while Hither's resolver does not listen: give it an address with --dns")
 	}
@@ -58,7 +64,7 @@ func DNS(ctx context.Context, m *Machine, mode Mode, r Resolver) ([]Step, error)
 	return nil, fmt.Errorf("there is no DNS mode %q: choose scoped or full", mode)
 }
 
-func scopedSteps(ctx context.Context, m *Machine, r Resolver) ([]Step, error) {
+func scopedSteps(ctx context.Context, m *install.Machine, r Resolver) ([]install.Step, error) {
 	switch m.System() {
 	case "darwin":
 		return resolverFiles(m, r), nil
@@ -76,7 +82,7 @@ func scopedSteps(ctx context.Context, m *Machine, r Resolver) ([]Step, error) {
 	return nil, fmt.Errorf("single names cannot be led to Hither on %s: point resolv.conf to %s by hand, or use `hither run`", m.System(), r.Addrs[0])
 }
 
-func fullSteps(ctx context.Context, m *Machine, r Resolver) ([]Step, error) {
+func fullSteps(ctx context.Context, m *install.Machine, r Resolver) ([]install.Step, error) {
 	system := m.System()
 	if system == "linux" && resolvedRuns(m) {
 		return nil, ErrHeld
@@ -91,7 +97,7 @@ func fullSteps(ctx context.Context, m *Machine, r Resolver) ([]Step, error) {
 	case "windows":
 		return adapters(ctx, m, addrs)
 	}
-	return []Step{resolvConf(m, addrs)}, nil
+	return []install.Step{resolvConf(m, addrs)}, nil
 }
 
 // onPort53 returns the addresses on the one port that resolv.conf, macOS and Windows can ask.

@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"hither/install"
 )
 
 // nrptNames is how many names a rule may have; Windows passes over one that has more.
@@ -33,13 +35,13 @@ func psList(texts []string) string {
 
 // nrptRules are rules of the name resolution policy table, at most fifty names each. Windows asks port 53 alone. A rule
 // outlives us, so the guard takes it away, and the daemon's start after a crash.
-func nrptRules(ctx context.Context, m *Machine, r Resolver) (steps []Step, err error) {
+func nrptRules(ctx context.Context, m *install.Machine, r Resolver) (steps []install.Step, err error) {
 	addrs, err := onPort53(r)
 	if err != nil {
 		return nil, err
 	}
 	// One that cannot be asked says nothing: the rule then fails by itself.
-	out, err := m.Command(ctx, powershell("if (Test-Path "+psText(nrptPolicy)+") { @(Get-ChildItem "+psText(nrptPolicy)+").Count } else { 0 }")...)
+	out, err := m.Command(ctx, install.PowerShellCommand("if (Test-Path "+psText(nrptPolicy)+") { @(Get-ChildItem "+psText(nrptPolicy)+").Count } else { 0 }")...)
 	if n := strings.TrimSpace(string(out)); err == nil && n != "0" && n != "" {
 		return nil, errors.New("a group policy of your organisation rules how names are resolved, and Windows passes over all other rules: choose `--dns full`, or `hither run`")
 	}
@@ -53,12 +55,12 @@ func nrptRules(ctx context.Context, m *Machine, r Resolver) (steps []Step, err e
 }
 
 // nrptRule is known by its display name. Its value is its names, a space between two, without the servers: those are ours.
-func nrptRule(m *Machine, label string, names, servers []string) Step {
+func nrptRule(m *install.Machine, label string, names, servers []string) install.Step {
 	ours := "Get-DnsClientNrptRule | Where-Object { $_.DisplayName -eq " + psText(label) + " }"
-	check := powershell(ours + " | ForEach-Object { $_.Namespace -join ' '; ($_.NameServers | ForEach-Object { \"$_\" }) -join ' ' }")
+	check := install.PowerShellCommand(ours + " | ForEach-Object { $_.Namespace -join ' '; ($_.NameServers | ForEach-Object { \"$_\" }) -join ' ' }")
 	remove := ours + " | Remove-DnsClientNrptRule -Force"
 	want := strings.Join(names, " ") + "\n" + strings.Join(servers, " ")
-	return Setting{
+	return install.Setting{
 		On: m, Name: "lead the registries' names to Hither by the name resolution rule " + label, Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)
@@ -69,20 +71,20 @@ func nrptRule(m *Machine, label string, names, servers []string) Step {
 		},
 		Want: func(string, bool) string { return want },
 		Set: func(ctx context.Context, _ string) error {
-			_, err := m.Command(ctx, powershell(remove+"; Add-DnsClientNrptRule -DisplayName "+psText(label)+" -Comment 'Written by Hither; hither restore removes it' -Namespace "+
+			_, err := m.Command(ctx, install.PowerShellCommand(remove+"; Add-DnsClientNrptRule -DisplayName "+psText(label)+" -Comment 'Written by Hither; hither restore removes it' -Namespace "+
 				psList(names)+" -NameServers "+psList(servers))...)
 			return err
 		},
 		// A rule of this name is always ours: one from before a crash is not to come back.
-		UndoSet:   func(string) []string { return powershell(remove) },
-		UndoUnset: func(string) []string { return powershell(remove) },
+		UndoSet:   func(string) []string { return install.PowerShellCommand(remove) },
+		UndoUnset: func(string) []string { return install.PowerShellCommand(remove) },
 		After:     [][]string{{"ipconfig", "/flushdns"}},
 	}
 }
 
 // adapters puts our resolver before the others on each network adapter of Windows that is up.
-func adapters(ctx context.Context, m *Machine, addrs []netip.Addr) (steps []Step, err error) {
-	out, err := m.Command(ctx, powershell("ConvertTo-Json -Compress @(Get-NetAdapter | Where-Object Status -eq 'Up' | Select-Object Name,InterfaceGuid)")...)
+func adapters(ctx context.Context, m *install.Machine, addrs []netip.Addr) (steps []install.Step, err error) {
+	out, err := m.Command(ctx, install.PowerShellCommand("ConvertTo-Json -Compress @(Get-NetAdapter | Where-Object Status -eq 'Up' | Select-Object Name,InterfaceGuid)")...)
 	if err != nil {
 		return nil, fmt.Errorf("list the network adapters: %w: set the DNS servers in Windows' settings", err)
 	}
@@ -125,14 +127,14 @@ func isGUID(text string) bool {
 }
 
 // adapterStep sets the list that counts before the network's own (NameServer in the registry; DhcpNameServer is the other).
-func adapterStep(m *Machine, a adapter, addrs []netip.Addr) Step {
+func adapterStep(m *install.Machine, a adapter, addrs []netip.Addr) install.Step {
 	key := psText(tcpipLinks + a.InterfaceGUID)
-	check := powershell("(Get-ItemProperty " + key + ").NameServer")
+	check := install.PowerShellCommand("(Get-ItemProperty " + key + ").NameServer")
 	index := "(Get-NetAdapter | Where-Object InterfaceGuid -eq " + psText(a.InterfaceGUID) + ").ifIndex"
 	set := func(servers []string) []string {
-		return powershell("Set-DnsClientServerAddress -InterfaceIndex " + index + " -ServerAddresses " + psList(servers))
+		return install.PowerShellCommand("Set-DnsClientServerAddress -InterfaceIndex " + index + " -ServerAddresses " + psList(servers))
 	}
-	return Setting{
+	return install.Setting{
 		On: m, Name: "ask Hither's resolver first on the network adapter " + a.Name, Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)
@@ -143,7 +145,7 @@ func adapterStep(m *Machine, a adapter, addrs []netip.Addr) Step {
 		Set: func(ctx context.Context, value string) error {
 			servers := strings.Fields(value)
 			if len(servers) == len(addrs) { // the network gave the servers, so Windows would no longer ask them
-				out, err := m.Command(ctx, powershell("(Get-ItemProperty "+key+").DhcpNameServer")...)
+				out, err := m.Command(ctx, install.PowerShellCommand("(Get-ItemProperty "+key+").DhcpNameServer")...)
 				if err == nil {
 					servers = oursFirst(addrs, serverList(string(out)))
 				}
@@ -153,7 +155,7 @@ func adapterStep(m *Machine, a adapter, addrs []netip.Addr) Step {
 		},
 		UndoSet: func(old string) []string { return set(strings.Fields(old)) },
 		UndoUnset: func(string) []string {
-			return powershell("Set-DnsClientServerAddress -InterfaceIndex " + index + " -ResetServerAddresses")
+			return install.PowerShellCommand("Set-DnsClientServerAddress -InterfaceIndex " + index + " -ResetServerAddresses")
 		},
 		After: [][]string{{"ipconfig", "/flushdns"}},
 	}

@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/install"
 	"hither/install/stage"
 )
 
@@ -44,7 +45,7 @@ func TestAChangeIsMadeAgainThreeTimesAMinute(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				ended := make(chan error, 1)
-				w := &Watch{Steps: []Step{s}, events: events}
+				w := &Watch{Steps: []install.Step{s}, events: events}
 				go func() { ended <- w.Run(ctx) }()
 				for range row.times {
 					time.Sleep(row.every)
@@ -75,12 +76,12 @@ func TestWhatATramplerWroteIsKept(t *testing.T) {
 	path := m.Path(resolvPath)
 	stage.MustWrite(t, path, "nameserver 192.0.2.1\n")
 	step := resolvConf(m, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
-	if err := Apply(t.Context(), step); err != nil {
+	if err := install.Apply(t.Context(), step); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	w := &Watch{Steps: []Step{step}, Paths: Files(step)}
+	w := &Watch{Steps: []install.Step{step}, Paths: Files(step)}
 	go func() { ended <- w.Run(ctx) }()
 	await := func(what, want string) {
 		t.Helper()
@@ -114,7 +115,7 @@ func TestWhatATramplerWroteIsKept(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("end\ngot  %v\nwant nil", err)
 	}
-	if _, err := Restore(t.Context(), m, Volatile); err != nil {
+	if _, err := install.Restore(t.Context(), m, install.Volatile); err != nil {
 		t.Fatal(err)
 	}
 	await("restored", dhcp)

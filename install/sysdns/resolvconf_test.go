@@ -1,4 +1,4 @@
-package install
+package sysdns
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install"
+	"hither/install/installtest"
 	"hither/install/stage"
 )
 
@@ -61,20 +63,20 @@ func FuzzResolvConf(f *testing.F) {
 func TestServersThatComeBehindALinkAreTaken(t *testing.T) {
 	const cafe, home = "nameserver 10.0.0.1\n", "nameserver 192.168.7.1\n"
 	for _, link := range []string{"/run/resolvconf/resolv.conf", "../run/resolvconf/resolv.conf"} {
-		w := newWorld(t, "linux", map[string]string{"/run/resolvconf/resolv.conf": cafe, "/etc/resolv.conf": "-> " + link})
+		w := installtest.NewWorld(t, "linux", map[string]string{"/run/resolvconf/resolv.conf": cafe, "/etc/resolv.conf": "-> " + link})
 		step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
-		stage.Check(t, Apply(t.Context(), step))
-		inForce(t, step, true)
+		stage.Check(t, install.Apply(t.Context(), step))
+		installtest.InForce(t, step, true)
 		stage.Same(t, "files to watch", strings.Join(Files(step), " "), w.Path("/etc/resolv.conf")+" "+w.Path("/run/resolvconf/resolv.conf"))
 		stage.Check(t, os.WriteFile(w.Path("/run/resolvconf/resolv.conf"), []byte(home), 0o644))
-		inForce(t, step, false)
-		stage.Check(t, Apply(t.Context(), step))
-		inForce(t, step, true)
+		installtest.InForce(t, step, false)
+		stage.Check(t, install.Apply(t.Context(), step))
+		installtest.InForce(t, step, true)
 		text := w.Text("/etc/resolv.conf")
 		if !strings.HasSuffix(text, resolvEnd+"\n"+home) || strings.Contains(text, cafe) {
 			t.Errorf("%s: got %q", link, text)
 		}
-		_, err := Restore(t.Context(), w.Machine, Volatile)
+		_, err := install.Restore(t.Context(), w.Machine, install.Volatile)
 		stage.Check(t, err)
 		target, err := os.Readlink(w.Path("/etc/resolv.conf"))
 		stage.Check(t, err)
@@ -85,24 +87,24 @@ func TestServersThatComeBehindALinkAreTaken(t *testing.T) {
 // TestABlockWithoutAJournalIsTakenOut: by whoever restores, and by the next change.
 func TestABlockWithoutAJournalIsTakenOut(t *testing.T) {
 	const theirs = "search example.net\nnameserver 10.0.0.1\n"
-	w := newWorld(t, "linux", map[string]string{"/etc/resolv.conf": theirs})
+	w := installtest.NewWorld(t, "linux", map[string]string{"/etc/resolv.conf": theirs})
 	step := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.1")})
 	lose := func() {
-		stage.Check(t, Apply(t.Context(), step))
+		stage.Check(t, install.Apply(t.Context(), step))
 		stage.Check(t, os.Remove(w.Journal.Path()))
 	}
 	lose()
-	report, err := SweepDNS(w.Machine)
+	report, err := Sweep(w.Machine)
 	stage.Check(t, err)
 	stage.Same(t, "outcomes", len(report), 1)
 	stage.Same(t, "resolv.conf", w.Text("/etc/resolv.conf"), theirs)
 
 	lose()
 	other := resolvConf(w.Machine, []netip.Addr{netip.MustParseAddr("127.0.0.2")})
-	stage.Check(t, Apply(t.Context(), other))
+	stage.Check(t, install.Apply(t.Context(), other))
 	stage.Check(t, other.Undo(t.Context()))
 	stage.Same(t, "resolv.conf", w.Text("/etc/resolv.conf"), theirs)
-	report, err = SweepDNS(w.Machine)
+	report, err = Sweep(w.Machine)
 	stage.Check(t, err)
 	stage.Same(t, "outcomes without a block", len(report), 0)
 }
