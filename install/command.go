@@ -36,7 +36,7 @@ func Perhaps(argv []string) []string {
 	return append([]string{"sh", "-c", `"$@" >/dev/null 2>&1 || :`, "sh"}, argv...)
 }
 
-// powershell runs a script without the user's profile. What fails in it fails the whole.
+// PowerShellCommand runs a script without the user's profile. What fails in it fails the whole.
 func PowerShellCommand(script string) []string {
 	return []string{"powershell.exe", "-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-Command",
 		"$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'; " + script}
