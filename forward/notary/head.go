@@ -27,6 +27,7 @@ type head struct {
 	mu     sync.Mutex
 	last   []byte // as last read or written
 	memory bool   // the store could not be read the last time, or there is none
+	absent bool   // it had no head the last time: last is one that it did not take, or has lost
 }
 
 func (h *head) init(g *GoSum, v note.Verifier) {
@@ -46,13 +47,13 @@ func (h *head) read() ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait) //nolint:forbidigo // sumdb.ClientOps has no context; storeWait ends it
 	defer cancel()
 	entry, err := h.gosum.Store.Lookup(ctx, h.name)
-	h.memory = err != nil && !errors.Is(err, cache.ErrNotFound)
-	switch {
-	case h.memory:
+	h.absent = errors.Is(err, cache.ErrNotFound)
+	h.memory = err != nil && !h.absent
+	if h.memory {
 		h.gosum.log().Warn("cannot read the signed tree head; going on with the one in memory", "name", h.name, "error", err)
+	}
+	if err != nil {
 		return h.last, nil
-	case err != nil:
-		return nil, nil
 	}
 	if _, err := note.Open(entry.Value, h.verifiers); err != nil {
 		return nil, fmt.Errorf("the signed tree head in the cache is damaged (%w); if you know why, stop Hither and delete the directory cache in its state directory", err)
@@ -69,8 +70,11 @@ func (h *head) write(old, new []byte) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.memory && !bytes.Equal(old, h.last) {
+	if (h.memory || h.absent) && !bytes.Equal(old, h.last) {
 		return sumdb.ErrWriteConflict
+	}
+	if h.absent {
+		old = nil
 	}
 	if !h.memory {
 		err = h.swap(old, new)
@@ -81,7 +85,7 @@ func (h *head) write(old, new []byte) error {
 	if err != nil {
 		h.gosum.log().Warn("cannot keep the signed tree head; after a restart an older one counts", "name", h.name, "error", err)
 	}
-	h.last = new
+	h.last, h.absent = new, h.absent && err != nil
 	return nil
 }
 

@@ -6,18 +6,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/cache"
 )
 
 // TestTheFirstHeadIsKept has a database that tells its newest head, as the public one does, perhaps by a copy on the way that is a little
 // old. Who has none yet begins with that one, and must not forget it.
 func TestTheFirstHeadIsKept(t *testing.T) {
 	const latest = "[[path]]\nmatch = \"/latest\"\nhost = \"sum.example\"\nkeep = \"1m\"\n"
-	for _, c := range []struct{ what, path, want string }{
-		{"no record is newer", "/filler.example/m/@v/v1.0.2.zip", "4"},
-		{"a record is newer", zip("a.example/m"), "5"},
+	for _, c := range []struct {
+		what, path, want string
+		full             error
+	}{
+		{"no record is newer", "/filler.example/m/@v/v1.0.2.zip", "4", nil},
+		{"a record is newer", zip("a.example/m"), "5", nil},
+		{"the disk is full when a record is newer", zip("a.example/m"), "6", cache.ErrFull},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			l, store := newLedger(t), &shelf{}
+			l, store := newLedger(t), &shelf{failWrite: c.full}
 			l.rules = mustLoad(t, fmt.Sprintf(sumRule+latest, keyed(l.match(c.path).Rule).Key))
 			grow(l.server, 4)
 			head, err := serve(l.server, "/latest")
@@ -27,8 +33,13 @@ func TestTheFirstHeadIsKept(t *testing.T) {
 			l.kept = map[string][]byte{"/latest": head}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			if _, err := l.notary(store).Attest(ctx, l.match(c.path)); err != nil {
+			g := l.notary(store)
+			if _, err := g.Attest(ctx, l.match(c.path)); err != nil {
 				t.Fatal(err)
+			}
+			if c.full != nil { // until somebody makes room: memory has it meanwhile
+				store.failWrite = nil
+				mustAttest(t, g, l, zip("b.example/m"), hash("b.example/m"))
 			}
 			if _, entry := store.only(t); !strings.HasPrefix(string(entry.Value), "go.sum database tree\n"+c.want+"\n") {
 				t.Errorf("kept head\ngot  %q\nwant a tree of %s", entry.Value, c.want)

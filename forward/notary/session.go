@@ -145,10 +145,7 @@ func (s *session) ReadConfig(file string) ([]byte, error) {
 	if err := s.db.head.write(nil, newest); err != nil && !errors.Is(err, sumdb.ErrWriteConflict) {
 		return nil, err
 	}
-	if head, err = s.db.head.read(); err != nil || len(head) > 0 {
-		return head, err
-	}
-	return newest, nil // the disk takes nothing
+	return s.db.head.read()
 }
 
 // WriteConfig replaces the newest tree head, which is the only file there is beside the key.

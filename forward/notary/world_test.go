@@ -73,11 +73,11 @@ func (s *shelf) Lookup(_ context.Context, name cache.Name) (cache.Entry, error) 
 func (s *shelf) Swap(_ context.Context, name cache.Name, old, new cache.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if was := s.entries[name]; was.Digest != old.Digest || string(was.Value) != string(old.Value) {
+		return cache.ErrConflict // seen before the disk is asked
+	}
 	if s.failWrite != nil {
 		return s.failWrite
-	}
-	if was := s.entries[name]; was.Digest != old.Digest || string(was.Value) != string(old.Value) {
-		return cache.ErrConflict
 	}
 	if s.entries == nil {
 		s.entries = map[cache.Name]cache.Entry{}
