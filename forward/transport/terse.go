@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -43,7 +44,7 @@ func inFewWords(err error) error {
 // isHost says whether a stranger's HOST:PORT may be one, and be told in an error.
 func isHost(host string) bool {
 	odd := func(r rune) bool { return printable(r) != r }
-	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, odd)
+	return host != "" && len(host) <= maxHost && utf8.ValidString(host) && !strings.ContainsFunc(host, odd)
 }
 
 // printable is r, or a question mark for what moves the cursor or turns the direction of writing.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/http2"
 )
@@ -58,6 +59,10 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		}}}}
 	}
+	latin := &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
+		w.WriteHeader(http.StatusFound)
+	}}}}
 	realm := &Bearer{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+long[:10_000]+`/token"`)
 		w.WriteHeader(http.StatusUnauthorized)
@@ -83,6 +88,7 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 		{"a redirect without TLS", away("http://" + long), "https://reg.example/"},
 		{"a redirect to a name that nobody has", away("https://" + long), "https://reg.example/"},
 		{"a realm without TLS", realm, "https://reg.example/v2/a/manifests/b"},
+		{"a redirect to no UTF-8", latin, "https://reg.example/"},
 	} {
 		if got := get(t, row.by, row.url); len(got) > 2000 || got == "" || strings.HasPrefix(got, "200") {
 			t.Errorf("%s\ngot  %d bytes: %.300s\nwant an error of less than 2000", row.who, len(got), got)
@@ -108,6 +114,10 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 		w.Header().Set("Location", "http://"+name)
 		w.WriteHeader(http.StatusFound)
 	}}}}
+	latin := &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
+		w.WriteHeader(http.StatusFound)
+	}}}}
 	realm := &Bearer{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+name+`"`)
 		w.WriteHeader(http.StatusUnauthorized)
@@ -121,9 +131,10 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 		{"a field that is none", pool, "http://" + saysRaw(t, "HTTP/1.1 200 OK\r\n\x1b[2J\r\n\r\n")},
 		{"a redirect without TLS", away, "https://reg.example/"},
 		{"a realm without TLS", realm, "https://reg.example/v2/a/manifests/b"},
+		{"a redirect to no UTF-8", latin, "https://reg.example/"},
 	} {
 		got := get(t, row.by, row.url)
-		if odd := func(r rune) bool { return !unicode.IsPrint(r) }; strings.ContainsFunc(got, odd) || got == "" || strings.HasPrefix(got, "200") {
+		if odd := func(r rune) bool { return !unicode.IsPrint(r) }; strings.ContainsFunc(got, odd) || !utf8.ValidString(got) || got == "" || strings.HasPrefix(got, "200") {
 			t.Errorf("%s\ngot  %q\nwant an error that can be printed", row.who, got)
 		}
 	}
