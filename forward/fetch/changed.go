@@ -22,6 +22,7 @@ func (f *Fetcher) Changed(ctx context.Context, m rules.Match) {
 func (f *Fetcher) change(ctx context.Context, name string) {
 	f.flights.outdate(name)
 	f.gone.drop(name)
+	f.meant.drop(name)
 	_ = f.Store.Forget(ctx, cache.Name(name)) // a store that is in trouble serves nothing either
 }
 

@@ -177,14 +177,16 @@ type Fetcher struct {
 	Now     func() time.Time // nil: time.Now
 
 	flights flights
-	gone    memory[negative]  // what the origin said it does not have
-	tired   memory[struct{}]  // names of which nobody had a new copy a moment ago
-	guessed memory[time.Time] // of names that only a guess brought, when what a client would have without it was confirmed; zero: nothing
-	public  memory[struct{}]  // subjects the origin gave to us, who have no credentials
-	closed  memory[string]    // subjects of which it refused us this name
-	doubted memory[struct{}]  // names of which the origin sent what the authority did not confirm
-	silent  memory[int]       // origins that did not answer a HEAD, and how often in a row
-	sizes   memory[sizes]     // of what a rule's path brought
+	gone    memory[negative]    // what the origin said it does not have
+	tired   memory[struct{}]    // names of which nobody had a new copy a moment ago
+	guessed memory[time.Time]   // of names that only a guess brought, when what a client would have without it was confirmed; zero: nothing
+	public  memory[struct{}]    // subjects the origin gave to us, who have no credentials
+	closed  memory[string]      // subjects of which it refused us this name
+	doubted memory[struct{}]    // names of which the origin sent what the authority did not confirm
+	meant   memory[cache.Entry] // what a HEAD said that a name means, whose bytes are not here yet
+	aliases memory[string]      // that name, by the one that holds the digest
+	silent  memory[int]         // origins that did not answer a HEAD, and how often in a row
+	sizes   memory[sizes]       // of what a rule's path brought
 	slots   slots
 	spread  spread
 	met     memory[struct{}] // sources that were connected to ahead

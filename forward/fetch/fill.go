@@ -111,7 +111,7 @@ func (w *fill) fill(ctx context.Context) error {
 		if done, err := w.heed(ctx); done || err != nil {
 			return err
 		}
-		if w.headed(ctx) {
+		if w.headed() {
 			return nil
 		}
 	}

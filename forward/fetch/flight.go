@@ -135,7 +135,7 @@ func (f *Fetcher) settle(ctx context.Context, req Request, fl *flight, k kept, j
 		return out.gone.answer(out.report.Tries, f.now()), nil
 	case out.head:
 		k.close()
-		return out.headed(), nil
+		return out.headed(joined), nil
 	case out.entry != nil:
 		return f.reopen(ctx, req, fl, k)
 	case out.early != nil:
@@ -232,7 +232,7 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 	} else {
 		fl.wanted = true
 	}
-	fl.bodies = fl.bodies || !req.Head
+	fl.bodies = fl.bodies || !req.Head || calm // what is kept is to be replaced
 	fl.waiters.Add(1)
 	return fl, joined, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -51,7 +52,7 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 		switch {
 		case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
 			return (&negative{status: resp.StatusCode, source: src.Base}).answer(nil, f.now())
-		case k.fresh || resp.StatusCode != http.StatusOK || resp.ContentLength <= smallHead && len(req.Path.Accept) == 0:
+		case k.fresh || resp.StatusCode != http.StatusOK || !req.suffices(resp):
 			return nil
 		}
 		a := &Answer{
@@ -64,17 +65,24 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 	return nil
 }
 
-// headed answers those who ask with HEAD what a name means now by what its authority said of the bytes, if nobody wants these. They
-// are bound to the name all the same: whoever asks for them next does so by their digest.
-func (w *fill) headed(ctx context.Context) bool {
+// suffices says that a HEAD tells a client all that a GET would, without the body.
+func (r Request) suffices(resp *http.Response) bool {
+	if len(r.Path.Accept) == 0 {
+		return resp.ContentLength > smallHead
+	}
+	kind := resp.Header.Get("Content-Type")
+	return resp.ContentLength > 0 && kind != "" && !isPage(r.Path, kind)
+}
+
+// headed answers those who ask with HEAD what a name means now by what its authority said of the bytes, if nobody wants these.
+// Whoever asks for them next does so by their digest.
+func (w *fill) headed() bool {
 	size, err := strconv.ParseInt(w.word.header["Content-Length"], 10, 64)
-	if err != nil || size < 0 || w.word.path == "" || !w.want.Pins() || !w.onlyHeads() {
+	if err != nil || size <= 0 || w.word.header["Content-Type"] == "" || w.word.path == "" || !w.want.Pins() || !w.onlyHeads() {
 		return false
 	}
-	now := w.f.now()
-	w.bind(ctx, cache.Entry{
-		Digest: w.want, Size: size, Header: w.word.headers(nil), Source: w.req.Origins()[0].Base, Vouched: w.word.by, Stored: now, Checked: now,
-	})
+	w.f.gone.drop(w.req.Name)
+	w.foretell()
 	report := w.report()
 	report.Bytes = size
 	w.tell(outcome{head: true, header: w.word.headers(nil), report: report})
@@ -89,11 +97,46 @@ func (fl *flight) onlyHeads() bool {
 	return !fl.bodies
 }
 
-func (out *outcome) headed() *Answer {
-	return &Answer{
+func (out *outcome) headed(joined bool) *Answer {
+	a := &Answer{
 		Status: http.StatusOK, Header: repeat(out.header), Size: out.report.Bytes, ETag: etag(out.report.Digest),
 		Body: &bodiless{size: out.report.Bytes}, Report: out.report,
 	}
+	if joined {
+		a.Report.State = Merged
+	}
+	return a
+}
+
+// meantLife is how long the word of a HEAD is remembered until the bytes are here.
+const meantLife = 10 * time.Minute
+
+// foretell remembers what a HEAD said that a name means. Until the bytes are here, what is kept under that name stays: it is all
+// there is if nobody can be asked.
+func (w *fill) foretell() {
+	now := w.f.now()
+	w.f.meant.put(w.req.Name, cache.Entry{
+		Digest: w.want, Header: w.word.headers(nil), Vouched: w.word.by, Checked: now,
+	}, now, meantLife, maxFacts)
+	w.f.aliases.put(w.word.redirect(w.req.Match).Name, w.req.Name, now, meantLife, maxFacts)
+	if w.outdated.Load() {
+		w.f.meant.drop(w.req.Name)
+	}
+}
+
+// fulfil binds what a HEAD said that these bytes are called, now that they are here.
+func (w *fill) fulfil(ctx context.Context, e cache.Entry) {
+	name, _ := w.f.aliases.get(w.req.Name, w.f.now())
+	said, ok := w.f.meant.get(name, w.f.now())
+	if !ok || said.Digest != e.Digest {
+		return
+	}
+	w.f.meant.drop(name)
+	e.Vouched, e.Checked = said.Vouched, said.Checked
+	header := maps.Clone(e.Header)
+	maps.Copy(header, said.Header)
+	e.Header = header
+	_ = w.f.Store.Bind(ctx, cache.Name(name), e)
 }
 
 const (

@@ -144,8 +144,12 @@ func TestAClientIsNeverToldAnEndThatIsNone(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer a.Body.Close()
-				if n, err := io.ReadFull(a.Body, make([]byte, a.Size)); err == nil && a.Size != all {
-					t.Errorf("a client that was promised %d bytes got %d of %d and no error", a.Size, n, all)
+				promised := a.Size
+				if promised < 0 { // the lie was found out before the client looked
+					promised = all
+				}
+				if n, err := io.ReadFull(a.Body, make([]byte, promised)); err == nil && promised != all {
+					t.Errorf("a client that was promised %d bytes got %d of %d and no error", promised, n, all)
 				}
 			})
 		})

@@ -41,7 +41,7 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 		t.Outcome, t.retry = refusal(resp, t.URL), measure.RetryAfter(resp.Header, w.f.now())
 		return true, fmt.Errorf("answered %d%s", code, elsewhere(resp, t.URL))
 	}
-	if strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(w.req.Path.Type, "text/html") {
+	if isPage(w.req.Path, kind) {
 		t.Outcome = measure.Page
 		return true, errors.New("sent a web page instead of the thing" + elsewhere(resp, t.URL))
 	}
@@ -58,6 +58,11 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 		return true, fmt.Errorf("sent %q instead of %q", kind, want)
 	}
 	return false, nil
+}
+
+// isPage says that somebody's web page came in the place of the thing.
+func isPage(p *rules.Path, kind string) bool {
+	return strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(p.Type, "text/html")
 }
 
 // refusal says of which kind an answer is that is neither the thing nor its absence.

@@ -78,11 +78,13 @@ func (w *fill) bind(ctx context.Context, e cache.Entry) {
 		return // an authority has spoken; a client's expectation does not replace that
 	}
 	w.guess(e)
+	w.f.meant.drop(w.req.Name)
 	_ = w.f.Store.Bind(ctx, cache.Name(w.req.Name), e)
 	if w.outdated.Load() {
 		_ = w.f.Store.Forget(ctx, cache.Name(w.req.Name))
 	}
 	w.f.gone.drop(w.req.Name)
+	w.fulfil(ctx, e)
 	// A client asks for what a tag means by its digest next, and wants the same headers.
 	if at := w.word.redirect(w.req.Match); at.Name != w.req.Name && at.Path.Keep == rules.Forever && e.Digest.Pins() && e.Digest == w.want {
 		e.Vouched = at.Path.Notary // whoever said what the tag means
@@ -114,6 +116,7 @@ func (w *fill) deny(ctx context.Context, src rules.Source, t *carried) {
 		gone.header["Content-Type"] = ct
 	}
 	w.f.gone.put(w.req.Name, gone, w.f.now(), goneLife, maxGones)
+	w.f.meant.drop(w.req.Name)
 	if w.outdated.Load() {
 		w.f.gone.drop(w.req.Name)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -207,27 +206,6 @@ func TestPullsAreNotRepeated(t *testing.T) {
 			time.Sleep(5 * time.Second)
 		})
 	}
-}
-
-// What a HEAD was answered is not fetched to be read: a registry counts that as a pull, which the client did not make.
-func TestNothingIsFetchedBecauseOfAHead(t *testing.T) {
-	inWorld(t, func(w *world) { w.Walks = map[string]func(Start) Walk{"oci": NewOCI} }, func(w *world) {
-		w.client(1).head("/v2/library/x/manifests/latest")
-		time.Sleep(time.Second)
-		same(t, "requests to the registry", fmt.Sprint(w.sent()), "[]")
-	})
-}
-
-// head asks Docker Hub what a tag means, as engines do.
-func (g *gopher) head(path string) {
-	u := &url.URL{Scheme: "https", Host: "registry-1.docker.io", Path: path}
-	m, ok := g.w.set.Match(u.Host, rules.Query{URL: u})
-	if !ok {
-		g.w.t.Fatalf("%s is in no rule", u)
-	}
-	req := fetch.Request{Match: m, Client: g.of, Head: true}
-	g.w.Asked(req)
-	g.w.Answered(req, fetch.Report{State: fetch.Miss})
 }
 
 func TestMemoryOfRunsIsSmall(t *testing.T) {

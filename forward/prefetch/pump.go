@@ -281,13 +281,21 @@ func (p *Prefetcher) lastTime(r *run) []project.Want {
 	return now
 }
 
+// errOld is a copy that is too old to be what a client was told by HEAD.
+var errOld = errors.New("what is kept of it is old, and the client asked for no more than its head")
+
 // readAnswer reads what the client was answered, which is under way or in the cache, and tells the run. Nobody is asked again
 // for what the cache had, and may have lost or let grow old since.
 func (p *Prefetcher) readAnswer(r *run, e event) {
 	kept := e.head || e.kind == answered && !asksFar(e.state)
 	a, err := p.Fetch(r.ctx, fetch.Request{Match: e.match, Claim: e.claim, Ahead: true, KeptOnly: kept})
 	var body []byte
-	if err == nil {
+	switch {
+	case err != nil:
+	case e.head && a.Report.State != fetch.Hit:
+		a.Body.Close()
+		err = errOld
+	default:
 		body, err = p.read(a)
 	}
 	p.mu.Lock()
