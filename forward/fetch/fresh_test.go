@@ -263,6 +263,26 @@ func TestAMirrorCannotCallAManifestWhatItIsNot(t *testing.T) {
 	}
 }
 
+// A mirror whose bytes are wrong is no better for calling them something else, too.
+func TestWrongBytesAreWrongWhateverTheyAreCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.public()
+		path := "/manifest/" + string(sum([]byte("right")))
+		w.put(path, []byte("right"))
+		w.hosts["near"].files[path] = []byte(`{"mediaType":"application/b","manifests":[]}`)
+		for _, h := range w.hosts {
+			h.header = http.Header{"Content-Type": {"application/a"}}
+		}
+		a, err := w.open(w.request(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		expect(t, fmt.Sprint(a.Report.Source, " after ", a.Report.Tries[0].Outcome), fmt.Sprint("https://reg after ", measure.WrongBytes))
+	})
+}
+
 func TestAMirrorsHeadersAreNotTheOriginsWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

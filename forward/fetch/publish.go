@@ -57,7 +57,7 @@ var errMiscalled = errors.New("called it something else than the bytes themselve
 // maxCalled is what is looked at of it, in bytes. Registries take no larger manifest (distribution-spec, "Pushing Manifests").
 const maxCalled = 4 << 20
 
-// miscalled says that what came calls itself something else than its sender does. Where an authority says of which kind it is,
+// miscalled says that the right bytes call themselves something else than their sender does. Where an authority says of which kind it is,
 // that counts anyway.
 func (w *fill) miscalled() bool {
 	size := w.spool.length()
@@ -69,7 +69,7 @@ func (w *fill) miscalled() bool {
 		return false // the disk
 	}
 	said := notary.Kind(document)
-	return said != "" && said != mediaType(w.last.header["Content-Type"])
+	return said != "" && said != mediaType(w.last.header["Content-Type"]) && w.want.Check(w.spool.writer(), size) == nil
 }
 
 // bind records what the name means. Failing to is no reason to fail the client: the next one fetches again.
