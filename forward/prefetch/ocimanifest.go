@@ -8,17 +8,6 @@ import (
 	"hither/cache/digest"
 )
 
-// emptyType is the config of an artifact that has none: two bytes, which no client asks for (image-spec, "Guidance for an
-// Empty Descriptor").
-const emptyType = "application/vnd.oci.empty.v1+json"
-
-// ociDoc is an index or a manifest, of OCI or of Docker: their fields have the same names (image-spec, "Compatibility Matrix").
-type ociDoc struct {
-	Manifests descriptors // of an index
-	Config    descriptor  // of a manifest, as the next
-	Layers    descriptors
-}
-
 // descriptors are the first ociBlobs of a list: one of four megabytes may have a million, which take fifty times their bytes.
 type descriptors []descriptor
 
@@ -43,23 +32,19 @@ type descriptor struct {
 	Digest    digest.Digest
 	URLs      []string
 	Data      []byte // the thing itself, if it is small
-	Platform  platform
 }
 
-// readManifest reads an index or a manifest. Descriptors whose digest is none are left without it.
-func readManifest(body []byte) (*ociDoc, bool) {
-	var doc ociDoc
+// readLayers reads the layers of a manifest, of OCI or of Docker: their fields have the same names (image-spec,
+// "Compatibility Matrix"). An index has none. Descriptors whose digest is none are left without it.
+func readLayers(body []byte) descriptors {
+	var doc struct{ Layers descriptors }
 	if json.Unmarshal(body, &doc) != nil {
-		return nil, false
+		return nil
 	}
-	doc.Config.clean()
 	for i := range doc.Layers {
 		doc.Layers[i].clean()
 	}
-	for i := range doc.Manifests {
-		doc.Manifests[i].clean()
-	}
-	return &doc, len(doc.Manifests) > 0 || len(doc.Layers) > 0 || doc.Config.Digest != ""
+	return doc.Layers
 }
 
 func (d *descriptor) clean() {
