@@ -125,6 +125,15 @@ func TestWhatTheCacheCannotGiveIsAskedOfTheOrigin(t *testing.T) {
 	}
 }
 
+func TestARefusalSaysWhenToAskAgain(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(fails(&fetch.Failure{Tries: []fetch.Try{{Origin: true, Status: 429, Limits: http.Header{"Retry-After": {"77"}}}}}))
+	res, _ := get(t, w.client(false), "https://"+oci+blob)
+	if got := fmt.Sprint(res.StatusCode, res.Header["Retry-After"]); got != "429 [77]" {
+		t.Errorf("got:  %s\nwant: 429 [77]", got)
+	}
+}
+
 func fails(err error) func(fetch.Request) (*fetch.Answer, error) {
 	return func(fetch.Request) (*fetch.Answer, error) { return nil, err }
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -21,6 +22,9 @@ func (s *Server) failWith(w *reply, r *http.Request, err error) {
 	w.problem = err
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // nobody listens
+	}
+	if failure := (*fetch.Failure)(nil); errors.As(err, &failure) {
+		maps.Copy(w.Header(), failure.Limits())
 	}
 	status, sentence := describe(r.Host, err)
 	s.fail(w, r, status, sentence)

@@ -43,17 +43,47 @@ func (f *Failure) Unwrap() error { return f.Cause }
 // Status is what a gateway answers: the refusal of an origin if it refused, for clients try again what failed in other ways;
 // 504 if the last one was too slow, 502 for everything else. Never 404: that word is the origin's.
 func (f *Failure) Status() int {
-	late := false
-	for _, t := range f.Tries {
-		if t.Origin && refuses(t.Status) {
-			return t.Status
-		}
-		late = t.late
+	if t := f.refusal(); t != nil {
+		return t.Status
 	}
+	late := len(f.Tries) > 0 && f.Tries[len(f.Tries)-1].late
 	if errors.Is(f.Cause, notary.ErrSecurity) || !late {
 		return http.StatusBadGateway
 	}
 	return http.StatusGatewayTimeout
+}
+
+// Limits are the header fields in which the origin that refused says what its limits are, and when to ask again.
+func (f *Failure) Limits() http.Header {
+	if t := f.refusal(); t != nil {
+		return t.Limits
+	}
+	return nil
+}
+
+// refusal is the answer of an origin that refused; nil: none did.
+func (f *Failure) refusal() *Try {
+	i := slices.IndexFunc(f.Tries, func(t Try) bool { return t.Origin && refuses(t.Status) })
+	if i < 0 {
+		return nil
+	}
+	return &f.Tries[i]
+}
+
+// maxLimit bounds a field that limitsIn takes, in bytes.
+const maxLimit = 256
+
+// limitsIn are the fields that tell of limits: Retry-After (RFC 9110, 10.2.3), RateLimit and RateLimit-Policy
+// (draft-ietf-httpapi-ratelimit-headers), and those that were before them, some of which have a vendor's name in front.
+func limitsIn(h http.Header) http.Header {
+	limits := make(http.Header)
+	for name, values := range h {
+		told := name == "Retry-After" || strings.HasPrefix(name, "Ratelimit") || strings.HasPrefix(name, "X-Ratelimit-") || name == "Docker-Ratelimit-Source"
+		if told && len(values) == 1 && len(values[0]) <= maxLimit {
+			limits[name] = values
+		}
+	}
+	return limits
 }
 
 // refuses says whether a status is a no that its client would have heard, too: not one to our own conditions and ranges.

@@ -127,6 +127,7 @@ type Try struct {
 	Bytes   int64           `json:"bytes"`
 	Err     string          `json:"error,omitempty"`
 	Origin  bool            `json:"origin,omitempty"`
+	Limits  http.Header     `json:"-"` // what an origin that refused says of its limits
 
 	began time.Time
 	late  bool // it was us who ended it, for want of bytes

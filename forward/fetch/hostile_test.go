@@ -3,6 +3,8 @@ package fetch_test
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -316,6 +318,28 @@ func TestARateLimitOfTheOriginIsNoReasonToAskNobody(t *testing.T) {
 		expect(t, w.get(path), "hello from near (miss) after [reg near]")
 		w.hosts["reg"].status = 403
 		expect(t, w.get(w.blob([]byte("private"))), "failure 403 after [reg]")
+	})
+}
+
+// A client that is told when to ask again does not ask before.
+func TestARefusalTellsTheLimitsOfTheOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.hosts["reg"].status = 429
+		w.hosts["reg"].header = http.Header{
+			"Retry-After": {"77"}, "Ratelimit-Remaining": {"0;w=21600"}, "Docker-Ratelimit-Source": {"192.0.2.1"},
+			"X-Ratelimit-Reset": {strings.Repeat("9", 300)}, "Set-Cookie": {"secret"}, "Ratelimit": {"a", "b"},
+		}
+		w.hosts["near"].dead, w.hosts["far"].dead = true, true
+		_, err := w.open(w.request("/doc/a"))
+		failure := (*fetch.Failure)(nil)
+		if !errors.As(err, &failure) {
+			t.Fatalf("got  %v\nwant a failure", err)
+		}
+		expect(t, fmt.Sprint(failure.Limits()), "map[Docker-Ratelimit-Source:[192.0.2.1] Ratelimit-Remaining:[0;w=21600] Retry-After:[77]]")
+		if !strings.Contains(err.Error(), "log in") {
+			t.Errorf("got  %v\nwant what to do about it", err)
+		}
 	})
 }
 

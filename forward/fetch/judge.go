@@ -39,7 +39,10 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 		return true, fmt.Errorf("has nothing behind byte %d", t.offset)
 	default:
 		t.Outcome, t.retry = refusal(resp, t.URL), measure.RetryAfter(resp.Header, w.f.now())
-		return true, fmt.Errorf("answered %d%s", code, elsewhere(resp, t.URL))
+		if src.Origin {
+			t.Limits = limitsIn(resp.Header)
+		}
+		return true, fmt.Errorf("answered %d%s%s", code, elsewhere(resp, t.URL), advice(src, code))
 	}
 	if isPage(w.req.Path, kind) {
 		t.Outcome = measure.Page
@@ -63,6 +66,14 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 // isPage says that somebody's web page came in the place of the thing.
 func isPage(p *rules.Path, kind string) bool {
 	return strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(p.Type, "text/html")
+}
+
+// advice is what to do about an answer; empty: nothing in particular.
+func advice(src rules.Source, code int) string {
+	if src.Origin && code == http.StatusTooManyRequests {
+		return ": its limit is reached; wait, or log in with the client"
+	}
+	return ""
 }
 
 // refusal says of which kind an answer is that is neither the thing nor its absence.
