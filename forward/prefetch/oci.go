@@ -33,10 +33,16 @@ const (
 // and what they have already is in front.
 type ociWalk struct {
 	registry  string
-	manifests map[digest.Digest]*ociManifest
-	owners    map[digest.Digest][]*ociManifest // of layers
-	asked     map[digest.Digest]bool           // by the client: configs, layers
-	kept      int                              // bytes of the documents in manifests
+	manifests map[ociPlace]*ociManifest
+	owners    map[ociPlace][]*ociManifest // of layers
+	asked     map[digest.Digest]bool      // by the client: configs, layers
+	kept      int                         // bytes of the documents in manifests
+}
+
+// ociPlace is where a thing is: the same may be in several repositories, of which the client asks one.
+type ociPlace struct {
+	repo   string
+	digest digest.Digest
 }
 
 type ociManifest struct {
@@ -56,21 +62,21 @@ func NewOCI(s Start) Walk {
 func (*ociWalk) metered() {}
 
 func (w *ociWalk) forget() {
-	w.manifests, w.owners = make(map[digest.Digest]*ociManifest), make(map[digest.Digest][]*ociManifest)
+	w.manifests, w.owners = make(map[ociPlace]*ociManifest), make(map[ociPlace][]*ociManifest)
 	w.asked = make(map[digest.Digest]bool)
 	w.kept = 0
 }
 
 // Asked goes on from what the client has learnt already.
 func (w *ociWalk) Asked(m rules.Match) []project.Want {
-	_, kind, ref, ok := cutOCI(m.Clean)
+	repo, kind, ref, ok := cutOCI(m.Clean)
 	d, err := digest.Parse(ref)
 	if !ok || kind != "blobs" || err != nil {
 		return nil
 	}
 	w.note(d)
 	var out []project.Want
-	for _, owner := range w.owners[d] {
+	for _, owner := range w.owners[ociPlace{repo, d}] {
 		out = append(out, w.layers(owner)...)
 	}
 	return out
@@ -107,7 +113,7 @@ func (w *ociWalk) Answered(m rules.Match, body []byte, _ int) []project.Want {
 	if named, err := digest.Parse(ref); err == nil {
 		d = named // sha512, perhaps
 	}
-	if w.manifests[d] != nil {
+	if w.manifests[ociPlace{repo, d}] != nil {
 		return nil
 	}
 	if len(w.manifests) >= ociManifests || w.kept+len(body) > ociKept {
@@ -115,11 +121,12 @@ func (w *ociWalk) Answered(m rules.Match, body []byte, _ int) []project.Want {
 	}
 	w.kept += len(body)
 	man := &ociManifest{repo: repo}
-	w.manifests[d] = man
+	w.manifests[ociPlace{repo, d}] = man
 	for _, l := range layers {
 		if l.fetched() && !slices.Contains(man.layers, l.Digest) {
 			man.layers = append(man.layers, l.Digest)
-			w.owners[l.Digest] = append(w.owners[l.Digest], man)
+			at := ociPlace{repo, l.Digest}
+			w.owners[at] = append(w.owners[at], man)
 		}
 	}
 	man.from = len(man.layers)

@@ -160,6 +160,18 @@ func TestOCIEngineThatHasTheBase(t *testing.T) {
 	w.expect("or it only asked out of order", w.asked("blobs", "one"), "")
 }
 
+func TestOCILayersOfTwoRepositories(t *testing.T) {
+	w := newOCIWorld(t)
+	_, manifest := w.image()
+	other := func(path string) string { return strings.Replace(path, ociRepo, "other/alpine", 1) }
+	w.known[ociRegistry+other(ociPath("blobs", "three"))] = "layer3 of the other"
+	w.expect("one repository", w.answered(ociPath("manifests", manifest), manifest, 0), "")
+	w.expect("a copy of it", w.answered(other(ociPath("manifests", manifest)), manifest, 0), "")
+	w.known[ociRegistry+other(ociPath("blobs", "two"))] = "layer2 of the other"
+	w.expect("of which a layer is asked for", w.words(w.walk.Asked(w.match(other(ociPath("blobs", "one"))))), "layer2 of the other layer3 of the other")
+	w.expect("and another of the first", w.asked("blobs", "two"), "layer3")
+}
+
 func TestOCIClientThatIsFaster(t *testing.T) {
 	w := newOCIWorld(t)
 	_, manifest := w.image()
