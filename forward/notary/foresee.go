@@ -13,7 +13,9 @@ const (
 	// tileHeight is what sumdb.Client asks for: 2^8 hashes in a tile.
 	tileHeight = 8
 	// maxTree is more records than there will be, and few enough for the arithmetic of tlog.
-	maxTree = 1 << 40
+	maxTree = 1 << maxLevel
+	// maxLevel is that of the one hash above them all.
+	maxLevel = 40
 	// maxForeseen bounds the tiles of one session that were asked for and not yet taken; they hold 8 KiB each.
 	maxForeseen = 512
 )
@@ -89,7 +91,7 @@ func (s *session) fetchTile(path string) {
 	s.foreseen[path] = c
 	go func() {
 		defer close(c.done)
-		c.data, c.err = s.fetch(path)
+		c.data, c.err = s.fetch(path, patience)
 	}()
 }
 
@@ -114,7 +116,7 @@ func (s *session) tileAhead(path string) []byte {
 // and need no more than a comparison, while without it each newer one would be merged after the other. nil: it did not come;
 // the first record's head will do.
 func (s *session) newest() []byte {
-	data, err := s.fetch("/latest")
+	data, err := s.fetch("/latest", headPatience)
 	if err != nil {
 		return nil
 	}

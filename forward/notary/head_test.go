@@ -2,9 +2,11 @@ package notary
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hither/cache"
@@ -46,4 +48,18 @@ func TestTheFirstHeadIsKept(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nobody answers: the head that would only spare later questions takes no more than a moment.
+func TestTheHeadIsNotWaitedForAsLongAsARecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t)
+		l.rules = mustLoad(t, fmt.Sprintf(sumRule+"[[path]]\nmatch = \"/latest\"\nhost = \"sum.example\"\nkeep = \"1m\"\n", keyed(l.match(zip("a.example/m")).Rule).Key))
+		l.gate = make(chan struct{})
+		start := time.Now()
+		_, err := l.notary(&shelf{}).Attest(t.Context(), l.match(zip("a.example/m")))
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > patience+15*time.Second {
+			t.Errorf("got  %v after %s\nwant a deadline after %s", err, took, patience)
+		}
+	})
 }

@@ -21,6 +21,8 @@ const (
 	// patience is how long one document of the database may take. It fetches a module nobody asked for before itself, which
 	// takes up to a minute.
 	patience = 75 * time.Second
+	// headPatience is how long its newest head may take. That is made once in a while, whoever asks; and a record waits for it.
+	headPatience = 10 * time.Second
 	// maxDocument is more than any record or tile has, in bytes.
 	maxDocument = 1 << 20
 )
@@ -96,7 +98,7 @@ func (s *session) ReadRemote(path string) ([]byte, error) {
 	if tile := s.tileAhead(path); tile != nil {
 		return tile, nil
 	}
-	data, err := s.fetch(path)
+	data, err := s.fetch(path, patience)
 	if err == nil {
 		s.foresee(path, data)
 		return data, nil
@@ -111,7 +113,7 @@ func (s *session) ReadRemote(path string) ([]byte, error) {
 	return nil, err
 }
 
-func (s *session) fetch(path string) ([]byte, error) {
+func (s *session) fetch(path string, patience time.Duration) ([]byte, error) {
 	m, ok := s.rule.Match(s.host.Name, path)
 	if !ok {
 		return nil, fmt.Errorf("rule %s has no path for %s on %s; add one as rules.d/go.toml does", s.rule.Name, path, s.host.Name)
