@@ -65,7 +65,7 @@ func harmless[T []byte | string](name, value T) bool {
 // unchanging says whether an answer may lie ready: a hit, from the cache alone, of something that no clock makes old.
 func unchanging(m rules.Match, a *fetch.Answer) bool {
 	return a.Report.State == fetch.Hit && a.Status == http.StatusOK &&
-		m.Path != nil && m.Path.Keep == rules.Forever && (m.Path.Notary == "" || a.Report.Vouched != "")
+		m.Path != nil && m.Path.Keep == rules.Forever && (m.Path.Notary == "" && m.Host.Key == "" || a.Report.Vouched != "")
 }
 
 // prepare lets the answer that is about to be sent, with this body, lie ready for who asks the same. The head of w is

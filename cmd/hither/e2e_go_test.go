@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,4 +115,47 @@ func TestTrap11AMissingVersionHidesNoOther(t *testing.T) {
 		has(t, "go's error", out, "404")
 	}
 	w.shell(dir, env, "go", "mod", "download", "world.test/m000@v1.2.3")
+}
+
+// What the checksum database's server once sent damaged, or for something else, is asked for anew when the client that saw it comes
+// again, although it has the module by then.
+func TestADamagedPageOfTheChecksumDatabaseIsNotKept(t *testing.T) {
+	for what, bad := range map[string]fault{
+		"a tile":                   only(gets("/tile/"), flips),
+		"a record":                 only(gets("/lookup/"), flips),
+		"the number of a record":   only(gets("/lookup/"), misnumbers),
+		"the record of another":    only(gets("/lookup/"), takesForAnother),
+		"a page instead of a tile": only(gets("/tile/"), logsIn),
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.goWorld()
+			w.goRule(o)
+			h := w.lightHither()
+			dir, env := w.mkdir("client"), h.goGateway(o, "client")
+			download := []string{"mod", "download", "world.test/m005@v1.2.3"}
+			w.shell(dir, append(w.goDirect(o, "client"), "GONOSUMDB=*"), "go", download...)
+			o.sum.Bend(bad)
+			o.Bend(bad)
+			if out, err := w.try(dir, env, "go", download...); err == nil {
+				t.Fatalf("go believed it, so this proves nothing\n%s", out)
+			}
+			o.sum.Bend(nil)
+			o.Bend(nil)
+			w.shell(dir, env, "go", download...)
+		})
+	}
+}
+
+// misnumbers calls a record by the number of another.
+func misnumbers(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	header, status, body := answerOf(r, next)
+	body[0] ^= 1
+	send(w, header, status, body, len(body))
+}
+
+// takesForAnother answers with the record of another module, which is as good but for that.
+func takesForAnother(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	r.URL.Path = strings.Replace(r.URL.Path, "m005", "m001", 1)
+	next.ServeHTTP(w, r)
 }

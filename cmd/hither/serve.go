@@ -201,9 +201,11 @@ func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *
 		}
 		return parts
 	}
+	gosum := &notary.GoSum{Fetch: f.Document, Store: store, Log: log}
+	f.Inspector = gosum
 	f.Notaries = map[string]notary.Notary{
 		"path":  notary.Path{},
-		"gosum": &notary.GoSum{Fetch: f.Document, Store: store, Log: log},
+		"gosum": gosum,
 		"npm":   &notary.NPM{Fetch: f.Document, Kept: f.Kept},
 		"tag":   &notary.Tag{Head: f.Head, Poll: f.Poll, TrustOne: s.TrustOneMirror, Log: log},
 	}

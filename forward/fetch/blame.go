@@ -70,7 +70,7 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 	if mismatch && !mixed && !claimed && ctx.Err() == nil {
 		t.Outcome = measure.WrongBytes
 	}
-	if errors.Is(err, errMiscalled) {
+	if errors.Is(err, errMiscalled) || errors.Is(err, errRefuted) {
 		t.Outcome = measure.Refused
 	}
 	for _, m := range w.mates {

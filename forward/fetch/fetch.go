@@ -166,6 +166,7 @@ type Fetcher struct {
 	Store     cache.Store
 	Board     Board
 	Notaries  map[string]notary.Notary // by the name that rule files use
+	Inspector notary.Inspector         // looks at what no notary names before it is kept; nil: nobody does
 	Transport http.RoundTripper        // follows redirects inside
 	Bearer    http.RoundTripper        // the same, with anonymous tokens, for rules with auth = "bearer"; nil: Transport
 	// Connect makes connections to a source ahead, the common one and so many lanes: transport.Pool.Warm. It may take long.

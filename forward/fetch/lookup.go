@@ -32,13 +32,17 @@ const unvouchedLife = time.Hour
 func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 	k := kept{now: f.now()}
 	if entry, err := f.Store.Lookup(ctx, cache.Name(req.Name)); err == nil && agrees(entry, req.Claim) {
-		if blob, err := f.Store.Open(ctx, entry.Digest); err == nil {
+		blob, err := f.Store.Open(ctx, entry.Digest)
+		if err != nil {
+			k.entry = entry // its digest still tells which bytes to ask for
+		} else if until, ok := f.stands(ctx, req, &entry, blob); ok {
 			k.entry, k.blob = entry, f.healing(req, entry.Digest, blob)
-			k.fresh = !req.mustAsk() && isFresh(req.Path, entry, k.now)
+			k.fresh = !req.mustAsk() && isFresh(req.Path, entry, k.now) && (until.IsZero() || k.now.Before(until))
 			k.usable = !k.fresh && !req.mustAsk() && isUsable(req.Path, f.unguessed(req, entry), k.now)
 			return k, nil
+		} else {
+			blob.Close()
 		}
-		k.entry = entry // its digest still tells which bytes to ask for
 	}
 	if req.Claim != "" {
 		if blob, err := f.Store.Open(ctx, req.Claim); err == nil {

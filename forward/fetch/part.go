@@ -29,6 +29,10 @@ func (f *Fetcher) part(ctx context.Context, req Request, failure *Failure) *Answ
 		if err != nil {
 			continue
 		}
+		if _, ok := f.stands(ctx, Request{Match: p.Of}, &entry, blob); !ok {
+			blob.Close()
+			continue
+		}
 		return &Answer{
 			Status: http.StatusOK, Header: repeat(entry.Header), Size: p.Size,
 			Body: section{io.NewSectionReader(blob, 0, p.Size), blob},

@@ -29,13 +29,17 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	if !src.Origin && w.miscalled() {
 		return errMiscalled
 	}
+	proven, err := w.refuted(ctx)
+	if err != nil {
+		return err
+	}
 	got, err := w.spool.commit(w.want, w.last.storable)
 	if err != nil {
 		return err
 	}
 	w.stored = got
 	entry := cache.Entry{
-		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: cmp.Or(w.mostly(), src.Base), Vouched: w.word.by,
+		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: cmp.Or(w.mostly(), src.Base), Vouched: cmp.Or(w.word.by, proven),
 		Stored: w.f.now(), Checked: w.f.now(), Took: w.f.now().Sub(w.began),
 	}
 	w.word.dress(&entry)

@@ -115,6 +115,10 @@ match = "/twin/{name}"
 host  = "twin"
 keep  = "1m"
 [[path]]
+match = "/page/{name}"
+host  = "twin"
+keep  = "forever"
+[[path]]
 match   = "/alone/{name}/{file}"
 host    = "twin"
 keep    = "forever"

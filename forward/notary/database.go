@@ -27,6 +27,7 @@ type database struct {
 	key      string
 	verifier note.Verifier
 	head     head
+	heads    heads
 	tiles    recent[string, []byte] // verified; by their path
 	slots    chan struct{}
 
