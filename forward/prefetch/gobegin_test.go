@@ -40,6 +40,10 @@ func TestWhatGoNeedsComesWhileItStarts(t *testing.T) {
 		{"of a build connections", "go build ./...", 0, 0, 0, 1},
 		{"and of a test", "go test -run X ./...", 0, 0, 0, 1},
 		{"and of a list of packages", "go list -deps ./...", 0, 0, 0, 1},
+		{"and of a tool of the project", "go tool -n stringer -m all", 0, 0, 0, 1},
+		{"nothing, where go brings the tool", "go tool pprof -http :0 cpu.out", 0, 0, 0, 0},
+		{"and none", "go tool", 0, 0, 0, 0},
+		{"of a verification the graph", "go mod verify", all, 0, 0, 1},
 		{"nothing, where it has its own packages", "go build -mod=vendor ./...", 0, 0, 0, 0},
 		{"nothing, where there is no such go.mod", "go list -modfile=other.mod -m all", 0, 0, 0, 0},
 		{"of a tool that is no part of the project its versions alone", "go install example.com/tool@latest", 0, 0, 0, 1},
@@ -162,6 +166,7 @@ func TestAVendoredProjectIsLeftAlone(t *testing.T) {
 	for command, want := range map[string]int{
 		"go build ./...": 0, "go test ./...": 0, "go list -m all": 0, "go build -mod=mod ./...": 20, "go build -mod readonly": 20,
 		"go mod download": 60, "go mod vendor": 20, "go get example.com/m000@v1.1.0": 21, "go mod graph": 20, "go mod why -m example.com/m000": 40,
+		"go mod verify": 20, "go tool stringer": 0, "go tool -mod=mod stringer -mod=vendor": 20,
 		"go build -modfile=other.mod -mod=mod": 1, "go -modfile other.mod mod download": 3,
 	} {
 		same(t, command, len(NewGo(Start{Registry: host}).Project(at.Dir, strings.Fields(command))), want)

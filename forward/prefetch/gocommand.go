@@ -122,8 +122,22 @@ func readGoCommand(args []string) (c goCommand) {
 		}
 	case "build", "test", "vet", "generate", "fix":
 		c.need, c.builds = packages, true
+	case "tool":
+		if len(rest) > 0 && !comesWithGo(rest[0]) {
+			c.need, c.builds = packages, true
+		}
 	}
 	return c
+}
+
+// comesWithGo knows the tools that are no module's (go help tool).
+func comesWithGo(tool string) bool {
+	switch tool {
+	case "addr2line", "asm", "buildid", "cgo", "compile", "covdata", "cover", "dist", "doc", "fix", "link", "nm", "objdump", "pack",
+		"pprof", "preprofile", "test2json", "trace", "vet":
+		return true
+	}
+	return false
 }
 
 // vendors says that the command takes the packages of a project from its directory vendor, and fetches none.
@@ -208,7 +222,7 @@ func needOfMod(words []string) need {
 		return downloads
 	case words[0] == "download" && words[1] == "all":
 		return downloads
-	case words[0] == "graph":
+	case words[0] == "graph", words[0] == "verify": // what is not in the client's cache is not verified
 		return graph
 	case words[0] == "tidy", words[0] == "why":
 		return everything
@@ -271,7 +285,7 @@ func split(args []string) (words []string, flags map[string]string) {
 		flag, isFlag := strings.CutPrefix(args[i], "-")
 		if !isFlag {
 			words = append(words, args[i])
-			if words[0] == "run" && len(words) == 2 {
+			if (words[0] == "run" || words[0] == "tool") && len(words) == 2 {
 				break // what follows is for the program
 			}
 			continue
