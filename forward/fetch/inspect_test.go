@@ -25,12 +25,12 @@ func (r *reader) Inspects(m rules.Match) (ok, provable bool) {
 
 func (r *reader) Inspect(_ context.Context, _ rules.Match, document []byte) (notary.Finding, error) {
 	r.looks++
-	switch word, _, _ := strings.Cut(string(document), " "); {
-	case word == "bad" || word == r.refutes:
+	switch word, _, _ := strings.Cut(string(document), " "); word {
+	case "bad", r.refutes:
 		return notary.Unproven, errors.New("it says so")
-	case word == "proven":
+	case "proven":
 		return notary.Proven, nil
-	case word == "doubtful":
+	case "doubtful":
 		return notary.Doubtful, nil
 	}
 	return notary.Unproven, nil
