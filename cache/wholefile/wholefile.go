@@ -46,12 +46,14 @@ func Read(path string, most int) ([]byte, error) {
 // writers that were killed left in the directory goes.
 func Write(path string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
-	sweep(dir)
 	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*"+unfinished) // 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name())
+	if info, err := file.Stat(); err == nil {
+		sweep(dir, info.ModTime())
+	}
 	_, err = file.Write(data)
 	if err := errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
 		return err
@@ -62,14 +64,15 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	return SyncDir(dir)
 }
 
-// sweep removes what nobody writes any more. It holds as much as the file that it was to be.
-func sweep(dir string) {
-	entries, _ := os.ReadDir(dir) // if it cannot be read, CreateTemp knows better why
+// sweep removes what nobody writes any more. It holds as much as the file that it was to be. now is the time by the clock of the
+// file system, which for one in the network is not ours: by that, what somebody writes at this moment might be old.
+func sweep(dir string, now time.Time) {
+	entries, _ := os.ReadDir(dir) // the next write may be able to
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") || !strings.HasSuffix(e.Name(), unfinished) {
 			continue
 		}
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > patience {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > patience {
 			_ = os.Remove(filepath.Join(dir, e.Name())) // the next write tries again
 		}
 	}

@@ -108,6 +108,16 @@ func TestWhatAKilledProcessLeftGoes(t *testing.T) {
 	same(t, "files", names(t, dir), ".file.3.hither-new .file.4.hither-new .file.6 file file.5.hither-new other")
 }
 
+// TestTheFileSystemTellsTheTime is one in the network whose clock is an hour behind ours: what is written at this moment is no
+// leftover there.
+func TestTheFileSystemTellsTheTime(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, ".file.1.hither-new"), time.Hour)
+	put(t, filepath.Join(dir, ".file.2.hither-new"), 2*time.Hour)
+	sweep(dir, time.Now().Add(-time.Hour))
+	same(t, "files", names(t, dir), ".file.1.hither-new")
+}
+
 // TestItsOwnLeftoversAreKnown ties the name that Write gives to the one that it sweeps.
 func TestItsOwnLeftoversAreKnown(t *testing.T) {
 	dir := t.TempDir()
