@@ -128,7 +128,7 @@ func (s *Store) dropMany(ids []uint64) error {
 func (s *Store) dropPrefix(prefixes ...[]byte) error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	if err := s.spareFile(); err != nil {
+	if err := s.files.spare(s.opt.Dir, s.opt.Now(), true); err != nil {
 		return err
 	}
 	return s.db.DropPrefix(prefixes...)
@@ -162,7 +162,7 @@ func (s *Store) giveBack(ctx context.Context) error {
 func (s *Store) dropLog() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	if err := s.spareFile(); err != nil {
+	if err := s.files.spare(s.opt.Dir, s.opt.Now(), true); err != nil {
 		return err
 	}
 	return s.db.RunValueLogGC(deadShare)

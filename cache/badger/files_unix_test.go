@@ -4,6 +4,7 @@ package badger
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,16 +12,25 @@ import (
 	"hither/cache"
 )
 
-// withoutFiles runs f in a process that can open nothing more, as when clients have all that it may have open.
-func withoutFiles(t *testing.T, f func()) {
+// withFiles runs f in a process that can open as many more as there may be, as when clients have the rest; 0: none.
+func withFiles(t *testing.T, may int, f func()) {
 	t.Helper()
 	var usual syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &usual); err != nil {
 		t.Fatal(err)
 	}
-	none := usual
-	none.Cur = 0
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+	few, top := usual, 0
+	few.Cur = 0
+	for may > 0 && top < 1000 { // below it, all are taken
+		file, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		top = int(file.Fd())
+		few.Cur = uint64(top + 1 + may)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
@@ -31,16 +41,20 @@ func withoutFiles(t *testing.T, f func()) {
 	f()
 }
 
+// longName is one of 8 KiB.
+func longName(i int) cache.Name {
+	return cache.Name(strings.Repeat(string(rune('a'+i%26)), maxName-i/26))
+}
+
 // TestWhereNoFileCanBeMadeTheCacheOnlyReads writes more than Badger takes before it needs a file, and collects. Badger ends the
 // process when it does not get one.
 func TestWhereNoFileCanBeMadeTheCacheOnlyReads(t *testing.T) {
 	s := openIn(t, t.TempDir())
 	kept := fillMany(t, s, 3000, 20)
-	name := func(i int) cache.Name { return cache.Name(strings.Repeat(string(rune('a'+i%26)), maxName-i/26)) }
-	withoutFiles(t, func() {
+	withFiles(t, 0, func() {
 		var err error
 		for i := range 2000 {
-			if err = s.Bind(t.Context(), name(i), cache.Entry{}); err != nil && !errors.Is(err, cache.ErrFull) {
+			if err = s.Bind(t.Context(), longName(i), cache.Entry{}); err != nil && !errors.Is(err, cache.ErrFull) {
 				t.Fatalf("binding a name\n got %v\nwant %v", err, cache.ErrFull)
 			}
 		}
@@ -69,4 +83,18 @@ func TestWhereNoFileCanBeMadeTheCacheOnlyReads(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestTheLastFilesAreLeftToBadger has two, of which Badger may take one for a table in the moment in which it needs another.
+func TestTheLastFilesAreLeftToBadger(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	withFiles(t, 2, func() {
+		var err error
+		for i := 0; i < 2*looksEach && err == nil; i++ {
+			err = s.Bind(t.Context(), longName(i), cache.Entry{})
+		}
+		if !errors.Is(err, cache.ErrFull) {
+			t.Errorf("binding names\n got %v\nwant %v", err, cache.ErrFull)
+		}
+	})
 }

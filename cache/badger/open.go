@@ -113,7 +113,7 @@ func prepare(dir string) error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("the directory of the cache cannot be made private: %w; change its owner, or choose another", err)
 	}
-	if err := makeFile(dir); err != nil {
+	if err := makeFiles(dir, 1); err != nil {
 		return fmt.Errorf("the directory of the cache cannot be written: %w; choose another", err)
 	}
 	return nil

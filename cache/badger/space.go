@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,15 +20,20 @@ const (
 	// reserve must be free before anything at all is written: names, evictions, what Close has to write. It is the room
 	// for a memtable, the tables it becomes, and the flights of fills that were begun above the floor.
 	reserve = 64 << 20
-	// looksEach and looksWithin are how many writes may pass, and how much time, before it is seen again that a file can be made.
-	// Badger needs one more after 8 MiB of keys and small values, and when it collects; without it, it ends the process.
-	looksEach, looksWithin = 64, 100 * time.Millisecond
+	// spareFiles is how many files it must be possible to make before anything is written. Badger needs one after 8 MiB of keys
+	// and small values, and when it collects, in the moment in which it makes others of what was before; without it, it ends the
+	// process. looksEach and looksWithin are how many writes may pass, of up to 9 KiB of these, and how much time, before it is
+	// seen again.
+	spareFiles             = 4
+	looksEach, looksWithin = 256, 100 * time.Millisecond
+	// probe begins the names of files that are made to see whether it can be done. A killed process may leave them.
+	probe = "MANIFEST-probe"
 	// ordinaryFloor and a twentieth of the file system are kept free by default.
 	ordinaryFloor = 2 << 30
 )
 
 // BUG: a stranger who writes 192 MiB between two of our looks at the free space can still kill us, and so can a quota,
-// which does not show in it, and who takes the last file in the moment in which Badger makes one.
+// which does not show in it, and who takes the last files in the moment in which Badger makes one.
 
 // spare says whether at least n bytes are free, and files can be made, as an error wrapping cache.ErrFull if not.
 func (s *Store) spare(n int64) error {
@@ -38,55 +44,44 @@ func (s *Store) spare(n int64) error {
 	if free < n {
 		return fmt.Errorf("%w: %d MiB are free on its file system, and %d MiB must stay free; make room, or set a lower floor", cache.ErrFull, free>>20, n>>20)
 	}
-	if !s.files.due(s.opt.Now()) {
-		return nil
-	}
-	return s.spareFile()
+	return s.files.spare(s.opt.Dir, s.opt.Now(), false)
 }
 
-// spareFile is spare for a file, seen right now.
-func (s *Store) spareFile() error {
-	err := makeFile(s.opt.Dir)
-	s.files.seen(err == nil, s.opt.Now())
-	if err != nil {
-		return fmt.Errorf("%w: no file can be made in its directory: %w; let Hither have more, or write there", cache.ErrFull, err)
-	}
-	return nil
-}
-
-// files is when a file could be made last. The zero value does not know.
+// files is when files could be made last. The zero value does not know.
 type files struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // held while they are made, too: they have the same names each time, and others would do it for nothing
 	when time.Time
-	left int // looks for which that is believed
+	left int // writes for which that is believed
 }
 
-// due says that it is to be tried.
-func (f *files) due(now time.Time) bool {
+// spare is Store.spare for files, seen right now if so it is wanted.
+func (f *files) spare(dir string, now time.Time, fresh bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.left--
-	age := now.Sub(f.when)
-	return f.left < 0 || age < 0 || age > looksWithin
-}
-
-func (f *files) seen(made bool, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.when, f.left = now, 0; made {
-		f.left = looksEach
+	if age := now.Sub(f.when); !fresh && f.left >= 0 && age >= 0 && age <= looksWithin {
+		return nil
 	}
+	f.when, f.left = now, 0
+	if err := makeFiles(dir, spareFiles); err != nil {
+		return fmt.Errorf("%w: no more files can be made in its directory: %w; let Hither have more, or write there", cache.ErrFull, err)
+	}
+	f.left = looksEach
+	return nil
 }
 
-// makeFile makes a file in a directory, and removes it. Where somebody does the same, one of them finds it gone.
-func makeFile(dir string) error {
-	name := filepath.Join(dir, "MANIFEST-probe")
+// makeFiles makes n files in a directory at once, and removes them.
+func makeFiles(dir string, n int) error {
+	name := filepath.Join(dir, probe+strconv.Itoa(n))
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	err = file.Close()
-	if gone := os.Remove(name); !errors.Is(gone, fs.ErrNotExist) {
+	if n > 1 {
+		err = makeFiles(dir, n-1)
+	}
+	err = errors.Join(err, file.Close())
+	if gone := os.Remove(name); !errors.Is(gone, fs.ErrNotExist) { // else a start that another process has tried was quicker
 		err = errors.Join(err, gone)
 	}
 	return err
