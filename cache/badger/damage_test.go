@@ -194,6 +194,19 @@ func TestADirectoryThatWasEmptiedIsOurs(t *testing.T) {
 	}
 }
 
+// TestAFileWithAnEndingOfBadgersIsNotOurs guards against the advice to delete a directory that somebody works in.
+func TestAFileWithAnEndingOfBadgersIsNotOurs(t *testing.T) {
+	for _, name := range []string{"rom.mem", "run1.vlog", "12.sst", ".mem"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("work"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(Options{Dir: dir, Floor: 1}); !errors.Is(err, ErrForeign) {
+			t.Errorf("%s\n got %v\nwant %v", name, err, ErrForeign)
+		}
+	}
+}
+
 func TestWhatPassesIsNotCalledDamage(t *testing.T) {
 	for cause, want := range map[error]bool{
 		syscall.EMFILE: false, syscall.ENOMEM: false, fs.ErrPermission: false, syscall.EIO: true,

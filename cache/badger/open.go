@@ -128,13 +128,20 @@ func foreign(entries []os.DirEntry) (other, orphan string) {
 		case name == "MANIFEST":
 			return "", ""
 		case name == "LOCK", name == "lost+found", strings.HasPrefix(name, "MANIFEST-"): // the last of a start that was killed
-		case name == "DISCARD", name == "KEYREGISTRY", slices.Contains([]string{".mem", ".sst", ".vlog"}, filepath.Ext(name)):
+		case name == "DISCARD", name == "KEYREGISTRY", isNumbered(name):
 			orphan = name
 		default:
 			other = name
 		}
 	}
 	return other, orphan
+}
+
+// isNumbered says that a file has the name of one of Badger's tables or logs. What has only its ending may be somebody's work.
+func isNumbered(name string) bool {
+	ext := filepath.Ext(name)
+	number := strings.TrimSuffix(name, ext)
+	return slices.Contains([]string{".mem", ".sst", ".vlog"}, ext) && len(number) >= 5 && strings.Trim(number, "0123456789") == ""
 }
 
 // explain makes sentences of Badger's errors, which do not wrap what caused them.
