@@ -129,7 +129,7 @@ func (e Edit) Do(ctx context.Context) error {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	if err := p.make(); err != nil {
-		return t.forbidden(p, now, r, old, err)
+		return t.notMade(p, now, r, old, err)
 	}
 	want := now
 	want.Absent, want.Link, want.Bytes, want.Mode = false, "", r.File.Ours, r.File.Mode
@@ -141,15 +141,15 @@ func (e Edit) Do(ctx context.Context) error {
 		return t.write(r)
 	})
 	if err != nil {
-		return t.forbidden(p, now, r, old, err)
+		return t.notMade(p, now, r, old, err)
 	}
 	return e.finish(ctx, t, r)
 }
 
-// forbidden forgets a change that we had no right to make, if the file is as it was: to take it back would run its commands,
-// for which there is no right either, again and again.
-func (t *turn) forbidden(p *place, before FileState, r Record, old *Record, err error) error {
-	if old != nil || !errors.Is(err, fs.ErrPermission) {
+// notMade forgets a change that could not be made, if the file is as it was: to take it back would run its commands, which where
+// we have no right, or the file system is read-only, fail again and again.
+func (t *turn) notMade(p *place, before FileState, r Record, old *Record, err error) error {
+	if old != nil {
 		return err
 	}
 	if now, unseen := p.state(); unseen == nil && now.same(before) {
