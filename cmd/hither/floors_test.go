@@ -23,7 +23,7 @@ func floors() map[string]int {
 		"install/lines": 0, "install/ownfile": 0, "install/stage": 1, "install/guard": 1, "install": 1, "install/installtest": 2, "install/sysdns": 2,
 		"cmd/hither/terminal": 0, "cmd/hither/amount": 0, "cmd/hither/redact": 0, "cmd/hither/private": 0, "cmd/hither/environ": 0, "cmd/hither/watchdog": 0,
 		"rules": 1, "cache": 1, "forward/project": 1, "forward/transport": 1, "forward/authority": 1, "cmd/hither/port": 1, "cmd/hither/scores": 1, "cmd/hither/paths": 1,
-		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/s3": 2, "cache/cachetest": 2, "forward/notary": 2, "cmd/hither/memory": 2, "cmd/hither/kindling": 2, "cmd/hither/mirrors": 2,
+		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/cachetest": 2, "forward/notary": 2, "cmd/hither/memory": 2, "cmd/hither/kindling": 2, "cmd/hither/mirrors": 2,
 		"cmd/hither/shell": 2, "cmd/hither/goenv": 2, "cmd/hither/roots": 2, "cmd/hither/trust": 2, "cmd/hither/hithertest": 2,
 		"resolver": 3, "forward/fetch": 3, "cmd/hither/child": 3, "cmd/hither/settings": 3, "cmd/hither/netwatch": 3,
 		"forward": 4, "forward/prefetch": 4, "cmd/hither/why": 4, "cmd/hither/rulebook": 4, "cmd/hither/network": 4, "cmd/hither/upkeep": 4,

@@ -33,8 +33,8 @@ import (
 )
 
 // Way is how programs come that know nothing of Hither: a name server that gives them our address for the registries'
-// names, and doors at that address. The zero value has neither. Its methods may be called at once, but for those that are
-// called before Serve.
+// names, and doors at that address. The zero value has neither. Its methods may be called at once, but for Answer, which
+// comes before Serve, and Close.
 type Way struct {
 	sockets  []*resolver.Sockets
 	doors    []*listener.Listener
@@ -166,7 +166,7 @@ func (l *Way) Addresses() (dns, doors []netip.AddrPort) {
 	return dns, doors
 }
 
-// Close may be called more than once.
+// Close may be called more than once, when nothing else is called any more.
 func (l *Way) Close() {
 	l.closeSockets()
 	l.closeDoors()
@@ -270,7 +270,7 @@ func (l *Way) Tell(about, trouble string) {
 	}
 }
 
-// Trouble is all that was told, in a line; empty: nothing. A nil led has none.
+// Trouble is all that was told, in a line; empty: nothing. A nil Way has none.
 func (l *Way) Trouble() string {
 	if l == nil {
 		return ""
@@ -338,7 +338,7 @@ func (l *Way) serves(client netip.Addr) bool {
 	return false
 }
 
-// Forget is for another network.
+// Forget is for another network: neither what was answered on the one before, nor who asks us in turn, is true on this one.
 func (l *Way) Forget() {
 	if l.server == nil {
 		return
@@ -359,14 +359,13 @@ func (l *Way) Serve(ctx context.Context, doors *forward.Server, start func(func(
 		return
 	}
 	start(func() error { return l.server.Serve(ctx, l.sockets...) })
-	l.again <- struct{}{}
 	start(func() error {
 		for {
+			l.probe(ctx)
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-l.again:
-				l.probe(ctx)
 			}
 		}
 	})

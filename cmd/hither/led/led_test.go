@@ -1,16 +1,19 @@
 package led
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/upkeep"
 	"hither/install/sysdns"
+	"hither/resolver"
 )
 
 func TestWhereDNSIsAnsweredAndWhereDoorsAre(t *testing.T) {
@@ -112,4 +115,20 @@ func TestNobodyIsLedToAHitherThatIsSick(t *testing.T) {
 	l.SetSick(false)
 	hithertest.Same(t, "led again", l.now.Load().Len(), 2)
 	hithertest.Same(t, "trouble", l.Trouble(), "")
+}
+
+// TestAnotherNetworkBeforeServingHoldsNobodyUp: who looks for loops is not there yet to hear of it.
+func TestAnotherNetworkBeforeServingHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probes := 0
+		l := &Way{server: &resolver.Server{}, again: make(chan struct{}, 1), probe: func(context.Context) { probes++ }}
+		l.Forget()
+		ctx, end := context.WithCancel(t.Context())
+		var runs []func() error
+		l.Serve(ctx, nil, func(run func() error) { runs = append(runs, run) })
+		go func() { _ = runs[1]() }()
+		synctest.Wait()
+		hithertest.Same(t, "looks for loops", probes, 2)
+		end()
+	})
 }
