@@ -21,12 +21,18 @@ func withFiles(t *testing.T, may int, f func()) {
 	}
 	few, top := usual, 0
 	few.Cur = 0
+	var taken []*os.File
+	defer func() {
+		for _, file := range taken {
+			file.Close()
+		}
+	}()
 	for may > 0 && top < 1000 { // below it, all are taken
 		file, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer file.Close()
+		taken = append(taken, file)
 		top = int(file.Fd())
 		few.Cur = uint64(top + 1 + may)
 	}
