@@ -133,8 +133,9 @@ func (w *ociWalk) Answered(m rules.Match, body []byte, _ int) []project.Want {
 	return w.layers(man)
 }
 
-// layers wants the layers of an image behind the first that was asked for, once, in the order in which engines ask. Which bytes they are is in their URLs, so
-// there is no Digest: the client claims none either, and fetch merges only requests that claim the same.
+// layers wants the layers of an image behind the first that was asked for, once, in the order in which engines ask. Which bytes
+// they are is in their URLs, so there is no Digest: the client claims none either, and fetch merges only requests that claim
+// the same.
 func (w *ociWalk) layers(man *ociManifest) []project.Want {
 	first := slices.IndexFunc(man.layers, func(d digest.Digest) bool { return w.asked[d] })
 	if first < 0 || first >= man.from {
