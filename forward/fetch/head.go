@@ -55,12 +55,11 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 		case k.fresh || resp.StatusCode != http.StatusOK || !req.suffices(resp):
 			return nil
 		}
-		a := &Answer{
+		return &Answer{
 			Status: http.StatusOK, Header: repeat(keepHeader(resp.Header, true)), Size: resp.ContentLength,
 			Body:   &bodiless{size: resp.ContentLength},
 			Report: Report{State: Miss, Source: src.Base},
 		}
-		return a
 	}
 	return nil
 }

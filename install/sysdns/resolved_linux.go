@@ -95,13 +95,6 @@ func (h *Held) SetNames(ctx context.Context, names []string) error {
 	return h.renewLocked(ctx)
 }
 
-// Err is why the names are not led to us at this moment; nil: they are.
-func (h *Held) Err() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
 // Close gives the names back, and removes the link and its route.
 func (h *Held) Close() error {
 	h.stop()
