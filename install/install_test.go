@@ -130,7 +130,7 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 func everything(t *testing.T, w *installtest.World) []install.Step {
 	t.Helper()
 	ctx := t.Context()
-	root, err := install.NewCertificate(stage.RootPEM(t, "Hither A"), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
+	root, err := install.NewCertificate(stage.RootPEM("Hither A"), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
 	stage.Check(t, err)
 	steps := install.Trust(w.Machine, root)
 	resolver := sysdns.Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Names: []string{"registry.npmjs.org", "proxy.golang.org"}}

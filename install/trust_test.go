@@ -12,7 +12,7 @@ import (
 
 func newRoot(t testing.TB, name string) Certificate {
 	t.Helper()
-	root, err := NewCertificate(stage.RootPEM(t, name), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
+	root, err := NewCertificate(stage.RootPEM(name), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
 	stage.Check(t, err)
 	return root
 }

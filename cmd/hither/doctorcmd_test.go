@@ -18,6 +18,7 @@ import (
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/terminal"
+	"hither/install/stage"
 )
 
 // reportOfAll has every level, a long remedy, and words of strangers.
@@ -119,7 +120,7 @@ func TestTheDoctorSeesDNSGoPastHither(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	write(t, filepath.Join(w.state(), "ca.pem"), newRoot(t, "Hither Root"))
+	write(t, filepath.Join(w.state(), "ca.pem"), stage.RootPEM("Hither Root"))
 	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(rw, `{"ready": {"pid": 4711, "proxy": ["127.0.0.1:1"], "dns": [%q], "transparent": ["127.0.0.9:443"], "dns_mode": "full"}}`, asked)
 	})}

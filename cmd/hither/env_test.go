@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hither/cmd/hither/environ"
+	"hither/install/stage"
 )
 
 // TestMistake2AShellGoesInAndOutAgain lets a real shell evaluate what is printed, twice in and once out.
@@ -68,7 +69,7 @@ func TestAShellGetsNoRootsOfAProject(t *testing.T) {
 	w := newWorld(t)
 	w.up()
 	w.dir = filepath.Join(w.home, "project")
-	write(t, filepath.Join(w.dir, "evil.pem"), newRoot(t, "Project Root"))
+	write(t, filepath.Join(w.dir, "evil.pem"), stage.RootPEM("Project Root"))
 	write(t, filepath.Join(w.dir, ".npmrc"), []byte("cafile=evil.pem"))
 	got := evaluate(t, w.env, lines(t, w, "env", "--shell", "sh"))
 	same(t, "npm", got.Get("npm_config_cafile"), "")
@@ -78,7 +79,7 @@ func TestAShellGetsNoRootsOfAProject(t *testing.T) {
 		same(t, name, rootNames(t, got.Get(name)), want)
 	}
 	contains(t, w.err.String(), "in "+w.dir+" ", "hither run")
-	write(t, filepath.Join(w.home, "corp.pem"), newRoot(t, "Corp Root"))
+	write(t, filepath.Join(w.home, "corp.pem"), stage.RootPEM("Corp Root"))
 	write(t, filepath.Join(w.home, ".npmrc"), []byte("cafile=~/corp.pem"))
 	got = evaluate(t, w.env, lines(t, w, "env", "--shell", "sh"))
 	same(t, "npm by the user's file", rootNames(t, got.Get("npm_config_cafile")), "Corp Root, Hither Root")

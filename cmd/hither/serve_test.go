@@ -22,6 +22,7 @@ import (
 	"hither/cmd/hither/private"
 	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
+	"hither/install/stage"
 )
 
 // served is what serve.go puts together, at work on a loopback port.
@@ -43,7 +44,7 @@ func serving(t *testing.T, origin http.HandlerFunc, edits ...func(*settings.Sett
 	t.Cleanup(s.origin.Close)
 	s.allow("reg", "reg.test")
 	roots := filepath.Join(dir, "roots.pem")
-	write(t, roots, newRoot(t, "A company"))
+	write(t, roots, stage.RootPEM("A company"))
 	settings := settings.Settings{Listen: []string{"127.0.0.1:0"}, State: filepath.Join(dir, "state"), Rules: s.rules, Cache: "off", CAFiles: []string{roots}}
 	for _, edit := range edits {
 		edit(&settings)

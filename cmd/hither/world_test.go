@@ -30,6 +30,7 @@ import (
 	"hither/cmd/hither/why"
 	"hither/forward/fetch"
 	"hither/forward/measure"
+	"hither/install/stage"
 )
 
 // TestMain lets the test binary be the program, so that signals and exit statuses are the real ones.
@@ -74,7 +75,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	home := t.TempDir()
 	roots := filepath.Join(home, "system.pem")
-	write(t, roots, newRoot(t, "System Root"))
+	write(t, roots, stage.RootPEM("System Root"))
 	return &world{t: t, home: home, fake: &fakeHither{}, env: environ.List{
 		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + filepath.Join(home, "none"), "GOENV=off",
 		"npm_config_globalconfig=" + filepath.Join(home, "none"), "PIP_CONFIG_FILE=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", // this machine's own
@@ -142,7 +143,7 @@ func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.L
 		return err
 	}
 	r := control.Ready{PID: os.Getpid(), Version: version(), Since: time.Now(), CA: filepath.Join(s.State, "ca.pem"), State: s.State, Upstream: s.UpstreamProxy}
-	if err := os.WriteFile(r.CA, hithertest.Root("Hither Root"), 0o600); err != nil {
+	if err := os.WriteFile(r.CA, stage.RootPEM("Hither Root"), 0o600); err != nil {
 		return err
 	}
 	at := projects.New(s.ReadProjects, s.Listen, s.Runner)
@@ -226,11 +227,6 @@ func explained(now time.Time) why.Explanation {
 			Tries: []fetch.Try{{Base: "https://slow.example", Outcome: measure.Broken, Wait: time.Second, Took: time.Second, Err: "it stalled"}}},
 		Sources: []why.Source{{URL: "https://mirror.example/a", Why: "fastest lately"}, {URL: "https://registry.npmjs.org/a", Origin: true}},
 	}
-}
-
-func newRoot(t *testing.T, name string) []byte {
-	t.Helper()
-	return hithertest.Root(name)
 }
 
 // rootNames lists whose certificates a bundle holds.

@@ -169,15 +169,23 @@ func Seeds() uint64 {
 	return 60
 }
 
-// RootPEM is a new root of that name, in PEM.
-func RootPEM(t testing.TB, name string) []byte {
-	t.Helper()
+// RootPEM is a new root of that name, in PEM: one of Hither's if the name begins so, else of a company.
+func RootPEM(name string) []byte {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	Check(t, err)
+	if err != nil {
+		panic(err)
+	}
+	organization := "Corporation"
+	if strings.HasPrefix(name, "Hither") {
+		organization = "Hither"
+	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{organization}, CommonName: name},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	Check(t, err)
+	if err != nil {
+		panic(err)
+	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

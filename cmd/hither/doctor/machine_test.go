@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/install/stage"
 	"hither/rules"
 )
 
@@ -62,7 +63,7 @@ func TestNoProxyMistakes(t *testing.T) {
 func TestEveryStoreIsLookedAt(t *testing.T) {
 	w := newWorld(t)
 	der := w.root()
-	w.write("/etc/ssl/certs/ca-certificates.crt", string(rootPEM("Some CA"))+string(rootPEM("Hither local authority (old) 0000aa")))
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(stage.RootPEM("Some CA"))+string(stage.RootPEM("Hither local authority (old) 0000aa")))
 	w.write("/home/u/.pki/nssdb/cert9.db", "SQLite format 3\x00…"+string(der))
 	w.write("/etc/ssl/certs/java/cacerts", "\xfe\xed\xfe\xed…Hither local authority (old) 0000aa…")
 	w.env["SSL_CERT_FILE"], w.env["PIP_CERT"] = "/nowhere.pem", "/nowhere.pem"

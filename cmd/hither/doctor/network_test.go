@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"hither/install/stage"
 )
 
 func TestNobodyIsAskedAboutDNSThatHitherDoesNotAnswer(t *testing.T) {
@@ -171,7 +173,7 @@ func TestWhoAnswersOnOurPort(t *testing.T) {
 	address := strings.TrimPrefix(server.URL, "http://")
 	w.Dial, w.Daemon.Proxy, w.Daemon.Version, w.Daemon.Mine = nil, []string{address}, "v1", "v2"
 	holds(t, w.run1(running{}), "daemon ok: Hither runs (pid 4711) and answers on "+address, "daemon note: the running Hither is version v1, this program is v2")
-	pages["/ca.pem"] = string(rootPEM("Hither local authority (other) 000002"))
+	pages["/ca.pem"] = string(stage.RootPEM("Hither local authority (other) 000002"))
 	holds(t, w.run1(running{}), "is not the one that the running Hither uses")
 	pages["/ca.pem"] = "hello"
 	holds(t, w.run1(running{}), "what listens on "+address+" is not Hither")
@@ -182,7 +184,7 @@ func TestRemediesThatCanBeUndone(t *testing.T) {
 	w.dns("full")
 	w.Install = "hither install"
 	w.write("/etc/resolv.conf", "nameserver 192.0.2.1\n")
-	w.write("/etc/ssl/certs/ca-certificates.crt", string(rootPEM("Some CA")))
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(stage.RootPEM("Some CA")))
 	holds(t, w.run1(dnsPath{}), "`sudo hither install --dns full --state /home/u/.local/state/hither`")
 	holds(t, w.run1(trust{}), "`sudo hither install --trust --state /home/u/.local/state/hither`")
 	holds(t, w.run1(tool{dockerClient{}}), "`sudo hither install --tools docker --state /home/u/.local/state/hither`")

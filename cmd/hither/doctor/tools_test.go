@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"hither/install/stage"
 )
 
 // Which way a tool's requests take, from its settings alone.
@@ -138,12 +140,12 @@ func TestAToolByDNS(t *testing.T) {
 	w := newWorld(t)
 	w.dns("full")
 	w.ips["proxy.golang.org"] = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
-	w.write("/etc/ssl/certs/ca-certificates.crt", string(rootPEM("Some CA"))+string(w.CA))
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(stage.RootPEM("Some CA"))+string(w.CA))
 	holds(t, w.run1(tool{goClient{}}), "go goes through Hither by DNS", "go trusts Hither")
 }
 
 func TestWhetherNpmTrusts(t *testing.T) {
-	older := string(rootPEM("Hither local authority (host) 000001"))
+	older := string(stage.RootPEM("Hither local authority (host) 000001"))
 	for _, row := range []struct {
 		says  string
 		env   map[string]string
@@ -154,8 +156,8 @@ func TestWhetherNpmTrusts(t *testing.T) {
 		{"nobody told it", nil, "", "", "npm fail: npm does not know Hither's root certificate"},
 		{"NODE_EXTRA_CA_CERTS", map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/roots.pem"}, "", "ours", "npm ok: npm trusts Hither"},
 		{"an older root", map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/roots.pem"}, "", older, "holds Hither local authority (host) 000001, which is an older root or another Hither's"},
-		{"a cafile without us", map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/.local/state/hither/ca.pem"}, "cafile=/home/u/roots.pem\n", string(rootPEM("Corp")), "npm fail: npm does not trust Hither: cafile in /home/u/.npmrc (/home/u/roots.pem) lacks"},
-		{"its remedy", nil, "cafile=/home/u/roots.pem\n", string(rootPEM("Corp")), "`cat /home/u/.local/state/hither/ca.pem >> /home/u/roots.pem`"},
+		{"a cafile without us", map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/.local/state/hither/ca.pem"}, "cafile=/home/u/roots.pem\n", string(stage.RootPEM("Corp")), "npm fail: npm does not trust Hither: cafile in /home/u/.npmrc (/home/u/roots.pem) lacks"},
+		{"its remedy", nil, "cafile=/home/u/roots.pem\n", string(stage.RootPEM("Corp")), "`cat /home/u/.local/state/hither/ca.pem >> /home/u/roots.pem`"},
 		{"a cafile that is gone", nil, "cafile=/home/u/none.pem\n", "", "cannot be read"},
 		{"a cafile in quotes, by a variable", map[string]string{"W": "/home/u"}, "cafile = \"${W}/roots.pem\"\n", "ours", "npm ok: npm trusts Hither"},
 	} {

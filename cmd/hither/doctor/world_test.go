@@ -2,24 +2,17 @@ package doctor
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
+	"hither/install/stage"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
@@ -73,7 +66,7 @@ func newWorld(t *testing.T) *world {
 		Held:   func(string) (int, os.FileMode, error) { return 1000, os.ModeDir | 0o700, nil },
 		Rules:  func() (*rules.Set, error) { return set, nil },
 		Daemon: Daemon{Running: true, PID: 4711, Proxy: []string{ourAddress}, CA: "/home/u/.local/state/hither/ca.pem"},
-		CA:     rootPEM("Hither local authority (host) 00aaff"),
+		CA:     stage.RootPEM("Hither local authority (host) 00aaff"),
 		Quick:  true,
 	}
 	w.write("/home/u/.local/state/hither/ca.pem", string(w.CA))
@@ -113,27 +106,6 @@ func answerWith(q *dns.Msg, addr string) *dns.Msg {
 func (w *world) run1(c Check) []Finding {
 	w.t.Helper()
 	return Examine(w.t.Context(), []Check{c}, w.Patient).Findings
-}
-
-// rootPEM is a certificate as Hither or, by another name, somebody else makes it.
-func rootPEM(name string) []byte {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	organization := "Corporation"
-	if strings.HasPrefix(name, "Hither") {
-		organization = "Hither"
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{organization}, CommonName: name},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // text is a report in lines, for comparing.

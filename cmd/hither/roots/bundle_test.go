@@ -13,18 +13,19 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/forward/npmrc"
+	"hither/install/stage"
 )
 
 func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	for _, name := range []string{"system", "directory/a", "directory/b", "node", "npm", "corp"} {
-		hithertest.Write(t, path(name), hithertest.Root(name))
+		hithertest.Write(t, path(name), stage.RootPEM(name))
 	}
-	hithertest.Write(t, path("requests/one"), hithertest.Root("requests"))
-	hithertest.Write(t, path("ours"), hithertest.Root("ours"))
+	hithertest.Write(t, path("requests/one"), stage.RootPEM("requests"))
+	hithertest.Write(t, path("ours"), stage.RootPEM("ours"))
 	hithertest.Write(t, path("broken"), []byte("no certificate"))
-	inline := hithertest.Root("inline")
+	inline := stage.RootPEM("inline")
 	system, err := os.ReadFile(path("system"))
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +33,7 @@ func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 	hithertest.Write(t, path("again"), system)
 	env := environ.List{"SSL_CERT_FILE=" + path("system"), "SSL_CERT_DIR=" + path("directory"), "NODE_EXTRA_CA_CERTS=" + path("node"),
 		"REQUESTS_CA_BUNDLE=" + path("requests"), "CURL_CA_BUNDLE=" + path("again"), "GIT_SSL_CAINFO=" + path("missing"), "PIP_CERT=" + path("broken")}
-	npm := npmrc.Trust{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: hithertest.Root("project")}
+	npm := npmrc.Trust{CAFiles: []string{path("npm")}, CA: []string{string(inline)}, Replaced: true, Roots: stage.RootPEM("project")}
 	b := Bundler{Env: env, Npm: npm, Extra: []string{path("corp")}, CA: path("ours"),
 		Dir: path("bundle"), System: func(r *Set) { r.addListed(env, []string{path("node")}, nil) }}
 	got, err := b.Write()
@@ -48,7 +49,7 @@ func TestTrap14TheBundleHasEveryRoot(t *testing.T) {
 
 func TestABundleWithoutSystemRootsSaysSo(t *testing.T) {
 	dir := t.TempDir()
-	hithertest.Write(t, filepath.Join(dir, "ours"), hithertest.Root("ours"))
+	hithertest.Write(t, filepath.Join(dir, "ours"), stage.RootPEM("ours"))
 	got, err := Bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*Set) {}}.Write()
 	if err != nil {
 		t.Fatal(err)
@@ -66,14 +67,14 @@ func TestABundleWithoutOurRootIsAnError(t *testing.T) {
 
 func TestBundlesOfOtherShellsStayForAMonth(t *testing.T) {
 	dir := t.TempDir()
-	hithertest.Write(t, filepath.Join(dir, "ours"), hithertest.Root("ours"))
+	hithertest.Write(t, filepath.Join(dir, "ours"), stage.RootPEM("ours"))
 	now := time.Now()
 	b := Bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "b"), System: func(*Set) {}, Now: func() time.Time { return now }}
 	first, err := b.Write()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hithertest.Write(t, filepath.Join(dir, "ours"), hithertest.Root("new"))
+	hithertest.Write(t, filepath.Join(dir, "ours"), stage.RootPEM("new"))
 	now = now.Add(bundleAge)
 	second, err := b.Write()
 	if err != nil {
@@ -97,14 +98,14 @@ func TestBundlesOfOtherShellsStayForAMonth(t *testing.T) {
 // A project may name other roots at each call, and must not fill the disk with them.
 func TestBundlesForNpmStayFew(t *testing.T) {
 	dir := t.TempDir()
-	hithertest.Write(t, filepath.Join(dir, "ours"), hithertest.Root("ours"))
+	hithertest.Write(t, filepath.Join(dir, "ours"), stage.RootPEM("ours"))
 	now := time.Now()
 	b := Bundler{CA: filepath.Join(dir, "ours"), Dir: filepath.Join(dir, "[b"), System: func(*Set) {}, Now: func() time.Time { return now }}
 	b.Npm.Replaced = true
 	first := ""
 	for i := range npmBundles + 3 {
 		now = now.Add(time.Second)
-		b.Npm.Roots = hithertest.Root(strconv.Itoa(i))
+		b.Npm.Roots = stage.RootPEM(strconv.Itoa(i))
 		got, err := b.Write()
 		if err != nil {
 			t.Fatal(err)

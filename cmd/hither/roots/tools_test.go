@@ -8,6 +8,7 @@ import (
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
+	"hither/install/stage"
 )
 
 // A variable goes before the tool's own settings: what these name is in the file that the variable names, or it is not set.
@@ -16,9 +17,9 @@ func TestToolsKeepTheRootsOfTheirOwnSettings(t *testing.T) {
 	home, dir := t.TempDir(), t.TempDir()
 	at := func(name string) string { return filepath.Join(home, name) }
 	for _, name := range []string{"git", "gitHost", "pip", "xdg", "cargo"} {
-		hithertest.Write(t, at(name+".pem"), hithertest.Root(name))
+		hithertest.Write(t, at(name+".pem"), stage.RootPEM(name))
 	}
-	hithertest.Write(t, at("ours"), hithertest.Root("ours"))
+	hithertest.Write(t, at("ours"), stage.RootPEM("ours"))
 	hithertest.Write(t, at(".gitconfig"), []byte("[include]\n path = more\n[http \"https://git.corp/\"]\n sslCAInfo = ~/gitHost.pem\n"))
 	hithertest.Write(t, at("more"), []byte("[http]\n sslCAInfo = ~/git.pem\n"))
 	hithertest.Write(t, at(".config/pip/pip.conf"), []byte("[global]\ncert: ~/pip.pem\nclient-cert = ~/none.pem\n"))
