@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// asUser makes a command run as the user for whom tools are set, in the reach of his session, when we are root.
-func (m *Machine) asUser(argv ...string) []string {
+// AsUser makes a command run as the user for whom tools are set, in the reach of his session, when we are root. Where we are that
+// user, it is argv.
+func (m *Machine) AsUser(argv ...string) []string {
 	if m.UID <= 0 || m.UID == os.Getuid() {
 		if !amRoot(m) || m.Home == "" {
 			return argv
 		}
 		// The unit that undoes it at the next boot has another home, other settings (XDG_CONFIG_HOME=/etc), and no session.
-		return append([]string{"env", "HOME=" + m.Home, "XDG_CONFIG_HOME=" + m.xdgConfig(), "XDG_RUNTIME_DIR=/run/user/0"}, argv...)
+		return append([]string{"env", "HOME=" + m.Home, "XDG_CONFIG_HOME=" + m.XDGConfig(), "XDG_RUNTIME_DIR=/run/user/0"}, argv...)
 	}
 	id, run := strconv.Itoa(m.UID), "/run/user/"+strconv.Itoa(m.UID)
 	group := strconv.Itoa(m.GID)
@@ -26,7 +27,7 @@ func (m *Machine) asUser(argv ...string) []string {
 		return append([]string{"sudo", "-n", "-u", "#" + id, "--", "env", "HOME=" + m.Home}, argv...)
 	}
 	return append([]string{
-		"setpriv", "--reuid=" + id, "--regid=" + group, "--clear-groups", "--", "env", "HOME=" + m.Home, "XDG_CONFIG_HOME=" + m.xdgConfig(), "XDG_RUNTIME_DIR=" + run,
+		"setpriv", "--reuid=" + id, "--regid=" + group, "--clear-groups", "--", "env", "HOME=" + m.Home, "XDG_CONFIG_HOME=" + m.XDGConfig(), "XDG_RUNTIME_DIR=" + run,
 		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + run + "/bus",
 	}, argv...)
 }
@@ -53,5 +54,10 @@ func ServiceNames(listed []byte) (names []string) {
 	return names
 }
 
-// quotePosix is for text between single quotes of the shell.
-func quotePosix(text string) string { return strings.ReplaceAll(text, "'", `'\''`) }
+// QuotePosix is for text between single quotes of the shell.
+func QuotePosix(text string) string { return strings.ReplaceAll(text, "'", `'\''`) }
+
+// QuotePowerShell makes a string that is taken as it is. PowerShell takes typographical quotes for quotes too.
+func QuotePowerShell(s string) string {
+	return "'" + strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(s) + "'"
+}

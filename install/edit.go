@@ -84,9 +84,9 @@ func (m *Machine) behind(r Record, now FileState) (text []byte, stale bool) {
 func (m *Machine) Target(f *FileRecord) (string, error) {
 	link := f.Former.Link
 	if filepath.IsAbs(link) {
-		return m.resolve(m.Path(link))
+		return m.Resolve(m.Path(link))
 	}
-	return m.resolve(filepath.Join(filepath.Dir(m.Path(f.Path)), link))
+	return m.Resolve(filepath.Join(filepath.Dir(m.Path(f.Path)), link))
 }
 
 // Do makes the change.
@@ -192,7 +192,7 @@ func (e Edit) plan(t *turn, p *place, now FileState, old *Record) (Record, error
 	if err := errors.Join(p.refused, e.On.mayWrite(e.Path, p)); err != nil {
 		return Record{}, err
 	}
-	path := e.On.below(p.real)
+	path := e.On.Below(p.real)
 	if old == nil && e.Clean != nil && now.Bytes != nil {
 		now.Bytes = e.Clean(now.Bytes)
 	}
@@ -272,7 +272,7 @@ func (e Edit) finish(ctx context.Context, t *turn, r Record) error {
 // (locate), a further name of somebody else's file is no file of his, and a home that is not there is not made: it may
 // not be mounted yet.
 func (m *Machine) mayWrite(named string, p *place) error {
-	if m.Home == "" || m.UID < 0 || !isBelow(m.Path(named), m.Path(m.Home)) {
+	if m.Home == "" || m.UID < 0 || !IsBelow(m.Path(named), m.Path(m.Home)) {
 		return nil
 	}
 	home, err := os.Stat(m.Path(m.Home))

@@ -193,7 +193,7 @@ func (g *game) interfere(path string) {
 	g.foreign = append(g.foreign, l)
 	at := g.IntN(len(lines) + 1)
 	out := strings.Join(lines[:at], "") + l + "\n" + strings.Join(lines[at:], "")
-	real, err := g.resolve(g.Path(path))
+	real, err := g.Resolve(g.Path(path))
 	stage.Check(g.t, err)
 	stage.Check(g.t, os.WriteFile(real, []byte(out), 0o644))
 }

@@ -231,13 +231,14 @@ func (m *Machine) ownerBelow(path string) (uid, gid int) {
 		return -1, -1
 	}
 	home := m.Path(m.Home)
-	if real, err := m.resolve(home); err == nil && isBelow(m.Path(path), real) || isBelow(m.Path(path), home) {
+	if real, err := m.Resolve(home); err == nil && IsBelow(m.Path(path), real) || IsBelow(m.Path(path), home) {
 		return m.UID, m.GID
 	}
 	return -1, -1
 }
 
-func isBelow(path, dir string) bool {
+// IsBelow says that a real path is dir, or lies in it.
+func IsBelow(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }

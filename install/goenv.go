@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"hither/install/lines"
 )
 
 // goDefault is what the go command asks if nobody says otherwise.
@@ -25,7 +27,7 @@ func goSteps(m *Machine, t Tooling) []Step {
 	gateway, ok := t.gateway("go")
 	file := m.Getenv("GOENV")
 	if file == "" {
-		file = m.join(m.configHome(), "go", "env")
+		file = m.Join(m.ConfigHome(), "go", "env")
 	}
 	name := what + " in " + file
 	switch set := m.Getenv("GOPROXY"); {
@@ -53,15 +55,15 @@ func (m *Machine) goRootProxy() string {
 		if root != "" {
 			break
 		}
-		if found := m.find(command); found != "" {
-			if real, err := m.resolve(m.Path(found)); err == nil {
-				root = path.Dir(path.Dir(strings.ReplaceAll(m.below(real), `\`, "/")))
+		if found := m.Find(command); found != "" {
+			if real, err := m.Resolve(m.Path(found)); err == nil {
+				root = path.Dir(path.Dir(strings.ReplaceAll(m.Below(real), `\`, "/")))
 			}
 		}
 	}
 	if root != "" {
-		if data, err := m.Read(m.join(root, "go.env")); err == nil {
-			if value, _ := GoSetting(string(data), "GOPROXY"); value != "" {
+		if data, err := m.Read(m.Join(root, "go.env")); err == nil {
+			if value, _ := lines.GoSetting(string(data), "GOPROXY"); value != "" {
 				return value
 			}
 		}
@@ -69,22 +71,10 @@ func (m *Machine) goRootProxy() string {
 	return goDefault
 }
 
-// GoSetting returns the last value of a name in a file of `go env -w` and the number of its line, from 0; -1: it is not there. A line counts
-// only if it begins with a capital (cmd/go/internal/cfg, readEnvFile).
-func GoSetting(text, name string) (value string, line int) {
-	line = -1
-	for i, l := range slices.Collect(strings.Lines(text)) {
-		if n, v, ok := strings.Cut(strings.TrimRight(l, "\r\n"), "="); ok && n == name {
-			value, line = v, i
-		}
-	}
-	return value, line
-}
-
 // putGoProxy puts the gateway before the list that is in force. A bar follows it, so that Go passes on to the user's
 // list whatever happens to us; a comma would stop at a refused connection.
 func putGoProxy(text []byte, gateway, base string) ([]byte, error) {
-	list, at := GoSetting(string(text), "GOPROXY")
+	list, at := lines.GoSetting(string(text), "GOPROXY")
 	if strings.HasPrefix(list, gateway+"|") {
 		return text, nil
 	}
@@ -95,16 +85,16 @@ func putGoProxy(text []byte, gateway, base string) ([]byte, error) {
 	if err := mayPrecede(list, gateway); err != nil {
 		return nil, err
 	}
-	lines := slices.Collect(strings.Lines(string(text)))
+	all := slices.Collect(strings.Lines(string(text)))
 	line := "GOPROXY=" + gateway + "|" + list + "\n"
 	if at >= 0 {
-		lines[at] = line
-		return []byte(strings.Join(lines, "")), nil
+		all[at] = line
+		return []byte(strings.Join(all, "")), nil
 	}
-	if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") {
-		lines[n-1] += "\n"
+	if n := len(all); n > 0 && !strings.HasSuffix(all[n-1], "\n") {
+		all[n-1] += "\n"
 	}
-	return []byte(strings.Join(append(lines, line), "")), nil
+	return []byte(strings.Join(append(all, line), "")), nil
 }
 
 // withoutOldGateway takes away one of ours that listened on another port.

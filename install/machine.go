@@ -64,7 +64,7 @@ func (m *Machine) Path(p string) string {
 
 // Read returns the content of a file. It follows links; those with an absolute target stay below Root.
 func (m *Machine) Read(p string) ([]byte, error) {
-	real, err := m.resolve(m.Path(p))
+	real, err := m.Resolve(m.Path(p))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func readAll(f *os.File, path string) ([]byte, error) {
 
 // Exists tells whether a file or directory is there. A link counts if its target is there.
 func (m *Machine) Exists(p string) bool {
-	real, err := m.resolve(m.Path(p))
+	real, err := m.Resolve(m.Path(p))
 	if err != nil {
 		return false
 	}
@@ -110,13 +110,13 @@ func (m *Machine) Exists(p string) bool {
 func (m *Machine) Glob(pattern string) []string {
 	found, _ := filepath.Glob(m.Path(pattern)) // the only error is a bad pattern, and ours are constants
 	for i, p := range found {
-		found[i] = m.below(p)
+		found[i] = m.Below(p)
 	}
 	return found
 }
 
-// below is the inverse of Path.
-func (m *Machine) below(p string) string {
+// Below is the inverse of Path: the name, without Root, of a real path.
+func (m *Machine) Below(p string) string {
 	if m.Root == "" {
 		return p
 	}
@@ -133,10 +133,10 @@ func (m *Machine) below(p string) string {
 
 // Look tells whether a command is there. With a Root only the usual directories below it count, otherwise PATH and the
 // directories for administrators, which are not in every user's PATH.
-func (m *Machine) Look(cmd string) bool { return m.find(cmd) != "" }
+func (m *Machine) Look(cmd string) bool { return m.Find(cmd) != "" }
 
-// find returns the path of a command, without Root; empty: there is none.
-func (m *Machine) find(cmd string) string {
+// Find returns the path of a command, without Root; empty: there is none.
+func (m *Machine) Find(cmd string) string {
 	if m.Root == "" {
 		if path, err := exec.LookPath(cmd); err == nil {
 			return path
@@ -173,6 +173,11 @@ func (m *Machine) Command(ctx context.Context, argv ...string) ([]byte, error) {
 	return m.run(ctx, argv, nil)
 }
 
+// Feed runs a command with this input.
+func (m *Machine) Feed(ctx context.Context, stdin []byte, argv ...string) ([]byte, error) {
+	return m.run(ctx, argv, stdin)
+}
+
 func (m *Machine) run(ctx context.Context, argv []string, stdin []byte) ([]byte, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("a command without a name: this is a fault in Hither, please report it")
@@ -186,7 +191,7 @@ func (m *Machine) run(ctx context.Context, argv []string, stdin []byte) ([]byte,
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
-	name := m.find(argv[0])
+	name := m.Find(argv[0])
 	if name == "" {
 		return nil, fmt.Errorf("%s: %w; install it, or leave out the step that needs it", argv[0], exec.ErrNotFound)
 	}
@@ -238,9 +243,9 @@ func (m *Machine) now() time.Time {
 	return m.Now()
 }
 
-// resolve follows links at the end and in the middle of a real path. What is missing at its end stays as it is. An
+// Resolve follows links at the end and in the middle of a real path. What is missing at its end stays as it is. An
 // absolute target is looked for below Root.
-func (m *Machine) resolve(path string) (string, error) {
+func (m *Machine) Resolve(path string) (string, error) {
 	top := m.top(path)
 	rest, ok := strings.CutPrefix(filepath.Clean(path), top)
 	if !ok {

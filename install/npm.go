@@ -12,7 +12,7 @@ import (
 func npmSteps(m *Machine, t Tooling) []Step {
 	file := m.npmVariable("userconfig")
 	if file == "" {
-		file = m.join(m.Home, ".npmrc")
+		file = m.Join(m.Home, ".npmrc")
 	}
 	return []Step{Edit{
 		On: m, Name: "send npm through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow

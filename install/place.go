@@ -243,7 +243,7 @@ func (p *place) belongsTo(uid int) error {
 		return err
 	}
 	if has, _, _ := ownfile.Owner(info); has != uid && has >= 0 {
-		return fmt.Errorf("%s: %w", p.m.below(p.real), errForeign)
+		return fmt.Errorf("%s: %w", p.m.Below(p.real), errForeign)
 	}
 	return nil
 }
@@ -278,7 +278,7 @@ func (p *place) state() (FileState, error) {
 	if s.Link, err = p.dir.Readlink(p.name); err != nil {
 		return s, err
 	}
-	if target, err := p.m.resolve(p.real); err == nil {
+	if target, err := p.m.Resolve(p.real); err == nil {
 		s.Bytes, _ = readBounded(target) // a link that leads nowhere has no text
 	}
 	return s, nil
@@ -308,7 +308,7 @@ func isEmpty(dir *os.Root) bool {
 func (p *place) missing() []string {
 	var dirs []string
 	for dir := filepath.Dir(p.real); len(dirs) < len(p.gone); dir = filepath.Dir(dir) {
-		dirs = append(dirs, p.m.below(dir))
+		dirs = append(dirs, p.m.Below(dir))
 	}
 	slices.Reverse(dirs)
 	return dirs

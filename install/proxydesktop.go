@@ -14,7 +14,7 @@ import (
 // gnomeSteps set the keys that GNOME, Cinnamon, MATE and all who use GLib's proxy resolver read. mode comes last and is
 // undone first, so that at no time a half-made proxy is in force.
 func gnomeSteps(m *Machine, p Proxying) []Step {
-	if !m.hasSession() && !m.Exists(m.join(m.xdgConfig(), "dconf", "user")) {
+	if !m.hasSession() && !m.Exists(m.Join(m.XDGConfig(), "dconf", "user")) {
 		return nil
 	}
 	g := gnome{m: m, p: p}
@@ -49,7 +49,7 @@ type gnome struct {
 func (m *Machine) inSession(argv ...string) []string {
 	const script = `bus=${DBUS_SESSION_BUS_ADDRESS:-unix:path=$XDG_RUNTIME_DIR/bus}; bus=${bus#unix:path=}; ` +
 		`case $bus in /*) [ -S "${bus%%,*}" ] || set -- dbus-run-session -- "$@" ;; esac; exec "$@"`
-	return m.asUser(append([]string{"sh", "-c", script, "sh"}, argv...)...)
+	return m.AsUser(append([]string{"sh", "-c", script, "sh"}, argv...)...)
 }
 
 func (g gnome) key(schema, key, value string) Setting {
@@ -178,12 +178,12 @@ func (m *Machine) hasKDE() bool {
 	return m.Exists(m.kdeFile()) || m.Look("plasmashell")
 }
 
-func (m *Machine) kdeFile() string { return m.join(m.xdgConfig(), "kioslaverc") }
+func (m *Machine) kdeFile() string { return m.Join(m.XDGConfig(), "kioslaverc") }
 
 // kdeStep writes what KDE's own page of settings writes, and tells the programs that run.
 func kdeStep(m *Machine, p Proxying) Step {
 	file := m.kdeFile()
-	reread := m.asUser("dbus-send", "--type=signal", "/KIO/Scheduler", "org.kde.KIO.Scheduler.reparseSlaveConfiguration", "string:")
+	reread := m.AsUser("dbus-send", "--type=signal", "/KIO/Scheduler", "org.kde.KIO.Scheduler.reparseSlaveConfiguration", "string:")
 	return Edit{
 		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{Perhaps(reread)},
 		Change: func(old []byte, _ bool) ([]byte, error) {

@@ -15,10 +15,10 @@ func proxyNames() []string {
 // environmentDStep writes a file that systemd's user manager reads (environment.d(5)); all programs of a session that it
 // starts get the variables. A manager that runs is told, so that what is started from now on sees the change.
 func environmentDStep(m *Machine, p Proxying) Step {
-	file := m.join(m.xdgConfig(), "environment.d", "60-hither.conf")
+	file := m.Join(m.XDGConfig(), "environment.d", "60-hither.conf")
 	return Edit{
 		On: m, Name: "name the proxy to the user's session in " + file, Path: file, Volatile: true, Mode: 0o644,
-		After: [][]string{Perhaps(m.asUser("systemctl", "--user", "daemon-reload"))},
+		After: [][]string{Perhaps(m.AsUser("systemctl", "--user", "daemon-reload"))},
 		Change: func([]byte, bool) ([]byte, error) {
 			users, err := p.variablesElsewhere(m, file)
 			if err != nil {
@@ -45,7 +45,7 @@ func (p Proxying) variable(m *Machine, name string, users []string) string {
 // variablesElsewhere looks for proxies that the user has in the files beside ours, and collects his NO_PROXY.
 func (p Proxying) variablesElsewhere(m *Machine, ours string) (noProxy []string, err error) {
 	files := append([]string{"/etc/environment"}, m.Glob("/etc/environment.d/*.conf")...)
-	for _, file := range append(files, m.Glob(m.join(m.xdgConfig(), "environment.d", "*.conf"))...) {
+	for _, file := range append(files, m.Glob(m.Join(m.XDGConfig(), "environment.d", "*.conf"))...) {
 		data, err := m.Read(file)
 		if err != nil || file == ours {
 			continue
@@ -125,7 +125,7 @@ func profileDStep(m *Machine, p Proxying) Step {
 			for _, name := range proxyNames() {
 				value := p.variable(m, name, nil)
 				if strings.EqualFold(name, "NO_PROXY") {
-					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, quotePosix(strings.Join(unique(append(p.NoProxy, loopbackNames()...)), ",")))
+					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, QuotePosix(strings.Join(unique(append(p.NoProxy, loopbackNames()...)), ",")))
 					continue
 				}
 				fmt.Fprintf(&out, "export %s=\"${%s:-%s}\"\n", name, name, value)

@@ -13,11 +13,6 @@ import (
 
 const internetSettings = `HKCU:\Software\Microsoft\Windows\CurrentVersion\Internet Settings`
 
-// QuotePowerShell makes a string that is taken as it is. PowerShell takes typographical quotes for quotes too.
-func QuotePowerShell(s string) string {
-	return "'" + strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(s) + "'"
-}
-
 // wininet are the values of the Internet settings; nil: there is none.
 type wininet struct {
 	Enable   *int
@@ -213,7 +208,7 @@ func userVariable(m *Machine, p Proxying, name string) Step {
 // the step is not volatile. A session alone is changed by `hither env | Out-String | Invoke-Expression` and cleared by
 // the same with --unset.
 func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
-	documents := m.join(m.Home, "Documents")
+	documents := m.Join(m.Home, "Documents")
 	if out, err := m.Command(ctx, PowerShellCommand("[Environment]::GetFolderPath('MyDocuments')")...); err == nil && strings.TrimSpace(string(out)) != "" {
 		documents = strings.TrimSpace(string(out)) // it may lie in OneDrive
 	}
@@ -222,7 +217,7 @@ func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
 	policy := strings.TrimSpace(string(out))
 	var steps []Step
 	for _, dir := range []string{"WindowsPowerShell", "PowerShell"} {
-		file := m.join(documents, dir, "profile.ps1")
+		file := m.Join(documents, dir, "profile.ps1")
 		name := "ask `hither env` in " + file
 		said := policy
 		if said == "" && dir == "WindowsPowerShell" {

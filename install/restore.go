@@ -74,8 +74,8 @@ func (m *Machine) undoStep(ctx context.Context, step string) error {
 	return m.undoSteps(ctx, func(other string) bool { return other == step })
 }
 
-// undoOthers undoes the standing changes whose step begins with prefix, but for step itself: former ones of its kind.
-func (m *Machine) undoOthers(ctx context.Context, prefix, step string) error {
+// UndoOthers undoes the standing changes whose step begins with prefix, but for step itself: former ones of its kind.
+func (m *Machine) UndoOthers(ctx context.Context, prefix, step string) error {
 	return m.undoSteps(ctx, func(other string) bool { return other != step && strings.HasPrefix(other, prefix) })
 }
 
@@ -299,7 +299,7 @@ func (t *turn) bequeath(r Record) error {
 		}
 		file := *other.File
 		for _, dir := range r.File.Dirs {
-			if isBelow(t.m.Path(file.Path), t.m.Path(dir)) && !slices.Contains(file.Dirs, dir) {
+			if IsBelow(t.m.Path(file.Path), t.m.Path(dir)) && !slices.Contains(file.Dirs, dir) {
 				file.Dirs = append(slices.Clone(file.Dirs), dir)
 			}
 		}

@@ -69,7 +69,7 @@ func (m *Machine) leftOf(ctx context.Context, r Record) (string, error) {
 	}
 	defer p.close()
 	if _, err := p.lstat(p.temp()); err == nil {
-		return "a file of ours, " + m.below(filepath.Join(filepath.Dir(p.real), p.temp())), nil
+		return "a file of ours, " + m.Below(filepath.Join(filepath.Dir(p.real), p.temp())), nil
 	}
 	now, err := p.state()
 	if err != nil || now.same(r.File.Former) || now.Absent {

@@ -89,8 +89,8 @@ func homesOf(m *Machine, s Serving, unit []byte) []byte {
 
 // userUnitSteps are for systemd as the manager of the user's session.
 func userUnitSteps(m *Machine, s Serving) []Step {
-	systemctl := m.asUser("systemctl", "--user")
-	file := m.join(m.xdgConfig(), "systemd/user/hither.service")
+	systemctl := m.AsUser("systemctl", "--user")
+	file := m.Join(m.XDGConfig(), "systemd/user/hither.service")
 	return []Step{
 		unitFile(m, file, systemdUnit("hither-user.service", s.Exe, s.Args), append(systemctl[:len(systemctl):len(systemctl)], "daemon-reload")...),
 		enableUnit(m, "hither.service", systemctl...),
@@ -163,7 +163,7 @@ func launchdSteps(m *Machine, s Serving) []Step {
 		if id < 0 {
 			id = os.Getuid()
 		}
-		domain, dir = "gui/"+strconv.Itoa(id), m.join(m.Home, "Library", "LaunchAgents")+"/"
+		domain, dir = "gui/"+strconv.Itoa(id), m.Join(m.Home, "Library", "LaunchAgents")+"/"
 		list = agentList(list, m.Home)
 	} else {
 		steps = append(steps, unitFile(m, dir+"dev.hither.restore.plist", launchdList("dev.hither.restore.plist", s.Exe, nil)))

@@ -12,15 +12,15 @@ import (
 // both mean the one that counts. Nothing is said of what a project names for itself.
 
 // CargoHome is where cargo keeps what is the user's.
-func (m *Machine) CargoHome() string { return cmp.Or(m.Getenv("CARGO_HOME"), m.join(m.Home, ".cargo")) }
+func (m *Machine) CargoHome() string { return cmp.Or(m.Getenv("CARGO_HOME"), m.Join(m.Home, ".cargo")) }
 
 // CargoConfig is the file of settings in one directory. Cargo takes the old name if both are there (The Cargo Book,
 // "Hierarchical structure").
 func (m *Machine) CargoConfig(dir string) string {
-	if old := m.join(dir, "config"); m.Exists(old) {
+	if old := m.Join(dir, "config"); m.Exists(old) {
 		return old
 	}
-	return m.join(dir, "config.toml")
+	return m.Join(dir, "config.toml")
 }
 
 // CargoBase is what a path in one of Cargo's files is relative to: the directory that .cargo is in.
@@ -38,9 +38,9 @@ func (m *Machine) PipFiles() []string {
 		files = append(files, m.pipUser()...)
 	}
 	if env := m.Getenv("VIRTUAL_ENV"); env != "" {
-		files = append(files, m.join(env, m.pipName()))
+		files = append(files, m.Join(env, m.pipName()))
 	}
-	files = slices.DeleteFunc(files, func(file string) bool { return !isAbs(m, file) }) // there is no home
+	files = slices.DeleteFunc(files, func(file string) bool { return !m.IsAbs(file) }) // there is no home
 	if own != "" {
 		files = append(files, own)
 	}
@@ -51,12 +51,12 @@ func (m *Machine) PipFiles() []string {
 func (m *Machine) pipSite() (files []string) {
 	switch m.System() {
 	case "windows":
-		return []string{m.join(cmp.Or(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", m.pipName())}
+		return []string{m.Join(cmp.Or(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", m.pipName())}
 	case "darwin":
 		return []string{"/Library/Application Support/pip/pip.conf"}
 	}
 	for dir := range strings.SplitSeq(cmp.Or(m.Getenv("XDG_CONFIG_DIRS"), "/etc/xdg"), ":") {
-		files = append(files, m.join(dir, "pip", m.pipName()))
+		files = append(files, m.Join(dir, "pip", m.pipName()))
 	}
 	return append(files, "/etc/pip.conf")
 }
@@ -65,15 +65,15 @@ func (m *Machine) pipSite() (files []string) {
 func (m *Machine) pipUser() []string {
 	switch m.System() {
 	case "windows":
-		return []string{m.join(m.Home, "pip", m.pipName()), m.join(m.configHome(), "pip", m.pipName())}
+		return []string{m.Join(m.Home, "pip", m.pipName()), m.Join(m.ConfigHome(), "pip", m.pipName())}
 	case "darwin":
-		dir := m.join(m.configHome(), "pip")
+		dir := m.Join(m.ConfigHome(), "pip")
 		if !m.Exists(dir) {
-			dir = m.join(m.Home, ".config", "pip")
+			dir = m.Join(m.Home, ".config", "pip")
 		}
-		return []string{m.join(m.Home, ".pip", m.pipName()), m.join(dir, m.pipName())}
+		return []string{m.Join(m.Home, ".pip", m.pipName()), m.Join(dir, m.pipName())}
 	}
-	return []string{m.join(m.Home, ".pip", m.pipName()), m.join(m.toolConfig(), "pip", m.pipName())}
+	return []string{m.Join(m.Home, ".pip", m.pipName()), m.Join(m.ToolConfig(), "pip", m.pipName())}
 }
 
 func (m *Machine) pipName() string {
@@ -101,13 +101,5 @@ func (m *Machine) GitFiles() []string {
 	if own := m.Getenv("GIT_CONFIG_GLOBAL"); own != "" {
 		return append(files, own)
 	}
-	return append(files, m.join(m.toolConfig(), "git", "config"), m.join(m.Home, ".gitconfig"))
-}
-
-// toolConfig is XDG_CONFIG_HOME as the user's tools read it. To root who changes the machine it may be that of our own service.
-func (m *Machine) toolConfig() string {
-	if dir := m.Getenv("XDG_CONFIG_HOME"); isAbs(m, dir) && !amRoot(m) {
-		return dir
-	}
-	return m.xdgConfig()
+	return append(files, m.Join(m.ToolConfig(), "git", "config"), m.Join(m.Home, ".gitconfig"))
 }

@@ -13,7 +13,7 @@ import (
 // yarnSteps sets the proxy of Yarn 2 and later, which reads neither npmrc nor HTTPS_PROXY. Its httpsCaFilePath replaces
 // all other roots, so it is set only to a complete file, and only if there is none.
 func yarnSteps(m *Machine, t Tooling) []Step {
-	file := m.join(m.Home, ".yarnrc.yml")
+	file := m.Join(m.Home, ".yarnrc.yml")
 	return []Step{Edit{
 		On: m, Name: "send Yarn through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow
 		Change: func(old []byte, _ bool) ([]byte, error) {

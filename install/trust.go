@@ -3,7 +3,7 @@ package install
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
+	"crypto/sha1" // by it Windows and macOS find a certificate; it proves nothing
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -15,8 +15,6 @@ import (
 
 	"hither/install/lines"
 )
-
-// by it Windows and macOS find a certificate; it proves nothing
 
 // Certificate is the root that the machine is to trust.
 type Certificate struct {
@@ -235,14 +233,14 @@ func registryDirs(m *Machine, dir string, hosts []string) []string {
 
 // underSystem says that a file is made by the system's own tool, which would write over it; our root comes in that way.
 func underSystem(m *Machine, path string) bool {
-	real, err := m.resolve(m.Path(path))
+	real, err := m.Resolve(m.Path(path))
 	if err != nil {
 		return false
 	}
 	for _, dir := range []string{
 		"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/var/lib/ca-certificates", "/usr/share/ca-certificates", "/usr/share/pki",
 	} {
-		if isBelow(real, m.Path(dir)) {
+		if IsBelow(real, m.Path(dir)) {
 			return true
 		}
 	}

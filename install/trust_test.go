@@ -215,7 +215,7 @@ func (k *keeper) play(argv []string, _ []byte) ([]byte, error) {
 		for _, entry := range strings.SplitAfter(k.has[store], ";") {
 			if text, digest, ok := strings.Cut(entry, "SHA-1"); ok {
 				c, err := NewCertificate([]byte(text), "")
-				if err == nil && contains(quotePosix(c.name)) {
+				if err == nil && contains(QuotePosix(c.name)) {
 					return []byte("SHA-1" + digest), nil
 				}
 			}

@@ -22,7 +22,7 @@ func bundles(m *Machine, root Certificate) []Step {
 	var steps []Step
 	var seen []string
 	add := func(tool, file string) {
-		real, err := m.resolve(m.Path(file))
+		real, err := m.Resolve(m.Path(file))
 		if err != nil || !m.Exists(file) || underSystem(m, file) || slices.Contains(seen, real) {
 			return
 		}
@@ -30,7 +30,7 @@ func bundles(m *Machine, root Certificate) []Step {
 			return // a tool that reads it says so better than we can
 		}
 		seen = append(seen, real)
-		file = m.below(real)
+		file = m.Below(real)
 		steps = append(steps, Edit{On: m, Name: "trust the root certificate in " + file + ", for " + tool, Path: file, Change: root.addTo})
 	}
 	for _, n := range namings(m) {
@@ -51,7 +51,7 @@ func bundles(m *Machine, root Certificate) []Step {
 		"NODE_EXTRA_CA_CERTS", "npm_config_cafile", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO",
 		"SSL_CERT_FILE", "DENO_CERT", "YARN_HTTPS_CA_FILE_PATH",
 	} {
-		if file := m.Getenv(name); file != "" && isAbs(m, file) {
+		if file := m.Getenv(name); file != "" && m.IsAbs(file) {
 			add(name, file)
 		}
 	}
@@ -64,7 +64,7 @@ func isBundle(text string) bool {
 }
 
 func namings(m *Machine) []naming {
-	home, config := m.Home, m.toolConfig()
+	home, config := m.Home, m.ToolConfig()
 	list := []naming{
 		{"npm", []string{
 			cmp.Or(m.Getenv("NPM_CONFIG_USERCONFIG"), home+"/.npmrc"), m.Getenv("npm_config_globalconfig"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc",
@@ -79,7 +79,7 @@ func namings(m *Machine) []naming {
 	}
 	for i := range list {
 		list[i].files = slices.DeleteFunc(list[i].files, func(f string) bool {
-			return !isAbs(m, f) || m.System() != "windows" && strings.HasPrefix(f, "C:")
+			return !m.IsAbs(f) || m.System() != "windows" && strings.HasPrefix(f, "C:")
 		})
 	}
 	return list
@@ -109,7 +109,7 @@ func (m *Machine) expand(value, base string) string {
 	if rest, ok := strings.CutPrefix(value, "~/"); ok {
 		return m.Home + "/" + rest
 	}
-	if value == "" || isAbs(m, value) {
+	if value == "" || m.IsAbs(value) {
 		return value
 	}
 	return path.Join(base, value)

@@ -37,13 +37,13 @@ func javaStores(m *Machine, root Certificate) []Step {
 		}
 		for _, home := range m.Glob(pattern) {
 			store := javaStore(m, home)
-			real, err := m.resolve(m.Path(store))
+			real, err := m.Resolve(m.Path(store))
 			if store == "" || err != nil || seen[real] || underSystem(m, store) {
 				continue
 			}
 			seen[real] = true
 			if tool := keytool(m, home); tool != "" {
-				steps = append(steps, java(m, root, tool, m.below(real)))
+				steps = append(steps, java(m, root, tool, m.Below(real)))
 			}
 		}
 	}
@@ -74,11 +74,11 @@ func keytool(m *Machine, home string) string {
 
 // isUsers says that a program stands in the home of the user for whom tools are set, or is his.
 func (m *Machine) isUsers(program string) bool {
-	if m.UID <= 0 || !isAbs(m, program) {
+	if m.UID <= 0 || !m.IsAbs(program) {
 		return false
 	}
-	real, err := m.resolve(m.Path(program))
-	if err != nil || isBelow(m.Path(program), m.Path(m.Home)) {
+	real, err := m.Resolve(m.Path(program))
+	if err != nil || IsBelow(m.Path(program), m.Path(m.Home)) {
 		return true
 	}
 	info, err := os.Stat(real)
@@ -93,7 +93,7 @@ func java(m *Machine, root Certificate, tool, store string) Step {
 	call := func(args ...string) []string {
 		argv := append(append([]string{tool}, args...), "-alias", strings.ToLower(nickname), "-keystore", store, "-storepass", javaWord)
 		if m.isUsers(tool) { // root does not run what a user may have put there
-			return m.asUser(argv...)
+			return m.AsUser(argv...)
 		}
 		return argv
 	}

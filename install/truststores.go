@@ -21,12 +21,12 @@ func (s soleRoot) Do(ctx context.Context) error {
 	if err := s.Setting.Do(ctx); err != nil {
 		return err
 	}
-	return s.On.undoOthers(ctx, s.prefix, s.Name)
+	return s.On.UndoOthers(ctx, s.prefix, s.Name)
 }
 
 // keychain trusts the root for TLS servers, and for nothing else: neither code nor mail.
 func keychain(m *Machine, root Certificate) Step {
-	show := "security find-certificate -a -Z -c '" + quotePosix(root.name) + "' " + systemKeychain + " 2>/dev/null | grep '^SHA-1' || true"
+	show := "security find-certificate -a -Z -c '" + QuotePosix(root.name) + "' " + systemKeychain + " 2>/dev/null | grep '^SHA-1' || true"
 	check := []string{"/bin/sh", "-c", show}
 	remove := []string{"security", "delete-certificate", "-Z", root.sha1, "-t", systemKeychain}
 	const prefix = "trust in " + systemKeychain + " the root certificate "
@@ -58,7 +58,7 @@ func keychain(m *Machine, root Certificate) Step {
 func rootStore(m *Machine, root Certificate) Step {
 	scope := []string{"certutil.exe", "-user"}
 	place := "the user's store Root"
-	if elevated(m) {
+	if m.Privileged() {
 		scope, place = scope[:1], "the machine's store Root"
 	}
 	call := func(args ...string) []string { return append(append([]string(nil), scope...), args...) }
@@ -106,12 +106,12 @@ func nssStores(m *Machine, root Certificate) []Step {
 func nss(m *Machine, root Certificate, dir string) Step {
 	call := func(args ...string) []string {
 		argv := append([]string{"certutil", "-d", "sql:" + dir}, args...)
-		return m.asUser(argv...) // a file of root's beside the database would lock its owner out
+		return m.AsUser(argv...) // a file of root's beside the database would lock its owner out
 	}
 	show := call("-L", "-n", nickname, "-a")
 	remove := call("-D", "-n", nickname)
 	return inStore(m, root, "trust the root certificate in the NSS database "+dir, show, remove, func(ctx context.Context) error {
-		_, err := m.run(ctx, call("-A", "-t", "C,,", "-n", nickname, "-a"), root.PEM)
+		_, err := m.Feed(ctx, root.PEM, call("-A", "-t", "C,,", "-n", nickname, "-a")...)
 		return err
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"hither/install"
+	"hither/install/lines"
 )
 
 // goClient is the go command.
@@ -22,7 +22,7 @@ func (p *Patient) goSetting(name string) setting {
 		return s
 	}
 	for _, file := range p.goFiles() {
-		if value, _ := install.GoSetting(p.text(file), name); value != "" {
+		if value, _ := lines.GoSetting(p.text(file), name); value != "" {
 			return setting{Name: name + " in " + file, Value: value}
 		}
 	}

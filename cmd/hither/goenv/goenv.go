@@ -13,7 +13,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/forward/npmrc"
-	"hither/install"
+	"hither/install/lines"
 )
 
 // PublicProxy is what Go asks if nobody says otherwise, and the one host that our /go gateway stands for.
@@ -37,7 +37,7 @@ func (g Settings) Get(name string) string {
 		if err != nil {
 			continue
 		}
-		if value, _ := install.GoSetting(string(data), name); value != "" {
+		if value, _ := lines.GoSetting(string(data), name); value != "" {
 			return value
 		}
 	}
