@@ -2,23 +2,15 @@ package install
 
 import (
 	"bytes"
-	"embed"
 	"encoding/xml"
 	"strings"
+
+	"hither/install/files"
 )
-
-// files are what ships beside the program: units, property lists, and what runs Hither in containers. Each is valid as it
-// stands; those for services name the program /usr/bin/hither or /usr/local/bin/hither, which is replaced.
-//
-//go:embed all:files
-var files embed.FS
-
-// File is one of the files that ship: "compose.yaml", "devcontainer/hither/install.sh".
-func File(name string) ([]byte, error) { return files.ReadFile("files/" + name) }
 
 // shipped is a file that is known to be there.
 func shipped(name string) string {
-	data, err := File(name)
+	data, err := files.Read(name)
 	if err != nil {
 		panic(err) // it is in the binary
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install/files"
 	"hither/install/lines"
 	"hither/install/stage"
 )
@@ -182,6 +183,19 @@ func TestContainerdSaysWhoDoesNotReadTheFile(t *testing.T) {
 		noted := toolSteps(t, w.Machine, tooling(), "containerd")[0].(Noted)
 		if !strings.Contains(noted.Note, says) {
 			t.Errorf("%q\ngot  %s\nwant %q in it", config, noted.Note, says)
+		}
+	}
+}
+
+// TestTheHostsFileOfTheClusterIsOurs keeps daemonset.yaml and the step for containerd from telling different things.
+func TestTheHostsFileOfTheClusterIsOurs(t *testing.T) {
+	text, err := putHost(nil, "http://127.0.0.1:7890")
+	stage.Check(t, err)
+	cluster, err := files.Read("daemonset.yaml")
+	stage.Check(t, err)
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.Contains(string(cluster), "\n    "+line+"\n") {
+			t.Errorf("daemonset.yaml has no line %q", line)
 		}
 	}
 }
