@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // cargoSteps replaces the source of crates.io by our gateway where there is one: Cargo.lock keeps the origin's name, so
@@ -56,13 +57,13 @@ func putCargoSource(f *lines.TOML, t Tooling) ([]byte, error) {
 func putCargoProxy(f *lines.TOML, t Tooling) ([]byte, error) {
 	http := f.Table("http")
 	now, set := http["proxy"]
-	if set && sameProxy(fmt.Sprint(now), t.proxyURL()) {
+	if set && proxyname.Same(fmt.Sprint(now), t.proxyURL()) {
 		return f.Text, nil
 	}
 	if set {
 		// Not replaced even if it is the proxy behind us: the line may be one of many forms, and only adding is safe.
 		return nil, Refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
-			shownURL(fmt.Sprint(now)))
+			proxyname.Shown(fmt.Sprint(now)))
 	}
 	at, prefix := f.Header("[http]")+1, ""
 	if at == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // dockerSteps puts Hither at the head of dockerd's registry-mirrors, before those of the user. They serve Docker Hub
@@ -14,7 +15,7 @@ func dockerSteps(m *Machine, t Tooling) []Step {
 	gateway, ok := t.gateway("docker")
 	switch {
 	case m.System() != "linux":
-		return []Step{Refusal(name, Refuse("Docker Desktop's engine runs in a machine of its own, whose loopback is not this one: name http://host.docker.internal:%s in its Settings, Resources, Proxies, or leave docker out", port(t.Proxy)))}
+		return []Step{Refusal(name, Refuse("Docker Desktop's engine runs in a machine of its own, whose loopback is not this one: name http://host.docker.internal:%s in its Settings, Resources, Proxies, or leave docker out", proxyname.Port(t.Proxy)))}
 	case !ok:
 		return []Step{Refusal(name, Refuse("no rule has a gateway for Docker: put the rule docker back, or leave docker out"))}
 	case gateway != t.proxyURL()+"/v2":

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // goDefault is what the go command asks if nobody says otherwise.
@@ -122,7 +123,7 @@ func mayPrecede(list, gateway string) error {
 		return Refuse("says GOPROXY=%s, so no proxy shall be asked: `go env -u GOPROXY` or `go env -w GOPROXY=%s` lets Hither stand before it, else leave go out", list, goDefault)
 	}
 	return Refuse("names the proxy %s, which may know names that nobody else should hear: `go env -w GOPROXY='%s|%s'` puts Hither before it all the same, else leave go out",
-		shownURL(first), gateway, redactList(list))
+		proxyname.Shown(first), gateway, redactList(list))
 }
 
 // redactList hides the passwords of a GOPROXY list.
@@ -133,7 +134,7 @@ func redactList(list string) string {
 		if i < 0 {
 			i = len(list)
 		}
-		out.WriteString(shownURL(list[:i]))
+		out.WriteString(proxyname.Shown(list[:i]))
 		out.WriteString(list[i:min(i+1, len(list))])
 		list = list[min(i+1, len(list)):]
 	}

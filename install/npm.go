@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // npmSteps sets the proxy in the user's npmrc, which pnpm and Yarn 1 read too. The registry stays the origin's, because
@@ -40,7 +41,7 @@ func putNpmProxy(text []byte, t Tooling, m *Machine) ([]byte, error) {
 		if err := t.mayTake("in the line "+name, now.Value); err != nil {
 			return nil, err
 		}
-		if !sameProxy(now.Value, t.proxyURL()) {
+		if !proxyname.Same(now.Value, t.proxyURL()) {
 			f.Set("", name, t.proxyURL())
 		}
 	}

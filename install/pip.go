@@ -1,6 +1,9 @@
 package install
 
-import "hither/install/lines"
+import (
+	"hither/install/lines"
+	"hither/install/proxyname"
+)
 
 // pipSteps sets pip's proxy. Its index-url stays, because another one would stand in lock files. A cert is added only if
 // there is none: it replaces all other roots, so it has to be complete; pip from 24.2 knows those of the system without.
@@ -68,7 +71,7 @@ func putPipProxy(text []byte, t Tooling) ([]byte, error) {
 	if _, ok := f.Get("global", "cert"); !ok && t.Bundle != "" {
 		f.Set("global", "cert", t.Bundle)
 	}
-	if !sameProxy(now.Value, t.proxyURL()) {
+	if !proxyname.Same(now.Value, t.proxyURL()) {
 		f.Set("global", "proxy", t.proxyURL())
 	}
 	return f.Bytes(), nil

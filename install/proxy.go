@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"hither/install/proxyname"
 )
 
 // ProxyPlace is where a proxy is told to programs besides the desktop's own settings. Each is by choice.
@@ -59,19 +61,22 @@ func (p Proxying) url() string { return "http://" + p.Address }
 
 // split is the address as desktops want it.
 func (p Proxying) split() (host, number string) {
-	number = port(p.Address)
+	number = proxyname.Port(p.Address)
 	return strings.Trim(strings.TrimSuffix(p.Address, ":"+number), "[]"), number
 }
 
 func (p Proxying) mayTake(where, found string) error {
-	return mayReplaceProxy(where, found, p.url(), p.Upstream)
+	if why := proxyname.Objection(where, found, p.url(), p.Upstream); why != "" {
+		return Refuse("%s", why)
+	}
+	return nil
 }
 
 // direct is the user's list, then ours. Both spellings of NO_PROXY count, and what /etc/environment says.
 func (p Proxying) direct(m *Machine, users ...string) []string {
 	var list []string
 	for _, text := range append([]string{m.Getenv("NO_PROXY"), m.Getenv("no_proxy")}, users...) {
-		list = append(list, splitHosts(text)...)
+		list = append(list, proxyname.Hosts(text)...)
 	}
-	return usersFirst(list, slices.Concat(p.NoProxy, loopbackNames()))
+	return proxyname.UsersFirst(list, slices.Concat(p.NoProxy, proxyname.Loopback()))
 }

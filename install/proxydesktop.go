@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // gnomeSteps set the keys that GNOME, Cinnamon, MATE and all who use GLib's proxy resolver read. mode comes last and is
@@ -59,7 +60,7 @@ func (g gnome) key(schema, key, value string) Setting {
 // ignore keeps the user's list of hosts, and ours after it.
 func (g gnome) ignore() Setting {
 	return g.setting("org.gnome.system.proxy", "ignore-hosts", func(old string) string {
-		list := unique(append(gvariantStrings(old), g.p.direct(g.m)...))
+		list := proxyname.Unique(append(gvariantStrings(old), g.p.direct(g.m)...))
 		for i := range list {
 			list[i] = quoteGVariant(list[i])
 		}

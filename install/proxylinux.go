@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // proxyNames are the variables that programs read. curl knows http_proxy in small letters only, others the large ones.
@@ -125,7 +126,7 @@ func profileDStep(m *Machine, p Proxying) Step {
 			for _, name := range proxyNames() {
 				value := p.variable(m, name, nil)
 				if strings.EqualFold(name, "NO_PROXY") {
-					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, QuotePosix(strings.Join(unique(append(p.NoProxy, loopbackNames()...)), ",")))
+					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, QuotePosix(strings.Join(proxyname.Unique(append(p.NoProxy, proxyname.Loopback()...)), ",")))
 					continue
 				}
 				fmt.Fprintf(&out, "export %s=\"${%s:-%s}\"\n", name, name, value)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"hither/install/proxyname"
 )
 
 // networksetupSteps name the proxy to each network service, as System Settings does. Services that are switched off are
@@ -124,7 +126,7 @@ func (n netService) bypass() Setting {
 			return strings.Join(bypassDomains(string(out)), "\n"), true, err
 		},
 		Want: func(old string, _ bool) string {
-			return strings.Join(unique(append(strings.Fields(old), n.p.direct(n.m)...)), "\n")
+			return strings.Join(proxyname.Unique(append(strings.Fields(old), n.p.direct(n.m)...)), "\n")
 		},
 		Set: func(ctx context.Context, value string) error {
 			_, err := n.m.Command(ctx, set(strings.Fields(value))...)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 const internetSettings = `HKCU:\Software\Microsoft\Windows\CurrentVersion\Internet Settings`
@@ -117,7 +118,7 @@ func wininetStep(m *Machine, p Proxying) Step {
 
 func (p Proxying) mayTakeWininet(w wininet) error {
 	if w.Script != nil && *w.Script != "" {
-		return Refuse("the proxy of Windows is chosen by a script (%s): switch that off in Settings, Network, Proxy and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", shownURL(*w.Script))
+		return Refuse("the proxy of Windows is chosen by a script (%s): switch that off in Settings, Network, Proxy and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", proxyname.Shown(*w.Script))
 	}
 	if w.Enable == nil || *w.Enable == 0 || w.Server == nil {
 		return nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hither/install/proxyname"
 )
 
 // Tooling says where the tools of a user find Hither.
@@ -84,10 +86,13 @@ func (t Tooling) gateway(name string) (string, bool) {
 
 // mayTake tells whether a proxy that is set somewhere may give way to ours: if it is ours, or the one behind us.
 func (t Tooling) mayTake(where, found string) error {
-	return mayReplaceProxy(where, found, t.proxyURL(), t.Upstream)
+	if why := proxyname.Objection(where, found, t.proxyURL(), t.Upstream); why != "" {
+		return Refuse("%s", why)
+	}
+	return nil
 }
 
 // direct is the list of hosts past the proxy: the user's, then ours, each once. Loopback is always in it.
 func (t Tooling) direct(users string) []string {
-	return usersFirst(splitHosts(users), slices.Concat(t.NoProxy, loopbackNames()))
+	return proxyname.UsersFirst(proxyname.Hosts(users), slices.Concat(t.NoProxy, proxyname.Loopback()))
 }

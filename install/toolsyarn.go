@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"hither/install/lines"
+	"hither/install/proxyname"
 )
 
 // yarnSteps sets the proxy of Yarn 2 and later, which reads neither npmrc nor HTTPS_PROXY. Its httpsCaFilePath replaces
@@ -31,7 +32,7 @@ func putYarnProxy(text []byte, t Tooling) ([]byte, error) {
 	var add []string
 	for _, name := range []string{"httpProxy", "httpsProxy"} {
 		now, ok := keys[name]
-		if ok && sameProxy(now, t.proxyURL()) {
+		if ok && proxyname.Same(now, t.proxyURL()) {
 			continue
 		}
 		if ok {
