@@ -12,6 +12,7 @@ import (
 	"hither/install/installtest"
 	"hither/install/stage"
 	"hither/install/sysdns"
+	"hither/install/sysproxy"
 )
 
 // recorded are machines as they are found, as far as the steps look at them.
@@ -138,7 +139,7 @@ func everything(t *testing.T, w *installtest.World) []install.Step {
 		dns, _ := sysdns.Steps(ctx, w.Machine, mode, resolver) // not every machine has both
 		steps = append(steps, dns...)
 	}
-	steps = append(steps, install.Proxy(ctx, w.Machine, install.Proxying{Address: "127.0.0.1:7890", Also: []install.ProxyPlace{install.EtcEnvironment, install.ProfileD, install.UserVariables, install.PowerShell}})...)
+	steps = append(steps, sysproxy.Steps(ctx, w.Machine, sysproxy.Proxying{Address: "127.0.0.1:7890", Also: []sysproxy.Place{sysproxy.EtcEnvironment, sysproxy.ProfileD, sysproxy.UserVariables, sysproxy.PowerShell}})...)
 	steps = append(steps, install.Service(w.Machine, install.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
 	tools, err := install.Tools(w.Machine, install.Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",

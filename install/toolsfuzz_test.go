@@ -98,27 +98,9 @@ func FuzzINI(f *testing.F) {
 			func(b []byte) ([]byte, error) { return putNpmProxy(b, tooling(), w.Machine) },
 			func(b []byte) ([]byte, error) { return putPipProxy(b, tooling()) },
 			func(b []byte) ([]byte, error) { return putYarnProxy(b, tooling()) },
-			func(b []byte) ([]byte, error) { return putKDEProxy(b, w.Machine, proxying()) },
 			func(b []byte) ([]byte, error) { return putGoProxy(b, "http://127.0.0.1:7890/go", goDefault) },
 		} {
 			promise(t, old, edit)
-		}
-	})
-}
-
-func FuzzDesktopAnswers(f *testing.F) {
-	for _, seed := range []string{"['localhost', 'it\\'s']", "@as []", `[1,"127.0.0.1:7890","<local>",null]`, "Enabled: Yes\nServer: a\nPort: 1\n", `[null]`, "null", `{"a":1}`} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		gvariantStrings(text)
-		parseWebProxy(text)
-		bypassDomains(text)
-		if w, err := parseWininet(text); err == nil {
-			if again, err := parseWininet(w.String()); err != nil || again.String() != w.String() {
-				t.Errorf("%q was read as %s, which is not read as itself: %v", text, w, err)
-			}
-			w.script()
 		}
 	})
 }

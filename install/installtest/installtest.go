@@ -5,6 +5,8 @@
 package installtest
 
 import (
+	"bytes"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -41,4 +43,27 @@ func InForce(t *testing.T, step install.Step, want bool) {
 	done, err := step.Done(t.Context())
 	stage.Check(t, err)
 	stage.Same(t, step.String()+" is in force", done, want)
+}
+
+// Promise is what every editor of text keeps, whatever it is given, which stays as it is: it fails with a sentence (ok is false),
+// or what it writes is in force, so that to do it again changes nothing.
+func Promise(t *testing.T, old []byte, edit func([]byte) ([]byte, error)) (now []byte, ok bool) {
+	t.Helper()
+	given := bytes.Clone(old)
+	now, err := edit(old)
+	if !bytes.Equal(given, old) {
+		t.Fatalf("it wrote into what it was given: %q", old)
+	}
+	if err != nil {
+		var refused *install.Refused
+		if len(err.Error()) < 20 && !errors.As(err, &refused) {
+			t.Errorf("%q is no sentence", err)
+		}
+		return nil, false
+	}
+	again, err := edit(bytes.Clone(now))
+	if err != nil || !bytes.Equal(again, now) {
+		t.Errorf("it is not in force once it is done (%v)\nbefore %q\nonce   %q\ntwice  %q", err, old, now, again)
+	}
+	return now, true
 }

@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/install/sysdns"
+	"hither/install/sysproxy"
 	"hither/rules"
 )
 
@@ -69,7 +70,7 @@ func (h *Held) bring(ctx context.Context, wanted func(step string) bool) {
 	h.leadLocked(ctx)
 	var steps []install.Step
 	if h.upkeep.Proxy {
-		steps = install.Proxy(ctx, h.machine, install.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
+		steps = sysproxy.Steps(ctx, h.machine, sysproxy.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
 	}
 	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.machine, Rules: h.rules()}
 	tools, err := install.Tools(h.machine, i.tooling(), h.upkeep.Tools...)

@@ -1,4 +1,4 @@
-package install
+package sysproxy
 
 import (
 	"context"
@@ -8,19 +8,20 @@ import (
 	"strconv"
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
 )
 
 // gnomeSteps set the keys that GNOME, Cinnamon, MATE and all who use GLib's proxy resolver read. mode comes last and is
 // undone first, so that at no time a half-made proxy is in force.
-func gnomeSteps(m *Machine, p Proxying) []Step {
-	if !m.hasSession() && !m.Exists(m.Join(m.XDGConfig(), "dconf", "user")) {
+func gnomeSteps(m *install.Machine, p Proxying) []install.Step {
+	if !hasSession(m) && !m.Exists(m.Join(m.XDGConfig(), "dconf", "user")) {
 		return nil
 	}
 	g := gnome{m: m, p: p}
 	host, number := p.split()
-	return []Step{
+	return []install.Step{
 		g.key("org.gnome.system.proxy.http", "host", quoteGVariant(host)),
 		g.key("org.gnome.system.proxy.http", "port", number),
 		g.key("org.gnome.system.proxy.https", "host", quoteGVariant(host)),
@@ -32,7 +33,7 @@ func gnomeSteps(m *Machine, p Proxying) []Step {
 
 // hasSession tells whether the user has a D-Bus session. Without one, and without settings that were made in an earlier
 // one, there is no desktop.
-func (m *Machine) hasSession() bool {
+func hasSession(m *install.Machine) bool {
 	id := m.UID
 	if id < 0 {
 		id = os.Getuid()
@@ -41,24 +42,24 @@ func (m *Machine) hasSession() bool {
 }
 
 type gnome struct {
-	m *Machine
+	m *install.Machine
 	p Proxying
 }
 
 // inSession makes a command run in the user's session. At boot there is none yet, but what a power cut left must be put back
 // all the same: then it gets a bus of its own, which is enough to write the settings.
-func (m *Machine) inSession(argv ...string) []string {
+func inSession(m *install.Machine, argv ...string) []string {
 	const script = `bus=${DBUS_SESSION_BUS_ADDRESS:-unix:path=$XDG_RUNTIME_DIR/bus}; bus=${bus#unix:path=}; ` +
 		`case $bus in /*) [ -S "${bus%%,*}" ] || set -- dbus-run-session -- "$@" ;; esac; exec "$@"`
 	return m.AsUser(append([]string{"sh", "-c", script, "sh"}, argv...)...)
 }
 
-func (g gnome) key(schema, key, value string) Setting {
+func (g gnome) key(schema, key, value string) install.Setting {
 	return g.setting(schema, key, func(string) string { return value })
 }
 
 // ignore keeps the user's list of hosts, and ours after it.
-func (g gnome) ignore() Setting {
+func (g gnome) ignore() install.Setting {
 	return g.setting("org.gnome.system.proxy", "ignore-hosts", func(old string) string {
 		list := proxyname.Unique(append(gvariantStrings(old), g.p.direct(g.m)...))
 		for i := range list {
@@ -69,14 +70,14 @@ func (g gnome) ignore() Setting {
 }
 
 // setting is one key. A key that stands at its default counts as unset, so that Undo resets it.
-func (g gnome) setting(schema, key string, want func(old string) string) Setting {
+func (g gnome) setting(schema, key string, want func(old string) string) install.Setting {
 	run := func(ctx context.Context, argv ...string) (string, error) {
-		out, err := g.m.Command(ctx, g.m.inSession(argv...)...)
+		out, err := g.m.Command(ctx, inSession(g.m, argv...)...)
 		return strings.TrimSpace(string(out)), err
 	}
-	return Setting{
+	return install.Setting{
 		On: g.m, Name: gnomeStep(schema, key), Volatile: true,
-		Check: g.m.inSession("gsettings", "get", schema, key),
+		Check: inSession(g.m, "gsettings", "get", schema, key),
 		Get: func(ctx context.Context) (string, bool, error) {
 			if err := g.mayTake(ctx, run); err != nil {
 				return "", false, err
@@ -93,8 +94,8 @@ func (g gnome) setting(schema, key string, want func(old string) string) Setting
 			_, err := run(ctx, "gsettings", "set", schema, key, value)
 			return err
 		},
-		UndoSet:   func(old string) []string { return g.m.inSession("gsettings", "set", schema, key, old) },
-		UndoUnset: func(string) []string { return g.m.inSession("gsettings", "reset", schema, key) },
+		UndoSet:   func(old string) []string { return inSession(g.m, "gsettings", "set", schema, key, old) },
+		UndoUnset: func(string) []string { return inSession(g.m, "gsettings", "reset", schema, key) },
 	}
 }
 
@@ -109,7 +110,7 @@ func (g gnome) mayTake(ctx context.Context, run func(context.Context, ...string)
 		return err
 	}
 	if mode == "'auto'" {
-		return Refuse("the desktop's proxy is chosen by a script (gsettings get org.gnome.system.proxy autoconfig-url): switch that off and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
+		return install.Refuse("the desktop's proxy is chosen by a script (gsettings get org.gnome.system.proxy autoconfig-url): switch that off and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
 	}
 	for _, kind := range []string{"http", "https"} {
 		host, err := run(ctx, "gsettings", "get", "org.gnome.system.proxy."+kind, "host")
@@ -123,7 +124,7 @@ func (g gnome) mayTake(ctx context.Context, run func(context.Context, ...string)
 		if host = lines.Unquote(host); host == "" {
 			continue
 		}
-		if ours, _ := g.p.split(); host == ours && g.m.begun(gnomeStep("org.gnome.system.proxy."+kind, "host")) {
+		if ours, _ := g.p.split(); host == ours && begun(g.m, gnomeStep("org.gnome.system.proxy."+kind, "host")) {
 			continue // half-way through, the port may still be the former one
 		}
 		if err := g.p.mayTake("the desktop's setting", host+":"+number); err != nil {
@@ -167,36 +168,36 @@ func gvariantStrings(text string) []string {
 }
 
 // begun says that a step of ours is written down, and not taken back.
-func (m *Machine) begun(step string) bool {
+func begun(m *install.Machine, step string) bool {
 	if m.Journal == nil {
 		return false
 	}
 	records, _ := m.Journal.Records() // damage is told by those who act
-	return slices.ContainsFunc(records, func(r Record) bool { return r.Step == step })
+	return slices.ContainsFunc(records, func(r install.Record) bool { return r.Step == step })
 }
 
-func (m *Machine) hasKDE() bool {
-	return m.Exists(m.kdeFile()) || m.Look("plasmashell")
+func hasKDE(m *install.Machine) bool {
+	return m.Exists(kdeFile(m)) || m.Look("plasmashell")
 }
 
-func (m *Machine) kdeFile() string { return m.Join(m.XDGConfig(), "kioslaverc") }
+func kdeFile(m *install.Machine) string { return m.Join(m.XDGConfig(), "kioslaverc") }
 
 // kdeStep writes what KDE's own page of settings writes, and tells the programs that run.
-func kdeStep(m *Machine, p Proxying) Step {
-	file := m.kdeFile()
+func kdeStep(m *install.Machine, p Proxying) install.Step {
+	file := kdeFile(m)
 	reread := m.AsUser("dbus-send", "--type=signal", "/KIO/Scheduler", "org.kde.KIO.Scheduler.reparseSlaveConfiguration", "string:")
-	return Edit{
-		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{Perhaps(reread)},
+	return install.Edit{
+		On: m, Name: "name the proxy to KDE in " + file, Path: file, Volatile: true, Mode: 0o600, After: [][]string{install.Perhaps(reread)},
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putKDEProxy(old, m, p)
-			return out, InFile(file, err)
+			return out, install.InFile(file, err)
 		},
 	}
 }
 
 // putKDEProxy knows KDE's kinds of proxy: 0 none, 1 named here, 2 a script, 3 a script that is searched for, 4 the variables of
 // the environment, which are ours already.
-func putKDEProxy(text []byte, m *Machine, p Proxying) ([]byte, error) {
+func putKDEProxy(text []byte, m *install.Machine, p Proxying) ([]byte, error) {
 	const section = "Proxy Settings"
 	f, err := lines.ParseINI(text, lines.KDEStyle())
 	if err != nil {
@@ -207,7 +208,7 @@ func putKDEProxy(text []byte, m *Machine, p Proxying) ([]byte, error) {
 	case "4":
 		return text, nil
 	case "2", "3":
-		return nil, Refuse("has the proxy chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
+		return nil, install.Refuse("has the proxy chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out")
 	}
 	host, number := p.split()
 	for _, name := range []string{"httpProxy", "httpsProxy"} {

@@ -1,4 +1,4 @@
-package install
+package sysproxy
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install"
+	"hither/install/installtest"
 	"hither/install/stage"
 )
 
@@ -57,7 +59,7 @@ func (g gsettings) play(argv []string, _ []byte) ([]byte, error) {
 
 // TestALinuxDesktopGoesThroughUsAndBack also shows that the guard needs nothing but the journal.
 func TestALinuxDesktopGoesThroughUsAndBack(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{
+	w := installtest.NewWorld(t, "linux", map[string]string{
 		"/usr/bin/gsettings": "", "/run/user/1000/bus": "", "/home/u/.config/kioslaverc": "[$Version]\nupdate_info=x\n\n[Proxy Settings]\nNoProxyFor=.lan\nProxyType=0\n",
 		"/etc/environment": "PATH=\"/usr/bin\"\nNO_PROXY=.mine.example", "/home/u/.config/environment.d/10-mine.conf": "NO_PROXY=.other.example\n",
 	})
@@ -67,13 +69,13 @@ func TestALinuxDesktopGoesThroughUsAndBack(t *testing.T) {
 	w.Play = g.play
 	tree, keys := w.Tree(), fmt.Sprint(g)
 	p := proxying()
-	p.Also = []ProxyPlace{EtcEnvironment, ProfileD}
-	steps := Proxy(t.Context(), w.Machine, p)
+	p.Also = []Place{EtcEnvironment, ProfileD}
+	steps := Steps(t.Context(), w.Machine, p)
 	stage.Same(t, "number of steps", len(steps), 10)
 	w.Machine.UID, w.Machine.GID = -1, -1 // the files of the test are root's
-	stage.Check(t, Apply(t.Context(), steps...))
+	stage.Check(t, install.Apply(t.Context(), steps...))
 	for _, step := range steps {
-		inForce(t, step, true)
+		installtest.InForce(t, step, true)
 	}
 	stage.Same(t, "environment.d", w.Text("/home/u/.config/environment.d/60-hither.conf"), "# Written by Hither, which takes it away when it ends.\n"+
 		"HTTP_PROXY=http://127.0.0.1:7890\nHTTPS_PROXY=http://127.0.0.1:7890\nNO_PROXY=.mine.example,.other.example,.corp.example,localhost,127.0.0.1,::1\n"+
@@ -89,7 +91,7 @@ func TestALinuxDesktopGoesThroughUsAndBack(t *testing.T) {
 	if text := w.Text("/etc/environment"); !strings.Contains(text, "\nNO_PROXY=.mine.example\nHTTP_PROXY=") {
 		t.Errorf("/etc/environment is %q\nwant the user's lines kept", text)
 	}
-	_, err := Restore(t.Context(), w.Machine, Volatile)
+	_, err := install.Restore(t.Context(), w.Machine, install.Volatile)
 	stage.Check(t, err)
 	stage.Same(t, "settings", fmt.Sprint(g), keys)
 	stage.Same(t, "tree", w.Tree(), tree)
@@ -120,7 +122,7 @@ func TestAProxyOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 			for path, text := range row.files {
 				files[path] = text
 			}
-			w, g := newWorld(t, "linux", files), newGsettings()
+			w, g := installtest.NewWorld(t, "linux", files), newGsettings()
 			for key, value := range row.keys {
 				g[key] = value
 			}
@@ -129,11 +131,11 @@ func TestAProxyOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 			p := proxying()
 			p.Upstream = "http://clash.example:8080"
 			tree, keys := w.Tree(), fmt.Sprint(g)
-			err := Apply(t.Context(), Proxy(t.Context(), w.Machine, p)...)
-			var refused *Refused
+			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, p)...)
+			var refused *install.Refused
 			if row.says == "" {
 				stage.Check(t, err)
-				_, err = Restore(t.Context(), w.Machine, nil)
+				_, err = install.Restore(t.Context(), w.Machine, nil)
 				stage.Check(t, err)
 			} else if !errors.As(err, &refused) || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant it refused, and %q", err, row.says)
@@ -210,19 +212,19 @@ func TestAMacGoesThroughUsAndBack(t *testing.T) {
 		{"one with a password", webProxy{on: true, server: "clash.example", port: "8080", authenticated: true}, "password"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t, "darwin", nil)
+			w := installtest.NewWorld(t, "darwin", nil)
 			first, second := row.proxy, row.proxy
 			n := &macNetwork{proxies: map[string]*webProxy{"webproxy": &first, "securewebproxy": &second}, bypass: []string{"*.local"}}
 			w.Play = n.play
 			p := proxying()
 			p.Upstream = "http://clash.example:8080"
-			err := Apply(t.Context(), Proxy(t.Context(), w.Machine, p)...)
+			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, p)...)
 			if row.says == "" {
 				stage.Check(t, err)
 				stage.Same(t, "http", first, webProxy{on: true, server: "127.0.0.1", port: "7890"})
 				stage.Same(t, "https", second, first)
 				stage.Same(t, "exceptions", strings.Join(n.bypass, " "), "*.local .corp.example localhost 127.0.0.1 ::1")
-				_, err = Restore(t.Context(), w.Machine, Volatile)
+				_, err = install.Restore(t.Context(), w.Machine, install.Volatile)
 				stage.Check(t, err)
 			} else if err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
@@ -295,15 +297,15 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 		{"a script", `[0,null,null,"http://pac.example/x.pac"]`, "", "by a script"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t, "windows", map[string]string{"/home/u/": ""})
+			w := installtest.NewWorld(t, "windows", map[string]string{"/home/u/": ""})
 			w.Home = `C:\Users\u`
 			w.Write(`C:\Users\u\OneDrive\Documents\`+"/", "")
 			p := &windowsPlay{internet: row.internet, variables: map[string]string{"NO_PROXY": ".mine"}, policy: "RemoteSigned"}
 			w.Play = p.play
 			tree := w.Tree()
 			with := proxying()
-			with.Also, with.Exe = []ProxyPlace{UserVariables, PowerShell}, `C:\Program Files\It's\hither.exe`
-			err := Apply(t.Context(), Proxy(t.Context(), w.Machine, with)...)
+			with.Also, with.Exe = []Place{UserVariables, PowerShell}, `C:\Program Files\It's\hither.exe`
+			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, with)...)
 			if row.says == "" {
 				stage.Check(t, err)
 				stage.Same(t, "Internet settings", p.internet, row.after)
@@ -311,7 +313,7 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 				if text := w.Text(`C:\Users\u\OneDrive\Documents\PowerShell\profile.ps1`); !strings.Contains(text, `& 'C:\Program Files\It''s\hither.exe' env --shell powershell`) {
 					t.Errorf("profile.ps1 is %s", text)
 				}
-				_, err = Restore(t.Context(), w.Machine, nil)
+				_, err = install.Restore(t.Context(), w.Machine, nil)
 				stage.Check(t, err)
 			} else if err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
@@ -324,7 +326,7 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 }
 
 func TestAPowerShellThatRunsNoProfileIsLeftAlone(t *testing.T) {
-	w := newWorld(t, "windows", nil)
+	w := installtest.NewWorld(t, "windows", nil)
 	p := &windowsPlay{internet: "[0,null,null,null]"}
 	w.Play = p.play
 	steps := powershellProfiles(t.Context(), w.Machine, proxying())

@@ -1,4 +1,4 @@
-package install
+package sysproxy
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
 )
@@ -42,7 +43,7 @@ func (w wininet) String() string {
 // script writes the values and tells the programs that run: 39 is INTERNET_OPTION_SETTINGS_CHANGED, 37 INTERNET_OPTION_REFRESH.
 func (w wininet) script() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "$k = %s; ", QuotePowerShell(internetSettings))
+	fmt.Fprintf(&s, "$k = %s; ", install.QuotePowerShell(internetSettings))
 	put := func(name, kind, value string, there bool) {
 		if there {
 			fmt.Fprintf(&s, "Set-ItemProperty -LiteralPath $k -Name %s -Type %s -Value %s; ", name, kind, value)
@@ -54,7 +55,7 @@ func (w wininet) script() string {
 		if value == nil {
 			put(name, "", "", false)
 		} else {
-			put(name, "String", QuotePowerShell(*value), true)
+			put(name, "String", install.QuotePowerShell(*value), true)
 		}
 	}
 	text("ProxyServer", w.Server)
@@ -72,10 +73,10 @@ func (w wininet) script() string {
 
 // wininetStep sets the proxy that Edge, Chrome, .NET and Go's users of the system proxy read. It is one step, because
 // server, exceptions and switch mean something only together.
-func wininetStep(m *Machine, p Proxying) Step {
-	check := PowerShellCommand("$p = Get-ItemProperty -LiteralPath " + QuotePowerShell(internetSettings) +
+func wininetStep(m *install.Machine, p Proxying) install.Step {
+	check := install.PowerShellCommand("$p = Get-ItemProperty -LiteralPath " + install.QuotePowerShell(internetSettings) +
 		"; ConvertTo-Json -Compress -InputObject @($p.ProxyEnable, $p.ProxyServer, $p.ProxyOverride, $p.AutoConfigURL)")
-	return Setting{
+	return install.Setting{
 		On: m, Name: "set the proxy of the Internet settings of Windows", Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)
@@ -104,21 +105,21 @@ func wininetStep(m *Machine, p Proxying) Step {
 		Set: func(ctx context.Context, value string) error {
 			w, err := parseWininet(value)
 			if err == nil {
-				_, err = m.Command(ctx, PowerShellCommand(w.script())...)
+				_, err = m.Command(ctx, install.PowerShellCommand(w.script())...)
 			}
 			return err
 		},
 		UndoSet: func(old string) []string {
 			w, _ := parseWininet(old) // Get has made it
-			return PowerShellCommand(w.script())
+			return install.PowerShellCommand(w.script())
 		},
-		UndoUnset: func(string) []string { return PowerShellCommand(wininet{}.script()) },
+		UndoUnset: func(string) []string { return install.PowerShellCommand(wininet{}.script()) },
 	}
 }
 
 func (p Proxying) mayTakeWininet(w wininet) error {
 	if w.Script != nil && *w.Script != "" {
-		return Refuse("the proxy of Windows is chosen by a script (%s): switch that off in Settings, Network, Proxy and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", proxyname.Shown(*w.Script))
+		return install.Refuse("the proxy of Windows is chosen by a script (%s): switch that off in Settings, Network, Proxy and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", proxyname.Shown(*w.Script))
 	}
 	if w.Enable == nil || *w.Enable == 0 || w.Server == nil {
 		return nil
@@ -136,7 +137,7 @@ func (p Proxying) mayTakeWininet(w wininet) error {
 }
 
 // overrides is the user's list, then ours, as Windows writes it: *.example for a domain, <local> for names without a dot.
-func (p Proxying) overrides(m *Machine, users string) []string {
+func (p Proxying) overrides(m *install.Machine, users string) []string {
 	list := strings.FieldsFunc(users, func(r rune) bool { return r == ';' })
 	for _, host := range append(p.direct(m), "<local>") {
 		if strings.HasPrefix(host, ".") {
@@ -152,8 +153,8 @@ func (p Proxying) overrides(m *Machine, users string) []string {
 	return list
 }
 
-func alsoWindows(ctx context.Context, m *Machine, p Proxying) []Step {
-	var steps []Step
+func alsoWindows(ctx context.Context, m *install.Machine, p Proxying) []install.Step {
+	var steps []install.Step
 	if slices.Contains(p.Also, UserVariables) {
 		for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
 			steps = append(steps, userVariable(m, p, name))
@@ -166,12 +167,12 @@ func alsoWindows(ctx context.Context, m *Machine, p Proxying) []Step {
 }
 
 // userVariable sets a variable of all programs that the user starts from now on. .NET tells the desktop of the change.
-func userVariable(m *Machine, p Proxying, name string) Step {
+func userVariable(m *install.Machine, p Proxying, name string) install.Step {
 	set := func(value string) []string {
-		return PowerShellCommand(fmt.Sprintf("[Environment]::SetEnvironmentVariable('%s', %s, 'User')", name, value))
+		return install.PowerShellCommand(fmt.Sprintf("[Environment]::SetEnvironmentVariable('%s', %s, 'User')", name, value))
 	}
-	check := PowerShellCommand(fmt.Sprintf("ConvertTo-Json -Compress -InputObject ([Environment]::GetEnvironmentVariable('%s', 'User'))", name))
-	return Setting{
+	check := install.PowerShellCommand(fmt.Sprintf("ConvertTo-Json -Compress -InputObject ([Environment]::GetEnvironmentVariable('%s', 'User'))", name))
+	return install.Setting{
 		On: m, Name: "set the user's variable " + name, Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)
@@ -197,10 +198,10 @@ func userVariable(m *Machine, p Proxying, name string) Step {
 			return p.url()
 		},
 		Set: func(ctx context.Context, value string) error {
-			_, err := m.Command(ctx, set(QuotePowerShell(value))...)
+			_, err := m.Command(ctx, set(install.QuotePowerShell(value))...)
 			return err
 		},
-		UndoSet:   func(old string) []string { return set(QuotePowerShell(old)) },
+		UndoSet:   func(old string) []string { return set(install.QuotePowerShell(old)) },
 		UndoUnset: func(string) []string { return set("$null") },
 	}
 }
@@ -208,15 +209,15 @@ func userVariable(m *Machine, p Proxying, name string) Step {
 // powershellProfiles make each new PowerShell, 5 and 7, ask `hither env`. Without a running Hither that says nothing, so
 // the step is not volatile. A session alone is changed by `hither env | Out-String | Invoke-Expression` and cleared by
 // the same with --unset.
-func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
+func powershellProfiles(ctx context.Context, m *install.Machine, p Proxying) []install.Step {
 	documents := m.Join(m.Home, "Documents")
-	if out, err := m.Command(ctx, PowerShellCommand("[Environment]::GetFolderPath('MyDocuments')")...); err == nil && strings.TrimSpace(string(out)) != "" {
+	if out, err := m.Command(ctx, install.PowerShellCommand("[Environment]::GetFolderPath('MyDocuments')")...); err == nil && strings.TrimSpace(string(out)) != "" {
 		documents = strings.TrimSpace(string(out)) // it may lie in OneDrive
 	}
-	out, err := m.Command(ctx, PowerShellCommand("foreach ($s in 'MachinePolicy', 'UserPolicy', 'CurrentUser', 'LocalMachine') "+
+	out, err := m.Command(ctx, install.PowerShellCommand("foreach ($s in 'MachinePolicy', 'UserPolicy', 'CurrentUser', 'LocalMachine') "+
 		"{ $p = Get-ExecutionPolicy -Scope $s; if ($p -ne 'Undefined') { [string]$p; break } }")...)
 	policy := strings.TrimSpace(string(out))
-	var steps []Step
+	var steps []install.Step
 	for _, dir := range []string{"WindowsPowerShell", "PowerShell"} {
 		file := m.Join(documents, dir, "profile.ps1")
 		name := "ask `hither env` in " + file
@@ -225,10 +226,10 @@ func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
 			said = "Restricted" // its default; that of version 7 is RemoteSigned
 		}
 		if err == nil && (said == "Restricted" || said == "AllSigned") {
-			steps = append(steps, Refusal(name, Refuse("PowerShell's execution policy is %s, so it would complain of every profile: allow your own with `Set-ExecutionPolicy -Scope CurrentUser RemoteSigned`, or leave powershell out", said)))
+			steps = append(steps, install.Refusal(name, install.Refuse("PowerShell's execution policy is %s, so it would complain of every profile: allow your own with `Set-ExecutionPolicy -Scope CurrentUser RemoteSigned`, or leave powershell out", said)))
 			continue
 		}
-		steps = append(steps, Edit{
+		steps = append(steps, install.Edit{
 			On: m, Name: name, Path: file, Mode: 0o644,
 			Change: func(old []byte, _ bool) ([]byte, error) { return putProfile(old, file, p.Exe) },
 		})
@@ -240,15 +241,15 @@ func powershellProfiles(ctx context.Context, m *Machine, p Proxying) []Step {
 func putProfile(old []byte, file, exe string) ([]byte, error) {
 	const begin, end = "# >>> hither >>> `hither uninstall` takes this block away", "# <<< hither <<<"
 	if !utf8.Valid(old) || slices.Contains(old, 0) {
-		return nil, Refuse("%s is not in UTF-8: save it so, or leave powershell out", file)
+		return nil, install.Refuse("%s is not in UTF-8: save it so, or leave powershell out", file)
 	}
 	if exe == "" {
 		exe = "hither"
 	}
 	block := []string{
 		begin,
-		"if (Get-Command -CommandType Application -Name " + QuotePowerShell(exe) + " -ErrorAction SilentlyContinue) {",
-		"    $hitherEnv = & " + QuotePowerShell(exe) + " env --shell powershell 2>$null | Out-String",
+		"if (Get-Command -CommandType Application -Name " + install.QuotePowerShell(exe) + " -ErrorAction SilentlyContinue) {",
+		"    $hitherEnv = & " + install.QuotePowerShell(exe) + " env --shell powershell 2>$null | Out-String",
 		"    if ($LASTEXITCODE -eq 0) { Invoke-Expression $hitherEnv }",
 		"    Remove-Variable hitherEnv",
 		"}",
@@ -258,7 +259,7 @@ func putProfile(old []byte, file, exe string) ([]byte, error) {
 		return old, nil
 	}
 	if strings.Contains(string(old), begin) {
-		return nil, Refuse("%s has a block of Hither that was changed: take it away, and install again", file)
+		return nil, install.Refuse("%s has a block of Hither that was changed: take it away, and install again", file)
 	}
 	return lines.Append(old, block), nil
 }

@@ -1,23 +1,24 @@
-package install
+package sysproxy
 
 import (
 	"context"
 	"fmt"
 	"strings"
 
+	"hither/install"
 	"hither/install/proxyname"
 )
 
 // networksetupSteps name the proxy to each network service, as System Settings does. Services that are switched off are
 // left alone.
-func networksetupSteps(ctx context.Context, m *Machine, p Proxying) []Step {
+func networksetupSteps(ctx context.Context, m *install.Machine, p Proxying) []install.Step {
 	const what = "name the proxy to the network services"
 	out, err := m.Command(ctx, "networksetup", "-listallnetworkservices")
 	if err != nil {
-		return []Step{VolatileRefusal(m, what, fmt.Errorf("list the network services: %w; leave the proxy settings out", err))}
+		return []install.Step{install.VolatileRefusal(m, what, fmt.Errorf("list the network services: %w; leave the proxy settings out", err))}
 	}
-	var steps []Step
-	for _, service := range ServiceNames(out) {
+	var steps []install.Step
+	for _, service := range install.ServiceNames(out) {
 		n := netService{m: m, p: p, name: service}
 		steps = append(steps, n.bypass(), n.proxy("webproxy"), n.proxy("securewebproxy"))
 	}
@@ -26,7 +27,7 @@ func networksetupSteps(ctx context.Context, m *Machine, p Proxying) []Step {
 
 // netService is one network service: Wi-Fi, Ethernet.
 type netService struct {
-	m    *Machine
+	m    *install.Machine
 	p    Proxying
 	name string
 }
@@ -57,10 +58,10 @@ func parseWebProxy(text string) webProxy {
 }
 
 // proxy is one of a service's proxies, as the text that networksetup prints.
-func (n netService) proxy(kind string) Setting {
+func (n netService) proxy(kind string) install.Setting {
 	host, number := n.p.split()
 	check := []string{"networksetup", "-get" + kind, n.name}
-	return Setting{
+	return install.Setting{
 		On: n.m, Name: fmt.Sprintf("set the %s of the network service %s", kind, n.name), Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := n.m.Command(ctx, check...)
@@ -99,19 +100,19 @@ func (n netService) mayTake(ctx context.Context, now webProxy) error {
 		return err
 	}
 	if parseWebProxy(string(out)).on {
-		return Refuse("the proxy of %s is chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
+		return install.Refuse("the proxy of %s is chosen by a script: switch that off in System Settings and name the proxy with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
 	}
 	if !now.on || now.server == "" {
 		return nil
 	}
 	if now.authenticated {
-		return Refuse("the proxy of %s has a password, which could not be put back later: switch it off in System Settings and name it with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
+		return install.Refuse("the proxy of %s has a password, which could not be put back later: switch it off in System Settings and name it with upstream-proxy in Hither's config.toml, or leave the proxy settings out", n.name)
 	}
 	return n.p.mayTake("the network service "+n.name, now.server+":"+now.port)
 }
 
 // bypass keeps the user's list of domains, and ours after it.
-func (n netService) bypass() Setting {
+func (n netService) bypass() install.Setting {
 	check := []string{"networksetup", "-getproxybypassdomains", n.name}
 	set := func(list []string) []string {
 		if len(list) == 0 {
@@ -119,7 +120,7 @@ func (n netService) bypass() Setting {
 		}
 		return append([]string{"networksetup", "-setproxybypassdomains", n.name}, list...)
 	}
-	return Setting{
+	return install.Setting{
 		On: n.m, Name: "set the proxy's exceptions of the network service " + n.name, Volatile: true, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := n.m.Command(ctx, check...)

@@ -1,9 +1,10 @@
-package install
+package sysproxy
 
 import (
 	"fmt"
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
 )
@@ -15,11 +16,11 @@ func proxyNames() []string {
 
 // environmentDStep writes a file that systemd's user manager reads (environment.d(5)); all programs of a session that it
 // starts get the variables. A manager that runs is told, so that what is started from now on sees the change.
-func environmentDStep(m *Machine, p Proxying) Step {
+func environmentDStep(m *install.Machine, p Proxying) install.Step {
 	file := m.Join(m.XDGConfig(), "environment.d", "60-hither.conf")
-	return Edit{
+	return install.Edit{
 		On: m, Name: "name the proxy to the user's session in " + file, Path: file, Volatile: true, Mode: 0o644,
-		After: [][]string{Perhaps(m.AsUser("systemctl", "--user", "daemon-reload"))},
+		After: [][]string{install.Perhaps(m.AsUser("systemctl", "--user", "daemon-reload"))},
 		Change: func([]byte, bool) ([]byte, error) {
 			users, err := p.variablesElsewhere(m, file)
 			if err != nil {
@@ -36,7 +37,7 @@ func environmentDStep(m *Machine, p Proxying) Step {
 }
 
 // variable is the value of one of proxyNames.
-func (p Proxying) variable(m *Machine, name string, users []string) string {
+func (p Proxying) variable(m *install.Machine, name string, users []string) string {
 	if strings.EqualFold(name, "NO_PROXY") {
 		return strings.Join(p.direct(m, users...), ",")
 	}
@@ -44,7 +45,7 @@ func (p Proxying) variable(m *Machine, name string, users []string) string {
 }
 
 // variablesElsewhere looks for proxies that the user has in the files beside ours, and collects his NO_PROXY.
-func (p Proxying) variablesElsewhere(m *Machine, ours string) (noProxy []string, err error) {
+func (p Proxying) variablesElsewhere(m *install.Machine, ours string) (noProxy []string, err error) {
 	files := append([]string{"/etc/environment"}, m.Glob("/etc/environment.d/*.conf")...)
 	for _, file := range append(files, m.Glob(m.Join(m.XDGConfig(), "environment.d", "*.conf"))...) {
 		data, err := m.Read(file)
@@ -87,9 +88,9 @@ func quoteEnvironment(value string) string {
 
 // etcEnvironmentStep is read by pam_env at each login, of services too. The user's own lines stay; ours come after them
 // and count. NO_PROXY is theirs and ours together.
-func etcEnvironmentStep(m *Machine, p Proxying) Step {
+func etcEnvironmentStep(m *install.Machine, p Proxying) install.Step {
 	const file = "/etc/environment"
-	return Edit{
+	return install.Edit{
 		On: m, Name: "name the proxy to every session in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			now := environmentLines(old)
@@ -106,7 +107,7 @@ func etcEnvironmentStep(m *Machine, p Proxying) Step {
 					}
 				}
 				if strings.ContainsAny(value, "\"'#\n") {
-					return nil, Refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", file, name)
+					return nil, install.Refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", file, name)
 				}
 				add = append(add, name+"="+value)
 			}
@@ -116,9 +117,9 @@ func etcEnvironmentStep(m *Machine, p Proxying) Step {
 }
 
 // profileDStep is for login shells. A value that the user has already stays.
-func profileDStep(m *Machine, p Proxying) Step {
+func profileDStep(m *install.Machine, p Proxying) install.Step {
 	const file = "/etc/profile.d/hither.sh"
-	return Edit{
+	return install.Edit{
 		On: m, Name: "name the proxy to login shells in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) {
 			var out strings.Builder
@@ -126,7 +127,7 @@ func profileDStep(m *Machine, p Proxying) Step {
 			for _, name := range proxyNames() {
 				value := p.variable(m, name, nil)
 				if strings.EqualFold(name, "NO_PROXY") {
-					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, QuotePosix(strings.Join(proxyname.Unique(append(p.NoProxy, proxyname.Loopback()...)), ",")))
+					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, install.QuotePosix(strings.Join(proxyname.Unique(append(p.NoProxy, proxyname.Loopback()...)), ",")))
 					continue
 				}
 				fmt.Fprintf(&out, "export %s=\"${%s:-%s}\"\n", name, name, value)
