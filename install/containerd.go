@@ -10,16 +10,13 @@ import (
 	"hither/install/lines"
 )
 
-const (
-	certsDir         = "/etc/containerd/certs.d"
-	containerdConfig = "/etc/containerd/config.toml"
-)
+const containerdConfig = "/etc/containerd/config.toml"
 
 // containerdSteps names Hither as the first host for docker.io in a hosts.toml, which containerd reads at every pull
 // (containerd docs/hosts.md). Hosts that the user has there stay behind ours, and the registry itself behind them. Hither
 // may resolve tags, because it asks the registry for them.
 func containerdSteps(m *Machine, t Tooling) []Step {
-	file := path.Join(certsDir, "docker.io", "hosts.toml")
+	file := path.Join(CertsDir, "docker.io", "hosts.toml")
 	name := "put Hither before the hosts of docker.io in " + file
 	gateway, ok := t.gateway("docker")
 	switch {
@@ -46,7 +43,7 @@ func containerdSteps(m *Machine, t Tooling) []Step {
 // defaultUsed refuses where docker.io has no directory of its own: containerd takes the first of that and _default that is there,
 // so that ours would put the user's hosts for all registries out of force.
 func (m *Machine) defaultUsed() error {
-	const own, all = certsDir + "/docker.io", certsDir + "/_default"
+	const own, all = CertsDir + "/docker.io", CertsDir + "/_default"
 	if m.Exists(own) || !m.Exists(all) {
 		return nil
 	}
@@ -111,8 +108,8 @@ func (m *Machine) certsDirUsed() error {
 		return err
 	}
 	dirs = slices.DeleteFunc(dirs, func(d string) bool { return strings.TrimSpace(d) == "" })
-	if len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == certsDir }) {
-		return Refuse("%s has its hosts in %s: put %s before it with a colon between, or leave containerd out", containerdConfig, strings.Join(dirs, ":"), certsDir)
+	if len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == CertsDir }) {
+		return Refuse("%s has its hosts in %s: put %s before it with a colon between, or leave containerd out", containerdConfig, strings.Join(dirs, ":"), CertsDir)
 	}
 	return nil
 }
@@ -121,9 +118,9 @@ func (m *Machine) certsDirUsed() error {
 // is the default from containerd 2 on.
 func (m *Machine) certsDirNote() string {
 	dirs, set, version, err := m.certsDirs()
-	if err == nil && slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == certsDir }) || !set && version >= 3 {
+	if err == nil && slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == CertsDir }) || !set && version >= 3 {
 		return "containerd reads it at the next pull; nothing needs to be restarted"
 	}
-	return "nerdctl reads it at the next pull. For Kubernetes, containerd before 2.0 needs config_path = \"" + certsDir +
+	return "nerdctl reads it at the next pull. For Kubernetes, containerd before 2.0 needs config_path = \"" + CertsDir +
 		"\" below [plugins.\"io.containerd.grpc.v1.cri\".registry] in " + containerdConfig + " and a restart; that file was not changed"
 }

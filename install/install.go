@@ -7,7 +7,7 @@
 //
 //	journal := install.OpenJournal(path)
 //	m := &install.Machine{Home: home, Journal: journal}
-//	err := install.Apply(ctx, install.Trust(m, root)...)
+//	err := install.Apply(ctx, truststore.Steps(m, root)...)
 //	report, err := install.Restore(ctx, m, nil)
 //
 // What stands above a change is in packages of its own: sysdns leads names to Hither, and guard gives all back when the daemon

@@ -13,6 +13,7 @@ import (
 	"hither/install/stage"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
+	"hither/install/truststore"
 )
 
 // recorded are machines as they are found, as far as the steps look at them.
@@ -131,9 +132,9 @@ func partial(t *testing.T, name string, files map[string]string, r *rand.Rand) {
 func everything(t *testing.T, w *installtest.World) []install.Step {
 	t.Helper()
 	ctx := t.Context()
-	root, err := install.NewCertificate(stage.RootPEM("Hither A"), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
+	root, err := truststore.NewCertificate(stage.RootPEM("Hither A"), "/state/root.pem", "registry-1.docker.io", "ghcr.io")
 	stage.Check(t, err)
-	steps := install.Trust(w.Machine, root)
+	steps := truststore.Steps(w.Machine, root)
 	resolver := sysdns.Resolver{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Names: []string{"registry.npmjs.org", "proxy.golang.org"}}
 	for _, mode := range []sysdns.Mode{sysdns.Scoped, sysdns.Full} {
 		dns, _ := sysdns.Steps(ctx, w.Machine, mode, resolver) // not every machine has both

@@ -11,6 +11,9 @@ import (
 // Where git, pip and cargo look for their settings. Who writes such a file asks here, and so does who only reads it, so that
 // both mean the one that counts. Nothing is said of what a project names for itself.
 
+// CertsDir is where containerd looks for what is said of one registry, and for the roots of its.
+const CertsDir = "/etc/containerd/certs.d"
+
 // CargoHome is where cargo keeps what is the user's.
 func (m *Machine) CargoHome() string { return cmp.Or(m.Getenv("CARGO_HOME"), m.Join(m.Home, ".cargo")) }
 

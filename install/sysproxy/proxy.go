@@ -34,7 +34,7 @@ type Proxying struct {
 
 // Steps returns the steps that tell the programs of a user's desktop to go through Hither: environment.d, GNOME and KDE; on
 // macOS each network service; on Windows the Internet settings. All are volatile: without the daemon nothing may point to it.
-// A place that names another proxy than Upstream is refused with a *Refused, and so is one that is switched by a script (PAC).
+// A place that names another proxy than Upstream is refused with an *install.Refused, and so is one that is switched by a script (PAC).
 //
 // ctx bounds the commands by which the places are found.
 func Steps(ctx context.Context, m *install.Machine, p Proxying) []install.Step {

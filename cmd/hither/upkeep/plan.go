@@ -19,6 +19,7 @@ import (
 	"hither/forward/authority"
 	"hither/install"
 	"hither/install/sysdns"
+	"hither/install/truststore"
 	"hither/rules"
 )
 
@@ -80,7 +81,7 @@ func (i *Installation) Plan(open rootOpener) (Steps, error) {
 	}
 	var p Steps
 	if i.Wanted.Trust {
-		p.Now = append(p.Now, install.Trust(i.Machine, root)...)
+		p.Now = append(p.Now, truststore.Steps(i.Machine, root)...)
 	}
 	if len(i.Wanted.Tools) > 0 {
 		p.Now = append(p.Now, i.bundle(root)...)
@@ -136,7 +137,7 @@ func (i *Installation) Service() (steps []install.Step) {
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
 // it is not made for him.
-func (i *Installation) mayLead(root install.Certificate) error {
+func (i *Installation) mayLead(root truststore.Certificate) error {
 	if i.Wanted.DNS == "off" && !i.Wanted.Proxy || i.Wanted.Trust || roots.SystemTrusts(root.PEM) {
 		return nil
 	}
@@ -166,10 +167,10 @@ func OpenRoot(state string, hosts []string, now func() time.Time) ([]byte, strin
 }
 
 // root is what the machine is to trust.
-func (i *Installation) root(open rootOpener) (install.Certificate, error) {
+func (i *Installation) root(open rootOpener) (truststore.Certificate, error) {
 	text, file, err := open(i.Settings.State, i.Rules.Hosts(), time.Now)
 	if err != nil {
-		return install.Certificate{}, err
+		return truststore.Certificate{}, err
 	}
 	var registries []string
 	for _, rule := range i.Rules.Rules() {
@@ -179,7 +180,7 @@ func (i *Installation) root(open rootOpener) (install.Certificate, error) {
 			}
 		}
 	}
-	return install.NewCertificate(text, file, registries...)
+	return truststore.NewCertificate(text, file, registries...)
 }
 
 // remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it.
@@ -236,7 +237,7 @@ func (i *Installation) openHome() install.Step {
 }
 
 // bundle finds a file of all roots for tools that read one alone, or makes it. The system's is the best: it stays fresh.
-func (i *Installation) bundle(root install.Certificate) []install.Step {
+func (i *Installation) bundle(root truststore.Certificate) []install.Step {
 	if i.Wanted.Trust && i.Machine.System() == "linux" {
 		for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"} {
 			if i.Machine.Exists(path) {

@@ -1,9 +1,11 @@
-package install
+package truststore
 
 import (
 	"context"
 	"path/filepath"
 	"strings"
+
+	"hither/install"
 )
 
 // systemKeychain is where macOS keeps what all users trust.
@@ -12,7 +14,7 @@ const systemKeychain = "/Library/Keychains/System.keychain"
 // soleRoot is the step for one root in a store that tells roots apart by their digests, and so does the journal. A former root
 // of ours goes when the new one is in.
 type soleRoot struct {
-	Setting
+	install.Setting
 	prefix string // of the steps' names
 }
 
@@ -25,12 +27,12 @@ func (s soleRoot) Do(ctx context.Context) error {
 }
 
 // keychain trusts the root for TLS servers, and for nothing else: neither code nor mail.
-func keychain(m *Machine, root Certificate) Step {
-	show := "security find-certificate -a -Z -c '" + QuotePosix(root.name) + "' " + systemKeychain + " 2>/dev/null | grep '^SHA-1' || true"
+func keychain(m *install.Machine, root Certificate) install.Step {
+	show := "security find-certificate -a -Z -c '" + install.QuotePosix(root.name) + "' " + systemKeychain + " 2>/dev/null | grep '^SHA-1' || true"
 	check := []string{"/bin/sh", "-c", show}
 	remove := []string{"security", "delete-certificate", "-Z", root.sha1, "-t", systemKeychain}
 	const prefix = "trust in " + systemKeychain + " the root certificate "
-	return soleRoot{prefix: prefix, Setting: Setting{
+	return soleRoot{prefix: prefix, Setting: install.Setting{
 		On: m, Name: prefix + root.sha1[:8],
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)
@@ -55,7 +57,7 @@ func keychain(m *Machine, root Certificate) Step {
 }
 
 // rootStore trusts the root in the store of Windows: the machine's for an administrator, else the user's, which asks.
-func rootStore(m *Machine, root Certificate) Step {
+func rootStore(m *install.Machine, root Certificate) install.Step {
 	scope := []string{"certutil.exe", "-user"}
 	place := "the user's store Root"
 	if m.Privileged() {
@@ -64,7 +66,7 @@ func rootStore(m *Machine, root Certificate) Step {
 	call := func(args ...string) []string { return append(append([]string(nil), scope...), args...) }
 	remove := call("-delstore", "Root", root.sha1)
 	prefix := "trust in " + place + " the root certificate "
-	return soleRoot{prefix: prefix, Setting: Setting{
+	return soleRoot{prefix: prefix, Setting: install.Setting{
 		On: m, Name: prefix + root.sha1[:8],
 		Get: func(ctx context.Context) (string, bool, error) {
 			_, err := m.Command(ctx, call("-store", "Root", root.sha1)...)
@@ -85,11 +87,11 @@ const nickname = "Hither"
 
 // nssStores are the databases of Firefox, Chromium and what is built on them. They are changed only where certutil of NSS
 // is there; Windows has another program of that name, and Firefox takes the system's roots there.
-func nssStores(m *Machine, root Certificate) []Step {
+func nssStores(m *install.Machine, root Certificate) []install.Step {
 	if m.System() == "windows" || m.Home == "" || !m.Look("certutil") {
 		return nil
 	}
-	var steps []Step
+	var steps []install.Step
 	for _, pattern := range []string{
 		"/.pki/nssdb", "/.local/share/pki/nssdb", "/snap/chromium/current/.pki/nssdb", "/.var/app/*/.pki/nssdb", "/.var/app/*/data/pki/nssdb",
 		"/.mozilla/firefox/*", "/.config/mozilla/firefox/*", "/snap/firefox/common/.mozilla/firefox/*",
@@ -103,7 +105,7 @@ func nssStores(m *Machine, root Certificate) []Step {
 	return steps
 }
 
-func nss(m *Machine, root Certificate, dir string) Step {
+func nss(m *install.Machine, root Certificate, dir string) install.Step {
 	call := func(args ...string) []string {
 		argv := append([]string{"certutil", "-d", "sql:" + dir}, args...)
 		return m.AsUser(argv...) // a file of root's beside the database would lock its owner out
@@ -117,8 +119,8 @@ func nss(m *Machine, root Certificate, dir string) Step {
 }
 
 // inStore is a root in a store that has a program of its own: show prints it in PEM, remove takes ours out, and add puts it in.
-func inStore(m *Machine, root Certificate, name string, show, remove []string, add func(context.Context) error) Step {
-	return Setting{
+func inStore(m *install.Machine, root Certificate, name string, show, remove []string, add func(context.Context) error) install.Step {
+	return install.Setting{
 		On: m, Name: name,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, show...)

@@ -1,4 +1,4 @@
-package install
+package truststore
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install"
+	"hither/install/installtest"
 	"hither/install/stage"
 )
 
@@ -36,21 +38,21 @@ func TestTheLayoutOfTheMachineDecidesWhereTheRootGoes(t *testing.T) {
 			"/etc/pki/trust/anchors/hither.pem", "update-ca-certificates"},
 	} {
 		t.Run(row.system, func(t *testing.T) {
-			w, root := newWorld(t, "linux", row.files), newRoot(t, "Hither A")
+			w, root := installtest.NewWorld(t, "linux", row.files), newRoot(t, "Hither A")
 			before := w.Tree()
-			steps := Trust(w.Machine, root)
-			stage.Check(t, Apply(t.Context(), steps...))
+			steps := Steps(w.Machine, root)
+			stage.Check(t, install.Apply(t.Context(), steps...))
 			stage.Same(t, row.path, w.Text(row.path), string(root.PEM))
 			stage.Same(t, "commands", strings.Join(w.Ran, ", "), row.ran)
 
 			// A new root takes the place of the old one, and what was before both comes back.
 			next := newRoot(t, "Hither B")
-			inForce(t, Trust(w.Machine, next)[0], false)
-			stage.Check(t, Apply(t.Context(), Trust(w.Machine, next)...))
+			installtest.InForce(t, Steps(w.Machine, next)[0], false)
+			stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, next)...))
 			stage.Same(t, row.path, w.Text(row.path), string(next.PEM))
-			inForce(t, Trust(w.Machine, next)[0], true)
-			inForce(t, Trust(w.Machine, root)[0], false)
-			_, err := Restore(t.Context(), w.Machine, nil)
+			installtest.InForce(t, Steps(w.Machine, next)[0], true)
+			installtest.InForce(t, Steps(w.Machine, root)[0], false)
+			_, err := install.Restore(t.Context(), w.Machine, nil)
 			stage.Check(t, err)
 			stage.Same(t, "tree", w.Tree(), before)
 			stage.Same(t, "commands", len(w.Ran), 3)
@@ -59,8 +61,8 @@ func TestTheLayoutOfTheMachineDecidesWhereTheRootGoes(t *testing.T) {
 }
 
 func TestASystemWithoutAKnownStoreSaysSo(t *testing.T) {
-	w := newWorld(t, "linux", nil)
-	if err := Apply(t.Context(), Trust(w.Machine, newRoot(t, "A"))...); !errors.Is(err, errNoStore) {
+	w := installtest.NewWorld(t, "linux", nil)
+	if err := install.Apply(t.Context(), Steps(w.Machine, newRoot(t, "A"))...); !errors.Is(err, errNoStore) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -76,7 +78,7 @@ func TestTrustNamesTheDaemonsThatHaveToBeStartedAnew(t *testing.T) {
 		for _, program := range strings.Fields(row.programs) {
 			files[program] = ""
 		}
-		noted, ok := Trust(newWorld(t, "linux", files).Machine, newRoot(t, "A"))[0].(Noted)
+		noted, ok := Steps(installtest.NewWorld(t, "linux", files).Machine, newRoot(t, "A"))[0].(install.Noted)
 		if !ok || (row.want == "") != (noted.Note == "") || !strings.Contains(noted.Note, row.want) {
 			t.Errorf("with %q\ngot  %s\nwant %s", row.programs, noted.Note, row.want)
 		}
@@ -86,7 +88,7 @@ func TestTrustNamesTheDaemonsThatHaveToBeStartedAnew(t *testing.T) {
 // TestBundlesThatToolsNameGetTheRoot and nothing else of them is touched.
 func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	other := string(newRoot(t, "the company's").PEM)
-	w := newWorld(t, "linux", map[string]string{
+	w := installtest.NewWorld(t, "linux", map[string]string{
 		"/home/u/.npmrc":                     "registry=https://r.example/\n ; cafile=/no.pem\ncafile = \"${HOME}/npm.pem\"\n",
 		"/home/u/npm.pem":                    strings.TrimSuffix(other, "\n"),
 		"/usr/local/etc/npmrc":               "cafile=/srv/global.pem\n",
@@ -109,7 +111,7 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	})
 	w.Env = func(name string) string { return map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/node.pem"}[name] }
 	before, root := w.Tree(), newRoot(t, "Hither A")
-	stage.Check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+	stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, root)...))
 	for _, path := range []string{"/home/u/npm.pem", "/srv/real.pem", "/home/u/pip.pem", "/home/u/git.pem", "/home/u/ca/mine.pem", "/home/u/node.pem"} {
 		text := w.Text(path)
 		if !root.isIn([]byte(text)) || !strings.HasPrefix(strings.ReplaceAll(text, "\r", ""), other) || strings.Count(text, "BEGIN") != 2 {
@@ -118,7 +120,7 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	}
 	stage.Same(t, "the system's bundle", w.Text("/etc/ssl/certs/ca-certificates.crt"), other)
 	next := newRoot(t, "Hither B")
-	stage.Check(t, Apply(t.Context(), Trust(w.Machine, next)...))
+	stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, next)...))
 	text := w.Text("/home/u/pip.pem")
 	stage.Same(t, "the old root is there", root.isIn([]byte(text)), false)
 	stage.Same(t, "the new root is there", next.isIn([]byte(text)), true)
@@ -126,7 +128,7 @@ func TestBundlesThatToolsNameGetTheRoot(t *testing.T) {
 	// Somebody adds another root meanwhile.
 	stage.Check(t, os.WriteFile(w.Path("/home/u/pip.pem"), []byte(text+other), 0o644))
 	stage.Check(t, os.WriteFile(w.Path("/home/u/node.pem"), []byte(other+w.Text("/home/u/node.pem")), 0o644))
-	_, err := Restore(t.Context(), w.Machine, nil)
+	_, err := install.Restore(t.Context(), w.Machine, nil)
 	stage.Check(t, err)
 	stage.Same(t, "pip.pem", w.Text("/home/u/pip.pem"), other+other)
 	stage.Same(t, "node.pem", w.Text("/home/u/node.pem"), other+other)
@@ -147,24 +149,24 @@ func TestContainerdGetsTheRootByTheNameInTheImage(t *testing.T) {
 		{"a default of the user's, which a new directory would put out of force", "/etc/containerd/certs.d/_default/hosts.toml", false},
 		{"a docker.io of the user's", "/etc/containerd/certs.d/docker.io/client.cert", true},
 	} {
-		w, root := newWorld(t, "linux", map[string]string{row.file: "", "/usr/sbin/update-ca-certificates": ""}), newRoot(t, "Hither A")
+		w, root := installtest.NewWorld(t, "linux", map[string]string{row.file: "", "/usr/sbin/update-ca-certificates": ""}), newRoot(t, "Hither A")
 		before := w.Tree()
-		stage.Check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+		stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, root)...))
 		stage.Same(t, row.name, w.Machine.Exists(path) && root.isIn([]byte(w.Text(path))), row.want)
 		stage.Same(t, row.name+": another registry has a new directory", w.Machine.Exists("/etc/containerd/certs.d/ghcr.io"), !strings.Contains(row.file, "_default"))
-		_, err := Restore(t.Context(), w.Machine, nil)
+		_, err := install.Restore(t.Context(), w.Machine, nil)
 		stage.Check(t, err)
 		stage.Same(t, row.name+": tree afterwards", w.Tree(), before)
 	}
 }
 
 func TestContainerDaemonsGetTheRootForEachRegistry(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{"/etc/docker/certs.d/ghcr.io/ca.crt": "-----BEGIN x\n", "/usr/sbin/update-ca-certificates": ""})
+	w := installtest.NewWorld(t, "linux", map[string]string{"/etc/docker/certs.d/ghcr.io/ca.crt": "-----BEGIN x\n", "/usr/sbin/update-ca-certificates": ""})
 	before, root := w.Tree(), newRoot(t, "A")
-	stage.Check(t, Apply(t.Context(), Trust(w.Machine, root)...))
+	stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, root)...))
 	stage.Same(t, "docker.io", root.isIn([]byte(w.Text("/etc/docker/certs.d/registry-1.docker.io/ca.crt"))), true)
 	stage.Same(t, "ghcr.io", w.Text("/etc/docker/certs.d/ghcr.io/ca.crt"), "-----BEGIN x\n"+marker+"\n"+string(root.PEM))
-	_, err := Restore(t.Context(), w.Machine, nil)
+	_, err := install.Restore(t.Context(), w.Machine, nil)
 	stage.Check(t, err)
 	stage.Same(t, "tree", w.Tree(), before)
 }
@@ -215,7 +217,7 @@ func (k *keeper) play(argv []string, _ []byte) ([]byte, error) {
 		for _, entry := range strings.SplitAfter(k.has[store], ";") {
 			if text, digest, ok := strings.Cut(entry, "SHA-1"); ok {
 				c, err := NewCertificate([]byte(text), "")
-				if err == nil && contains(QuotePosix(c.name)) {
+				if err == nil && contains(install.QuotePosix(c.name)) {
 					return []byte("SHA-1" + digest), nil
 				}
 			}
@@ -248,12 +250,12 @@ func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
 		{"the store of Windows", "windows", map[string]string{`C:\Windows\System32\certutil.exe`: ""}, []string{"the store"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w, root := newWorld(t, row.system, row.files), newRoot(t, "Hither's A")
+			w, root := installtest.NewWorld(t, row.system, row.files), newRoot(t, "Hither's A")
 			k := &keeper{root, map[string]string{}}
 			w.Play = k.play
 			before := w.Tree()
-			steps := Trust(w.Machine, root)
-			stage.Check(t, Apply(t.Context(), steps...))
+			steps := Steps(w.Machine, root)
+			stage.Check(t, install.Apply(t.Context(), steps...))
 			for _, store := range row.stores {
 				if k.has[store] == "" {
 					t.Errorf("%s has no root; commands:\n%s", store, strings.Join(w.Ran, "\n"))
@@ -261,19 +263,19 @@ func TestStoresBehindProgramsAreAskedAndToldByThem(t *testing.T) {
 			}
 			stage.Same(t, "stores", len(k.has), len(row.stores))
 			for _, step := range steps {
-				inForce(t, step, true)
+				installtest.InForce(t, step, true)
 			}
 			k.root = newRoot(t, "Hither's B")
-			stage.Check(t, Apply(t.Context(), Trust(w.Machine, k.root)...))
+			stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, k.root)...))
 			records, err := w.Journal.Records()
 			stage.Check(t, err)
 			if n := len(records); n > len(steps) {
 				t.Errorf("%d changes stand, want the former root's taken back", n)
 			}
-			for _, step := range Trust(w.Machine, k.root) {
-				inForce(t, step, true)
+			for _, step := range Steps(w.Machine, k.root) {
+				installtest.InForce(t, step, true)
 			}
-			_, err = Restore(t.Context(), w.Machine, nil)
+			_, err = install.Restore(t.Context(), w.Machine, nil)
 			stage.Check(t, err)
 			stage.Same(t, "stores at the end", len(k.has), 0)
 			stage.Same(t, "tree", w.Tree(), before)
@@ -301,13 +303,13 @@ func FuzzAddTo(f *testing.F) {
 
 // TestRootDoesNotRunWhatAUserPutThere: a Java in a home is asked as that user, also when the journal is undone.
 func TestRootDoesNotRunWhatAUserPutThere(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{
+	w := installtest.NewWorld(t, "linux", map[string]string{
 		"/home/u/.jdks/17/bin/keytool": "", "/home/u/.jdks/17/lib/security/cacerts": "",
 		"/usr/lib/jvm/21/bin/keytool": "", "/usr/lib/jvm/21/lib/security/cacerts": "",
 	})
 	w.UID, w.GID = 4711, 4711
 	for _, step := range javaStores(w.Machine, newRoot(t, "A")) {
-		s := step.(Setting)
+		s := step.(install.Setting)
 		users := strings.Contains(s.Name, "/home/u")
 		for _, argv := range [][]string{s.Check, s.UndoUnset(""), s.UndoSet("")} {
 			stage.Same(t, strings.Join(argv, " "), slices.Contains(argv, "--reuid=4711"), users)
@@ -317,7 +319,7 @@ func TestRootDoesNotRunWhatAUserPutThere(t *testing.T) {
 
 // TestAKeyIsNoBundle, though a setting of a user may name it so.
 func TestAKeyIsNoBundle(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{
+	w := installtest.NewWorld(t, "linux", map[string]string{
 		"/home/u/.npmrc": "cafile=/etc/ssh/key\n", "/etc/ssh/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
 	})
 	stage.Same(t, "steps", len(bundles(w.Machine, newRoot(t, "A"))), 0)

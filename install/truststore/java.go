@@ -1,10 +1,11 @@
-package install
+package truststore
 
 import (
 	"context"
 	"os"
 	"strings"
 
+	"hither/install"
 	"hither/install/ownfile"
 )
 
@@ -12,7 +13,7 @@ import (
 const javaWord = "changeit"
 
 // javaHomes are where Javas are, by pattern. JAVA_HOME may name a Java that is long gone, so it is only one of them.
-func javaHomes(m *Machine) []string {
+func javaHomes(m *install.Machine) []string {
 	home := m.Home
 	patterns := []string{m.Getenv("JAVA_HOME"), home + "/.sdkman/candidates/java/*", home + "/.jdks/*", home + "/.asdf/installs/java/*", home + "/.local/share/mise/installs/java/*"}
 	switch m.System() {
@@ -28,8 +29,8 @@ func javaHomes(m *Machine) []string {
 
 // javaStores are the stores that belong to a Java alone. On most Linux systems they are links to one that the system's own
 // tool makes, which has our root by then.
-func javaStores(m *Machine, root Certificate) []Step {
-	var steps []Step
+func javaStores(m *install.Machine, root Certificate) []install.Step {
+	var steps []install.Step
 	seen := map[string]bool{}
 	for _, pattern := range javaHomes(m) {
 		if pattern == "" {
@@ -51,7 +52,7 @@ func javaStores(m *Machine, root Certificate) []Step {
 }
 
 // javaStore is the store of a Java; empty: it has none, as when only a part of it was removed.
-func javaStore(m *Machine, home string) string {
+func javaStore(m *install.Machine, home string) string {
 	for _, p := range []string{"/lib/security/cacerts", "/jre/lib/security/cacerts"} {
 		if m.Exists(home + p) {
 			return home + p
@@ -60,7 +61,7 @@ func javaStore(m *Machine, home string) string {
 	return ""
 }
 
-func keytool(m *Machine, home string) string {
+func keytool(m *install.Machine, home string) string {
 	for _, p := range []string{"/bin/keytool", "/jre/bin/keytool", `\bin\keytool.exe`, `\jre\bin\keytool.exe`} {
 		if m.Exists(home + p) {
 			return home + p
@@ -73,12 +74,12 @@ func keytool(m *Machine, home string) string {
 }
 
 // isUsers says that a program stands in the home of the user for whom tools are set, or is his.
-func (m *Machine) isUsers(program string) bool {
+func isUsers(m *install.Machine, program string) bool {
 	if m.UID <= 0 || !m.IsAbs(program) {
 		return false
 	}
 	real, err := m.Resolve(m.Path(program))
-	if err != nil || IsBelow(m.Path(program), m.Path(m.Home)) {
+	if err != nil || install.IsBelow(m.Path(program), m.Path(m.Home)) {
 		return true
 	}
 	info, err := os.Stat(real)
@@ -89,10 +90,10 @@ func (m *Machine) isUsers(program string) bool {
 	return uid == m.UID
 }
 
-func java(m *Machine, root Certificate, tool, store string) Step {
+func java(m *install.Machine, root Certificate, tool, store string) install.Step {
 	call := func(args ...string) []string {
 		argv := append(append([]string{tool}, args...), "-alias", strings.ToLower(nickname), "-keystore", store, "-storepass", javaWord)
-		if m.isUsers(tool) { // root does not run what a user may have put there
+		if isUsers(m, tool) { // root does not run what a user may have put there
 			return m.AsUser(argv...)
 		}
 		return argv

@@ -1,4 +1,4 @@
-package install
+package truststore
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"hither/install"
 )
 
 // naming is a configuration that may name a bundle of roots. A tool that is told one knows no others, so our root goes
@@ -18,8 +20,8 @@ type naming struct {
 }
 
 // bundles returns a step for each bundle that a tool is told to take its roots from. Nothing is replaced.
-func bundles(m *Machine, root Certificate) []Step {
-	var steps []Step
+func bundles(m *install.Machine, root Certificate) []install.Step {
+	var steps []install.Step
 	var seen []string
 	add := func(tool, file string) {
 		real, err := m.Resolve(m.Path(file))
@@ -31,7 +33,7 @@ func bundles(m *Machine, root Certificate) []Step {
 		}
 		seen = append(seen, real)
 		file = m.Below(real)
-		steps = append(steps, Edit{On: m, Name: "trust the root certificate in " + file + ", for " + tool, Path: file, Change: root.addTo})
+		steps = append(steps, install.Edit{On: m, Name: "trust the root certificate in " + file + ", for " + tool, Path: file, Change: root.addTo})
 	}
 	for _, n := range namings(m) {
 		for _, pattern := range n.files {
@@ -42,7 +44,7 @@ func bundles(m *Machine, root Certificate) []Step {
 				}
 				text, _ := m.Read(file) // what cannot be read names nothing
 				for _, found := range n.names.FindAllStringSubmatch(string(text), -1) {
-					add(n.tool, m.expand(found[1], base))
+					add(n.tool, expand(m, found[1], base))
 				}
 			}
 		}
@@ -63,7 +65,7 @@ func isBundle(text string) bool {
 	return strings.Contains(text, "CERTIFICATE-----") && !strings.Contains(text, "PRIVATE KEY-----")
 }
 
-func namings(m *Machine) []naming {
+func namings(m *install.Machine) []naming {
 	home, config := m.Home, m.ToolConfig()
 	list := []naming{
 		{"npm", []string{
@@ -91,7 +93,7 @@ func setting(name string) *regexp.Regexp {
 }
 
 // expand reads a path as the tools do: quotes, ${VARIABLE}, ~/, and below base.
-func (m *Machine) expand(value, base string) string {
+func expand(m *install.Machine, value, base string) string {
 	value = strings.TrimSpace(value)
 	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
 		quote := value[0]

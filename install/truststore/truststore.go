@@ -1,4 +1,7 @@
-package install
+// Package truststore makes the tools of a machine trust one root: by the system's store, by the bundles and stores of their own
+// that tools are told to read (npm, pip, git, cargo; NSS, Java), and by what daemons of containers read for each registry. Steps
+// are changes as any others; a store that is changed by a program of its own is asked and told by that.
+package truststore
 
 import (
 	"bytes"
@@ -13,10 +16,11 @@ import (
 	"slices"
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
 )
 
-// Certificate is the root that the machine is to trust.
+// Certificate is the root that the machine is to trust. NewCertificate makes it; the zero one is none.
 type Certificate struct {
 	PEM        []byte   // one certificate
 	File       string   // where it stands, for commands that read it; readable to them
@@ -45,42 +49,42 @@ func NewCertificate(text []byte, file string, registries ...string) (Certificate
 	}, nil
 }
 
-// Trust returns the steps that make this machine's tools trust root, the system's own store first. Which tool and which
+// Steps returns the steps that make this machine's tools trust root, the system's own store first. Which tool and which
 // directory is there decides, not the name of the distribution. A root that replaces another takes its place in each
-// store; Done says whether root itself is in it. All but the system's store are Optional.
-func Trust(m *Machine, root Certificate) []Step {
+// store; Done says whether root itself is in it. All but the step for the system's store are install.Optional.
+func Steps(m *install.Machine, root Certificate) []install.Step {
 	steps := systemStore(m, root)
-	for _, more := range [][]Step{bundles(m, root), registries(m, root), nssStores(m, root), javaStores(m, root)} {
+	for _, more := range [][]install.Step{bundles(m, root), registries(m, root), nssStores(m, root), javaStores(m, root)} {
 		for _, step := range more {
-			steps = append(steps, Optional{step})
+			steps = append(steps, install.Optional{Step: step})
 		}
 	}
 	return steps
 }
 
-func systemStore(m *Machine, root Certificate) []Step {
+func systemStore(m *install.Machine, root Certificate) []install.Step {
 	switch m.System() {
 	case "darwin":
-		return []Step{keychain(m, root)}
+		return []install.Step{keychain(m, root)}
 	case "windows":
-		return []Step{rootStore(m, root)}
+		return []install.Step{rootStore(m, root)}
 	}
 	a, ok := findAnchors(m)
 	if !ok {
-		return []Step{missing{"trust the root certificate in the system's store"}}
+		return []install.Step{missing{"trust the root certificate in the system's store"}}
 	}
-	return []Step{Noted{
-		Step: Edit{
+	return []install.Step{install.Noted{
+		Step: install.Edit{
 			On: m, Name: "trust the root certificate in " + a.dir, Path: a.dir + "/" + a.file, Mode: 0o644,
 			Change: func([]byte, bool) ([]byte, error) { return root.PEM, nil },
 			After:  [][]string{a.update}, AfterUndo: a.forget(),
 		},
-		Note: m.trustNote(),
+		Note: trustNote(m),
 	}}
 }
 
 // trustNote names the daemons that go on without the root: Go programs read the system's store once, when they first need it.
-func (m *Machine) trustNote() string {
+func trustNote(m *install.Machine) string {
 	var programs, units []string
 	for _, daemon := range []struct{ program, unit string }{{"dockerd", "docker"}, {"containerd", "containerd"}} {
 		if m.Look(daemon.program) {
@@ -103,7 +107,7 @@ type anchors struct {
 
 // findAnchors tries the layouts from the most particular to the most common. Arch and SUSE have update-ca-trust or
 // update-ca-certificates too, so the directory decides with the tool.
-func findAnchors(m *Machine) (anchors, bool) {
+func findAnchors(m *install.Machine) (anchors, bool) {
 	for _, a := range []anchors{
 		{"/etc/pki/ca-trust/source/anchors", "hither.pem", []string{"update-ca-trust", "extract"}},       // Fedora, RHEL
 		{"/etc/ca-certificates/trust-source/anchors", "hither.crt", []string{"trust", "extract-compat"}}, // Arch
@@ -194,11 +198,11 @@ func withoutMarked(text []byte) []byte {
 
 // registries gives container daemons the root for each host. They read the system's store only when they start, these
 // files at each request; both count, so the system's roots stay in force.
-func registries(m *Machine, root Certificate) []Step {
+func registries(m *install.Machine, root Certificate) []install.Step {
 	var dirs []string
 	for _, place := range []struct{ sign, dir string }{
 		{"/etc/docker", "/etc/docker/certs.d"},
-		{"/etc/containerd", certsDir},
+		{"/etc/containerd", install.CertsDir},
 		{m.Home + "/.config/docker", m.Home + "/.config/docker/certs.d"}, // without root
 	} {
 		if m.System() == "linux" && m.Exists(place.sign) {
@@ -208,11 +212,11 @@ func registries(m *Machine, root Certificate) []Step {
 	if m.System() == "darwin" && m.Exists(m.Home+"/.docker") {
 		dirs = append(dirs, m.Home+"/.docker/certs.d")
 	}
-	var steps []Step
+	var steps []install.Step
 	for _, dir := range dirs {
 		for _, host := range registryDirs(m, dir, root.Registries) {
 			path := dir + "/" + host + "/ca.crt"
-			steps = append(steps, Edit{On: m, Name: "trust the root certificate in " + path, Path: path, Mode: 0o644, Change: root.addTo})
+			steps = append(steps, install.Edit{On: m, Name: "trust the root certificate in " + path, Path: path, Mode: 0o644, Change: root.addTo})
 		}
 	}
 	return steps
@@ -220,8 +224,8 @@ func registries(m *Machine, root Certificate) []Step {
 
 // registryDirs adds the directory where containerd looks: it goes by the name in the image, docker.io, whose registry has another.
 // It passes the user's _default over for what has a directory of its own, so none is made beside that.
-func registryDirs(m *Machine, dir string, hosts []string) []string {
-	if dir != certsDir {
+func registryDirs(m *install.Machine, dir string, hosts []string) []string {
+	if dir != install.CertsDir {
 		return hosts
 	}
 	hosts = slices.Clone(hosts)
@@ -232,7 +236,7 @@ func registryDirs(m *Machine, dir string, hosts []string) []string {
 }
 
 // underSystem says that a file is made by the system's own tool, which would write over it; our root comes in that way.
-func underSystem(m *Machine, path string) bool {
+func underSystem(m *install.Machine, path string) bool {
 	real, err := m.Resolve(m.Path(path))
 	if err != nil {
 		return false
@@ -240,7 +244,7 @@ func underSystem(m *Machine, path string) bool {
 	for _, dir := range []string{
 		"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/var/lib/ca-certificates", "/usr/share/ca-certificates", "/usr/share/pki",
 	} {
-		if IsBelow(real, m.Path(dir)) {
+		if install.IsBelow(real, m.Path(dir)) {
 			return true
 		}
 	}
