@@ -10,6 +10,7 @@ import (
 
 	"hither/install"
 	"hither/install/installtest"
+	"hither/install/service"
 	"hither/install/stage"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
@@ -141,7 +142,7 @@ func everything(t *testing.T, w *installtest.World) []install.Step {
 		steps = append(steps, dns...)
 	}
 	steps = append(steps, sysproxy.Steps(ctx, w.Machine, sysproxy.Proxying{Address: "127.0.0.1:7890", Also: []sysproxy.Place{sysproxy.EtcEnvironment, sysproxy.ProfileD, sysproxy.UserVariables, sysproxy.PowerShell}})...)
-	steps = append(steps, install.Service(w.Machine, install.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
+	steps = append(steps, service.Steps(w.Machine, service.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
 	tools, err := install.Tools(w.Machine, install.Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",
 	}, install.ToolNames()...)

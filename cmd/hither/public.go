@@ -11,12 +11,13 @@ import (
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/shell"
 	"hither/install"
+	"hither/install/service"
 )
 
 // daemon is the client of the Hither that this user means: his own, or that of the machine if he has none and may enter it.
 func (a *app) daemon(ctx context.Context) *control.Client {
 	own := a.client()
-	dir := install.ServiceState(&install.Machine{})
+	dir := service.State(&install.Machine{})
 	if a.settings.From["state"] != "default" || dir == "" || os.Geteuid() != 0 {
 		return own
 	}

@@ -13,6 +13,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
 	"hither/install"
+	"hither/install/service"
 	"hither/install/sysdns"
 
 	"github.com/spf13/cobra"
@@ -89,7 +90,7 @@ func (a *app) installed(c *cobra.Command) []*install.Machine {
 	}
 	if given != "" {
 		states = append(states, filepath.Clean(given))
-	} else if dir := install.ServiceState(m); dir != "" && m.Privileged() {
+	} else if dir := service.State(m); dir != "" && m.Privileged() {
 		states = append(states, dir)
 	}
 	var machines []*install.Machine

@@ -15,7 +15,7 @@ import (
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
-	"hither/install"
+	"hither/install/service"
 )
 
 // stopWait is how long a stop may take. Then the process ends with what is under way; the cache survives that.
@@ -34,7 +34,7 @@ func (a *app) up() *cobra.Command {
 			if asJSON {
 				show = func(r control.Ready) { _ = a.printJSON(r) } // nobody reads it: that is no reason to stop
 			}
-			if ran, err := install.AsService(c.Context(), func(ctx context.Context) error { return a.keepUp(ctx, show) }); ran {
+			if ran, err := service.Run(c.Context(), func(ctx context.Context) error { return a.keepUp(ctx, show) }); ran {
 				return err
 			}
 			return a.keepUp(c.Context(), show)
@@ -65,7 +65,7 @@ func (a *app) keepUp(ctx context.Context, ready func(control.Ready)) error {
 			continue
 		case <-running.done:
 		case <-ctx.Done():
-			_ = install.Notify(os.Getenv, install.NotifyStopping) // systemd sees it anyway, a little later
+			_ = service.Notify(os.Getenv, service.NotifyStopping) // systemd sees it anyway, a little later
 			log.Info("stopping")
 		}
 		return running.wait(stopWait)

@@ -22,8 +22,8 @@ import (
 	"hither/cmd/hither/trust"
 	"hither/cmd/hither/upkeep"
 	"hither/cmd/hither/watchdog"
-	"hither/install"
 	"hither/install/guard"
+	"hither/install/service"
 	"hither/install/sysdns"
 )
 
@@ -160,8 +160,8 @@ func watching(l *led.Way, ca *trust.Authority, mayExit bool, log *slog.Logger) *
 	if mayExit {
 		w.Exit = exitNow
 	}
-	if install.WatchdogInterval(os.Getenv) > 0 { // systemd starts us anew if it hears nothing; we look each second, which is often enough
-		w.Well = func() { _ = install.Notify(os.Getenv, install.NotifyWatchdog) }
+	if service.WatchdogInterval(os.Getenv) > 0 { // systemd starts us anew if it hears nothing; we look each second, which is often enough
+		w.Well = func() { _ = service.Notify(os.Getenv, service.NotifyWatchdog) }
 	}
 	dns, doors := l.Addresses()
 	if len(dns) > 0 {
@@ -195,7 +195,7 @@ func askAll(ctx context.Context, servers []netip.AddrPort) error {
 // notifying tells systemd that we are ready when ready is called.
 func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) {
 	return func(r control.Ready) {
-		if err := install.Notify(os.Getenv, install.NotifyReady); err != nil {
+		if err := service.Notify(os.Getenv, service.NotifyReady); err != nil {
 			log.Warn("systemd does not hear that Hither is ready", "error", err)
 		}
 		ready(r)

@@ -16,6 +16,7 @@ import (
 	"hither/cache/wholefile"
 	"hither/cmd/hither/paths"
 	"hither/install"
+	"hither/install/service"
 )
 
 // PublicDir is where the Hither that is a service of this machine tells everybody where it is, since nobody but root may
@@ -35,7 +36,7 @@ func PublicDir() string {
 // find us.
 func Publish(r Ready, log *slog.Logger) func() {
 	dir := PublicDir()
-	if dir == "" || os.Geteuid() != 0 || r.State != install.ServiceState(&install.Machine{}) {
+	if dir == "" || os.Geteuid() != 0 || r.State != service.State(&install.Machine{}) {
 		return func() {}
 	}
 	file, root := filepath.Join(dir, paths.ReadyName), filepath.Join(dir, "ca.pem")

@@ -18,6 +18,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/authority"
 	"hither/install"
+	"hither/install/service"
 	"hither/install/sysdns"
 	"hither/install/truststore"
 	"hither/rules"
@@ -116,7 +117,7 @@ func (i *Installation) Plan(open rootOpener) (Steps, error) {
 // Service has Hither started by itself.
 func (i *Installation) Service() (steps []install.Step) {
 	user := !i.Machine.Privileged()
-	usual := install.ServiceState(i.Machine)
+	usual := service.State(i.Machine)
 	from := i.Settings.From["state"]
 	if user {
 		home, _ := paths.Find(i.Env) // empty: there is none, and so no service of a user
@@ -132,7 +133,7 @@ func (i *Installation) Service() (steps []install.Step) {
 		steps = append(steps, i.openHome())
 	}
 	sealed := !i.Upkeep.Proxy && len(i.Upkeep.Tools) == 0
-	return append(steps, install.Service(i.Machine, install.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
+	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
 }
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
@@ -277,7 +278,7 @@ func (i *Installation) tooling() install.Tooling {
 // ServiceState is where a Hither keeps things that is installed for the machine: not below anybody's home.
 func ServiceState(m *install.Machine, s settings.Settings) string {
 	if s.From["state"] == "default" && m.Privileged() {
-		if dir := install.ServiceState(m); dir != "" {
+		if dir := service.State(m); dir != "" {
 			return dir
 		}
 	}

@@ -1,10 +1,11 @@
-package install
+package service
 
 import (
 	"bytes"
 	"encoding/xml"
 	"strings"
 
+	"hither/install"
 	"hither/install/files"
 )
 
@@ -77,9 +78,9 @@ func escapeXML(s string) string {
 func openrcScript(exe string, args []string) []byte {
 	words := []string{"up"}
 	for _, arg := range args {
-		words = append(words, "'"+QuotePosix(arg)+"'") // supervise-daemon's arguments pass through eval
+		words = append(words, "'"+install.QuotePosix(arg)+"'") // supervise-daemon's arguments pass through eval
 	}
-	text := strings.Replace(shipped("hither.openrc"), `command="/usr/bin/hither"`, "command='"+QuotePosix(exe)+"'", 1)
-	line := "command_args='" + QuotePosix(strings.Join(words, " ")) + "'"
+	text := strings.Replace(shipped("hither.openrc"), `command="/usr/bin/hither"`, "command='"+install.QuotePosix(exe)+"'", 1)
+	line := "command_args='" + install.QuotePosix(strings.Join(words, " ")) + "'"
 	return []byte(strings.Replace(text, `command_args="up"`, line, 1))
 }

@@ -1,4 +1,4 @@
-package install
+package service
 
 import (
 	"context"
@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/windows/svc"
 )
 
-// AsService runs as a service of Windows if its manager started this process, until the manager or run ends it. Otherwise
+// Run runs as a service of Windows if its manager started this process, until the manager or run ends it. Otherwise
 // it returns false at once. A failure of run counts as one for the manager, which then does what the service's failure
 // actions say.
-func AsService(ctx context.Context, run func(context.Context) error) (ran bool, err error) {
+func Run(ctx context.Context, run func(context.Context) error) (ran bool, err error) {
 	is, err := svc.IsWindowsService()
 	if err != nil || !is {
 		return false, err

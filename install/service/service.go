@@ -1,4 +1,7 @@
-package install
+// Package service has Hither started by itself, by what starts services on this machine: systemd for the machine or the user,
+// launchd, OpenRC, the service manager of Windows. Steps are changes as any others. What is started so tells systemd by Notify how it
+// is, and is a service to Windows within Run.
+package service
 
 import (
 	"context"
@@ -6,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"hither/install"
 )
 
 // Serving is how Hither is to be started by itself.
@@ -23,9 +28,9 @@ type Serving struct {
 	Sealed bool
 }
 
-// ServiceState is the state directory of the machine's service, which is not that of the user. Empty: this system has no
+// State is the state directory of the machine's service, which is not that of the user. Empty: this system has no
 // place for it.
-func ServiceState(m *Machine) string {
+func State(m *install.Machine) string {
 	switch m.System() {
 	case "darwin":
 		return "/Library/Application Support/hither"
@@ -37,9 +42,9 @@ func ServiceState(m *Machine) string {
 	return ""
 }
 
-// Service are the steps that have Hither started at boot, or at the user's login, and now. Undone they stop it first.
+// Steps returns the steps that have Hither started at boot, or at the user's login, and now. Undone they stop it first.
 // They come after all others, and so are undone first.
-func Service(m *Machine, s Serving) []Step {
+func Steps(m *install.Machine, s Serving) []install.Step {
 	switch {
 	case m.System() == "darwin":
 		return launchdSteps(m, s)
@@ -53,15 +58,15 @@ func Service(m *Machine, s Serving) []Step {
 	case m.System() == "linux" && m.Exists("/sbin/openrc-run") && !s.User:
 		return openrcSteps(m, s)
 	case s.User:
-		return []Step{Refusal("have Hither started for this user", Refuse("this system starts nothing for a user alone that Hither knows of: call this with the rights of an administrator, or start `hither up` by your session"))}
+		return []install.Step{install.Refusal("have Hither started for this user", install.Refuse("this system starts nothing for a user alone that Hither knows of: call this with the rights of an administrator, or start `hither up` by your session"))}
 	}
-	return []Step{Refusal("have Hither started", Refuse("neither systemd nor OpenRC runs here: start `hither up --state %s` by what starts your other services, and let it call `hither restore` when that ends", ServiceState(m)))}
+	return []install.Step{install.Refusal("have Hither started", install.Refuse("neither systemd nor OpenRC runs here: start `hither up --state %s` by what starts your other services, and let it call `hither restore` when that ends", State(m)))}
 }
 
 // unitSteps are for systemd as the manager of the machine.
-func unitSteps(m *Machine, s Serving) []Step {
+func unitSteps(m *install.Machine, s Serving) []install.Step {
 	const dir = "/etc/systemd/system/"
-	steps := []Step{
+	steps := []install.Step{
 		unitFile(m, dir+"hither-restore.service", systemdUnit("hither-restore.service", s.Exe, nil), "systemctl", "daemon-reload"),
 		unitFile(m, dir+"hither.service", homesOf(m, s, systemdUnit("hither.service", s.Exe, s.Args)), "systemctl", "daemon-reload"),
 		enableUnit(m, "hither-restore.service", "systemctl"),
@@ -75,7 +80,7 @@ func unitSteps(m *Machine, s Serving) []Step {
 }
 
 // homesOf opens the home of the user for whom tools are set, wherever it is, or closes all.
-func homesOf(m *Machine, s Serving, unit []byte) []byte {
+func homesOf(m *install.Machine, s Serving, unit []byte) []byte {
 	const homes, users = "ReadWritePaths=-/home -/root -/var/home\n", "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID\n"
 	text := string(unit)
 	if s.Sealed {
@@ -88,10 +93,10 @@ func homesOf(m *Machine, s Serving, unit []byte) []byte {
 }
 
 // userUnitSteps are for systemd as the manager of the user's session.
-func userUnitSteps(m *Machine, s Serving) []Step {
+func userUnitSteps(m *install.Machine, s Serving) []install.Step {
 	systemctl := m.AsUser("systemctl", "--user")
 	file := m.Join(m.XDGConfig(), "systemd/user/hither.service")
-	return []Step{
+	return []install.Step{
 		unitFile(m, file, systemdUnit("hither-user.service", s.Exe, s.Args), append(systemctl[:len(systemctl):len(systemctl)], "daemon-reload")...),
 		enableUnit(m, "hither.service", systemctl...),
 		startUnit(m, "hither.service", systemctl...),
@@ -99,19 +104,19 @@ func userUnitSteps(m *Machine, s Serving) []Step {
 }
 
 // unitFile is a file that is ours alone.
-func unitFile(m *Machine, file string, text []byte, reload ...string) Step {
-	e := Edit{
+func unitFile(m *install.Machine, file string, text []byte, reload ...string) install.Step {
+	e := install.Edit{
 		On: m, Name: "write the service file " + file, Path: file, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) { return text, nil },
 	}
 	if len(reload) > 0 {
-		e.After, e.AfterUndo = [][]string{reload}, [][]string{Perhaps(reload)} // without systemd nobody has the file in mind
+		e.After, e.AfterUndo = [][]string{reload}, [][]string{install.Perhaps(reload)} // without systemd nobody has the file in mind
 	}
 	return e
 }
 
 // enableUnit has a unit started at boot. Undone it stops it too, even one that systemd is about to start again.
-func enableUnit(m *Machine, unit string, systemctl ...string) Step {
+func enableUnit(m *install.Machine, unit string, systemctl ...string) install.Step {
 	return onOff{
 		m: m, name: "start " + unit + " at boot", on: "enabled", off: "disabled",
 		is:  append(systemctl[:len(systemctl):len(systemctl)], "is-enabled", "--quiet", unit),
@@ -119,7 +124,7 @@ func enableUnit(m *Machine, unit string, systemctl ...string) Step {
 	}.step()
 }
 
-func startUnit(m *Machine, unit string, systemctl ...string) Step {
+func startUnit(m *install.Machine, unit string, systemctl ...string) install.Step {
 	return onOff{
 		m: m, name: "start " + unit + " now", on: "active", off: "inactive",
 		is:  append(systemctl[:len(systemctl):len(systemctl)], "is-active", "--quiet", unit),
@@ -129,15 +134,15 @@ func startUnit(m *Machine, unit string, systemctl ...string) Step {
 
 // onOff is a setting with two values, which a command tells by how it ends.
 type onOff struct {
-	m              *Machine
+	m              *install.Machine
 	name           string
 	on, off        string   // words for the two
 	is, set, unset []string // is succeeds when it is on
 }
 
-func (o onOff) step() Setting {
+func (o onOff) step() install.Setting {
 	check := append([]string{"sh", "-c", `if "$@" >/dev/null 2>&1; then echo ` + o.on + `; else echo ` + o.off + `; fi`, "sh"}, o.is...)
-	return Setting{
+	return install.Setting{
 		On: o.m, Name: o.name, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := o.m.Command(ctx, check...)
@@ -154,10 +159,10 @@ func (o onOff) step() Setting {
 }
 
 // launchdSteps are for macOS: a daemon of the machine, or an agent of the user.
-func launchdSteps(m *Machine, s Serving) []Step {
+func launchdSteps(m *install.Machine, s Serving) []install.Step {
 	domain, dir := "system", "/Library/LaunchDaemons/"
 	list := launchdList("dev.hither.plist", s.Exe, s.Args)
-	var steps []Step
+	var steps []install.Step
 	if s.User {
 		id := m.UID
 		if id < 0 {
@@ -177,11 +182,11 @@ func launchdSteps(m *Machine, s Serving) []Step {
 }
 
 // openrcSteps are for Alpine and Gentoo.
-func openrcSteps(m *Machine, s Serving) []Step {
+func openrcSteps(m *install.Machine, s Serving) []install.Step {
 	const file = "/etc/init.d/hither"
 	script := openrcScript(s.Exe, s.Args)
-	return []Step{
-		Edit{
+	return []install.Step{
+		install.Edit{
 			On: m, Name: "write the service file " + file, Path: file, Mode: 0o755,
 			Change: func([]byte, bool) ([]byte, error) { return script, nil },
 		},
@@ -200,29 +205,29 @@ func openrcSteps(m *Machine, s Serving) []Step {
 
 // windowsSteps are for the service manager of Windows, by sc.exe, so that the journal can undo them without us. After two
 // ends within a minute the third puts the machine back instead of starting anew.
-func windowsSteps(m *Machine, s Serving) []Step {
+func windowsSteps(m *install.Machine, s Serving) []install.Step {
 	exe := `"` + s.Exe + `"` // no Windows path has a quote
-	command := []string{exe, "up", "--state", quoteWindows(ServiceState(m))}
+	command := []string{exe, "up", "--state", quoteWindows(State(m))}
 	for _, arg := range s.Args {
 		command = append(command, quoteWindows(arg))
 	}
-	there := PowerShellCommand("if (Get-Service -Name hither -ErrorAction SilentlyContinue) { 'there' } else { 'none' }")
-	runs := PowerShellCommand("$s = Get-Service -Name hither -ErrorAction SilentlyContinue; if ($s -and $s.Status -ne 'Stopped') { 'running' } else { 'stopped' }")
-	stop := PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue")
-	return []Step{
+	there := install.PowerShellCommand("if (Get-Service -Name hither -ErrorAction SilentlyContinue) { 'there' } else { 'none' }")
+	runs := install.PowerShellCommand("$s = Get-Service -Name hither -ErrorAction SilentlyContinue; if ($s -and $s.Status -ne 'Stopped') { 'running' } else { 'stopped' }")
+	stop := install.PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue")
+	return []install.Step{
 		scSetting(m, "make the Windows service hither", "there", there, [][]string{
 			{"sc.exe", "create", "hither", "binPath=", strings.Join(command, " "), "start=", "auto", "DisplayName=", "Hither"},
 			{"sc.exe", "description", "hither", "Brings what a build asks for from the nearest place that has it."},
-			{"sc.exe", "failure", "hither", "reset=", "60", "actions=", "restart/200/restart/200/run/0", "command=", exe + " restore --state " + quoteWindows(ServiceState(m))},
+			{"sc.exe", "failure", "hither", "reset=", "60", "actions=", "restart/200/restart/200/run/0", "command=", exe + " restore --state " + quoteWindows(State(m))},
 			{"sc.exe", "failureflag", "hither", "1"},
-		}, PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue; sc.exe delete hither; if ($LASTEXITCODE -ne 0) { throw 'sc.exe delete hither failed' }")),
+		}, install.PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue; sc.exe delete hither; if ($LASTEXITCODE -ne 0) { throw 'sc.exe delete hither failed' }")),
 		scSetting(m, "start the Windows service hither", "running", runs, [][]string{{"sc.exe", "start", "hither"}}, stop),
 	}
 }
 
 // scSetting is a setting that commands make, one after the other.
-func scSetting(m *Machine, name, want string, check []string, set [][]string, undo []string) Step {
-	return Setting{
+func scSetting(m *install.Machine, name, want string, check []string, set [][]string, undo []string) install.Step {
+	return install.Setting{
 		On: m, Name: name, Check: check,
 		Get: func(ctx context.Context) (string, bool, error) {
 			out, err := m.Command(ctx, check...)

@@ -1,4 +1,4 @@
-package install
+package service
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/install"
+	"hither/install/installtest"
 	"hither/install/stage"
 )
 
@@ -111,14 +113,14 @@ func TestAServiceIsStartedAndTakenAway(t *testing.T) {
 		{"Windows", "windows", nil, Serving{Exe: `C:\Program Files\hither.exe`}, "", "", "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w, s := newWorld(t, row.system, row.files), &services{on: map[string]bool{}}
+			w, s := installtest.NewWorld(t, row.system, row.files), &services{on: map[string]bool{}}
 			w.Play = s.play
 			stage.Check(t, os.MkdirAll(w.Root, 0o755))
 			tree := w.Tree()
-			steps := Service(w.Machine, row.serving)
-			stage.Check(t, Apply(t.Context(), steps...))
+			steps := Steps(w.Machine, row.serving)
+			stage.Check(t, install.Apply(t.Context(), steps...))
 			for _, step := range steps {
-				inForce(t, step, true)
+				installtest.InForce(t, step, true)
 			}
 			if row.last != "" {
 				stage.Same(t, "last command", s.log[len(s.log)-1], row.last)
@@ -127,10 +129,10 @@ func TestAServiceIsStartedAndTakenAway(t *testing.T) {
 				t.Errorf("%s is\n%s\nwant %q in it", row.path, w.Text(row.path), row.holds)
 			}
 			done := len(s.log)
-			_, err := Restore(t.Context(), w.Machine, Volatile)
+			_, err := install.Restore(t.Context(), w.Machine, install.Volatile)
 			stage.Check(t, err)
 			stage.Same(t, "commands when only the volatile goes", len(s.log), done)
-			_, err = Restore(t.Context(), w.Machine, nil)
+			_, err = install.Restore(t.Context(), w.Machine, nil)
 			stage.Check(t, err)
 			if row.first != "" {
 				stage.Same(t, "first command of taking away", s.log[done], row.first)
@@ -139,8 +141,8 @@ func TestAServiceIsStartedAndTakenAway(t *testing.T) {
 			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
-	w := newWorld(t, "linux", nil)
-	if err := Apply(t.Context(), Service(w.Machine, Serving{Exe: exe})...); err == nil || !strings.Contains(err.Error(), "hither restore") {
+	w := installtest.NewWorld(t, "linux", nil)
+	if err := install.Apply(t.Context(), Steps(w.Machine, Serving{Exe: exe})...); err == nil || !strings.Contains(err.Error(), "hither restore") {
 		t.Errorf("got  %v\nwant what to do without a manager of services", err)
 	}
 }
@@ -156,11 +158,11 @@ func boolCount(set map[string]bool, what bool) (n int) {
 
 // TestAServiceThatWasThereStays is for a unit that the user had enabled and started before: it is not ours to stop.
 func TestAServiceThatWasThereStays(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{"/run/systemd/system/": ""})
+	w := installtest.NewWorld(t, "linux", map[string]string{"/run/systemd/system/": ""})
 	s := &services{on: map[string]bool{"systemctl is-enabled --quiet hither.service": true, "systemctl is-active --quiet hither.service": true}}
 	w.Play = s.play
-	stage.Check(t, Apply(t.Context(), Service(w.Machine, Serving{Exe: "/usr/bin/hither"})...))
-	_, err := Restore(t.Context(), w.Machine, nil)
+	stage.Check(t, install.Apply(t.Context(), Steps(w.Machine, Serving{Exe: "/usr/bin/hither"})...))
+	_, err := install.Restore(t.Context(), w.Machine, nil)
 	stage.Check(t, err)
 	if strings.Contains(strings.Join(s.log, "\n"), "stop hither.service") {
 		t.Errorf("ran %q\nwant it left running", s.log)
@@ -178,8 +180,8 @@ func TestSystemdTakesTheUnits(t *testing.T) {
 		exe = filepath.Join(dir, exe)
 		stage.Check(t, os.WriteFile(exe, []byte("#!/bin/sh\n"), 0o700))
 		units := map[string][]byte{
-			"hither.service":         homesOf(&Machine{Home: "/srv/my home"}, Serving{}, systemdUnit("hither.service", exe, []string{"--dns", "127.0.0.1:5300"})),
-			"hither-sealed.service":  homesOf(&Machine{Home: "/srv/u"}, Serving{Sealed: true}, systemdUnit("hither.service", exe, nil)),
+			"hither.service":         homesOf(&install.Machine{Home: "/srv/my home"}, Serving{}, systemdUnit("hither.service", exe, []string{"--dns", "127.0.0.1:5300"})),
+			"hither-sealed.service":  homesOf(&install.Machine{Home: "/srv/u"}, Serving{Sealed: true}, systemdUnit("hither.service", exe, nil)),
 			"hither-restore.service": systemdUnit("hither-restore.service", exe, nil),
 			"hither.socket":          []byte(shipped("hither.socket")),
 		}
@@ -207,7 +209,7 @@ func TestASealedServiceStaysOutOfHomes(t *testing.T) {
 		{"open", "/home/u", false, "CAP_SETUID\n", "ProtectHome"},
 		{"with its home elsewhere", "/srv/u", false, "ReadWritePaths=-/srv/u\n", "ProtectHome"},
 	} {
-		text := string(homesOf(&Machine{Home: row.home}, Serving{Sealed: row.sealed}, unit))
+		text := string(homesOf(&install.Machine{Home: row.home}, Serving{Sealed: row.sealed}, unit))
 		if !strings.Contains(text, row.has) || strings.Contains(text, row.not) {
 			t.Errorf("%s\ngot  %s\nwant %q and not %q", row.name, text, row.has, row.not)
 		}
@@ -250,9 +252,9 @@ func TestSystemdHearsThatWeAreReady(t *testing.T) {
 
 // What is told to be started must be the Hither that the machine was changed for.
 func TestWithoutAServiceManagerTheStateIsNamed(t *testing.T) {
-	w := newWorld(t, "linux", nil)
-	_, err := Service(w.Machine, Serving{Exe: "/usr/bin/hither"})[0].Done(t.Context())
-	var refused *Refused
+	w := installtest.NewWorld(t, "linux", nil)
+	_, err := Steps(w.Machine, Serving{Exe: "/usr/bin/hither"})[0].Done(t.Context())
+	var refused *install.Refused
 	if !errors.As(err, &refused) || !strings.Contains(refused.Why, "`hither up --state /var/lib/hither`") {
 		t.Errorf("\n got %v\nwant a command with the state directory of the machine", err)
 	}
