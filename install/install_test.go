@@ -14,6 +14,7 @@ import (
 	"hither/install/stage"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
+	"hither/install/tools"
 	"hither/install/truststore"
 )
 
@@ -143,11 +144,11 @@ func everything(t *testing.T, w *installtest.World) []install.Step {
 	}
 	steps = append(steps, sysproxy.Steps(ctx, w.Machine, sysproxy.Proxying{Address: "127.0.0.1:7890", Also: []sysproxy.Place{sysproxy.EtcEnvironment, sysproxy.ProfileD, sysproxy.UserVariables, sysproxy.PowerShell}})...)
 	steps = append(steps, service.Steps(w.Machine, service.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
-	tools, err := install.Tools(w.Machine, install.Tooling{
+	sent, err := tools.Steps(w.Machine, tools.Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",
-	}, install.ToolNames()...)
+	}, tools.Names()...)
 	stage.Check(t, err)
-	steps = append(steps, tools...)
+	steps = append(steps, sent...)
 	if len(steps) < 10 {
 		t.Fatal(fmt.Sprint("only these steps: ", steps))
 	}

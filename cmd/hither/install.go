@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/upkeep"
 	"hither/forward/authority"
 	"hither/install"
+	"hither/install/tools"
 
 	"github.com/spf13/cobra"
 )
@@ -59,7 +60,7 @@ func (a *app) installCommand() *cobra.Command {
 	flags.StringVar(&f.wanted.DNS, "dns", "off", "scoped: the registries' names are asked of Hither; full: all names; off")
 	flags.BoolVar(&f.wanted.Proxy, "proxy", false, "tell the programs of the desktop to go through the proxy")
 	flags.BoolVar(&f.wanted.Service, "service", false, "have Hither started at boot, and now; without root: at your login")
-	flags.StringVar(&f.tools, "tools", "none", "tools to be told of Hither, with commas: "+strings.Join(install.ToolNames(), ", ")+"; found: all that are here")
+	flags.StringVar(&f.tools, "tools", "none", "tools to be told of Hither, with commas: "+strings.Join(tools.Names(), ", ")+"; found: all that are here")
 	flags.StringVar(&f.wanted.User, "user", "", "whose tools and desktop; empty: yours, also through sudo")
 	flags.BoolVar(&f.dry, "dry-run", false, "only show the steps")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")

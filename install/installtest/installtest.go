@@ -7,7 +7,11 @@ package installtest
 import (
 	"bytes"
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"hither/install"
@@ -66,4 +70,36 @@ func Promise(t *testing.T, old []byte, edit func([]byte) ([]byte, error)) (now [
 		t.Errorf("it is not in force once it is done (%v)\nbefore %q\nonce   %q\ntwice  %q", err, old, now, again)
 	}
 	return now, true
+}
+
+// Really runs a program of this machine as the user of the world. Paths below /etc are those of the world. Where there is no such
+// program, the test is skipped.
+func Really(t testing.TB, w *World, argv []string) string {
+	t.Helper()
+	program, err := exec.LookPath(argv[0])
+	if err != nil {
+		t.Skipf("there is no %s here", argv[0])
+	}
+	argv = slices.Clone(argv[1:])
+	for i := range argv {
+		if strings.HasPrefix(argv[i], "/etc/") {
+			argv[i] = w.Path(argv[i])
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), program, argv...)
+	cmd.Dir, cmd.Env = t.TempDir(), []string{
+		"HOME=" + w.Path(w.Home), "PATH=" + os.Getenv("PATH"), "npm_config_cache=" + t.TempDir(), "GOTOOLCHAIN=local", "PIP_DISABLE_PIP_VERSION_CHECK=1",
+		"GOCACHE=" + t.TempDir(),
+	}
+	if filepath.Base(filepath.Dir(program)) == "shims" { // pyenv looks for itself below HOME
+		cmd.Env = append(cmd.Env, "PYENV_ROOT="+filepath.Dir(filepath.Dir(program)))
+	}
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "unknown flag: --validate") {
+		t.Skip("this dockerd is older than 23.0, which cannot check its settings")
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
 }

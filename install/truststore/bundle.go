@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hither/install"
+	"hither/install/toolfile"
 )
 
 // naming is a configuration that may name a bundle of roots. A tool that is told one knows no others, so our root goes
@@ -40,7 +41,7 @@ func bundles(m *install.Machine, root Certificate) []install.Step {
 			for _, file := range m.Glob(pattern) {
 				base := path.Dir(filepath.ToSlash(file))
 				if n.tool == "cargo" {
-					base = m.CargoBase(file)
+					base = toolfile.CargoBase(file)
 				}
 				text, _ := m.Read(file) // what cannot be read names nothing
 				for _, found := range n.names.FindAllStringSubmatch(string(text), -1) {
@@ -73,11 +74,11 @@ func namings(m *install.Machine) []naming {
 			"/opt/homebrew/etc/npmrc", home + "/.nvm/versions/node/*/etc/npmrc", home + "/.npm-global/etc/npmrc", home + `/AppData/Roaming/npm/etc/npmrc`,
 		}, setting("cafile")},
 		{"yarn", []string{home + "/.yarnrc.yml"}, regexp.MustCompile(`(?m)^\s*httpsCaFilePath\s*:\s*(.*?)\s*$`)},
-		{"pip", m.PipFiles(), setting("cert")},
+		{"pip", toolfile.Pip(m), setting("cert")},
 		{"conda", []string{m.Getenv("CONDARC"), home + "/.condarc", home + "/.conda/.condarc", config + "/conda/.condarc", "/etc/conda/.condarc"},
 			regexp.MustCompile(`(?m)^\s*ssl_verify\s*:\s*(.*?)\s*$`)},
-		{"git", m.GitFiles(), setting("sslCAInfo")},
-		{"cargo", []string{m.CargoConfig(m.CargoHome())}, regexp.MustCompile(`(?m)^\s*(?:http\.|proxy-)?cainfo\s*=\s*(.*?)\s*$`)},
+		{"git", toolfile.Git(m), setting("sslCAInfo")},
+		{"cargo", []string{toolfile.CargoConfig(m, toolfile.CargoHome(m))}, regexp.MustCompile(`(?m)^\s*(?:http\.|proxy-)?cainfo\s*=\s*(.*?)\s*$`)},
 	}
 	for i := range list {
 		list[i].files = slices.DeleteFunc(list[i].files, func(f string) bool {

@@ -18,6 +18,7 @@ import (
 
 	"hither/install"
 	"hither/install/lines"
+	"hither/install/toolfile"
 )
 
 // Certificate is the root that the machine is to trust. NewCertificate makes it; the zero one is none.
@@ -202,7 +203,7 @@ func registries(m *install.Machine, root Certificate) []install.Step {
 	var dirs []string
 	for _, place := range []struct{ sign, dir string }{
 		{"/etc/docker", "/etc/docker/certs.d"},
-		{"/etc/containerd", install.CertsDir},
+		{"/etc/containerd", toolfile.CertsDir},
 		{m.Home + "/.config/docker", m.Home + "/.config/docker/certs.d"}, // without root
 	} {
 		if m.System() == "linux" && m.Exists(place.sign) {
@@ -225,7 +226,7 @@ func registries(m *install.Machine, root Certificate) []install.Step {
 // registryDirs adds the directory where containerd looks: it goes by the name in the image, docker.io, whose registry has another.
 // It passes the user's _default over for what has a directory of its own, so none is made beside that.
 func registryDirs(m *install.Machine, dir string, hosts []string) []string {
-	if dir != install.CertsDir {
+	if dir != toolfile.CertsDir {
 		return hosts
 	}
 	hosts = slices.Clone(hosts)

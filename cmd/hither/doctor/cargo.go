@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"hither/install/toolfile"
 )
 
 // cargoClient is cargo.
@@ -41,14 +43,14 @@ func parseCargo(data []byte) (c cargoConfig, err error) {
 // cargoFile is the user's configuration, with where it is; the project's own is cargo's to merge.
 func (p *Patient) cargoFile() (cargoConfig, string) {
 	m := p.machine()
-	file := m.CargoConfig(m.CargoHome())
+	file := toolfile.CargoConfig(m, toolfile.CargoHome(m))
 	data, err := p.read(file)
 	if err != nil || !filepath.IsAbs(file) { // there is none, or no home
 		return cargoConfig{}, ""
 	}
 	c, _ := parseCargo(data)
 	if c.HTTP.CAInfo != "" && !filepath.IsAbs(c.HTTP.CAInfo) {
-		c.HTTP.CAInfo = filepath.Join(m.CargoBase(file), c.HTTP.CAInfo)
+		c.HTTP.CAInfo = filepath.Join(toolfile.CargoBase(file), c.HTTP.CAInfo)
 	}
 	return c, file
 }
@@ -91,7 +93,7 @@ const gitWait = 3 * time.Second
 // installed asks for that on the screen, so it is not called where there are none.
 func (p *Patient) gitProxy() setting {
 	m := p.machine()
-	if !p.has("git") || !slices.ContainsFunc(m.GitFiles(), m.Exists) {
+	if !p.has("git") || !slices.ContainsFunc(toolfile.Git(m), m.Exists) {
 		return setting{}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), gitWait)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hither/install/toolfile"
 )
 
 // pipClient is pip; uv reads some of the same variables.
@@ -21,7 +23,7 @@ func (p *Patient) pipSetting(name string) setting {
 	if s := p.first("PIP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); s.said() {
 		return s
 	}
-	files := p.machine().PipFiles()
+	files := toolfile.Pip(p.machine())
 	for _, section := range []string{"install", "global"} { // a command's own section goes before [global], of whatever file
 		for _, file := range slices.Backward(files) {
 			if s := findPip(p.text(file), section, name); s.said() {

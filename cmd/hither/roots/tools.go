@@ -15,6 +15,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/forward/npmrc"
 	"hither/install"
+	"hither/install/toolfile"
 )
 
 // gitWait bounds what git takes to read its own settings: a few milliseconds, unless a disk of the network is away.
@@ -53,7 +54,7 @@ func FindTools(env environ.List, dir string, project bool) Tools {
 // addGit asks git, which alone knows what its files include, if there are any: on macOS, a git that is not installed asks
 // for that on the screen.
 func (t *Tools) addGit(env environ.List, m *install.Machine, dir string, project bool) {
-	files := m.GitFiles()
+	files := toolfile.Git(m)
 	for at := dir; at != ""; at = filepath.Dir(at) {
 		files = append(files, filepath.Join(at, ".git"))
 		if at == filepath.Dir(at) {
@@ -83,7 +84,7 @@ func (t *Tools) addGit(env environ.List, m *install.Machine, dir string, project
 
 // addPip takes what pip's files say, in any section.
 func (t *Tools) addPip(m *install.Machine, home paths.Places, dir string) {
-	for _, file := range m.PipFiles() {
+	for _, file := range toolfile.Pip(m) {
 		data, err := npmrc.ReadFile(file)
 		if err != nil {
 			continue
@@ -100,7 +101,7 @@ func (t *Tools) addPip(m *install.Machine, home paths.Places, dir string) {
 // addCargo reads the files above dir, of which the nearest counts, and the user's. A path is relative to the directory that
 // .cargo is in.
 func (t *Tools) addCargo(m *install.Machine, dir string, project bool) {
-	user := m.CargoHome()
+	user := toolfile.CargoHome(m)
 	if path := cargoRoots(m, user); path != "" {
 		t.add("cargo's http.cainfo", path, filepath.Dir(user))
 	}
@@ -116,7 +117,7 @@ func (t *Tools) addCargo(m *install.Machine, dir string, project bool) {
 
 // cargoRoots is what one directory of cargo's settings says.
 func cargoRoots(m *install.Machine, dir string) string {
-	data, err := npmrc.ReadFile(m.CargoConfig(dir))
+	data, err := npmrc.ReadFile(toolfile.CargoConfig(m, dir))
 	if err != nil {
 		return ""
 	}

@@ -17,6 +17,7 @@ import (
 	"hither/install"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
+	"hither/install/tools"
 	"hither/rules"
 )
 
@@ -73,11 +74,11 @@ func (h *Held) bring(ctx context.Context, wanted func(step string) bool) {
 		steps = sysproxy.Steps(ctx, h.machine, sysproxy.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
 	}
 	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.machine, Rules: h.rules()}
-	tools, err := install.Tools(h.machine, i.tooling(), h.upkeep.Tools...)
+	sent, err := tools.Steps(h.machine, i.tooling(), h.upkeep.Tools...)
 	if err != nil {
 		h.trouble["tools"] = err.Error()
 	}
-	steps = slices.DeleteFunc(append(steps, tools...), func(s install.Step) bool { return !wanted(s.String()) })
+	steps = slices.DeleteFunc(append(steps, sent...), func(s install.Step) bool { return !wanted(s.String()) })
 	h.applyLocked(ctx, steps)
 	h.tellLocked(ctx, before)
 }

@@ -20,6 +20,7 @@ import (
 	"hither/install"
 	"hither/install/service"
 	"hither/install/sysdns"
+	"hither/install/tools"
 	"hither/install/truststore"
 	"hither/rules"
 )
@@ -28,7 +29,7 @@ import (
 type Wanted struct {
 	Trust, Proxy, Service bool
 	DNS                   string   // scoped, full or off
-	Tools                 []string // names of install.ToolNames
+	Tools                 []string // names of tools.Names
 	User                  string   // whose tools and desktop; empty: who calls, also through sudo
 }
 
@@ -87,11 +88,11 @@ func (i *Installation) Plan(open rootOpener) (Steps, error) {
 	if len(i.Wanted.Tools) > 0 {
 		p.Now = append(p.Now, i.bundle(root)...)
 	}
-	tools, err := install.Tools(i.Machine, i.tooling(), i.Wanted.Tools...)
+	sent, err := tools.Steps(i.Machine, i.tooling(), i.Wanted.Tools...)
 	if err != nil {
 		return Steps{}, &settings.FlagError{Err: err}
 	}
-	for _, step := range tools {
+	for _, step := range sent {
 		if install.IsVolatile(step) {
 			p.Held = append(p.Held, step.String())
 			i.Upkeep.Tools = i.Wanted.Tools
@@ -265,8 +266,8 @@ func (i *Installation) bundle(root truststore.Certificate) []install.Step {
 	}}
 }
 
-func (i *Installation) tooling() install.Tooling {
-	t := install.Tooling{Proxy: i.Settings.Listen[0], Gateways: map[string]string{}, Bundle: i.Upkeep.Bundle, Upstream: i.Settings.UpstreamProxy}
+func (i *Installation) tooling() tools.Tooling {
+	t := tools.Tooling{Proxy: i.Settings.Listen[0], Gateways: map[string]string{}, Bundle: i.Upkeep.Bundle, Upstream: i.Settings.UpstreamProxy}
 	for _, rule := range i.Rules.Rules() {
 		if rule.Gateway != "" {
 			t.Gateways[rule.Name] = rule.Gateway
@@ -291,13 +292,13 @@ func ParseTools(m *install.Machine, list string) ([]string, error) {
 	case "", "none":
 		return nil, nil
 	case "found":
-		return install.ToolsFound(m), nil
+		return tools.Found(m), nil
 	}
 	var names []string
 	for _, name := range strings.Split(list, ",") {
 		name = strings.TrimSpace(name)
-		if !slices.Contains(install.ToolNames(), name) {
-			return nil, &settings.FlagError{Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(install.ToolNames(), ", "))}
+		if !slices.Contains(tools.Names(), name) {
+			return nil, &settings.FlagError{Err: fmt.Errorf("--tools: %q is none of %s", name, strings.Join(tools.Names(), ", "))}
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)

@@ -1,4 +1,6 @@
-package install
+// Package toolfile knows where git, pip, cargo and containerd look for their settings. Who writes such a file asks here, and so does
+// who only reads it, so that both mean the one that counts. Nothing is said of what a project names for itself.
+package toolfile
 
 import (
 	"cmp"
@@ -6,20 +8,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-)
 
-// Where git, pip and cargo look for their settings. Who writes such a file asks here, and so does who only reads it, so that
-// both mean the one that counts. Nothing is said of what a project names for itself.
+	"hither/install"
+)
 
 // CertsDir is where containerd looks for what is said of one registry, and for the roots of its.
 const CertsDir = "/etc/containerd/certs.d"
 
 // CargoHome is where cargo keeps what is the user's.
-func (m *Machine) CargoHome() string { return cmp.Or(m.Getenv("CARGO_HOME"), m.Join(m.Home, ".cargo")) }
+func CargoHome(m *install.Machine) string {
+	return cmp.Or(m.Getenv("CARGO_HOME"), m.Join(m.Home, ".cargo"))
+}
 
 // CargoConfig is the file of settings in one directory. Cargo takes the old name if both are there (The Cargo Book,
 // "Hierarchical structure").
-func (m *Machine) CargoConfig(dir string) string {
+func CargoConfig(m *install.Machine, dir string) string {
 	if old := m.Join(dir, "config"); m.Exists(old) {
 		return old
 	}
@@ -27,21 +30,21 @@ func (m *Machine) CargoConfig(dir string) string {
 }
 
 // CargoBase is what a path in one of Cargo's files is relative to: the directory that .cargo is in.
-func (m *Machine) CargoBase(file string) string { return path.Dir(path.Dir(filepath.ToSlash(file))) }
+func CargoBase(file string) string { return path.Dir(path.Dir(filepath.ToSlash(file))) }
 
-// PipFiles are the files that pip reads, what counts most last; none if PIP_CONFIG_FILE says so. That of an interpreter is
+// Pip are the files that pip reads, what counts most last; none if PIP_CONFIG_FILE says so. That of an interpreter is
 // left out, unless it is the virtual environment's: which pip will run is not known.
-func (m *Machine) PipFiles() []string {
+func Pip(m *install.Machine) []string {
 	own := m.Getenv("PIP_CONFIG_FILE")
-	if m.isNull(own) {
+	if IsNull(m, own) {
 		return nil
 	}
-	files := m.pipSite()
+	files := pipSite(m)
 	if own == "" || !m.Exists(own) {
-		files = append(files, m.pipUser()...)
+		files = append(files, PipUser(m)...)
 	}
 	if env := m.Getenv("VIRTUAL_ENV"); env != "" {
-		files = append(files, m.Join(env, m.pipName()))
+		files = append(files, m.Join(env, pipName(m)))
 	}
 	files = slices.DeleteFunc(files, func(file string) bool { return !m.IsAbs(file) }) // there is no home
 	if own != "" {
@@ -51,49 +54,49 @@ func (m *Machine) PipFiles() []string {
 }
 
 // pipSite are the files for all users.
-func (m *Machine) pipSite() (files []string) {
+func pipSite(m *install.Machine) (files []string) {
 	switch m.System() {
 	case "windows":
-		return []string{m.Join(cmp.Or(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", m.pipName())}
+		return []string{m.Join(cmp.Or(m.Getenv("ProgramData"), `C:\ProgramData`), "pip", pipName(m))}
 	case "darwin":
 		return []string{"/Library/Application Support/pip/pip.conf"}
 	}
 	for dir := range strings.SplitSeq(cmp.Or(m.Getenv("XDG_CONFIG_DIRS"), "/etc/xdg"), ":") {
-		files = append(files, m.Join(dir, "pip", m.pipName()))
+		files = append(files, m.Join(dir, "pip", pipName(m)))
 	}
 	return append(files, "/etc/pip.conf")
 }
 
-// pipUser are the user's, of which the last is the one to write.
-func (m *Machine) pipUser() []string {
+// PipUser are those files of pip that are the user's, of which the last is the one to write.
+func PipUser(m *install.Machine) []string {
 	switch m.System() {
 	case "windows":
-		return []string{m.Join(m.Home, "pip", m.pipName()), m.Join(m.ConfigHome(), "pip", m.pipName())}
+		return []string{m.Join(m.Home, "pip", pipName(m)), m.Join(m.ConfigHome(), "pip", pipName(m))}
 	case "darwin":
 		dir := m.Join(m.ConfigHome(), "pip")
 		if !m.Exists(dir) {
 			dir = m.Join(m.Home, ".config", "pip")
 		}
-		return []string{m.Join(m.Home, ".pip", m.pipName()), m.Join(dir, m.pipName())}
+		return []string{m.Join(m.Home, ".pip", pipName(m)), m.Join(dir, pipName(m))}
 	}
-	return []string{m.Join(m.Home, ".pip", m.pipName()), m.Join(m.ToolConfig(), "pip", m.pipName())}
+	return []string{m.Join(m.Home, ".pip", pipName(m)), m.Join(m.ToolConfig(), "pip", pipName(m))}
 }
 
-func (m *Machine) pipName() string {
+func pipName(m *install.Machine) string {
 	if m.System() == "windows" {
 		return "pip.ini"
 	}
 	return "pip.conf"
 }
 
-// isNull says that a file is the one in which nothing stands.
-func (m *Machine) isNull(file string) bool {
+// IsNull says that a file is the one in which nothing stands.
+func IsNull(m *install.Machine, file string) bool {
 	return file == "/dev/null" || m.System() == "windows" && strings.EqualFold(file, "nul")
 }
 
-// GitFiles are the files that git reads for each project, what counts most last. Which of the machine's it is depends on who
+// Git are the files that git reads for each project, what counts most last. Which of the machine's it is depends on who
 // built git.
-func (m *Machine) GitFiles() []string {
+func Git(m *install.Machine) []string {
 	files := []string{"/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig"}
 	if m.System() == "windows" {
 		files = []string{`C:\Program Files\Git\etc\gitconfig`}

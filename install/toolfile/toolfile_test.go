@@ -1,4 +1,4 @@
-package install
+package toolfile
 
 import (
 	"regexp"
@@ -6,20 +6,22 @@ import (
 	"strings"
 	"testing"
 
+	"hither/install"
+	"hither/install/installtest"
 	"hither/install/stage"
 )
 
 // TestPipReadsTheseFiles asks the pip of this machine, which names that of its interpreter, too.
 func TestPipReadsTheseFiles(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{"/home/u/": ""})
-	said := w.really([]string{"pip", "config", "debug"})
-	m := &Machine{OS: "linux", Home: w.Path(w.Home), Env: func(string) string { return "" }}
-	for _, file := range m.PipFiles() {
+	w := installtest.NewWorld(t, "linux", map[string]string{"/home/u/": ""})
+	said := installtest.Really(t, w, []string{"pip", "config", "debug"})
+	m := &install.Machine{OS: "linux", Home: w.Path(w.Home), Env: func(string) string { return "" }}
+	for _, file := range Pip(m) {
 		if !strings.Contains(said, "  "+file+", exists: ") {
 			t.Errorf("pip says\n%s\nwant %s in it", said, file)
 		}
 	}
-	stage.Same(t, "files, and the interpreter's", len(regexp.MustCompile(`(?m)^  /.*, exists: `).FindAllString(said, -1)), len(m.PipFiles())+1)
+	stage.Same(t, "files, and the interpreter's", len(regexp.MustCompile(`(?m)^  /.*, exists: `).FindAllString(said, -1)), len(Pip(m))+1)
 }
 
 func TestWhereToolsKeepTheirSettings(t *testing.T) {
@@ -36,47 +38,38 @@ func TestWhereToolsKeepTheirSettings(t *testing.T) {
 		{"windows", "", "", `C:\ProgramData\pip\pip.ini C:\Users\u\pip\pip.ini C:\Users\u\AppData\Roaming\pip\pip.ini`},
 		{"windows", "PIP_CONFIG_FILE=NUL", "", ""},
 	} {
-		w := newWorld(t, row.system, map[string]string{row.files: ""})
+		w := installtest.NewWorld(t, row.system, map[string]string{row.files: ""})
 		if row.system == "windows" {
 			w.Home = `C:\Users\u`
 		}
 		name, value, _ := strings.Cut(row.env, "=")
 		w.Env = func(asked string) string { return map[string]string{name: value}[asked] }
-		stage.Same(t, row.system+" "+row.env, strings.Join(w.PipFiles(), " "), row.want)
+		stage.Same(t, row.system+" "+row.env, strings.Join(Pip(w.Machine), " "), row.want)
 	}
 }
 
 // Who only looks is the user, whose folders may lie outside of his home.
 func TestWhatIsOnlyLookedAtIsWhereTheUserSays(t *testing.T) {
-	w := newWorld(t, "windows", nil)
+	w := installtest.NewWorld(t, "windows", nil)
 	w.Home, w.Env = `C:\Users\u`, func(name string) string { return map[string]string{"AppData": `D:\Roaming`}[name] }
-	stage.Same(t, "to be changed", slices.Contains(w.PipFiles(), `C:\Users\u\AppData\Roaming\pip\pip.ini`), true)
+	stage.Same(t, "to be changed", slices.Contains(Pip(w.Machine), `C:\Users\u\AppData\Roaming\pip\pip.ini`), true)
 	w.Journal = nil
-	stage.Same(t, "looked at", slices.Contains(w.PipFiles(), `D:\Roaming\pip\pip.ini`), true)
+	stage.Same(t, "looked at", slices.Contains(Pip(w.Machine), `D:\Roaming\pip\pip.ini`), true)
 }
 
 func TestCargoTakesTheOldNameAndBesideItsDirectory(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{"/srv/cargo/config.toml": "", "/srv/cargo/config": ""})
+	w := installtest.NewWorld(t, "linux", map[string]string{"/srv/cargo/config.toml": "", "/srv/cargo/config": ""})
 	w.Env = func(name string) string { return map[string]string{"CARGO_HOME": "/srv/cargo"}[name] }
-	file := w.CargoConfig(w.CargoHome())
+	file := CargoConfig(w.Machine, CargoHome(w.Machine))
 	stage.Same(t, "file", file, "/srv/cargo/config")
-	stage.Same(t, "base", w.CargoBase(file), "/srv")
+	stage.Same(t, "base", CargoBase(file), "/srv")
 }
 
 func TestGitsFilesMayBeNamed(t *testing.T) {
-	w := newWorld(t, "linux", nil)
-	stage.Same(t, "the user's last", slices.Index(w.GitFiles(), "/home/u/.gitconfig"), len(w.GitFiles())-1)
+	w := installtest.NewWorld(t, "linux", nil)
+	stage.Same(t, "the user's last", slices.Index(Git(w.Machine), "/home/u/.gitconfig"), len(Git(w.Machine))-1)
 	w.Env = func(name string) string {
 		return map[string]string{"GIT_CONFIG_SYSTEM": "/one", "GIT_CONFIG_GLOBAL": "/two"}[name]
 	}
-	stage.Same(t, "files", strings.Join(w.GitFiles(), " "), "/one /two")
-}
-
-// pip would read a file that PIP_CONFIG_FILE names instead of the user's, as soon as it is there.
-func TestPipsFileIsNotMadeForAVariable(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{"/home/u/.config/pip/pip.conf": "[global]\ntimeout = 9\n"})
-	w.Env = func(name string) string { return map[string]string{"PIP_CONFIG_FILE": "/home/u/own.conf"}[name] }
-	stage.Check(t, Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "pip")...))
-	stage.Same(t, "it is there", w.Exists("/home/u/own.conf"), false)
-	stage.Same(t, "the user's", strings.HasPrefix(w.Text("/home/u/.config/pip/pip.conf"), "[global]\nproxy = http://127.0.0.1:7890\n"), true)
+	stage.Same(t, "files", strings.Join(Git(w.Machine), " "), "/one /two")
 }

@@ -1,45 +1,47 @@
-package install
+package tools
 
 import (
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
+	"hither/install/toolfile"
 )
 
 // pipSteps sets pip's proxy. Its index-url stays, because another one would stand in lock files. A cert is added only if
 // there is none: it replaces all other roots, so it has to be complete; pip from 24.2 knows those of the system without.
-func pipSteps(m *Machine, t Tooling) []Step {
-	file := m.pipConfig()
+func pipSteps(m *install.Machine, t Tooling) []install.Step {
+	file := pipConfig(m)
 	name := "send pip through Hither in " + file
-	if m.isNull(file) {
-		why := Refuse("PIP_CONFIG_FILE=%s keeps pip from reading its settings: unset it, or leave pip out", file)
-		return []Step{VolatileRefusal(m, "send pip through Hither", why)}
+	if toolfile.IsNull(m, file) {
+		why := install.Refuse("PIP_CONFIG_FILE=%s keeps pip from reading its settings: unset it, or leave pip out", file)
+		return []install.Step{install.VolatileRefusal(m, "send pip through Hither", why)}
 	}
-	return []Step{Edit{
+	return []install.Step{install.Edit{
 		On: m, Name: name, Path: file, Volatile: true, Mode: 0o600, // an index-url may hold a password
 		Change: func(old []byte, _ bool) ([]byte, error) {
-			if err := m.pipElsewhere(t); err != nil {
+			if err := pipElsewhere(m, t); err != nil {
 				return nil, err
 			}
 			out, err := putPipProxy(old, t)
-			return out, InFile(file, err)
+			return out, install.InFile(file, err)
 		},
 	}}
 }
 
 // pipConfig is the last of the files that pip reads in each environment, which counts most. One that PIP_CONFIG_FILE names and
 // that is not there is not made: pip would read it instead of the user's.
-func (m *Machine) pipConfig() string {
-	if file := m.Getenv("PIP_CONFIG_FILE"); m.isNull(file) || file != "" && m.Exists(file) {
+func pipConfig(m *install.Machine) string {
+	if file := m.Getenv("PIP_CONFIG_FILE"); toolfile.IsNull(m, file) || file != "" && m.Exists(file) {
 		return file
 	}
-	files := m.pipUser()
+	files := toolfile.PipUser(m)
 	return files[len(files)-1]
 }
 
 // pipElsewhere looks for a proxy in the files that ours goes before.
-func (m *Machine) pipElsewhere(t Tooling) error {
-	ours := m.pipConfig()
-	for _, file := range m.PipFiles() {
+func pipElsewhere(m *install.Machine, t Tooling) error {
+	ours := pipConfig(m)
+	for _, file := range toolfile.Pip(m) {
 		if file == ours {
 			return nil
 		}

@@ -1,4 +1,4 @@
-package install
+package tools
 
 import (
 	"bytes"
@@ -6,30 +6,32 @@ import (
 	"slices"
 	"strconv"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
+	"hither/install/toolfile"
 )
 
 // cargoSteps replaces the source of crates.io by our gateway where there is one: Cargo.lock keeps the origin's name, so
 // this is the cleanest way of all. Without a gateway Cargo gets the proxy. Neither has a second way, so both are volatile.
 // Each line says all by itself, at the head of the file: below a header of ours the user's later lines would lose it.
-func cargoSteps(m *Machine, t Tooling) []Step {
-	file := m.CargoConfig(m.CargoHome())
-	return []Step{Edit{
+func cargoSteps(m *install.Machine, t Tooling) []install.Step {
+	file := toolfile.CargoConfig(m, toolfile.CargoHome(m))
+	return []install.Step{install.Edit{
 		On: m, Name: "send Cargo through Hither in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			body := bytes.TrimPrefix(old, []byte("\ufeff")) // as editors on Windows begin files; Cargo reads them
 			bom := old[:len(old)-len(body)]
 			f, err := lines.ParseTOML(body)
 			if err != nil {
-				return nil, InFile(file, err)
+				return nil, install.InFile(file, err)
 			}
 			put := putCargoProxy
 			if _, ok := t.gateway("cargo"); ok {
 				put = putCargoSource
 			}
 			out, err := put(f, t)
-			return slices.Concat(bom, out), InFile(file, err)
+			return slices.Concat(bom, out), install.InFile(file, err)
 		},
 	}}
 }
@@ -43,7 +45,7 @@ func putCargoSource(f *lines.TOML, t Tooling) ([]byte, error) {
 		return f.Text, nil
 	}
 	if theirs != nil || f.Table("source", "hither") != nil {
-		return nil, Refuse("replaces crates.io by %q: take the table [source.crates-io] away, because Hither finds the fastest mirror itself, or leave cargo out",
+		return nil, install.Refuse("replaces crates.io by %q: take the table [source.crates-io] away, because Hither finds the fastest mirror itself, or leave cargo out",
 			lines.String(theirs, "replace-with"))
 	}
 	added := fmt.Sprintf("source.crates-io.replace-with = \"hither\"\nsource.hither.registry = %s\n", strconv.Quote(registry))
@@ -62,7 +64,7 @@ func putCargoProxy(f *lines.TOML, t Tooling) ([]byte, error) {
 	}
 	if set {
 		// Not replaced even if it is the proxy behind us: the line may be one of many forms, and only adding is safe.
-		return nil, Refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
+		return nil, install.Refuse("names the proxy %s: take http.proxy away and let Hither go out through that one with upstream-proxy in its config.toml, or leave cargo out",
 			proxyname.Shown(fmt.Sprint(now)))
 	}
 	at, prefix := f.Header("[http]")+1, ""

@@ -1,17 +1,16 @@
-package install
+package tools
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"hither/install"
 	"hither/install/files"
+	"hither/install/installtest"
 	"hither/install/lines"
 	"hither/install/stage"
 )
@@ -21,9 +20,9 @@ func tooling() Tooling {
 }
 
 // toolSteps are the steps of one tool.
-func toolSteps(t testing.TB, m *Machine, with Tooling, names ...string) []Step {
+func toolSteps(t testing.TB, m *install.Machine, with Tooling, names ...string) []install.Step {
 	t.Helper()
-	steps, err := Tools(m, with, names...)
+	steps, err := Steps(m, with, names...)
 	stage.Check(t, err)
 	return steps
 }
@@ -74,14 +73,14 @@ func TestAToolGoesThroughUsAndBack(t *testing.T) {
 			if row.before != "" {
 				files[row.path] = row.before
 			}
-			w, with := newWorld(t, "linux", files), tooling()
+			w, with := installtest.NewWorld(t, "linux", files), tooling()
 			with.Upstream = "http://127.0.0.1:8118"
 			tree := w.Tree()
 			steps := toolSteps(t, w.Machine, with, row.tool)
-			inForce(t, steps[0], false)
-			stage.Check(t, Apply(t.Context(), steps...))
+			installtest.InForce(t, steps[0], false)
+			stage.Check(t, install.Apply(t.Context(), steps...))
 			stage.Same(t, "file", w.Text(row.path), row.after)
-			inForce(t, steps[0], true)
+			installtest.InForce(t, steps[0], true)
 			stage.Check(t, steps[0].Do(t.Context()))
 			stage.Same(t, "file, done twice", w.Text(row.path), row.after)
 			stage.Check(t, steps[0].Undo(t.Context()))
@@ -119,9 +118,9 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"pip", "/etc/pip.conf", "[global]\nproxy: http://proxy.corp.example\n", "/etc/pip.conf"},
 	} {
 		t.Run(row.tool+" "+row.says, func(t *testing.T) {
-			w := newWorld(t, "linux", map[string]string{"/home/u/": "", row.path: row.text})
+			w := installtest.NewWorld(t, "linux", map[string]string{"/home/u/": "", row.path: row.text})
 			tree := w.Tree()
-			err := Apply(t.Context(), toolSteps(t, w.Machine, tooling(), row.tool)...)
+			err := install.Apply(t.Context(), toolSteps(t, w.Machine, tooling(), row.tool)...)
 			if err == nil || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
 			} else if strings.Contains(err.Error(), "pw") {
@@ -133,40 +132,40 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 }
 
 func TestVariablesThatGoBeforeAFileAreSeen(t *testing.T) {
-	w := newWorld(t, "linux", nil)
+	w := installtest.NewWorld(t, "linux", nil)
 	for _, row := range []struct{ tool, variable, value, says string }{
 		{"go", "GOPROXY", "https://goproxy.cn", "unset it"},
 		{"go", "GOENV", "off", "GOENV=off"},
 		{"pip", "PIP_CONFIG_FILE", "/dev/null", "unset it"},
 	} {
 		w.Env = func(name string) string { return map[string]string{row.variable: row.value}[name] }
-		var refused *Refused
+		var refused *install.Refused
 		if _, err := toolSteps(t, w.Machine, tooling(), row.tool)[0].Done(t.Context()); !errors.As(err, &refused) || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s=%s\ngot  %v\nwant it refused, and %q", row.variable, row.value, err, row.says)
 		}
 	}
-	if _, err := Tools(w.Machine, tooling(), "gradle"); err == nil || !strings.Contains(err.Error(), strings.Join(ToolNames(), ", ")) {
+	if _, err := Steps(w.Machine, tooling(), "gradle"); err == nil || !strings.Contains(err.Error(), strings.Join(Names(), ", ")) {
 		t.Errorf("got  %v\nwant the names of all tools", err)
 	}
 }
 
 func TestCargoIsGivenTheGatewayWhereThereIsOne(t *testing.T) {
-	w, with := newWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[source.mine]\nregistry = \"sparse+https://m.example/\"\n"}), tooling()
+	w, with := installtest.NewWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[source.mine]\nregistry = \"sparse+https://m.example/\"\n"}), tooling()
 	with.Gateways["cargo"] = "/crates"
-	stage.Check(t, Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...))
+	stage.Check(t, install.Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...))
 	stage.Same(t, "file", w.Text("/home/u/.cargo/config.toml"), "source.crates-io.replace-with = \"hither\"\nsource.hither.registry = \"sparse+http://127.0.0.1:7890/crates/\"\n"+
 		"[source.mine]\nregistry = \"sparse+https://m.example/\"\n")
-	w = newWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[source.crates-io]\nreplace-with = 'ustc'\n"})
-	if err := Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...); err == nil || !strings.Contains(err.Error(), `"ustc"`) {
+	w = installtest.NewWorld(t, "linux", map[string]string{"/home/u/.cargo/config.toml": "[source.crates-io]\nreplace-with = 'ustc'\n"})
+	if err := install.Apply(t.Context(), toolSteps(t, w.Machine, with, "cargo")...); err == nil || !strings.Contains(err.Error(), `"ustc"`) {
 		t.Errorf("got  %v\nwant the replacement that the user made", err)
 	}
 }
 
 func TestADistributionsOwnGoDefaultCounts(t *testing.T) {
-	w := newWorld(t, "linux", map[string]string{
+	w := installtest.NewWorld(t, "linux", map[string]string{
 		"/usr/bin/go": "-> ../lib/go-1.26/bin/go", "/usr/lib/go-1.26/bin/go": "", "/usr/lib/go-1.26/go.env": "GOPROXY=direct\n", "/home/u/": "",
 	})
-	err := Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "go")...)
+	err := install.Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "go")...)
 	if err == nil || !strings.Contains(err.Error(), "GOPROXY=direct") {
 		t.Errorf("got  %v\nwant it refused: Fedora's go asks no proxy", err)
 	}
@@ -179,8 +178,8 @@ func TestContainerdSaysWhoDoesNotReadTheFile(t *testing.T) {
 		"version = 3\n": "nothing needs to be restarted",
 		"version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d:/etc/docker/certs.d'\n": "nothing needs to be restarted",
 	} {
-		w := newWorld(t, "linux", map[string]string{containerdConfig: config})
-		noted := toolSteps(t, w.Machine, tooling(), "containerd")[0].(Noted)
+		w := installtest.NewWorld(t, "linux", map[string]string{containerdConfig: config})
+		noted := toolSteps(t, w.Machine, tooling(), "containerd")[0].(install.Noted)
 		if !strings.Contains(noted.Note, says) {
 			t.Errorf("%q\ngot  %s\nwant %q in it", config, noted.Note, says)
 		}
@@ -223,7 +222,7 @@ func TestWhatOthersAddToJSONStaysJSON(t *testing.T) {
 				return out
 			},
 		} {
-			w := newWorld(t, "linux", map[string]string{"/etc/docker/": ""})
+			w := installtest.NewWorld(t, "linux", map[string]string{"/etc/docker/": ""})
 			if former != "" {
 				w.Write("/etc/docker/daemon.json", former)
 			}
@@ -273,48 +272,26 @@ func TestRealClientsSeeTheChange(t *testing.T) {
 	} {
 		t.Run(row.argv[0], func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "linux", map[string]string{
+			w := installtest.NewWorld(t, "linux", map[string]string{
 				row.path:                            row.before,
 				"/home/u/.config/go/telemetry/mode": "off", // else go may still count in there when the test has ended
 			})
 			with := tooling()
 			with.Bundle = ""
 			steps := toolSteps(t, w.Machine, with, row.tool)
-			stage.Check(t, Apply(t.Context(), steps...))
-			stage.Same(t, "what it says", w.really(row.argv), row.want)
+			stage.Check(t, install.Apply(t.Context(), steps...))
+			stage.Same(t, "what it says", installtest.Really(t, w, row.argv), row.want)
 			stage.Check(t, steps[0].Undo(t.Context()))
 			stage.Same(t, row.path, w.Text(row.path), row.before)
 		})
 	}
 }
 
-// really runs a program of this machine as the user of the world. Paths below /etc are those of the world.
-func (w *world) really(argv []string) string {
-	w.t.Helper()
-	program, err := exec.LookPath(argv[0])
-	if err != nil {
-		w.t.Skipf("there is no %s here", argv[0])
-	}
-	argv = slices.Clone(argv[1:])
-	for i := range argv {
-		if strings.HasPrefix(argv[i], "/etc/") {
-			argv[i] = w.Path(argv[i])
-		}
-	}
-	cmd := exec.CommandContext(w.t.Context(), program, argv...)
-	cmd.Dir, cmd.Env = w.t.TempDir(), []string{
-		"HOME=" + w.Path(w.Home), "PATH=" + os.Getenv("PATH"), "npm_config_cache=" + w.t.TempDir(), "GOTOOLCHAIN=local", "PIP_DISABLE_PIP_VERSION_CHECK=1",
-		"GOCACHE=" + w.t.TempDir(),
-	}
-	if filepath.Base(filepath.Dir(program)) == "shims" { // pyenv looks for itself below HOME
-		cmd.Env = append(cmd.Env, "PYENV_ROOT="+filepath.Dir(filepath.Dir(program)))
-	}
-	out, err := cmd.CombinedOutput()
-	if strings.Contains(string(out), "unknown flag: --validate") {
-		w.t.Skip("this dockerd is older than 23.0, which cannot check its settings")
-	}
-	if err != nil {
-		w.t.Fatalf("%v: %s", err, out)
-	}
-	return strings.TrimSpace(string(out))
+// pip would read a file that PIP_CONFIG_FILE names instead of the user's, as soon as it is there.
+func TestPipsFileIsNotMadeForAVariable(t *testing.T) {
+	w := installtest.NewWorld(t, "linux", map[string]string{"/home/u/.config/pip/pip.conf": "[global]\ntimeout = 9\n"})
+	w.Env = func(name string) string { return map[string]string{"PIP_CONFIG_FILE": "/home/u/own.conf"}[name] }
+	stage.Check(t, install.Apply(t.Context(), toolSteps(t, w.Machine, tooling(), "pip")...))
+	stage.Same(t, "it is there", w.Exists("/home/u/own.conf"), false)
+	stage.Same(t, "the user's", strings.HasPrefix(w.Text("/home/u/.config/pip/pip.conf"), "[global]\nproxy = http://127.0.0.1:7890\n"), true)
 }

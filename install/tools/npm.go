@@ -1,8 +1,9 @@
-package install
+package tools
 
 import (
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
 )
@@ -10,28 +11,28 @@ import (
 // npmSteps sets the proxy in the user's npmrc, which pnpm and Yarn 1 read too. The registry stays the origin's, because
 // another one would stand in the lock files of pnpm, Yarn and Bun. A cafile is added only if there is none: it replaces
 // all other roots, so it has to be complete.
-func npmSteps(m *Machine, t Tooling) []Step {
-	file := m.npmVariable("userconfig")
+func npmSteps(m *install.Machine, t Tooling) []install.Step {
+	file := npmVariable(m, "userconfig")
 	if file == "" {
 		file = m.Join(m.Home, ".npmrc")
 	}
-	return []Step{Edit{
+	return []install.Step{install.Edit{
 		On: m, Name: "send npm through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putNpmProxy(old, t, m)
-			return out, InFile(file, err)
+			return out, install.InFile(file, err)
 		},
 	}}
 }
 
-func (m *Machine) npmVariable(name string) string {
+func npmVariable(m *install.Machine, name string) string {
 	if value := m.Getenv("npm_config_" + name); value != "" {
 		return value
 	}
 	return m.Getenv("NPM_CONFIG_" + strings.ToUpper(name))
 }
 
-func putNpmProxy(text []byte, t Tooling, m *Machine) ([]byte, error) {
+func putNpmProxy(text []byte, t Tooling, m *install.Machine) ([]byte, error) {
 	f, err := lines.ParseINI(text, lines.NpmStyle())
 	if err != nil {
 		return nil, err

@@ -1,10 +1,11 @@
-package install
+package tools
 
 import (
 	"path"
 	"slices"
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
 )
@@ -23,7 +24,7 @@ func goPublic() []string {
 
 // goSteps writes what `go env -w GOPROXY=` writes, without the go command: in a module that wants a newer Go, even
 // `go env` downloads a toolchain first. GOPRIVATE, GONOPROXY, GONOSUMDB and GOFLAGS are left alone.
-func goSteps(m *Machine, t Tooling) []Step {
+func goSteps(m *install.Machine, t Tooling) []install.Step {
 	const what = "send the go command through Hither"
 	gateway, ok := t.gateway("go")
 	file := m.Getenv("GOENV")
@@ -33,24 +34,24 @@ func goSteps(m *Machine, t Tooling) []Step {
 	name := what + " in " + file
 	switch set := m.Getenv("GOPROXY"); {
 	case !ok:
-		return []Step{Refusal(what, Refuse("no rule has a gateway for Go modules: put the rule go back, or leave go out"))}
+		return []install.Step{install.Refusal(what, install.Refuse("no rule has a gateway for Go modules: put the rule go back, or leave go out"))}
 	case file == "off":
-		return []Step{Refusal(what, Refuse("GOENV=off keeps the go command from reading its settings: unset GOENV, or leave go out"))}
+		return []install.Step{install.Refusal(what, install.Refuse("GOENV=off keeps the go command from reading its settings: unset GOENV, or leave go out"))}
 	case set != "" && !strings.HasPrefix(set, gateway):
-		return []Step{Refusal(name, Refuse("the variable GOPROXY is set and goes before %s: unset it where you set it, or put %s| before its value, or leave go out", file, gateway))}
+		return []install.Step{install.Refusal(name, install.Refuse("the variable GOPROXY is set and goes before %s: unset it where you set it, or put %s| before its value, or leave go out", file, gateway))}
 	}
-	base := m.goRootProxy()
-	return []Step{Edit{
+	base := goRootProxy(m)
+	return []install.Step{install.Edit{
 		On: m, Name: name, Path: file, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putGoProxy(old, gateway, base)
-			return out, InFile(file, err)
+			return out, install.InFile(file, err)
 		},
 	}}
 }
 
 // goRootProxy is GOPROXY in GOROOT/go.env, which distributions change; without one it is Go's own default.
-func (m *Machine) goRootProxy() string {
+func goRootProxy(m *install.Machine) string {
 	root := m.Getenv("GOROOT")
 	for _, command := range []string{"go", "/usr/local/go/bin/go"} {
 		if root != "" {
@@ -120,9 +121,9 @@ func mayPrecede(list, gateway string) error {
 	case slices.Contains(goPublic(), first):
 		return nil
 	case first == "direct" || first == "off":
-		return Refuse("says GOPROXY=%s, so no proxy shall be asked: `go env -u GOPROXY` or `go env -w GOPROXY=%s` lets Hither stand before it, else leave go out", list, goDefault)
+		return install.Refuse("says GOPROXY=%s, so no proxy shall be asked: `go env -u GOPROXY` or `go env -w GOPROXY=%s` lets Hither stand before it, else leave go out", list, goDefault)
 	}
-	return Refuse("names the proxy %s, which may know names that nobody else should hear: `go env -w GOPROXY='%s|%s'` puts Hither before it all the same, else leave go out",
+	return install.Refuse("names the proxy %s, which may know names that nobody else should hear: `go env -w GOPROXY='%s|%s'` puts Hither before it all the same, else leave go out",
 		proxyname.Shown(first), gateway, redactList(list))
 }
 

@@ -1,4 +1,4 @@
-package install
+package tools
 
 import (
 	"errors"
@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"hither/install"
 	"hither/install/lines"
+	"hither/install/toolfile"
 )
 
 const containerdConfig = "/etc/containerd/config.toml"
@@ -15,39 +17,39 @@ const containerdConfig = "/etc/containerd/config.toml"
 // containerdSteps names Hither as the first host for docker.io in a hosts.toml, which containerd reads at every pull
 // (containerd docs/hosts.md). Hosts that the user has there stay behind ours, and the registry itself behind them. Hither
 // may resolve tags, because it asks the registry for them.
-func containerdSteps(m *Machine, t Tooling) []Step {
-	file := path.Join(CertsDir, "docker.io", "hosts.toml")
+func containerdSteps(m *install.Machine, t Tooling) []install.Step {
+	file := path.Join(toolfile.CertsDir, "docker.io", "hosts.toml")
 	name := "put Hither before the hosts of docker.io in " + file
 	gateway, ok := t.gateway("docker")
 	switch {
 	case m.System() != "linux":
-		return []Step{Refusal(name, Refuse("containerd runs on Linux only: leave containerd out"))}
+		return []install.Step{install.Refusal(name, install.Refuse("containerd runs on Linux only: leave containerd out"))}
 	case !ok || gateway != t.proxyURL()+"/v2":
-		return []Step{Refusal(name, Refuse("no rule has a gateway for Docker at /v2: put the rule docker back, or leave containerd out"))}
+		return []install.Step{install.Refusal(name, install.Refuse("no rule has a gateway for Docker at /v2: put the rule docker back, or leave containerd out"))}
 	}
-	return []Step{Noted{
-		Step: Edit{
+	return []install.Step{install.Noted{
+		Step: install.Edit{
 			On: m, Name: name, Path: file, Mode: 0o644,
 			Change: func(old []byte, _ bool) ([]byte, error) {
-				if err := errors.Join(m.certsDirUsed(), m.defaultUsed()); err != nil {
+				if err := errors.Join(certsDirUsed(m), defaultUsed(m)); err != nil {
 					return nil, err
 				}
 				out, err := putHost(old, t.proxyURL())
-				return out, InFile(file, err)
+				return out, install.InFile(file, err)
 			},
 		},
-		Note: m.certsDirNote(),
+		Note: certsDirNote(m),
 	}}
 }
 
 // defaultUsed refuses where docker.io has no directory of its own: containerd takes the first of that and _default that is there,
 // so that ours would put the user's hosts for all registries out of force.
-func (m *Machine) defaultUsed() error {
-	const own, all = CertsDir + "/docker.io", CertsDir + "/_default"
+func defaultUsed(m *install.Machine) error {
+	const own, all = toolfile.CertsDir + "/docker.io", toolfile.CertsDir + "/_default"
 	if m.Exists(own) || !m.Exists(all) {
 		return nil
 	}
-	return Refuse("%s holds for docker.io until that has a directory of its own: give it one with `sudo cp -r %s %s`, before whose hosts Hither is put then, or leave containerd out", all, all, own)
+	return install.Refuse("%s holds for docker.io until that has a directory of its own: give it one with `sudo cp -r %s %s`, before whose hosts Hither is put then, or leave containerd out", all, all, own)
 }
 
 // putHost adds a host. containerd takes them in the order of the file.
@@ -79,14 +81,14 @@ func putHost(text []byte, host string) ([]byte, error) {
 
 // certsDirs are the values of config_path in containerd's settings, and whether the key is there at all. Its name moved
 // with version 3 of the settings, which came with containerd 2.
-func (m *Machine) certsDirs() (dirs []string, set bool, version int64, err error) {
+func certsDirs(m *install.Machine) (dirs []string, set bool, version int64, err error) {
 	data, err := m.Read(containerdConfig)
 	if err != nil {
 		return nil, false, 0, nil //nolint:nilerr // without settings of its own containerd has its defaults
 	}
 	f, err := lines.ParseTOML(data)
 	if err != nil {
-		return nil, false, 0, InFile(containerdConfig, err)
+		return nil, false, 0, install.InFile(containerdConfig, err)
 	}
 	version, _ = f.Tree["version"].(int64)
 	for _, plugin := range []string{"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.transfer.v1.local", "cri"} {
@@ -102,25 +104,25 @@ func (m *Machine) certsDirs() (dirs []string, set bool, version int64, err error
 }
 
 // certsDirUsed refuses where the user keeps such files in another place, because ours would not be read.
-func (m *Machine) certsDirUsed() error {
-	dirs, _, _, err := m.certsDirs()
+func certsDirUsed(m *install.Machine) error {
+	dirs, _, _, err := certsDirs(m)
 	if err != nil {
 		return err
 	}
 	dirs = slices.DeleteFunc(dirs, func(d string) bool { return strings.TrimSpace(d) == "" })
-	if len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == CertsDir }) {
-		return Refuse("%s has its hosts in %s: put %s before it with a colon between, or leave containerd out", containerdConfig, strings.Join(dirs, ":"), CertsDir)
+	if len(dirs) > 0 && !slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == toolfile.CertsDir }) {
+		return install.Refuse("%s has its hosts in %s: put %s before it with a colon between, or leave containerd out", containerdConfig, strings.Join(dirs, ":"), toolfile.CertsDir)
 	}
 	return nil
 }
 
 // certsDirNote tells who does not read the file. nerdctl reads it always; Kubernetes only if config_path says so, which
 // is the default from containerd 2 on.
-func (m *Machine) certsDirNote() string {
-	dirs, set, version, err := m.certsDirs()
-	if err == nil && slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == CertsDir }) || !set && version >= 3 {
+func certsDirNote(m *install.Machine) string {
+	dirs, set, version, err := certsDirs(m)
+	if err == nil && slices.ContainsFunc(dirs, func(d string) bool { return path.Clean(d) == toolfile.CertsDir }) || !set && version >= 3 {
 		return "containerd reads it at the next pull; nothing needs to be restarted"
 	}
-	return "nerdctl reads it at the next pull. For Kubernetes, containerd before 2.0 needs config_path = \"" + CertsDir +
+	return "nerdctl reads it at the next pull. For Kubernetes, containerd before 2.0 needs config_path = \"" + toolfile.CertsDir +
 		"\" below [plugins.\"io.containerd.grpc.v1.cri\".registry] in " + containerdConfig + " and a restart; that file was not changed"
 }

@@ -1,4 +1,4 @@
-package install
+package tools
 
 import (
 	"errors"
@@ -7,19 +7,20 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"hither/install"
 	"hither/install/lines"
 	"hither/install/proxyname"
 )
 
 // yarnSteps sets the proxy of Yarn 2 and later, which reads neither npmrc nor HTTPS_PROXY. Its httpsCaFilePath replaces
 // all other roots, so it is set only to a complete file, and only if there is none.
-func yarnSteps(m *Machine, t Tooling) []Step {
+func yarnSteps(m *install.Machine, t Tooling) []install.Step {
 	file := m.Join(m.Home, ".yarnrc.yml")
-	return []Step{Edit{
+	return []install.Step{install.Edit{
 		On: m, Name: "send Yarn through Hither in " + file, Path: file, Volatile: true, Mode: 0o600, // tokens may follow
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			out, err := putYarnProxy(old, t)
-			return out, InFile(file, err)
+			return out, install.InFile(file, err)
 		},
 	}}
 }
@@ -37,7 +38,7 @@ func putYarnProxy(text []byte, t Tooling) ([]byte, error) {
 		}
 		if ok {
 			// Even the proxy behind us is not replaced: what a YAML value is takes a whole reader of YAML to know.
-			return nil, Refuse("has a %s of its own: take that line away and let Hither go out through that proxy with upstream-proxy in its config.toml, or leave yarn out", name)
+			return nil, install.Refuse("has a %s of its own: take that line away and let Hither go out through that proxy with upstream-proxy in its config.toml, or leave yarn out", name)
 		}
 		add = append(add, fmt.Sprintf("%s: %q", name, t.proxyURL()))
 	}

@@ -1,38 +1,15 @@
-package install
+package tools
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
 
+	"hither/install/installtest"
 	"hither/install/lines"
 )
-
-// promise is what every editor of text keeps, whatever it is given: it fails with a sentence, or what it writes is in
-// force, and taking it out gives the former bytes.
-func promise(t *testing.T, old []byte, edit func([]byte) ([]byte, error)) (now []byte, ok bool) {
-	t.Helper()
-	given := bytes.Clone(old)
-	now, err := edit(old)
-	if !bytes.Equal(given, old) {
-		t.Fatalf("it wrote into what it was given: %q", old)
-	}
-	if err != nil {
-		var refused *Refused
-		if len(err.Error()) < 20 && !errors.As(err, &refused) {
-			t.Errorf("%q is no sentence", err)
-		}
-		return nil, false
-	}
-	again, err := edit(bytes.Clone(now))
-	if err != nil || !bytes.Equal(again, now) {
-		t.Errorf("it is not in force once it is done (%v)\nbefore %q\nonce   %q\ntwice  %q", err, old, now, again)
-	}
-	return now, true
-}
 
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{"", "{}", "\ufeff{\n \"a\": [1, {\"registry-mirrors\": 2}] }\n", `{"registry-mirrors": null}`, `{"registry-mirrors":[ ]}`, `{"registry-mirrors":["x"`,
@@ -40,7 +17,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, old []byte) {
-		now, ok := promise(t, old, func(b []byte) ([]byte, error) { return lines.PutFirst(b, "registry-mirrors", "http://127.0.0.1:7890") })
+		now, ok := installtest.Promise(t, old, func(b []byte) ([]byte, error) { return lines.PutFirst(b, "registry-mirrors", "http://127.0.0.1:7890") })
 		if !ok {
 			return
 		}
@@ -73,7 +50,7 @@ func FuzzTOML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, old []byte) {
 		for _, edit := range edits {
-			now, ok := promise(t, old, func(b []byte) ([]byte, error) {
+			now, ok := installtest.Promise(t, old, func(b []byte) ([]byte, error) {
 				f, err := lines.ParseTOML(b)
 				if err != nil {
 					return nil, err
@@ -92,7 +69,7 @@ func FuzzINI(f *testing.F) {
 		"GOPROXY=https://proxy.golang.org", "GOPROXY=|", "httpProxy: x", "key: |\n  text\n"} {
 		f.Add([]byte(seed))
 	}
-	w := newWorld(f, "linux", nil)
+	w := installtest.NewWorld(f, "linux", nil)
 	f.Fuzz(func(t *testing.T, old []byte) {
 		for _, edit := range []func([]byte) ([]byte, error){
 			func(b []byte) ([]byte, error) { return putNpmProxy(b, tooling(), w.Machine) },
@@ -100,7 +77,7 @@ func FuzzINI(f *testing.F) {
 			func(b []byte) ([]byte, error) { return putYarnProxy(b, tooling()) },
 			func(b []byte) ([]byte, error) { return putGoProxy(b, "http://127.0.0.1:7890/go", goDefault) },
 		} {
-			promise(t, old, edit)
+			installtest.Promise(t, old, edit)
 		}
 	})
 }

@@ -1,10 +1,13 @@
-package install
+// Package tools sends the tools of a user through Hither, each by a file of its own: go, npm, Yarn, dockerd, containerd, cargo, pip.
+// Steps are changes as any others. What the user chose stays: it stands behind ours, or the tool is refused with the reason.
+package tools
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"hither/install"
 	"hither/install/proxyname"
 )
 
@@ -15,7 +18,7 @@ type Tooling struct {
 	// missing has none; its tool goes through the proxy, or is refused if it cannot.
 	Gateways map[string]string
 	// Bundle is a file of all roots, the system's and ours, for tools that read one file only. Empty: none is named to
-	// them, and they know us by what Trust did or not at all.
+	// them, and they know us by what truststore did or not at all.
 	Bundle   string
 	NoProxy  []string // hosts that are asked directly, beside those that the user named and loopback
 	Upstream string   // URL of the proxy that Hither itself goes out through: a tool that names it now may be taken over
@@ -25,10 +28,10 @@ type Tooling struct {
 type tool struct {
 	name     string
 	commands []string // any of them shows that it is there
-	steps    func(*Machine, Tooling) []Step
+	steps    func(*install.Machine, Tooling) []install.Step
 }
 
-func tools() []tool {
+func all() []tool {
 	return []tool{
 		{"go", []string{"go", "/usr/local/go/bin/go"}, goSteps},
 		{"npm", []string{"npm", "pnpm"}, npmSteps},
@@ -40,19 +43,19 @@ func tools() []tool {
 	}
 }
 
-// ToolNames are the tools that Tools knows. npm is pnpm too, and Yarn 1: they read its file.
-func ToolNames() []string {
+// Names are the tools that Steps knows. npm is pnpm too, and Yarn 1: they read its file.
+func Names() []string {
 	var names []string
-	for _, t := range tools() {
+	for _, t := range all() {
 		names = append(names, t.name)
 	}
 	return names
 }
 
-// ToolsFound are those that are on the machine.
-func ToolsFound(m *Machine) []string {
+// Found are those that are on the machine.
+func Found(m *install.Machine) []string {
 	var names []string
-	for _, t := range tools() {
+	for _, t := range all() {
 		if slices.ContainsFunc(t.commands, m.Look) {
 			names = append(names, t.name)
 		}
@@ -60,18 +63,18 @@ func ToolsFound(m *Machine) []string {
 	return names
 }
 
-// Tools are the steps that send the named tools through Hither, each by what it knows itself: go and docker by a list
+// Steps returns the steps that send the named tools through Hither, each by what it knows itself: go and docker by a list
 // in which the user's own choice stands behind ours, npm and pip by the proxy, so that no lock file changes. Those by
 // the proxy are volatile, because such a tool has no second way; the lists are not. A tool that names another proxy
-// than Upstream is refused with a *Refused.
-func Tools(m *Machine, t Tooling, which ...string) ([]Step, error) {
-	var steps []Step
+// than Upstream is refused with an *install.Refused.
+func Steps(m *install.Machine, t Tooling, which ...string) ([]install.Step, error) {
+	var steps []install.Step
 	for _, name := range which {
-		i := slices.IndexFunc(tools(), func(t tool) bool { return t.name == name })
+		i := slices.IndexFunc(all(), func(t tool) bool { return t.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("the tool %q is not known here: name some of %s", name, strings.Join(ToolNames(), ", "))
+			return nil, fmt.Errorf("the tool %q is not known here: name some of %s", name, strings.Join(Names(), ", "))
 		}
-		steps = append(steps, tools()[i].steps(m, t)...)
+		steps = append(steps, all()[i].steps(m, t)...)
 	}
 	return steps, nil
 }
@@ -87,7 +90,7 @@ func (t Tooling) gateway(name string) (string, bool) {
 // mayTake tells whether a proxy that is set somewhere may give way to ours: if it is ours, or the one behind us.
 func (t Tooling) mayTake(where, found string) error {
 	if why := proxyname.Objection(where, found, t.proxyURL(), t.Upstream); why != "" {
-		return Refuse("%s", why)
+		return install.Refuse("%s", why)
 	}
 	return nil
 }
