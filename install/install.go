@@ -10,8 +10,10 @@
 //	err := install.Apply(ctx, truststore.Steps(m, root)...)
 //	report, err := install.Restore(ctx, m, nil)
 //
-// What stands above a change is in packages of its own: sysdns leads names to Hither, and guard gives all back when the daemon
-// dies. Below it are lines, the texts that are added to, and ownfile, the files by which our processes tell each other what to do.
+// What is changed is in packages above this one: sysdns leads names to Hither, sysproxy names the proxy to programs, truststore has
+// the root trusted, tools sends each tool through Hither, and service has Hither started. guard gives all back when the daemon
+// dies. Below it are lines and proxyname, the texts that are added to and what they say of a proxy, and ownfile, the files by
+// which our processes tell each other what to do.
 //
 // Undoing takes back what is still ours and nothing else. A file that nobody touched since gets its former bytes; out of
 // one that somebody else wrote to, only our own lines are taken.

@@ -29,10 +29,3 @@ func newWorld(t testing.TB, system string, files map[string]string) *world {
 	}
 	return w
 }
-
-func inForce(t *testing.T, step Step, want bool) {
-	t.Helper()
-	done, err := step.Done(t.Context())
-	stage.Check(t, err)
-	stage.Same(t, step.String()+" is in force", done, want)
-}
