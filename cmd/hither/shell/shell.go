@@ -79,7 +79,7 @@ func (s Language) Set(name, value string) (string, error) {
 		}
 		return `set "` + name + "=" + value + `"`, nil
 	}
-	return "export " + name + "='" + quotePosix(value) + "'", nil
+	return "export " + name + "='" + install.QuotePosix(value) + "'", nil
 }
 
 // Unset is the line that takes a variable away.
@@ -124,10 +124,8 @@ func (s Language) Quote(text string) string {
 	case cmdExe:
 		return `"` + text + `"`
 	}
-	return "'" + quotePosix(text) + "'"
+	return "'" + install.QuotePosix(text) + "'"
 }
-
-func quotePosix(text string) string { return strings.ReplaceAll(text, "'", `'\''`) }
 
 func quoteFish(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text)
