@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -121,9 +122,14 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return packet, err
 }
 
-// answered reads packet if it is a reply to l: it must repeat the id and the question byte for byte.
+// answered reads packet if it is a reply to l: it must repeat the id and the question byte for byte. Only who knows nothing of
+// EDNS may leave the question out: many such servers read no further than the header.
 func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 	end := headerLen + len(l.question)
+	if l.unread(packet) {
+		packet = append(packet[:headerLen:headerLen], l.question...)
+		packet[5] = 1
+	}
 	const isReply, opcode = 0x80, 0x78 // in the third byte
 	switch {
 	case len(packet) < end,
@@ -138,6 +144,16 @@ func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 		return nil, false
 	}
 	return reply, true
+}
+
+// unread says whether packet is a header alone, by which a server may say that it does not understand EDNS (RFC 6891, 7). All
+// that somebody who forges one brings about is that questions go without.
+func (l letter) unread(packet []byte) bool {
+	if len(packet) != headerLen || l.wire[11] == 0 {
+		return false
+	}
+	rcode := int(packet[3] & 0xf)
+	return (rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented) && bytes.Equal(packet[4:], make([]byte, 8))
 }
 
 // unpack reads a message. If that breaks the reader, the message is to blame, and nothing else ends: it came from outside, and

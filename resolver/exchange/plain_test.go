@@ -27,6 +27,7 @@ func TestWrongRepliesArePassedOverUntilTheRightOneComes(t *testing.T) {
 		"no question":             func(m *dns.Msg) { m.Question = nil },
 		"the question sent back":  func(m *dns.Msg) { m.Response = false },
 		"a failure under that id": func(m *dns.Msg) { m.Question, m.Rcode = nil, dns.RcodeServerFailure },
+		"a bare failure under it": func(m *dns.Msg) { m.Question, m.Answer, m.Rcode = nil, nil, dns.RcodeServerFailure },
 	}
 	for name, spoil := range wrong {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +218,12 @@ func TestServerFromBeforeEDNSIsRemembered(t *testing.T) {
 		with   int // questions with EDNS, of 3
 		asked  int
 	}{
-		"does not know it":       {func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeNotImplemented) }, 1, 4},
+		"does not know it": {func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeNotImplemented) }, 1, 4},
+		"does not read on": {func(q *dns.Msg) *dns.Msg {
+			m := new(dns.Msg).SetRcode(q, dns.RcodeFormatError)
+			m.Question = nil
+			return m
+		}, 1, 4},
 		"knows it but not this":  {func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeFormatError).SetEdns0(512, false) }, 3, 3},
 		"understands it rightly": {func(q *dns.Msg) *dns.Msg { return answered(t, q, right) }, 3, 3},
 	} {
