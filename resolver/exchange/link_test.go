@@ -92,7 +92,7 @@ func FuzzLinks(f *testing.F) {
 					t.Errorf("kept the domain %q", d)
 				}
 			}
-			claimed([]Link{l}, text)
+			new(Split).claimed([]Link{l}, text)
 		}
 		Private(text)
 	})

@@ -60,6 +60,13 @@ func sliced(name string) string {
 	return ""
 }
 
+// ofNetwork says whether name is below a domain that is reserved for what networks have themselves: home.arpa (RFC 8375, 3), and
+// internal, by ICANN. Containers find their host there, which no search domain tells.
+func ofNetwork(name string) bool {
+	name = strings.ToLower(dns.Fqdn(name))
+	return dns.IsSubDomain("internal.", name) || dns.IsSubDomain("home.arpa.", name)
+}
+
 // near says whether a server stands in a private network, on this machine or on this link.
 func near(server netip.AddrPort) bool {
 	addr := server.Addr().Unmap()

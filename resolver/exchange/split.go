@@ -34,6 +34,9 @@ type Split struct {
 	Self    func(netip.AddrPort) bool             // which servers are we, and so not asked; nil: none
 	RootCAs *x509.CertPool                        // for servers asked over TLS; nil: those the system trusts
 	Log     *slog.Logger                          // nil: nobody is told
+	// Home says that Else is none whom the user has chosen before the network: names that only a network has (internal,
+	// home.arpa) go to its servers.
+	Home bool
 
 	mu      sync.Mutex
 	links   []Link
@@ -57,7 +60,7 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if errors.Is(err, errClosed) {
 		return nil, err
 	}
-	servers := claimed(links, name)
+	servers := s.claimed(links, name)
 	switch {
 	case len(servers) > 0:
 		return s.group(servers).Exchange(ctx, q)
@@ -81,11 +84,11 @@ func (s *Split) Local(name string) bool {
 	s.mu.Lock()
 	links := s.links
 	s.mu.Unlock()
-	return len(claimed(links, name)) > 0
+	return len(s.claimed(links, name)) > 0
 }
 
 // claimed lists the servers for name: those of the links with the longest suffix of it.
-func claimed(links []Link, name string) []netip.AddrPort {
+func (s *Split) claimed(links []Link, name string) []netip.AddrPort {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	longest := -1
 	var servers []netip.AddrPort
@@ -98,7 +101,7 @@ func claimed(links []Link, name string) []netip.AddrPort {
 			servers = append(servers, l.Servers...)
 		}
 	}
-	if longest < 0 && Private(name) {
+	if longest < 0 && (Private(name) || s.Home && ofNetwork(name)) {
 		servers = slices.DeleteFunc(defaults(links), func(s netip.AddrPort) bool { return !near(s) })
 	}
 	return others(servers, nil)

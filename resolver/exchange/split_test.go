@@ -33,6 +33,35 @@ func whoFor(t *testing.T, e Exchanger, name string) string {
 	return reply.Answer[0].(*dns.TXT).Txt[0]
 }
 
+// What only a network has is asked in it, unless the user has chosen whom to ask. A server far away is told nothing.
+func TestNamesThatOnlyANetworkHas(t *testing.T) {
+	near, world := named(t, "near"), named(t, "world")
+	far := netip.MustParseAddrPort("192.0.2.53:53")
+	for _, row := range []struct {
+		home       bool
+		server     netip.AddrPort
+		name, want string
+	}{
+		{true, near, "host.docker.internal", "near"},
+		{true, near, "Nas.Home.Arpa", "near"},
+		{true, near, "www.example", "world"},
+		{true, near, "notinternal", "world"},
+		{true, far, "host.docker.internal", "world"},
+		{false, near, "host.docker.internal", "world"},
+	} {
+		s := &Split{Else: NewPlain(world), Home: row.home, Links: func(context.Context) ([]Link, error) {
+			return []Link{{Name: "resolv.conf", Servers: []netip.AddrPort{row.server}, Default: true}}, nil
+		}}
+		if got := whoFor(t, s, row.name); got != row.want {
+			t.Errorf("%s, home %v, %s\ngot  %s\nwant %s", row.name, row.home, row.server, got, row.want)
+		}
+		if got := s.Local(row.name); got != (row.want == "near") {
+			t.Errorf("%s, home %v, %s: local %v", row.name, row.home, row.server, got)
+		}
+		s.Close()
+	}
+}
+
 func TestSplit(t *testing.T) {
 	home, vpn, lab, world := named(t, "home"), named(t, "vpn"), named(t, "lab"), named(t, "world")
 	us := named(t, "us")
