@@ -24,6 +24,8 @@ type Link struct {
 	Servers []netip.AddrPort // none: the link is of no use
 	Domains []string         // whose names are asked here, lower case without a dot at the end; "." is all names
 	Default bool             // asked for what no link claims
+	// Implied says that nobody wrote the servers down. Between two networks there are none either, so those known before stay.
+	Implied bool
 	// TLS is those of Servers that are asked by DNS over TLS because the system does so too, with the names that their
 	// certificates must be for. nil: none.
 	TLS map[netip.AddrPort]string
@@ -62,7 +64,7 @@ func public(domain string) bool {
 }
 
 // ParseResolvConf reads nameserver, search and domain of resolv.conf(5) as one link. What it does not understand it passes
-// over, as the C library does.
+// over, and a file without a server means the one on this machine, as with the C library.
 func ParseResolvConf(r io.Reader) (Link, error) {
 	l := Link{Name: "resolv.conf", Default: true}
 	lines := bufio.NewScanner(io.LimitReader(r, maxSettings))
@@ -88,6 +90,9 @@ func ParseResolvConf(r io.Reader) (Link, error) {
 				}
 			}
 		}
+	}
+	if l.Implied = len(l.Servers) == 0; l.Implied {
+		l.Servers = []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), plainPort)}
 	}
 	return l, lines.Err()
 }

@@ -22,9 +22,9 @@ func TestServersOfResolvConf(t *testing.T) {
 		"systemd-resolved is a server":     {"nameserver 127.0.0.53\noptions edns0 trust-ad\n", "127.0.0.53:53"},
 		"a link-local one keeps its zone":  {"nameserver fe80::1%eth0", "[fe80::1%eth0]:53"},
 		"comments and nonsense are no one": {"# nameserver 1.1.1.1\n;\nnameserver\nnameserver dns.example\nsearch a b\n\tnameserver 192.0.2.2 # x\n", "192.0.2.2:53"},
-		"we ourselves are left out":        {"nameserver 127.0.0.1\nnameserver 192.0.2.3", "192.0.2.3:53"},
-		"only we ourselves, so nobody":     {"nameserver 127.0.0.1", ""},
-		"nobody":                           {"", ""},
+		"we ourselves are left out":        {"nameserver 127.0.7.90\nnameserver 192.0.2.3", "192.0.2.3:53"},
+		"only we ourselves, so nobody":     {"nameserver 127.0.7.90", ""},
+		"nobody, so the one that is here":  {"search a\nnameserver dns.example\n", "127.0.0.1:53"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestServersOfResolvConf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := text(defaults(tidy([]Link{link}, func(a netip.AddrPort) bool { return a.String() == "127.0.0.1:53" })))
+			got := text(defaults(tidy([]Link{link}, func(a netip.AddrPort) bool { return a.String() == "127.0.7.90:53" })))
 			if got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}

@@ -180,7 +180,7 @@ func (s *Split) lookOnce(ctx context.Context) bool {
 		s.outdone = false
 		return false
 	}
-	if len(links) > 0 {
+	if len(links) > 0 && (s.links == nil || !links[0].Implied) {
 		s.links = links
 		s.trimLocked(secured(links))
 	}

@@ -62,6 +62,27 @@ func TestNamesThatOnlyANetworkHas(t *testing.T) {
 	}
 }
 
+// A resolv.conf without servers means the one of this machine, but not while a network has left and the next is not there.
+func TestServerThatNobodyWroteDown(t *testing.T) {
+	file := ""
+	s := &Split{Links: func(context.Context) ([]Link, error) {
+		l, err := ParseResolvConf(strings.NewReader(file))
+		return []Link{l}, err
+	}}
+	defer s.Close()
+	for _, row := range []struct{ file, want string }{
+		{"# no network yet\n", "127.0.0.1:53"},
+		{"nameserver 192.0.2.53\n", "192.0.2.53:53"},
+		{"# between two networks\n", "192.0.2.53:53"},
+	} {
+		file, s.read, s.reading = row.file, s.read.Add(-settingsAge), make(chan struct{})
+		s.look(t.Context())
+		if got := text(defaults(s.links)); got != row.want {
+			t.Errorf("after %q\ngot  %s\nwant %s", row.file, got, row.want)
+		}
+	}
+}
+
 func TestSplit(t *testing.T) {
 	home, vpn, lab, world := named(t, "home"), named(t, "vpn"), named(t, "lab"), named(t, "world")
 	us := named(t, "us")
