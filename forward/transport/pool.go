@@ -191,7 +191,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c := p.contestOf(isPublic(req.Context())); c != nil && fits(req) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
-	resp, err := carry(named(req, p.agent))
+	resp, err := onceMore(named(req, p.agent), carry)
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		resp, err = p.refusedByProxy(req, resp)
 	}

@@ -1,0 +1,88 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// The connection of a network that is gone takes the request and loses it.
+func TestWhatALostConnectionSwallowedIsAskedOnceMore(t *testing.T) {
+	for _, c := range []struct {
+		name, method, body string
+		h2, ok             bool
+		asked              int64
+	}{
+		{"HTTP/2", http.MethodGet, "", true, true, 3},
+		{"HTTP/1.1", http.MethodHead, "", false, true, 3},
+		{"what may not be asked twice", http.MethodPost, "an upload", true, false, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var asked atomic.Int64
+			var dial dialling
+			s, _ := upstream(t, c.h2, func(w http.ResponseWriter, req *http.Request) {
+				if asked.Add(1) == 2 {
+					dial.cut()
+					<-req.Context().Done()
+					return
+				}
+				io.WriteString(w, "here")
+			})
+			pool := New(Config{RootCAs: rootsOf(s), Dial: dial.DialContext})
+			t.Cleanup(pool.CloseIdleConnections)
+			want(t, get(t, pool, s.URL), "200 here")
+			req, _ := http.NewRequestWithContext(t.Context(), c.method, s.URL, strings.NewReader(c.body))
+			if c.body == "" {
+				req.Body, req.GetBody = http.NoBody, nil
+			}
+			resp, err := pool.RoundTrip(req)
+			if err == nil {
+				resp.Body.Close()
+			}
+			if (err == nil) != c.ok || asked.Load() != c.asked {
+				t.Errorf("\n got %v, asked %d times\nwant %t, %d", err, asked.Load(), c.ok, c.asked)
+			}
+		})
+	}
+}
+
+// A host that closes each connection is asked twice at most.
+func TestWhatIsLostOverANewConnectionIsNotAskedAgain(t *testing.T) {
+	var asked atomic.Int64
+	var dial dialling
+	s, _ := upstream(t, true, func(http.ResponseWriter, *http.Request) { asked.Add(1); dial.cut() })
+	pool := New(Config{RootCAs: rootsOf(s), Dial: dial.DialContext})
+	t.Cleanup(pool.CloseIdleConnections)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+	if _, err := pool.RoundTrip(req); err == nil || asked.Load() != 1 {
+		t.Errorf("\n got %v, asked %d times\nwant an error, once", err, asked.Load())
+	}
+}
+
+// dialling knows its connections.
+type dialling struct {
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func (d *dialling) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(Dialer).DialContext(ctx, network, addr)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open = append(d.open, conn)
+	return conn, err
+}
+
+func (d *dialling) cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, conn := range d.open {
+		conn.Close()
+	}
+	d.open = nil
+}
