@@ -12,6 +12,7 @@ const (
 	slack     = 256 << 10 // bytes that may wait for Write without being counted, at the head of a job
 	minChunk  = 256 << 10 // below it the round trips cost more than the balance brings
 	tinyChunk = 64 << 10  // the same when little is left: a slow connection must not get all of it
+	crumb     = 16 << 10  // the same where many jobs share connections that bring no more than that in two round trips
 	little    = 1 << 20   // bytes
 	maxChunk  = 8 << 20   // above it one slow connection holds up the others for too long
 	unknown   = 512 << 10 // for a connection that was not measured yet
@@ -148,11 +149,12 @@ func (p *plan) tailLocked(l *lane, size int64) *chunk {
 	}
 	c, lead := p.chunks[i], p.chunks[i].runs[0]
 	left, now := c.to-c.at, time.Now()
-	size = min(size, left/2/blockSize*blockSize)
-	if size < tinyChunk || p.spareLocked(lead, now) {
+	remains := max(p.remainsLocked(lead, left, 0, now), hesitation.Seconds())
+	size = min(size, left/2/crumb*crumb)
+	if size < p.grainLocked(float64(left)/remains) || p.spareLocked(lead, now) {
 		return nil
 	}
-	kept := p.remainsLocked(lead, left-size, 0, now) * float64(left-size) / float64(left)
+	kept := remains * float64(left-size) / float64(left)
 	if kept <= slower*p.soonLocked(l, size)+hesitation.Seconds() {
 		return nil // what the lead has under way when it is ended would come for nothing
 	}
@@ -249,8 +251,18 @@ func (p *plan) morselLocked() int64 {
 		rate += l.meter.mean()
 	}
 	size := min(max(int64(rate*morselTime.Seconds()), unknown), maxChunk, p.memory.limit()/(3*int64(max(1, len(p.lanes)))))
-	size = min(size, max(p.restLocked()/4, tinyChunk))
-	return max(size, blockSize) / blockSize * blockSize
+	size = min(size, max(p.restLocked()/4, p.grainLocked(p.usualLocked())))
+	return max(size, crumb) / crumb * crumb
+}
+
+// grainLocked is the least that is asked for where many jobs share connections of a rate, in bytes a second: what one of them
+// brings in two round trips is on its way when it is ended, and would come for nothing. tinyChunk if that is not known.
+func (p *plan) grainLocked(rate float64) int64 {
+	two := int64(2 * max(p.farthestLocked(), p.sources[0].Trip).Seconds() * rate)
+	if two == 0 {
+		return tinyChunk
+	}
+	return min(max(two, crumb), tinyChunk) / crumb * crumb
 }
 
 // restLocked is how many bytes nobody is asked for, or only the lead.

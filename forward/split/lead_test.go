@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -181,6 +182,44 @@ func TestALeadMayEndWithinAChunk(t *testing.T) {
 				t.Errorf("the chunk it ended in has arrived up to\ngot  %d\nwant %d", got, want)
 			}
 			p.runs.Wait()
+		})
+	}
+}
+
+// What one Read brings may reach into what another was asked for meanwhile.
+func TestALeadMayBringMoreThanItHasLeft(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		proven bool
+		want   int64
+	}{
+		{"the other has sent a range", true, crumb},
+		{"it may go on there", false, blockSize},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, lead, other := met(t, Job{Size: 10 * blockSize})
+			lead.at, lead.chunk.at = 0, 0
+			cut := p.splitLocked(lead.chunk, crumb)
+			p.chunks = slices.Insert(p.chunks, 1, cut)
+			p.moveLocked(other, cut)
+			if c.proven {
+				p.sources[1].trip = 20 * ms
+			}
+			if err := p.arrive(lead, stretch(0, blockSize)); err != nil {
+				t.Error(err)
+			}
+			var got []byte
+			for _, chunk := range p.chunks {
+				for _, b := range chunk.take() {
+					got = append(got, b.data...)
+				}
+			}
+			if !bytes.Equal(got, stretch(0, int(c.want))) || lead.at != c.want {
+				t.Errorf("arrived\ngot  %d bytes, up to %d\nwant the first %d", len(got), lead.at, c.want)
+			}
+			if p.want(lead) < 0 {
+				t.Error("it should bring less than nothing")
+			}
 		})
 	}
 }

@@ -239,7 +239,7 @@ func (p *plan) portionLocked(l *lane, seat Seat) int64 {
 	if seat == nil {
 		return p.sizeLocked(l)
 	}
-	return max(min(p.sizeLocked(l), seat.Most())/blockSize*blockSize, tinyChunk)
+	return max(min(p.sizeLocked(l), seat.Most())/crumb*crumb, crumb)
 }
 
 // pickLocked is what a lane should bring next, about size bytes; nil: nothing.

@@ -170,6 +170,21 @@ func TestTheEndOfASlowLeadComesFromOthers(t *testing.T) {
 	})
 }
 
+// Under loss each connection brings little, and little is left when the others have nothing to do any more.
+func TestTheEndOfAShortSlowLeadComesFromOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := ledBy(t, 112<<10, 30_000, 100_000, 8)
+		w.job.Sources[0].Trip = 100 * ms
+		o := w.run(t.Context())
+		t.Log(o)
+		if o.err != nil || w.mirrors[0].opens < 2 {
+			t.Errorf("got  %v after %d ranges\nwant some", o.err, w.mirrors[0].opens)
+		}
+		atMost(t, "time", o.took, 2*time.Second)
+		atMost(t, "extra", w.extra(o), 0.15)
+	})
+}
+
 // Its silence is no reason to wait for Stall.
 func TestASilentLeadIsHelpedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -187,16 +187,31 @@ func (p *plan) arrive(r *run, b []byte) error {
 	if r.ctx.Err() != nil {
 		return context.Cause(r.ctx)
 	}
-	c, now := r.chunk, time.Now()
-	p.measureLocked(r, len(b), now)
+	defer p.news.Broadcast()
+	defer p.dispatchLocked()
+	p.measureLocked(r, len(b), time.Now())
+	for len(b) > 0 {
+		n := min(int64(len(b)), r.chunk.to-r.at)
+		if n == 0 {
+			return nil // others were asked for the rest while it was read
+		}
+		if err := p.placeLocked(r, b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// placeLocked adds bytes to the chunk of a run, which is not shorter than that.
+func (p *plan) placeLocked(r *run, b []byte) error {
+	c := r.chunk
 	known := min(max(c.at-r.at, 0), int64(len(b))) // the other run was first
 	r.at += int64(len(b))
 	c.add(b[known:], r.lane.source)
 	p.arrived += int64(len(b)) - known
-	p.meter.add(len(b)-int(known), now)
+	p.meter.add(len(b)-int(known), r.last)
 	p.stats.Waiting = max(p.stats.Waiting, p.job.From+p.arrived-p.written)
-	defer p.news.Broadcast()
-	defer p.dispatchLocked()
 	if winner := r.overtaker(); winner != nil {
 		return r.beaten(winner)
 	}
