@@ -89,6 +89,7 @@ func (f *flow) rate(now time.Time) float64 {
 type way struct {
 	trip  time.Duration // a round trip
 	usual float64       // bytes a second that one more would get beside those that are busy and not young; 0: none is
+	room  float64       // bytes a second that the line is known to have brought beside what it brings now; 0: who knows
 }
 
 // until is in how many seconds it will have brought n bytes more, behind those that it owes.
@@ -101,6 +102,8 @@ func (f *flow) within(n int64, w way, now time.Time) float64 {
 	switch {
 	case !f.open(now):
 		wait = handshakes * w.trip.Seconds()
+	case f.owed == 0 && rate > 0: // it was asked for no more; it sends in a round trip as much as one that begins, if there is room
+		rate = max(rate, min(opening/w.trip.Seconds(), w.room))
 	case f.owed > 0:
 		wait = max(now.Sub(f.last)-handshakes*w.trip, 0).Seconds() // it is silent, and may be so for as long again
 	}

@@ -136,6 +136,9 @@ const (
 	fullFor = 10 * time.Second
 	// nearly is the part of that from which on a line is full, although there is no crowd any more.
 	nearly = 0.8
+	// roomy is the part of that below which a line is known to have room for more, when few bodies are left: what a crowd brings
+	// comes in bursts, and there are gaps.
+	roomy, few = 0.5, 3
 )
 
 // crowded says that one connection more to a source would hardly bring more in all: it has a crowd of bodies to bring, or what
@@ -223,6 +226,10 @@ func (f *fan) way(now time.Time) way {
 		}
 	}
 	w.usual /= n + 1 // one more takes its share from the others
+	if sum := f.lately(now); f.bodies <= few && now.Sub(f.fullAt) < fullFor && sum < roomy*f.full {
+		w.room = f.full - sum
+		w.usual = max(w.usual, w.room)
+	}
 	return w
 }
 
