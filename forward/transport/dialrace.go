@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// errOutrun is why an attempt ends when another address has answered.
-var errOutrun = errors.New("another address answered first")
+// outrunError is why an attempt ends when that address has answered another.
+type outrunError struct{ by netip.AddrPort }
+
+// Error implements error.
+func (e outrunError) Error() string { return e.by.String() + " answered first" }
 
 // runners are the addresses of one host in a race for one connection (RFC 8305, section 5).
 type runners struct {
@@ -18,6 +21,7 @@ type runners struct {
 	connect func(context.Context, netip.AddrPort) (net.Conn, error)
 	addrs   []netip.AddrPort // still to start
 	beside  netip.AddrPort   // started together with the first, to learn of it; zero: none
+	again   netip.AddrPort   // to be tried once more if it is late; zero: none
 	results chan run
 	running int
 }
@@ -32,7 +36,7 @@ type run struct {
 // raceRemembering connects to the first address that answers, and remembers how each did. The next one is tried when one
 // failed or had its head start. It returns after all attempts have ended, and the connections that came too late are closed.
 func raceRemembering(ctx context.Context, m *memory, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
-	r := &runners{memory: m, connect: connect, addrs: addrs, results: make(chan run, len(addrs))}
+	r := &runners{memory: m, connect: connect, addrs: addrs, again: addrs[0], results: make(chan run, len(addrs)+1)}
 	if beside, ok := m.explore(addrs, time.Now()); ok {
 		r.beside = beside
 		rest := slices.DeleteFunc(slices.Clone(addrs[1:]), func(a netip.AddrPort) bool { return a == beside })
@@ -43,29 +47,54 @@ func raceRemembering(ctx context.Context, m *memory, addrs []netip.AddrPort, con
 
 func (r *runners) race(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	var winner netip.AddrPort
 	defer func() {
-		cancel(errOutrun)
+		cancel(outrunError{winner})
 		r.bury()
 	}()
+	began := time.Now()
 	timer := time.NewTimer(r.start(ctx))
 	defer timer.Stop()
 	var failed error
 	for r.running > 0 {
 		select {
 		case <-timer.C:
+			r.repeat(time.Since(began))
 		case end := <-r.results:
 			r.running--
 			if end.err == nil {
+				winner = end.to
 				r.won(end.to)
 				return end.conn, nil
 			}
 			failed = errors.Join(failed, end.err)
+			if end.to == r.again {
+				r.again = netip.AddrPort{}
+			}
 		}
-		if len(r.addrs) > 0 && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case len(r.addrs) > 0:
 			timer.Reset(r.start(ctx))
+		case r.again.IsValid():
+			timer.Reset(minStagger)
 		}
 	}
 	return nil, failed
+}
+
+// repeat has the first address tried once more, when no other is left and it takes longer than it usually does: its SYN was
+// lost, most likely, and the kernel sends the next one after a second (RFC 6298, section 2.1).
+func (r *runners) repeat(waited time.Duration) {
+	switch {
+	case len(r.addrs) > 0 || !r.again.IsValid():
+		return
+	case r.memory.isLate(r.again, waited, time.Now()):
+		r.addrs = append(r.addrs, r.again)
+	case waited < maxStagger:
+		return
+	}
+	r.again = netip.AddrPort{}
 }
 
 // start lets the next one run, and who runs beside it. It returns the head start over those behind.
@@ -86,11 +115,14 @@ func (r *runners) run(ctx context.Context, to netip.AddrPort) run {
 	conn, err := r.connect(ctx, to)
 	now := time.Now()
 	took := now.Sub(began)
+	var outrun outrunError
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		r.memory.answered(to, took, now)
-	case errors.Is(cause, errOutrun):
-		r.memory.outrun(to, took, now)
+	case errors.As(cause, &outrun):
+		if outrun.by != to {
+			r.memory.outrun(to, took, now)
+		}
 	case cause == nil, errors.Is(cause, context.DeadlineExceeded) && took >= silentFor:
 		r.memory.failed(to, now)
 	}
