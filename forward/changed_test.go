@@ -38,6 +38,9 @@ func TestAChangeIsTold(t *testing.T) {
 		{"OPTIONS", "/minute/a", "[]"},
 		{"GET", "/minute/a", "[]"},
 		{"PUT", "/never/a", "[]"},
+		{"PUT", "/never/a/uploads/1", "[reg/" + host + "/never/a/uploads/1]"}, // what else is of a may be another thing now
+		{"PUT", "/never/refused/uploads/refused", "[]"},
+		{"GET", "/never/a/uploads/1", "[]"},
 	} {
 		changed = nil
 		do(t, w.client(false), c.method, "https://"+host+c.path, "")

@@ -120,7 +120,11 @@ func (s *Server) notice(res *http.Response, e errand) {
 	if s.Changed == nil || !e.matched || res.StatusCode < 200 || res.StatusCode >= 400 {
 		return
 	}
-	for _, m := range e.match.Changes() {
+	changes := e.match.Changes()
+	if len(changes) == 0 && e.match.Subject != "" {
+		changes = append(changes, e.match) // it is not kept, but others of its subject are: a push ends at an upload's path
+	}
+	for _, m := range changes {
 		s.Changed(context.WithoutCancel(res.Request.Context()), m)
 		s.Forget()
 	}

@@ -23,6 +23,10 @@ match  = "/ping"
 keep   = "never"
 answer = ["always"]
 [[path]]
+match   = "/never/{x}/uploads/{id}"
+keep    = "never"
+subject = "{x}"
+[[path]]
 match = "/never/{x...}"
 keep  = "never"
 `

@@ -44,3 +44,42 @@ func TestAFillFromBeforeAChangeIsNotKept(t *testing.T) {
 		})
 	}
 }
+
+// A push ends at an upload's path, and who deletes a manifest names its digest: what else of the repository was kept, or was not
+// there, is not what it is now.
+func TestAChangeOfOneThingIsOneOfItsRepository(t *testing.T) {
+	for _, c := range []struct {
+		name, path, want string // what the next one gets of the path
+		before, after    string // what the path holds then; empty: nothing
+		elsewhere        bool   // another repository is changed
+	}{
+		{name: "a list that was kept", path: "/list/mine", before: "old", after: "new", want: "new from reg (miss) after [reg]"},
+		{name: "a list that is gone now", path: "/list/mine", before: "old", want: "404 not here from reg (negative) after [reg]"},
+		{name: "a list that was not there", path: "/list/mine", after: "new", want: "new from reg (miss) after [reg]"},
+		{name: "a blob that was not there", path: "/v2/mine/blobs/" + string(sum([]byte("layer"))), after: "layer", want: "layer from reg (miss) after [reg]"},
+		{name: "a blob that was there", path: "/v2/mine/blobs/" + string(sum([]byte("layer"))), before: "layer", want: "layer from reg (hit) after []"},
+		{name: "another repository's list", path: "/list/mine", before: "old", after: "new", elsewhere: true, want: "old from reg (hit) after []"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				put := func(data string) {
+					delete(w.hosts["reg"].files, c.path)
+					if data != "" {
+						w.put(c.path, []byte(data))
+					}
+				}
+				put(c.before)
+				w.get(c.path)
+				time.Sleep(time.Second)
+				put(c.after)
+				pushed := "/v2/mine/blobs/" + string(sum([]byte("pushed")))
+				if c.elsewhere {
+					pushed = "/v2/other/blobs/" + string(sum([]byte("pushed")))
+				}
+				w.Changed(t.Context(), w.request(pushed).Match)
+				expect(t, w.get(c.path), c.want)
+			})
+		})
+	}
+}

@@ -75,6 +75,7 @@ type negative struct {
 	header map[string]string
 	body   []byte
 	source string
+	asked  time.Time // for it
 }
 
 // errClosed ends the fills of a Fetcher that was closed.
@@ -88,7 +89,7 @@ const staleAfter = 4 * time.Second
 
 // wait joins the flight for a request, or begins it, and waits for what it has to say.
 func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error) {
-	if gone, ok := f.gone.get(req.Name, f.now()); ok && k.blob == nil && !req.Fresh {
+	if gone, ok := f.gone.get(req.Name, f.now()); ok && k.blob == nil && !req.Fresh && !f.changedSince(req, gone.asked) {
 		return gone.answer(nil, f.now()), nil
 	}
 	fl, joined, err := f.flights.join(f, req, k, false)

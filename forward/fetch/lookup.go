@@ -37,8 +37,9 @@ func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 			k.entry = entry // its digest still tells which bytes to ask for
 		} else if until, ok := f.stands(ctx, req, &entry, blob); ok {
 			k.entry, k.blob = entry, f.healing(req, entry.Digest, blob)
-			k.fresh = !req.mustAsk() && isFresh(req.Path, entry, k.now) && (until.IsZero() || k.now.Before(until))
-			k.usable = !k.fresh && !req.mustAsk() && isUsable(req.Path, f.unguessed(req, entry), k.now)
+			old := req.mustAsk() || req.Path.Keep != rules.Forever && f.changedSince(req, entry.Checked)
+			k.fresh = !old && isFresh(req.Path, entry, k.now) && (until.IsZero() || k.now.Before(until))
+			k.usable = !k.fresh && !old && isUsable(req.Path, f.unguessed(req, entry), k.now)
 			return k, nil
 		} else {
 			blob.Close()

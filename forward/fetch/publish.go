@@ -115,7 +115,7 @@ const goneLife = 30 * time.Second
 
 // deny passes on the origin's no.
 func (w *fill) deny(ctx context.Context, src rules.Source, t *carried) {
-	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base}
+	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base, asked: w.began}
 	if ct := t.header["Content-Type"]; ct != "" {
 		gone.header["Content-Type"] = ct
 	}
