@@ -36,9 +36,11 @@ func (f *Fetcher) head(ctx context.Context, m rules.Match, src rules.Source) (*h
 }
 
 // asksWhere says that a client asks after bytes whose name it knows for certain, and does not want them. Who pushes an image
-// asks so what is there already, and leaves that out: what came once, or to another repository, is no answer to that.
+// asks so what is there already, and leaves that out: what came once, or to another repository, is no answer to that. For a
+// manifest that is there all that it names is left out. By a gateway containerd asks so before each pull, and nobody pushes there.
 func (r Request) asksWhere() bool {
-	return r.Head && r.Path.Bulk && r.Path.Keep == rules.Forever && !r.KeptOnly && r.proof == nil
+	pushes := r.Path.Bulk || len(r.Path.Accept) > 0 && !r.Gateway
+	return r.Head && pushes && r.Path.Keep == rules.Forever && !r.KeptOnly && r.proof == nil
 }
 
 // headOnly answers a HEAD from the origin: for what it does not have, and for something large that is not kept. nil: from what

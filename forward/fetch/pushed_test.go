@@ -43,3 +43,41 @@ func TestWhatIsAskedAfterForAPushIsWhatTheRegistryHas(t *testing.T) {
 		})
 	}
 }
+
+// Who pushes an image again asks first whether the registry has its manifest, and if so, pushes nothing of it. A pull through a
+// gateway asks the same, and has nothing to push.
+func TestAManifestIsWhereTheRegistrySaysItIs(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		lost    bool // the registry has lost it since it came
+		dead    bool // or does not answer
+		limited bool // or not now
+		gateway bool
+		want    string
+	}{
+		{name: "it is there", want: "a manifest from reg (hit) after [HEAD reg]"},
+		{name: "it was there", lost: true, want: "404  from reg (negative) after [HEAD reg]"},
+		{name: "the registry is away", dead: true, want: "a manifest from reg (hit) after [HEAD reg]"},
+		{name: "the registry says nothing of it", limited: true, want: "a manifest from reg (hit) after [HEAD reg]"},
+		{name: "by a gateway", lost: true, gateway: true, want: "a manifest from reg (hit) after []"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				reg, path := w.hosts["reg"], "/manifest/"+string(sum([]byte("a manifest")))
+				reg.files[path] = []byte("a manifest")
+				w.get(path)
+				if c.lost {
+					delete(reg.files, path)
+				}
+				reg.dead = c.dead
+				if c.limited {
+					reg.status = 429
+				}
+				head := w.request(path)
+				head.Head, head.Gateway = true, c.gateway
+				expect(t, w.ask(head), c.want)
+			})
+		})
+	}
+}
