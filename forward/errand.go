@@ -101,8 +101,8 @@ func credentials(r *http.Request) credential {
 	return private
 }
 
-// fetch answers from the cache, or has it filled. With a token the client may know more than we: whatever we cannot give,
-// the origin may give it.
+// fetch answers from the cache, or has it filled. With a token the client may know more than we, and it may read kinds that we do
+// not ask for: whatever we cannot give, the origin may give it.
 func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	request := wish(r, e.match)
 	request.Doubtful = doubtful
@@ -113,8 +113,8 @@ func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	answer, err := s.Fetch(r.Context(), request)
 	e.far = errors.Is(err, fetch.ErrFar)
 	switch {
-	case err == nil && doubtful && answer.Status != http.StatusOK:
-		answer.Body.Close()
+	case err == nil && (doubtful || len(e.match.Path.Accept) > 0) && answer.Status != http.StatusOK:
+		answer.Body.Close() // of the kinds that the rule names there is none; the client may read others
 		s.pass(w, r, e)
 	case err == nil:
 		defer answer.Body.Close()

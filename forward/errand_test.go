@@ -125,6 +125,27 @@ func TestWhatTheCacheCannotGiveIsAskedOfTheOrigin(t *testing.T) {
 	}
 }
 
+// A registry has no manifest of the kinds that the rule asks for, but one that the client reads: of Docker's first schema, or of
+// something that is no image.
+func TestAManifestOfAnotherKindIsAskedOfTheOrigin(t *testing.T) {
+	w := newWorld(t)
+	gone := func(a *fetch.Answer) { a.Status = http.StatusNotFound }
+	for _, c := range []struct {
+		what   string
+		script func(fetch.Request) (*fetch.Answer, error)
+		want   string
+	}{
+		{"there is none of the rule's kinds", content("", gone), "200 origin GET /v2/library/alpine/manifests/old"},
+		{"there is one", content("a manifest", nil), "200 a manifest"},
+	} {
+		w.setFetch(c.script)
+		res, body := get(t, w.client(false), "https://"+oci+"/v2/library/alpine/manifests/old", "Accept", "application/vnd.docker.distribution.manifest.v1+prettyjws, */*")
+		if got := fmt.Sprint(res.StatusCode, " ", strings.TrimSpace(body)); got != c.want {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
 func TestARefusalSaysWhenToAskAgain(t *testing.T) {
 	w := newWorld(t)
 	w.setFetch(fails(&fetch.Failure{Tries: []fetch.Try{{Origin: true, Status: 429, Limits: http.Header{"Retry-After": {"77"}}}}}))
