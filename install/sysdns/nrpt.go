@@ -21,14 +21,11 @@ const (
 	tcpipLinks = `HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\Interfaces\`
 )
 
-// psText is a string of PowerShell without any meaning in it.
-func psText(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-// psList is an array of such.
+// psList is an array of strings in PowerShell.
 func psList(texts []string) string {
 	q := make([]string, len(texts))
 	for i, t := range texts {
-		q[i] = psText(t)
+		q[i] = install.QuotePowerShell(t)
 	}
 	return "@(" + strings.Join(q, ",") + ")"
 }
@@ -41,7 +38,7 @@ func nrptRules(ctx context.Context, m *install.Machine, r Resolver) (steps []ins
 		return nil, err
 	}
 	// One that cannot be asked says nothing: the rule then fails by itself.
-	out, err := m.Command(ctx, install.PowerShellCommand("if (Test-Path "+psText(nrptPolicy)+") { @(Get-ChildItem "+psText(nrptPolicy)+").Count } else { 0 }")...)
+	out, err := m.Command(ctx, install.PowerShellCommand("if (Test-Path "+install.QuotePowerShell(nrptPolicy)+") { @(Get-ChildItem "+install.QuotePowerShell(nrptPolicy)+").Count } else { 0 }")...)
 	if n := strings.TrimSpace(string(out)); err == nil && n != "0" && n != "" {
 		return nil, errors.New("a group policy of your organisation rules how names are resolved, and Windows passes over all other rules: choose `--dns full`, or `hither run`")
 	}
@@ -56,7 +53,7 @@ func nrptRules(ctx context.Context, m *install.Machine, r Resolver) (steps []ins
 
 // nrptRule is known by its display name. Its value is its names, a space between two, without the servers: those are ours.
 func nrptRule(m *install.Machine, label string, names, servers []string) install.Step {
-	ours := "Get-DnsClientNrptRule | Where-Object { $_.DisplayName -eq " + psText(label) + " }"
+	ours := "Get-DnsClientNrptRule | Where-Object { $_.DisplayName -eq " + install.QuotePowerShell(label) + " }"
 	check := install.PowerShellCommand(ours + " | ForEach-Object { $_.Namespace -join ' '; ($_.NameServers | ForEach-Object { \"$_\" }) -join ' ' }")
 	remove := ours + " | Remove-DnsClientNrptRule -Force"
 	want := strings.Join(names, " ") + "\n" + strings.Join(servers, " ")
@@ -71,7 +68,7 @@ func nrptRule(m *install.Machine, label string, names, servers []string) install
 		},
 		Want: func(string, bool) string { return want },
 		Set: func(ctx context.Context, _ string) error {
-			_, err := m.Command(ctx, install.PowerShellCommand(remove+"; Add-DnsClientNrptRule -DisplayName "+psText(label)+" -Comment 'Written by Hither; hither restore removes it' -Namespace "+
+			_, err := m.Command(ctx, install.PowerShellCommand(remove+"; Add-DnsClientNrptRule -DisplayName "+install.QuotePowerShell(label)+" -Comment 'Written by Hither; hither restore removes it' -Namespace "+
 				psList(names)+" -NameServers "+psList(servers))...)
 			return err
 		},
@@ -128,9 +125,9 @@ func isGUID(text string) bool {
 
 // adapterStep sets the list that counts before the network's own (NameServer in the registry; DhcpNameServer is the other).
 func adapterStep(m *install.Machine, a adapter, addrs []netip.Addr) install.Step {
-	key := psText(tcpipLinks + a.InterfaceGUID)
+	key := install.QuotePowerShell(tcpipLinks + a.InterfaceGUID)
 	check := install.PowerShellCommand("(Get-ItemProperty " + key + ").NameServer")
-	index := "(Get-NetAdapter | Where-Object InterfaceGuid -eq " + psText(a.InterfaceGUID) + ").ifIndex"
+	index := "(Get-NetAdapter | Where-Object InterfaceGuid -eq " + install.QuotePowerShell(a.InterfaceGUID) + ").ifIndex"
 	set := func(servers []string) []string {
 		return install.PowerShellCommand("Set-DnsClientServerAddress -InterfaceIndex " + index + " -ServerAddresses " + psList(servers))
 	}
