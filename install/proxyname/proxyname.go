@@ -71,12 +71,7 @@ func Unique(list []string) []string {
 	return out
 }
 
-// Port is what follows the last colon of HOST:PORT.
+// Port is what follows the last colon of HOST:PORT; all of it if there is none.
 func Port(address string) string {
-	for i := len(address) - 1; i >= 0; i-- {
-		if address[i] == ':' {
-			return address[i+1:]
-		}
-	}
-	return fmt.Sprint(address)
+	return address[strings.LastIndexByte(address, ':')+1:]
 }
