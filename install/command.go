@@ -43,7 +43,8 @@ func PowerShellCommand(script string) []string {
 		"$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'; " + script}
 }
 
-// ServiceNames reads what `networksetup -listallnetworkservices` of macOS prints. It leaves out the first line, which explains, and those with an asterisk, which are switched off.
+// ServiceNames reads what `networksetup -listallnetworkservices` of macOS prints. It leaves out the first line, which explains, and
+// those with an asterisk, which are switched off.
 func ServiceNames(listed []byte) (names []string) {
 	lines := bufio.NewScanner(bytes.NewReader(listed))
 	for first := true; lines.Scan(); first = false {

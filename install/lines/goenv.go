@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// GoSetting returns the last value of a name in a file of `go env -w` and the number of its line, from 0; -1: it is not there. A line counts
-// only if it begins with a capital (cmd/go/internal/cfg, readEnvFile).
+// GoSetting returns the last value of a name in a file of `go env -w` and the number of its line, from 0; -1: it is not there. As
+// for go, the name begins its line (cmd/go/internal/cfg, readEnvFile).
 func GoSetting(text, name string) (value string, line int) {
 	line = -1
 	for i, l := range slices.Collect(strings.Lines(text)) {

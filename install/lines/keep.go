@@ -10,7 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// TakeOutOf is takeOut for a file whose lines mean something only together: below a header, between braces. Where taking
+// TakeOutOf is TakeOut for a file whose lines mean something only together: below a header, between braces. Where taking
 // out a header of ours would leave lines of others without it, the header stays; where even that would change what
 // others wrote, all stays as it is.
 func TakeOutOf(file string, former, ours, now []byte) []byte {

@@ -14,7 +14,7 @@ import (
 // others wrote stay. If nothing of ours is in it, it comes back as it is.
 func TakeOut(former, ours, now []byte) []byte { return takeOutBy(former, ours, now, Ends) }
 
-// takeOutBy is takeOut where the characters of ends do not count at the end of a line.
+// takeOutBy is TakeOut where the characters of ends do not count at the end of a line.
 func takeOutBy(former, ours, now []byte, ends string) []byte {
 	w := weave{former: Split(former), now: Split(now), known: map[string]bool{}}
 	w.ours, w.theirs = keys(Split(ours), ends), keys(w.now, ends)

@@ -12,7 +12,7 @@ import (
 	"hither/install"
 )
 
-// CertsDir is where containerd looks for what is said of one registry, and for the roots of its.
+// CertsDir is where containerd looks for what is said of one registry, and for the roots to believe there.
 const CertsDir = "/etc/containerd/certs.d"
 
 // CargoHome is where cargo keeps what is the user's.

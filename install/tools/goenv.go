@@ -87,16 +87,16 @@ func putGoProxy(text []byte, gateway, base string) ([]byte, error) {
 	if err := mayPrecede(list, gateway); err != nil {
 		return nil, err
 	}
-	all := slices.Collect(strings.Lines(string(text)))
+	written := slices.Collect(strings.Lines(string(text)))
 	line := "GOPROXY=" + gateway + "|" + list + "\n"
 	if at >= 0 {
-		all[at] = line
-		return []byte(strings.Join(all, "")), nil
+		written[at] = line
+		return []byte(strings.Join(written, "")), nil
 	}
-	if n := len(all); n > 0 && !strings.HasSuffix(all[n-1], "\n") {
-		all[n-1] += "\n"
+	if n := len(written); n > 0 && !strings.HasSuffix(written[n-1], "\n") {
+		written[n-1] += "\n"
 	}
-	return []byte(strings.Join(append(all, line), "")), nil
+	return []byte(strings.Join(append(written, line), "")), nil
 }
 
 // withoutOldGateway takes away one of ours that listened on another port.
