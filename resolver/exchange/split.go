@@ -63,19 +63,28 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	servers := s.claimed(links, name)
 	switch {
 	case len(servers) > 0:
-		return s.group(servers).Exchange(ctx, q)
+		return s.ask(ctx, q, servers, links)
 	case s.Else != nil && Private(name):
 		return nobody(q), nil
 	case s.Else != nil:
 		return s.Else.Exchange(ctx, q)
 	}
 	if servers = defaults(links); len(servers) > 0 {
-		return s.group(servers).Exchange(ctx, q)
+		return s.ask(ctx, q, servers, links)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("this machine's name servers cannot be read (%w); name some in the setting dns-upstream", err)
 	}
 	return nil, errors.New("this machine has no name servers but us; connect it to a network or name some in the setting dns-upstream")
+}
+
+// ask passes q on to servers, which are of links.
+func (s *Split) ask(ctx context.Context, q *dns.Msg, servers []netip.AddrPort, links []Link) (*dns.Msg, error) {
+	reply, err := s.group(servers).Exchange(ctx, q)
+	if err != nil && links[0].Implied {
+		err = fmt.Errorf("resolv.conf names no name server, and none on this machine answers; connect it to a network or name some in the setting dns-upstream: %w", err)
+	}
+	return reply, err
 }
 
 // Local says whether name is asked at a link's own servers, so that the answer holds only as long as the network stays.
@@ -180,7 +189,7 @@ func (s *Split) lookOnce(ctx context.Context) bool {
 		s.outdone = false
 		return false
 	}
-	if len(links) > 0 && (s.links == nil || !links[0].Implied) {
+	if len(links) > 0 && (!links[0].Implied || s.lacksLocked()) {
 		s.links = links
 		s.trimLocked(secured(links))
 	}
@@ -189,6 +198,10 @@ func (s *Split) lookOnce(ctx context.Context) bool {
 	s.reading = nil
 	return true
 }
+
+// lacksLocked says that nobody is known to ask, so that a server which nobody wrote down is better than none. Where the user
+// has chosen whom to ask, it would get names that those know.
+func (s *Split) lacksLocked() bool { return s.links == nil && (s.Else == nil || s.Home) }
 
 // group asks servers; each set of them has figures of its own.
 func (s *Split) group(servers []netip.AddrPort) *Group {

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -81,6 +82,39 @@ func TestServerThatNobodyWroteDown(t *testing.T) {
 			t.Errorf("after %q\ngot  %s\nwant %s", row.file, got, row.want)
 		}
 	}
+}
+
+// Whom the user has named is asked what it would be. Where it is all there is, and is not there, what to do is said.
+func TestServerThatNobodyWroteDownTakesNoNamesFromTheUsersOwn(t *testing.T) {
+	nowhere := func(context.Context) ([]Link, error) {
+		l := Link{Name: "resolv.conf", Default: true, Implied: true, Domains: []string{"corp"}, Servers: []netip.AddrPort{closedPort(t)}}
+		return []Link{l}, nil
+	}
+	s := &Split{Else: NewPlain(named(t, "chosen")), Links: nowhere}
+	defer s.Close()
+	if got := whoFor(t, s, "git.corp"); got != "chosen" {
+		t.Errorf("git.corp\ngot  %s\nwant chosen", got)
+	}
+	q := new(dns.Msg).SetQuestion("1.0.0.10.in-addr.arpa.", dns.TypePTR)
+	if reply, err := s.Exchange(t.Context(), q); err != nil || reply.Rcode != dns.RcodeNameError {
+		t.Errorf("a private address\ngot  %v, %v\nwant NXDOMAIN", reply, err)
+	}
+	alone := &Split{Links: nowhere}
+	defer alone.Close()
+	if _, err := alone.Exchange(t.Context(), ask()); err == nil || !strings.Contains(err.Error(), "dns-upstream") {
+		t.Errorf("got  %v\nwant what to do", err)
+	}
+}
+
+// closedPort is where nobody listens.
+func closedPort(t *testing.T) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
 func TestSplit(t *testing.T) {
