@@ -6,11 +6,14 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+
+	"golang.org/x/net/http2"
 )
 
 // onceMore asks again what was asked over a connection that stood open and was lost before a byte of the answer came: after a
 // sleep or on another network all of them may be dead, which says nothing of the upstream. Only what may be asked twice (RFC
-// 9110, section 9.2.2) and has no body is, and nothing that was waited for until its time was over.
+// 9110, section 9.2.2) and has no body is, and nothing that was waited for until its time was over, or that the upstream itself
+// has refused over a connection that lives: net/http has asked again already where that may help.
 func onceMore(req *http.Request, carry func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead || req.Body != nil && req.Body != http.NoBody {
 		return carry(req)
@@ -20,8 +23,15 @@ func onceMore(req *http.Request, carry func(*http.Request) (*http.Response, erro
 		GotConn:              func(info httptrace.GotConnInfo) { stood.Store(info.Reused) },
 		GotFirstResponseByte: func() { began.Store(true) },
 	})))
-	if late := net.Error(nil); err == nil || !stood.Load() || began.Load() || req.Context().Err() != nil || errors.As(err, &late) && late.Timeout() {
+	if err == nil || !stood.Load() || began.Load() || req.Context().Err() != nil || !isLoss(err) {
 		return resp, err
 	}
 	return carry(req)
+}
+
+// isLoss says that an error is neither the end of our patience nor the upstream's word about one request.
+func isLoss(err error) bool {
+	var late net.Error
+	var refused http2.StreamError
+	return !(errors.As(err, &late) && late.Timeout()) && !errors.As(err, &refused)
 }

@@ -64,6 +64,24 @@ func TestWhatIsLostOverANewConnectionIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+// A connection that carries the refusal of a request is not lost.
+func TestWhatIsRefusedIsNotAskedAgain(t *testing.T) {
+	var asked atomic.Int64
+	s, _ := upstream(t, true, func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) > 1 {
+			panic(http.ErrAbortHandler) // resets the stream
+		}
+		io.WriteString(w, "here")
+	})
+	pool := New(Config{RootCAs: rootsOf(s)})
+	t.Cleanup(pool.CloseIdleConnections)
+	want(t, get(t, pool, s.URL), "200 here")
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+	if _, err := pool.RoundTrip(req); err == nil || asked.Load() != 2 {
+		t.Errorf("\n got %v, asked %d times\nwant an error, twice in all", err, asked.Load())
+	}
+}
+
 // dialling knows its connections.
 type dialling struct {
 	mu   sync.Mutex
