@@ -227,10 +227,14 @@ func (m *memory) outrun(addr netip.AddrPort, waited time.Duration, now time.Time
 	a.learn(waited, now)
 }
 
-func (m *memory) failed(addr netip.AddrPort, now time.Time) {
+// failed tells that an attempt failed after so long. Those that were under way together fail together: that is one failure.
+func (m *memory) failed(addr netip.AddrPort, after time.Duration, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.meetLocked(addr, now)
+	if a.failures > 0 && now.Add(-after).Before(a.failed) {
+		return
+	}
 	a.failures++
 	a.failed = now
 }

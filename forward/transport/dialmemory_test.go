@@ -80,7 +80,7 @@ func TestWhichAddressIsTriedFirst(t *testing.T) {
 			}
 			for a, times := range test.failed {
 				for range times {
-					m.failed(places(a)[0], now)
+					m.failed(places(a)[0], 0, now)
 				}
 			}
 			want(t, told(m.rank(places(test.given), now.Add(test.later))), test.want)
@@ -146,7 +146,7 @@ func TestNoAddressIsDroppedAndTheMemoryIsBounded(t *testing.T) {
 		}
 		switch a := ranked[0]; rand.IntN(4) {
 		case 0:
-			m.failed(a, now)
+			m.failed(a, 0, now)
 		case 1:
 			m.outrun(a, time.Duration(rand.Int64N(1e9)), now)
 		default:
@@ -244,52 +244,6 @@ func TestAFarAddressHasTheHeadStartThatItNeeds(t *testing.T) {
 		l.wait["192.0.2.2"] = 10 * time.Millisecond
 		if d, err := time.ParseDuration(strings.Fields(l.dial(d))[2]); err != nil || d < 280*time.Millisecond || d > maxStagger+10*time.Millisecond {
 			t.Errorf("got  %s\nwant a little more than the 280ms that it took before", d)
-		}
-	})
-}
-
-func TestALostSYNIsNotWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 200 * time.Millisecond}}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
-		l.lost = 1
-		want(t, l.dial(d), "192.0.2.1 1.2s") // how long it takes is not known
-		d.Forget()
-		for range 4 {
-			want(t, l.dial(d), "192.0.2.1 200ms")
-		}
-		l.lost = 1
-		if took, err := time.ParseDuration(strings.TrimPrefix(l.dial(d), "192.0.2.1 192.0.2.1 ")); err != nil || took > 700*time.Millisecond {
-			t.Errorf("got  %s, %v\nwant two attempts, and less than the second after which the kernel makes the next", took, err)
-		}
-		want(t, l.dial(d), "192.0.2.1 200ms")
-		l.wait["192.0.2.1"] = -800 * time.Millisecond
-		if got := l.dial(d); !strings.Contains(got, "refused") || len(l.tried) > 2 {
-			t.Errorf("got  %s after %d attempts\nwant its refusal, and two at most", got, len(l.tried))
-		}
-	})
-}
-
-// Connections that begin together learn of each other how long one takes.
-func TestALostSYNAmongManyIsNotWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 400 * time.Millisecond}, lost: 1}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
-		began := time.Now()
-		var all sync.WaitGroup
-		for range 15 {
-			all.Go(func() {
-				conn, err := d.DialContext(t.Context(), "tcp", "reg.example:443")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				conn.Close()
-			})
-		}
-		all.Wait()
-		if took := time.Since(began); took > time.Second || len(l.tried) != 16 {
-			t.Errorf("got  %s, %d attempts\nwant less than a second, and 16", took, len(l.tried))
 		}
 	})
 }

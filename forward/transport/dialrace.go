@@ -124,7 +124,7 @@ func (r *runners) run(ctx context.Context, to netip.AddrPort) run {
 			r.memory.outrun(to, took, now)
 		}
 	case cause == nil, errors.Is(cause, context.DeadlineExceeded) && took >= silentFor:
-		r.memory.failed(to, now)
+		r.memory.failed(to, took, now)
 	}
 	return run{to, conn, err}
 }

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestALostSYNIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 200 * time.Millisecond}}
+		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
+		l.lost = 1
+		want(t, l.dial(d), "192.0.2.1 1.2s") // how long it takes is not known
+		d.Forget()
+		for range 4 {
+			want(t, l.dial(d), "192.0.2.1 200ms")
+		}
+		l.lost = 1
+		if took, err := time.ParseDuration(strings.TrimPrefix(l.dial(d), "192.0.2.1 192.0.2.1 ")); err != nil || took > 700*time.Millisecond {
+			t.Errorf("got  %s, %v\nwant two attempts, and less than the second after which the kernel makes the next", took, err)
+		}
+		want(t, l.dial(d), "192.0.2.1 200ms")
+		l.wait["192.0.2.1"] = -800 * time.Millisecond
+		if got := l.dial(d); !strings.Contains(got, "refused") || len(l.tried) > 2 {
+			t.Errorf("got  %s after %d attempts\nwant its refusal, and two at most", got, len(l.tried))
+		}
+	})
+}
+
+// An outage is one failure, however many were under way.
+func TestWhatFailsTogetherFailedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": -time.Second}}
+		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
+		for n := 1; n <= 2; n++ {
+			var all sync.WaitGroup
+			for range 15 {
+				all.Go(func() {
+					if conn, err := d.DialContext(t.Context(), "tcp", "reg.example:443"); err == nil {
+						conn.Close()
+						t.Error("it answers")
+					}
+				})
+			}
+			all.Wait()
+			if got := d.memory.known[netip.MustParseAddrPort("192.0.2.1:443")].failures; got != n {
+				t.Errorf("got  %d failures in a row\nwant %d", got, n)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// Connections that begin together learn of each other how long one takes.
+func TestALostSYNAmongManyIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 400 * time.Millisecond}, lost: 1}
+		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 15 {
+			all.Go(func() {
+				conn, err := d.DialContext(t.Context(), "tcp", "reg.example:443")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				conn.Close()
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took > time.Second || len(l.tried) != 16 {
+			t.Errorf("got  %s, %d attempts\nwant less than a second, and 16", took, len(l.tried))
+		}
+	})
+}
