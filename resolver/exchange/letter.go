@@ -122,11 +122,11 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return packet, err
 }
 
-// answered reads packet if it is a reply to l: it must repeat the id and the question byte for byte. Only who knows nothing of
-// EDNS may leave the question out: many such servers read no further than the header.
+// answered reads packet if it is a reply to l: it must repeat the id and the question byte for byte. Only who does not understand
+// may leave the question out: many servers from before EDNS read no further than the header.
 func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 	end := headerLen + len(l.question)
-	if l.unread(packet) {
+	if unread(packet) {
 		packet = append(packet[:headerLen:headerLen], l.question...)
 		packet[5] = 1
 	}
@@ -146,10 +146,10 @@ func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 	return reply, true
 }
 
-// unread says whether packet is a header alone, by which a server may say that it does not understand EDNS (RFC 6891, 7). All
-// that somebody who forges one brings about is that questions go without.
-func (l letter) unread(packet []byte) bool {
-	if len(packet) != headerLen || l.wire[11] == 0 {
+// unread says whether packet is a header alone, by which a server may say that it does not understand EDNS (RFC 6891, 7), or
+// the question without it. All that somebody who forges one brings about is that questions go without, or fail.
+func unread(packet []byte) bool {
+	if len(packet) != headerLen {
 		return false
 	}
 	rcode := int(packet[3] & 0xf)

@@ -256,6 +256,19 @@ func TestServerFromBeforeEDNSIsRemembered(t *testing.T) {
 	}
 }
 
+// Such a server may not understand the question either. It has said so, and is asked no third time.
+func TestServerThatReadsNoQuestionIsHeard(t *testing.T) {
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		m := new(dns.Msg).SetRcode(q, dns.RcodeNotImplemented)
+		m.Question = nil
+		return [][]byte{wire(t, m)}
+	}}
+	got, err := NewPlain(server.start(t)).Exchange(t.Context(), ask())
+	if err != nil || got.Rcode != dns.RcodeNotImplemented || len(server.questions()) != 2 {
+		t.Errorf("got  %v, %v after %d questions\nwant NOTIMP after 2", got, err, len(server.questions()))
+	}
+}
+
 func TestClientsRetryIsSentFromAnotherPort(t *testing.T) {
 	again := make(chan struct{}, 1)
 	asked := 0
