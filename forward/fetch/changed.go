@@ -17,8 +17,11 @@ const changeLife = 24 * time.Hour
 // may change is asked for anew: a manifest that is deleted takes its tags along, and a blob has another name than its upload.
 func (f *Fetcher) Changed(ctx context.Context, m rules.Match) {
 	if m.Subject != "" {
-		f.changed.put(Request{Match: m}.subject(), f.now(), f.now(), changeLife, maxFacts)
-		f.flights.outdateSubject(Request{Match: m}.subject())
+		subject, now := Request{Match: m}.subject(), f.now()
+		f.changed.put(subject, now, now, changeLife, maxFacts)
+		f.flights.outdate(func(_ string, fl *flight) bool {
+			return fl.req.Path.Keep != rules.Forever && fl.req.subject() == subject
+		})
 	}
 	if m.Path.Keep == rules.Never {
 		return
@@ -32,7 +35,7 @@ func (f *Fetcher) Changed(ctx context.Context, m rules.Match) {
 }
 
 func (f *Fetcher) change(ctx context.Context, name string) {
-	f.flights.outdate(name)
+	f.flights.outdate(func(key string, _ *flight) bool { return strings.HasPrefix(key, name+"\n") })
 	f.gone.drop(name)
 	f.meant.drop(name)
 	_ = f.Store.Forget(ctx, cache.Name(name)) // a store that is in trouble serves nothing either
@@ -40,28 +43,19 @@ func (f *Fetcher) change(ctx context.Context, name string) {
 
 // changedSince says that a client has changed something of the subject since then.
 func (f *Fetcher) changedSince(req Request, then time.Time) bool {
-	when, ok := f.changed.get(req.subject(), f.now())
-	return ok && req.Subject != "" && !then.After(when)
-}
-
-// outdateSubject is outdate for all of a subject that may change.
-func (fs *flights) outdateSubject(subject string) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	for _, fl := range fs.open {
-		if fl.req.Path.Keep != rules.Forever && fl.req.subject() == subject {
-			fl.dropped = true
-			fl.outdated.Store(true)
-		}
+	if req.Subject == "" {
+		return false
 	}
+	when, ok := f.changed.get(req.subject(), f.now())
+	return ok && !then.After(when)
 }
 
-// outdate lets nobody join the flights for a name any more.
-func (fs *flights) outdate(name string) {
+// outdate lets nobody join those flights any more that are of what was changed, by their key or what they are for.
+func (fs *flights) outdate(changed func(key string, fl *flight) bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for key, fl := range fs.open {
-		if strings.HasPrefix(key, name+"\n") {
+		if changed(key, fl) {
 			fl.dropped = true
 			fl.outdated.Store(true)
 		}

@@ -226,9 +226,11 @@ func (f *fan) way(now time.Time) way {
 		}
 	}
 	w.usual /= n + 1 // one more takes its share from the others
-	if sum := f.lately(now); f.bodies <= few && now.Sub(f.fullAt) < fullFor && sum < roomy*f.full {
-		w.room = f.full - sum
-		w.usual = max(w.usual, w.room)
+	if f.bodies <= few && now.Sub(f.fullAt) < fullFor {
+		if sum := f.lately(now); sum < roomy*f.full {
+			w.room = f.full - sum
+			w.usual = max(w.usual, w.room)
+		}
 	}
 	return w
 }
