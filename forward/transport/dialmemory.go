@@ -197,13 +197,12 @@ func (m *memory) stagger(addr netip.AddrPort, now time.Time) time.Duration {
 	return m.known[addr].stagger(now)
 }
 
-// isLate says that an address, whose connections were measured lately, took less time for them than it was waited for now.
-// From a second on it says so no more: the kernel has sent the SYN again by itself.
+// isLate says that an address, whose connections were measured lately, had its head start.
 func (m *memory) isLate(addr netip.AddrPort, waited time.Duration, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.known[addr]
-	return a.regard(now) == familiar && waited >= a.stagger(now) && waited < maxStagger
+	return a.regard(now) == familiar && waited >= a.stagger(now)
 }
 
 // answered tells how long a connection took.

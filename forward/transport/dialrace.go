@@ -88,13 +88,11 @@ func (r *runners) race(ctx context.Context) (net.Conn, error) {
 func (r *runners) repeat(waited time.Duration) {
 	switch {
 	case len(r.addrs) > 0 || !r.again.IsValid():
-		return
+	case waited >= maxStagger:
+		r.again = netip.AddrPort{}
 	case r.memory.isLate(r.again, waited, time.Now()):
-		r.addrs = append(r.addrs, r.again)
-	case waited < maxStagger:
-		return
+		r.addrs, r.again = append(r.addrs, r.again), netip.AddrPort{}
 	}
-	r.again = netip.AddrPort{}
 }
 
 // start lets the next one run, and who runs beside it. It returns the head start over those behind.
