@@ -69,6 +69,7 @@ func laneNumber(n int) int {
 type lanes struct {
 	make  func(lane int) *http.Transport
 	plain *plainHosts
+	under *footing
 
 	mu   sync.Mutex
 	made [1 + maxLanes]*gated
@@ -81,7 +82,7 @@ func (l *lanes) take(n int) *gated {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.made[n] == nil {
-		t, open := l.make(n), &census{gate: gate{plain: l.plain}}
+		t, open := l.make(n), &census{gate: gate{plain: l.plain}, under: l.under}
 		t.DialContext = open.dialer(t.DialContext)
 		l.made[n], l.open[n] = &gated{t, l.plain, open}, open
 	}

@@ -13,7 +13,8 @@ import (
 // onceMore asks again what was asked over a connection that stood open and was lost before a byte of the answer came: after a
 // sleep or on another network all of them may be dead, which says nothing of the upstream. Only what may be asked twice (RFC
 // 9110, section 9.2.2) and has no body is, and nothing that was waited for until its time was over, or that the upstream itself
-// has refused over a connection that lives: net/http has asked again already where that may help.
+// has refused over a connection that lives: net/http has asked again already where that may help. A new connection that the
+// machine itself took the ground from is as good as one that stood.
 func onceMore(req *http.Request, carry func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead || req.Body != nil && req.Body != http.NoBody {
 		return carry(req)
@@ -23,7 +24,10 @@ func onceMore(req *http.Request, carry func(*http.Request) (*http.Response, erro
 		GotConn:              func(info httptrace.GotConnInfo) { stood.Store(info.Reused) },
 		GotFirstResponseByte: func() { began.Store(true) },
 	})))
-	if err == nil || !stood.Load() || began.Load() || req.Context().Err() != nil || !isLoss(err) {
+	if err == nil || began.Load() || req.Context().Err() != nil || !isLoss(err) {
+		return resp, err
+	}
+	if !stood.Load() && !errors.Is(err, errUprooted) {
 		return resp, err
 	}
 	return carry(req)

@@ -24,7 +24,7 @@ const (
 	connWindow = 256 << 20
 	// frameSize halves the CPU a large HTTP/2 download takes, against 16 KiB.
 	frameSize = 1 << 20
-	// pingAfter and pingPatience find an HTTP/2 connection that died in silence (sleep, another network) in 20 s.
+	// pingAfter and pingPatience find an HTTP/2 connection that died in silence (sleep, another route) in 20 s.
 	pingAfter, pingPatience = 15 * time.Second, 5 * time.Second
 	// writePatience ends an upload of which the upstream takes no byte.
 	writePatience = 30 * time.Second
@@ -89,11 +89,12 @@ type Pool struct {
 func New(c Config) *Pool {
 	c = c.withDefaults()
 	kept, offers := newSessions(c.Sessions, c.Log)
+	under := new(footing)
 	p := &Pool{
-		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain),
+		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain, under), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain, under),
 		agent: c.UserAgent, proxy: c.Proxy, sessions: kept,
 	}
-	p.patient = &lanes{plain: kept.plain, make: func(int) *http.Transport {
+	p.patient = &lanes{plain: kept.plain, under: under, make: func(int) *http.Transport {
 		t := p.chosen.make(0)
 		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
 		return t
@@ -113,8 +114,8 @@ func New(c Config) *Pool {
 	return p
 }
 
-func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts) *lanes {
-	return &lanes{plain: plain, make: func(lane int) *http.Transport {
+func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts, under *footing) *lanes {
+	return &lanes{plain: plain, under: under, make: func(lane int) *http.Transport {
 		t := newTransport(c, resume)
 		if lane > 0 {
 			narrow(t)

@@ -124,7 +124,8 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // census counts the connections of one http.Transport, which does not tell.
 type census struct {
-	gate gate
+	gate  gate
+	under *footing
 
 	mu   sync.Mutex
 	open map[string]int // by HOST:PORT
@@ -169,7 +170,7 @@ func (c *census) dialer(dial dialFunc) dialFunc {
 			c.add(addr, -1)
 			return nil, err
 		}
-		return &inCensus{Conn: conn, gone: sync.OnceFunc(func() { first.end(true); c.add(addr, -1) })}, nil
+		return &inCensus{Conn: c.under.hold(conn), gone: sync.OnceFunc(func() { first.end(true); c.add(addr, -1) })}, nil
 	}
 }
 

@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// footingPace is how often our addresses are looked at while connections are open. A look asks the kernel for them once.
+const footingPace = time.Second
+
+// errUprooted ends a connection whose address on our side is gone.
+var errUprooted = errors.New("the machine has another address now")
+
+// footing closes the connections that begin at an address which the machine has no longer: DHCP gave another, a VPN is down.
+// Nothing comes over them any more, and nobody says so; the ping of HTTP/2 takes 20 s to tell. As long as no other way leads
+// to their ends they stay: their address may come back. The zero value knows no connection. QUIC's sockets need none of
+// this, since to write to them is an error then.
+type footing struct {
+	addrs func() ([]net.Addr, error)      // nil: net.InterfaceAddrs
+	way   func(netip.AddrPort) netip.Addr // nil: wayOut
+
+	mu    sync.Mutex
+	open  map[*rooted]struct{}
+	had   map[netip.Addr]struct{} // at the last look
+	looks bool                    // while any is open
+}
+
+// rooted is a connection that stands on an address of ours.
+type rooted struct {
+	net.Conn
+	of       *footing
+	from     netip.Addr
+	to       netip.AddrPort
+	ours     bool        // from was seen at an interface: one in another namespace never is
+	uprooted atomic.Bool // closed by footing
+}
+
+// hold watches over a connection until it is closed. Those within the machine, and those that are none of TCP, need nobody.
+func (f *footing) hold(conn net.Conn) net.Conn {
+	local, ok := conn.LocalAddr().(*net.TCPAddr)
+	remote, ok2 := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok || !ok2 || local.IP.IsLoopback() {
+		return conn
+	}
+	to := remote.AddrPort()
+	c := &rooted{Conn: conn, of: f, from: bare(local.AddrPort().Addr()), to: netip.AddrPortFrom(to.Addr().Unmap(), to.Port())}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open == nil {
+		f.open = map[*rooted]struct{}{}
+	}
+	f.open[c] = struct{}{}
+	if !f.looks {
+		f.looks = true
+		time.AfterFunc(0, f.look)
+	}
+	return c
+}
+
+// bare is an address as net.InterfaceAddrs has it.
+func bare(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// look closes what has lost its address, and comes again while anything is open.
+func (f *footing) look() {
+	have, err := f.now()
+	f.mu.Lock()
+	f.looks = len(f.open) > 0
+	if f.looks {
+		time.AfterFunc(footingPace, f.look)
+	}
+	var gone []*rooted
+	for c := range f.open {
+		_, before := f.had[c.from]
+		_, still := have[c.from]
+		c.ours = c.ours || before || still
+		if err == nil && c.ours && !still {
+			gone = append(gone, c)
+		}
+	}
+	if err == nil {
+		f.had = have
+	}
+	f.mu.Unlock()
+	way := f.way
+	if way == nil {
+		way = wayOut
+	}
+	for _, c := range gone {
+		if way(c.to).IsValid() {
+			c.uprooted.Store(true)
+			c.Close()
+		}
+	}
+}
+
+// now is what the machine's interfaces have.
+func (f *footing) now() (map[netip.Addr]struct{}, error) {
+	ask := f.addrs
+	if ask == nil {
+		ask = net.InterfaceAddrs
+	}
+	all, err := ask()
+	have := make(map[netip.Addr]struct{}, len(all))
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			have[bare(prefix.Addr())] = struct{}{}
+		}
+	}
+	return have, err
+}
+
+// Read implements net.Conn.
+func (c *rooted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, c.reason(err)
+}
+
+// Write implements net.Conn.
+func (c *rooted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.reason(err)
+}
+
+func (c *rooted) reason(err error) error {
+	if err != nil && c.uprooted.Load() {
+		return errUprooted
+	}
+	return err
+}
+
+// Close implements net.Conn.
+func (c *rooted) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
