@@ -47,6 +47,12 @@ func (e *entry) usable(now int64) bool {
 	return now < e.stale && now >= e.stored-int64(time.Second)
 }
 
+// lately says whether something was less than so long ago. What a clock that went back left in the future was not.
+func lately(then int64, now time.Time, long time.Duration) bool {
+	age := time.Duration(now.UnixNano() - then)
+	return age >= 0 && age < long
+}
+
 // newEntry makes an answer of a message, which it changes: the names that are the question's are written like it, so that
 // they become pointers to it and each client gets its own letter case back. lasting is false for answers not to be kept.
 func newEntry(q *question, m *dns.Msg, kind string, now time.Time, lasting bool) (*entry, error) {

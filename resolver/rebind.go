@@ -49,8 +49,8 @@ func ofNetwork(name string) bool {
 const warnEach = 10 * time.Second
 
 func (s *Server) warnOfRebinding(name string, addr netip.Addr) {
-	now, last := s.now().UnixNano(), s.warned.Load()
-	if now-last >= int64(warnEach) && s.warned.CompareAndSwap(last, now) {
+	now, last := s.now(), s.warned.Load()
+	if !lately(last, now, warnEach) && s.warned.CompareAndSwap(last, now.UnixNano()) {
 		s.Log.Warn("an answer of the public DNS leads to a private address and is withheld; spare the name with the setting dns-rebinding-allow if it is meant to",
 			"name", name, "address", addr)
 	}

@@ -140,7 +140,7 @@ func (s *Server) resolve(ctx context.Context, name string, q *question, since ti
 		return result{entry: old} // it came in the meantime
 	case old != nil && !old.usable(now.UnixNano()):
 		old = nil
-	case old != nil && now.UnixNano()-old.failed.Load() < int64(giveUp):
+	case old != nil && lately(old.failed.Load(), now, giveUp):
 		return result{entry: old, stale: true}
 	}
 	if e := s.knownMissing(q, now); e != nil && old == nil {

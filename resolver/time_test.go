@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,25 @@ func TestOldAnswersAreBetterThanNone(t *testing.T) {
 		}
 		if got, want := up.asked.Load(), int64(4); got != want {
 			t.Errorf("got  %d questions upstream\nwant %d", got, want)
+		}
+	})
+}
+
+// The clock was ahead while the upstreams were away, and is put right by twenty minutes.
+func TestAClockThatWentBackEndsTheWaitAfterAFailure(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Server, up *upstream) {
+		var skew atomic.Int64
+		s.Now = func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
+		q := query("www.example.com", dns.TypeA, nil)
+		ask(t, s, q)
+		skew.Store(int64(30 * time.Minute))
+		up.set(silent)
+		ask(t, s, q)
+		time.Sleep(budget)
+		up.set(records("300 IN A 192.0.2.2"))
+		skew.Store(int64(10 * time.Minute))
+		if got, want := told(ask(t, s, q)), "NOERROR | www.example.com. 300 IN A 192.0.2.2"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
 }
