@@ -244,6 +244,9 @@ func named(req *http.Request, agent string) *http.Request {
 // explain adds the next step to an error that has one, and shortens what a server said in it.
 func explain(req *http.Request, err error) error {
 	err = inFewWords(err)
+	if invalid := new(x509.CertificateInvalidError); errors.As(err, invalid) && invalid.Reason == x509.Expired {
+		return fmt.Errorf("%s shows a certificate that is not valid today (%w); if the clock of this machine is wrong, correct it", req.URL.Host, err)
+	}
 	if unknown := new(tls.CertificateVerificationError); errors.As(err, &unknown) {
 		return fmt.Errorf("%s shows a certificate that is not vouched for (%w); if your network re-signs TLS, name its root certificate in the setting ca-files", req.URL.Host, err)
 	}

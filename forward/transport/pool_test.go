@@ -276,6 +276,20 @@ func TestTLSIsNotWeakened(t *testing.T) {
 	}
 }
 
+// A laptop whose battery was empty takes every certificate for one of the future.
+func TestAWrongClockIsNamed(t *testing.T) {
+	s, _ := upstream(t, true, says("ok"))
+	pool := New(Config{RootCAs: rootsOf(s)})
+	t.Cleanup(pool.CloseIdleConnections)
+	for _, year := range []int{1969, 2200} {
+		pool.chosen.take(0).TLSClientConfig.Time = func() time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }
+		got := get(t, pool, s.URL)
+		if !strings.Contains(got, "not valid today") || !strings.HasSuffix(got, "if the clock of this machine is wrong, correct it") {
+			t.Errorf("in %d\ngot  %s\nwant that the clock is to be corrected", year, got)
+		}
+	}
+}
+
 func TestRoots(t *testing.T) {
 	s := httptest.NewTLSServer(says("vouched for"))
 	defer s.Close()
