@@ -190,6 +190,17 @@ func messageRows() []row {
 			}
 			same(w, "records", lines(w.ask("WWW.example.", dns.TypeA).Answer), "WWW.example. A 192.0.2.1")
 		}, ""},
+		{should, "RFC 4343 3", "who answers in lower case whatever he is asked is understood, and the letter case of the question comes back", func(w *world) {
+			w.up.follow(func(a *asked) {
+				reply := a.answer("@ 300 IN A 192.0.2.1")
+				reply.Question[0].Name = strings.ToLower(reply.Question[0].Name)
+				reply.Answer[0].Header().Name = reply.Question[0].Name
+				a.send(pack(reply))
+			})
+			for _, name := range []string{"wWw.ExAmPlE.", "WWW.example.", "www.example.", "Other.example."} {
+				same(w, "records", lines(w.ask(name, dns.TypeA).Answer), name+" A 192.0.2.1")
+			}
+		}, ""},
 		{must, "RFC 4343 3", "names that differ in letter case are one name", func(w *world) {
 			w.ask("www.example.", dns.TypeA)
 			w.ask("WWW.eXample.", dns.TypeA)

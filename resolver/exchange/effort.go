@@ -16,6 +16,7 @@ type effort struct {
 	Plain
 	q       *dns.Msg
 	as      envelope
+	lower   bool // in lower case over UDP
 	begin   time.Time
 	results chan outcome // has room for all that are started
 	running sync.WaitGroup
@@ -33,6 +34,9 @@ func (e *effort) post(ctx context.Context) (letter, *inbox, error) {
 	if err != nil || !maySend(ctx, "udp", e.Server) {
 		return l, nil, err
 	}
+	if e.lower {
+		l.lower()
+	}
 	e.letters++
 	box, err := e.past.inbox(e.Server)
 	if err != nil {
@@ -48,7 +52,7 @@ func (e *effort) post(ctx context.Context) (letter, *inbox, error) {
 // persist goes on after o became of the first letter, until there is an answer or ctx ends.
 func (e *effort) persist(ctx context.Context, l letter, box *inbox, o outcome) (*dns.Msg, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	e.results = make(chan outcome, maxLetters+1)
+	e.results = make(chan outcome, maxLetters*maxWrong+1)
 	defer e.running.Wait()
 	defer cancel()
 	switch {
@@ -56,6 +60,9 @@ func (e *effort) persist(ctx context.Context, l letter, box *inbox, o outcome) (
 		e.start(func() (*dns.Msg, error) { <-ctx.Done(); return nil, late(ctx, ctx.Err()) })
 	case errors.Is(o.err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
 		e.correspond(ctx, l, box)
+	case errors.Is(o.err, errLetterCase):
+		e.correspond(ctx, l, box)
+		e.results <- o
 	default:
 		box.conn.Close()
 		e.start(func() (*dns.Msg, error) { return o.reply, late(ctx, o.err) })
@@ -101,7 +108,8 @@ func (e *effort) send(ctx context.Context) error {
 	return err
 }
 
-// correspond waits for the reply to a letter that was posted, and sends it again while nobody answers, until ctx ends.
+// correspond waits for the reply to a letter that was posted, and sends it again while nobody answers, until ctx ends. Beside that
+// it tells of replies in another letter case.
 func (e *effort) correspond(ctx context.Context, l letter, box *inbox) {
 	until := time.Now().Add(resend)
 	if e.letters == 1 {
@@ -111,6 +119,11 @@ func (e *effort) correspond(ctx context.Context, l letter, box *inbox) {
 		defer box.conn.Close()
 		for gap := 2 * resend; ; gap *= 2 {
 			reply, err := box.await(ctx, l, until)
+			if errors.Is(err, errLetterCase) {
+				e.results <- outcome{nil, err}
+				until = time.Now().Add(patience) // it can be had another way
+				continue
+			}
 			if err == nil || ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 				return reply, late(ctx, err)
 			}
@@ -132,8 +145,23 @@ func (e *effort) call(ctx context.Context) {
 	}
 }
 
+// inLower asks in lower case, once. What was asked before may still be answered.
+func (e *effort) inLower(ctx context.Context) {
+	if e.lower {
+		return
+	}
+	e.lower = true
+	if err := e.send(ctx); err != nil {
+		e.errs = append(e.errs, err)
+	}
+}
+
 // settle takes one outcome in and says whether that was all.
 func (e *effort) settle(ctx context.Context, o outcome) bool {
+	if errors.Is(o.err, errLetterCase) {
+		e.inLower(ctx)
+		return false
+	}
 	e.waiting--
 	switch {
 	case o.err == nil && !o.reply.Truncated:

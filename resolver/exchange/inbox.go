@@ -72,7 +72,7 @@ func (p *past) keep(box *inbox) {
 }
 
 // await waits for the reply to l, and passes over everything else, but not for ever. After an os.ErrDeadlineExceeded with a
-// ctx that lives, it may be called again.
+// ctx that lives, or errLetterCase, it may be called again.
 func (i *inbox) await(ctx context.Context, l letter, until time.Time) (*dns.Msg, error) {
 	_ = i.conn.SetReadDeadline(until) // fails only on a closed socket, and then Read does too
 	stop := context.AfterFunc(ctx, func() { _ = i.conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -87,6 +87,9 @@ func (i *inbox) await(ctx context.Context, l letter, until time.Time) (*dns.Msg,
 		}
 		if i.left--; i.left == 0 {
 			return nil, errForged
+		}
+		if l.mixed() && l.answeredInAnotherCase(i.buf[:n]) {
+			return nil, errLetterCase
 		}
 	}
 }

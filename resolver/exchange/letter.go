@@ -45,6 +45,7 @@ const (
 type letter struct {
 	wire     []byte
 	question []byte // name, type and class; part of wire
+	anyCase  bool   // the reply may write the name in another letter case
 }
 
 // write packs q under a new random id. Only its question, how it is to be treated, and what its EDNS says of DO and CO go
@@ -98,11 +99,46 @@ func appendOPT(wire []byte, opt *dns.OPT, padded bool) []byte {
 	return append(wire, make([]byte, fill)...)
 }
 
-// under is the same letter with another id.
+// under is the same letter with another id, for a connection: nobody else can answer there, so that letter case proves nothing.
 func (l letter) under(id uint16) letter {
 	wire := slices.Clone(l.wire)
 	binary.BigEndian.PutUint16(wire, id)
-	return letter{wire: wire, question: wire[headerLen : headerLen+len(l.question)]}
+	return letter{wire: wire, question: wire[headerLen : headerLen+len(l.question)], anyCase: true}
+}
+
+// name is a part of wire, too. Labels are at most 63 long, so that their lengths are no letters.
+func (l letter) name() []byte { return l.question[:len(l.question)-4] }
+
+// mixed says whether the name has letters that are not lower case.
+func (l letter) mixed() bool { return bytes.ContainsAny(l.name(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") }
+
+// lower writes the name in lower case.
+func (l letter) lower() {
+	for i, b := range l.name() {
+		l.question[i] = lower(b)
+	}
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
+}
+
+// repeats says whether a reply's question is that of l. In names letter case means nothing (RFC 4343, 3), in the numbers behind
+// them all bits do.
+func (l letter) repeats(question []byte) bool {
+	if !l.anyCase {
+		return bytes.Equal(question, l.question)
+	}
+	end := len(l.name())
+	for i, b := range l.name() {
+		if lower(b) != lower(question[i]) {
+			return false
+		}
+	}
+	return bytes.Equal(question[end:], l.question[end:])
 }
 
 // framed is the letter behind its length (RFC 1035, 4.2.2).
@@ -122,8 +158,8 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return packet, err
 }
 
-// answered reads packet if it is a reply to l: it must repeat the id and the question byte for byte. Only who does not understand
-// may leave the question out: many servers from before EDNS read no further than the header.
+// answered reads packet if it is a reply to l: it must repeat the id and the question. Only who does not understand may leave the
+// question out: many servers from before EDNS read no further than the header.
 func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 	end := headerLen + len(l.question)
 	if unread(packet) {
@@ -136,7 +172,7 @@ func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 		packet[0] != l.wire[0] || packet[1] != l.wire[1],
 		packet[2]&isReply == 0 || packet[2]&opcode != l.wire[2]&opcode,
 		binary.BigEndian.Uint16(packet[4:]) != 1,
-		!slices.Equal(packet[headerLen:end], l.question):
+		!l.repeats(packet[headerLen:end]):
 		return nil, false
 	}
 	reply, err := unpack(packet)
@@ -144,6 +180,13 @@ func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 		return nil, false
 	}
 	return reply, true
+}
+
+// answeredInAnotherCase says whether letter case is all that is wrong with packet.
+func (l letter) answeredInAnotherCase(packet []byte) bool {
+	l.anyCase = true
+	_, ok := l.answered(packet)
+	return ok
 }
 
 // unread says whether packet is a header alone, by which a server may say that it does not understand EDNS (RFC 6891, 7), or
@@ -176,12 +219,12 @@ func ofThisMachine(server netip.Addr) bool {
 	return server.IsLoopback() && server.Unmap() != dockersServer()
 }
 
-// readdress makes a server's reply to our letter the reply to q: under q's id, with EDNS only if q had it, without the
-// options of the hop behind us, and without records that nobody asked for. The server's word that it has validated the
+// readdress makes a server's reply to our letter the reply to q: under q's id and in its letter case, with EDNS only if q had it,
+// without the options of the hop behind us, and without records that nobody asked for. The server's word that it has validated the
 // reply (AD) is passed on only if it came on a trusted way (RFC 6840, 5.8; RFC 4035, 4.9.3): in plain sight anybody could
 // have set the bit.
 func readdress(reply, q *dns.Msg, trusted bool) *dns.Msg {
-	reply.Id = q.Id
+	reply.Id, reply.Question[0].Name = q.Id, q.Question[0].Name
 	reply.AuthenticatedData = reply.AuthenticatedData && trusted
 	prune(reply)
 	opt := reply.IsEdns0()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,10 +30,15 @@ const (
 	maxLetters = 4
 	// bareAge is how long a server is asked without EDNS after it did not understand it.
 	bareAge = 15 * time.Minute
+	// lowerAge is how long a server is asked in lower case after it answered in another letter case than it was asked in.
+	lowerAge = 15 * time.Minute
 )
 
 // errForged says that an exchange over UDP is being interfered with.
 var errForged = errors.New("sends wrong replies, or somebody forges them")
+
+// errLetterCase says that a reply over UDP was right but for the letter case of its question.
+var errLetterCase = errors.New("answers in another letter case than it was asked in")
 
 // errEnough says that one question has gone to a server as often as it may.
 var errEnough = errors.New("was asked often enough, and did not answer")
@@ -42,9 +48,13 @@ var errEnough = errors.New("was asked often enough, and did not answer")
 // the id and the question byte for byte is passed over and the wait goes on: giving up on the first wrong packet would
 // let anyone who can send one stop us (RFC 5452).
 //
+// Some routers, however, answer in lower case whatever they are asked. So a reply that is right in all but that has the question
+// go out in lower case too, from another port under another id, to which the reply must be byte for byte again: that is as hard to
+// forge as the reply to any client that does not mix letter case by itself. Over TCP letter case means nothing.
+//
 // Those made by [NewPlain] keep their TCP connection open for the next question (RFC 7766), keep UDP sockets, which move
-// to another port for each question, and remember a server that does not know EDNS; they may be copied, and copies share
-// all that. Others open what they need each time.
+// to another port for each question, and remember a server that does not know EDNS, or does not keep letter case; they may be
+// copied, and copies share all that. Others open what they need each time.
 type Plain struct {
 	Server  netip.AddrPort
 	Timeout time.Duration // for one exchange; 0: 2.5 s
@@ -57,6 +67,7 @@ type past struct {
 	tcp    *warm
 	mu     sync.Mutex
 	bare   time.Time // until then it is asked without EDNS
+	lower  time.Time // until then it is asked in lower case
 	idle   []*inbox  // the last one is taken first
 	closed bool
 }
@@ -109,7 +120,7 @@ func (p Plain) Close() error {
 func (p *past) clear(closed bool) {
 	p.mu.Lock()
 	idle := p.idle
-	p.idle, p.bare, p.closed = nil, time.Time{}, p.closed || closed
+	p.idle, p.bare, p.lower, p.closed = nil, time.Time{}, time.Time{}, p.closed || closed
 	p.mu.Unlock()
 	for _, box := range idle {
 		box.conn.Close()
@@ -141,12 +152,30 @@ func (p *past) noEDNS() {
 	}
 }
 
+func (p *past) lowerCase() bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.lower)
+}
+
+func (p *past) noLetterCase() {
+	if p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.lower = time.Now().Add(lowerAge)
+	}
+}
+
 // ask sends a letter and takes its reply, if that comes soon and is whole. If not, an effort goes on with it.
 func (p Plain) ask(ctx context.Context, q *dns.Msg, as envelope) (*dns.Msg, error) {
 	if !p.Server.IsValid() {
 		return nil, errors.New("has no address; name one in the setting dns")
 	}
-	e := effort{Plain: p, q: q, as: as, begin: time.Now()}
+	known := p.past.lowerCase()
+	e := effort{Plain: p, q: q, as: as, lower: known, begin: time.Now()}
 	l, box, err := e.post(ctx)
 	if err != nil {
 		return nil, late(ctx, err)
@@ -158,8 +187,14 @@ func (p Plain) ask(ctx context.Context, q *dns.Msg, as envelope) (*dns.Msg, erro
 			return o.reply, nil
 		}
 	}
-	return e.persist(ctx, l, box, o)
+	reply, err := e.persist(ctx, l, box, o)
+	if err == nil && !known && inAnotherCase(reply.Question[0].Name, q.Question[0].Name) {
+		p.past.noLetterCase()
+	}
+	return reply, err
 }
+
+func inAnotherCase(a, b string) bool { return a != b && strings.EqualFold(a, b) }
 
 // overTCP asks on the connection that is kept, or on one for this question alone.
 func (p Plain) overTCP(ctx context.Context, q *dns.Msg, as envelope) (*dns.Msg, error) {
