@@ -112,7 +112,7 @@ func interceptionRows() []row {
 			unasked(w)
 		}, ""},
 		{must, "Hither: mail", "MX, TXT, NS, SOA, CAA and TLSA are the real ones", func(w *world) {
-			for _, kind := range []uint16{dns.TypeMX, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeCAA, dns.TypeTLSA} {
+			for _, kind := range []uint16{dns.TypeMX, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeCAA, dns.TypeTLSA, dns.TypeDS, dns.TypeDNSKEY} {
 				w.ask(ours, kind)
 				same(w, "questions upstream about "+dns.TypeToString[kind], w.count(ours, kind), 1)
 			}

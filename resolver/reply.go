@@ -125,10 +125,11 @@ const (
 )
 
 // passedOn says which types of our hosts are not changed by where they are: those about the zone, its mail and who may
-// certify it.
+// certify it. A host may be the top of a zone: without the true word of its keys (DS, DNSKEY), who validates takes all below it
+// for forged.
 func passedOn(qtype uint16) bool {
 	switch qtype {
-	case dns.TypeTXT, dns.TypeMX, dns.TypeNS, dns.TypeSOA, dns.TypeCAA, dns.TypeTLSA:
+	case dns.TypeTXT, dns.TypeMX, dns.TypeNS, dns.TypeSOA, dns.TypeCAA, dns.TypeTLSA, dns.TypeDS, dns.TypeDNSKEY:
 		return true
 	}
 	return false
