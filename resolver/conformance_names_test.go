@@ -111,11 +111,22 @@ func interceptionRows() []row {
 			same(w, "records", lines(w.ask(ours, dns.TypeANY).Answer), ours+` HINFO "RFC8482" ""`)
 			unasked(w)
 		}, ""},
-		{must, "Hither: mail", "MX, TXT, NS, SOA, CAA and TLSA are the real ones", func(w *world) {
+		{must, "Hither: mail", "MX, TXT, NS, SOA, CAA, TLSA, DS and DNSKEY are the real ones", func(w *world) {
 			for _, kind := range []uint16{dns.TypeMX, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeCAA, dns.TypeTLSA, dns.TypeDS, dns.TypeDNSKEY} {
 				w.ask(ours, kind)
 				same(w, "questions upstream about "+dns.TypeToString[kind], w.count(ours, kind), 1)
 			}
+		}, ""},
+		{must, "Hither: other types", "an alias that comes with the real ones would lead past us, so there is none", func(w *world) {
+			w.up.follow(says("@ 300 IN CNAME cdn.example.", "cdn.example. 300 IN MX 1 mail.example.", "cdn.example. 300 IN TXT x"))
+			for _, kind := range []uint16{dns.TypeMX, dns.TypeTXT, dns.TypeSOA} {
+				for range 2 {
+					reply := w.ask(ours, kind)
+					same(w, "rcode and records", rcode(reply)+lines(reply.Answer), "NOERROR")
+					negativeSOA(w, reply)
+				}
+			}
+			same(w, "records of another name", len(w.ask("other.example.", dns.TypeMX).Answer), 3)
 		}, ""},
 		{must, "Hither: exact", "names beside, above and below are not ours", func(w *world) {
 			for _, name := range []string{"www.registry.npmjs.org.", "npmjs.org.", "xregistry.npmjs.org.", `registry\.npmjs.org.`} {

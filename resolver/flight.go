@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,12 +138,22 @@ func (s *Server) ask(ctx context.Context, name string, q *question, f *flight) r
 		s.counts.withheld.Add(1)
 		reply = withhold(name, q)
 	}
+	if s.aliasesOurs(q, reply) {
+		reply = none(name, oursTTL)
+	}
 	e, err := newEntry(q, reply, "upstream", s.now(), q.recursive())
 	if err != nil {
 		return result{rcode: dns.RcodeServerFailure, code: dns.ExtendedErrorCodeInvalidData, text: "an upstream's reply cannot be written"}
 	}
 	e.private = private
 	return result{entry: e}
+}
+
+// aliasesOurs says whether reply has an alias of a host of ours, beside what it was asked for: who remembers it would look for
+// the address there the next time, and find another than ours.
+func (s *Server) aliasesOurs(q *question, reply *dns.Msg) bool {
+	return passedOn(q.qtype) && s.Names != nil && s.Names().has(q.name()) &&
+		slices.ContainsFunc(reply.Answer, func(r dns.RR) bool { return r.Header().Rrtype == dns.TypeCNAME })
 }
 
 // message is the question as it is passed on: with the client's letter case and bits, but nothing of its options, which

@@ -57,12 +57,18 @@ func (n *Names) Len() int {
 	return len(n.hosts)
 }
 
+// has says whether the name (wire form, lower case) is one of the hosts, for whomever.
+func (n *Names) has(name []byte) bool {
+	if n == nil {
+		return false
+	}
+	_, ours := n.hosts[string(name)]
+	return ours
+}
+
 // lookup says what to tell client about the name (wire form, lower case). host is true for processes of this machine.
 func (n *Names) lookup(name []byte, client netip.Addr, host bool) (v4, v6 netip.Addr, ours bool) {
-	if n == nil {
-		return v4, v6, false
-	}
-	if _, ours = n.hosts[string(name)]; !ours {
+	if !n.has(name) {
 		return v4, v6, false
 	}
 	v4, v6 = n.v4, n.v6
