@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// effort is one question to one server by all ways. Only running and results are shared.
+// effort is one question to one server by all ways. Only running, results and hints are shared.
 type effort struct {
 	Plain
 	q       *dns.Msg
@@ -19,6 +19,7 @@ type effort struct {
 	lower   bool // in lower case over UDP
 	begin   time.Time
 	results chan outcome // has room for all that are started
+	hints   chan error   // has room for all that may be wrong
 	running sync.WaitGroup
 	letters int
 	waiting int
@@ -52,17 +53,16 @@ func (e *effort) post(ctx context.Context) (letter, *inbox, error) {
 // persist goes on after o became of the first letter, until there is an answer or ctx ends.
 func (e *effort) persist(ctx context.Context, l letter, box *inbox, o outcome) (*dns.Msg, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	e.results = make(chan outcome, maxLetters*maxWrong+1)
+	e.results, e.hints = make(chan outcome, maxLetters+1), make(chan error, maxLetters*maxWrong)
 	defer e.running.Wait()
 	defer cancel()
 	switch {
 	case box == nil: // TCP may be tried yet, and what was sent before may still be answered to whoever sent it
 		e.start(func() (*dns.Msg, error) { <-ctx.Done(); return nil, late(ctx, ctx.Err()) })
 	case errors.Is(o.err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
-		e.correspond(ctx, l, box)
-	case errors.Is(o.err, errLetterCase):
-		e.correspond(ctx, l, box)
-		e.results <- o
+		e.correspond(ctx, l, box, nil)
+	case hint(o.err):
+		e.correspond(ctx, l, box, o.err)
 	default:
 		box.conn.Close()
 		e.start(func() (*dns.Msg, error) { return o.reply, late(ctx, o.err) })
@@ -76,6 +76,8 @@ func (e *effort) persist(ctx context.Context, l letter, box *inbox, o outcome) (
 			if e.settle(ctx, o) {
 				return e.best(ctx)
 			}
+		case hinted := <-e.hints:
+			e.heed(ctx, hinted)
 		case <-quiet.C:
 			e.call(ctx)
 		case _, ok := <-again:
@@ -103,14 +105,14 @@ func (e *effort) send(ctx context.Context) error {
 	}
 	l, box, err := e.post(ctx)
 	if err == nil && box != nil {
-		e.correspond(ctx, l, box)
+		e.correspond(ctx, l, box, nil)
 	}
 	return err
 }
 
-// correspond waits for the reply to a letter that was posted, and sends it again while nobody answers, until ctx ends. Beside that
-// it tells of replies in another letter case.
-func (e *effort) correspond(ctx context.Context, l letter, box *inbox) {
+// correspond waits for the reply to a letter that was posted, and sends it again while nobody answers, until ctx ends. Behind a
+// hint, which it hands on, it waits only a little longer.
+func (e *effort) correspond(ctx context.Context, l letter, box *inbox, hinted error) {
 	until := time.Now().Add(resend)
 	if e.letters == 1 {
 		until = e.begin.Add(resend)
@@ -118,14 +120,19 @@ func (e *effort) correspond(ctx context.Context, l letter, box *inbox) {
 	e.start(func() (*dns.Msg, error) {
 		defer box.conn.Close()
 		for gap := 2 * resend; ; gap *= 2 {
-			reply, err := box.await(ctx, l, until)
-			if errors.Is(err, errLetterCase) {
-				e.results <- outcome{nil, err}
-				until = time.Now().Add(patience) // it can be had another way
-				continue
+			if hinted != nil {
+				e.hints <- hinted
+				until = time.Now().Add(prompt)
 			}
-			if err == nil || ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			reply, err := box.await(ctx, l, until)
+			switch {
+			case hint(err):
+				hinted = err
+				continue
+			case err == nil || ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):
 				return reply, late(ctx, err)
+			case hinted != nil:
+				return nil, hinted
 			}
 			until = time.Now().Add(gap)
 			if !maySend(ctx, "udp", e.Server) {
@@ -145,23 +152,25 @@ func (e *effort) call(ctx context.Context) {
 	}
 }
 
-// inLower asks in lower case, once. What was asked before may still be answered.
-func (e *effort) inLower(ctx context.Context) {
-	if e.lower {
-		return
-	}
-	e.lower = true
-	if err := e.send(ctx); err != nil {
-		e.errs = append(e.errs, err)
+// heed asks in the way that a hint suggests, once. What was asked before may still be answered.
+func (e *effort) heed(ctx context.Context, hinted error) {
+	switch {
+	case errors.Is(hinted, errGarbled):
+		e.call(ctx)
+	case !e.lower:
+		e.lower = true
+		before := e.waiting
+		if err := e.send(ctx); err != nil {
+			e.errs = append(e.errs, err)
+		}
+		if e.waiting == before { // it may not be sent any more
+			e.call(ctx)
+		}
 	}
 }
 
 // settle takes one outcome in and says whether that was all.
 func (e *effort) settle(ctx context.Context, o outcome) bool {
-	if errors.Is(o.err, errLetterCase) {
-		e.inLower(ctx)
-		return false
-	}
 	e.waiting--
 	switch {
 	case o.err == nil && !o.reply.Truncated:
@@ -173,6 +182,9 @@ func (e *effort) settle(ctx context.Context, o outcome) bool {
 	case errors.Is(o.err, errForged):
 		e.errs = append(e.errs, o.err)
 		e.call(ctx)
+	case hint(o.err):
+		e.errs = append(e.errs, o.err)
+		e.heed(ctx, o.err)
 	default:
 		e.errs = append(e.errs, o.err)
 	}

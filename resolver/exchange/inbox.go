@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -72,7 +73,7 @@ func (p *past) keep(box *inbox) {
 }
 
 // await waits for the reply to l, and passes over everything else, but not for ever. After an os.ErrDeadlineExceeded with a
-// ctx that lives, or errLetterCase, it may be called again.
+// ctx that lives, or a hint, it may be called again.
 func (i *inbox) await(ctx context.Context, l letter, until time.Time) (*dns.Msg, error) {
 	_ = i.conn.SetReadDeadline(until) // fails only on a closed socket, and then Read does too
 	stop := context.AfterFunc(ctx, func() { _ = i.conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -82,11 +83,15 @@ func (i *inbox) await(ctx context.Context, l letter, until time.Time) (*dns.Msg,
 		if err != nil {
 			return nil, err
 		}
-		if reply, ok := l.answered(i.buf[:n]); ok {
+		reply, err := l.answered(i.buf[:n])
+		if err == nil {
 			return reply, nil
 		}
 		if i.left--; i.left == 0 {
 			return nil, errForged
+		}
+		if errors.Is(err, errGarbled) {
+			return nil, err
 		}
 		if l.mixed() && l.answeredInAnotherCase(i.buf[:n]) {
 			return nil, errLetterCase

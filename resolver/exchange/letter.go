@@ -32,6 +32,10 @@ const (
 // errNotOurs is for a reply that is not to the question of its stream or request.
 var errNotOurs = errors.New("the reply is not to our question")
 
+// errGarbled is for a reply to our question that nobody can read: a record in it is malformed, or somebody on the way cut it off
+// without saying so.
+var errGarbled = errors.New("the reply breaks off or is malformed")
+
 // envelope is how a question goes out.
 type envelope int
 
@@ -159,8 +163,8 @@ func readFrame(r io.Reader) ([]byte, error) {
 }
 
 // answered reads packet if it is a reply to l: it must repeat the id and the question. Only who does not understand may leave the
-// question out: many servers from before EDNS read no further than the header.
-func (l letter) answered(packet []byte) (*dns.Msg, bool) {
+// question out: many servers from before EDNS read no further than the header. The error is errNotOurs or errGarbled.
+func (l letter) answered(packet []byte) (*dns.Msg, error) {
 	end := headerLen + len(l.question)
 	if unread(packet) {
 		packet = append(packet[:headerLen:headerLen], l.question...)
@@ -173,20 +177,20 @@ func (l letter) answered(packet []byte) (*dns.Msg, bool) {
 		packet[2]&isReply == 0 || packet[2]&opcode != l.wire[2]&opcode,
 		binary.BigEndian.Uint16(packet[4:]) != 1,
 		!l.repeats(packet[headerLen:end]):
-		return nil, false
+		return nil, errNotOurs
 	}
 	reply, err := unpack(packet)
 	if err != nil || len(reply.Question) != 1 {
-		return nil, false
+		return nil, errGarbled
 	}
-	return reply, true
+	return reply, nil
 }
 
 // answeredInAnotherCase says whether letter case is all that is wrong with packet.
 func (l letter) answeredInAnotherCase(packet []byte) bool {
 	l.anyCase = true
-	_, ok := l.answered(packet)
-	return ok
+	_, err := l.answered(packet)
+	return !errors.Is(err, errNotOurs)
 }
 
 // unread says whether packet is a header alone, by which a server may say that it does not understand EDNS (RFC 6891, 7), or

@@ -65,6 +65,21 @@ func TestRouterThatLowersLetterCaseIsAskedInLowerCase(t *testing.T) {
 	mustAsk(t, Plain{Server: netip.MustParseAddrPort(plain.String())})
 }
 
+func TestWhatMayNotBeSentOnceMoreInLowerCaseIsAskedOverTCP(t *testing.T) {
+	server := &liar{
+		udp: func(q *dns.Msg) [][]byte { return lowering(t, q) },
+		tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) },
+	}
+	at, ctx, begin := server.start(t), withAllowance(t.Context()), time.Now()
+	for range maxSent - 1 {
+		maySend(ctx, "udp", at)
+	}
+	got, err := (Plain{Server: at}).Exchange(ctx, mixed())
+	if err != nil || len(got.Answer) != 1 || time.Since(begin) > silence/2 {
+		t.Errorf("got  %v, %v after %v\nwant the answer soon", got, err, time.Since(begin))
+	}
+}
+
 func TestForgedLetterCaseTeachesNothing(t *testing.T) {
 	first := 0
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
@@ -128,8 +143,8 @@ func TestOnlyNamesHaveLetterCase(t *testing.T) {
 	} {
 		m := new(dns.Msg).SetQuestion(test.name, test.kind)
 		m.Id, m.Response = 7, true
-		if _, got := l.answered(wire(t, m)); got != test.want {
-			t.Errorf("%s\ngot  %v\nwant %v", name, got, test.want)
+		if _, err := l.answered(wire(t, m)); (err == nil) != test.want {
+			t.Errorf("%s\ngot  %v\nwant it taken: %v", name, err, test.want)
 		}
 	}
 }

@@ -60,9 +60,9 @@ func (p *page) ask(ctx context.Context, by http.RoundTripper, l letter) (reply *
 	if err != nil {
 		return nil, ctx.Err() == nil, late(ctx, err)
 	}
-	reply, ok := l.answered(packet)
-	if !ok {
-		return nil, false, errNotOurs
+	reply, err = l.answered(packet)
+	if err != nil {
+		return nil, false, err
 	}
 	age(reply, resp.Header.Get("Age"))
 	return reply, false, nil

@@ -45,7 +45,7 @@ type pipe struct {
 
 type waiter struct {
 	letter letter
-	reply  chan *dns.Msg // has room for the one reply
+	reply  chan outcome // has room for the one reply
 }
 
 func newPipe(conn net.Conn) *pipe {
@@ -79,16 +79,16 @@ func (p *pipe) ask(ctx context.Context, l letter) (*dns.Msg, error) {
 func (p *pipe) await(ctx context.Context, w waiter) (*dns.Msg, error) {
 	var err error
 	select {
-	case reply := <-w.reply:
-		return reply, nil
+	case o := <-w.reply:
+		return o.reply, o.err
 	case <-p.broken:
 		err = p.why()
 	case <-ctx.Done():
 		err = late(ctx, ctx.Err())
 	}
 	select {
-	case reply := <-w.reply: // select takes any that is ready
-		return reply, nil
+	case o := <-w.reply: // select takes any that is ready
+		return o.reply, o.err
 	default:
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (p *pipe) enlist(l letter) (waiter, error) {
 	for _, taken := p.waiting[id]; taken; _, taken = p.waiting[id] {
 		id++
 	}
-	w := waiter{letter: l.under(id), reply: make(chan *dns.Msg, 1)}
+	w := waiter{letter: l.under(id), reply: make(chan outcome, 1)}
 	p.waiting[id] = w
 	p.conn.SetReadDeadline(time.Now().Add(pipeIdle))
 	return w, nil
@@ -145,10 +145,10 @@ func (p *pipe) deliver(packet []byte) error {
 	defer p.mu.Unlock()
 	id := binary.BigEndian.Uint16(packet)
 	if w, ok := p.waiting[id]; ok {
-		if reply, ok := w.letter.answered(packet); ok {
+		if reply, err := w.letter.answered(packet); !errors.Is(err, errNotOurs) {
 			delete(p.waiting, id)
 			p.last, p.unasked = time.Now(), 0
-			w.reply <- reply
+			w.reply <- outcome{reply, err}
 			p.conn.SetReadDeadline(time.Now().Add(pipeIdle))
 			return nil
 		}

@@ -40,11 +40,15 @@ var errForged = errors.New("sends wrong replies, or somebody forges them")
 // errLetterCase says that a reply over UDP was right but for the letter case of its question.
 var errLetterCase = errors.New("answers in another letter case than it was asked in")
 
+// hint says whether err is of a reply over UDP that was nearly right. The right one may follow if that was forged, but there is a
+// better way to ask.
+func hint(err error) bool { return errors.Is(err, errLetterCase) || errors.Is(err, errGarbled) }
+
 // errEnough says that one question has gone to a server as often as it may.
 var errEnough = errors.New("was asked often enough, and did not answer")
 
-// Plain asks one server over UDP, and over TCP when the reply does not fit, when nobody answers for a second, or when
-// three replies were wrong. Each question leaves from a port of its own under a random id. A reply that does not repeat
+// Plain asks one server over UDP, and over TCP when the reply does not fit or cannot be read, when nobody answers for a second,
+// or when three replies were wrong. Each question leaves from a port of its own under a random id. A reply that does not repeat
 // the id and the question byte for byte is passed over and the wait goes on: giving up on the first wrong packet would
 // let anyone who can send one stop us (RFC 5452).
 //

@@ -118,6 +118,33 @@ func TestWhatDoesNotFitIsAskedOverTCP(t *testing.T) {
 	}
 }
 
+// Some middleboxes cut what is longer than 512 bytes, and do not mark it.
+func TestReplyThatCannotBeReadIsAskedOverTCP(t *testing.T) {
+	broken := func(q *dns.Msg) []byte {
+		whole := wire(t, answered(t, q, right))
+		return whole[:len(whole)-2]
+	}
+	for name, test := range map[string]struct {
+		tcp  func(q *dns.Msg) []byte
+		want error
+	}{
+		"whole over TCP":  {func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }, nil},
+		"broken over TCP": {broken, errGarbled},
+		"no TCP":          {nil, errGarbled},
+	} {
+		server := &liar{udp: func(q *dns.Msg) [][]byte { return [][]byte{broken(q)} }, tcp: test.tcp}
+		plain, begin := NewPlain(server.start(t)), time.Now()
+		got, err := plain.Exchange(t.Context(), ask())
+		if !errors.Is(err, test.want) || err == nil && len(got.Answer) != 1 {
+			t.Errorf("%s\ngot  %v, %v\nwant %v", name, got, err, test.want)
+		}
+		if took := time.Since(begin); took > silence/2 {
+			t.Errorf("%s\ngot  it after %v\nwant it soon", name, took)
+		}
+		plain.Close()
+	}
+}
+
 func TestServerFromBeforeEDNSIsAskedWithout(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
 		reply := answered(t, q, right)
@@ -169,8 +196,8 @@ func FuzzAnswered(f *testing.F) {
 	f.Add(good[:len(good)-3])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, packet []byte) {
-		reply, ok := l.answered(packet)
-		if !ok {
+		reply, err := l.answered(packet)
+		if err != nil {
 			return
 		}
 		if reply.Id != sent.Id || reply.Question[0] != sent.Question[0] || !reply.Response {

@@ -42,7 +42,7 @@ type quicCarrier struct {
 // ask implements carrier. The id is 0 (RFC 9250, 4.2.1): the stream tells the questions apart.
 func (c *quicCarrier) ask(ctx context.Context, l letter) (*dns.Msg, error) {
 	reply, err := c.onStream(ctx, l.under(0))
-	if reset := new(quic.StreamError); err != nil && ctx.Err() == nil && !errors.Is(err, errNotOurs) && !errors.As(err, &reset) {
+	if reset := new(quic.StreamError); err != nil && ctx.Err() == nil && !errors.Is(err, errNotOurs) && !errors.Is(err, errGarbled) && !errors.As(err, &reset) {
 		c.broken.Store(true)
 	}
 	return reply, err
@@ -69,9 +69,9 @@ func (c *quicCarrier) onStream(ctx context.Context, l letter) (*dns.Msg, error) 
 	if err != nil {
 		return nil, late(ctx, err)
 	}
-	reply, ok := l.answered(packet)
-	if !ok {
-		return nil, errNotOurs
+	reply, err := l.answered(packet)
+	if err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
