@@ -81,6 +81,7 @@ func inspectInfo(m rules.Match, document []byte) error {
 	var info struct {
 		Version string
 		Time    time.Time
+		Origin  *struct{ VCS, URL, Subdir, Hash, TagPrefix, TagSum, Ref, RepoSum string } // go fails at one of another shape
 	}
 	if err := json.Unmarshal(document, &info); err != nil {
 		return fmt.Errorf("it tells no version: %w", err)

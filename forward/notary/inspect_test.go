@@ -19,7 +19,7 @@ type archive struct {
 	store *mem.Store
 }
 
-func newArchive(t *testing.T) *archive {
+func newArchive(t testing.TB) *archive {
 	a := &archive{ledger: newLedger(t), store: &mem.Store{}}
 	a.gosum = a.notary(a.store)
 	return a

@@ -135,7 +135,7 @@ keep  = "forever"
 
 // ledger is a checksum database with a real signed tree, and the way to it.
 type ledger struct {
-	t      *testing.T
+	t      testing.TB
 	signer string
 	rules  *rules.Set
 
@@ -151,7 +151,7 @@ type ledger struct {
 	log *lines
 }
 
-func newLedger(t *testing.T) *ledger {
+func newLedger(t testing.TB) *ledger {
 	signer, key, err := note.GenerateKey(rand.Reader, "sum.example")
 	if err != nil {
 		t.Fatal(err)
