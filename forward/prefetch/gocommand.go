@@ -270,8 +270,9 @@ func GoDir(args []string) string {
 // told to the registry: an overlay.json is as good a path as example.com.
 func takesValue(flag string) bool {
 	switch flag {
-	case "C", "asmflags", "buildmode", "compiler", "covermode", "coverpkg", "exec", "f", "gccgoflags", "gcflags", "installsuffix",
-		"ldflags", "mod", "modfile", "o", "overlay", "p", "pgo", "pkgdir", "reuse", "tags", "toolexec":
+	case "C", "asmflags", "buildmode", "compiler", "covermode", "coverpkg", "debug-actiongraph", "debug-runtime-trace", "debug-trace",
+		"exec", "f", "gccgoflags", "gcflags", "installsuffix", "ldflags", "mod", "modfile", "o", "overlay", "p", "pgo", "pkgdir", "reuse",
+		"tags", "toolexec":
 		return true
 	}
 	return false

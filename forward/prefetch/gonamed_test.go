@@ -22,6 +22,8 @@ func TestWhatIsNamedIsAskedForAsTheGoCommandDoes(t *testing.T) {
 		"go get example.com/a@<v2":                               "/example.com/a/@v/list",
 		"go get -overlay secret.json -tags corp.go1.21 ./...":    "",
 		"go list -m -u -reuse secret.json example.com/a":         "/example.com/a/@v/list",
+		"go get -debug-trace corp.trace -debug-actiongraph g.js": "",
+		"go get -debug-runtime-trace corp.secret/x":              "",
 		"go install -ldflags -X=a.b@c example.com/a@latest":      "/example.com/a/@v/list",
 		"go run -exec corp.wrapper@x example.com/a@latest":       "/example.com/a/@v/list",
 		"go test ./... -args somebody@corp.example admin.corp@x": "",
