@@ -152,22 +152,23 @@ func (a *atMost) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rangeTotal checks a 206 (RFC 9110, section 14.4): it must begin where we asked, end where we asked (upto; 0: at the end),
-// and tell the whole length.
+// rangeTotal checks a 206: it must begin where we asked, end where we asked (upto; 0: at the end), and tell the whole length.
 func rangeTotal(resp *http.Response, offset, upto int64) (int64, error) {
 	said := resp.Header.Get("Content-Range")
-	rest, ok := strings.CutPrefix(said, "bytes "+strconv.FormatInt(offset, 10)+"-")
-	last, total, cut := strings.Cut(rest, "/")
-	size, err := strconv.ParseInt(total, 10, 64)
-	end, err2 := strconv.ParseInt(last, 10, 64)
+	size := totalOf(said, offset)
 	if upto == 0 || upto > size {
 		upto = size
 	}
 	lied := resp.ContentLength >= 0 && resp.ContentLength != upto-offset
-	if !ok || !cut || err != nil || err2 != nil || end != upto-1 || upto <= offset || lied {
+	if upto <= offset || !isRange(said, offset, upto, size) || lied {
 		return 0, fmt.Errorf("answered a request for bytes from %d with Content-Range %s", offset, quoted(said))
 	}
 	return size, nil
+}
+
+// isRange says whether a Content-Range is of the bytes [from, to) of size (RFC 9110, section 14.4; the unit is of any case).
+func isRange(said string, from, to, size int64) bool {
+	return strings.EqualFold(said, fmt.Sprintf("bytes %d-%d/%d", from, to-1, size))
 }
 
 // quoted is what somebody said in a header, for an error: no more than a line of it, for he may have said a megabyte.

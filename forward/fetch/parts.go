@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"hither/cache/digest"
@@ -257,11 +256,11 @@ func checkPart(resp *http.Response, asked string, from, to, size int64) error {
 	case code != http.StatusPartialContent:
 		return &partError{refusal(resp, asked), fmt.Errorf("answered %d", code)}
 	}
-	said, want := resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", from, to-1, size)
+	said := resp.Header.Get("Content-Range")
 	if total := totalOf(said, from); total > from && total != size {
 		return &partError{measure.Canceled, fmt.Errorf("%w: %d bytes, not %d", errLength, total, size)}
 	}
-	if !strings.EqualFold(said, want) || resp.ContentLength >= 0 && resp.ContentLength != to-from {
+	if !isRange(said, from, to, size) || resp.ContentLength >= 0 && resp.ContentLength != to-from {
 		return &partError{measure.Short, fmt.Errorf("answered a request for the bytes %d to %d with Content-Range %s", from, to-1, quoted(said))}
 	}
 	return nil
