@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -81,7 +82,8 @@ func platformArgs(target string) map[string]string {
 func (f *dockerReader) next() (string, bool) {
 	var whole strings.Builder
 	for f.lines.Scan() {
-		line := strings.TrimSpace(strings.TrimPrefix(f.lines.Text(), "\ufeff"))
+		text := strings.TrimPrefix(f.lines.Text(), "\ufeff")
+		line := strings.TrimSpace(text)
 		if strings.HasPrefix(line, "#") {
 			f.directive(line)
 			continue
@@ -90,9 +92,12 @@ func (f *dockerReader) next() (string, bool) {
 		if line == "" {
 			continue
 		}
-		more := line[len(line)-1] == f.escape
+		if whole.Len() > 0 {
+			line = strings.TrimRightFunc(text, unicode.IsSpace) // a word may go on in it
+		}
+		more := f.goesOn(line)
 		if more {
-			line = line[:len(line)-1] + " "
+			line = line[:len(line)-1]
 		}
 		if whole.Len()+len(line) <= maxInstruction {
 			whole.WriteString(line)
@@ -106,6 +111,12 @@ func (f *dockerReader) next() (string, bool) {
 		f.skipTo(end)
 	}
 	return instruction, instruction != ""
+}
+
+// goesOn says whether an instruction goes on behind a line: where the escape stands by itself at its end.
+func (f *dockerReader) goesOn(line string) bool {
+	end := len(line) - 1
+	return line[end] == f.escape && (end == 0 || line[end-1] != f.escape)
 }
 
 // directive reads "# syntax=IMAGE" and "# escape=`", which count only at the top.
@@ -125,7 +136,7 @@ func (f *dockerReader) directive(line string) {
 	default:
 		ok = false
 	}
-	f.directives = ok || strings.HasPrefix(line, "#") && strings.Contains(line, "check")
+	f.directives = ok || strings.HasPrefix(line, "#!") || strings.HasPrefix(line, "#") && strings.Contains(line, "check")
 }
 
 // hereDocuments are the words that end the here-documents of a RUN, COPY or ADD: <<EOF, <<-"EOF".
@@ -173,18 +184,28 @@ func (f *dockerReader) read(instruction string) {
 	case "FROM":
 		f.from(words[1:])
 	case "COPY", "ADD":
-		for _, word := range words[1:] {
+		for _, word := range flags(words[1:]) {
 			if image, ok := strings.CutPrefix(word, "--from="); ok {
 				f.use(Image{Name: image})
 			}
 		}
 	case "RUN":
-		for _, word := range words[1:] {
+		for _, word := range flags(words[1:]) {
 			if mount, ok := strings.CutPrefix(word, "--mount="); ok {
 				f.mount(mount)
 			}
 		}
 	}
+}
+
+// flags are the words in front that begin with two dashes. Behind them COPY names files, and RUN has a command with its own.
+func flags(words []string) []string {
+	for i, word := range words {
+		if !strings.HasPrefix(word, "--") {
+			return words[:i]
+		}
+	}
+	return words
 }
 
 func (f *dockerReader) arg(words []string) {
@@ -201,13 +222,12 @@ func (f *dockerReader) arg(words []string) {
 // from reads [--platform=PLATFORM] IMAGE [AS NAME].
 func (f *dockerReader) from(words []string) {
 	platform := ""
-	for len(words) > 0 && strings.HasPrefix(words[0], "--") {
-		if value, ok := strings.CutPrefix(words[0], "--platform="); ok {
+	for _, word := range flags(words) {
+		if value, ok := strings.CutPrefix(word, "--platform="); ok {
 			platform, _ = f.expand(unquote(value))
 		}
-		words = words[1:]
 	}
-	if len(words) == 0 {
+	if words = words[len(flags(words)):]; len(words) == 0 {
 		return
 	}
 	if name, ok := f.expand(unquote(words[0])); ok {
@@ -247,7 +267,8 @@ func (f *dockerReader) add(image Image) {
 	}
 }
 
-// expand puts in $NAME, ${NAME}, ${NAME:-DEFAULT} and ${NAME:+INSTEAD}; false if a value is not known.
+// expand puts in $NAME, ${NAME}, ${NAME:-DEFAULT} and ${NAME:+INSTEAD}, without the colon also for what is empty; false if a value
+// is not known.
 func (f *dockerReader) expand(s string) (string, bool) {
 	var out strings.Builder
 	for {
@@ -285,25 +306,16 @@ func (f *dockerReader) variable(s string) (value, rest string, ok bool) {
 	if !shut || strings.Contains(modifier, "$") {
 		return "", "", false
 	}
-	other, plain := "", modifier == ""
-	if !plain {
-		modifier = strings.TrimPrefix(modifier, ":")
-		if modifier == "" {
-			return "", "", false
-		}
-		other = modifier[1:]
-	}
-	switch {
-	case plain:
+	if modifier == "" {
 		return value, rest, known
-	case modifier[0] == '-' && value != "":
+	}
+	other, colon := strings.CutPrefix(modifier, ":")
+	set := known && (value != "" || !colon)
+	switch {
+	case strings.HasPrefix(other, "-") && !set, strings.HasPrefix(other, "+") && set:
+		return other[1:], rest, true
+	case strings.HasPrefix(other, "-"), strings.HasPrefix(other, "+"):
 		return value, rest, true
-	case modifier[0] == '-':
-		return other, rest, true
-	case modifier[0] == '+' && value == "":
-		return "", rest, true
-	case modifier[0] == '+':
-		return other, rest, true
 	}
 	return "", "", false
 }
