@@ -142,7 +142,7 @@ func everything(t *testing.T, w *installtest.World) []install.Step {
 		dns, _ := sysdns.Steps(ctx, w.Machine, mode, resolver) // not every machine has both
 		steps = append(steps, dns...)
 	}
-	steps = append(steps, sysproxy.Steps(ctx, w.Machine, sysproxy.Proxying{Address: "127.0.0.1:7890", Also: []sysproxy.Place{sysproxy.EtcEnvironment, sysproxy.ProfileD, sysproxy.UserVariables, sysproxy.PowerShell}})...)
+	steps = append(steps, sysproxy.Steps(ctx, w.Machine, sysproxy.Proxying{Address: "127.0.0.1:7890"}, sysproxy.Places(w.Machine.System())...)...)
 	steps = append(steps, service.Steps(w.Machine, service.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
 	sent, err := tools.Steps(w.Machine, tools.Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",

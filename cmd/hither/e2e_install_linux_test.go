@@ -19,6 +19,7 @@ func TestInstalled(t *testing.T) {
 		"AFailureLeavesNothing": aFailureLeavesNothing,
 		"ClientsFindAndTrust":   clientsFindAndTrust,
 		"NoNamesWithoutTrust":   noNamesWithoutTrust,
+		"ShellsAndSessions":     shellsAndSessions,
 	})
 }
 
@@ -174,6 +175,45 @@ func full(t *testing.T, m *machine) {
 	has(t, "status", m.hither("status", "--state", m.state), "put back as it was")
 	d.signal(t, syscall.SIGTERM)
 	_ = d.Wait()
+	m.uninstalls(before)
+}
+
+// shellsAndSessions has real clients in new login shells, which have nothing else that leads them to Hither: Node, for one, does
+// not read the system's roots.
+func shellsAndSessions(t *testing.T, m *machine) {
+	gos := m.goWorld()
+	m.goRule(gos)
+	put(t, "/etc/environment", "LANG=C.UTF-8\n")
+	for _, file := range []string{"/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"} { // which may say whom npm believes
+		mustDo(t, os.RemoveAll(file))
+	}
+	before := m.snapshot()
+	session := m.text("/etc/environment")
+	login := func(script string) string {
+		return strings.TrimSpace(m.shell("/", []string{"HOME=" + machineHome}, "bash", "-lc", script))
+	}
+	named := func() string { return login(`echo "proxy:$HTTPS_PROXY"`) }
+	m.installs("--trust", "--proxy=shell,environment")
+	d := m.up()
+	m.becomes("a new shell", named, "proxy:http://127.0.0.1:7890")
+	has(t, "what curl got", login("curl -sS --max-time 20 https://"+npmHost+"/pkg-001"), `"pkg-001@1.1.0"`)
+	module := gos.modules[0]
+	goCommand, err := exec.LookPath("go")
+	m.must(err)
+	same(t, "what go got", login("cd /tmp; XDG_CONFIG_HOME=/tmp/config GOPATH=/tmp/go GOSUMDB='"+gos.sumKey+"' GOTOOLCHAIN=local "+goCommand+" list -m "+module.Path+"@"+module.Version.Version), module.Path+" "+module.Version.Version)
+	same(t, "what npm got", login("npm view --cache /tmp/npm --registry https://"+npmHost+" pkg-001@1.1.0 version"), "1.1.0")
+	m.becomes("a new session", func() string { return contained(session(), "\nhttps_proxy=http://127.0.0.1:7890\n") }, "true")
+	has(t, "status", m.hither("install", "--status"), "/etc/profile.d/hither-proxy.sh, while Hither runs")
+
+	d.signal(t, syscall.SIGKILL)
+	m.becomesWithin(15*time.Second, "a new shell after kill -9", named, "proxy:")
+	m.becomesWithin(15*time.Second, "a new session after kill -9", session, "LANG=C.UTF-8\n")
+
+	d = m.up()
+	m.becomes("a new shell, up again", named, "proxy:http://127.0.0.1:7890")
+	d.signal(t, syscall.SIGTERM)
+	_ = d.Wait()
+	same(t, "a new shell after the end", named(), "proxy:")
 	m.uninstalls(before)
 }
 

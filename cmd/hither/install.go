@@ -20,6 +20,7 @@ import (
 	"hither/cmd/hither/upkeep"
 	"hither/forward/authority"
 	"hither/install"
+	"hither/install/sysproxy"
 	"hither/install/tools"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ import (
 // installFlags are those of `hither install`.
 type installFlags struct {
 	wanted               upkeep.Wanted
-	tools                string
+	tools, proxy         string
 	dry, yes, status, js bool
 }
 
@@ -42,8 +43,14 @@ func (a *app) installCommand() *cobra.Command {
 			"Each step is written down with what was before, and undone by `hither uninstall`, byte by byte. What only makes\n" +
 			"sense while Hither runs (DNS, proxy settings) is done by Hither when it begins and undone when it ends, also by\n" +
 			"`kill -9`; `hither restore` does it by hand.",
-		Example: "  sudo hither install\n  sudo hither install --trust --tools go,npm --dry-run\n  hither install --status",
-		Args:    arguments(0, 0),
+		Example: "  sudo hither install\n  sudo hither install --trust --tools go,npm --dry-run\n" +
+			"  sudo hither install --trust --proxy=shell --service\n  hither install --status",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 && c.Flags().Changed("proxy") {
+				return usageError(c, fmt.Errorf("%q is one argument too many: places of the proxy are written as --proxy=%s", args[0], args[0]))
+			}
+			return arguments(0, 0)(c, args)
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			i, err := a.newInstallation(c, f)
 			if err != nil {
@@ -58,7 +65,8 @@ func (a *app) installCommand() *cobra.Command {
 	flags := c.Flags()
 	flags.BoolVar(&f.wanted.Trust, "trust", false, "make the machine trust Hither's root certificate, which may vouch for the registries alone")
 	flags.StringVar(&f.wanted.DNS, "dns", "off", "scoped: the registries' names are asked of Hither; full: all names; off")
-	flags.BoolVar(&f.wanted.Proxy, "proxy", false, "tell the programs of the desktop to go through the proxy")
+	flags.StringVar(&f.proxy, "proxy", "none", "where programs are told to go through the proxy, with commas: desktop, which --proxy alone means; shell: new shells; environment: new sessions")
+	flags.Lookup("proxy").NoOptDefVal = string(sysproxy.Desktop)
 	flags.BoolVar(&f.wanted.Service, "service", false, "have Hither started at boot, and now; without root: at your login")
 	flags.StringVar(&f.tools, "tools", "none", "tools to be told of Hither, with commas: "+strings.Join(tools.Names(), ", ")+"; found: all that are here")
 	flags.StringVar(&f.wanted.User, "user", "", "whose tools and desktop; empty: yours, also through sudo")
@@ -90,6 +98,9 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 	if i.Wanted.Tools, err = upkeep.ParseTools(i.Machine, f.tools); err != nil {
 		return nil, err
 	}
+	if i.Wanted.Proxy, err = upkeep.ParsePlaces(i.Machine, f.proxy); err != nil {
+		return nil, err
+	}
 	former, err := upkeep.Read(i.Settings.State)
 	if err == nil { // one that cannot be read is written anew
 		i.KeepFormer(former, c.Flags().Changed)
@@ -105,7 +116,7 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 
 // install shows the steps, asks, and does them.
 func (a *app) install(ctx context.Context, i *upkeep.Installation, f installFlags) error {
-	plan, err := i.Plan(authority.Preview)
+	plan, err := i.Plan(ctx, authority.Preview)
 	switch {
 	case err != nil:
 		return err
@@ -122,7 +133,7 @@ func (a *app) install(ctx context.Context, i *upkeep.Installation, f installFlag
 			return err
 		}
 	}
-	if plan, err = i.Plan(upkeep.OpenRoot); err != nil {
+	if plan, err = i.Plan(ctx, upkeep.OpenRoot); err != nil {
 		return err
 	}
 	report := a.do(ctx, plan.Now)

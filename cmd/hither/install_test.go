@@ -129,6 +129,17 @@ func TestInstallShowsItsStepsAndAsks(t *testing.T) {
 	same(t, "status of a wrong mode", exitStatus(err), exitUsage)
 	err = c.call(c.app.installCommand(), "--tools", "go,make")
 	same(t, "status of a wrong tool", exitStatus(err), exitUsage)
+	err = c.call(c.app.installCommand(), "--proxy", "shell")
+	same(t, "status of a place after a blank", exitStatus(err), exitUsage)
+	contains(t, err.Error(), "--proxy=shell")
+	for _, row := range [][2]string{{"desktop,shel", `"shel" is none of desktop, shell, environment`}, {"shell", "is for every user"}} {
+		if os.Geteuid() == 0 && row[0] == "shell" {
+			continue
+		}
+		err = c.call(c.app.installCommand(), "--dry-run", "--trust", "--proxy="+row[0])
+		same(t, "status of --proxy="+row[0], exitStatus(err), exitUsage)
+		contains(t, err.Error(), row[1])
+	}
 	must(t, c.call(c.app.installCommand(), "--status"))
 	contains(t, c.out.String(), "done: change "+c.brief+", while Hither runs")
 }

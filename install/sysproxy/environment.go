@@ -1,7 +1,10 @@
 package sysproxy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"hither/install"
@@ -14,6 +17,18 @@ func proxyNames() []string {
 	return []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 }
 
+// roots are the variables for programs that do not read the system's roots, Node and Python's requests, but for those to which the
+// user gave a file of his own: `hither install --trust` has added ours to that.
+func (p Proxying) roots(users func(name string) string) []string {
+	if p.Bundle == "" {
+		return nil
+	}
+	return slices.DeleteFunc([]string{"NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"}, func(name string) bool {
+		value := users(name)
+		return value != "" && value != p.Bundle
+	})
+}
+
 // environmentDStep writes a file that systemd's user manager reads (environment.d(5)); all programs of a session that it
 // starts get the variables. A manager that runs is told, so that what is started from now on sees the change.
 func environmentDStep(m *install.Machine, p Proxying) install.Step {
@@ -22,14 +37,17 @@ func environmentDStep(m *install.Machine, p Proxying) install.Step {
 		On: m, Name: "name the proxy to the user's session in " + file, Path: file, Volatile: true, Mode: 0o644,
 		After: [][]string{install.Perhaps(m.AsUser("systemctl", "--user", "daemon-reload"))},
 		Change: func([]byte, bool) ([]byte, error) {
-			users, err := p.variablesElsewhere(m, file)
+			theirs, err := p.variablesElsewhere(m, file)
 			if err != nil {
 				return nil, err
 			}
 			var out strings.Builder
 			out.WriteString("# Written by Hither, which takes it away when it ends.\n")
 			for _, name := range proxyNames() {
-				fmt.Fprintf(&out, "%s=%s\n", name, quoteEnvironment(p.variable(m, name, users)))
+				fmt.Fprintf(&out, "%s=%s\n", name, quoteEnvironment(p.variable(m, name, theirs["NO_PROXY"])))
+			}
+			for _, name := range p.roots(func(name string) string { return cmp.Or(strings.Join(theirs[name], ""), m.Getenv(name)) }) {
+				fmt.Fprintf(&out, "%s=%s\n", name, quoteEnvironment(p.Bundle))
 			}
 			return []byte(out.String()), nil
 		},
@@ -44,8 +62,10 @@ func (p Proxying) variable(m *install.Machine, name string, users []string) stri
 	return p.url()
 }
 
-// variablesElsewhere looks for proxies that the user has in the files beside ours, and collects his NO_PROXY.
-func (p Proxying) variablesElsewhere(m *install.Machine, ours string) (noProxy []string, err error) {
+// variablesElsewhere looks for proxies that the user has in the files beside ours, and returns what he has there, both spellings of
+// NO_PROXY under one.
+func (p Proxying) variablesElsewhere(m *install.Machine, ours string) (map[string][]string, error) {
+	theirs := map[string][]string{}
 	files := append([]string{"/etc/environment"}, m.Glob("/etc/environment.d/*.conf")...)
 	for _, file := range append(files, m.Glob(m.Join(m.XDGConfig(), "environment.d", "*.conf"))...) {
 		data, err := m.Read(file)
@@ -53,17 +73,22 @@ func (p Proxying) variablesElsewhere(m *install.Machine, ours string) (noProxy [
 			continue
 		}
 		for name, value := range environmentLines(data) {
-			switch {
-			case strings.EqualFold(name, "NO_PROXY"):
-				noProxy = append(noProxy, value)
-			case strings.EqualFold(name, "HTTP_PROXY"), strings.EqualFold(name, "HTTPS_PROXY"):
+			if namesProxy(name) {
 				if err := p.mayTake(file, value); err != nil {
 					return nil, err
 				}
 			}
+			if strings.EqualFold(name, "NO_PROXY") {
+				name = "NO_PROXY"
+			}
+			theirs[name] = append(theirs[name], value)
 		}
 	}
-	return noProxy, nil
+	return theirs, nil
+}
+
+func namesProxy(name string) bool {
+	return strings.EqualFold(name, "HTTP_PROXY") || strings.EqualFold(name, "HTTPS_PROXY")
 }
 
 // environmentLines reads NAME=VALUE, with export before it or not (pam_env(8) allows it), and with quotes or not.
@@ -89,25 +114,31 @@ func quoteEnvironment(value string) string {
 // etcEnvironmentStep is read by pam_env at each login, of services too. The user's own lines stay; ours come after them
 // and count. NO_PROXY is theirs and ours together.
 func etcEnvironmentStep(m *install.Machine, p Proxying) install.Step {
-	const file = "/etc/environment"
 	return install.Edit{
-		On: m, Name: "name the proxy to every session in " + file, Path: file, Volatile: true, Mode: 0o644,
+		On: m, Name: "name the proxy to every session in " + etcEnvironment, Path: etcEnvironment, Volatile: true, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			now := environmentLines(old)
 			users := []string{now["NO_PROXY"], now["no_proxy"]}
-			var add []string
+			wanted := map[string]string{}
 			for _, name := range proxyNames() {
-				value := p.variable(m, name, users)
+				wanted[name] = p.variable(m, name, users)
+			}
+			for _, name := range p.roots(func(name string) string { return now[name] }) {
+				wanted[name] = p.Bundle
+			}
+			var add []string
+			for _, name := range slices.Sorted(maps.Keys(wanted)) {
+				value := wanted[name]
 				if now[name] == value {
 					continue
 				}
-				if !strings.EqualFold(name, "NO_PROXY") {
-					if err := p.mayTake(file, now[name]); err != nil {
+				if namesProxy(name) {
+					if err := p.mayTake(etcEnvironment, now[name]); err != nil {
 						return nil, err
 					}
 				}
 				if strings.ContainsAny(value, "\"'#\n") {
-					return nil, install.Refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", file, name)
+					return nil, install.Refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", etcEnvironment, name)
 				}
 				add = append(add, name+"="+value)
 			}
@@ -116,23 +147,47 @@ func etcEnvironmentStep(m *install.Machine, p Proxying) install.Step {
 	}
 }
 
-// profileDStep is for login shells. A value that the user has already stays.
+// etcEnvironment is what pam_env reads.
+const etcEnvironment = "/etc/environment"
+
+// profileDStep is for login shells. A proxy that such a shell has already stays, with all that goes with it, so that one in another
+// changes nothing; a value of the user's own profile comes later, and counts.
 func profileDStep(m *install.Machine, p Proxying) install.Step {
-	const file = "/etc/profile.d/hither.sh"
+	const file = "/etc/profile.d/hither-proxy.sh"
 	return install.Edit{
 		On: m, Name: "name the proxy to login shells in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) {
-			var out strings.Builder
-			out.WriteString("# Written by Hither, which takes it away when it ends. A value of your own goes before these.\n")
-			for _, name := range proxyNames() {
-				value := p.variable(m, name, nil)
-				if strings.EqualFold(name, "NO_PROXY") {
-					fmt.Fprintf(&out, "export %s=\"${%s:+$%s,}\"'%s'\n", name, name, name, install.QuotePosix(strings.Join(proxyname.Unique(append(p.NoProxy, proxyname.Loopback()...)), ",")))
+			session, _ := m.Read(etcEnvironment) // what cannot be read names nothing
+			for name, value := range environmentLines(session) {
+				if !namesProxy(name) || value == "" || proxyname.Same(value, p.url()) {
 					continue
 				}
-				fmt.Fprintf(&out, "export %s=\"${%s:-%s}\"\n", name, name, value)
+				if err := p.mayTake(etcEnvironment, value); err != nil {
+					return nil, err
+				}
+				return nil, install.Refuse("%s names a proxy to every session, and that goes before what shells are told: take it out, or choose the place environment", etcEnvironment)
 			}
-			return []byte(out.String()), nil
+			return []byte(p.profile()), nil
 		},
 	}
+}
+
+// profile is a script for sh.
+func (p Proxying) profile() string {
+	var out strings.Builder
+	out.WriteString("# Written by Hither, which takes it away when it ends. A proxy of your own goes before it.\n" +
+		"if [ -z \"${HTTP_PROXY-}${HTTPS_PROXY-}${http_proxy-}${https_proxy-}${ALL_PROXY-}${all_proxy-}\" ]; then\n" +
+		"\tNO_PROXY=\"${NO_PROXY:-${no_proxy-}}\"\n" +
+		"\texport NO_PROXY=\"${NO_PROXY:+$NO_PROXY,}" + strings.Join(proxyname.Loopback(), ",") + "\"\n" +
+		"\texport no_proxy=\"$NO_PROXY\"\n")
+	for _, name := range proxyNames() {
+		if namesProxy(name) {
+			fmt.Fprintf(&out, "\texport %s='%s'\n", name, install.QuotePosix(p.url()))
+		}
+	}
+	for _, name := range p.roots(func(string) string { return "" }) {
+		fmt.Fprintf(&out, "\t[ -n \"${%s-}\" ] || export %s='%s'\n", name, name, install.QuotePosix(p.Bundle))
+	}
+	out.WriteString("fi\n")
+	return out.String()
 }

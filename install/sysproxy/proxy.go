@@ -5,6 +5,7 @@ package sysproxy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,51 +13,76 @@ import (
 	"hither/install/proxyname"
 )
 
-// Place is where a proxy is told to programs besides the desktop's own settings. Each is by choice.
+// Place is where programs are told.
 type Place string
 
-// The places.
+// The places. Each system has the first.
 const (
-	EtcEnvironment Place = "etc-environment" // /etc/environment: every session of every user (Linux, pam_env)
-	ProfileD       Place = "profile.d"       // /etc/profile.d/hither.sh: login shells of every user (Linux)
-	UserVariables  Place = "variables"       // HKCU\Environment: every program of the user (Windows)
-	PowerShell     Place = "powershell"      // the user's profile.ps1: each new PowerShell (Windows)
+	Desktop     Place = "desktop"     // environment.d, GNOME and KDE; macOS' network services; Windows' Internet settings
+	Shell       Place = "shell"       // new shells: login shells of every user (Linux, /etc/profile.d); the user's PowerShell (Windows)
+	Environment Place = "environment" // new sessions of every user (Linux, /etc/environment by pam_env); the user's variables (Windows)
 )
+
+// Places are those that a system has, as runtime.GOOS names it.
+func Places(system string) []Place {
+	if system == "linux" || system == "windows" {
+		return []Place{Desktop, Shell, Environment}
+	}
+	return []Place{Desktop}
+}
+
+// EveryUsers says that only an administrator may write there.
+func (p Place) EveryUsers(system string) bool { return system == "linux" && p != Desktop }
 
 // Proxying is what programs are told about the proxy.
 type Proxying struct {
-	Address  string   // HOST:PORT
-	NoProxy  []string // hosts that are asked directly, beside those that the user named and loopback
-	Upstream string   // URL of the proxy that Hither itself goes out through: where it is named now, Hither may stand instead
-	Exe      string   // path of hither, for PowerShell; empty: it is found by PATH
-	Also     []Place
+	Address  string // HOST:PORT
+	Upstream string // URL of the proxy that Hither itself goes out through: where it is named now, Hither may stand instead
+	Bundle   string // file of all roots, the system's and ours, for programs that do not read the system's; empty: none is named
+	Exe      string // path of hither, for PowerShell
 }
 
-// Steps returns the steps that tell the programs of a user's desktop to go through Hither: environment.d, GNOME and KDE; on
-// macOS each network service; on Windows the Internet settings. All are volatile: without the daemon nothing may point to it.
-// A place that names another proxy than Upstream is refused with an *install.Refused, and so is one that is switched by a script (PAC).
+// Steps returns the steps that tell programs in these places to go through Hither. All but those of PowerShell are volatile: without
+// the daemon nothing may point to it. A place that names another proxy than Upstream is refused with an *install.Refused, and so is one
+// that is switched by a script (PAC).
 //
 // ctx bounds the commands by which the places are found.
-func Steps(ctx context.Context, m *install.Machine, p Proxying) []install.Step {
-	switch m.System() {
-	case "darwin":
-		return networksetupSteps(ctx, m, p)
-	case "windows":
-		return append([]install.Step{wininetStep(m, p)}, alsoWindows(ctx, m, p)...)
+func Steps(ctx context.Context, m *install.Machine, p Proxying, places ...Place) (steps []install.Step) {
+	for _, place := range places {
+		steps = append(steps, p.steps(ctx, m, place)...)
 	}
-	var steps []install.Step
-	steps = append(steps, environmentDStep(m, p))
+	return steps
+}
+
+func (p Proxying) steps(ctx context.Context, m *install.Machine, place Place) []install.Step {
+	if !slices.Contains(Places(m.System()), place) {
+		return []install.Step{install.VolatileRefusal(m, "name the proxy in the place "+string(place), fmt.Errorf("%s has none of that name: call `hither install --proxy` again", m.System()))}
+	}
+	switch {
+	case m.System() == "darwin":
+		return networksetupSteps(ctx, m, p)
+	case m.System() == "windows" && place == Desktop:
+		return []install.Step{wininetStep(m, p)}
+	case m.System() == "windows" && place == Shell:
+		return powershellProfiles(ctx, m, p)
+	case m.System() == "windows":
+		return userVariables(m, p)
+	case place == Shell:
+		return []install.Step{profileDStep(m, p)}
+	case place == Environment:
+		return []install.Step{etcEnvironmentStep(m, p)}
+	}
+	return desktopSteps(m, p)
+}
+
+// desktopSteps are for the desktop of a Linux user.
+func desktopSteps(m *install.Machine, p Proxying) []install.Step {
+	steps := []install.Step{environmentDStep(m, p)}
 	if m.Look("gsettings") {
 		steps = append(steps, gnomeSteps(m, p)...)
 	}
 	if hasKDE(m) {
 		steps = append(steps, kdeStep(m, p))
-	}
-	if slices.Contains(p.Also, EtcEnvironment) {
-		steps = append(steps, etcEnvironmentStep(m, p))
-	}
-	if slices.Contains(p.Also, ProfileD) {
-		steps = append(steps, profileDStep(m, p))
 	}
 	return steps
 }
@@ -82,5 +108,5 @@ func (p Proxying) direct(m *install.Machine, users ...string) []string {
 	for _, text := range append([]string{m.Getenv("NO_PROXY"), m.Getenv("no_proxy")}, users...) {
 		list = append(list, proxyname.Hosts(text)...)
 	}
-	return proxyname.UsersFirst(list, slices.Concat(p.NoProxy, proxyname.Loopback()))
+	return proxyname.UsersFirst(list, proxyname.Loopback())
 }

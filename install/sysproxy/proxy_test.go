@@ -14,7 +14,7 @@ import (
 )
 
 func proxying() Proxying {
-	return Proxying{Address: "127.0.0.1:7890", NoProxy: []string{".corp.example"}}
+	return Proxying{Address: "127.0.0.1:7890"}
 }
 
 // gsettings plays GNOME's settings: schema and key, and those that are not at their default.
@@ -69,8 +69,8 @@ func TestALinuxDesktopGoesThroughUsAndBack(t *testing.T) {
 	w.Play = g.play
 	tree, keys := w.Tree(), fmt.Sprint(g)
 	p := proxying()
-	p.Also = []Place{EtcEnvironment, ProfileD}
-	steps := Steps(t.Context(), w.Machine, p)
+	p.Bundle = "/etc/ssl/all.pem"
+	steps := Steps(t.Context(), w.Machine, p, Desktop, Shell, Environment)
 	stage.Same(t, "number of steps", len(steps), 10)
 	w.Machine.UID, w.Machine.GID = -1, -1 // the files of the test are root's
 	stage.Check(t, install.Apply(t.Context(), steps...))
@@ -78,17 +78,18 @@ func TestALinuxDesktopGoesThroughUsAndBack(t *testing.T) {
 		installtest.InForce(t, step, true)
 	}
 	stage.Same(t, "environment.d", w.Text("/home/u/.config/environment.d/60-hither.conf"), "# Written by Hither, which takes it away when it ends.\n"+
-		"HTTP_PROXY=http://127.0.0.1:7890\nHTTPS_PROXY=http://127.0.0.1:7890\nNO_PROXY=.mine.example,.other.example,.corp.example,localhost,127.0.0.1,::1\n"+
-		"http_proxy=http://127.0.0.1:7890\nhttps_proxy=http://127.0.0.1:7890\nno_proxy=.mine.example,.other.example,.corp.example,localhost,127.0.0.1,::1\n")
+		"HTTP_PROXY=http://127.0.0.1:7890\nHTTPS_PROXY=http://127.0.0.1:7890\nNO_PROXY=.mine.example,.other.example,localhost,127.0.0.1,::1\n"+
+		"http_proxy=http://127.0.0.1:7890\nhttps_proxy=http://127.0.0.1:7890\nno_proxy=.mine.example,.other.example,localhost,127.0.0.1,::1\n"+
+		"NODE_EXTRA_CA_CERTS=/etc/ssl/all.pem\nREQUESTS_CA_BUNDLE=/etc/ssl/all.pem\n")
 	stage.Same(t, "kioslaverc", w.Text("/home/u/.config/kioslaverc"), "[$Version]\nupdate_info=x\n\n[Proxy Settings]\n"+
-		"httpsProxy=http://127.0.0.1 7890\nhttpProxy=http://127.0.0.1 7890\nNoProxyFor=.lan,.corp.example,localhost,127.0.0.1,::1\nProxyType=1\n")
+		"httpsProxy=http://127.0.0.1 7890\nhttpProxy=http://127.0.0.1 7890\nNoProxyFor=.lan,localhost,127.0.0.1,::1\nProxyType=1\n")
 	stage.Same(t, "mode", g["org.gnome.system.proxy mode"], "'manual'")
 	stage.Same(t, "port", g["org.gnome.system.proxy.https port"], "7890")
-	stage.Same(t, "ignore-hosts", g["org.gnome.system.proxy ignore-hosts"], "['localhost', '127.0.0.0/8', '::1', '.corp.example', '127.0.0.1']")
+	stage.Same(t, "ignore-hosts", g["org.gnome.system.proxy ignore-hosts"], "['localhost', '127.0.0.0/8', '::1', '127.0.0.1']")
 	if ran := strings.Join(w.Ran, "\n"); !strings.Contains(ran, "setpriv --reuid=1000 --regid=1000") || !strings.Contains(ran, "daemon-reload") {
 		t.Errorf("ran\n%s\nwant commands as the user, and his manager told", ran)
 	}
-	if text := w.Text("/etc/environment"); !strings.Contains(text, "\nNO_PROXY=.mine.example\nHTTP_PROXY=") {
+	if text := w.Text("/etc/environment"); !strings.Contains(text, "\nNO_PROXY=.mine.example\nHTTPS_PROXY=") {
 		t.Errorf("/etc/environment is %q\nwant the user's lines kept", text)
 	}
 	_, err := install.Restore(t.Context(), w.Machine, install.Volatile)
@@ -131,7 +132,7 @@ func TestAProxyOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 			p := proxying()
 			p.Upstream = "http://clash.example:8080"
 			tree, keys := w.Tree(), fmt.Sprint(g)
-			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, p)...)
+			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, p, Desktop)...)
 			var refused *install.Refused
 			if row.says == "" {
 				stage.Check(t, err)
@@ -218,12 +219,12 @@ func TestAMacGoesThroughUsAndBack(t *testing.T) {
 			w.Play = n.play
 			p := proxying()
 			p.Upstream = "http://clash.example:8080"
-			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, p)...)
+			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, p, Desktop)...)
 			if row.says == "" {
 				stage.Check(t, err)
 				stage.Same(t, "http", first, webProxy{on: true, server: "127.0.0.1", port: "7890"})
 				stage.Same(t, "https", second, first)
-				stage.Same(t, "exceptions", strings.Join(n.bypass, " "), "*.local .corp.example localhost 127.0.0.1 ::1")
+				stage.Same(t, "exceptions", strings.Join(n.bypass, " "), "*.local localhost 127.0.0.1 ::1")
 				_, err = install.Restore(t.Context(), w.Machine, install.Volatile)
 				stage.Check(t, err)
 			} else if err == nil || !strings.Contains(err.Error(), row.says) {
@@ -290,9 +291,9 @@ func (p *windowsPlay) play(argv []string, _ []byte) ([]byte, error) {
 
 func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 	for _, row := range []struct{ name, internet, after, says string }{
-		{"no proxy", `[0,null,null,null]`, `[1,"127.0.0.1:7890","*.corp.example;localhost;127.0.0.1;[::1];\u003clocal\u003e",null]`, ""},
-		{"nothing at all", `[null,null,null,null]`, `[1,"127.0.0.1:7890","*.corp.example;localhost;127.0.0.1;[::1];\u003clocal\u003e",null]`, ""},
-		{"exceptions", `[0,"old:1","*.lan",null]`, `[1,"127.0.0.1:7890","*.lan;*.corp.example;localhost;127.0.0.1;[::1];\u003clocal\u003e",null]`, ""},
+		{"no proxy", `[0,null,null,null]`, `[1,"127.0.0.1:7890","localhost;127.0.0.1;[::1];\u003clocal\u003e",null]`, ""},
+		{"nothing at all", `[null,null,null,null]`, `[1,"127.0.0.1:7890","localhost;127.0.0.1;[::1];\u003clocal\u003e",null]`, ""},
+		{"exceptions", `[0,"old:1","*.lan",null]`, `[1,"127.0.0.1:7890","*.lan;localhost;127.0.0.1;[::1];\u003clocal\u003e",null]`, ""},
 		{"another proxy", `[1,"http=corp.example:80;https=corp.example:80",null,null]`, "", "corp.example:80"},
 		{"a script", `[0,null,null,"http://pac.example/x.pac"]`, "", "by a script"},
 	} {
@@ -300,16 +301,16 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 			w := installtest.NewWorld(t, "windows", map[string]string{"/home/u/": ""})
 			w.Home = `C:\Users\u`
 			w.Write(`C:\Users\u\OneDrive\Documents\`+"/", "")
-			p := &windowsPlay{internet: row.internet, variables: map[string]string{"NO_PROXY": ".mine"}, policy: "RemoteSigned"}
+			p := &windowsPlay{internet: row.internet, variables: map[string]string{"NO_PROXY": ".mine", "REQUESTS_CA_BUNDLE": "/etc/mine.pem"}, policy: "RemoteSigned"}
 			w.Play = p.play
 			tree := w.Tree()
 			with := proxying()
-			with.Also, with.Exe = []Place{UserVariables, PowerShell}, `C:\Program Files\It's\hither.exe`
-			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, with)...)
+			with.Exe, with.Bundle = `C:\Program Files\It's\hither.exe`, `C:\all.pem`
+			err := install.Apply(t.Context(), Steps(t.Context(), w.Machine, with, Places("windows")...)...)
 			if row.says == "" {
 				stage.Check(t, err)
 				stage.Same(t, "Internet settings", p.internet, row.after)
-				stage.Same(t, "variables", fmt.Sprint(p.variables), "map[HTTPS_PROXY:http://127.0.0.1:7890 HTTP_PROXY:http://127.0.0.1:7890 NO_PROXY:.mine,.corp.example,localhost,127.0.0.1,::1]")
+				stage.Same(t, "variables", fmt.Sprint(p.variables), `map[HTTPS_PROXY:http://127.0.0.1:7890 HTTP_PROXY:http://127.0.0.1:7890 NODE_EXTRA_CA_CERTS:C:\all.pem NO_PROXY:.mine,localhost,127.0.0.1,::1 REQUESTS_CA_BUNDLE:/etc/mine.pem]`)
 				if text := w.Text(`C:\Users\u\OneDrive\Documents\PowerShell\profile.ps1`); !strings.Contains(text, `& 'C:\Program Files\It''s\hither.exe' env --shell powershell`) {
 					t.Errorf("profile.ps1 is %s", text)
 				}
@@ -319,7 +320,7 @@ func TestWindowsGoesThroughUsAndBack(t *testing.T) {
 				t.Errorf("got  %v\nwant %q in it", err, row.says)
 			}
 			stage.Same(t, "Internet settings, undone", p.internet, row.internet)
-			stage.Same(t, "variables, undone", fmt.Sprint(p.variables), "map[NO_PROXY:.mine]")
+			stage.Same(t, "variables, undone", fmt.Sprint(p.variables), "map[NO_PROXY:.mine REQUESTS_CA_BUNDLE:/etc/mine.pem]")
 			stage.Same(t, "tree", w.Tree(), tree)
 		})
 	}
@@ -333,7 +334,7 @@ func TestAPowerShellThatRunsNoProfileIsLeftAlone(t *testing.T) {
 	if _, err := steps[0].Done(t.Context()); err == nil || !strings.Contains(err.Error(), "Set-ExecutionPolicy") {
 		t.Errorf("got  %v\nwant the command that allows profiles: version 5 forbids them by itself", err)
 	}
-	if _, err := putProfile([]byte("\xff\xfea\x00"), "profile.ps1", ""); err == nil {
+	if _, err := putProfile([]byte("\xff\xfea\x00"), "profile.ps1", "hither"); err == nil {
 		t.Error("a file in UTF-16 was added to byte by byte")
 	}
 }

@@ -1,6 +1,7 @@
 package sysproxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -153,20 +154,17 @@ func (p Proxying) overrides(m *install.Machine, users string) []string {
 	return list
 }
 
-func alsoWindows(ctx context.Context, m *install.Machine, p Proxying) []install.Step {
+// userVariables are the variables of all programs that the user starts from now on.
+func userVariables(m *install.Machine, p Proxying) []install.Step {
+	names := []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 	var steps []install.Step
-	if slices.Contains(p.Also, UserVariables) {
-		for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
-			steps = append(steps, userVariable(m, p, name))
-		}
-	}
-	if slices.Contains(p.Also, PowerShell) {
-		steps = append(steps, powershellProfiles(ctx, m, p)...)
+	for _, name := range append(names, p.roots(func(string) string { return "" })...) {
+		steps = append(steps, userVariable(m, p, name))
 	}
 	return steps
 }
 
-// userVariable sets a variable of all programs that the user starts from now on. .NET tells the desktop of the change.
+// userVariable sets one of them. .NET tells the desktop of the change.
 func userVariable(m *install.Machine, p Proxying, name string) install.Step {
 	set := func(value string) []string {
 		return install.PowerShellCommand(fmt.Sprintf("[Environment]::SetEnvironmentVariable('%s', %s, 'User')", name, value))
@@ -186,16 +184,19 @@ func userVariable(m *install.Machine, p Proxying, name string) install.Step {
 			if value == nil {
 				return "", false, nil
 			}
-			if name != "NO_PROXY" {
+			if namesProxy(name) {
 				err = p.mayTake("the user's variable "+name, *value)
 			}
 			return *value, true, err
 		},
 		Want: func(old string, _ bool) string {
-			if name == "NO_PROXY" {
+			switch {
+			case name == "NO_PROXY":
 				return strings.Join(p.direct(m, old), ",")
+			case namesProxy(name):
+				return p.url()
 			}
-			return p.url()
+			return cmp.Or(old, p.Bundle) // his own file, to which --trust has added ours
 		},
 		Set: func(ctx context.Context, value string) error {
 			_, err := m.Command(ctx, set(install.QuotePowerShell(value))...)
@@ -226,7 +227,7 @@ func powershellProfiles(ctx context.Context, m *install.Machine, p Proxying) []i
 			said = "Restricted" // its default; that of version 7 is RemoteSigned
 		}
 		if err == nil && (said == "Restricted" || said == "AllSigned") {
-			steps = append(steps, install.Refusal(name, install.Refuse("PowerShell's execution policy is %s, so it would complain of every profile: allow your own with `Set-ExecutionPolicy -Scope CurrentUser RemoteSigned`, or leave powershell out", said)))
+			steps = append(steps, install.Refusal(name, install.Refuse("PowerShell's execution policy is %s, so it would complain of every profile: allow your own with `Set-ExecutionPolicy -Scope CurrentUser RemoteSigned`, or leave the place shell out", said)))
 			continue
 		}
 		steps = append(steps, install.Edit{
@@ -241,10 +242,7 @@ func powershellProfiles(ctx context.Context, m *install.Machine, p Proxying) []i
 func putProfile(old []byte, file, exe string) ([]byte, error) {
 	const begin, end = "# >>> hither >>> `hither uninstall` takes this block away", "# <<< hither <<<"
 	if !utf8.Valid(old) || slices.Contains(old, 0) {
-		return nil, install.Refuse("%s is not in UTF-8: save it so, or leave powershell out", file)
-	}
-	if exe == "" {
-		exe = "hither"
+		return nil, install.Refuse("%s is not in UTF-8: save it so, or leave the place shell out", file)
 	}
 	block := []string{
 		begin,

@@ -20,8 +20,7 @@ type Tooling struct {
 	// Bundle is a file of all roots, the system's and ours, for tools that read one file only. Empty: none is named to
 	// them, and they know us by what truststore did or not at all.
 	Bundle   string
-	NoProxy  []string // hosts that are asked directly, beside those that the user named and loopback
-	Upstream string   // URL of the proxy that Hither itself goes out through: a tool that names it now may be taken over
+	Upstream string // URL of the proxy that Hither itself goes out through: a tool that names it now may be taken over
 }
 
 // tool is one that can be switched by itself.
@@ -95,7 +94,7 @@ func (t Tooling) mayTake(where, found string) error {
 	return nil
 }
 
-// direct is the list of hosts past the proxy: the user's, then ours, each once. Loopback is always in it.
+// direct is the list of hosts past the proxy: the user's, then loopback, each once.
 func (t Tooling) direct(users string) []string {
-	return proxyname.UsersFirst(proxyname.Hosts(users), slices.Concat(t.NoProxy, proxyname.Loopback()))
+	return proxyname.UsersFirst(proxyname.Hosts(users), proxyname.Loopback())
 }

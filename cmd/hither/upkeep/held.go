@@ -69,11 +69,8 @@ func (h *Held) bring(ctx context.Context, wanted func(step string) bool) {
 	before := h.trouble
 	h.trouble = map[string]string{}
 	h.leadLocked(ctx)
-	var steps []install.Step
-	if h.upkeep.Proxy {
-		steps = sysproxy.Steps(ctx, h.machine, sysproxy.Proxying{Address: h.settings.Listen[0], Upstream: h.settings.UpstreamProxy})
-	}
 	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.machine, Rules: h.rules()}
+	steps := sysproxy.Steps(ctx, h.machine, i.proxying(), h.upkeep.Proxy...)
 	sent, err := tools.Steps(h.machine, i.tooling(), h.upkeep.Tools...)
 	if err != nil {
 		h.trouble["tools"] = err.Error()

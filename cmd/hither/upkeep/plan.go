@@ -20,6 +20,7 @@ import (
 	"hither/install"
 	"hither/install/service"
 	"hither/install/sysdns"
+	"hither/install/sysproxy"
 	"hither/install/tools"
 	"hither/install/truststore"
 	"hither/rules"
@@ -27,10 +28,11 @@ import (
 
 // Wanted is what `hither install` was asked for.
 type Wanted struct {
-	Trust, Proxy, Service bool
-	DNS                   string   // scoped, full or off
-	Tools                 []string // names of tools.Names
-	User                  string   // whose tools and desktop; empty: who calls, also through sudo
+	Trust, Service bool
+	DNS            string   // scoped, full or off
+	Proxy          Places   // where programs are told of the proxy
+	Tools          []string // names of tools.Names
+	User           string   // whose tools and desktop; empty: who calls, also through sudo
 }
 
 // Usual is what is done if nothing is chosen: all registries' names come to Hither, and nothing else of the machine changes.
@@ -73,7 +75,7 @@ type Installation struct {
 
 // Plan returns the steps in the order in which they are safe: trust before anything is led to us, the service last. open finds
 // the root: authority.Preview if the steps are only to be shown, else OpenRoot.
-func (i *Installation) Plan(open rootOpener) (Steps, error) {
+func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error) {
 	root, err := i.root(open)
 	if err != nil {
 		return Steps{}, err
@@ -85,7 +87,7 @@ func (i *Installation) Plan(open rootOpener) (Steps, error) {
 	if i.Wanted.Trust {
 		p.Now = append(p.Now, truststore.Steps(i.Machine, root)...)
 	}
-	if len(i.Wanted.Tools) > 0 {
+	if len(i.Wanted.Tools) > 0 || i.namesRoots() {
 		p.Now = append(p.Now, i.bundle(root)...)
 	}
 	sent, err := tools.Steps(i.Machine, i.tooling(), i.Wanted.Tools...)
@@ -104,9 +106,19 @@ func (i *Installation) Plan(open rootOpener) (Steps, error) {
 		i.Upkeep.DNS = sysdns.Mode(i.Wanted.DNS)
 		p.Held = append(p.Held, dnsInWords(i.Wanted.DNS))
 	}
-	if i.Wanted.Proxy {
-		i.Upkeep.Proxy = true
-		p.Held = append(p.Held, "tell the programs of the desktop to go through the proxy")
+	i.Upkeep.Proxy = i.Wanted.Proxy
+	for _, place := range i.Wanted.Proxy {
+		if place == sysproxy.Desktop {
+			p.Held = append(p.Held, "tell the programs of the desktop to go through the proxy")
+			continue
+		}
+		for _, step := range sysproxy.Steps(ctx, i.Machine, i.proxying(), place) {
+			if install.IsVolatile(step) {
+				p.Held = append(p.Held, step.String())
+			} else {
+				p.Now = append(p.Now, install.Optional{Step: step})
+			}
+		}
 	}
 	p.Now = append(p.Now, i.remember())
 	if i.Wanted.Service {
@@ -130,17 +142,17 @@ func (i *Installation) Service() (steps []install.Step) {
 	if usual != "" && usual != i.Settings.State {
 		return []install.Step{Misplaced{user, i.Settings.State, usual, from}}
 	}
-	if !user && i.Machine.System() == "linux" && (i.Upkeep.Proxy || len(i.Upkeep.Tools) > 0) {
+	sealed := !i.Upkeep.InHomes(i.Machine.System())
+	if !user && i.Machine.System() == "linux" && !sealed {
 		steps = append(steps, i.openHome())
 	}
-	sealed := !i.Upkeep.Proxy && len(i.Upkeep.Tools) == 0
 	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
 }
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
 // it is not made for him.
 func (i *Installation) mayLead(root truststore.Certificate) error {
-	if i.Wanted.DNS == "off" && !i.Wanted.Proxy || i.Wanted.Trust || roots.SystemTrusts(root.PEM) {
+	if i.Wanted.DNS == "off" && len(i.Wanted.Proxy) == 0 || i.Wanted.Trust || roots.SystemTrusts(root.PEM) {
 		return nil
 	}
 	return &settings.FlagError{Err: errors.New("this machine does not trust Hither's root certificate, so its programs would refuse what they are led to: give --trust too")}
@@ -240,7 +252,7 @@ func (i *Installation) openHome() install.Step {
 
 // bundle finds a file of all roots for tools that read one alone, or makes it. The system's is the best: it stays fresh.
 func (i *Installation) bundle(root truststore.Certificate) []install.Step {
-	if i.Wanted.Trust && i.Machine.System() == "linux" {
+	if i.Machine.System() == "linux" && (i.Wanted.Trust || roots.SystemTrusts(root.PEM)) {
 		for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"} {
 			if i.Machine.Exists(path) {
 				i.Upkeep.Bundle = path
@@ -264,6 +276,15 @@ func (i *Installation) bundle(root truststore.Certificate) []install.Step {
 		On: i.Machine, Name: "write all roots for tools that read one file, in " + path, Path: path, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) { return text, nil },
 	}}
+}
+
+// namesRoots says that the proxy is told by variables, which name the roots to programs that do not read the system's.
+func (i *Installation) namesRoots() bool {
+	return i.Machine.System() == "linux" && len(i.Wanted.Proxy) > 0 || slices.Contains(i.Wanted.Proxy, sysproxy.Environment)
+}
+
+func (i *Installation) proxying() sysproxy.Proxying {
+	return sysproxy.Proxying{Address: i.Settings.Listen[0], Upstream: i.Settings.UpstreamProxy, Bundle: i.Upkeep.Bundle, Exe: i.Exe}
 }
 
 func (i *Installation) tooling() tools.Tooling {

@@ -1,6 +1,6 @@
 // Package upkeep is what `hither install` changes on this machine, and what a running Hither keeps in force there and puts back.
 //
-//	steps, err := installation.Plan(authority.Preview)
+//	steps, err := installation.Plan(ctx, authority.Preview)
 //	kept, err := upkeep.Of(settings)
 package upkeep
 
@@ -14,12 +14,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/install/sysdns"
+	"hither/install/sysproxy"
 )
 
 // Name is the file of the state directory that holds Upkeep.
@@ -28,13 +30,68 @@ const Name = "upkeep.json"
 // Upkeep is what a running Hither keeps in force and takes back when it ends. `hither install` leaves it in the state
 // directory; no file means nothing.
 type Upkeep struct {
-	DNS    sysdns.Mode `json:"dns,omitempty"` // empty: the machine's DNS is left alone
-	Proxy  bool        `json:"proxy,omitempty"`
+	DNS    sysdns.Mode `json:"dns,omitempty"`   // empty: the machine's DNS is left alone
+	Proxy  Places      `json:"proxy,omitempty"` // where programs are told of the proxy; empty: nowhere
 	Tools  []string    `json:"tools,omitempty"`
 	Bundle string      `json:"bundle,omitempty"` // file of all roots for the tools
 	Home   string      `json:"home,omitempty"`   // of the user for whom it is done
 	UID    int         `json:"uid"`              // -1: who runs Hither
 	GID    int         `json:"gid"`
+}
+
+// Places are those of sysproxy.
+type Places []sysproxy.Place
+
+// UnmarshalJSON knows the files of before there was a choice, too: true is the desktop.
+func (p *Places) UnmarshalJSON(text []byte) error {
+	var on bool
+	if json.Unmarshal(text, &on) != nil {
+		return json.Unmarshal(text, (*[]sysproxy.Place)(p))
+	}
+	if *p = nil; on {
+		*p = Places{sysproxy.Desktop}
+	}
+	return nil
+}
+
+// ParsePlaces reads the value of --proxy, with commas; none and false are no place, and true is the desktop, as it was a switch once.
+func ParsePlaces(m *install.Machine, list string) (Places, error) {
+	switch list {
+	case "", "none", "false":
+		return nil, nil
+	case "true":
+		list = string(sysproxy.Desktop)
+	}
+	known := []sysproxy.Place{sysproxy.Desktop, sysproxy.Shell, sysproxy.Environment}
+	var places Places
+	for _, name := range strings.Split(list, ",") {
+		place := sysproxy.Place(strings.TrimSpace(name))
+		switch here := sysproxy.Places(m.System()); {
+		case !slices.Contains(known, place):
+			return nil, &settings.FlagError{Err: fmt.Errorf("--proxy: %q is none of %s", name, listed(known))}
+		case !slices.Contains(here, place):
+			return nil, &settings.FlagError{Err: fmt.Errorf("--proxy: %s has no place %s that Hither knows of: choose of %s, or put `eval \"$(hither env)\"` into your shell's profile", m.System(), place, listed(here))}
+		case place.EveryUsers(m.System()) && !m.Privileged():
+			return nil, &settings.FlagError{Err: fmt.Errorf("--proxy: %s is for every user, and so for root to change: call this with sudo, or put `eval \"$(hither env)\"` into your shell's profile", place)}
+		case !slices.Contains(places, place):
+			places = append(places, place)
+		}
+	}
+	return places, nil
+}
+
+func listed(places []sysproxy.Place) string {
+	var names []string
+	for _, p := range places {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
+}
+
+// InHomes says that something is kept in force among the files of a user.
+func (u Upkeep) InHomes(system string) bool {
+	mine := func(p sysproxy.Place) bool { return !p.EveryUsers(system) }
+	return len(u.Tools) > 0 || slices.ContainsFunc(u.Proxy, mine)
 }
 
 // Read returns the zero upkeep if nothing was installed.
@@ -108,4 +165,4 @@ func Of(s settings.Settings) (Upkeep, error) {
 }
 
 // Any says that there is something to keep in force.
-func (u Upkeep) Any() bool { return u.DNS != "" || u.Proxy || len(u.Tools) > 0 }
+func (u Upkeep) Any() bool { return u.DNS != "" || len(u.Proxy) > 0 || len(u.Tools) > 0 }

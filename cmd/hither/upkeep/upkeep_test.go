@@ -12,7 +12,9 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
+	"hither/install"
 	"hither/install/sysdns"
+	"hither/install/sysproxy"
 	"hither/rules"
 )
 
@@ -29,8 +31,8 @@ func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
 		flags map[string][]string
 		want  Upkeep
 	}{
-		{nil, Upkeep{DNS: sysdns.Scoped, Proxy: true, UID: -1, GID: -1}},
-		{map[string][]string{"dns": {"off"}}, Upkeep{Proxy: true, UID: -1, GID: -1}},
+		{nil, Upkeep{DNS: sysdns.Scoped, Proxy: Places{sysproxy.Desktop}, UID: -1, GID: -1}},
+		{map[string][]string{"dns": {"off"}}, Upkeep{Proxy: Places{sysproxy.Desktop}, UID: -1, GID: -1}},
 	} {
 		s, err := settings.Load(settings.Sources{Flags: row.flags, Env: environ.List{"HOME=" + state, "HITHER_STATE=" + state}, Dir: "/", ReadFile: os.ReadFile})
 		hithertest.Must(t, err)
@@ -41,6 +43,41 @@ func TestOffIsStrongerThanWhatWasInstalled(t *testing.T) {
 		got, err = Of(s)
 		hithertest.Must(t, err)
 		hithertest.Same(t, "any for a single command", got.Any(), false)
+	}
+}
+
+// A file of an older Hither, which knew only the desktop, is read as it was meant; and what is written now is read again.
+func TestWhereTheProxyIsToldIsRead(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		{`{}`, ""}, {`{"proxy": false}`, ""}, {`{"proxy": true}`, "desktop"}, {`{"proxy": ["desktop", "shell"]}`, "desktop, shell"},
+	} {
+		state := t.TempDir()
+		hithertest.Write(t, filepath.Join(state, Name), []byte(row.text))
+		u, err := Read(state)
+		hithertest.Must(t, err)
+		hithertest.Same(t, row.text, listed(u.Proxy), row.want)
+		hithertest.Write(t, filepath.Join(state, Name), []byte(hithertest.JSON(t, u)))
+		u, err = Read(state)
+		hithertest.Must(t, err)
+		hithertest.Same(t, row.text+", again", listed(u.Proxy), row.want)
+	}
+}
+
+func TestThePlacesOfTheProxyAreChosenByTheirNames(t *testing.T) {
+	for _, row := range []struct{ system, list, want, says string }{
+		{"windows", "environment, shell,shell", "environment, shell", ""},
+		{"darwin", "true", "desktop", ""},
+		{"linux", "false", "", ""},
+		{"linux", "desktop", "desktop", ""},
+		{"linux", "shell", "", "call this with sudo"}, // a machine of a test has no root
+		{"darwin", "shell", "", "darwin has no place shell"},
+		{"linux", "desktop,", "", `"" is none of desktop, shell, environment`},
+	} {
+		places, err := ParsePlaces(&install.Machine{OS: row.system, Root: t.TempDir()}, row.list)
+		hithertest.Same(t, row.list+" on "+row.system, listed(places), row.want)
+		if (err == nil) != (row.says == "") || err != nil && !strings.Contains(err.Error(), row.says) {
+			t.Errorf("%s on %s\n got %v\nwant %q", row.list, row.system, err, row.says)
+		}
 	}
 }
 
