@@ -143,7 +143,7 @@ func everything(t *testing.T, w *installtest.World) []install.Step {
 		steps = append(steps, dns...)
 	}
 	steps = append(steps, sysproxy.Steps(ctx, w.Machine, sysproxy.Proxying{Address: "127.0.0.1:7890"}, sysproxy.Places(w.Machine.System())...)...)
-	steps = append(steps, service.Steps(w.Machine, service.Serving{Exe: "/usr/bin/hither", Sockets: true})...)
+	steps = append(steps, service.Steps(w.Machine, service.Serving{Exe: "/usr/bin/hither"})...)
 	sent, err := tools.Steps(w.Machine, tools.Tooling{
 		Proxy: "127.0.0.1:7890", Gateways: map[string]string{"go": "/go", "docker": "/v2"}, Bundle: "/roots.pem",
 	}, tools.Names()...)

@@ -150,8 +150,13 @@ func (in *entrance) open(ctx context.Context, s settings.Settings, log *slog.Log
 	if in.keep, err = upkeep.Of(s); err != nil {
 		return err
 	}
-	in.way, err = led.Open(ctx, s, in.keep, in.inherited, log)
-	return err
+	if in.way, err = led.Open(ctx, s, in.keep, in.inherited, log); err != nil {
+		return err
+	}
+	for _, at := range in.inherited.Left() {
+		log.WarnContext(ctx, "a port that was opened for Hither is named by none of its settings: name it with listen or transparent, or take it out of the socket unit; clients may wait there for nothing", "address", at)
+	}
+	return in.inherited.Close()
 }
 
 func (in *entrance) close() {

@@ -103,6 +103,19 @@ func (i *Inherited) take(wanted func(handed) bool, limit int) (taken []*net.TCPL
 	return taken
 }
 
+// Left are the addresses of what nobody took.
+func (i *Inherited) Left() (addrs []net.Addr) {
+	if i == nil {
+		return nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, h := range i.sockets {
+		addrs = append(addrs, h.socket.Addr())
+	}
+	return addrs
+}
+
 // Close closes what nobody took: clients shall be refused there and not wait.
 func (i *Inherited) Close() error {
 	return closeAll(i.take(func(handed) bool { return true }, maxInherited))

@@ -19,7 +19,7 @@ func shipped(name string) string {
 }
 
 // systemdUnit is a unit that starts exe. sign is kept: + gives every privilege, - lets it fail.
-func systemdUnit(name, exe string, args []string) []byte {
+func systemdUnit(name, exe string) []byte {
 	var out strings.Builder
 	for line := range strings.Lines(shipped(name)) {
 		key, command, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
@@ -28,13 +28,7 @@ func systemdUnit(name, exe string, args []string) []byte {
 			continue
 		}
 		sign, rest, _ := strings.Cut(command, "/usr/bin/hither")
-		out.WriteString(key + "=" + sign + quoteUnit(exe) + rest)
-		if key == "ExecStart" && strings.HasSuffix(rest, " up") {
-			for _, arg := range args {
-				out.WriteString(" " + quoteUnit(strings.ReplaceAll(arg, "$", "$$")))
-			}
-		}
-		out.WriteString("\n")
+		out.WriteString(key + "=" + sign + quoteUnit(exe) + rest + "\n")
 	}
 	return []byte(out.String())
 }
@@ -50,13 +44,8 @@ func quoteUnit(word string) string {
 }
 
 // launchdList is a property list that starts exe.
-func launchdList(name, exe string, args []string) []byte {
-	text := strings.Replace(shipped(name), "<string>/usr/local/bin/hither</string>", "<string>"+escapeXML(exe)+"</string>", 1)
-	var more strings.Builder
-	for _, arg := range args {
-		more.WriteString("\t\t<string>" + escapeXML(arg) + "</string>\n")
-	}
-	return []byte(strings.Replace(text, "\t\t<string>up</string>\n", "\t\t<string>up</string>\n"+more.String(), 1))
+func launchdList(name, exe string) []byte {
+	return []byte(strings.Replace(shipped(name), "<string>/usr/local/bin/hither</string>", "<string>"+escapeXML(exe)+"</string>", 1))
 }
 
 // agentList is the list of a daemon as that of one user: with his own state directory, and a log that he can write.
@@ -75,12 +64,6 @@ func escapeXML(s string) string {
 }
 
 // openrcScript is a script that starts exe.
-func openrcScript(exe string, args []string) []byte {
-	words := []string{"up"}
-	for _, arg := range args {
-		words = append(words, "'"+install.QuotePosix(arg)+"'") // supervise-daemon's arguments pass through eval
-	}
-	text := strings.Replace(shipped("hither.openrc"), `command="/usr/bin/hither"`, "command='"+install.QuotePosix(exe)+"'", 1)
-	line := "command_args='" + install.QuotePosix(strings.Join(words, " ")) + "'"
-	return []byte(strings.Replace(text, `command_args="up"`, line, 1))
+func openrcScript(exe string) []byte {
+	return []byte(strings.Replace(shipped("hither.openrc"), `command="/usr/bin/hither"`, "command='"+install.QuotePosix(exe)+"'", 1))
 }

@@ -15,14 +15,10 @@ import (
 
 // Serving is how Hither is to be started by itself.
 type Serving struct {
-	Exe  string   // path of the program, which must not move
-	Args []string // after `hither up`
+	Exe string // path of the program, which must not move
 	// User asks for a service of the user alone, which needs no rights of an administrator: without DNS and ports below
 	// 1024. systemd and launchd have such.
 	User bool
-	// Sockets lets systemd open the ports of proxy and doors, so that no connection is refused while Hither starts
-	// anew. Hither has to be given the same addresses by Args or its settings.
-	Sockets bool
 	// Sealed says that Hither changes nothing in homes while it runs, neither the proxy of a desktop nor that of a tool: so
 	// systemd may keep it out of them, and from acting as a user.
 	Sealed bool
@@ -66,17 +62,12 @@ func Steps(m *install.Machine, s Serving) []install.Step {
 // unitSteps are for systemd as the manager of the machine.
 func unitSteps(m *install.Machine, s Serving) []install.Step {
 	const dir = "/etc/systemd/system/"
-	steps := []install.Step{
-		unitFile(m, dir+"hither-restore.service", systemdUnit("hither-restore.service", s.Exe, nil), "systemctl", "daemon-reload"),
-		unitFile(m, dir+"hither.service", homesOf(m, s, systemdUnit("hither.service", s.Exe, s.Args)), "systemctl", "daemon-reload"),
+	return []install.Step{
+		unitFile(m, dir+"hither-restore.service", systemdUnit("hither-restore.service", s.Exe), "systemctl", "daemon-reload"),
+		unitFile(m, dir+"hither.service", homesOf(m, s, systemdUnit("hither.service", s.Exe)), "systemctl", "daemon-reload"),
 		enableUnit(m, "hither-restore.service", "systemctl"),
+		enableUnit(m, "hither.service", "systemctl"), startUnit(m, "hither.service", "systemctl"),
 	}
-	if s.Sockets {
-		steps = append(steps,
-			unitFile(m, dir+"hither.socket", []byte(shipped("hither.socket")), "systemctl", "daemon-reload"),
-			enableUnit(m, "hither.socket", "systemctl"), startUnit(m, "hither.socket", "systemctl"))
-	}
-	return append(steps, enableUnit(m, "hither.service", "systemctl"), startUnit(m, "hither.service", "systemctl"))
 }
 
 // homesOf opens the home of the user for whom tools are set, wherever it is, or closes all.
@@ -97,7 +88,7 @@ func userUnitSteps(m *install.Machine, s Serving) []install.Step {
 	systemctl := m.AsUser("systemctl", "--user")
 	file := m.Join(m.XDGConfig(), "systemd/user/hither.service")
 	return []install.Step{
-		unitFile(m, file, systemdUnit("hither-user.service", s.Exe, s.Args), append(systemctl[:len(systemctl):len(systemctl)], "daemon-reload")...),
+		unitFile(m, file, systemdUnit("hither-user.service", s.Exe), append(systemctl[:len(systemctl):len(systemctl)], "daemon-reload")...),
 		enableUnit(m, "hither.service", systemctl...),
 		startUnit(m, "hither.service", systemctl...),
 	}
@@ -161,7 +152,7 @@ func (o onOff) step() install.Setting {
 // launchdSteps are for macOS: a daemon of the machine, or an agent of the user.
 func launchdSteps(m *install.Machine, s Serving) []install.Step {
 	domain, dir := "system", "/Library/LaunchDaemons/"
-	list := launchdList("dev.hither.plist", s.Exe, s.Args)
+	list := launchdList("dev.hither.plist", s.Exe)
 	var steps []install.Step
 	if s.User {
 		id := m.UID
@@ -171,7 +162,7 @@ func launchdSteps(m *install.Machine, s Serving) []install.Step {
 		domain, dir = "gui/"+strconv.Itoa(id), m.Join(m.Home, "Library", "LaunchAgents")+"/"
 		list = agentList(list, m.Home)
 	} else {
-		steps = append(steps, unitFile(m, dir+"dev.hither.restore.plist", launchdList("dev.hither.restore.plist", s.Exe, nil)))
+		steps = append(steps, unitFile(m, dir+"dev.hither.restore.plist", launchdList("dev.hither.restore.plist", s.Exe)))
 	}
 	file := dir + "dev.hither.plist"
 	return append(steps, unitFile(m, file, list), onOff{
@@ -184,7 +175,7 @@ func launchdSteps(m *install.Machine, s Serving) []install.Step {
 // openrcSteps are for Alpine and Gentoo.
 func openrcSteps(m *install.Machine, s Serving) []install.Step {
 	const file = "/etc/init.d/hither"
-	script := openrcScript(s.Exe, s.Args)
+	script := openrcScript(s.Exe)
 	return []install.Step{
 		install.Edit{
 			On: m, Name: "write the service file " + file, Path: file, Mode: 0o755,
@@ -207,16 +198,13 @@ func openrcSteps(m *install.Machine, s Serving) []install.Step {
 // ends within a minute the third puts the machine back instead of starting anew.
 func windowsSteps(m *install.Machine, s Serving) []install.Step {
 	exe := `"` + s.Exe + `"` // no Windows path has a quote
-	command := []string{exe, "up", "--state", quoteWindows(State(m))}
-	for _, arg := range s.Args {
-		command = append(command, quoteWindows(arg))
-	}
+	command := exe + " up --state " + quoteWindows(State(m))
 	there := install.PowerShellCommand("if (Get-Service -Name hither -ErrorAction SilentlyContinue) { 'there' } else { 'none' }")
 	runs := install.PowerShellCommand("$s = Get-Service -Name hither -ErrorAction SilentlyContinue; if ($s -and $s.Status -ne 'Stopped') { 'running' } else { 'stopped' }")
 	stop := install.PowerShellCommand("Stop-Service -Name hither -Force -ErrorAction SilentlyContinue")
 	return []install.Step{
 		scSetting(m, "make the Windows service hither", "there", there, [][]string{
-			{"sc.exe", "create", "hither", "binPath=", strings.Join(command, " "), "start=", "auto", "DisplayName=", "Hither"},
+			{"sc.exe", "create", "hither", "binPath=", command, "start=", "auto", "DisplayName=", "Hither"},
 			{"sc.exe", "description", "hither", "Brings what a build asks for from the nearest place that has it."},
 			{"sc.exe", "failure", "hither", "reset=", "60", "actions=", "restart/200/restart/200/run/0", "command=", exe + " restore --state " + quoteWindows(State(m))},
 			{"sc.exe", "failureflag", "hither", "1"},

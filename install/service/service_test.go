@@ -97,14 +97,12 @@ func TestAServiceIsStartedAndTakenAway(t *testing.T) {
 		last         string // the last command of starting
 		first        string // the first of taking away
 	}{
-		{"systemd", "linux", map[string]string{"/run/systemd/system/": "", "/etc/systemd/system/": ""}, Serving{Exe: exe, Args: []string{"--dns", "127.0.0.1:5300"}},
-			"/etc/systemd/system/hither.service", "ExecStart=\"/opt/my tools/hither\" up --dns 127.0.0.1:5300\n", "systemctl start hither.service", "systemctl stop hither.service"},
-		{"systemd with sockets", "linux", map[string]string{"/run/systemd/system/": ""}, Serving{Exe: exe, Sockets: true},
-			"/etc/systemd/system/hither.socket", "ListenStream=127.0.0.1:7890\n", "systemctl start hither.service", "systemctl stop hither.service"},
+		{"systemd", "linux", map[string]string{"/run/systemd/system/": "", "/etc/systemd/system/": ""}, Serving{Exe: exe},
+			"/etc/systemd/system/hither.service", "ExecStart=\"/opt/my tools/hither\" up\n", "systemctl start hither.service", "systemctl stop hither.service"},
 		{"systemd of the user", "linux", map[string]string{"/run/systemd/system/": "", "/home/u/": ""}, Serving{Exe: "/home/u/50%/hither", User: true},
 			"/home/u/.config/systemd/user/hither.service", "ExecStopPost=-/home/u/50%%/hither restore\n", "systemctl --user start hither.service", "systemctl --user stop hither.service"},
-		{"launchd", "darwin", map[string]string{"/Library/LaunchDaemons/": ""}, Serving{Exe: "/opt/a&b/hither", Args: []string{"--verbose"}},
-			"/Library/LaunchDaemons/dev.hither.plist", "<string>/opt/a&amp;b/hither</string>\n\t\t<string>up</string>\n\t\t<string>--verbose</string>\n",
+		{"launchd", "darwin", map[string]string{"/Library/LaunchDaemons/": ""}, Serving{Exe: "/opt/a&b/hither"},
+			"/Library/LaunchDaemons/dev.hither.plist", "<string>/opt/a&amp;b/hither</string>\n\t\t<string>up</string>\n",
 			"launchctl bootstrap system /Library/LaunchDaemons/dev.hither.plist", "launchctl bootout system/dev.hither"},
 		{"launchd of the user", "darwin", map[string]string{"/home/u/": ""}, Serving{Exe: exe, User: true},
 			"/home/u/Library/LaunchAgents/dev.hither.plist", "<string>/home/u/Library/Logs/hither.log</string>", "", ""},
@@ -180,10 +178,9 @@ func TestSystemdTakesTheUnits(t *testing.T) {
 		exe = filepath.Join(dir, exe)
 		stage.Check(t, os.WriteFile(exe, []byte("#!/bin/sh\n"), 0o700))
 		units := map[string][]byte{
-			"hither.service":         homesOf(&install.Machine{Home: "/srv/my home"}, Serving{}, systemdUnit("hither.service", exe, []string{"--dns", "127.0.0.1:5300"})),
-			"hither-sealed.service":  homesOf(&install.Machine{Home: "/srv/u"}, Serving{Sealed: true}, systemdUnit("hither.service", exe, nil)),
-			"hither-restore.service": systemdUnit("hither-restore.service", exe, nil),
-			"hither.socket":          []byte(shipped("hither.socket")),
+			"hither.service":         homesOf(&install.Machine{Home: "/srv/my home"}, Serving{}, systemdUnit("hither.service", exe)),
+			"hither-sealed.service":  homesOf(&install.Machine{Home: "/srv/u"}, Serving{Sealed: true}, systemdUnit("hither.service", exe)),
+			"hither-restore.service": systemdUnit("hither-restore.service", exe),
 		}
 		var paths []string
 		for name, text := range units {
@@ -199,7 +196,7 @@ func TestSystemdTakesTheUnits(t *testing.T) {
 
 // TestASealedServiceStaysOutOfHomes also proves that the lines which are replaced are there.
 func TestASealedServiceStaysOutOfHomes(t *testing.T) {
-	unit := systemdUnit("hither.service", "/usr/bin/hither", nil)
+	unit := systemdUnit("hither.service", "/usr/bin/hither")
 	for _, row := range []struct {
 		name, home string
 		sealed     bool
@@ -212,14 +209,6 @@ func TestASealedServiceStaysOutOfHomes(t *testing.T) {
 		text := string(homesOf(&install.Machine{Home: row.home}, Serving{Sealed: row.sealed}, unit))
 		if !strings.Contains(text, row.has) || strings.Contains(text, row.not) {
 			t.Errorf("%s\ngot  %s\nwant %q and not %q", row.name, text, row.has, row.not)
-		}
-	}
-}
-
-func TestDNSIsNeverActivatedByASocket(t *testing.T) {
-	for line := range strings.Lines(shipped("hither.socket")) {
-		if strings.HasPrefix(line, "ListenDatagram") || strings.HasPrefix(line, "Listen") && strings.Contains(line, ":53\n") {
-			t.Errorf("the socket unit has %q\nwant none for DNS: a mute socket costs each look-up 5 s", line)
 		}
 	}
 }

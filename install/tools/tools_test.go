@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"hither/install"
-	"hither/install/files"
 	"hither/install/installtest"
 	"hither/install/lines"
 	"hither/install/stage"
@@ -190,7 +190,7 @@ func TestContainerdSaysWhoDoesNotReadTheFile(t *testing.T) {
 func TestTheHostsFileOfTheClusterIsOurs(t *testing.T) {
 	text, err := putHost(nil, "http://127.0.0.1:7890")
 	stage.Check(t, err)
-	cluster, err := files.Read("daemonset.yaml")
+	cluster, err := os.ReadFile("../files/daemonset.yaml")
 	stage.Check(t, err)
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimRight(line, "\n"); line != "" && !strings.Contains(string(cluster), "\n    "+line+"\n") {
