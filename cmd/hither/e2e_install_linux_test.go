@@ -51,6 +51,16 @@ func scopedWithResolved(t *testing.T, m *machine) {
 	m.wantLed("up again", byUs, bySystem)
 	d.signal(t, syscall.SIGSTOP)
 	m.wantLed("after SIGSTOP", bySystem, bySystem)
+	begun := time.Now()
+	for _, state := range [][]string{{"--state", m.state}, nil} { // root without a Hither of his own means that of the machine
+		said, err := m.try("/", m.env, m.bin, append([]string{"status"}, state...)...)
+		if err == nil || !strings.Contains(said, "has said nothing for 3s") {
+			t.Errorf("status %v of a stopped Hither\n got %v: %s\nwant that it says nothing", state, err, said)
+		}
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("that took %v, want 3 s each", took)
+	}
 	d.signal(t, syscall.SIGCONT)
 	m.wantLed("after SIGCONT", byUs, bySystem)
 

@@ -25,8 +25,8 @@ func (a *app) daemon(ctx context.Context) *control.Client {
 		return own
 	}
 	machine := control.NewClient(dir)
-	if _, err := machine.Ready(ctx); err != nil {
-		return own
+	if _, err := machine.Ready(ctx); errors.Is(err, control.ErrNotRunning) {
+		return own // one that hangs is the one that is meant
 	}
 	return machine
 }

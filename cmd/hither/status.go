@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sort"
@@ -25,7 +26,11 @@ func (a *app) status() *cobra.Command {
 		Long:  "Say how the running Hither stands. The exit status is 3 if none runs.",
 		Args:  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			status, err := a.daemon(c.Context()).Status(c.Context())
+			client, err := a.awake(c.Context())
+			if err != nil {
+				return err
+			}
+			status, err := client.Status(c.Context())
 			if errors.Is(err, control.ErrNotRunning) {
 				if ready, err := a.ready(c.Context()); err == nil {
 					if asJSON {
@@ -47,6 +52,21 @@ func (a *app) status() *cobra.Command {
 	}
 	addJSONFlag(c, &asJSON)
 	return c
+}
+
+// awake is the client of daemon, but an error for a Hither that says nothing at all: what is asked of it would be waited for, for long.
+func (a *app) awake(whole context.Context) (*control.Client, error) {
+	ctx, cancel := context.WithTimeout(whole, statusWait)
+	defer cancel()
+	client := a.daemon(ctx)
+	if _, err := client.Ready(ctx); whole.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		who := "the Hither that runs"
+		if pid := client.PID(); pid != 0 {
+			who = fmt.Sprintf("the Hither that runs (pid %d)", pid)
+		}
+		return nil, fmt.Errorf("%s has said nothing for %v: it was stopped, hangs, or has just begun; ask again, and if that is in vain, end it and start it again", who, statusWait)
+	}
+	return client, nil
 }
 
 func (a *app) printStatus(s control.Status) {

@@ -55,6 +55,9 @@ func NewClient(state string) *Client {
 	}}}
 }
 
+// PID is that of the Hither that is asked, as its file tells it, for a message only; 0: it is not known.
+func (c *Client) PID() int { return ReadPID(c.state) }
+
 // Ready tells where the running Hither is; ErrNotRunning if there is none.
 func (c *Client) Ready(ctx context.Context) (out Ready, err error) {
 	return out, c.Ask(ctx, http.MethodGet, "/ready", nil, &out)
