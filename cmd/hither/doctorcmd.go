@@ -35,7 +35,7 @@ import (
 // exitUnwell is the exit status of a doctor who found something broken.
 const exitUnwell = 5
 
-// statusWait bounds the doctor's questions to the running Hither: one that hangs is a finding.
+// statusWait bounds questions whether the running Hither is well: that it hangs is an answer, too.
 const statusWait = 3 * time.Second
 
 // doctorFlags are what the command line says of an examination.
@@ -111,6 +111,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
+		AllRights: os.Geteuid() == 0 && a.env.Get("SUDO_USER") == "", // else what is told is typed by a user
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)
 			return owner.PID, owner.Name

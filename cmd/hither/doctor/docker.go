@@ -75,9 +75,22 @@ func (c dockerClient) Roots(p *Patient) (shelf, string, bool) {
 	return s, remedy, known
 }
 
-// engineBefore says that the running engine began before a file was last written. As every Go program it reads the system's
+// anchors are where `hither install --trust`, and the commands of remedies, put the root.
+func anchors() []string {
+	return []string{
+		"/usr/local/share/ca-certificates/hither.crt", "/etc/pki/ca-trust/source/anchors/hither.pem", "/etc/ca-certificates/trust-source/anchors/hither.crt",
+		"/etc/pki/trust/anchors/hither.pem", "/usr/share/pki/trust/anchors/hither.pem",
+	}
+}
+
+// engineBefore says that the running engine began before our root came into a file. As every Go program it reads the system's
 // roots once, when it first needs them.
 func (p *Patient) engineBefore(file string) bool {
+	for _, own := range anchors() { // by which the root comes into that file, which changes for other roots, too
+		if p.shelf("", own).Ours {
+			file = own
+		}
+	}
 	engine, err := os.Stat(p.path("/run/docker.pid"))
 	written, err2 := os.Stat(p.path(file))
 	return err == nil && err2 == nil && engine.ModTime().Before(written.ModTime())

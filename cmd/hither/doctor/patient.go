@@ -53,6 +53,8 @@ type Patient struct {
 	// Install is the command that changes this machine in ways that can be undone, "hither install"; empty: there is none,
 	// and remedies say how by hand.
 	Install string
+	// AllRights says that the shell has all rights, so that no command needs sudo, which small systems do not have.
+	AllRights bool
 	// Call is what to type for a command of Hither's with this state directory; nil: "hither " and the command.
 	Call func(command string) string
 
@@ -124,8 +126,11 @@ func (p *Patient) now() time.Time {
 	return time.Now()
 }
 
-// clean takes the secrets out of a finding.
+// clean takes the secrets out of a finding, and sudo where it is not needed.
 func (p *Patient) clean(f Finding) Finding {
+	if p.AllRights {
+		f.Remedy = strings.ReplaceAll(f.Remedy, "sudo ", "")
+	}
 	if p.Redact == nil {
 		return f
 	}

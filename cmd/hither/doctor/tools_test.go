@@ -212,8 +212,23 @@ func TestAnEngineThatBeganBeforeTheRootWasTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, w.run1(tool{dockerClient{}}), "docker warn: docker began before /etc/ssl/certs/ca-certificates.crt was last written", "`sudo systemctl restart docker`")
+	w.AllRights = true
+	holds(t, w.run1(tool{dockerClient{}}), "docker warn: ", "`systemctl restart docker`")
 	w.write("/run/docker.pid", "4713")
 	holds(t, w.run1(tool{dockerClient{}}), "docker ok: docker trusts Hither")
+	// The file is written anew for every other root, too.
+	anchor := "/usr/local/share/ca-certificates/hither.crt"
+	w.write(anchor, string(w.CA))
+	for path, at := range map[string]time.Time{anchor: since.Add(-time.Minute), "/run/docker.pid": since} {
+		if err := os.Chtimes(w.path(path), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds(t, w.run1(tool{dockerClient{}}), "docker ok: docker trusts Hither")
+	if err := os.Chtimes(w.path(anchor), since.Add(time.Minute), since.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, w.run1(tool{dockerClient{}}), "docker warn: docker began before ")
 	if err := os.Chtimes(w.path("/run/docker.pid"), since, since); err != nil {
 		t.Fatal(err)
 	}
