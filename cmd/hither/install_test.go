@@ -247,3 +247,20 @@ func TestTheServiceOfAUserHasTheUsualState(t *testing.T) {
 		}
 	}
 }
+
+// Whose key it is can vouch for the registries, so it must be root's or that of the user for whom this is done.
+func TestInstallTrustsNobodyElsesRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("files are given away by root alone")
+	}
+	skipElsewhere(t)
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	state := filepath.Join(c.dir, "state")
+	must(t, os.Chown(state, 65534, 65534))
+	err := c.call(c.app.installCommand(), "--dry-run", "--trust")
+	same(t, "status", exitStatus(err), exitUsage)
+	contains(t, err.Error(), "belongs to user 65534")
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--tools", "go"))
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--user", "nobody"))
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/authority"
 	"hither/install"
+	"hither/install/ownfile"
 	"hither/install/service"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
@@ -76,6 +78,9 @@ type Installation struct {
 // Plan returns the steps in the order in which they are safe: trust before anything is led to us, the service last. open finds
 // the root: authority.Preview if the steps are only to be shown, else OpenRoot.
 func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error) {
+	if err := i.mayVouch(); err != nil {
+		return Steps{}, err
+	}
 	root, err := i.root(open)
 	if err != nil {
 		return Steps{}, err
@@ -147,6 +152,20 @@ func (i *Installation) Service() (steps []install.Step) {
 		steps = append(steps, i.openHome())
 	}
 	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
+}
+
+// mayVouch refuses a root whose key is somebody else's, neither root's nor that of the user for whom the machine is changed: he
+// could then vouch for the registries to everybody here.
+func (i *Installation) mayVouch() error {
+	info, err := os.Stat(i.Settings.State)
+	if err != nil || !i.Wanted.Trust || os.Geteuid() != 0 {
+		return nil //nolint:nilerr // a directory that is not there is made as ours
+	}
+	owner, _, _ := ownfile.Owner(info)
+	if owner <= 0 || owner == i.Upkeep.UID {
+		return nil
+	}
+	return &settings.FlagError{Err: fmt.Errorf("%s belongs to user %d, who could vouch for the registries to every program here if its root were trusted: leave --state out, or say with --user that it is done for that user", i.Settings.State, owner)}
 }
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
