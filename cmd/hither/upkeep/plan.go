@@ -111,12 +111,24 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 		i.Upkeep.DNS = sysdns.Mode(i.Wanted.DNS)
 		p.Held = append(p.Held, dnsInWords(i.Wanted.DNS))
 	}
-	i.Upkeep.Proxy = i.Wanted.Proxy
+	i.tellOfProxy(ctx, &p)
+	p.Now = append(p.Now, i.remember())
+	if i.Wanted.Service {
+		p.Now = append(p.Now, i.Service()...)
+	}
+	return p, nil
+}
+
+// tellOfProxy leaves word of the places that need a running Hither.
+func (i *Installation) tellOfProxy(ctx context.Context, p *Steps) {
+	i.Upkeep.Proxy = nil
 	for _, place := range i.Wanted.Proxy {
-		if place == sysproxy.Desktop {
+		if place == sysproxy.Desktop { // its many steps are found by commands
+			i.Upkeep.Proxy = append(i.Upkeep.Proxy, place)
 			p.Held = append(p.Held, "tell the programs of the desktop to go through the proxy")
 			continue
 		}
+		held := len(p.Held)
 		for _, step := range sysproxy.Steps(ctx, i.Machine, i.proxying(), place) {
 			if install.IsVolatile(step) {
 				p.Held = append(p.Held, step.String())
@@ -124,12 +136,10 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 				p.Now = append(p.Now, install.Optional{Step: step})
 			}
 		}
+		if len(p.Held) > held {
+			i.Upkeep.Proxy = append(i.Upkeep.Proxy, place)
+		}
 	}
-	p.Now = append(p.Now, i.remember())
-	if i.Wanted.Service {
-		p.Now = append(p.Now, i.Service()...)
-	}
-	return p, nil
 }
 
 // Service has Hither started by itself.

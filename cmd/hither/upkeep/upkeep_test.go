@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 	"hither/install"
+	"hither/install/stage"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
 	"hither/rules"
@@ -78,6 +80,37 @@ func TestThePlacesOfTheProxyAreChosenByTheirNames(t *testing.T) {
 		if (err == nil) != (row.says == "") || err != nil && !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s on %s\n got %v\nwant %q", row.list, row.system, err, row.says)
 		}
+	}
+}
+
+// What needs no running Hither is done at once, and none is asked to keep it: PowerShell's profile asks for itself.
+func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
+	for _, row := range []struct {
+		system     string
+		places     Places
+		held       string // of Upkeep
+		now, while string // what is in one of the steps
+	}{
+		{"linux", Places{sysproxy.Desktop, sysproxy.Shell}, "desktop, shell", "roots.pem", "/etc/profile.d/hither-proxy.sh"},
+		{"windows", Places{sysproxy.Shell, sysproxy.Environment}, "environment", "profile.ps1", "the user's variable NODE_EXTRA_CA_CERTS"},
+	} {
+		run := func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
+		i := &Installation{
+			Wanted: Wanted{Trust: true, DNS: "off", Proxy: row.places}, Settings: settings.Settings{State: "/state", Listen: []string{"127.0.0.1:7890"}},
+			Machine: &install.Machine{OS: row.system, Root: t.TempDir(), Home: "/home/u", UID: -1, GID: -1, Run: run}, Rules: hithertest.Rules(t, "reg.test"), Exe: "hither",
+		}
+		open := func(string, []string, func() time.Time) ([]byte, string, error) {
+			return []byte(stage.RootPEM("Hither")), "/state/ca.pem", nil
+		}
+		steps, err := i.Plan(t.Context(), open)
+		hithertest.Must(t, err)
+		hithertest.Same(t, row.system, listed(i.Upkeep.Proxy), row.held)
+		var now []string
+		for _, step := range steps.Now {
+			now = append(now, step.String())
+		}
+		hithertest.Contains(t, strings.Join(now, "\n"), row.now)
+		hithertest.Contains(t, strings.Join(steps.Held, "\n"), row.while)
 	}
 }
 
