@@ -100,7 +100,7 @@ func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 			Machine: &install.Machine{OS: row.system, Root: t.TempDir(), Home: "/home/u", UID: -1, GID: -1, Run: run}, Rules: hithertest.Rules(t, "reg.test"), Exe: "hither",
 		}
 		open := func(string, []string, func() time.Time) ([]byte, string, error) {
-			return []byte(stage.RootPEM("Hither")), "/state/ca.pem", nil
+			return stage.RootPEM("Hither"), "/state/ca.pem", nil
 		}
 		steps, err := i.Plan(t.Context(), open)
 		hithertest.Must(t, err)
