@@ -15,12 +15,16 @@ import (
 
 // clientsFindAndTrust has real clients, without one variable, on a machine that was installed with trust and tools.
 func clientsFindAndTrust(t *testing.T, m *machine) {
+	bareNpm(t)
 	m.installs("--trust", "--dns", "full", "--tools", "go,npm")
 	d := m.up()
 	m.becomes("up", m.resolves(npmHost), byUs)
 	same(t, "go env GOPROXY", strings.TrimSpace(m.shell("/", m.env, "go", "env", "GOPROXY")), "http://127.0.0.1:7890/go|https://proxy.golang.org,direct")
 	npm := func() string { return strings.TrimSpace(m.shell("/", m.env, "npm", "config", "get", "https-proxy")) }
 	same(t, "npm config get https-proxy", strings.TrimSuffix(npm(), "/"), "http://127.0.0.1:7890")
+
+	version := m.shell("/", m.env, "npm", "view", "--cache", "/tmp/npm", "--registry", "https://"+npmHost, "pkg-001@1.1.0", "version")
+	same(t, "what npm got", strings.TrimSpace(version), "1.1.0")
 
 	body := m.shell("/", m.env, "curl", "-sS", "--max-time", "20", "https://"+npmHost+"/pkg-001")
 	has(t, "what curl got from the registry's name", body, `"pkg-001@1.1.0"`)

@@ -194,9 +194,7 @@ func shellsAndSessions(t *testing.T, m *machine) {
 	gos := m.goWorld()
 	m.goRule(gos)
 	put(t, "/etc/environment", "LANG=C.UTF-8\n")
-	for _, file := range []string{"/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"} { // which may say whom npm believes
-		mustDo(t, os.RemoveAll(file))
-	}
+	bareNpm(t)
 	before := m.snapshot()
 	session := m.text("/etc/environment")
 	login := func(script string) string {
@@ -225,6 +223,13 @@ func shellsAndSessions(t *testing.T, m *machine) {
 	_ = d.Wait()
 	same(t, "a new shell after the end", named(), "proxy:")
 	m.uninstalls(before)
+}
+
+// bareNpm takes away what may say whom npm believes.
+func bareNpm(t *testing.T) {
+	for _, file := range []string{"/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"} {
+		mustDo(t, os.RemoveAll(file))
+	}
 }
 
 func contained(text, part string) string {

@@ -39,7 +39,8 @@ func (a *app) installCommand() *cobra.Command {
 		Use:   "install",
 		Short: "Change this machine so that its tools go through Hither, in ways that can all be undone",
 		Long: "Change this machine so that its tools go through Hither. Without a choice: trust the root certificate, lead the names of\n" +
-			"the registries to Hither (--dns scoped), and start Hither as a service. The steps are shown first.\n\n" +
+			"the registries to Hither (--dns scoped), tell it to npm and Yarn, which do not read the system's roots, if they are here, and\n" +
+			"start Hither as a service. The steps are shown first.\n\n" +
 			"Each step is written down with what was before, and undone by `hither uninstall`, byte by byte. What only makes\n" +
 			"sense while Hither runs (DNS, proxy settings) is done by Hither when it begins and undone when it ends, also by\n" +
 			"`kill -9`; `hither restore` does it by hand.",
@@ -97,6 +98,9 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 	var err error
 	if i.Wanted.Tools, err = upkeep.ParseTools(i.Machine, f.tools); err != nil {
 		return nil, err
+	}
+	if !chosen {
+		i.Wanted.Tools = upkeep.OwnRoots(i.Machine)
 	}
 	if i.Wanted.Proxy, err = upkeep.ParsePlaces(i.Machine, f.proxy); err != nil {
 		return nil, err

@@ -264,3 +264,17 @@ func TestInstallTrustsNobodyElsesRoot(t *testing.T) {
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--tools", "go"))
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--user", "nobody"))
 }
+
+// Node has roots of its own: npm would refuse what it is led to.
+func TestTheUsualInstallationTellsNpmOfTheRoot(t *testing.T) {
+	skipElsewhere(t)
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	lay(t, filepath.Join(c.dir, "npm"), "#!/bin/sh\n")
+	must(t, os.Chmod(filepath.Join(c.dir, "npm"), 0o700))
+	t.Setenv("PATH", c.dir+":"+os.Getenv("PATH"))
+	must(t, c.call(c.app.installCommand(), "--dry-run"))
+	contains(t, c.out.String(), "while Hither runs: send npm through Hither")
+	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--tools", "none"))
+	same(t, "npm where no tool is chosen", strings.Contains(c.out.String(), "send npm"), false)
+}

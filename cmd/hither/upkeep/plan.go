@@ -40,6 +40,12 @@ type Wanted struct {
 // Usual is what is done if nothing is chosen: all registries' names come to Hither, and nothing else of the machine changes.
 func Usual() Wanted { return Wanted{Trust: true, DNS: string(sysdns.Scoped), Service: true} }
 
+// OwnRoots are the tools that are here and do not read the system's roots: where their registry's name is led to us, they refuse what
+// they find unless they are told of the root.
+func OwnRoots(m *install.Machine) []string {
+	return slices.DeleteFunc(tools.Found(m), func(name string) bool { return name != "npm" && name != "yarn" })
+}
+
 // KeepFormer wants what an earlier call has left word of, too, unless this one has chosen otherwise: each switch is its own.
 // Proxy and tools are one user's.
 func (i *Installation) KeepFormer(former Upkeep, chosen func(flag string) bool) {
@@ -52,7 +58,7 @@ func (i *Installation) KeepFormer(former Upkeep, chosen func(flag string) bool) 
 	if !chosen("proxy") {
 		i.Wanted.Proxy = former.Proxy
 	}
-	if !chosen("tools") {
+	if !chosen("tools") && len(former.Tools) > 0 {
 		i.Wanted.Tools = former.Tools
 	}
 }
