@@ -196,8 +196,11 @@ func (h *house) measure(out *network.Network, log *slog.Logger) *scores.Keeper {
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
 func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network.Network, l *ledger.Ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Private: s.Private, Hedge: &l.Hedges,
+		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Reach: out.Dialer.Reach, Private: s.Private, Hedge: &l.Hedges,
 		Trace: fetch.Trace{Answered: l.Answered, Filled: l.Filled},
+	}
+	f.Trace.Waits = func(r fetch.Request, err error) {
+		log.Warn("a download waits for the network; it goes on when that is back", "name", r.Name, "error", err)
 	}
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
 		wider, size := notary.WiderTiles(m)

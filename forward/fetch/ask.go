@@ -21,10 +21,11 @@ type asking struct {
 	watch *watch
 	since time.Time // when it was sent, by the clock that timers go by
 
-	release func()       // its place among the transfers
-	berth   *berth       // the connection that it shares with other bulk; nil: it is none
-	asked   atomic.Int64 // when the request was last written, as a redirect is followed, in nanoseconds since since
-	first   atomic.Int64 // when the first byte of the answer came, likewise; 0: that is not known
+	release   func()       // its place among the transfers
+	berth     *berth       // the connection that it shares with other bulk; nil: it is none
+	asked     atomic.Int64 // when the request was last written, as a redirect is followed, in nanoseconds since since
+	connected atomic.Bool  // for it, not for others before
+	first     atomic.Int64 // when the first byte of the answer came, likewise; 0: that is not known
 
 	ended chan struct{}  // closed when the following are set
 	resp  *http.Response // its body is still to be read; nil: err says why
@@ -62,7 +63,10 @@ func (w *fill) ask(ctx context.Context, src rules.Source, release func()) *askin
 	w.tries = append(w.tries, a.Try)
 	w.asked = append(w.asked, a)
 	w.denied = false
-	req, err := w.request(w.opening(w.way(a), src), src, a.carried)
+	along := httptrace.WithClientTrace(w.opening(w.way(a), src), &httptrace.ClientTrace{
+		ConnectDone: func(_, _ string, err error) { a.connected.CompareAndSwap(false, err == nil) },
+	})
+	req, err := w.request(along, src, a.carried)
 	if err != nil {
 		a.err = err
 		close(a.ended)

@@ -40,6 +40,7 @@ type carried struct {
 	retry       time.Duration // for how long it wants to be left alone
 	extra       int64         // bytes that were thrown away
 	busy        time.Duration // while it sent parts; 0: it sent none, or all
+	met         bool          // a connection was made for it
 }
 
 // spoolAll is the size up to which a body is spooled whole before the client sees any of it: then a bad source can be
@@ -54,7 +55,7 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 		a.Wait, a.Status = a.heard, a.resp.StatusCode
 		err = w.receive(ctx, a)
 	} else {
-		err = plain(err)
+		a.met, err = a.connected.Load(), plain(err)
 	}
 	a.Took = cmp.Or(a.busy, w.f.now().Sub(a.began))
 	if err == nil {

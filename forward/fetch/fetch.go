@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/forward/measure"
@@ -138,6 +140,7 @@ type Trace struct {
 	Asked    func(Request)         // a client asks; its answer is still to come
 	Missed   func(Request)         // the cache alone cannot answer, a client or a guess: sources will be asked
 	Answered func(Request, Report) // a client got its answer, perhaps not yet its last byte
+	Waits    func(Request, error)  // a body stands still, and nobody who has the rest can be connected to, for which reason
 	Filled   func(Report)          // a fill ended: committed, or failed for all its readers (Err)
 }
 
@@ -172,6 +175,9 @@ type Fetcher struct {
 	// Connect makes connections to a source ahead, the common one and so many lanes: transport.Pool.Warm. It may take long.
 	// nil: none are made.
 	Connect func(ctx context.Context, base string, lanes int) error
+	// Reach says whether a source can be connected to now, by a connection of its own: transport.Dialer.Reach. nil: a body that stands
+	// still is given up when nobody else has it.
+	Reach   func(ctx context.Context, base string) error
 	Hedge   Hedger                   // nil: as often as somebody is late
 	Private []string                 // patterns of subjects that never reach a mirror
 	Parts   func(rules.Match) []Part // what else begins with the bytes of a match, the likeliest first; nil: nothing does
@@ -191,6 +197,7 @@ type Fetcher struct {
 	silent  memory[int]         // origins that did not answer a HEAD, and how often in a row
 	sizes   memory[sizes]       // of what a rule's path brought
 	slots   slots
+	probes  singleflight.Group // whether sources can be connected to, by base
 	spread  spread
 	met     memory[struct{}] // sources that were connected to ahead
 	splits  atomic.Int64     // bodies that come in parts now

@@ -43,6 +43,7 @@ type fill struct {
 	told    bool           // a stranger has heard the name
 	accused []accusation   // who sent wrong bytes alone, before the board heard of it
 	sized   bool           // the origin said how long the body is
+	pause   pause          // since the body stood still
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
 	trail   transport.Trail // where sources redirected to
@@ -130,7 +131,7 @@ func (w *fill) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	cause := w.word.trouble()
+	cause := cmp.Or(w.word.trouble(), w.pause.err)
 	if ctx.Err() != nil {
 		cause = errClosed
 		if errors.Is(context.Cause(ctx), errUnwanted) {
@@ -143,7 +144,7 @@ func (w *fill) fill(ctx context.Context) error {
 // next sees to it that somebody is asked; false: nobody is left.
 func (w *fill) next(ctx context.Context) bool {
 	for len(w.asked) == 0 {
-		if len(w.queue) == 0 || len(w.tries) >= maxTries || ctx.Err() != nil {
+		if len(w.tries) >= maxTries || ctx.Err() != nil || len(w.queue) == 0 && !w.outlast(ctx) {
 			return false
 		}
 		src := w.queue[0]
@@ -243,6 +244,7 @@ func (w *fill) again(src rules.Source, t *carried) {
 			w.leave() // its token promised too much: nobody else is heard
 		}
 	}
+	w.lose(src, t)
 	switch {
 	case w.afresh == src.Base:
 		w.queue = slices.Insert(w.queue, 0, src)

@@ -48,6 +48,7 @@ type flight struct {
 	outdated atomic.Bool // a client changed the name meanwhile: what is fetched is for those who wait, and not kept
 
 	waiters sync.WaitGroup // clients between join and their answer: the spool stays for them
+	waiting atomic.Int32   // how many these are
 	ready   chan struct{}  // closed when out is set
 	out     outcome
 	once    sync.Once
@@ -97,7 +98,7 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 		k.close()
 		return nil, err
 	}
-	defer fl.waiters.Done()
+	defer fl.part()
 	if req.Ahead {
 		defer f.flights.leash(ctx, fl)
 		f.flights.await(fl, req.Arrived)
@@ -209,7 +210,7 @@ type nopCloser struct{ io.ReadSeeker }
 func (nopCloser) Close() error { return nil }
 
 // join finds the flight for a request or begins one, which may be calm: nobody waits for it. Clients that expect different
-// bytes fly apart. The caller must say fl.waiters.Done once it has its answer.
+// bytes fly apart. The caller must say fl.part once it has its answer.
 func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight, joined bool, err error) {
 	key := req.Name + "\n" + string(req.Claim)
 	fs.mu.Lock()
@@ -234,7 +235,7 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 		fl.wanted = true
 	}
 	fl.bodies = fl.bodies || !req.Head || calm // what is kept is to be replaced
-	fl.waiters.Add(1)
+	fl.attend()
 	return fl, joined, nil
 }
 
@@ -336,7 +337,7 @@ func (f *Fetcher) refresh(req Request, k kept) bool {
 	f.miss(req)
 	fl, _, err := f.flights.join(f, req, k, true)
 	if err == nil {
-		fl.waiters.Done()
+		fl.part()
 	}
 	return err == nil
 }

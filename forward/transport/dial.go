@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -88,6 +89,24 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 		return nil, fmt.Errorf("connect to %s: %w", addr, ErrPrivate)
 	}
 	return d.viaProxy(ctx, network, func(ctx context.Context) (net.Conn, error) { return d.dialProxy(ctx, addr) })
+}
+
+// Reach says why the host of base cannot be connected to now, past all connections that are; nil: it can, or refuses, so that it is
+// there. What it finds says nothing about which address is best.
+func (d *Dialer) Reach(ctx context.Context, base string) error {
+	u, err := url.Parse(base)
+	if err != nil {
+		return err
+	}
+	probe := &Dialer{Resolver: d.Resolver, Self: d.Self, Proxy: d.Proxy, Bypass: d.Bypass, RootCAs: d.RootCAs, Timeout: d.Timeout, Connect: d.Connect}
+	conn, err := probe.DialContext(ctx, "tcp", HostPort(u))
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil
+	case err != nil:
+		return err
+	}
+	return conn.Close()
 }
 
 // viaProxy tells a listening httptrace one connection of what is really several steps: the proxy's name, its address, its

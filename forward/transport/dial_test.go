@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,6 +130,34 @@ func TestHostThatWouldBreakALineIsNotDialled(t *testing.T) {
 		if _, err := d.DialContext(t.Context(), "tcp", addr); err == nil || asked != 0 {
 			t.Errorf("%q\ngot  %v, the proxy asked %d times\nwant an error, and nobody asked", addr, err, asked)
 		}
+	}
+}
+
+// A host that refuses is there, so that the network is; what is found says nothing about which address is best.
+func TestReach(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	away := errors.New("network is unreachable")
+	for name, test := range map[string]struct{ err, want error }{
+		"answers": {}, "refuses": {refused, nil}, "is away": {away, away},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}}
+			at := ""
+			d.Connect = func(_ context.Context, _, addr string) (net.Conn, error) {
+				at = addr
+				if test.err != nil {
+					return nil, test.err
+				}
+				return pipeTo(t), nil
+			}
+			if err := d.Reach(t.Context(), "https://reg.example/go"); !errors.Is(err, test.want) {
+				t.Errorf("\n got %v\nwant %v", err, test.want)
+			}
+			want(t, at, "192.0.2.1:443")
+			if len(d.memory.known) > 0 {
+				t.Error("what a probe found was remembered")
+			}
+		})
 	}
 }
 

@@ -1,0 +1,193 @@
+package fetch_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hither/forward/fetch"
+)
+
+// network fails between two moments: nobody can be connected to, and what was under way stands still for good.
+type network struct {
+	http.RoundTripper
+	down, up time.Time
+	hangs    bool // it does not fail: the host takes connections, and is silent on them
+	probes   atomic.Int64
+}
+
+func (n *network) away() bool { return time.Now().After(n.down) && time.Now().Before(n.up) }
+
+func (n *network) reach(context.Context, string) error {
+	if n.probes.Add(1); n.away() && !n.hangs {
+		return errors.New("network is unreachable")
+	}
+	return nil
+}
+
+func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
+	switch {
+	case n.away() && n.hangs:
+		httptrace.ContextClientTrace(req.Context()).ConnectDone("tcp", "reg", nil)
+		return nil, cmp.Or(pause(req.Context(), 10*time.Second), errors.New("TLS handshake timeout"))
+	case n.away():
+		return nil, errors.New("network is unreachable")
+	}
+	before := time.Now().Before(n.down)
+	resp, err := n.RoundTripper.RoundTrip(req)
+	if err == nil && before {
+		ctx, cancel := context.WithCancel(req.Context())
+		resp.Body = &severed{resp.Body, ctx, cancel, n.down}
+	}
+	return resp, err
+}
+
+// severed is a body whose connection is lost at a moment, without a word.
+type severed struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelFunc
+	from   time.Time
+}
+
+func (s *severed) Close() error {
+	s.cancel()
+	return s.ReadCloser.Close()
+}
+
+func (s *severed) Read(p []byte) (int, error) {
+	if !time.Now().Before(s.from) {
+		<-s.ctx.Done()
+		return 0, s.ctx.Err()
+	}
+	return s.ReadCloser.Read(p)
+}
+
+// cutOff makes a world of one slow origin, whose network is away from the fifth second on.
+func cutOff(t *testing.T, away time.Duration) (*world, *network) {
+	w := newWorld(t)
+	w.hosts["reg"].rate = 1 << 20
+	w.hosts["near"].dead, w.hosts["far"].dead = true, true
+	down := time.Now().Add(5 * time.Second)
+	n := &network{RoundTripper: w, down: down, up: down.Add(away)}
+	w.Transport, w.Reach = n, n.reach
+	return w, n
+}
+
+// Without us the client's connection outlives that: its sender only sends again.
+func TestABodyGoesOnWhenTheNetworkIsBack(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		away time.Duration
+		took time.Duration // at most
+		ok   bool
+	}{
+		{"after a moment", 5 * time.Second, 30 * time.Second, true},
+		{"after a while", 60 * time.Second, 80 * time.Second, true},
+		{"never", time.Hour, 100 * time.Second, false},
+	} {
+		for kind, parts := range map[string]bool{"pinned": false, "pinned, in parts": true, "not pinned": false} {
+			t.Run(c.name+", "+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w, _ := cutOff(t, c.away)
+					w.parts = parts
+					body := noise(12 << 20)
+					path := w.blob(body)
+					if kind == "not pinned" {
+						path = "/zip/m@v1"
+						w.put(path, body)
+						w.notary["gosum"].digest, w.notary["gosum"].err = h1mod(string(body)), nil
+					}
+					began := time.Now()
+					got, err := "", error(nil)
+					a, err := w.open(w.request(path))
+					if err == nil {
+						var all []byte
+						all, err = io.ReadAll(a.Body)
+						got = string(all)
+						a.Body.Close()
+					}
+					if took := time.Since(began); (err == nil) != c.ok || took > c.took || c.ok && got != string(body) {
+						t.Errorf("\n got %d bytes, %v after %s\nwant %t within %s", len(got), err, took, c.ok, c.took)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A server that hangs on a network that carries is left as soon as without all that.
+func TestAServerThatHangsIsNoOutage(t *testing.T) {
+	took := func(reach bool) (took time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			w, n := cutOff(t, time.Hour)
+			if n.hangs = true; !reach {
+				w.Reach = nil
+			}
+			began := time.Now()
+			a, err := w.open(w.request(w.blob(noise(12 << 20))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Body.Close()
+			if _, err := io.ReadAll(a.Body); err == nil {
+				t.Error("a body that never came\n got its end\nwant an error")
+			}
+			if took = time.Since(began); reach && n.probes.Load() == 0 {
+				t.Error("probes of a server that hangs\n got none\nwant one")
+			}
+		})
+		return took
+	}
+	if with, without := took(true), took(false); with > without {
+		t.Errorf("until a server that hangs is left\n got %s\nwant %s", with, without)
+	}
+}
+
+func TestAClientThatGoesEndsTheWaitForTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, n := cutOff(t, time.Hour)
+		a, err := w.open(w.request(w.blob(noise(12 << 20))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		a.Body.Close()
+		time.Sleep(2 * time.Second)
+		before := n.probes.Load()
+		if before == 0 {
+			t.Fatal("probes amid the outage\n got none\nwant some")
+		}
+		time.Sleep(20 * time.Second)
+		if got := n.probes.Load() - before; got > 0 {
+			t.Errorf("probes after the client has gone\n got %d\nwant none", got)
+		}
+	})
+}
+
+func TestTheErrorAfterAnOutageNamesTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := cutOff(t, time.Hour)
+		var told []string
+		w.Trace.Waits = func(_ fetch.Request, err error) { told = append(told, err.Error()) }
+		a, err := w.open(w.request(w.blob(noise(12 << 20))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		if _, err := io.ReadAll(a.Body); err == nil || !strings.Contains(err.Error(), "nothing could be connected to for 1m15s") {
+			t.Errorf("\n got %v\nwant one that names the network", err)
+		}
+		if want := "network is unreachable"; len(told) != 1 || !strings.Contains(told[0], want) {
+			t.Errorf("told of the wait\n got %q\nwant once: %s", told, want)
+		}
+	})
+}
