@@ -342,6 +342,9 @@ func (w *fill) request(ctx context.Context, src rules.Source, t *carried) (*http
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", t.offset, t.upto-1))
 	case t.offset > 0:
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", t.offset))
+		if !w.want.Pins() {
+			req.Header.Set("If-Range", w.last.header["Etag"])
+		}
 	case w.word.pending() || w.word.digest != "":
 	default:
 		req.Header.Set("Accept-Encoding", "gzip")
@@ -378,13 +381,4 @@ func (w *fill) condition(req *http.Request, src rules.Source) bool {
 		req.Header.Set("If-Modified-Since", when)
 	}
 	return tag != "" || when != ""
-}
-
-// offset is where a source goes on: only bytes that a digest pins may come from two senders, and not even those when two
-// were wrong together.
-func (w *fill) offset(src rules.Source) int64 {
-	if w.spool == nil || len(w.sent) == 0 || !w.want.Pins() || w.alone && w.mixed(src.Base) {
-		return 0
-	}
-	return w.spool.length()
 }

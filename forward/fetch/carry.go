@@ -126,7 +126,10 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 // prepare opens the spool, or begins it again if the source cannot go on where the last one stopped. It returns the length
 // of the whole, which is size unless only a part comes.
 func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
-	if total, err = w.total(a, size); err != nil {
+	if total, err = w.total(a, size); err == nil {
+		err = w.resume(a, total)
+	}
+	if err != nil {
 		return 0, err
 	}
 	if a.offset == 0 {

@@ -35,7 +35,7 @@ type fill struct {
 	denied  bool           // no hedge was left for the source that is late
 	afresh  string         // Base of a source that is asked for all, though it could go on; empty: none
 	sent    []split.Part   // who sent which bytes of the current generation
-	pieced  bool           // one source sent them over several connections, and no digest pins them
+	pieced  bool           // one source sent them in several answers, and no digest pins them
 	unsure  atomic.Bool    // and perhaps of two versions
 	alone   bool           // all bytes must come from one source: parts of several were wrong together
 	suspect []generation   // mixed bytes that were wrong, to be compared with the right ones

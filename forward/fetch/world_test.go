@@ -153,6 +153,7 @@ type host struct {
 	flip    int           // this byte (from 1) is wrong
 	etag    string
 	noRange bool                               // Range is ignored
+	lax     bool                               // If-Range is
 	rate    float64                            // bytes a second of each body; 0: at once
 	gate    chan struct{}                      // bytes after the first 9 MiB wait for it
 	drip    time.Duration                      // before each byte
@@ -311,7 +312,7 @@ func (h *host) answer(req *http.Request) *http.Response {
 		resp.StatusCode, body, resp.ContentLength = http.StatusNotModified, nil, 0
 	}
 	at, whole := 0, len(body)
-	if r, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes="); ok && resp.StatusCode == http.StatusOK && !h.noRange {
+	if r, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes="); ok && resp.StatusCode == http.StatusOK && !h.noRange && h.goesOn(req) {
 		from, to, _ := strings.Cut(r, "-")
 		at, _ = strconv.Atoi(from)
 		if last, err := strconv.Atoi(to); err == nil {
@@ -333,6 +334,11 @@ func (h *host) answer(req *http.Request) *http.Response {
 	}
 	resp.Body = &wire{h: h, ctx: req.Context(), body: body, at: at}
 	return resp
+}
+
+func (h *host) goesOn(req *http.Request) bool {
+	tag := req.Header.Get("If-Range")
+	return h.lax || tag == "" || tag == h.etag
 }
 
 // wire is a body on its way.
