@@ -41,6 +41,7 @@ type carried struct {
 	extra       int64         // bytes that were thrown away
 	busy        time.Duration // while it sent parts; 0: it sent none, or all
 	met         bool          // a connection was made for it
+	spared      time.Duration // by how much the wait for its body was extended before it was left
 }
 
 // spoolAll is the size up to which a body is spooled whole before the client sees any of it: then a bad source can be
@@ -63,6 +64,7 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 	}
 	if late := (errLate{}); errors.As(context.Cause(a.watch.ctx), &late) {
 		a.late, a.Outcome, err = true, measure.Stalled, late
+		a.spared = a.watch.extended()
 	}
 	if ctx.Err() != nil {
 		a.Outcome = measure.Canceled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ const (
 
 // pause is since a body stood still. The zero pause is before its first byte.
 type pause struct {
-	since time.Time      // when the last one was left that had sent any; zero: none had
+	since time.Time      // when the patience with the last one was over that had sent any; zero: none had
 	lost  []rules.Source // who could not be asked for the rest, and said nothing to that
 	heard bool           // somebody did
 	met   bool           // the last one had a connection, or much time
@@ -35,7 +36,7 @@ func (w *fill) lose(src rules.Source, t *carried) {
 	p := &w.pause
 	switch {
 	case t.Bytes > 0:
-		*p = pause{since: w.f.now()}
+		*p = pause{since: w.f.now().Add(-t.spared)}
 	case t.Status != 0 && !t.late:
 		p.heard = true
 	case !slices.ContainsFunc(p.lost, func(s rules.Source) bool { return s.Base == src.Base }):
@@ -72,6 +73,28 @@ func (w *fill) outlast(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// spare is for a body whose rest nobody may be asked for. While nothing can be connected to, the connection that it comes by is not
+// left: a client without us would not, and its sender sends again, after as long as it was silent at most. nil: somebody may be.
+func (w *fill) spare(a *asking) func(time.Duration) (time.Duration, bool) {
+	ranges := a.resp.StatusCode == http.StatusPartialContent || a.resp.Header.Get("Accept-Ranges") == "bytes"
+	if w.f.Reach == nil || w.want.Pins() && (ranges || len(w.queue) > 0) || ranges && w.continues(a.src) {
+		return nil
+	}
+	others := append(slices.Clone(w.queue), a.src)
+	return func(extended time.Duration) (more time.Duration, last bool) {
+		err := w.f.reaches(others)
+		switch {
+		case err == nil && extended > 0:
+			return extended + stallPatience, true
+		case err == nil, extended >= outage, !w.awaited():
+			return 0, true
+		case extended == 0 && w.f.Trace.Waits != nil:
+			w.f.Trace.Waits(w.req, err)
+		}
+		return outagePace, false
+	}
 }
 
 // reaches says why none of these can be connected to; nil: one can. All bodies that wait for the same source ask together.

@@ -20,6 +20,7 @@ import (
 type network struct {
 	http.RoundTripper
 	down, up time.Time
+	lasts    bool // a connection outlives that: what is on its way comes when the network is back, or some time later
 	hangs    bool // it does not fail: the host takes connections, and is silent on them
 	probes   atomic.Int64
 }
@@ -45,7 +46,10 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := n.RoundTripper.RoundTrip(req)
 	if err == nil && before {
 		ctx, cancel := context.WithCancel(req.Context())
-		resp.Body = &severed{resp.Body, ctx, cancel, n.down}
+		resp.Body = &severed{resp.Body, ctx, cancel, n.down, nil}
+		if n.lasts {
+			resp.Body.(*severed).until = time.After(time.Until(n.up) + n.up.Sub(n.down)*3/4)
+		}
 	}
 	return resp, err
 }
@@ -56,6 +60,7 @@ type severed struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	from   time.Time
+	until  <-chan time.Time // nil: for ever
 }
 
 func (s *severed) Close() error {
@@ -65,8 +70,12 @@ func (s *severed) Close() error {
 
 func (s *severed) Read(p []byte) (int, error) {
 	if !time.Now().Before(s.from) {
-		<-s.ctx.Done()
-		return 0, s.ctx.Err()
+		select {
+		case <-s.ctx.Done():
+			return 0, s.ctx.Err()
+		case <-s.until:
+			s.from = s.from.Add(time.Hour)
+		}
 	}
 	return s.ReadCloser.Read(p)
 }
@@ -172,6 +181,36 @@ func TestAClientThatGoesEndsTheWaitForTheNetwork(t *testing.T) {
 		}
 	})
 }
+
+// What cannot be asked for in ranges would come from its first byte; over its connection it goes on, as without us.
+func TestABodyWithoutRangesWaitsOnItsConnection(t *testing.T) {
+	for _, away := range []time.Duration{5 * time.Second, 40 * time.Second, time.Hour} {
+		t.Run(away.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, n := cutOff(t, away)
+				n.lasts, w.hosts["reg"].noRange = true, true
+				body := noise(12 << 20)
+				w.put("/doc/x", body)
+				a, err := w.open(w.request("/doc/x"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Body.Close()
+				began := time.Now()
+				got, err := io.ReadAll(a.Body)
+				if back := away < outage; back != (err == nil) || back && string(got) != string(body) || !back && time.Since(began) > 2*outage {
+					t.Errorf("\n got %d bytes, %v after %s\nwant %d, unless the network stays away", len(got), err, time.Since(began), len(body))
+				}
+				if got := w.seen(); len(got) != 1 && away < outage {
+					t.Errorf("asked\n got %v\nwant once", got)
+				}
+			})
+		})
+	}
+}
+
+// outage is for how long a body waits.
+const outage = 75 * time.Second
 
 func TestTheErrorAfterAnOutageNamesTheNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -39,6 +39,7 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 	defer buffers.Put(buf)
 	mark, stall := int64(pace), w.stall(size)
 	speed := speed{from: time.Now()}
+	a.watch.spares(w.spare(a))
 	a.watch.reset(stall, "no byte came")
 	for {
 		n, err := body.Read(*buf)
