@@ -52,17 +52,14 @@ func newPrefetcher(
 		Recall: &prefetch.Recall{Path: filepath.Join(s.State, "successors.json")},
 	}
 	told := f.Trace
-	f.Trace = fetch.Trace{
-		Asked:  p.Asked,
-		Missed: func(req fetch.Request) { k.Light(req.Rule) },
-		Answered: func(req fetch.Request, r fetch.Report) {
-			told.Answered(req, r)
-			p.Answered(req, r)
-		},
-		Filled: func(r fetch.Report) {
-			told.Filled(r)
-			p.Filled(r)
-		},
+	f.Trace.Asked, f.Trace.Missed = p.Asked, func(req fetch.Request) { k.Light(req.Rule) }
+	f.Trace.Answered = func(req fetch.Request, r fetch.Report) {
+		told.Answered(req, r)
+		p.Answered(req, r)
+	}
+	f.Trace.Filled = func(r fetch.Report) {
+		told.Filled(r)
+		p.Filled(r)
 	}
 	return p
 }
