@@ -160,8 +160,12 @@ func (w *fill) next(ctx context.Context) bool {
 
 // heed waits for the authority and uses its word before anybody is asked for bytes: perhaps they are here already.
 func (w *fill) heed(ctx context.Context) (done bool, err error) {
-	if err := w.word.wait(ctx); errors.Is(err, notary.ErrSecurity) {
+	switch err := w.word.wait(ctx); {
+	case errors.Is(err, notary.ErrSecurity):
 		return false, &Failure{Name: w.req.Name, Cause: err}
+	case errors.Is(err, notary.ErrRefused):
+		w.f.refuse(w.req, "") // whoever comes with a token after that need not hear it once more
+		return false, ErrPass
 	}
 	if w.word.pending() {
 		return false, &Failure{Name: w.req.Name, Cause: errClosed}

@@ -125,8 +125,8 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 			continue
 		}
 		if resp.StatusCode != http.StatusOK {
-			if req.Subject != "" && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
-				f.closed.put(req.subject(), req.Name, f.now(), closedLife, maxFacts)
+			if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+				f.refuse(req, req.Name)
 			}
 			return req, ErrPass
 		}
@@ -136,4 +136,12 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 	}
 	req.KeptOnly = true
 	return req, nil
+}
+
+// refuse notes that the origin refused something of a subject to us. asked is what a client has asked for with credentials; empty:
+// none has yet.
+func (f *Fetcher) refuse(req Request, asked string) {
+	if req.Subject != "" {
+		f.closed.put(req.subject(), asked, f.now(), closedLife, maxFacts)
+	}
 }

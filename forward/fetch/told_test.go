@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/notary"
 )
 
 // TestArrivedIsToldWithoutSomebodyWhoWaits: thousands of guesses may be under way.
@@ -113,6 +114,16 @@ func TestAPrivateImageIsProvenSoOnce(t *testing.T) {
 		expect(t, w.ask(layer("third", "one")), "pass after [HEAD reg]")
 		expect(t, w.ask(layer("third", "two")), "pass after [HEAD reg]")
 	})
+}
+
+// TestATagThatIsRefusedIsAskedForNoMore: the bytes would be refused, too, and whoever comes with credentials then has heard it.
+func TestATagThatIsRefusedIsAskedForNoMore(t *testing.T) {
+	w := newWorld(t)
+	w.notary["tag"].err = fmt.Errorf("%w: 401", notary.ErrRefused)
+	expect(t, w.get("/tag/mine"), "pass after []")
+	req := w.request("/tag/mine")
+	req.Doubtful = true
+	expect(t, w.ask(req), "pass after []")
 }
 
 // TestBytesThatAreHereUnderAnotherNameAreCalledBytes: what their source called them was said of that name.

@@ -19,6 +19,8 @@ var (
 	ErrUnknown = errors.New("no authority names these bytes")
 	// ErrGone says that the authority answered and the object does not exist there.
 	ErrGone = errors.New("the origin does not have it")
+	// ErrRefused says that the authority tells us nothing about this object, but might tell a client that it knows.
+	ErrRefused = errors.New("the origin refuses it to strangers")
 	// ErrSecurity says that an authority contradicts itself or what it said before. Nothing is served on its word.
 	ErrSecurity = errors.New("the checksum database contradicts itself")
 )

@@ -102,7 +102,7 @@ func judge(status int, m rules.Match) error {
 	case http.StatusMethodNotAllowed:
 		return fmt.Errorf("%w: the registry does not answer HEAD for %s", ErrUnknown, m.Clean)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("the registry answered %d for %s; if the image is private, log in with the client", status, m.Clean)
+		return fmt.Errorf("%w: the registry answered %d for %s; if the image is private, log in with the client", ErrRefused, status, m.Clean)
 	case http.StatusTooManyRequests:
 		return fmt.Errorf("the registry answered 429 for %s: its limit is reached; wait, or log in with the client", m.Clean)
 	}

@@ -33,8 +33,8 @@ func TestTag(t *testing.T) {
 		{"a tag that is not there is gone", 404, nil, ErrGone},
 		{"a tag that is no more is gone", 410, nil, ErrGone},
 		{"a registry without HEAD does not tell", 405, nil, ErrUnknown},
-		{"a refusal says nothing about the tag", 401, http.Header{"Docker-Content-Digest": {sum}}, plain},
-		{"a ban says nothing about the tag", 403, nil, plain},
+		{"a refusal says nothing about the tag", 401, http.Header{"Docker-Content-Digest": {sum}}, ErrRefused},
+		{"a ban says nothing about the tag", 403, nil, ErrRefused},
 		{"a limit says nothing about the tag", 429, nil, plain},
 		{"a failure says nothing about the tag", 503, nil, plain},
 		{"a redirect nobody followed says nothing", 307, http.Header{"Docker-Content-Digest": {sum}}, plain},
@@ -71,6 +71,8 @@ func kind(err error) string {
 		return "unknown"
 	case errors.Is(err, ErrGone) && !errors.Is(err, ErrUnknown):
 		return "gone"
+	case errors.Is(err, ErrRefused):
+		return "refused"
 	}
 	return "other"
 }

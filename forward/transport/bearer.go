@@ -17,6 +17,8 @@ import (
 const (
 	// maxTokens and maxSpaces bound the memory: about 4 MiB with tokens of usual size.
 	maxTokens, maxSpaces = 1024, 4096
+	// wordLife is for how long a realm that gave a token without rights is not asked again: what was private may be public by then.
+	wordLife = 30 * time.Second
 )
 
 // Bearer fetches anonymous tokens where a registry asks for them (distribution-spec, docs/spec/auth/token.md), keeps
@@ -54,6 +56,7 @@ type space struct{ origin, repository string }
 
 type token struct {
 	text  string // empty: the realm gave none, and is not asked before somebody needs one
+	asked time.Time
 	until time.Time
 }
 
@@ -81,6 +84,9 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err == nil && said != 0 && want == foretold {
 		return (&deniedError{said}).answer(resp), nil
+	}
+	if err == nil && b.opensNothing(want, shown, resp) {
+		return resp, nil
 	}
 	text := ""
 	if err == nil {
@@ -119,6 +125,19 @@ func (b *Bearer) send(req *http.Request, text string) (*http.Response, error) {
 	}
 	resp.Request = &seen
 	return resp, nil
+}
+
+// opensNothing says that a registry knows the token that was shown, and that it was got for this very question but does not allow it
+// (RFC 6750, section 3.1), not long ago: the next one would not either. Realms give such ones for what is private.
+func (b *Bearer) opensNothing(g grant, shown string, resp *http.Response) bool {
+	c, _ := bearerChallenge(resp.Header)
+	if shown == "" || c.params["error"] != "insufficient_scope" {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.tokens[g]
+	return t.text == shown && b.now().Sub(t.asked) < wordLife
 }
 
 // repeatable says whether the body, if there is one, can be had again.
@@ -247,7 +266,7 @@ func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
 	if err != nil {
 		t.life = defaultLife
 	}
-	b.tokens[g] = token{text: t.text, until: asked.Add(t.life - early)}
+	b.tokens[g] = token{text: t.text, asked: asked, until: asked.Add(t.life - early)}
 	shrink(b.tokens, maxTokens, func(t token) bool { return !b.now().Before(t.until) })
 	return t.text, err
 }

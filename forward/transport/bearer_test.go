@@ -21,6 +21,7 @@ type registry struct {
 	realm   string                // default https://auth.example/token
 	grant   http.HandlerFunc      // default: gives the next token
 	good    func(tok string) bool // which tokens open the door; default: the newest
+	error   string                // of its challenge; empty: it says none
 	given   atomic.Int32
 	bodies  []string
 }
@@ -45,7 +46,11 @@ func (r *registry) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	name := strings.Split(strings.TrimPrefix(req.URL.Path, "/v2/"), "/manifests/")[0]
-	w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service=%q,scope="repository:%s:pull"`, r.realm, r.service, name))
+	challenge := fmt.Sprintf(`Bearer realm=%q,service=%q,scope="repository:%s:pull"`, r.realm, r.service, name)
+	if r.error != "" {
+		challenge += fmt.Sprintf(",error=%q", r.error)
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
 	w.WriteHeader(http.StatusUnauthorized)
 	io.WriteString(w, "no token")
 }
@@ -119,6 +124,33 @@ func TestRejectedTokenIsRenewedOnce(t *testing.T) {
 	if n := len(r.log); n != 3 {
 		t.Errorf("got  %d requests\nwant 3: asked, renewed, asked again\n%s", n, r.asked())
 	}
+}
+
+// A realm gives tokens without rights for what is private. Another would have none either, but by and by it may.
+func TestTokenWithoutRightsIsNotRenewedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry()
+		r.good = func(string) bool { return false }
+		b := &Bearer{Next: r}
+		get(t, b, manifest)
+		for _, c := range []struct {
+			error string
+			after time.Duration
+			want  int
+		}{
+			{"insufficient_scope", 0, 1},
+			{"invalid_token", 0, 3},
+			{"insufficient_scope", 29 * time.Second, 1},
+			{"insufficient_scope", time.Second, 3},
+		} {
+			time.Sleep(c.after)
+			r.log, r.error = nil, c.error
+			want(t, get(t, b, manifest), "401 no token")
+			if n := len(r.log); n != c.want {
+				t.Errorf("%s, after %s\ngot  %d requests: %s\nwant %d", c.error, c.after, n, r.asked(), c.want)
+			}
+		}
+	})
 }
 
 func TestRefusalsComeBackAsTheyAre(t *testing.T) {
