@@ -124,6 +124,33 @@ func behindGateway(rule *rules.Rule, u *url.URL) *url.URL {
 	return &rest
 }
 
+// homeward has what a registry says of its own places lead by the gateway, as the client came: some follow no link to another host
+// (oras, crane), and those that do would go past us.
+func (w *reply) homeward(res *http.Response, r *http.Request, e errand) {
+	gate, ok := strings.CutSuffix(r.URL.EscapedPath(), e.up.EscapedPath())
+	if !w.gateway || !ok {
+		return
+	}
+	for _, name := range [...]string{"Location", "Link"} {
+		for i, line := range res.Header[name] {
+			parts := strings.Split(line, "<") // one for each link; a Location is the first and only one
+			for j := range parts {
+				parts[j] = byGateway(parts[j], e.up.Scheme+"://"+e.up.Host, gate)
+			}
+			res.Header[name][i] = strings.Join(parts, "<")
+		}
+	}
+}
+
+// byGateway is a place by a gateway, if it is one of home.
+func byGateway(place, home, gate string) string {
+	path := strings.TrimPrefix(place, home)
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		return place
+	}
+	return gate + path
+}
+
 // withoutNS drops the parameter that containerd adds for gateways, and leaves the rest of the query as it came.
 func withoutNS(query string) string {
 	kept := make([]string, 0, 4)

@@ -75,3 +75,37 @@ func TestARefusalByTheGatewayTellsWhereToLogIn(t *testing.T) {
 		}
 	}
 }
+
+// Some clients of registries follow no link to another host than the one they asked, and that is the gateway.
+func TestARegistrysOwnPlacesAreByTheGateway(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ what, method, path, name, said, want string }{
+		{"the next tags", "GET", "/v2/a/tags/list", "Link", `<ORIGIN/v2/a/tags/list?last=b>; rel="next"`, `</v2/a/tags/list?last=b>; rel="next"`},
+		{"as most say it", "GET", "/v2/a/tags/list", "Link", `</v2/a/tags/list?last=b>; rel="next"`, `</v2/a/tags/list?last=b>; rel="next"`},
+		{"from here", "GET", "/v2/a/tags/list", "Link", `<?last=b>; rel="next"`, `<?last=b>; rel="next"`},
+		{"several links", "GET", "/v2/a/tags/list", "Link", `<https://b.test/>; rel="x", <ORIGIN/v2/b>; rel="next"`, `<https://b.test/>; rel="x", </v2/b>; rel="next"`},
+		{"without a scheme", "GET", "/v2/a/tags/list", "Link", `<//b.test/v2/a>; rel="next"`, `<//b.test/v2/a>; rel="next"`},
+		{"a host that begins alike", "GET", "/v2/a/tags/list", "Link", `<ORIGIN9/v2/a>; rel="next"`, `<ORIGIN9/v2/a>; rel="next"`},
+		{"an upload", "POST", "/v2/a/blobs/uploads/", "Location", "ORIGIN/v2/a/blobs/uploads/1?s=<2>", "/v2/a/blobs/uploads/1?s=<2>"},
+		{"elsewhere", "POST", "/v2/a/blobs/uploads/", "Location", "https://b.test/1", "https://b.test/1"},
+		{"behind a gateway of another name", "POST", "/reg/never/a", "Location", "/never/b", "/reg/never/b"},
+		{"and its host", "POST", "/reg/never/a", "Location", "ORIGIN/never/b", "/reg/never/b"},
+	} {
+		here := func(s string) string { return strings.ReplaceAll(s, "ORIGIN", w.origin.URL) }
+		w.setOrigin(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set(c.name, here(c.said))
+			rw.WriteHeader(http.StatusAccepted)
+		})
+		res, _ := do(t, w.direct(), c.method, "http://"+w.addr+c.path, "")
+		if got := res.Header.Get(c.name); got != here(c.want) {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, here(c.want))
+		}
+		if strings.HasPrefix(c.path, "/reg") {
+			continue
+		}
+		res, _ = do(t, w.client(false), c.method, "https://"+oci+c.path, "")
+		if got := res.Header.Get(c.name); got != here(c.said) {
+			t.Errorf("%s, by the proxy\ngot:  %s\nwant: %s", c.what, got, here(c.said))
+		}
+	}
+}

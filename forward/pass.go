@@ -27,13 +27,17 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	defer cancel(nil)
 	w.state, w.source, w.verbatim = "pass", e.up.Scheme+"://"+e.up.Host, true
 	proxy := &httputil.ReverseProxy{
-		Transport:      s.carrier(w, r, e),
-		BufferPool:     &s.buffers,
-		FlushInterval:  -1, // the head, and each piece as it comes: an origin may think long about the next
-		ErrorLog:       slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
-		Rewrite:        func(p *httputil.ProxyRequest) { s.address(p, e) },
-		ModifyResponse: func(res *http.Response) error { w.advise(res, e); return s.relay(res, e, cancel) },
-		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, err) },
+		Transport:     s.carrier(w, r, e),
+		BufferPool:    &s.buffers,
+		FlushInterval: -1, // the head, and each piece as it comes: an origin may think long about the next
+		ErrorLog:      slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
+		Rewrite:       func(p *httputil.ProxyRequest) { s.address(p, e) },
+		ModifyResponse: func(res *http.Response) error {
+			w.advise(res, e)
+			w.homeward(res, r, e)
+			return s.relay(res, e, cancel)
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, err) },
 	}
 	sent := ctx
 	if e.rule == nil || !reads(r) || upgrades(r.Header) {
