@@ -13,6 +13,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/fetch"
 	"hither/forward/notary"
+	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -155,9 +156,16 @@ func wish(r *http.Request, m rules.Match) fetch.Request {
 	request.KeptOnly = request.KeptOnly || moduleFetchDisabled(r.Header)
 	if m.Path.Keep != rules.Forever {
 		_, request.Fresh = control["no-cache"]
-		request.Fresh = request.Fresh || control["max-age"] == "0"
+		request.Fresh = request.Fresh || control["max-age"] == "0" || pushes(r, m)
 	}
 	return request
+}
+
+// pushes says that a client got a token by which it may push to where it reads from. So it will, but for what it hears is there: a
+// tag that was right a moment ago is no answer to that.
+func pushes(r *http.Request, m rules.Match) bool {
+	_, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return m.Rule.Auth == "bearer" && m.Subject != "" && transport.Opens(text, "repository:"+m.Subject+":push")
 }
 
 // moduleFetchDisabled says that a Go module proxy shall answer only what it has at hand (pkg.go.dev asks so). What we have

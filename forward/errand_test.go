@@ -1,6 +1,7 @@
 package forward_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -212,6 +213,22 @@ func TestWhatAClientSaysOfItsWish(t *testing.T) {
 		wish, _ := w.lastWish()
 		if got := fmt.Sprint(wish.Claim, " ", wish.Fresh, " ", wish.KeptOnly, " ", wish.Offset, " ", wish.Upto); got != c.want {
 			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
+		}
+	}
+}
+
+// Who may push leaves out what he hears is there. His token says so; one for reading alone, or another repository, does not.
+func TestATagIsAskedForAnewForWhoPushes(t *testing.T) {
+	w := newWorld(t)
+	for claims, want := range map[string]bool{
+		`{"access":[{"type":"repository","name":"library/alpine","actions":["pull","push"]}]}`: true,
+		`{"access":[{"type":"repository","name":"library/alpine","actions":["pull"]}]}`:        false,
+		`{"access":[{"type":"repository","name":"library/mine","actions":["pull","push"]}]}`:   false,
+	} {
+		token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+		get(t, w.client(false), "https://"+oci+"/v2/library/alpine/manifests/latest", "Authorization", "Bearer "+token)
+		if wish, _ := w.lastWish(); wish.Fresh != want {
+			t.Errorf("%s\ngot:  fresh %t\nwant: %t", claims, wish.Fresh, want)
 		}
 	}
 }

@@ -57,9 +57,10 @@ answer = ["gateway", "offline"]
 match = "/v2/{repo...}/blobs/{digest:digest}"
 keep  = "forever"
 [[path]]
-match  = "/v2/{repo...}/manifests/{tag}"
-keep   = "30s"
-accept = ["application/vnd.oci.image.manifest.v1+json"]
+match   = "/v2/{repo...}/manifests/{tag}"
+keep    = "30s"
+subject = "{repo}"
+accept  = ["application/vnd.oci.image.manifest.v1+json"]
 [[path]]
 match = "/v2/{rest...}"
 keep  = "never"

@@ -25,15 +25,15 @@ func tellGranted(req *http.Request, token string) {
 	if !ok || open == nil {
 		return
 	}
-	if where, reads := spaceOf(req); reads && opens(token, where.scope()) {
+	if where, reads := spaceOf(req); reads && Opens(token, where.scope()) {
 		open()
 	}
 }
 
-// opens says that a token grants a scope, as the claims of distribution-spec's do (docs/spec/auth/jwt.md). A realm gives
+// Opens says that a token grants a scope, as the claims of distribution-spec's do (docs/spec/auth/jwt.md). A realm gives
 // tokens to everybody, for repositories that are private or do not exist with an empty list of what they grant. Its
 // signature is the registry's to check: the token came from the realm itself.
-func opens(token, scope string) bool {
+func Opens(token, scope string) bool {
 	name, action, ok := cutScope(scope)
 	parts := strings.Split(token, ".")
 	if !ok || len(parts) != 3 {

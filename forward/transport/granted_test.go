@@ -35,7 +35,7 @@ func TestATokenTellsWhatItOpens(t *testing.T) {
 		"three parts, but no JWT": {"a.b.c", false},
 		"claims that are no JSON": {jwt("access"), false},
 	} {
-		if got := opens(test.token, "repository:library/x:pull"); got != test.want {
+		if got := Opens(test.token, "repository:library/x:pull"); got != test.want {
 			t.Errorf("%s\ngot  %t\nwant %t", name, got, test.want)
 		}
 	}
@@ -86,7 +86,7 @@ func FuzzOpens(f *testing.F) {
 	f.Add("a.b.c", "repository:library/x:pull")
 	f.Add(jwt(`{"access":[{"actions":null}]}`), "::")
 	f.Fuzz(func(t *testing.T, token, scope string) {
-		if name, _, ok := cutScope(scope); opens(token, scope) && (!ok || name == "") {
+		if name, _, ok := cutScope(scope); Opens(token, scope) && (!ok || name == "") {
 			t.Errorf("%q opens %q", token, scope)
 		}
 	})
