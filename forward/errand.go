@@ -62,11 +62,11 @@ func (e errand) answered(r *http.Request, occasions ...string) bool {
 	return false
 }
 
-// cacheable says whether the cache may answer at all. Uploads, upgrades, what the rule does not keep, and what the
-// client's own credentials ask for go to the origin.
+// cacheable says whether the cache may answer at all. Uploads, upgrades, what the rule does not keep, what the client's own
+// credentials ask for, and what is there already, if the client is about to push, go to the origin.
 func (e errand) cacheable(r *http.Request, shown credential) bool {
 	return e.matched && reads(r) && r.ContentLength == 0 && !upgrades(r.Header) &&
-		e.match.Path.Keep != rules.Never &&
+		e.match.Path.Keep != rules.Never && (r.Method != http.MethodHead || !pushes(r, e.match)) &&
 		(shown == none || shown == token && e.rule.Auth == "bearer")
 }
 

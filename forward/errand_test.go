@@ -218,20 +218,34 @@ func TestWhatAClientSaysOfItsWish(t *testing.T) {
 }
 
 // Who may push leaves out what he hears is there. His token says so; one for reading alone, or another repository, does not.
-func TestATagIsAskedForAnewForWhoPushes(t *testing.T) {
+func TestWhoPushesHearsWhatTheRegistryHas(t *testing.T) {
 	w := newWorld(t)
-	for claims, want := range map[string]bool{
-		`{"access":[{"type":"repository","name":"library/alpine","actions":["pull","push"]}]}`: true,
-		`{"access":[{"type":"repository","name":"library/alpine","actions":["pull"]}]}`:        false,
-		`{"access":[{"type":"repository","name":"library/mine","actions":["pull","push"]}]}`:   false,
+	w.setFetch(content("kept", nil))
+	for _, c := range []struct{ what, method, path, claims, want string }{
+		{"a tag", "GET", "manifests/latest", `"library/alpine","actions":["pull","push"]`, "fresh"},
+		{"whether a tag is there", "HEAD", "manifests/latest", `"library/alpine","actions":["pull","push"]`, "passed"},
+		{"whether a layer is there", "HEAD", "blobs/" + layerDigest, `"library/alpine","actions":["pull","push"]`, "passed"},
+		{"a layer", "GET", "blobs/" + layerDigest, `"library/alpine","actions":["pull","push"]`, "kept"},
+		{"a tag, who reads", "HEAD", "manifests/latest", `"library/alpine","actions":["pull"]`, "kept"},
+		{"a tag, who pushes elsewhere", "HEAD", "manifests/latest", `"library/mine","actions":["pull","push"]`, "kept"},
 	} {
-		token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-		get(t, w.client(false), "https://"+oci+"/v2/library/alpine/manifests/latest", "Authorization", "Bearer "+token)
-		if wish, _ := w.lastWish(); wish.Fresh != want {
-			t.Errorf("%s\ngot:  fresh %t\nwant: %t", claims, wish.Fresh, want)
+		before, wished := w.asked(), w.wished()
+		token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"access":[{"type":"repository","name":`+c.claims+`}]}`)) + ".c2ln"
+		do(t, w.client(false), c.method, "https://"+oci+"/v2/library/alpine/"+c.path, "", "Authorization", "Bearer "+token)
+		got := "kept"
+		if wish, _ := w.lastWish(); wish.Fresh {
+			got = "fresh"
+		}
+		if w.asked() > before && w.wished() == wished {
+			got = "passed"
+		}
+		if got != c.want {
+			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
 		}
 	}
 }
+
+const layerDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 func TestOnlyIfCachedAsksNobody(t *testing.T) {
 	w := newWorld(t)

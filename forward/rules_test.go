@@ -54,8 +54,9 @@ match  = "/v2/"
 keep   = "never"
 answer = ["gateway", "offline"]
 [[path]]
-match = "/v2/{repo...}/blobs/{digest:digest}"
-keep  = "forever"
+match   = "/v2/{repo...}/blobs/{digest:digest}"
+keep    = "forever"
+subject = "{repo}"
 [[path]]
 match   = "/v2/{repo...}/manifests/{tag}"
 keep    = "30s"

@@ -204,6 +204,8 @@ func (w *world) lastSeen() *http.Request {
 	return w.seen[len(w.seen)-1]
 }
 
+func (w *world) wished() int { w.mu.Lock(); defer w.mu.Unlock(); return len(w.wishes) }
+
 func (w *world) asked() int { w.mu.Lock(); defer w.mu.Unlock(); return len(w.seen) }
 
 // client goes by the proxy and trusts our CA; with h2 it speaks nothing else inside TLS.
