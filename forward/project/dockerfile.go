@@ -17,8 +17,6 @@ const (
 	maxInstruction = 1 << 20
 	// maxValue bounds what a variable may stand for, in bytes. No image has a name that long.
 	maxValue = 4 << 10
-	// maxBegun bounds how often a here-document may seem to begin in one instruction: each time, the rest of it is looked at.
-	maxBegun = 1000
 )
 
 // Image is what a build pulls.
@@ -139,31 +137,46 @@ func (f *dockerReader) directive(line string) {
 	f.directives = ok || strings.HasPrefix(line, "#!") || strings.HasPrefix(line, "#") && strings.Contains(line, "check")
 }
 
-// hereDocuments are the words that end the here-documents of a RUN, COPY or ADD: <<EOF, <<-"EOF".
+// hereDocuments are the words that end the here-documents of a RUN, COPY or ADD: <<EOF, <<-"EOF". One begins a word, as
+// BuildKit has it: neither within quotes nor behind anything but a number, as in $((1<<3)).
 func hereDocuments(instruction string) (ends []string) {
 	name, rest, _ := strings.Cut(instruction, " ")
 	if !slices.Contains([]string{"RUN", "COPY", "ADD"}, strings.ToUpper(name)) {
 		return nil
 	}
-	for range maxBegun {
-		before, after, ok := strings.Cut(rest, "<<")
-		if !ok || len(ends) == maxDepth {
-			return ends
-		}
-		rest = after
-		if before = strings.TrimRight(before, "0123456789"); before != "" && strings.TrimSpace(before[len(before)-1:]) != "" {
-			continue // it is within a word, as in $((1<<3))
-		}
-		if strings.HasPrefix(after, "<") { // a here-string of the shell
-			rest = strings.TrimLeft(after, "<")
+	for rest != "" && len(ends) < maxDepth {
+		var word string
+		word, rest = shellWord(rest)
+		after, ok := strings.CutPrefix(strings.TrimLeft(word, "0123456789"), "<<")
+		if !ok || strings.HasPrefix(after, "<") { // the latter is a here-string of the shell
 			continue
 		}
-		word := strings.Trim(firstWord(strings.TrimPrefix(after, "-")), `"';)`)
-		if word != "" && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == "" && !strings.HasPrefix(after, " ") {
-			ends = append(ends, word)
+		end := strings.Trim(strings.TrimPrefix(after, "-"), `"';)`)
+		if end != "" && strings.Trim(end, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == "" {
+			ends = append(ends, end)
 		}
 	}
 	return ends
+}
+
+// shellWord cuts the first word off, to which belongs what is quoted within it.
+func shellWord(s string) (word, rest string) {
+	s = strings.TrimLeft(s, " \t")
+	quote := byte(0)
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && quote != '\'':
+			i++
+		case c == quote:
+			quote = 0
+		case quote != 0:
+		case c == '\'' || c == '"':
+			quote = c
+		case c == ' ' || c == '\t':
+			return s[:i], s[i:]
+		}
+	}
+	return s, ""
 }
 
 func (f *dockerReader) skipTo(end string) {
