@@ -47,7 +47,12 @@ func (r Request) asksWhere() bool {
 // is kept, or fetch it. The origin's no is not remembered, for what is missing is pushed next.
 func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 	for _, src := range req.Origins() {
+		times := f.silences(src)
+		if k.fresh && times >= silentTimes {
+			continue
+		}
 		resp, err := f.head(ctx, req.Match, src)
+		f.heard(ctx, src, times, err == nil)
 		if err != nil {
 			continue
 		}
@@ -142,30 +147,41 @@ func (w *fill) fulfil(ctx context.Context, e cache.Entry) {
 
 const (
 	// silentTimes is after how many unanswered HEADs in a row an origin counts as silent, where a quorum may speak in its
-	// place. Each tag would wait for it else.
+	// place, or what is asked for is kept. Each tag, and each image, would wait for it else.
 	silentTimes = 2
 	// silentLife is for how long.
 	silentLife = 30 * time.Second
 )
+
+// silences is how many HEADs in a row a source did not answer.
+func (f *Fetcher) silences(src rules.Source) int {
+	times, _ := f.silent.get(src.Base, f.now())
+	return times
+}
+
+// heard notes whether a source answered a HEAD, before which it had been silent so often: those that wait together are one silence.
+func (f *Fetcher) heard(ctx context.Context, src rules.Source, times int, answered bool) {
+	switch {
+	case ctx.Err() != nil:
+	case answered:
+		f.silent.drop(src.Base)
+	default:
+		f.silent.put(src.Base, times+1, f.now(), silentLife, maxFacts)
+	}
+}
 
 // Head asks the origins about an object; it is what the tag notary asks with. It returns the last error if none answers.
 // Where a quorum may speak in their place, those that were just silent are not waited for. A refusal is no silence.
 func (f *Fetcher) Head(ctx context.Context, m rules.Match) (http.Header, int, error) {
 	last := errors.New("the rule names no origin")
 	for _, src := range m.Origins() {
-		times, _ := f.silent.get(src.Base, f.now())
+		times := f.silences(src)
 		if m.Path.From == rules.FromQuorum && times >= silentTimes {
 			last = fmt.Errorf("%s has just been silent %d times", src.Base, times)
 			continue
 		}
 		header, status, err := f.Poll(ctx, m, src)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil || status >= 500:
-			f.silent.put(src.Base, times+1, f.now(), silentLife, maxFacts)
-		default:
-			f.silent.drop(src.Base)
-		}
+		f.heard(ctx, src, times, err == nil && status < 500)
 		if err == nil {
 			return header, status, nil
 		}

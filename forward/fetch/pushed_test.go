@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Who pushes an image asks by HEAD which layers the repository has, leaves those out, and pulls what was pushed a moment later.
@@ -80,4 +81,33 @@ func TestAManifestIsWhereTheRegistrySaysItIs(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is kept need not wait for a registry that has just been silent: each image of a compose file would.
+func TestWhetherWhatIsKeptIsThereIsNotWaitedForAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		reg, path := w.hosts["reg"], "/manifest/"+string(sum([]byte("a manifest")))
+		reg.files[path] = []byte("a manifest")
+		w.get(path)
+		head := w.request(path)
+		head.Head = true
+		ask := func(want time.Duration) {
+			t.Helper()
+			began := time.Now()
+			w.ask(head)
+			if got := time.Since(began).Round(time.Second); got != want {
+				t.Errorf("a HEAD of what is kept\n got %v\nwant %v", got, want)
+			}
+		}
+		reg.lag = time.Hour
+		ask(6 * time.Second)
+		ask(6 * time.Second)
+		ask(0)
+		ask(0)
+		reg.lag = 0
+		delete(reg.files, path)
+		time.Sleep(time.Minute)
+		expect(t, w.ask(head), "404  from reg (negative) after [HEAD reg]")
+	})
 }
