@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hither/forward"
+	"hither/forward/fetch"
 	"hither/forward/listener"
 	"hither/forward/transport"
 )
@@ -291,6 +292,19 @@ func TestWarningsThatClientsCauseAreFew(t *testing.T) {
 		answer(r)
 	}
 	if got := strings.Count(w.log.String(), "a tunnel could not be opened"); got != 20 {
+		t.Errorf("got:  %d warnings\nwant: 20", got)
+	}
+}
+
+// Nor does a registry that fails while a client asks for hundreds of packages.
+func TestWarningsOfFailedRequestsAreFew(t *testing.T) {
+	w := newWorld(t)
+	w.setFetch(func(fetch.Request) (*fetch.Answer, error) { return nil, errors.New("no route to host") })
+	c := w.client(true)
+	for range 50 {
+		get(t, c, "https://"+host+"/minute/a")
+	}
+	if got := strings.Count(w.log.String(), "a request failed"); got != 20 {
 		t.Errorf("got:  %d warnings\nwant: 20", got)
 	}
 }

@@ -73,7 +73,7 @@ func sentenceOf(err error) string {
 // fail answers with a status and a sentence, in the registry's own form where its clients read that.
 func (s *Server) fail(w *reply, r *http.Request, status int, sentence string) {
 	if status >= 500 {
-		s.log().Warn("a request failed", "method", r.Method, "host", r.Host, "path", r.URL.EscapedPath(), "status", status, "error", sentence)
+		s.warn("a request failed", "method", r.Method, "host", r.Host, "path", r.URL.EscapedPath(), "status", status, "error", sentence)
 	}
 	kind, body := "text/plain; charset=utf-8", []byte(sentence+"\n")
 	if isOCI(r) {
