@@ -130,6 +130,10 @@ type parser struct {
 
 // parse returns the tables in the order of the file, the top first; nil if it is not TOML.
 func parse(data []byte, f *faults) []table {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		f.add(1, "this is UTF-16, as PowerShell 5 writes what a command prints; save it as UTF-8")
+		return nil
+	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as editors on Windows begin files
 	p := &parser{data: slices.Clip(data), faults: f, line: 1}
 	p.tables = []table{{line: 1, keys: map[string]value{}}}

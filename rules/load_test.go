@@ -102,7 +102,11 @@ func TestAFileMayBeginWithAByteOrderMark(t *testing.T) {
 	if _, ok := load(t, dir("a.toml", "\ufeff"+small)).Host("small.test"); !ok {
 		t.Error("got:  no rule for small.test\nwant: the file's")
 	}
-	tell(t, []mistake{{"a mark that is not at the beginning", "\ufeff" + small + "\ufeff", "6", "this is not TOML"}})
+	tell(t, []mistake{
+		{"a mark that is not at the beginning", "\ufeff" + small + "\ufeff", "6", "this is not TOML"},
+		{"UTF-16", "\xff\xfen\x00a\x00", "1", "save it as UTF-8"},
+		{"UTF-16, the other way round", "\xfe\xff\x00n\x00a", "1", "save it as UTF-8"},
+	})
 }
 
 func TestAllThatIsWrongInAllFilesIsTold(t *testing.T) {

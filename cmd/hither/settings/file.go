@@ -19,6 +19,9 @@ type configLine struct {
 
 // parseConfig reads TOML 1.0 with nothing but the keys of the table: text, numbers, switches and lists of text.
 func parseConfig(file string, data []byte) ([]configLine, error) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, fmt.Errorf("%s:1: this is UTF-16, as PowerShell 5 writes what a command prints; save it as UTF-8", file)
+	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as editors on Windows begin files
 	if err := checkSyntax(file, data); err != nil {
 		return nil, err

@@ -85,6 +85,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 	}{
 		{"an unknown key", "# x\ncache = \"off\"\nlisen = \"127.0.0.1:1\"\n", nil, nil, []string{file + ":3: lisen: there is no such setting", "listen"}},
 		{"no TOML", "listen = [\n  \"a\"\n  \"b\"]", nil, nil, []string{file + ":3:"}},
+		{"UTF-16, as PowerShell 5 redirects", "\xff\xfec\x00a\x00", nil, nil, []string{file + ":1: ", "save it as UTF-8"}},
 		{"a key set twice", "cache = \"off\"\ncache = \"disk\"", nil, nil, []string{file, "cache"}},
 		{"a table", "\n[cache]\nlimit = 3", nil, nil, []string{file + ":2: [cache]: there are no tables", "cache-limit"}},
 		{"a dotted key", "cache.limit = 3", nil, nil, []string{file + ":1: cache.limit: there is no such setting"}},
