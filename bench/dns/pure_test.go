@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,5 +121,12 @@ func TestTheReportHoldsBounds(t *testing.T) {
 	same(t, "held", r.Held(), false)
 	if !strings.Contains(text.String(), "MISS too little") {
 		t.Errorf("got  %s\nwant a MISS", text.String())
+	}
+}
+
+func TestAProgramThatIsNotThereIsToldAsSuch(t *testing.T) {
+	_, err := (&bench{options: options{binary: "/nonexist"}}).hitherLine(t.TempDir(), netip.AddrPort{}, netip.AddrPort{})
+	if err == nil || !strings.Contains(err.Error(), "-hither names no program") {
+		t.Errorf("got  %v\nwant what to do about -hither", err)
 	}
 }

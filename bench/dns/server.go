@@ -52,6 +52,9 @@ func (b *bench) hitherLine(dir string, addr, upstream netip.AddrPort) ([]string,
 	if b.binary == "" {
 		return []string{b.self, "resolver", addr.String(), upstream.String()}, nil
 	}
+	if _, err := exec.LookPath(b.binary); err != nil {
+		return nil, fmt.Errorf("-hither names no program: %w", err)
+	}
 	return []string{b.binary, "up", "--state", dir, "--listen", "127.0.0.1:0", "--dns", addr.String(), "--dns-upstream", upstream.String(), "--log", "error"}, nil
 }
 

@@ -68,12 +68,13 @@ func runAll(ctx context.Context, o options, text io.Writer) (lab.Report, error) 
 	defer made.Close()
 	site := &site{o, made}
 	var results reports
-	fmt.Fprintf(text, "hither %s; senders use %s; seed %d\n", site.Version, lab.Congestion, o.seed)
+	machine := lab.Machine()
+	fmt.Fprintf(text, "hither %s; %s; senders use %s; seed %d\n", site.Version, machine, lab.Congestion, o.seed)
 	for _, s := range scenarios() {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, s.name) {
 			continue
 		}
-		r := &report{Scenario: s.name, Version: site.Version, Congestion: lab.Congestion, text: text}
+		r := &report{Scenario: s.name, Version: site.Version, Machine: machine, Congestion: lab.Congestion, text: text}
 		results = append(results, r)
 		if err := site.run(ctx, s, r); err != nil {
 			r.Error = err.Error()

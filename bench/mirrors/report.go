@@ -11,7 +11,8 @@ import (
 // report is what one scenario saw. It is what -json prints a list of.
 type report struct {
 	Scenario   string    `json:"scenario"`
-	Version    string    `json:"version"`    // of the Hither that was tested
+	Version    string    `json:"version"` // of the Hither that was tested
+	Machine    string    `json:"machine"`
 	Congestion string    `json:"congestion"` // congestion control of the senders
 	Took       float64   `json:"took"`       // seconds
 	Figures    []figure  `json:"figures"`
