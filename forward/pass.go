@@ -45,7 +45,7 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	}
 	out := r.WithContext(sent)
 	if e.rule != nil && r.ContentLength != 0 && !upgrades(r.Header) {
-		body := newUpload(w, r.Body)
+		body := newUpload(w, r.Body, cancel)
 		defer body.end()
 		out.Body = body
 		proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { s.passFailed(w, r, e, body.cause(err)) }

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -10,40 +11,56 @@ import (
 )
 
 // upload is the body of a client's request to a registry, which is broken off if nothing comes for stallWait. While the origin
-// takes its time nobody reads, and a deadline that passes does no harm.
+// takes its time nobody reads, and a deadline that passes does no harm; but it does not take longer than takeWait.
 type upload struct {
 	io.ReadCloser
 	control *http.ResponseController
+	untaken *time.Timer // runs while the origin takes no more
 
 	mu      sync.Mutex
-	ended   bool // the request was answered: what is read is not ours
-	stalled bool
+	ended   bool  // the request was answered: what is read is not ours
+	problem error // why it was broken off; nil: it was not
 }
 
-var errUploadStalled = refusalOf(http.StatusRequestTimeout, "Nothing more of the upload came for five minutes. Send it again.")
+// takeWait is for a registry to take the next piece. No client waits so long; but until its body is read, net/http does not
+// see that it has left.
+const takeWait = 30 * time.Minute
 
-// newUpload wraps the body of a request that w answers. Its end must be called before that is over. The first wait begins now,
-// for net/http reads the body of who is answered sooner.
-func newUpload(w *reply, body io.ReadCloser) *upload {
+var (
+	errUploadStalled = refusalOf(http.StatusRequestTimeout, "Nothing more of the upload came for five minutes. Send it again.")
+	errUploadUntaken = refusalOf(http.StatusGatewayTimeout, "The registry took nothing more of the upload for half an hour. Send it again.")
+)
+
+// newUpload wraps the body of a request that w answers, and that cancel ends. Its end must be called before that is over. The
+// first waits begin now, for net/http reads the body of who is answered sooner.
+func newUpload(w *reply, body io.ReadCloser, cancel func(error)) *upload {
 	b := &upload{ReadCloser: body, control: w.control}
+	b.untaken = time.AfterFunc(takeWait, func() { cancel(b.fail(errUploadUntaken)) })
 	b.limit(time.Now().Add(stallWait))
 	return b
 }
 
 // Read waits for the next piece.
 func (b *upload) Read(p []byte) (int, error) {
+	b.untaken.Stop()
 	b.limit(time.Now().Add(stallWait))
 	n, err := b.ReadCloser.Read(p)
 	switch {
+	case err == nil:
+		b.untaken.Reset(takeWait)
 	case errors.Is(err, os.ErrDeadlineExceeded): // it stays passed: nobody waits for the rest either
-		b.mu.Lock()
-		b.stalled = true
-		b.mu.Unlock()
-		return n, errUploadStalled
-	case err != nil:
+		return n, b.fail(errUploadStalled)
+	default:
 		b.limit(time.Time{}) // behind the end net/http waits for the client to leave
 	}
 	return n, err
+}
+
+func (b *upload) fail(why error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.problem = why
+	return why
 }
 
 // limit sets the deadline of the connection, or of the stream.
@@ -57,6 +74,7 @@ func (b *upload) limit(t time.Time) {
 
 // end leaves the deadline to net/http.
 func (b *upload) end() {
+	b.untaken.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
@@ -66,8 +84,5 @@ func (b *upload) end() {
 func (b *upload) cause(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stalled {
-		return errUploadStalled
-	}
-	return err
+	return cmp.Or(b.problem, err)
 }

@@ -18,7 +18,7 @@ import (
 	"hither/rules"
 )
 
-// reading is an origin that answers when all of an upload has come, and takes so long for each piece.
+// reading is an origin that answers when all of an upload has come, and takes so long for each piece, unless nobody waits.
 type reading struct{ pause time.Duration }
 
 func (o reading) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -28,7 +28,11 @@ func (o reading) RoundTrip(r *http.Request) (*http.Response, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		time.Sleep(o.pause)
+		select {
+		case <-time.After(o.pause):
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
 	}
 	return &http.Response{StatusCode: http.StatusCreated, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
@@ -89,6 +93,7 @@ func TestAnUploadIsWaitedForAsLongAsItComes(t *testing.T) {
 	}{
 		{"it comes slowly", reading{}, 20, 4 * time.Minute, true, "201 after 1h20m0s"},
 		{"the origin takes it slowly", reading{10 * time.Minute}, 3, 0, true, "201 after 30m0s"},
+		{"the origin takes no more", reading{10 * time.Hour}, 3, 0, true, "504 The registry took nothing more of the upload for half an hour. Send it again.\nafter 30m0s"},
 		{"it stands still", reading{}, 3, time.Minute, false, "408 Nothing more of the upload came for five minutes. Send it again.\nafter 8m0s"},
 		{"it never begins", reading{}, 0, 0, false, "408 Nothing more of the upload came for five minutes. Send it again.\nafter 5m0s"},
 	} {
