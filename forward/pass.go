@@ -124,7 +124,7 @@ func (s *Server) notice(res *http.Response, e errand) {
 	if s.Changed == nil || !e.matched || res.StatusCode < 200 || res.StatusCode >= 400 {
 		return
 	}
-	changes := e.match.Changes()
+	changes := e.set.Changes(e.match)
 	if len(changes) == 0 && e.match.Subject != "" {
 		changes = append(changes, e.match) // it is not kept, but others of its subject are: a push ends at an upload's path
 	}

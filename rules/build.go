@@ -55,6 +55,9 @@ func (b builder) head(t table) {
 	if !slices.Contains([]string{"", "go", "npm", "oci"}, r.Walk) {
 		b.add(t.lineOf("walk"), "walk = %q is not known; write \"go\", \"npm\" or \"oci\", or remove it", r.Walk)
 	}
+	if r.Twin = hostKey(t.text("twin")); r.Twin != "" && !isHost(r.Twin) {
+		b.add(t.lineOf("twin"), "twin = %q is no host; write the name by which another rule knows the same registry, or remove it", t.text("twin"))
+	}
 	if r.Auth != "" && r.Auth != "bearer" {
 		b.add(t.lineOf("auth"), "auth = %q is not known; write \"bearer\", or remove it", r.Auth)
 	}

@@ -67,6 +67,7 @@ func TestMistakesInTheHeadAreToldWithTheirLine(t *testing.T) {
 		{"a gateway with a slash behind", "gateway = \"/go/\"\n" + small, "1", "not a path to put before others"},
 		{"a gateway that is everything", "gateway = \"/\"\n" + small, "1", "not a path to put before others"},
 		{"unknown auth", "auth = \"basic\"\n" + small, "1", `write "bearer"`},
+		{"a twin that is no host", "twin = \"https://b.test/\"\n" + small, "1", "is no host"},
 		{"a home that is no address", "home = \"me\"\n" + small, "1", "not a web address"},
 		{"ns that is no host", "ns = [\n\"docker.io\",\n\"a b\"]\n" + small, "3", "no host"},
 		{"ns twice", "ns = [\"a.test\", \"A.test\"]\n" + small, "1", "twice"},

@@ -102,7 +102,7 @@ func shape(kind, key string) (list, known bool) {
 func keysOf(kind string) (single, lists string, known bool) {
 	switch kind {
 	case "":
-		return "name home gateway auth walk", "ns", true
+		return "name home gateway auth walk twin", "ns", true
 	case "host":
 		return "name prefix key realm service", "origin offers tokens stores", true
 	case "mirror":

@@ -71,9 +71,19 @@ func (m Match) WithVariant(v string) Match {
 	return m
 }
 
-// Changes are the matches that are out of date once the origin took a client's change of m: m itself, and what its path says.
-// What is not kept is not among them.
-func (m Match) Changes() (out []Match) {
+// Changes are the matches that are out of date once the origin took a client's change of m: m itself, what its path says, and
+// both at the twin of its registry. What is not kept is not among them.
+func (s *Set) Changes(m Match) []Match {
+	out := m.changes()
+	if twin := s.hosts[m.Rule.Twin]; twin != nil {
+		if same, ok := twin.Match(m.Rule.Twin, m.Clean); ok {
+			out = append(out, same.changes()...)
+		}
+	}
+	return out
+}
+
+func (m Match) changes() (out []Match) {
 	if m.Path.Keep != Never {
 		out = append(out, m)
 	}

@@ -20,6 +20,7 @@ type Rule struct {
 	Gateway string   // "/go": requests for our own address below it are for the first host; empty: no gateway
 	NS      []string // values of ?ns= (containerd) that choose this rule among those with the same gateway
 	Walk    string   // how its clients go from one request to the next: "go", "npm", "oci"; empty: nothing is asked for ahead
+	Twin    string   // host of another rule, by which the same registry tells the same in documents of their own; empty: there is none
 	Auth    string   // "bearer": upstreams hand out anonymous tokens (distribution-spec token flow); empty: none
 	Hosts   []Host   // the first is the registry itself
 	Mirrors []Mirror // in the order of the file
