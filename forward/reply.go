@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -94,6 +95,9 @@ func (w *reply) cut() {
 	}
 }
 
+// ErrAsleep is a client that takes nothing within patience. That is no failure of those who send.
+var ErrAsleep = errors.New("the client took nothing for two minutes")
+
 // extend gives the client a while from now to take what is written.
 func (w *reply) extend() { w.deadline(time.Now().Add(patience)) }
 
@@ -137,6 +141,9 @@ func (w *reply) Write(p []byte) (int, error) {
 	defer w.rest()
 	n, err := w.ResponseWriter.Write(p)
 	w.sent += int64(n)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrAsleep
+	}
 	return n, err
 }
 

@@ -168,7 +168,7 @@ func left(d forward.Done) bool {
 	if d.Status >= 500 {
 		return false
 	}
-	for _, gone := range []error{context.Canceled, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
+	for _, gone := range []error{context.Canceled, forward.ErrAsleep, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
 		if errors.Is(d.Err, gone) {
 			return true
 		}

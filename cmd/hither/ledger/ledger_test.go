@@ -26,6 +26,7 @@ func TestWhoBrokeOff(t *testing.T) {
 		{"the client, in the middle", forward.Done{Status: 200, State: "hit", Err: fmt.Errorf("write tcp: %w", syscall.EPIPE)}, 0, 0},
 		{"the client, with a reset", forward.Done{Status: 200, State: "hit", Err: syscall.ECONNRESET}, 0, 0},
 		{"the client, by HTTP/2", forward.Done{Status: 200, State: "hit", Err: errors.New("client disconnected")}, 0, 0},
+		{"the client, which sleeps", forward.Done{Status: 200, State: "hit", Err: fmt.Errorf("write: %w", forward.ErrAsleep)}, 0, 0},
 		{"the sources, in the middle", forward.Done{Status: 200, State: "miss", Err: errors.New("no byte came")}, 1, 1},
 		{"the origin", forward.Done{Status: 502, State: "pass", Rule: "reg", Err: syscall.ECONNRESET}, 1, 1},
 		{"the origin, which refuses", forward.Done{Status: 429, Rule: "reg", Err: errors.New("answered 429")}, 0, 1},
