@@ -131,24 +131,35 @@ func (w *reply) homeward(res *http.Response, r *http.Request, e errand) {
 	if !w.gateway || !ok {
 		return
 	}
-	for _, name := range [...]string{"Location", "Link"} {
-		for i, line := range res.Header[name] {
-			parts := strings.Split(line, "<") // one for each link; a Location is the first and only one
-			for j := range parts {
-				parts[j] = byGateway(parts[j], e.up.Scheme+"://"+e.up.Host, gate)
+	ns := r.URL.Query().Get("ns")
+	for i, place := range res.Header["Location"] {
+		res.Header["Location"][i] = e.byGateway(place, gate, ns)
+	}
+	for i, line := range res.Header["Link"] {
+		links := strings.Split(line, "<")
+		for j, link := range links[1:] {
+			if place, rest, ok := strings.Cut(link, ">"); ok {
+				links[j+1] = e.byGateway(place, gate, ns) + ">" + rest
 			}
-			res.Header[name][i] = strings.Join(parts, "<")
 		}
+		res.Header["Link"][i] = strings.Join(links, "<")
 	}
 }
 
-// byGateway is a place by a gateway, if it is one of home.
-func byGateway(place, home, gate string) string {
-	path := strings.TrimPrefix(place, home)
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+// byGateway is a place of the registry by its gateway, at which ns names the registry again: without it, another might be meant.
+// Where the gateway does not lead, the registry itself is named. A place elsewhere is as it is.
+func (e errand) byGateway(place, gate, ns string) string {
+	at, err := e.up.Parse(place)
+	switch {
+	case err != nil || place == "" || at.Scheme != e.up.Scheme || at.Host != e.up.Host || at.User != nil:
 		return place
+	case !strings.HasPrefix(gate+at.Path, e.rule.Gateway+"/"):
+		return at.String()
 	}
-	return gate + path
+	if ns != "" {
+		at.RawQuery = strings.TrimPrefix(withoutNS(at.RawQuery)+"&ns="+url.QueryEscape(ns), "&")
+	}
+	return gate + strings.TrimPrefix(at.String(), e.up.Scheme+"://"+e.up.Host)
 }
 
 // withoutNS drops the parameter that containerd adds for gateways, and leaves the rest of the query as it came.
