@@ -189,7 +189,7 @@ type Fetcher struct {
 	tired   memory[struct{}]    // names of which nobody had a new copy a moment ago
 	guessed memory[time.Time]   // of names that only a guess brought, when what a client would have without it was confirmed; zero: nothing
 	public  memory[struct{}]    // subjects the origin gave to us, who have no credentials
-	closed  memory[string]      // subjects of which it refused us this name
+	closed  memory[string]      // subjects of which it refused us this name; empty: one that nobody asked for with credentials
 	doubted memory[struct{}]    // names of which the origin sent what the authority did not confirm
 	meant   memory[cache.Entry] // what a HEAD said that a name means, whose bytes are not here yet
 	aliases memory[string]      // that name, by the one that holds the digest
@@ -206,7 +206,7 @@ type Fetcher struct {
 	over    atomic.Int64     // bytes that fills hold in memory for want of a disk
 }
 
-// Fetch answers a request, or returns ErrPass, a *Failure, or ctx's error.
+// Fetch answers a request, or returns an error wrapping ErrPass, a *Failure, or ctx's error.
 func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	if req.Path.Keep == rules.Never || req.Private(f.Private) {
 		return nil, ErrPass

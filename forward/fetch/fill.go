@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -165,7 +166,7 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 		return false, &Failure{Name: w.req.Name, Cause: err}
 	case errors.Is(err, notary.ErrRefused):
 		w.f.refuse(w.req, "") // whoever comes with a token after that need not hear it once more
-		return false, ErrPass
+		return false, fmt.Errorf("%w: %w", ErrPass, err)
 	}
 	if w.word.pending() {
 		return false, &Failure{Name: w.req.Name, Cause: errClosed}

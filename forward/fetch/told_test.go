@@ -120,7 +120,11 @@ func TestAPrivateImageIsProvenSoOnce(t *testing.T) {
 func TestATagThatIsRefusedIsAskedForNoMore(t *testing.T) {
 	w := newWorld(t)
 	w.notary["tag"].err = fmt.Errorf("%w: 401", notary.ErrRefused)
+	var said string
+	w.Trace.Filled = func(r fetch.Report) { said = r.Err }
 	expect(t, w.get("/tag/mine"), "pass after []")
+	w.Close()
+	expect(t, said, "not for the cache: the origin refuses it to strangers: 401")
 	req := w.request("/tag/mine")
 	req.Doubtful = true
 	expect(t, w.ask(req), "pass after []")

@@ -96,8 +96,8 @@ func (w *word) listen(ctx context.Context, n notary.Notary, req Request) {
 	w.digest, w.by, w.path, w.header = said.Digest, cmp.Or(said.By, req.Path.Notary), said.Path, said.Header
 }
 
-// wait hears the word out. An error other than ErrSecurity only means that nobody vouches, or, while the word is pending,
-// that the fill is ended.
+// wait hears the word out. ErrSecurity and ErrRefused are answers; another error only means that nobody vouches, or, while the word
+// is pending, that the fill is ended.
 func (w *word) wait(ctx context.Context) error {
 	select {
 	case <-w.heard:
