@@ -105,8 +105,8 @@ func (f *dockerReader) next() (string, bool) {
 		}
 	}
 	instruction := strings.TrimSpace(whole.String())
-	for _, end := range hereDocuments(instruction) {
-		f.skipTo(end)
+	for _, d := range hereDocuments(instruction) {
+		f.skip(d)
 	}
 	return instruction, instruction != ""
 }
@@ -137,26 +137,33 @@ func (f *dockerReader) directive(line string) {
 	f.directives = ok || strings.HasPrefix(line, "#!") || strings.HasPrefix(line, "#") && strings.Contains(line, "check")
 }
 
-// hereDocuments are the words that end the here-documents of a RUN, COPY or ADD: <<EOF, <<-"EOF". One begins a word, as
+// hereDocument is the word that ends one, in front of which tabs may stand.
+type hereDocument struct {
+	end  string
+	tabs bool
+}
+
+// hereDocuments are those of a RUN, COPY or ADD: <<EOF, <<-"EOF". One begins a word, as
 // BuildKit has it: neither within quotes nor behind anything but a number, as in $((1<<3)).
-func hereDocuments(instruction string) (ends []string) {
-	name, rest, _ := strings.Cut(instruction, " ")
+func hereDocuments(instruction string) (begun []hereDocument) {
+	name, rest := shellWord(instruction)
 	if !slices.Contains([]string{"RUN", "COPY", "ADD"}, strings.ToUpper(name)) {
 		return nil
 	}
-	for rest != "" && len(ends) < maxDepth {
+	for rest != "" && len(begun) < maxDepth {
 		var word string
 		word, rest = shellWord(rest)
 		after, ok := strings.CutPrefix(strings.TrimLeft(word, "0123456789"), "<<")
 		if !ok || strings.HasPrefix(after, "<") { // the latter is a here-string of the shell
 			continue
 		}
-		end := strings.Trim(strings.TrimPrefix(after, "-"), `"';)`)
+		after, tabs := strings.CutPrefix(after, "-")
+		end := strings.Trim(after, `"';)`)
 		if end != "" && strings.Trim(end, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == "" {
-			ends = append(ends, end)
+			begun = append(begun, hereDocument{end, tabs})
 		}
 	}
-	return ends
+	return begun
 }
 
 // shellWord cuts the first word off, to which belongs what is quoted within it.
@@ -179,9 +186,9 @@ func shellWord(s string) (word, rest string) {
 	return s, ""
 }
 
-func (f *dockerReader) skipTo(end string) {
+func (f *dockerReader) skip(d hereDocument) {
 	for f.lines.Scan() {
-		if strings.TrimLeft(f.lines.Text(), "\t") == end {
+		if line := f.lines.Text(); line == d.end || d.tabs && strings.TrimLeft(line, "\t") == d.end {
 			return
 		}
 	}

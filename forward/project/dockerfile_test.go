@@ -26,6 +26,7 @@ func dockerfiles() []struct{ says, text, want string } {
 		{"the escape may be another", "# escape=`\nFROM `\na\nRUN dir C:\\\nFROM b\n", "a b"},
 		{"here-documents are no instructions", "FROM a\nRUN <<EOF cat <<-'END'\nFROM no\nEOF\nFROM no\n\tEND\nFROM b\nRUN cat <<<x\nRUN echo $((1 << 2)) $((1<<3)) a<<b\nFROM c\nCOPY 1<<EOF /x\nFROM no\nEOF\nFROM d\n", "a b c d"},
 		{"here-documents are none within quotes", "FROM a\nRUN echo 'a <<EOF b' \"see <<EOF\" it\\'s <<'END'\nFROM no\nEND\nFROM b\nRUN [\"sh\", \"-c\", \"cat <<EOF\"]\nFROM c\n", "a b c"},
+		{"tabs in front of its end are for a dash", "FROM a\nRUN\t<<EOF\n\tEOF\nFROM no\nEOF\nCOPY <<-EOF /x\nFROM no\n\tEOF\nFROM b\n", "a b"},
 		{"mounts", "FROM a\nRUN --mount=type=bind,from=tools:2,target=/t --mount=type=cache,target=/c make\n", "a tools:2"},
 		{"each once", "from a\nFrom a as b\nFROM a@sha256:0123\n", "a a@sha256:0123"},
 		{"damaged", "FROM\nFROM ${\nFROM ${A\nFROM ${A:}\nFROM ${A:x}\nFROM \"\nCOPY --from=\nRUN --mount=\nARG\n\\", "and 6 more"},
