@@ -194,7 +194,7 @@ type Fetcher struct {
 	meant   memory[cache.Entry] // what a HEAD said that a name means, whose bytes are not here yet
 	aliases memory[string]      // that name, by the one that holds the digest
 	changed memory[time.Time]   // when a client last changed something of a subject
-	silent  memory[int]         // origins that did not answer a HEAD, and how often in a row
+	silent  memory[int]         // origins, or their stores, that did not answer a HEAD, and how often in a row
 	sizes   memory[sizes]       // of what a rule's path brought
 	slots   slots
 	probes  singleflight.Group // whether sources can be connected to, by base

@@ -47,12 +47,16 @@ func (r Request) asksWhere() bool {
 // is kept, or fetch it. The origin's no is not remembered, for what is missing is pushed next.
 func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 	for _, src := range req.Origins() {
-		times := f.silences(src)
+		whose := src.Base
+		if req.Path.Bulk { // where it redirects to may be silent while the registry is not: no quorum may speak then
+			whose += " bulk"
+		}
+		times := f.silences(whose)
 		if k.fresh && times >= silentTimes {
 			continue
 		}
 		resp, err := f.head(ctx, req.Match, src)
-		f.heard(ctx, src, times, err == nil)
+		f.heard(ctx, whose, times, err == nil)
 		if err != nil {
 			continue
 		}
@@ -154,19 +158,19 @@ const (
 )
 
 // silences is how many HEADs in a row a source did not answer.
-func (f *Fetcher) silences(src rules.Source) int {
-	times, _ := f.silent.get(src.Base, f.now())
+func (f *Fetcher) silences(whose string) int {
+	times, _ := f.silent.get(whose, f.now())
 	return times
 }
 
 // heard notes whether a source answered a HEAD, before which it had been silent so often: those that wait together are one silence.
-func (f *Fetcher) heard(ctx context.Context, src rules.Source, times int, answered bool) {
+func (f *Fetcher) heard(ctx context.Context, whose string, times int, answered bool) {
 	switch {
 	case ctx.Err() != nil:
 	case answered:
-		f.silent.drop(src.Base)
+		f.silent.drop(whose)
 	default:
-		f.silent.put(src.Base, times+1, f.now(), silentLife, maxFacts)
+		f.silent.put(whose, times+1, f.now(), silentLife, maxFacts)
 	}
 }
 
@@ -175,13 +179,13 @@ func (f *Fetcher) heard(ctx context.Context, src rules.Source, times int, answer
 func (f *Fetcher) Head(ctx context.Context, m rules.Match) (http.Header, int, error) {
 	last := errors.New("the rule names no origin")
 	for _, src := range m.Origins() {
-		times := f.silences(src)
+		times := f.silences(src.Base)
 		if m.Path.From == rules.FromQuorum && times >= silentTimes {
 			last = fmt.Errorf("%s has just been silent %d times", src.Base, times)
 			continue
 		}
 		header, status, err := f.Poll(ctx, m, src)
-		f.heard(ctx, src, times, err == nil && status < 500)
+		f.heard(ctx, src.Base, times, err == nil && status < 500)
 		if err == nil {
 			return header, status, nil
 		}

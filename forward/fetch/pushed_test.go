@@ -1,9 +1,12 @@
 package fetch_test
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/rules"
 )
 
 // Who pushes an image asks by HEAD which layers the repository has, leaves those out, and pulls what was pushed a moment later.
@@ -109,5 +112,29 @@ func TestWhetherWhatIsKeptIsThereIsNotWaitedForAgainAndAgain(t *testing.T) {
 		delete(reg.files, path)
 		time.Sleep(time.Minute)
 		expect(t, w.ask(head), "404  from reg (negative) after [HEAD reg]")
+	})
+}
+
+// The store that a registry keeps its layers in may be out of reach where the registry is not: it says itself what a tag means.
+func TestAStoreThatIsSilentLetsNoQuorumSpeakForTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		reg, layer := w.hosts["reg"], "/bulk/"+string(sum([]byte("a layer")))
+		reg.files[layer] = []byte("a layer")
+		w.put("/tag/latest", []byte("v1"))
+		w.get(layer)
+		head := w.request(layer)
+		head.Head = true
+		reg.lag = time.Hour // where it redirects to
+		for range 3 {
+			w.ask(head)
+		}
+		reg.lag = 0
+		tag := w.request("/tag/latest").Match
+		path := *tag.Path
+		path.From, tag.Path = rules.FromQuorum, &path
+		if _, status, err := w.Head(t.Context(), tag); err != nil || status != http.StatusOK {
+			t.Errorf("got  %d, %v\nwant %d", status, err, http.StatusOK)
+		}
 	})
 }
