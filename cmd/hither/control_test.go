@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hither/cache"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/private"
+	"hither/cmd/hither/settings"
 )
 
 func TestTheControlSocketIsForTheUserAlone(t *testing.T) {
@@ -211,5 +213,22 @@ func TestNobodyRunsIsTold(t *testing.T) {
 	for _, args := range [][]string{{"status"}, {"why", "example.com"}, {"cache", "du"}, {"env"}} {
 		same(t, strings.Join(args, " "), w.hither(args...), exitNotRunning)
 		contains(t, w.err.String(), "Hither does not run", "hither up", "hither run --")
+	}
+}
+
+// One that says nothing is asked once more for what is wanted of it, and that is waited for: to find it must not take as long again.
+func TestWhichHitherIsMeantIsKnownSoon(t *testing.T) {
+	skipElsewhere(t)
+	if os.Geteuid() != 0 {
+		t.Skip("root alone may mean that of the machine")
+	}
+	state := t.TempDir()
+	socket, err := control.Take(t.Context(), state, time.Second) // and nobody serves it
+	must(t, err)
+	defer socket.Close()
+	begun := time.Now()
+	(&app{settings: settings.Settings{State: state, From: map[string]string{"state": "default"}}}).daemon(t.Context())
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("who is meant was known after %v, want 3 s", took)
 	}
 }

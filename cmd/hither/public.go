@@ -21,6 +21,8 @@ func (a *app) daemon(ctx context.Context) *control.Client {
 	if a.settings.From["state"] != "default" || dir == "" || os.Geteuid() != 0 {
 		return own
 	}
+	ctx, cancel := context.WithTimeout(ctx, statusWait) // who asks the one that is found waits for its answer himself
+	defer cancel()
 	if _, err := own.Ready(ctx); !errors.Is(err, control.ErrNotRunning) {
 		return own
 	}
