@@ -275,6 +275,9 @@ func TestTheUsualInstallationTellsNpmOfTheRoot(t *testing.T) {
 	t.Setenv("PATH", c.dir+":"+os.Getenv("PATH"))
 	must(t, c.call(c.app.installCommand(), "--dry-run"))
 	contains(t, c.out.String(), "while Hither runs: send npm through Hither")
+	lay(t, filepath.Join(c.dir, "state", upkeep.Name), `{"tools": ["pip"], "home": "`+c.dir+`"}`)
+	must(t, c.call(c.app.installCommand(), "--dry-run"))
+	contains(t, c.out.String(), "send pip through Hither", "send npm through Hither")
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--tools", "none"))
 	same(t, "npm where no tool is chosen", strings.Contains(c.out.String(), "send npm"), false)
 }

@@ -27,18 +27,19 @@ type Tooling struct {
 type tool struct {
 	name     string
 	commands []string // any of them shows that it is there
+	homes    []string // and so does any of these below the user's home: sudo has another path than he
 	steps    func(*install.Machine, Tooling) []install.Step
 }
 
 func all() []tool {
 	return []tool{
-		{"go", []string{"go", "/usr/local/go/bin/go"}, goSteps},
-		{"npm", []string{"npm", "pnpm"}, npmSteps},
-		{"yarn", []string{"yarn"}, yarnSteps},
-		{"docker", []string{"dockerd"}, dockerSteps},
-		{"containerd", []string{"containerd"}, containerdSteps},
-		{"cargo", []string{"cargo"}, cargoSteps},
-		{"pip", []string{"pip", "pip3"}, pipSteps},
+		{"go", []string{"go", "/usr/local/go/bin/go"}, []string{"go/pkg/mod"}, goSteps},
+		{"npm", []string{"npm", "pnpm"}, []string{".npm", ".npmrc", ".nvm/versions/node", ".local/share/pnpm", "Library/pnpm"}, npmSteps},
+		{"yarn", []string{"yarn"}, []string{".yarn", ".yarnrc.yml"}, yarnSteps},
+		{"docker", []string{"dockerd"}, nil, dockerSteps},
+		{"containerd", []string{"containerd"}, nil, containerdSteps},
+		{"cargo", []string{"cargo"}, []string{".cargo/bin/cargo"}, cargoSteps},
+		{"pip", []string{"pip", "pip3"}, []string{".pyenv/shims/pip", ".cache/pip"}, pipSteps},
 	}
 }
 
@@ -55,7 +56,7 @@ func Names() []string {
 func Found(m *install.Machine) []string {
 	var names []string
 	for _, t := range all() {
-		if slices.ContainsFunc(t.commands, m.Look) {
+		if slices.ContainsFunc(t.commands, m.Look) || slices.ContainsFunc(t.homes, func(path string) bool { return m.Exists(m.Join(m.Home, path)) }) {
 			names = append(names, t.name)
 		}
 	}

@@ -295,3 +295,11 @@ func TestPipsFileIsNotMadeForAVariable(t *testing.T) {
 	stage.Same(t, "it is there", w.Exists("/home/u/own.conf"), false)
 	stage.Same(t, "the user's", strings.HasPrefix(w.Text("/home/u/.config/pip/pip.conf"), "[global]\nproxy = http://127.0.0.1:7890\n"), true)
 }
+
+// TestToolsAreFoundWhereSudoDoesNotLook: its path is root's, and Node, Rust and their like are mostly in a home.
+func TestToolsAreFoundWhereSudoDoesNotLook(t *testing.T) {
+	w := installtest.NewWorld(t, "linux", map[string]string{
+		"/usr/bin/dockerd": "", "/home/u/.nvm/versions/node/v24.1.0/bin/npm": "", "/home/u/.cargo/bin/cargo": "",
+	})
+	stage.Same(t, "found", strings.Join(Found(w.Machine), " "), "npm docker cargo")
+}

@@ -20,6 +20,7 @@ import (
 	"hither/forward/authority"
 	"hither/install"
 	"hither/install/ownfile"
+	"hither/install/proxyname"
 	"hither/install/service"
 	"hither/install/sysdns"
 	"hither/install/sysproxy"
@@ -58,8 +59,8 @@ func (i *Installation) KeepFormer(former Upkeep, chosen func(flag string) bool) 
 	if !chosen("proxy") {
 		i.Wanted.Proxy = former.Proxy
 	}
-	if !chosen("tools") && len(former.Tools) > 0 {
-		i.Wanted.Tools = former.Tools
+	if !chosen("tools") {
+		i.Wanted.Tools = proxyname.Unique(slices.Concat(former.Tools, i.Wanted.Tools))
 	}
 }
 
