@@ -211,7 +211,7 @@ func shellsAndSessions(t *testing.T, m *machine) {
 	same(t, "what go got", login("cd /tmp; XDG_CONFIG_HOME=/tmp/config GOPATH=/tmp/go GOSUMDB='"+gos.sumKey+"' GOTOOLCHAIN=local "+goCommand+" list -m "+module.Path+"@"+module.Version.Version), module.Path+" "+module.Version.Version)
 	same(t, "what npm got", login("npm view --cache /tmp/npm --registry https://"+npmHost+" pkg-001@1.1.0 version"), "1.1.0")
 	m.becomes("a new session", func() string { return contained(session(), "\nhttps_proxy=http://127.0.0.1:7890\n") }, "true")
-	has(t, "status", m.hither("install", "--status"), "/etc/profile.d/hither-proxy.sh, while Hither runs")
+	has(t, "status", m.hither("install", "--status"), "/etc/profile.d/zz-hither-proxy.sh, while Hither runs")
 
 	d.signal(t, syscall.SIGKILL)
 	m.becomesWithin(15*time.Second, "a new shell after kill -9", named, "proxy:")

@@ -72,12 +72,11 @@ func (p Proxying) variablesElsewhere(m *install.Machine, ours string) (map[strin
 		if err != nil || file == ours {
 			continue
 		}
-		for name, value := range environmentLines(data) {
-			if namesProxy(name) {
-				if err := p.mayTake(file, value); err != nil {
-					return nil, err
-				}
-			}
+		told := environmentLines(data)
+		if err := p.mayTakeAll(file, told); err != nil {
+			return nil, err
+		}
+		for name, value := range told {
 			if strings.EqualFold(name, "NO_PROXY") {
 				name = "NO_PROXY"
 			}
@@ -87,8 +86,21 @@ func (p Proxying) variablesElsewhere(m *install.Machine, ours string) (map[strin
 	return theirs, nil
 }
 
+// mayTakeAll is mayTake for variables in a file. The first by name that may not is told, so that it is the same each time.
+func (p Proxying) mayTakeAll(file string, told map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(told)) {
+		if !namesProxy(name) {
+			continue
+		}
+		if err := p.mayTake(file, told[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func namesProxy(name string) bool {
-	return strings.EqualFold(name, "HTTP_PROXY") || strings.EqualFold(name, "HTTPS_PROXY")
+	return strings.EqualFold(name, "HTTP_PROXY") || strings.EqualFold(name, "HTTPS_PROXY") || strings.EqualFold(name, "ALL_PROXY")
 }
 
 // environmentLines reads NAME=VALUE, with export before it or not (pam_env(8) allows it), and with quotes or not.
@@ -118,6 +130,9 @@ func etcEnvironmentStep(m *install.Machine, p Proxying) install.Step {
 		On: m, Name: "name the proxy to every session in " + etcEnvironment, Path: etcEnvironment, Volatile: true, Mode: 0o644,
 		Change: func(old []byte, _ bool) ([]byte, error) {
 			now := environmentLines(old)
+			if err := p.mayTakeAll(etcEnvironment, now); err != nil {
+				return nil, err
+			}
 			users := []string{now["NO_PROXY"], now["no_proxy"]}
 			wanted := map[string]string{}
 			for _, name := range proxyNames() {
@@ -132,11 +147,6 @@ func etcEnvironmentStep(m *install.Machine, p Proxying) install.Step {
 				if now[name] == value {
 					continue
 				}
-				if namesProxy(name) {
-					if err := p.mayTake(etcEnvironment, now[name]); err != nil {
-						return nil, err
-					}
-				}
 				if strings.ContainsAny(value, "\"'#\n") {
 					return nil, install.Refuse("%s cannot hold the value of %s: take the quotes and the # out of your NO_PROXY, or leave this place out", etcEnvironment, name)
 				}
@@ -150,21 +160,22 @@ func etcEnvironmentStep(m *install.Machine, p Proxying) install.Step {
 // etcEnvironment is what pam_env reads.
 const etcEnvironment = "/etc/environment"
 
-// profileDStep is for login shells. A proxy that such a shell has already stays, with all that goes with it, so that one in another
-// changes nothing; a value of the user's own profile comes later, and counts.
+// profileDStep is for login shells, which read the files there by name. A proxy that such a shell has already, from another of them or
+// as one in another, stays with all that goes with it; a value of the user's own profile comes later, and counts.
 func profileDStep(m *install.Machine, p Proxying) install.Step {
-	const file = "/etc/profile.d/hither-proxy.sh"
+	const file = "/etc/profile.d/zz-hither-proxy.sh"
 	return install.Edit{
 		On: m, Name: "name the proxy to login shells in " + file, Path: file, Volatile: true, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) {
 			session, _ := m.Read(etcEnvironment) // what cannot be read names nothing
-			for name, value := range environmentLines(session) {
-				if !namesProxy(name) || value == "" || proxyname.Same(value, p.url()) {
-					continue
-				}
-				if err := p.mayTake(etcEnvironment, value); err != nil {
-					return nil, err
-				}
+			told := environmentLines(session)
+			if err := p.mayTakeAll(etcEnvironment, told); err != nil {
+				return nil, err
+			}
+			another := func(name string) bool {
+				return namesProxy(name) && told[name] != "" && !proxyname.Same(told[name], p.url())
+			}
+			if !proxyname.Same(told["HTTPS_PROXY"], p.url()) && slices.ContainsFunc(slices.Collect(maps.Keys(told)), another) {
 				return nil, install.Refuse("%s names a proxy to every session, and that goes before what shells are told: take it out, or choose the place environment", etcEnvironment)
 			}
 			return []byte(p.profile()), nil

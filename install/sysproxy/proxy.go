@@ -48,8 +48,12 @@ type Proxying struct {
 //
 // ctx bounds the commands by which the places are found.
 func Steps(ctx context.Context, m *install.Machine, p Proxying, places ...Place) (steps []install.Step) {
-	for _, place := range places {
-		steps = append(steps, p.steps(ctx, m, place)...)
+	for _, last := range []bool{false, true} { // whether a shell can be told depends on what its session was
+		for _, place := range places {
+			if (place == Shell) == last {
+				steps = append(steps, p.steps(ctx, m, place)...)
+			}
+		}
 	}
 	return steps
 }

@@ -91,7 +91,7 @@ func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 		held       string // of Upkeep
 		now, while string // what is in one of the steps
 	}{
-		{"linux", Places{sysproxy.Desktop, sysproxy.Shell}, "desktop, shell", "roots.pem", "/etc/profile.d/hither-proxy.sh"},
+		{"linux", Places{sysproxy.Desktop, sysproxy.Shell}, "desktop, shell", "roots.pem", "/etc/profile.d/zz-hither-proxy.sh"},
 		{"windows", Places{sysproxy.Shell, sysproxy.Environment}, "environment", "profile.ps1", "the user's variable NODE_EXTRA_CA_CERTS"},
 	} {
 		run := func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
