@@ -260,7 +260,7 @@ func TestInstallTrustsNobodyElsesRoot(t *testing.T) {
 	must(t, os.Chown(state, 65534, 65534))
 	err := c.call(c.app.installCommand(), "--dry-run", "--trust")
 	same(t, "status", exitStatus(err), exitUsage)
-	contains(t, err.Error(), "belongs to user 65534")
+	contains(t, err.Error(), "belongs to nobody", "--user nobody")
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--tools", "go"))
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--user", "nobody"))
 }

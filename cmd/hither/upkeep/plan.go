@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -182,7 +184,11 @@ func (i *Installation) mayVouch() error {
 	if owner <= 0 || owner == i.Upkeep.UID {
 		return nil
 	}
-	return &settings.FlagError{Err: fmt.Errorf("%s belongs to user %d, who could vouch for the registries to every program here if its root were trusted: leave --state out, or say with --user that it is done for that user", i.Settings.State, owner)}
+	who := strconv.Itoa(owner)
+	if found, err := user.LookupId(who); err == nil {
+		who = found.Username
+	}
+	return &settings.FlagError{Err: fmt.Errorf("%s belongs to %s, who could vouch for the registries to every program here if its root were trusted: say with --user %s that it is done for that user, or name another directory with --state", i.Settings.State, who, who)}
 }
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
