@@ -50,18 +50,16 @@ func OwnRoots(m *install.Machine) []string {
 }
 
 // KeepFormer wants what an earlier call has left word of, too, unless this one has chosen otherwise: each switch is its own.
-// Proxy and tools are one user's.
+// Tools are one user's, and so are those places of the proxy that are not for all.
 func (i *Installation) KeepFormer(former Upkeep, chosen func(flag string) bool) {
 	if !chosen("dns") && former.DNS != "" {
 		i.Wanted.DNS = string(former.DNS)
 	}
-	if former.Home != i.Upkeep.Home {
-		return
-	}
+	another := former.Home != i.Upkeep.Home
 	if !chosen("proxy") {
-		i.Wanted.Proxy = former.Proxy
+		i.Wanted.Proxy = slices.DeleteFunc(former.Proxy, func(p sysproxy.Place) bool { return another && !p.EveryUsers(i.Machine.System()) })
 	}
-	if !chosen("tools") {
+	if !chosen("tools") && !another {
 		i.Wanted.Tools = proxyname.Unique(slices.Concat(former.Tools, i.Wanted.Tools))
 	}
 }

@@ -83,6 +83,18 @@ func TestThePlacesOfTheProxyAreChosenByTheirNames(t *testing.T) {
 	}
 }
 
+// What is for every user outlasts a call for another one, which says nothing of it.
+func TestAnotherUsersCallKeepsWhatIsForAll(t *testing.T) {
+	for _, row := range []struct{ home, proxy, tools string }{{"/home/u", "desktop, shell", "pip npm"}, {"/home/v", "shell", "npm"}} {
+		i := &Installation{Wanted: Wanted{DNS: "off", Tools: []string{"npm"}}, Upkeep: Upkeep{Home: row.home}, Machine: &install.Machine{OS: "linux", Root: t.TempDir()}}
+		former := Upkeep{DNS: sysdns.Scoped, Home: "/home/u", Proxy: Places{sysproxy.Desktop, sysproxy.Shell}, Tools: []string{"pip"}}
+		i.KeepFormer(former, func(string) bool { return false })
+		hithertest.Same(t, row.home+" dns", i.Wanted.DNS, "scoped")
+		hithertest.Same(t, row.home+" proxy", listed(i.Wanted.Proxy), row.proxy)
+		hithertest.Same(t, row.home+" tools", strings.Join(i.Wanted.Tools, " "), row.tools)
+	}
+}
+
 // What needs no running Hither is done at once, and none is asked to keep it: PowerShell's profile asks for itself.
 func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 	for _, row := range []struct {
