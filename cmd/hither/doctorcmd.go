@@ -108,6 +108,7 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Chec
 // patient is this machine, with the environment of the shell as it is, and not as it was before Hither changed it.
 func (a *app) patient(ctx context.Context) *doctor.Patient {
 	home, _ := paths.Find(a.env) // empty: there is none
+	daemon := a.askDaemon(ctx)
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
@@ -116,9 +117,9 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 			owner := port.Owner(ctx, at)
 			return owner.PID, owner.Name
 		},
-		Rules: func() (*rules.Set, error) { return (&rulebook.Book{Dir: a.settings.Rules}).Load() },
+		Rules:  func() (*rules.Set, error) { return (&rulebook.Book{Dir: a.settings.Rules}).Load() },
+		Daemon: daemon,
 	}
-	p.Daemon = askDaemon(ctx, a.settings.State)
 	if p.Daemon.CA == "" {
 		p.Daemon.CA = filepath.Join(a.settings.State, "ca.pem")
 	}
@@ -156,12 +157,14 @@ type doctorStatus struct {
 	Upstreams []control.Upstream `json:"upstreams"`
 }
 
-// askDaemon asks the running Hither how it stands.
-func askDaemon(ctx context.Context, state string) doctor.Daemon {
+// askDaemon asks the running Hither that is meant how it stands; what follows is about its state directory.
+func (a *app) askDaemon(ctx context.Context) doctor.Daemon {
 	ctx, cancel := context.WithTimeout(ctx, statusWait)
 	defer cancel()
+	client := a.daemon(ctx)
+	a.settings.State = client.State()
 	var s doctorStatus
-	err := control.NewClient(state).Ask(ctx, http.MethodGet, "/status", nil, &s)
+	err := client.Ask(ctx, http.MethodGet, "/status", nil, &s)
 	if errors.Is(err, control.ErrNotRunning) {
 		return doctor.Daemon{Mine: version()}
 	}
@@ -170,7 +173,7 @@ func askDaemon(ctx context.Context, state string) doctor.Daemon {
 		DNS: s.Ready.DNS, Transparent: s.Ready.Transparent, Mode: string(s.Ready.DNSMode), Rules: s.Rules,
 	}
 	if err != nil {
-		d.PID = control.ReadPID(state)
+		d.PID = client.PID()
 	}
 	for _, u := range s.Upstreams {
 		d.Upstreams = append(d.Upstreams, doctor.Upstream{Rule: u.Rule, Base: u.Base, Origin: u.Origin, Requests: u.Requests, Failures: u.Failures, Note: u.Note})

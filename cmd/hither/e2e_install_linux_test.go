@@ -41,6 +41,8 @@ func scopedWithResolved(t *testing.T, m *machine) {
 	d := m.up()
 	asked := m.traces()
 	m.wantLed("up", byUs, bySystem)
+	said, _ := m.try("/", m.env, m.bin, "doctor", "--quick") // its status is about the whole machine
+	has(t, "root's doctor", said, "Hither runs (pid")
 	if text := asked(npmHost); strings.Contains(text, stranger) {
 		t.Errorf("questions that came to us\n got %s\nwant none for %s", text, stranger)
 	}

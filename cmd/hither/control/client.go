@@ -55,6 +55,9 @@ func NewClient(state string) *Client {
 	}}}
 }
 
+// State is the directory of the Hither that is asked.
+func (c *Client) State() string { return c.state }
+
 // PID is that of the Hither that is asked, as its file tells it, for a message only; 0: it is not known.
 func (c *Client) PID() int { return ReadPID(c.state) }
 
