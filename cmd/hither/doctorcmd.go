@@ -182,7 +182,7 @@ func (a *app) askDaemon(ctx context.Context) doctor.Daemon {
 }
 
 // meetStranger looks whether a Hither listens where ours would: the one that is installed as a service has a state directory
-// that users cannot enter, and tools go through it all the same.
+// that users cannot enter, and tools go through it all the same. That one tells everybody where it is.
 func meetStranger(ctx context.Context, p *doctor.Patient) {
 	ctx, cancel := context.WithTimeout(ctx, control.ProbeWait)
 	defer cancel()
@@ -201,6 +201,10 @@ func meetStranger(ctx context.Context, p *doctor.Patient) {
 		if doctor.IsRoot(text) {
 			p.Daemon.Running, p.Daemon.Stranger, p.Daemon.Proxy, p.CA = true, true, append(p.Daemon.Proxy, at), text
 			p.Daemon.Version = p.Daemon.Mine // it does not say
+			if public, err := control.ReadPublic(ctx, control.PublicDir()); err == nil && slices.Contains(public.Proxy, at) {
+				p.Daemon.Version, p.Daemon.CA, p.Daemon.Proxy = public.Version, public.CA, public.Proxy
+				p.Daemon.DNS, p.Daemon.Transparent, p.Daemon.Mode = public.DNS, public.Transparent, string(public.DNSMode)
+			}
 			return
 		}
 	}

@@ -35,6 +35,8 @@ func (m *machine) wantLed(when, us, others string) {
 
 func scopedWithResolved(t *testing.T, m *machine) {
 	m.systemdResolved(t)
+	const forAll = "/usr/local/bin/hither"
+	run(t, "install", "-m", "755", m.bin, forAll)
 	before := m.snapshot()
 	m.installs("--trust", "--dns", "scoped")
 
@@ -43,6 +45,9 @@ func scopedWithResolved(t *testing.T, m *machine) {
 	m.wantLed("up", byUs, bySystem)
 	said, _ := m.try("/", m.env, m.bin, "doctor", "--quick") // its status is about the whole machine
 	has(t, "root's doctor", said, "Hither runs (pid")
+	anybody := []string{"--reuid=65534", "--regid=65534", "--clear-groups", forAll, "doctor", "--quick"}
+	said, _ = m.try("/", []string{"HOME=/nonexistent", "PATH=" + os.Getenv("PATH")}, "setpriv", anybody...)
+	has(t, "anybody's doctor", said, "npm goes through Hither by DNS")
 	if text := asked(npmHost); strings.Contains(text, stranger) {
 		t.Errorf("questions that came to us\n got %s\nwant none for %s", text, stranger)
 	}
