@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"hither/forward/listener"
-	"hither/forward/transport"
+	"hither/forward/mark"
 )
 
 // oddWait is for the first bytes of a client that was on its way to another port than 80 and 443, where perhaps the server
@@ -72,7 +72,7 @@ func (s *Server) admitDoor(g *guest, door *listener.Conn) {
 	case place != "" && !c.proxy && c.speaks != silence:
 		// The mark keeps names out of the private network: what DNS leads here are names in the rules, and pages that had
 		// their own name point at us (DNS rebinding).
-		s.passOn(transport.Public(s.ctx), g, c, place)
+		s.passOn(mark.Public(s.ctx), g, c, place)
 	default:
 		s.dismiss(g, c)
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"hither/forward/transport"
+	"hither/forward/mark"
 )
 
 // stallWait is for the next byte of a registry's answer. Clients wait five minutes at most (npm).
@@ -41,7 +41,7 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	}
 	sent := ctx
 	if e.rule == nil || !reads(r) || upgrades(r.Header) {
-		sent = transport.Patient(ctx)
+		sent = mark.Patient(ctx)
 	}
 	out := r.WithContext(sent)
 	if e.rule != nil && r.ContentLength != 0 && !upgrades(r.Header) {

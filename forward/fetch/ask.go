@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hither/forward/mark"
 	"hither/forward/measure"
 	"hither/forward/transport"
 	"hither/rules"
@@ -104,12 +105,12 @@ func (w *fill) way(a *asking) context.Context {
 	}
 	slot := a.release
 	a.release = func() { leave(); slot() }
-	ctx := a.traced(transport.Lane(transport.Along(a.watch.ctx, &w.trail), lane))
+	ctx := a.traced(mark.Lane(transport.Along(a.watch.ctx, &w.trail), lane))
 	if w.leads(a.src) {
-		ctx = transport.Outset(ctx)
+		ctx = mark.Outset(ctx)
 	}
 	if n := w.expected(); n > 0 && n < brief {
-		ctx = transport.Brief(ctx)
+		ctx = mark.Brief(ctx)
 	}
 	return ctx
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"hither/forward/transport"
+	"hither/forward/mark"
 	"hither/rules"
 )
 
@@ -14,7 +14,7 @@ func (w *fill) opening(ctx context.Context, src rules.Source) context.Context {
 	if !src.Origin || w.isPublic() {
 		return ctx
 	}
-	return transport.Granted(ctx, func() {
+	return mark.Granted(ctx, func() {
 		w.granted.Store(true)
 		select {
 		case w.opened <- struct{}{}:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hither/cache/digest"
+	"hither/forward/mark"
 	"hither/forward/measure"
 	"hither/forward/split"
 	"hither/forward/transport"
@@ -198,9 +199,9 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 // open asks for one part. Everything about the answer is checked but the bytes. pinned: a digest will tell whether those are
 // right.
 func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64, pinned bool) (io.ReadCloser, error) {
-	ctx = transport.Lane(transport.Along(ctx, &w.trail), lane)
+	ctx = mark.Lane(transport.Along(ctx, &w.trail), lane)
 	if w.leads(src) {
-		ctx = transport.Outset(ctx)
+		ctx = mark.Outset(ctx)
 	}
 	req, err := newRequest(ctx, http.MethodGet, w.req.Match, src)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/mark"
+
 	"golang.org/x/sync/singleflight"
 )
 
@@ -183,7 +185,7 @@ func grantAt(ctx context.Context, registry *url.URL, at Realm, scopes string) (g
 		realm:   realm.String(),
 		service: at.Service,
 		scopes:  scopes,
-		public:  stranger || isPublic(ctx),
+		public:  stranger || mark.IsPublic(ctx),
 	}, nil
 }
 

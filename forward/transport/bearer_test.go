@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // registry is a small one with a token server beside it. Tokens are numbered: t1, t2 …
@@ -338,7 +340,7 @@ func TestPullOverRealConnections(t *testing.T) {
 	defer pool.CloseIdleConnections()
 	rt := &Follow{Next: &Bearer{Next: pool}}
 	want(t, get(t, rt, s.URL+"/v2/a/blobs/sha256:00"), "200 layer")
-	req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, s.URL+"/v2/a/blobs/sha256:00", nil)
+	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL+"/v2/a/blobs/sha256:00", nil)
 	if _, err := rt.RoundTrip(req); !errors.Is(err, ErrPrivate) {
 		t.Errorf("got  %v\nwant ErrPrivate", err)
 	}

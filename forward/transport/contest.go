@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // errMoved says that an address that answered before is none of the host's any more.
@@ -38,7 +40,7 @@ type contest struct {
 func newContest(c Config, public bool, resume *shelf, tokens *addressTokens) *contest {
 	root, stop := context.WithCancel(context.Background()) //nolint:forbidigo // close ends it
 	if public {
-		root = Public(root)
+		root = mark.Public(root)
 	}
 	return &contest{
 		config: c, public: public, resume: resume, tokens: tokens, root: root, stop: stop,
@@ -49,7 +51,7 @@ func newContest(c Config, public bool, resume *shelf, tokens *addressTokens) *co
 // fits says whether a request may be sent twice, as a lost race does, and is none of a connection of its own.
 func fits(req *http.Request) bool {
 	return (req.Method == http.MethodGet || req.Method == "" || req.Method == http.MethodHead) &&
-		(req.Body == nil || req.Body == http.NoBody) && req.Header.Get("Upgrade") == "" && !isPatient(req.Context())
+		(req.Body == nil || req.Body == http.NoBody) && req.Header.Get("Upgrade") == "" && !mark.IsPatient(req.Context())
 }
 
 // way is how one request goes.
@@ -130,7 +132,7 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 // its own: while that of its lane is made, or HTTP/3 is on trial only, the common one carries it.
 func (c *contest) lineLocked(w *way, o *origin) *line {
 	common := lineKey{w.name, 0}
-	own := lineKey{w.name, laneNumber(laneOf(w.req.Context()))}
+	own := lineKey{w.name, laneNumber(mark.LaneOf(w.req.Context()))}
 	if w.kind == whole && w.trial {
 		own = common
 	}

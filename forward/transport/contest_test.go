@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"hither/forward/mark"
 )
 
 func TestHTTP3IsUsedWhereItIsOfferedAndWins(t *testing.T) {
@@ -219,7 +221,7 @@ func TestWhatMayNotBeSentTwiceGoesOverTCP(t *testing.T) {
 		}},
 		{"PUT", "200 HTTP/2.0", func() *http.Request { return &http.Request{Method: http.MethodPut} }},
 		{"a patient request", "200 HTTP/2.0", func() *http.Request {
-			return (&http.Request{Method: http.MethodGet}).WithContext(Patient(t.Context()))
+			return (&http.Request{Method: http.MethodGet}).WithContext(mark.Patient(t.Context()))
 		}},
 	} {
 		req := c.make()
@@ -262,12 +264,12 @@ func TestStrangersHaveAContestOfTheirOwn(t *testing.T) {
 	w := newTwin(t, false)
 	p := w.pool(t, func(c *Config) {
 		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return new(Dialer).DialContext(private(ctx), network, addr)
+			return new(Dialer).DialContext(mark.Private(ctx), network, addr)
 		}
 		c.Datagrams = new(Dialer).Datagrams
 	})
 	for range 5 {
-		req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, w.url, nil)
+		req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, w.url, nil)
 		want(t, send(p, req), "200 HTTP/2.0")
 	}
 	until(t, "the address is refused", func() bool { return standing(p).Failures == 1 })

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hither/forward/mark"
 )
 
 const (
@@ -85,7 +87,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	if !d.proxied(host) {
 		return d.dialDirect(ctx, network, host, port)
 	}
-	if isPublic(ctx) && ownOrOdd(host) {
+	if mark.IsPublic(ctx) && ownOrOdd(host) {
 		return nil, fmt.Errorf("connect to %s: %w", addr, ErrPrivate)
 	}
 	return d.viaProxy(ctx, network, func(ctx context.Context) (net.Conn, error) { return d.dialProxy(ctx, addr) })
@@ -211,7 +213,7 @@ func (d *Dialer) permit(ctx context.Context, to netip.AddrPort, named bool) erro
 		return fmt.Errorf("%s: %w, so the request would come back to us for ever; look at the hosts file, the name servers and the proxy settings", to, ErrSelf)
 	case named && (addr.IsLoopback() || addr.IsUnspecified() || addr.IsLinkLocalUnicast()):
 		return fmt.Errorf("the name leads to %s: %w; look at the hosts file and the name servers", to.Addr(), ErrPrivate)
-	case isPublic(ctx) && !reachable(addr):
+	case mark.IsPublic(ctx) && !reachable(addr):
 		return fmt.Errorf("an upstream sends us to %s: %w", to.Addr(), ErrPrivate)
 	}
 	return nil

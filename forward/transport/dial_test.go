@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // dialed tells where d connects to for addr, in order and comma-separated, or "self" or "private" if it refuses.
@@ -114,7 +116,7 @@ func TestWhereADialMayGo(t *testing.T) {
 		t.Run(test.addr, func(t *testing.T) {
 			d := &Dialer{Resolver: world, Self: self}
 			want(t, dialed(t.Context(), t, d, test.addr), test.chosen)
-			want(t, dialed(Public(t.Context()), t, d, test.addr), test.public)
+			want(t, dialed(mark.Public(t.Context()), t, d, test.addr), test.public)
 		})
 	}
 }

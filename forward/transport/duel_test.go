@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/mark"
+
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
@@ -109,7 +111,7 @@ func TestBodiesThatStandStillEachTimeRestHTTP3(t *testing.T) {
 					both.Go(func() {
 						ctx, cancel := context.WithTimeout(t.Context(), standstill+standstill/20)
 						defer cancel()
-						req, _ := http.NewRequestWithContext(Lane(ctx, n+1), http.MethodGet, w.url+"/still", nil)
+						req, _ := http.NewRequestWithContext(mark.Lane(ctx, n+1), http.MethodGet, w.url+"/still", nil)
 						send(p, req)
 					})
 				}
@@ -235,7 +237,7 @@ func TestALargeBodyIsNoTrial(t *testing.T) {
 		t.Errorf("got  %+v\nwant nothing tried", s)
 	}
 	until(t, "one that is said to be small is tried with", func() bool {
-		req, _ := http.NewRequestWithContext(Brief(Lane(t.Context(), 1)), http.MethodGet, w.url, nil)
+		req, _ := http.NewRequestWithContext(mark.Brief(mark.Lane(t.Context(), 1)), http.MethodGet, w.url, nil)
 		send(p, req)
 		return w.count("h3") > before
 	})
@@ -249,7 +251,7 @@ func TestSmallObjectsInLanesAreJudgedTogether(t *testing.T) {
 	n, most := 0, 0
 	small := func() string {
 		n++
-		req, _ := http.NewRequestWithContext(Brief(Lane(t.Context(), 1+n%maxLanes)), http.MethodGet, w.url, nil)
+		req, _ := http.NewRequestWithContext(mark.Brief(mark.Lane(t.Context(), 1+n%maxLanes)), http.MethodGet, w.url, nil)
 		if n%2 == 0 {
 			req.Header.Set("Range", "bytes=0-65535")
 		}

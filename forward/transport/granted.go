@@ -1,28 +1,19 @@
 package transport
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+
+	"hither/forward/mark"
 )
 
-type grantedKey struct{}
-
-// Granted marks a request to a registry, of which the caller wants to know as early as possible that anybody may read what it
-// asks for. open is called before the request is sent with an anonymous token that says so of its repository: that is what
-// the registry will go by, so its answer need not be waited for. It is called on no redirect's way, by several goroutines
-// perhaps, and must not block. Only [Bearer] knows of it, and many tokens say nothing.
-func Granted(ctx context.Context, open func()) context.Context {
-	return context.WithValue(ctx, grantedKey{}, open)
-}
-
-// tellGranted calls open of [Granted] if a token that was got without credentials opens the repository that is read.
+// tellGranted calls open of [mark.Granted] if a token that was got without credentials opens the repository that is read.
 func tellGranted(req *http.Request, token string) {
-	open, ok := req.Context().Value(grantedKey{}).(func())
-	if !ok || open == nil {
+	open := mark.GrantedOf(req.Context())
+	if open == nil {
 		return
 	}
 	if where, reads := spaceOf(req); reads && Opens(token, where.scope()) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // jwt is a token with these claims, as a realm of distribution-spec gives it.
@@ -68,7 +70,7 @@ func TestWhoWantsToKnowHearsThatARepositoryIsOpen(t *testing.T) {
 				r.serve(w, req)
 			}
 			told := 0
-			ctx := Granted(t.Context(), func() { told++ })
+			ctx := mark.Granted(t.Context(), func() { told++ })
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, test.url, nil)
 			resp, err := (&Follow{Next: &Bearer{Next: r, Now: time.Now}}).RoundTrip(req)
 			if err != nil || resp.StatusCode != http.StatusOK {

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/mark"
+
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -84,7 +86,7 @@ func TestHTTP3DialsByOurRules(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx := t.Context()
 			if c.public {
-				ctx = Public(ctx)
+				ctx = mark.Public(ctx)
 			}
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, c.url, nil)
 			config := Config{RootCAs: roots, Dial: c.dialer.DialContext, Datagrams: c.dialer.Datagrams}

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"net/http"
 	"sync"
 )
@@ -20,42 +19,6 @@ const (
 	lanePerHost = 16
 	laneIdle    = 2
 )
-
-type laneKey struct{}
-
-// Lane marks a request that shall travel over connections of its own: all HTTP/2 requests to a host share one TCP
-// connection otherwise, and several ranges of one blob then share its window and its losses. Requests of the same lane
-// share theirs and keep them warm. Lanes are counted modulo 16; n below 1 is no lane, and takes the mark away. Redirects
-// keep it. A request that is marked [Patient] has no lane.
-func Lane(ctx context.Context, n int) context.Context { return context.WithValue(ctx, laneKey{}, n) }
-
-type outsetKey struct{}
-
-// Outset marks a request in a lane that is most likely redirected to where the body is: the way there is asked over the
-// common connection, which is warm, and only those hops that follow travel in the lane.
-func Outset(ctx context.Context) context.Context { return context.WithValue(ctx, outsetKey{}, true) }
-
-func isOutset(ctx context.Context) bool {
-	marked, _ := ctx.Value(outsetKey{}).(bool)
-	return marked
-}
-
-type briefKey struct{}
-
-// Brief marks a request in a lane whose answer is most likely small, although its kind may be large: it may serve to try
-// HTTP/3 with.
-func Brief(ctx context.Context) context.Context { return context.WithValue(ctx, briefKey{}, true) }
-
-func isBrief(ctx context.Context) bool {
-	marked, _ := ctx.Value(briefKey{}).(bool)
-	return marked
-}
-
-// laneOf tells the lane of a request; 0: none.
-func laneOf(ctx context.Context) int {
-	n, _ := ctx.Value(laneKey{}).(int)
-	return max(n, 0)
-}
 
 // laneNumber counts modulo maxLanes; 0 stays 0.
 func laneNumber(n int) int {

@@ -10,12 +10,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // lined fetches url in lane n and tells what was answered.
 func lined(t *testing.T, rt http.RoundTripper, url string, n int) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(Lane(t.Context(), n), http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(mark.Lane(t.Context(), n), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +74,11 @@ func TestARedirectKeepsTheLane(t *testing.T) {
 // What a stranger chose shares no connection with what the user chose, in no lane.
 func TestLanesOfStrangersAreTheirOwn(t *testing.T) {
 	pool := New(Config{})
-	chosen, public := pool.way(Lane(t.Context(), 1)), pool.way(Public(Lane(t.Context(), 1)))
+	chosen, public := pool.way(mark.Lane(t.Context(), 1)), pool.way(mark.Public(mark.Lane(t.Context(), 1)))
 	if chosen == public {
 		t.Error("lane 1\ngot  one transport for the user's and a stranger's choice\nwant two")
 	}
-	if pool.way(Patient(Lane(t.Context(), 1))) != pool.patient.take(0) {
+	if pool.way(mark.Patient(mark.Lane(t.Context(), 1))) != pool.patient.take(0) {
 		t.Error("a patient request in lane 1\ngot  a lane\nwant the transport without deadlines")
 	}
 }
@@ -102,7 +104,7 @@ func TestABusyConnectionGetsNoNewRequestsOnceTheIdleAreClosed(t *testing.T) {
 					io.WriteString(w, "the end")
 				}
 			})
-			req, _ := http.NewRequestWithContext(Lane(t.Context(), c.lane), http.MethodGet, s.URL+"/slow", nil)
+			req, _ := http.NewRequestWithContext(mark.Lane(t.Context(), c.lane), http.MethodGet, s.URL+"/slow", nil)
 			resp, err := pool.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)

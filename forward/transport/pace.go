@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"hither/forward/mark"
 )
 
 const (
@@ -69,7 +71,7 @@ func kindOf(req *http.Request) kind {
 	text := req.Header.Get("Range")
 	from, size := spanOf(text)
 	switch {
-	case size > 0 && size < rateBytes, text == "" && (laneOf(req.Context()) == 0 || isBrief(req.Context())):
+	case size > 0 && size < rateBytes, text == "" && (mark.LaneOf(req.Context()) == 0 || mark.IsBrief(req.Context())):
 		return whole
 	case size > 0 && from == 0:
 		return opening

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // feed gives both protocols the same number of figures.
@@ -96,7 +98,7 @@ func TestAShareIsExplored(t *testing.T) {
 }
 
 func TestWhatIsAskedForTellsItsKind(t *testing.T) {
-	lane := Lane(t.Context(), 3)
+	lane := mark.Lane(t.Context(), 3)
 	for _, c := range []struct {
 		name  string
 		ctx   context.Context
@@ -105,11 +107,11 @@ func TestWhatIsAskedForTellsItsKind(t *testing.T) {
 	}{
 		{"an object", t.Context(), "", whole},
 		{"a body in a lane", lane, "", parts},
-		{"a small one in a lane", Brief(lane), "", whole},
+		{"a small one in a lane", mark.Brief(lane), "", whole},
 		{"the first 64 KiB of what may be less", lane, "bytes=0-65535", whole},
 		{"the first of what may be more", lane, "bytes=0-262143", opening},
 		{"a piece", lane, "bytes=1-262144", parts},
-		{"the rest", Brief(lane), "bytes=100-", parts},
+		{"the rest", mark.Brief(lane), "bytes=100-", parts},
 		{"the end", lane, "bytes=-100", parts},
 		{"two ranges", lane, "bytes=0-1,5-9", parts},
 		{"the wrong way round", lane, "bytes=9-0", parts},

@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"hither/forward/mark"
 )
 
 const (
@@ -189,7 +191,7 @@ func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	tcp := p.way(req.Context())
 	carry := tcp.RoundTrip
-	if c := p.contestOf(isPublic(req.Context())); c != nil && fits(req) {
+	if c := p.contestOf(mark.IsPublic(req.Context())); c != nil && fits(req) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
 	resp, err := onceMore(named(req, p.agent), carry)
@@ -219,12 +221,12 @@ func (p *Pool) refusedByProxy(req *http.Request, resp *http.Response) (*http.Res
 // way is the transport for a request that is marked so.
 func (p *Pool) way(ctx context.Context) *gated {
 	switch {
-	case isPublic(ctx):
-		return p.strangers.take(laneOf(ctx))
-	case isPatient(ctx):
+	case mark.IsPublic(ctx):
+		return p.strangers.take(mark.LaneOf(ctx))
+	case mark.IsPatient(ctx):
 		return p.patient.take(0)
 	}
-	return p.chosen.take(laneOf(ctx))
+	return p.chosen.take(mark.LaneOf(ctx))
 }
 
 // named says who we are in a request that does not say who sends it.

@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // upstream starts a TLS server and a Pool that knows its root.
@@ -70,7 +72,7 @@ func TestAWindowIsUnderWayAndNoMore(t *testing.T) {
 	}{{"in no lane", 0, streamWindow}, {"in a lane, of which there are many", 1, laneStream}} {
 		t.Run(c.name, func(t *testing.T) {
 			sent.Store(0)
-			ctx, cancel := context.WithCancel(Lane(t.Context(), c.lane))
+			ctx, cancel := context.WithCancel(mark.Lane(t.Context(), c.lane))
 			defer cancel()
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 			resp, err := pool.RoundTrip(req)
@@ -196,7 +198,7 @@ func TestMistake6WeSayWhoWeAre(t *testing.T) {
 func TestStrangersDoNotUseTheConnectionsOfTheUser(t *testing.T) {
 	s, pool := upstream(t, false, says("inside"))
 	want(t, get(t, pool, s.URL), "200 inside")
-	req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, s.URL, nil)
+	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL, nil)
 	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
 		t.Errorf("got  %s\nwant a refusal", got)
 	}
@@ -221,9 +223,9 @@ func TestPatientRequestWaitsAsLongAsItsClient(t *testing.T) {
 	pool := New(Config{HeaderTimeout: 50 * time.Millisecond})
 	defer pool.CloseIdleConnections()
 	time.AfterFunc(300*time.Millisecond, func() { close(release) })
-	req, _ := http.NewRequestWithContext(Patient(t.Context()), http.MethodGet, s.URL, nil)
+	req, _ := http.NewRequestWithContext(mark.Patient(t.Context()), http.MethodGet, s.URL, nil)
 	want(t, send(pool, req), "200 done")
-	req, _ = http.NewRequestWithContext(Public(Patient(t.Context())), http.MethodGet, s.URL, nil)
+	req, _ = http.NewRequestWithContext(mark.Public(mark.Patient(t.Context())), http.MethodGet, s.URL, nil)
 	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
 		t.Errorf("a stranger's\ngot  %s\nwant a refusal", got)
 	}
@@ -236,7 +238,7 @@ func TestPatientRequestsAreNotCounted(t *testing.T) {
 	defer s.Close()
 	pool := New(Config{})
 	defer pool.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(Patient(t.Context()), 20*time.Second)
+	ctx, cancel := context.WithTimeout(mark.Patient(t.Context()), 20*time.Second)
 	defer cancel()
 	var running sync.WaitGroup
 	arrived := make(chan string, perHost+1)

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"hither/forward/mark"
+
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
 )
@@ -41,7 +43,7 @@ func (d *Dialer) proxied(host string) bool {
 // of those refuse CONNECT to any port but 443. For all others it returns nil, and DialContext does what is needed.
 func (d *Dialer) PlainProxy(req *http.Request) (*url.URL, error) {
 	host := req.URL.Hostname()
-	if isPublic(req.Context()) && ownOrOdd(host) {
+	if mark.IsPublic(req.Context()) && ownOrOdd(host) {
 		return nil, fmt.Errorf("an upstream sends us to %s: %w", host, ErrPrivate)
 	}
 	if req.URL.Scheme != "http" || !d.proxied(host) || d.Proxy.Scheme != "http" {
@@ -74,7 +76,7 @@ func (d *Dialer) toProxy(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.dialDirect(private(ctx), "tcp", host, port)
+	return d.dialDirect(mark.Private(ctx), "tcp", host, port)
 }
 
 func (d *Dialer) dialSocks(ctx context.Context, addr string) (net.Conn, error) {

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // carrier is an upstream proxy of any kind. It knows names that nobody else knows, and notes what it was asked.
@@ -163,12 +165,12 @@ func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
 	}
 	// The proxy stands on loopback, but a stranger may name neither it nor anything else there.
 	for _, u := range []string{s.URL, "http://10.0.0.1/"} {
-		req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, u, nil)
+		req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, u, nil)
 		if _, err := pool.RoundTrip(req); !errors.Is(err, ErrPrivate) {
 			t.Errorf("%s\ngot  %v\nwant ErrPrivate", u, err)
 		}
 	}
-	req, _ := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, "http://deb.example/y", nil)
+	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, "http://deb.example/y", nil)
 	want(t, send(pool, req), "200 by the proxy: /y")
 }
 
@@ -222,7 +224,7 @@ func TestWhoIsReachedWithoutTheProxy(t *testing.T) {
 			t.Errorf("%s\ngot  %s\nwant %s", addr, got, to)
 		}
 	}
-	want(t, dialed(Public(t.Context()), t, d, "10.0.0.1:443"), "private")
+	want(t, dialed(mark.Public(t.Context()), t, d, "10.0.0.1:443"), "private")
 }
 
 // The proxy's own inet_aton reads these as addresses, of its machine and of its network.
@@ -230,8 +232,8 @@ func TestAStrangerNamesNoAddressToTheProxyInAnOldNotation(t *testing.T) {
 	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
 	d := &Dialer{Proxy: proxy, Resolver: names{"proxy.example": "192.0.2.80"}}
 	for _, host := range []string{"127.1", "10.0.1", "0177.0.0.1", "127.0.0.01", "0x7f.1", "0x7f.0x0.0x0.0X1", "127.1."} {
-		want(t, dialed(Public(t.Context()), t, d, host+":443"), "private")
-		req, err := http.NewRequestWithContext(Public(t.Context()), http.MethodGet, "http://"+host+"/", nil)
+		want(t, dialed(mark.Public(t.Context()), t, d, host+":443"), "private")
+		req, err := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, "http://"+host+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +245,7 @@ func TestAStrangerNamesNoAddressToTheProxyInAnOldNotation(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"192.0.2.9", "1.example", "0x7f.example", "127.0.0.1.example"} {
-		want(t, dialed(Public(t.Context()), t, d, host+":443"), "192.0.2.80:3128")
+		want(t, dialed(mark.Public(t.Context()), t, d, host+":443"), "192.0.2.80:3128")
 	}
 }
 

@@ -1,38 +1,9 @@
 package transport
 
 import (
-	"context"
 	"net/netip"
 	"strings"
 )
-
-type publicKey struct{}
-
-// Public marks a request whose next hop was chosen by a stranger: a redirect, a token realm. Private, loopback,
-// link-local and shared addresses are refused to it, so that no upstream can use us to reach into the network we stand in.
-// Behind an upstream proxy that holds for written addresses only, in any notation: the proxy alone sees where a name leads.
-func Public(ctx context.Context) context.Context { return context.WithValue(ctx, publicKey{}, true) }
-
-type patientKey struct{}
-
-// Patient marks a request whose client waits as long as it likes: an upload, a long poll, a WebSocket. Its answer has no
-// deadline but ctx's, and its connection is not counted among those to the host.
-func Patient(ctx context.Context) context.Context {
-	return context.WithValue(ctx, patientKey{}, true)
-}
-
-func isPatient(ctx context.Context) bool {
-	marked, _ := ctx.Value(patientKey{}).(bool)
-	return marked
-}
-
-// private takes the mark away, for a hop that the user chose: the upstream proxy.
-func private(ctx context.Context) context.Context { return context.WithValue(ctx, publicKey{}, false) }
-
-func isPublic(ctx context.Context) bool {
-	marked, _ := ctx.Value(publicKey{}).(bool)
-	return marked
-}
 
 // isLocalhost knows the names that are this machine by definition (RFC 6761, 6.3).
 func isLocalhost(host string) bool {

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // Realm is who gives tokens for a registry: the address to ask at, and the registry's name there.
@@ -61,7 +63,7 @@ func (b *Bearer) foretell(req *http.Request) (g grant, text string, said int) {
 	defer cancel()
 	if b.Connect != nil { // the registry's own connection is made meanwhile; if none can be, who else has it is asked the sooner
 		go func(home context.Context) {
-			if b.Connect(home, where.origin, laneOf(home)) != nil {
+			if b.Connect(home, where.origin, mark.LaneOf(home)) != nil {
 				cancel()
 			}
 		}(req.Context())

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/forward/mark"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 
 // Follow follows the redirects of GET and HEAD requests; others come back as they are. The answer's Request tells the
 // last URL. It never goes from https to http, drops credentials when the scheme, host or port changes, and marks such
-// hops [Public], unless the first host is itself written as a private address or localhost: then its neighbours are
+// hops [mark.Public], unless the first host is itself written as a private address or localhost: then its neighbours are
 // nothing to protect. A redirect to a page is followed; whoever asked judges what came.
 type Follow struct {
 	Next http.RoundTripper
@@ -38,8 +40,8 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	seen := []string{first.String()}
 	home, trail := req.Context(), trailOf(req.Context())
 	lost := func(err error) (*http.Response, error) { trail.note(first, nil); return nil, err }
-	if isOutset(home) {
-		req = req.WithContext(Lane(home, 0))
+	if mark.IsOutset(home) {
+		req = req.WithContext(mark.Lane(home, 0))
 	}
 	for {
 		began := time.Now()
@@ -97,11 +99,11 @@ func location(resp *http.Response) (*url.URL, error) {
 	return target, nil
 }
 
-// hop is the next request. Range, Accept and the like are kept; the body of a GET is not, nor what [Granted] wants to know.
+// hop is the next request. Range, Accept and the like are kept; the body of a GET is not, nor what [mark.Granted] wants to know.
 func hop(req *http.Request, first, target *url.URL) *http.Request {
-	ctx := Granted(req.Context(), nil)
+	ctx := mark.Granted(req.Context(), nil)
 	if !sameOrigin(first, target) && !ownNetwork(first.Hostname()) {
-		ctx = Public(ctx)
+		ctx = mark.Public(ctx)
 	}
 	next := req.Clone(ctx)
 	next.Body, next.GetBody, next.ContentLength, next.TransferEncoding = nil, nil, 0, nil

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // roundTrip is a function as an http.RoundTripper.
@@ -29,7 +31,7 @@ func to(url string) http.HandlerFunc {
 func TestTheWayToTheBodyIsAskedOverTheCommonConnection(t *testing.T) {
 	var lanes []int
 	next := roundTrip(func(req *http.Request) (*http.Response, error) {
-		lanes = append(lanes, laneOf(req.Context()))
+		lanes = append(lanes, mark.LaneOf(req.Context()))
 		rec := httptest.NewRecorder()
 		if req.URL.Host == "reg.example" {
 			to("https://cdn.example/")(rec, req)
@@ -41,9 +43,9 @@ func TestTheWayToTheBodyIsAskedOverTheCommonConnection(t *testing.T) {
 		ctx  context.Context
 		want []int
 	}{
-		{"a lane", Lane(t.Context(), 3), []int{3, 3}},
-		{"a lane that is not needed for the way there", Outset(Lane(t.Context(), 3)), []int{0, 3}},
-		{"no lane", Outset(t.Context()), []int{0, 0}},
+		{"a lane", mark.Lane(t.Context(), 3), []int{3, 3}},
+		{"a lane that is not needed for the way there", mark.Outset(mark.Lane(t.Context(), 3)), []int{0, 3}},
+		{"no lane", mark.Outset(t.Context()), []int{0, 0}},
 	} {
 		lanes = nil
 		req, _ := http.NewRequestWithContext(c.ctx, http.MethodGet, "https://reg.example/", nil)

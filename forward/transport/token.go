@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hither/forward/mark"
 )
 
 const (
@@ -51,7 +53,7 @@ func askToken(ctx context.Context, next http.RoundTripper, g grant) (granted, er
 	ctx, cancel := context.WithTimeout(ctx, tokenPatience)
 	defer cancel()
 	if g.public {
-		ctx = Public(ctx)
+		ctx = mark.Public(ctx)
 	}
 	u, err := url.Parse(g.realm)
 	if err != nil {

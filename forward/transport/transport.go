@@ -9,6 +9,6 @@
 // A Pool learns where HTTP/3 is offered, connects beside the requests and uses it where it answers sooner ([Pool.Report]).
 // [Pool.Warm] connects ahead. With [Config.Sessions] the next start resumes what this one left; [Pool.Close] writes that.
 //
-// A request marked with [Lane] has connections of its own, for parts of one body. [Config.Single] makes a transport that
+// A request marked with [mark.Lane] has connections of its own, for parts of one body. [Config.Single] makes a transport that
 // connects anew for each request, over HTTP/1.1, HTTP/2 or HTTP/3, for measuring.
 package transport

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"hither/forward/mark"
 )
 
 // warmPatience is for a whole connection, beyond which Warm waits no longer.
@@ -22,7 +24,7 @@ var errWarm = errors.New("only the connection was wanted")
 // Warm connects to the host of base ahead of the requests: the one connection of requests in no lane, and those of lanes 1
 // to n, or if n is below 0, of the last -n lanes. Where a connection is, idle or busy, nothing is done. It returns when all stand, or ctx ends; the error joins those
 // of all. Connections that nobody uses are closed after 90 s. Behind an upstream proxy that is given plain requests nothing
-// is done for http. Requests that are marked [Public] have connections of their own: mark ctx for those.
+// is done for http. Requests that are marked [mark.Public] have connections of their own: mark ctx for those.
 func (p *Pool) Warm(ctx context.Context, base string, n int) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -53,7 +55,7 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 			return err
 		}
 	}
-	to, public := p.chosen, isPublic(ctx)
+	to, public := p.chosen, mark.IsPublic(ctx)
 	if public {
 		to = p.strangers
 	}
@@ -63,7 +65,7 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 	if to.census(lane).has(net.JoinHostPort(u.Hostname(), port(u))) {
 		return nil
 	}
-	short, cancel := context.WithCancelCause(Lane(ctx, lane))
+	short, cancel := context.WithCancelCause(mark.Lane(ctx, lane))
 	defer cancel(errWarm)
 	d := &warmDial{begun: func() { cancel(errWarm) }, secure: u.Scheme == "https", done: make(chan error, 1)}
 	req = named(req.WithContext(d.mark(short)), p.agent)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"hither/forward/mark"
 )
 
 // names is a Resolver that is a map.
@@ -40,7 +42,7 @@ type internet struct {
 
 func (i *internet) RoundTrip(req *http.Request) (*http.Response, error) {
 	line := req.Method + " " + req.URL.String()
-	if isPublic(req.Context()) {
+	if mark.IsPublic(req.Context()) {
 		line += " public"
 	}
 	i.mu.Lock()

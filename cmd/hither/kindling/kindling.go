@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/mark"
 	"hither/forward/measure"
-	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -95,7 +95,7 @@ func (k *Lighter) connect(base string, lanes int, led bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), kindleWait) // it outlives the request that it is for
 	defer cancel()
 	if led {
-		ctx = transport.Public(ctx)
+		ctx = mark.Public(ctx)
 	}
 	_ = k.Connect(ctx, base, lanes) // the request itself will tell
 }
