@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/terse"
 
 	"golang.org/x/sync/singleflight"
 )
@@ -174,7 +175,7 @@ func wanted(req *http.Request, resp *http.Response) (grant, error) {
 // grantAt is what a registry wants whose realm is known. Its scopes are sorted, and parted by blanks.
 func grantAt(ctx context.Context, registry *url.URL, at Realm, scopes string) (grant, error) {
 	realm, err := url.Parse(at.URL)
-	if err != nil || !isHost(realm.Host) || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
+	if err != nil || !terse.IsHost(realm.Host) || realm.User != nil || realm.Scheme != "http" && realm.Scheme != "https" {
 		return grant{}, errors.New("the address to ask at is no URL")
 	}
 	if realm.Scheme == "http" && registry.Scheme != "http" {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/terse"
 )
 
 const (
@@ -117,7 +118,7 @@ func (d *Dialer) viaProxy(ctx context.Context, network string, dial func(context
 	listener, proxy := traceOf(ctx), HostPort(d.Proxy)
 	listener.connectStart(network, proxy)
 	conn, err := dial(untraced{ctx})
-	err = inFewWords(err)
+	err = terse.Error(err)
 	listener.connectDone(network, proxy, err)
 	return conn, err
 }

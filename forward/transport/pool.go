@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/terse"
 )
 
 const (
@@ -201,7 +202,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, explain(req, err)
 	}
-	speaksTersely(resp)
+	terse.Answer(resp)
 	return resp, nil
 }
 
@@ -245,7 +246,7 @@ func named(req *http.Request, agent string) *http.Request {
 
 // explain adds the next step to an error that has one, and shortens what a server said in it.
 func explain(req *http.Request, err error) error {
-	err = inFewWords(err)
+	err = terse.Error(err)
 	if invalid := new(x509.CertificateInvalidError); errors.As(err, invalid) && invalid.Reason == x509.Expired {
 		return fmt.Errorf("%s shows a certificate that is not valid today (%w); if the clock of this machine is wrong, correct it", req.URL.Host, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/terse"
 )
 
 const (
@@ -89,7 +90,7 @@ func location(resp *http.Response) (*url.URL, error) {
 		return nil, nil
 	}
 	target, err := from.Parse(to)
-	if err != nil || !isHost(target.Host) || target.Scheme != "http" && target.Scheme != "https" {
+	if err != nil || !terse.IsHost(target.Host) || target.Scheme != "http" && target.Scheme != "https" {
 		return nil, fmt.Errorf("%s redirects to something that is no URL", from.Host)
 	}
 	if from.Scheme == "https" && target.Scheme == "http" {

@@ -1,4 +1,8 @@
-package transport
+// Package terse tells what strangers say in few words, and in none that a terminal obeys: errors go to the client, into the log
+// and into `hither why`, and whoever answers must not fill those with words of his own.
+//
+//	return nil, terse.Error(err)
+package terse
 
 import (
 	"io"
@@ -25,8 +29,8 @@ type terse struct {
 func (t terse) Error() string { return t.words }
 func (t terse) Unwrap() error { return t.error }
 
-// inFewWords is err, of which only the beginning is told if it is long, and nothing that a terminal would obey.
-func inFewWords(err error) error {
+// Error is err, of which only the beginning is told if it is long, and nothing that a terminal would obey. It wraps err; nil: nil.
+func Error(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -41,8 +45,8 @@ func inFewWords(err error) error {
 	return terse{err, words}
 }
 
-// isHost says whether a stranger's HOST:PORT may be one, and be told in an error.
-func isHost(host string) bool {
+// IsHost says whether a stranger's HOST:PORT may be one, and be told in an error.
+func IsHost(host string) bool {
 	odd := func(r rune) bool { return printable(r) != r }
 	return host != "" && len(host) <= maxHost && utf8.ValidString(host) && !strings.ContainsFunc(host, odd)
 }
@@ -55,17 +59,17 @@ func printable(r rune) rune {
 	return '?'
 }
 
-// terseBody is a body whose errors are told in few words.
-type terseBody struct{ io.ReadCloser }
+// body is one whose errors are told in few words.
+type body struct{ io.ReadCloser }
 
-func (b terseBody) Read(p []byte) (int, error) {
+func (b body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	return n, inFewWords(err)
+	return n, Error(err)
 }
 
-// speaksTersely makes the body of an answer terse. That of a connection that changed its protocol is written to, too.
-func speaksTersely(resp *http.Response) {
+// Answer has the errors of an answer's body told in few words. That of a connection that changed its protocol is written to, too.
+func Answer(resp *http.Response) {
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
-		resp.Body = terseBody{resp.Body}
+		resp.Body = body{resp.Body}
 	}
 }
