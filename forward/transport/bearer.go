@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/field"
 	"hither/forward/mark"
 	"hither/forward/terse"
 
@@ -133,8 +134,8 @@ func (b *Bearer) send(req *http.Request, text string) (*http.Response, error) {
 // opensNothing says that a registry knows the token that was shown, and that it was got for this very question but does not allow it
 // (RFC 6750, section 3.1), not long ago: the next one would not either. Realms give such ones for what is private.
 func (b *Bearer) opensNothing(g grant, shown string, resp *http.Response) bool {
-	c, _ := bearerChallenge(resp.Header)
-	if shown == "" || c.params["error"] != "insufficient_scope" {
+	c, _ := field.BearerChallenge(resp.Header)
+	if shown == "" || c.Params["error"] != "insufficient_scope" {
 		return false
 	}
 	b.mu.Lock()
@@ -165,11 +166,11 @@ func wanted(req *http.Request, resp *http.Response) (grant, error) {
 	if resp.Request != nil && !sameOrigin(resp.Request.URL, req.URL) {
 		return grant{}, nil
 	}
-	c, ok := bearerChallenge(resp.Header)
+	c, ok := field.BearerChallenge(resp.Header)
 	if !ok {
 		return grant{}, nil
 	}
-	return grantAt(req.Context(), req.URL, Realm{c.params["realm"], c.params["service"]}, strings.Join(c.scopes(), " "))
+	return grantAt(req.Context(), req.URL, Realm{c.Params["realm"], c.Params["service"]}, strings.Join(c.Scopes(), " "))
 }
 
 // grantAt is what a registry wants whose realm is known. Its scopes are sorted, and parted by blanks.

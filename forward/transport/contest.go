@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/field"
 	"hither/forward/mark"
 )
 
@@ -216,7 +217,7 @@ func (c *contest) learn(name string, resp *http.Response) {
 	if resp.Header.Get("Alt-Svc") == "" || resp.StatusCode == http.StatusMisdirectedRequest {
 		return
 	}
-	found, clear, err := alternatives(resp.Header)
+	found, clear, err := field.Alternatives(resp.Header)
 	if err != nil {
 		return
 	}

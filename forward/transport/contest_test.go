@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/field"
 	"hither/forward/mark"
 )
 
@@ -303,7 +304,7 @@ func TestAlternativesAreBelievedWithCare(t *testing.T) {
 		{`h3=":443"; ma=0`, 0},
 	} {
 		o := &origin{host: "one.example", port: 443}
-		found, clear, err := parseAltSvc(c.field)
+		found, clear, err := field.Alternatives(http.Header{"Alt-Svc": {c.field}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +314,7 @@ func TestAlternativesAreBelievedWithCare(t *testing.T) {
 		}
 	}
 	o := &origin{host: "one.example", port: 443}
-	o.listen([]alternative{{proto: "h3", port: 443, age: time.Hour}}, false, now)
+	o.listen([]field.Alternative{{Proto: "h3", Port: 443, Age: time.Hour}}, false, now)
 	if o.usable(now.Add(2 * time.Hour)) {
 		t.Error("an offer outlives its age")
 	}
@@ -321,7 +322,7 @@ func TestAlternativesAreBelievedWithCare(t *testing.T) {
 	if o.usable(now) {
 		t.Error("an offer without persist outlives the network")
 	}
-	o.listen([]alternative{{proto: "h3", port: 443, age: time.Hour, persist: true}}, false, now)
+	o.listen([]field.Alternative{{Proto: "h3", Port: 443, Age: time.Hour, Persist: true}}, false, now)
 	o.move()
 	if !o.usable(now) {
 		t.Error("an offer with persist does not outlive the network")

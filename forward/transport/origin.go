@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hither/forward/field"
 )
 
 const (
@@ -82,15 +84,15 @@ func (o *origin) usable(now time.Time) bool {
 
 // listen takes what an answer of the origin said. Another host is not believed: it would be one that a hostile mirror
 // chose. Nor is a port that something else than HTTP may listen on.
-func (o *origin) listen(found []alternative, clear bool, now time.Time) {
+func (o *origin) listen(found []field.Alternative, clear bool, now time.Time) {
 	if clear {
 		o.answers, o.record = offer{}, offer{}
 		return
 	}
 	o.answers = offer{} // what is said replaces all that was said before (RFC 7838, 3)
 	for _, a := range found {
-		if a.proto == "h3" && a.age > 0 && o.mayBe(a.host, a.port) {
-			o.answers = offer{a.port, now.Add(a.age), a.persist}
+		if a.Proto == "h3" && a.Age > 0 && o.mayBe(a.Host, a.Port) {
+			o.answers = offer{a.Port, now.Add(a.Age), a.Persist}
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/forward/field"
 	"hither/forward/mark"
 )
 
@@ -141,12 +142,12 @@ func (b *Bearer) realmOf(origin string) (learnt, bool) {
 // learn notes what a registry said with a 401. Any of its answers may say it, also one to a client's own request: a
 // challenge tells nothing of who asked.
 func (b *Bearer) learn(req *http.Request, resp *http.Response) {
-	c, ok := bearerChallenge(resp.Header)
+	c, ok := field.BearerChallenge(resp.Header)
 	if !ok || req.URL.Scheme != "https" || resp.Request != nil && !sameOrigin(resp.Request.URL, req.URL) {
 		return
 	}
 	origin := originName(req.URL)
-	if len(origin)+len(c.params["realm"])+len(c.params["service"]) > maxKeptName {
+	if len(origin)+len(c.Params["realm"])+len(c.Params["service"]) > maxKeptName {
 		return
 	}
 	where, reads := spaceOf(req)
@@ -154,9 +155,9 @@ func (b *Bearer) learn(req *http.Request, resp *http.Response) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.realms[origin]
-	k.Realm, k.since = Realm{c.params["realm"], c.params["service"]}, b.now()
+	k.Realm, k.since = Realm{c.Params["realm"], c.Params["service"]}, b.now()
 	if reads && scope != "" {
-		k.wanted, k.odd = true, strings.Join(c.scopes(), " ") != scope
+		k.wanted, k.odd = true, strings.Join(c.Scopes(), " ") != scope
 	}
 	b.keepLocked(origin, k)
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/forward/field"
 )
 
 // Standing is what a Pool knows of HTTP/3 at one origin, against HTTP/2 and HTTP/1.1 there.
@@ -78,13 +80,13 @@ func (c *contest) keptOffers() (kept []keptOffer) {
 func (c *contest) recall(k keptOffer, now time.Time) {
 	host, _, ok := splitOrigin(k.Origin)
 	left := k.Until.Sub(now)
-	if !ok || len(k.Origin) > maxKeptName || host != strings.ToLower(host) || k.Port == 0 || left <= 0 || left > maxAltSvcAge {
+	if !ok || len(k.Origin) > maxKeptName || host != strings.ToLower(host) || k.Port == 0 || left <= 0 || left > field.MaxAge {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.addLocked(k.Origin, now)
-	o.listen([]alternative{{proto: "h3", port: k.Port, age: left, persist: k.Persist}}, false, now)
+	o.listen([]field.Alternative{{Proto: "h3", Port: k.Port, Age: left, Persist: k.Persist}}, false, now)
 	if k.Verdict != nil && k.Verdict.sound() && k.Verdict.To.Port() == o.answers.port {
 		o.kept = k.Verdict
 	}

@@ -1,4 +1,7 @@
-package transport
+// Package field reads the header fields that net/http leaves as they are: who else serves what an origin does
+// ([Alternatives]), and what a registry wants before it answers ([BearerChallenge]). They come from strangers: what is read
+// of each is bounded, and one that is malformed says nothing.
+package field
 
 import (
 	"strings"

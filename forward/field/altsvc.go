@@ -1,4 +1,4 @@
-package transport
+package field
 
 import (
 	"errors"
@@ -12,24 +12,26 @@ import (
 const (
 	// maxAltSvc bounds an Alt-Svc header field that is read, in bytes, and maxAlternatives what it may name.
 	maxAltSvc, maxAlternatives = 4 << 10, 32
-	// altSvcAge is how long an alternative holds if nothing is said (RFC 7838, 3.1), maxAltSvcAge what is believed at most.
-	altSvcAge, maxAltSvcAge = 24 * time.Hour, 30 * 24 * time.Hour
+	// altSvcAge is how long an alternative holds if nothing is said (RFC 7838, 3.1).
+	altSvcAge = 24 * time.Hour
+	// MaxAge is how long an alternative is believed to hold at most.
+	MaxAge = 30 * 24 * time.Hour
 )
 
 // errAltSvc reports a field that is not of RFC 7838's form. It is then ignored as a whole.
 var errAltSvc = errors.New("the Alt-Svc field is malformed")
 
-// alternative is one alt-value (RFC 7838, 3): where else the same resources are.
-type alternative struct {
-	proto   string // the ALPN name
-	host    string // empty: that of the origin
-	port    uint16
-	age     time.Duration // how long it holds
-	persist bool          // also on another network
+// Alternative is one alt-value (RFC 7838, 3): where else the same resources are.
+type Alternative struct {
+	Proto   string // the ALPN name
+	Host    string // empty: that of the origin
+	Port    uint16
+	Age     time.Duration // how long it holds
+	Persist bool          // also on another network
 }
 
 // parseAltSvc reads an Alt-Svc field. clear says that nothing that was said before holds any more.
-func parseAltSvc(text string) (found []alternative, clear bool, err error) {
+func parseAltSvc(text string) (found []Alternative, clear bool, err error) {
 	if len(text) > maxAltSvc {
 		return nil, false, errAltSvc
 	}
@@ -57,7 +59,7 @@ func parseAltSvc(text string) (found []alternative, clear bool, err error) {
 }
 
 // alternative reads protocol-id "=" alt-authority *( OWS ";" OWS parameter ).
-func (s *scanner) alternative() (a alternative, ok bool) {
+func (s *scanner) alternative() (a Alternative, ok bool) {
 	name, authority := s.token(), ""
 	if name == "" || !s.next('=') {
 		return a, false
@@ -65,13 +67,13 @@ func (s *scanner) alternative() (a alternative, ok bool) {
 	if authority, ok = s.quoted(); !ok {
 		return a, false
 	}
-	if a.proto, ok = unescape(name); !ok {
+	if a.Proto, ok = unescape(name); !ok {
 		return a, false
 	}
-	if a.host, a.port, ok = parseAuthority(authority); !ok {
+	if a.Host, a.Port, ok = parseAuthority(authority); !ok {
 		return a, false
 	}
-	a.age = altSvcAge
+	a.Age = altSvcAge
 	for {
 		if s.skip(" \t"); !s.next(';') {
 			return a, true
@@ -84,7 +86,7 @@ func (s *scanner) alternative() (a alternative, ok bool) {
 }
 
 // parameter reads one; those that are not known are passed over.
-func (s *scanner) parameter(a *alternative) bool {
+func (s *scanner) parameter(a *Alternative) bool {
 	name := s.token()
 	if name == "" || !s.next('=') {
 		return false
@@ -95,9 +97,9 @@ func (s *scanner) parameter(a *alternative) bool {
 	}
 	switch strings.ToLower(name) {
 	case "ma":
-		a.age, ok = deltaSeconds(value)
+		a.Age, ok = deltaSeconds(value)
 	case "persist":
-		a.persist = value == "1" // any other value is to be ignored (RFC 7838, 3.1)
+		a.Persist = value == "1" // any other value is to be ignored (RFC 7838, 3.1)
 	}
 	return ok
 }
@@ -138,18 +140,19 @@ func deltaSeconds(text string) (time.Duration, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n > int64(maxAltSvcAge/time.Second) {
-		return maxAltSvcAge, true
+	if err != nil || n > int64(MaxAge/time.Second) {
+		return MaxAge, true
 	}
 	return time.Duration(n) * time.Second, true
 }
 
-// alternatives are what the fields of an answer say.
-func alternatives(h http.Header) (found []alternative, clear bool, err error) {
+// Alternatives are what the fields of an answer say, its Age taken off; none may be left of that. clear says that nothing that was said
+// before holds any more. An error is for a field that is malformed, or none: it says nothing.
+func Alternatives(h http.Header) (found []Alternative, clear bool, err error) {
 	found, clear, err = parseAltSvc(strings.Join(h.Values("Alt-Svc"), ","))
 	if age, ok := deltaSeconds(h.Get("Age")); ok { // it was said that long ago
 		for i := range found {
-			found[i].age -= age
+			found[i].Age -= age
 		}
 	}
 	return found, clear, err

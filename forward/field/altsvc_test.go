@@ -1,4 +1,4 @@
-package transport
+package field
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func said(found []alternative, clear bool, err error) string {
+func said(found []Alternative, clear bool, err error) string {
 	if err != nil {
 		return "malformed"
 	}
@@ -17,7 +17,7 @@ func said(found []alternative, clear bool, err error) string {
 	}
 	var text []string
 	for _, a := range found {
-		text = append(text, fmt.Sprintf("%s %s:%d %s %t", a.proto, a.host, a.port, a.age, a.persist))
+		text = append(text, fmt.Sprintf("%s %s:%d %s %t", a.Proto, a.Host, a.Port, a.Age, a.Persist))
 	}
 	return strings.Join(text, ", ")
 }
@@ -51,7 +51,7 @@ func TestAltSvcIsReadAsTheRFCSays(t *testing.T) {
 		}
 	}
 	h := http.Header{"Alt-Svc": {`h3=":443"; ma=60`, `h3=":444"; ma=30`}, "Age": {"20"}}
-	want(t, said(alternatives(h)), "h3 :443 "+(40*time.Second).String()+" false, h3 :444 10s false")
+	want(t, said(Alternatives(h)), "h3 :443 "+(40*time.Second).String()+" false, h3 :444 10s false")
 }
 
 func FuzzAltSvc(f *testing.F) {
@@ -64,7 +64,7 @@ func FuzzAltSvc(f *testing.F) {
 			t.Fatal("a malformed field said something")
 		}
 		for _, a := range found {
-			if a.port == 0 || a.age < 0 || a.age > maxAltSvcAge || a.proto == "" {
+			if a.Port == 0 || a.Age < 0 || a.Age > MaxAge || a.Proto == "" {
 				t.Fatalf("%q\ngot  %+v", field, a)
 			}
 		}

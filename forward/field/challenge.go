@@ -1,4 +1,4 @@
-package transport
+package field
 
 import (
 	"net/http"
@@ -9,33 +9,33 @@ import (
 // maxChallenges bounds what is read of WWW-Authenticate, in bytes of all its lines.
 const maxChallenges = 16 << 10
 
-// challenge is one way in that a server offers with 401.
-type challenge struct {
+// Challenge is one way in that a server offers with 401.
+type Challenge struct {
 	scheme string            // lower case
-	params map[string]string // keys in lower case; values as meant, without quotes
+	Params map[string]string // keys in lower case; values as meant, without quotes
 }
 
-// bearerChallenge finds what a registry wants: the first Bearer challenge that has a realm.
-func bearerChallenge(h http.Header) (challenge, bool) {
+// BearerChallenge finds what a registry wants: the first Bearer challenge of WWW-Authenticate that has a realm; false: there is none.
+func BearerChallenge(h http.Header) (Challenge, bool) {
 	for _, c := range parseChallenges(h.Values("WWW-Authenticate")) {
-		if c.scheme == "bearer" && c.params["realm"] != "" {
+		if c.scheme == "bearer" && c.Params["realm"] != "" {
 			return c, true
 		}
 	}
-	return challenge{}, false
+	return Challenge{}, false
 }
 
-// scopes are those asked for, sorted, each once.
-func (c challenge) scopes() []string {
-	list := strings.Fields(c.params["scope"])
+// Scopes are those asked for, sorted, each once.
+func (c Challenge) Scopes() []string {
+	list := strings.Fields(c.Params["scope"])
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
 // parseChallenges reads WWW-Authenticate (RFC 9110, 11.6.1): challenges parted by commas, whose parameters are parted by
 // commas too. Lines that are not well-formed give what stands before the fault.
-func parseChallenges(lines []string) []challenge {
-	var all []challenge
+func parseChallenges(lines []string) []Challenge {
+	var all []Challenge
 	left := maxChallenges
 	for _, line := range lines {
 		if left -= len(line); left < 0 {
@@ -46,8 +46,8 @@ func parseChallenges(lines []string) []challenge {
 	return all
 }
 
-func parseLine(line string) []challenge {
-	var all []challenge
+func parseLine(line string) []Challenge {
+	var all []Challenge
 	s := &scanner{rest: line}
 	for {
 		s.skip(" \t,")
@@ -62,13 +62,13 @@ func parseLine(line string) []challenge {
 			if !ok {
 				return all
 			}
-			last := all[len(all)-1].params
+			last := all[len(all)-1].Params
 			if key := strings.ToLower(word); last[key] == "" { // the first one counts
 				last[key] = value
 			}
 			continue
 		}
-		all = append(all, challenge{scheme: strings.ToLower(word), params: map[string]string{}})
+		all = append(all, Challenge{scheme: strings.ToLower(word), Params: map[string]string{}})
 		s.token68()
 	}
 }
