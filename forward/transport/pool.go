@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"time"
 
+	"hither/forward/huddle"
 	"hither/forward/mark"
 	"hither/forward/terse"
 )
@@ -162,7 +163,7 @@ func newTransport(c Config, resume tls.ClientSessionCache) *http.Transport {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &http.Transport{
-		DialContext:            gathering(c.Dial),
+		DialContext:            huddle.Gathering(c.Dial),
 		Proxy:                  c.Proxy,
 		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12, ClientSessionCache: resume},
 		TLSHandshakeTimeout:    handshakePatience,

@@ -1,4 +1,7 @@
-package transport
+// Package huddle lets small writes to a connection that follow each other closely leave together.
+//
+//	transport.DialContext = huddle.Gathering(dialer.DialContext)
+package huddle
 
 import (
 	"context"
@@ -29,8 +32,9 @@ type huddle struct {
 	failed error
 }
 
-// gathering makes dial huddle.
-func gathering(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+// Gathering is dial, not nil, whose connections gather small writes. An error of what was gathered is told by the next write; Close
+// sends what is left. It may be used from many goroutines, if dial may.
+func Gathering(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {

@@ -1,4 +1,4 @@
-package transport
+package huddle
 
 import (
 	"bytes"
