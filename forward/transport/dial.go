@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/race"
 	"hither/forward/terse"
 )
 
@@ -61,16 +62,16 @@ type Dialer struct {
 	// Connect opens one connection to an address; nil: TCP with keep-alive.
 	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	memory memory
+	memory race.Memory
 	opened opened
 }
 
 // Forget is for a change of the network: how long addresses took to answer says nothing any more.
-func (d *Dialer) Forget() { d.memory.forget() }
+func (d *Dialer) Forget() { d.memory.Forget() }
 
 // HeadStart is how long an address is waited for before the next one is tried, by how long its connections took lately.
 func (d *Dialer) HeadStart(addr netip.AddrPort) time.Duration {
-	return d.memory.stagger(addr, time.Now())
+	return d.memory.HeadStart(addr, time.Now())
 }
 
 // DialContext connects to addr, which is HOST:PORT, over "tcp", "tcp4" or "tcp6". The caller closes the connection.
@@ -142,7 +143,7 @@ func (d *Dialer) dialDirect(ctx context.Context, network, host string, port uint
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	conn, err := raceRemembering(ctx, &d.memory, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	conn, err := race.Remembering(ctx, &d.memory, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		return d.connect(ctx, network, to)
 	})
 	if err != nil {
@@ -173,7 +174,7 @@ func (d *Dialer) candidates(ctx context.Context, network, host string, port uint
 	if len(good) == 0 {
 		return nil, cmp.Or(refused, errors.New("the host has no address of that kind"))
 	}
-	good = d.memory.rank(good, time.Now())
+	good = d.memory.Rank(good, time.Now())
 	return good[:min(len(good), maxCandidates)], nil
 }
 

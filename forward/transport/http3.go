@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"hither/forward/race"
+
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
@@ -91,7 +93,7 @@ func (c Config) dialQUIC(ctx context.Context, req *http.Request) (*quicConn, err
 	secure := &tls.Config{RootCAs: c.RootCAs, ServerName: host, MinVersion: tls.VersionTLS13, NextProtos: []string{http3.NextProtoH3}}
 	listener := traceOf(ctx)
 	listener.handshakeStart()
-	conn, err := race(ctx, candidates, c.HeadStart, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
+	conn, err := race.First(ctx, candidates, c.HeadStart, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
 		return shakeHands(ctx, to, secure, quicConfig(), false)
 	})
 	listener.handshakeDone(conn, err)

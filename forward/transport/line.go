@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"hither/forward/race"
+
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
@@ -62,7 +64,7 @@ func (c *contest) reach(host string, port uint16, lane int) (*quicConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return race(ctx, candidates, c.config.HeadStart, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
+	return race.First(ctx, candidates, c.config.HeadStart, func(ctx context.Context, to netip.AddrPort) (*quicConn, error) {
 		return shakeHands(ctx, to, c.secureFor(host), c.quicConfig(lane), false)
 	})
 }

@@ -1,4 +1,4 @@
-package transport
+package race
 
 import (
 	"context"
@@ -17,7 +17,7 @@ func (e outrunError) Error() string { return e.by.String() + " answered first" }
 
 // runners are the addresses of one host in a race for one connection (RFC 8305, section 5).
 type runners struct {
-	memory  *memory
+	memory  *Memory
 	connect func(context.Context, netip.AddrPort) (net.Conn, error)
 	addrs   []netip.AddrPort // still to start
 	beside  netip.AddrPort   // started together with the first, to learn of it; zero: none
@@ -33,9 +33,10 @@ type run struct {
 	err  error
 }
 
-// raceRemembering connects to the first address that answers, and remembers how each did. The next one is tried when one
-// failed or had its head start. It returns after all attempts have ended, and the connections that came too late are closed.
-func raceRemembering(ctx context.Context, m *memory, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+// Remembering connects to the first address that answers, and has m remember how each did. There must be one; [Memory.Rank] gave their
+// order. The next one is tried when one failed or had its head start. connect is called by several goroutines and ends with its ctx. The
+// caller closes the connection. Errors join those of all. It returns after all attempts have ended, and the connections that came too late are closed.
+func Remembering(ctx context.Context, m *Memory, addrs []netip.AddrPort, connect func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
 	r := &runners{memory: m, connect: connect, addrs: addrs, again: addrs[0], results: make(chan run, len(addrs)+1)}
 	if beside, ok := m.explore(addrs, time.Now()); ok {
 		r.beside = beside
@@ -104,7 +105,7 @@ func (r *runners) start(ctx context.Context) time.Duration {
 	if len(r.addrs) > 0 && r.addrs[0] == r.beside {
 		r.start(ctx)
 	}
-	return r.memory.stagger(to, time.Now())
+	return r.memory.HeadStart(to, time.Now())
 }
 
 // run makes one attempt and tells the memory of it.

@@ -1,4 +1,10 @@
-package transport
+// Package race finds which of the addresses of one host answers first. All that are tried in vain, or too late, are given up.
+//
+// [First] knows nothing of them, and [Remembering] what a [Memory] has of earlier races:
+//
+//	addrs = memory.Rank(addrs, time.Now())
+//	conn, err := race.Remembering(ctx, &memory, addrs, connect)
+package race
 
 import (
 	"context"
@@ -38,9 +44,10 @@ type attempt[C io.Closer] struct {
 	err  error
 }
 
-// race connects to the first address that answers. The next one is tried when one failed or had its head start; nil: stagger
-// for each. It returns after all attempts have ended, and the connections that came too late are closed.
-func race[C io.Closer](ctx context.Context, addrs []netip.AddrPort, head func(netip.AddrPort) time.Duration, connect func(context.Context, netip.AddrPort) (C, error)) (C, error) {
+// First connects to the first address that answers; there must be one. The next is tried when one failed or had its head start, which head
+// tells; nil: 250 ms for each. connect is called by several goroutines and ends with its ctx. The caller closes the connection. Errors join
+// those of all. It returns after all attempts have ended, and the connections that came too late are closed.
+func First[C io.Closer](ctx context.Context, addrs []netip.AddrPort, head func(netip.AddrPort) time.Duration, connect func(context.Context, netip.AddrPort) (C, error)) (C, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan attempt[C], len(addrs))
 	running := 0

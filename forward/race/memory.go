@@ -1,4 +1,4 @@
-package transport
+package race
 
 import (
 	"cmp"
@@ -32,8 +32,8 @@ const (
 	minStagger, maxStagger = 100 * time.Millisecond, time.Second
 )
 
-// memory knows how long addresses took to answer. The zero value knows nothing. It may be used from many goroutines.
-type memory struct {
+// Memory knows how long addresses took to answer. The zero value knows nothing. It may be used from many goroutines.
+type Memory struct {
 	mu    sync.Mutex
 	known map[netip.AddrPort]*acquaintance
 }
@@ -94,9 +94,9 @@ func (a *acquaintance) learn(wait time.Duration, now time.Time) {
 	a.seen = now
 }
 
-// rank sorts addresses by whom to try first. Families take turns (RFC 8305, section 4), so that a broken one costs one head
+// Rank sorts addresses by whom to try first. Families take turns (RFC 8305, section 4), so that a broken one costs one head
 // start and not many. While nothing is known, IPv6 begins and the given order holds. No address is dropped.
-func (m *memory) rank(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
+func (m *Memory) Rank(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	lead, ok := m.leadLocked(addrs, now)
@@ -116,7 +116,7 @@ func (m *memory) rank(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
 }
 
 // behindLocked puts those that fail behind all others.
-func (m *memory) behindLocked(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
+func (m *Memory) behindLocked(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
 	var good, bad []netip.AddrPort
 	for _, addr := range addrs {
 		if m.known[addr].regard(now) == failing {
@@ -129,7 +129,7 @@ func (m *memory) behindLocked(addrs []netip.AddrPort, now time.Time) []netip.Add
 }
 
 // leadLocked finds who goes first: who went first before, unless somebody beats it clearly. False: none was measured.
-func (m *memory) leadLocked(addrs []netip.AddrPort, now time.Time) (lead netip.AddrPort, ok bool) {
+func (m *Memory) leadLocked(addrs []netip.AddrPort, now time.Time) (lead netip.AddrPort, ok bool) {
 	var first, best *acquaintance
 	var fastest netip.AddrPort
 	for _, addr := range addrs {
@@ -157,7 +157,7 @@ func (m *memory) leadLocked(addrs []netip.AddrPort, now time.Time) (lead netip.A
 
 // explore says, now and then, who shall be tried beside the first of ranked addresses: who was seen longest ago. It is
 // asked once for each dial. False: nobody.
-func (m *memory) explore(ranked []netip.AddrPort, now time.Time) (netip.AddrPort, bool) {
+func (m *Memory) explore(ranked []netip.AddrPort, now time.Time) (netip.AddrPort, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	lead := m.known[ranked[0]]
@@ -185,20 +185,20 @@ func (m *memory) explore(ranked []netip.AddrPort, now time.Time) (netip.AddrPort
 }
 
 // olderLocked says whether a has figures from longer ago than b, or none.
-func (m *memory) olderLocked(a, b netip.AddrPort) bool {
+func (m *Memory) olderLocked(a, b netip.AddrPort) bool {
 	x, y := m.known[a], m.known[b]
 	return y != nil && (x == nil || x.seen.Before(y.seen))
 }
 
-// stagger is the head start of an address over the next.
-func (m *memory) stagger(addr netip.AddrPort, now time.Time) time.Duration {
+// HeadStart is that of an address over the next.
+func (m *Memory) HeadStart(addr netip.AddrPort, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known[addr].stagger(now)
 }
 
 // isLate says that an address, whose connections were measured lately, had its head start.
-func (m *memory) isLate(addr netip.AddrPort, waited time.Duration, now time.Time) bool {
+func (m *Memory) isLate(addr netip.AddrPort, waited time.Duration, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.known[addr]
@@ -206,7 +206,7 @@ func (m *memory) isLate(addr netip.AddrPort, waited time.Duration, now time.Time
 }
 
 // answered tells how long a connection took.
-func (m *memory) answered(addr netip.AddrPort, wait time.Duration, now time.Time) {
+func (m *Memory) answered(addr netip.AddrPort, wait time.Duration, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.meetLocked(addr, now)
@@ -216,7 +216,7 @@ func (m *memory) answered(addr netip.AddrPort, wait time.Duration, now time.Time
 
 // outrun tells that an address had not answered for so long when another did. If it takes longer than that anyway, it only
 // says that it is no faster.
-func (m *memory) outrun(addr netip.AddrPort, waited time.Duration, now time.Time) {
+func (m *Memory) outrun(addr netip.AddrPort, waited time.Duration, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.meetLocked(addr, now)
@@ -227,7 +227,7 @@ func (m *memory) outrun(addr netip.AddrPort, waited time.Duration, now time.Time
 }
 
 // failed tells that an attempt failed after so long. Those that were under way together fail together: that is one failure.
-func (m *memory) failed(addr netip.AddrPort, after time.Duration, now time.Time) {
+func (m *Memory) failed(addr netip.AddrPort, after time.Duration, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.meetLocked(addr, now)
@@ -240,21 +240,21 @@ func (m *memory) failed(addr netip.AddrPort, after time.Duration, now time.Time)
 
 // elect has an address go first from now on: it went first and answered, or all that had a head start over it failed or
 // were late.
-func (m *memory) elect(addr netip.AddrPort, now time.Time) {
+func (m *Memory) elect(addr netip.AddrPort, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.meetLocked(addr, now).elected = now
 }
 
-// forget is after a change of the network.
-func (m *memory) forget() {
+// Forget is after a change of the network.
+func (m *Memory) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.known)
 }
 
 // meetLocked makes room by forgetting who was heard of longest ago.
-func (m *memory) meetLocked(addr netip.AddrPort, now time.Time) *acquaintance {
+func (m *Memory) meetLocked(addr netip.AddrPort, now time.Time) *acquaintance {
 	if a := m.known[addr]; a != nil {
 		return a
 	}

@@ -1,4 +1,4 @@
-package transport
+package race
 
 import (
 	"net/netip"
@@ -12,10 +12,10 @@ import (
 func TestALostSYNIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 200 * time.Millisecond}}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
+		d := &host{addrs: places("192.0.2.1"), connect: l.connect}
 		l.lost = 1
 		want(t, l.dial(d), "192.0.2.1 1.2s") // how long it takes is not known
-		d.Forget()
+		d.memory.Forget()
 		for range 4 {
 			want(t, l.dial(d), "192.0.2.1 200ms")
 		}
@@ -35,12 +35,12 @@ func TestALostSYNIsNotWaitedFor(t *testing.T) {
 func TestWhatFailsTogetherFailedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": -time.Second}}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
+		d := &host{addrs: places("192.0.2.1"), connect: l.connect}
 		for n := 1; n <= 2; n++ {
 			var all sync.WaitGroup
 			for range 15 {
 				all.Go(func() {
-					if conn, err := d.DialContext(t.Context(), "tcp", "reg.example:443"); err == nil {
+					if conn, err := d.dial(t.Context()); err == nil {
 						conn.Close()
 						t.Error("it answers")
 					}
@@ -59,12 +59,12 @@ func TestWhatFailsTogetherFailedOnce(t *testing.T) {
 func TestALostSYNAmongManyIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 400 * time.Millisecond}, lost: 1}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}, Connect: l.connect}
+		d := &host{addrs: places("192.0.2.1"), connect: l.connect}
 		began := time.Now()
 		var all sync.WaitGroup
 		for range 15 {
 			all.Go(func() {
-				conn, err := d.DialContext(t.Context(), "tcp", "reg.example:443")
+				conn, err := d.dial(t.Context())
 				if err != nil {
 					t.Error(err)
 					return

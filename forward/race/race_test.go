@@ -1,4 +1,4 @@
-package transport
+package race
 
 import (
 	"context"
@@ -22,11 +22,11 @@ func TestHTTP3HasTheHeadStartThatWasLearnt(t *testing.T) {
 	}{
 		{nil, stagger},
 		{func(netip.AddrPort) time.Duration { return 700 * time.Millisecond }, 700 * time.Millisecond},
-		{new(Dialer).HeadStart, stagger}, // nothing is known
+		{func(a netip.AddrPort) time.Duration { return new(Memory).HeadStart(a, time.Now()) }, stagger}, // nothing is known
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			_, err := race(t.Context(), []netip.AddrPort{first, second}, row.head, func(ctx context.Context, to netip.AddrPort) (nothing, error) {
+			_, err := First(t.Context(), []netip.AddrPort{first, second}, row.head, func(ctx context.Context, to netip.AddrPort) (nothing, error) {
 				if to == first {
 					<-ctx.Done()
 					return nothing{}, ctx.Err()
