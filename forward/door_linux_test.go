@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hither/forward"
+	"hither/forward/dial"
 	"hither/forward/listener"
-	"hither/forward/transport"
 )
 
 // network runs functions in a network of its own: sockets that they make stay there.
@@ -70,7 +70,7 @@ func (n network) dial(ctx context.Context, from, to string) (conn net.Conn, err 
 
 func TestARedirectedProgramReachesWhereItWentTo(t *testing.T) {
 	n := newNetwork(t)
-	d := &transport.Dialer{Connect: func(ctx context.Context, _, addr string) (net.Conn, error) { return n.dial(ctx, "192.0.2.7", addr) }}
+	d := &dial.Dialer{Connect: func(ctx context.Context, _, addr string) (net.Conn, error) { return n.dial(ctx, "192.0.2.7", addr) }}
 	w := newWorld(t, func(s *forward.Server) { s.Own = d.Own })
 	w.setDial(d.DialContext)
 	w.setFetch(content("ours", nil))

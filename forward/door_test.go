@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"hither/forward"
+	"hither/forward/dial"
 	"hither/forward/fetch"
 	"hither/forward/listener"
-	"hither/forward/transport"
 )
 
 // where a client of the door was on its way to.
@@ -185,7 +185,7 @@ func TestHTTPAtATransparentDoor(t *testing.T) {
 			w.setFetch(content("ours", nil))
 			w.setDial(func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if addr == "hither.test:80" {
-					return nil, transport.ErrSelf
+					return nil, dial.ErrSelf
 				}
 				at := w.origin
 				if strings.HasSuffix(addr, ":80") {
@@ -335,7 +335,7 @@ func (t table) LookupNetIP(_ context.Context, host string) ([]netip.Addr, error)
 func TestANameThatLeadsIntoThePrivateNetworkIsNotPassedOn(t *testing.T) {
 	w := newWorld(t)
 	reached := errors.New("reached")
-	d := &transport.Dialer{
+	d := &dial.Dialer{
 		Resolver: table{"rebind.test": "192.168.1.1", "loop.test": "127.0.0.1", "fine.test": "198.51.100.1"},
 		Connect:  func(context.Context, string, string) (net.Conn, error) { return nil, reached },
 	}
@@ -345,7 +345,7 @@ func TestANameThatLeadsIntoThePrivateNetworkIsNotPassedOn(t *testing.T) {
 		conn, last = d.DialContext(ctx, network, addr)
 		return conn, last
 	})
-	for name, want := range map[string]error{"rebind.test": transport.ErrPrivate, "loop.test": transport.ErrPrivate, "fine.test": reached} {
+	for name, want := range map[string]error{"rebind.test": dial.ErrPrivate, "loop.test": dial.ErrPrivate, "fine.test": reached} {
 		_, r := w.call(w.door("", false), "GET / HTTP/1.1\r\nHost: "+name+"\r\n\r\n")
 		if got := answer(r); !strings.HasPrefix(got, "502 ") || !errors.Is(last, want) {
 			t.Errorf("%s\ngot:  %s, %v\nwant: 502, %v", name, got, last, want)

@@ -12,9 +12,9 @@ import (
 	"strings"
 
 	"hither/cache"
+	"hither/forward/dial"
 	"hither/forward/fetch"
 	"hither/forward/notary"
-	"hither/forward/transport"
 )
 
 // failWith answers an error of ours. It is never a 404: clients believe those.
@@ -50,7 +50,7 @@ func describe(host string, err error) (status int, sentence string) {
 		return refused.status, refused.sentence
 	case errors.Is(err, notary.ErrSecurity):
 		return http.StatusBadGateway, sentenceOf(err) + " Nothing is served on its word. Look with `hither status`, and do not work around it."
-	case errors.Is(err, transport.ErrSelf):
+	case errors.Is(err, dial.ErrSelf):
 		return http.StatusLoopDetected, sentenceOf(err)
 	case errors.As(err, &failure):
 		return failure.Status(), sentenceOf(err)

@@ -60,7 +60,7 @@ type Server struct {
 	CA CA
 	// Self says whether HOST:PORT is one of our own listeners, by any name; nil: none is.
 	Self func(hostport string) bool
-	// Own says whether we opened a connection between these a moment ago: transport.Dialer.Own. A redirect rule that does not
+	// Own says whether we opened a connection between these a moment ago: dial.Dialer.Own. A redirect rule that does not
 	// exempt us leads it to a transparent door of ours, and without an end. nil: none is ours.
 	Own func(local, remote netip.AddrPort) bool
 	// Console serves what is on our own address and below no gateway; nil: 404, in words.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hither/forward"
+	"hither/forward/dial"
 	"hither/forward/transport"
 )
 
@@ -215,7 +216,7 @@ func TestOurFailuresAreToldInWords(t *testing.T) {
 		case strings.HasPrefix(addr, "slow."):
 			return nil, context.DeadlineExceeded
 		case strings.HasPrefix(addr, "loop."):
-			return nil, fmt.Errorf("127.0.0.1:7890: %w", transport.ErrSelf)
+			return nil, fmt.Errorf("127.0.0.1:7890: %w", dial.ErrSelf)
 		case strings.HasPrefix(addr, "nowhere."):
 			return nil, &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}
 		}

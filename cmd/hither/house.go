@@ -21,10 +21,10 @@ import (
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/why"
+	"hither/forward/dial"
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/prefetch"
-	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -176,7 +176,7 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 		return m, "", fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
 	}
 	set, q := h.book.Now(), rules.Query{URL: u}
-	own := h.self.Host(transport.HostPort(u))
+	own := h.self.Host(dial.HostPort(u))
 	switch rule, ruled := set.Host(u.Host); {
 	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
 		err = fmt.Errorf("%q names no host: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)

@@ -175,7 +175,7 @@ type Fetcher struct {
 	// Connect makes connections to a source ahead, the common one and so many lanes: transport.Pool.Warm. It may take long.
 	// nil: none are made.
 	Connect func(ctx context.Context, base string, lanes int) error
-	// Reach says whether a source can be connected to now, by a connection of its own: transport.Dialer.Reach. nil: a body that stands
+	// Reach says whether a source can be connected to now, by a connection of its own: dial.Dialer.Reach. nil: a body that stands
 	// still is given up when nobody else has it.
 	Reach   func(ctx context.Context, base string) error
 	Hedge   Hedger                   // nil: as often as somebody is late

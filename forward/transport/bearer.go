@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/field"
 	"hither/forward/mark"
 	"hither/forward/terse"
@@ -182,7 +183,7 @@ func grantAt(ctx context.Context, registry *url.URL, at Realm, scopes string) (g
 	if realm.Scheme == "http" && registry.Scheme != "http" {
 		return grant{}, fmt.Errorf("asking for it at %s would be without TLS", realm.Host)
 	}
-	stranger := !strings.EqualFold(realm.Hostname(), registry.Hostname()) && !ownNetwork(registry.Hostname())
+	stranger := !strings.EqualFold(realm.Hostname(), registry.Hostname()) && !dial.OwnNetwork(registry.Hostname())
 	return grant{
 		realm:   realm.String(),
 		service: at.Service,

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 )
 
@@ -341,7 +342,7 @@ func TestPullOverRealConnections(t *testing.T) {
 	rt := &Follow{Next: &Bearer{Next: pool}}
 	want(t, get(t, rt, s.URL+"/v2/a/blobs/sha256:00"), "200 layer")
 	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL+"/v2/a/blobs/sha256:00", nil)
-	if _, err := rt.RoundTrip(req); !errors.Is(err, ErrPrivate) {
+	if _, err := rt.RoundTrip(req); !errors.Is(err, dial.ErrPrivate) {
 		t.Errorf("got  %v\nwant ErrPrivate", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/field"
 	"hither/forward/mark"
 )
@@ -237,7 +238,7 @@ func (c *contest) learn(name string, resp *http.Response) {
 // askLocked asks DNS now and then; the request does not wait.
 func (c *contest) askLocked(o *origin, now time.Time) {
 	_, err := netip.ParseAddr(o.host)
-	if c.config.HTTPS == nil || c.closed || o.port != 443 || err == nil || isLocalhost(o.host) || !o.asked.IsZero() && now.Sub(o.asked) < httpsEvery {
+	if c.config.HTTPS == nil || c.closed || o.port != 443 || err == nil || dial.IsLocalhost(o.host) || !o.asked.IsZero() && now.Sub(o.asked) < httpsEvery {
 		return
 	}
 	o.asked = now

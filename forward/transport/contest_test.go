@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/field"
 	"hither/forward/mark"
 )
@@ -74,7 +75,7 @@ func TestARuleAndAnHTTPSRecordOfferToo(t *testing.T) {
 	w.altSvc = "clear"
 	toTwin := func(c *Config) {
 		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) { return []netip.AddrPort{w.udp}, nil }
-		c.Dial = new(Dialer).DialContext
+		c.Dial = new(dial.Dialer).DialContext
 	}
 	p := w.pool(t, func(c *Config) { toTwin(c); c.Offers = func(host string) bool { return host == "127.0.0.1" } })
 	until(t, "the rule's word is taken", func() bool { get(t, p, w.url); return w.count("h3") > 0 })
@@ -119,7 +120,7 @@ func TestABlackholedPathCostsNoRequestAnything(t *testing.T) {
 	w := newTwin(t, false)
 	hole, at := blackhole(t)
 	p := w.pool(t, func(c *Config) {
-		c.Dial = new(Dialer).DialContext
+		c.Dial = new(dial.Dialer).DialContext
 		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) { return []netip.AddrPort{at}, nil }
 	})
 	for range 50 {
@@ -139,7 +140,7 @@ func TestHTTP3RestsAfterAFailure(t *testing.T) {
 	_, dead := blackhole(t)
 	var asked atomic.Int64
 	p := w.pool(t, func(c *Config) {
-		c.Dial = new(Dialer).DialContext
+		c.Dial = new(dial.Dialer).DialContext
 		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) {
 			asked.Add(1)
 			return nil, fmt.Errorf("no way to %s", dead)
@@ -238,7 +239,7 @@ func TestHTTP3TriesEveryAddress(t *testing.T) {
 	w := newTwin(t, false)
 	_, at := blackhole(t)
 	p := w.pool(t, func(c *Config) {
-		c.Dial = new(Dialer).DialContext
+		c.Dial = new(dial.Dialer).DialContext
 		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) { return []netip.AddrPort{at, w.udp}, nil }
 	})
 	prefer(t, w, p)
@@ -265,9 +266,9 @@ func TestStrangersHaveAContestOfTheirOwn(t *testing.T) {
 	w := newTwin(t, false)
 	p := w.pool(t, func(c *Config) {
 		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return new(Dialer).DialContext(mark.Private(ctx), network, addr)
+			return new(dial.Dialer).DialContext(mark.Private(ctx), network, addr)
 		}
-		c.Datagrams = new(Dialer).Datagrams
+		c.Datagrams = new(dial.Dialer).Datagrams
 	})
 	for range 5 {
 		req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, w.url, nil)
@@ -281,11 +282,11 @@ func TestStrangersHaveAContestOfTheirOwn(t *testing.T) {
 }
 
 func TestBehindAProxyThereIsNoHTTP3(t *testing.T) {
-	d := &Dialer{Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}, Resolver: names{"far.example": "192.0.2.7"}}
+	d := &dial.Dialer{Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}, Resolver: names{"far.example": "192.0.2.7"}}
 	c := newContest(Config{Datagrams: d.Datagrams}, false, nil, nil)
 	defer c.close()
-	if _, err := c.reach("far.example", 443, 0); !errors.Is(err, errUDPProxied) {
-		t.Errorf("got  %v\nwant %v", err, errUDPProxied)
+	if _, err := c.reach("far.example", 443, 0); !errors.Is(err, dial.ErrProxied) {
+		t.Errorf("got  %v\nwant %v", err, dial.ErrProxied)
 	}
 }
 
@@ -351,7 +352,7 @@ func TestClosingFreesEverything(t *testing.T) {
 	get(t, measured(t, Config{RootCAs: w.roots}, "h3"), "https://"+w.udp.String()) // the server makes goroutines of its own
 	before := runtime.NumGoroutine()
 	for _, to := range [][]netip.AddrPort{{w.udp}, {at}} {
-		p := New(Config{RootCAs: w.roots, Dial: new(Dialer).DialContext, Datagrams: func(context.Context, string) ([]netip.AddrPort, error) { return to, nil }})
+		p := New(Config{RootCAs: w.roots, Dial: new(dial.Dialer).DialContext, Datagrams: func(context.Context, string) ([]netip.AddrPort, error) { return to, nil }})
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 
 	"github.com/quic-go/quic-go"
@@ -295,7 +296,7 @@ func TestTCPIsTriedWhereItIsConnected(t *testing.T) {
 
 // Behind an upstream proxy names are found by the proxy.
 func TestNoHTTPSRecordIsAskedForBehindAProxy(t *testing.T) {
-	d := &Dialer{Proxy: &url.URL{Scheme: "socks5h", Host: "192.0.2.1:1080"}}
+	d := &dial.Dialer{Proxy: &url.URL{Scheme: "socks5h", Host: "192.0.2.1:1080"}}
 	asked := make(chan string, 9)
 	c := newContest(Config{Datagrams: d.Datagrams, HTTPS: func(_ context.Context, host string) ([]string, uint16, error) {
 		asked <- host

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/dial"
 )
 
 // DHCP gives the machine another address, and the request hangs on a connection that the old one carried.
@@ -124,7 +126,7 @@ func (m *machine) lose(addrs string) bool {
 }
 
 func (m *machine) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(Dialer).DialContext(ctx, network, addr)
+	conn, err := new(dial.Dialer).DialContext(ctx, network, addr)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &placed{conn, strings.Fields(m.addrs)[0]}, err

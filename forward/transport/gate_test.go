@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"hither/forward/dial"
 )
 
 // slowHello is a server whose handshakes take a while. It counts the connections it accepted.
@@ -90,7 +92,7 @@ func TestAPlainHostIsDialledFreely(t *testing.T) {
 					return nil, errors.New("not everybody dials at once")
 				}
 			}
-			return new(Dialer).DialContext(ctx, network, addr)
+			return new(dial.Dialer).DialContext(ctx, network, addr)
 		}})
 		if bad := burst(t, p, s.URL, n); bad > 0 {
 			t.Errorf("%s time\ngot  %d requests that failed\nwant none", start, bad)
@@ -123,7 +125,7 @@ func TestAFirstDialThatComesToNothingHoldsNobody(t *testing.T) {
 					return nil, err
 				}
 			}
-			return new(Dialer).DialContext(ctx, network, addr)
+			return new(dial.Dialer).DialContext(ctx, network, addr)
 		}})
 		before := accepted.Load()
 		if failed := burst(t, p, s.URL, 90); failed > c.failed {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/race"
 
 	"github.com/quic-go/quic-go"
@@ -27,27 +28,6 @@ const (
 
 // errNoDatagrams is for HTTP/3 where TCP alone was arranged for.
 var errNoDatagrams = errors.New("UDP is not set up; measure h1 or h2")
-
-// errUDPProxied is for HTTP/3 to a host that is reached by an upstream proxy.
-var errUDPProxied = errors.New("HTTP/3 is not possible behind an upstream proxy, which carries no UDP; measure h1 or h2")
-
-// Datagrams tells where UDP packets for addr, which is HOST:PORT, may be sent: to the addresses that DialContext would
-// connect to, best first. A host that is reached by the upstream proxy is an error. Errors wrap [ErrSelf] or [ErrPrivate]
-// if it was refused.
-func (d *Dialer) Datagrams(ctx context.Context, addr string) ([]netip.AddrPort, error) {
-	host, port, err := split(addr)
-	if err != nil {
-		return nil, err
-	}
-	if d.proxied(host) {
-		return nil, errUDPProxied
-	}
-	candidates, err := d.candidates(ctx, "udp", host, port)
-	if err != nil {
-		return nil, fmt.Errorf("send to %s: %w", addr, err)
-	}
-	return candidates, nil
-}
 
 // overQUIC sends a request over an HTTP/3 connection of its own. A listening httptrace is told of the name's look-up, and
 // then of one handshake, which is QUIC's and TLS's in one.
@@ -80,11 +60,11 @@ func (c Config) overQUIC(req *http.Request, f *flight) (*http.Response, error) {
 
 // dialQUIC finds the addresses and shakes hands with the first that answers.
 func (c Config) dialQUIC(ctx context.Context, req *http.Request) (*quicConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	ctx, cancel := context.WithTimeout(ctx, dial.Patience)
 	defer cancel()
 	host := req.URL.Hostname()
-	candidates, err := c.Datagrams(ctx, net.JoinHostPort(host, port(req.URL)))
-	if errors.Is(err, errUDPProxied) {
+	candidates, err := c.Datagrams(ctx, net.JoinHostPort(host, dial.Port(req.URL)))
+	if errors.Is(err, dial.ErrProxied) {
 		return nil, unspoken(req, err)
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 
 	"github.com/quic-go/quic-go/http3"
@@ -72,16 +73,16 @@ func TestHTTP3DialsByOurRules(t *testing.T) {
 	world := names{"lan.example": "10.0.0.7", "us.example": "127.0.0.1"}
 	for _, c := range []struct {
 		name   string
-		dialer *Dialer
+		dialer *dial.Dialer
 		url    string
 		public bool
 		want   error
 	}{
-		{"an address that is ours", &Dialer{Self: func(a netip.AddrPort) bool { return a == addr }}, at, false, ErrSelf},
-		{"a name that leads to this machine", &Dialer{Resolver: world}, "https://us.example" + port, false, ErrPrivate},
-		{"a stranger's way into the private network", &Dialer{Resolver: world}, "https://lan.example" + port, true, ErrPrivate},
-		{"a stranger's way to this machine", &Dialer{Resolver: world}, at, true, ErrPrivate},
-		{"an upstream proxy", &Dialer{Resolver: world, Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}}, "https://far.example" + port, false, errUDPProxied},
+		{"an address that is ours", &dial.Dialer{Self: func(a netip.AddrPort) bool { return a == addr }}, at, false, dial.ErrSelf},
+		{"a name that leads to this machine", &dial.Dialer{Resolver: world}, "https://us.example" + port, false, dial.ErrPrivate},
+		{"a stranger's way into the private network", &dial.Dialer{Resolver: world}, "https://lan.example" + port, true, dial.ErrPrivate},
+		{"a stranger's way to this machine", &dial.Dialer{Resolver: world}, at, true, dial.ErrPrivate},
+		{"an upstream proxy", &dial.Dialer{Resolver: world, Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}}, "https://far.example" + port, false, dial.ErrProxied},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx := t.Context()
@@ -95,7 +96,7 @@ func TestHTTP3DialsByOurRules(t *testing.T) {
 			}
 		})
 	}
-	config := Config{RootCAs: roots, Dial: new(Dialer).DialContext}
+	config := Config{RootCAs: roots, Dial: new(dial.Dialer).DialContext}
 	if got := get(t, measured(t, config, "h3"), at); !strings.Contains(got, errNoDatagrams.Error()) {
 		t.Errorf("a dialer for TCP alone\ngot  %s\nwant %s", got, errNoDatagrams)
 	}
@@ -118,7 +119,7 @@ func TestHTTP3TellsItsPhases(t *testing.T) {
 		WroteRequest:         func(i httptrace.WroteRequestInfo) { told.note("asked %v", i.Err) },
 		GotFirstResponseByte: func() { told.note("answer") },
 	})
-	dialer := &Dialer{Resolver: names{"example.com": "192.0.2.1"}}
+	dialer := &dial.Dialer{Resolver: names{"example.com": "192.0.2.1"}}
 	real := netip.MustParseAddrPort(strings.TrimPrefix(at, "https://"))
 	config := Config{RootCAs: roots, Dial: dialer.DialContext, Datagrams: func(ctx context.Context, addr string) ([]netip.AddrPort, error) {
 		_, err := dialer.Datagrams(ctx, addr)

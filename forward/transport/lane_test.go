@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 )
 
@@ -132,7 +133,7 @@ func TestALaneHasFewConnectionsToAHost(t *testing.T) {
 		io.WriteString(w, "ok")
 	})
 	pool.chosen.take(3).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(Dialer).DialContext(ctx, network, addr)
+		conn, err := new(dial.Dialer).DialContext(ctx, network, addr)
 		most.atLeast(open.add(1))
 		return &counted{Conn: conn, open: &open}, err
 	}

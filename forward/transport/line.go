@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/race"
 
 	"github.com/quic-go/quic-go"
@@ -58,7 +59,7 @@ func (c *contest) dialLocked(key lineKey, o *origin) {
 
 // reach shakes hands with the first address that answers.
 func (c *contest) reach(host string, port uint16, lane int) (*quicConn, error) {
-	ctx, cancel := context.WithTimeout(c.root, dialPatience)
+	ctx, cancel := context.WithTimeout(c.root, dial.Patience)
 	defer cancel()
 	candidates, err := c.config.Datagrams(ctx, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	if err != nil {
@@ -215,7 +216,7 @@ func hangUp(conn *quicConn) {
 
 // early begins a connection that takes the request with its first packet. Others use it once the server has answered.
 func (c *contest) early(req *http.Request, l *line, host string, to netip.AddrPort) error {
-	ctx, cancel := context.WithTimeout(c.root, dialPatience)
+	ctx, cancel := context.WithTimeout(c.root, dial.Patience)
 	defer cancel()
 	stop := context.AfterFunc(req.Context(), cancel)
 	defer stop()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"hither/forward/dial"
 )
 
 // The connection of a network that is gone takes the request and loses it.
@@ -89,7 +91,7 @@ type dialling struct {
 }
 
 func (d *dialling) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(Dialer).DialContext(ctx, network, addr)
+	conn, err := new(dial.Dialer).DialContext(ctx, network, addr)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open = append(d.open, conn)

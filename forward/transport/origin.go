@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/field"
 )
 
@@ -60,7 +61,7 @@ func originOf(u *url.URL) string {
 	if u.Scheme != "https" || u.Hostname() == "" {
 		return ""
 	}
-	return net.JoinHostPort(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), port(u))
+	return net.JoinHostPort(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), dial.Port(u))
 }
 
 // offered is where HTTP/3 is offered, and who says so; 0: nowhere.

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/huddle"
 	"hither/forward/mark"
 	"hither/forward/terse"
@@ -148,9 +149,9 @@ func (p *Pool) keptOffers() (all []keptOffer) {
 
 func (c Config) withDefaults() Config {
 	if c.Dial == nil {
-		c.Dial = new(Dialer).DialContext
+		c.Dial = new(dial.Dialer).DialContext
 		if c.Datagrams == nil {
-			c.Datagrams = new(Dialer).Datagrams
+			c.Datagrams = new(dial.Dialer).Datagrams
 		}
 	}
 	c.UserAgent = cmp.Or(c.UserAgent, "hither")
@@ -217,7 +218,7 @@ func (p *Pool) refusedByProxy(req *http.Request, resp *http.Response) (*http.Res
 		return resp, nil
 	}
 	resp.Body.Close()
-	return nil, fmt.Errorf("upstream proxy %s://%s: %w", proxy.Scheme, proxy.Host, wantsPassword(proxy))
+	return nil, fmt.Errorf("upstream proxy %s://%s: %w", proxy.Scheme, proxy.Host, dial.WantsPassword(proxy))
 }
 
 // way is the transport for a request that is marked so.

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 )
 
@@ -102,7 +103,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		})
 		var open, most peak
 		pool.chosen.take(0).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := new(Dialer).DialContext(ctx, network, addr)
+			conn, err := new(dial.Dialer).DialContext(ctx, network, addr)
 			most.atLeast(open.add(1))
 			return &counted{Conn: conn, open: &open}, err
 		}
@@ -199,7 +200,7 @@ func TestStrangersDoNotUseTheConnectionsOfTheUser(t *testing.T) {
 	s, pool := upstream(t, false, says("inside"))
 	want(t, get(t, pool, s.URL), "200 inside")
 	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL, nil)
-	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
+	if got := send(pool, req); !strings.Contains(got, dial.ErrPrivate.Error()) {
 		t.Errorf("got  %s\nwant a refusal", got)
 	}
 	want(t, get(t, pool, s.URL), "200 inside")
@@ -226,7 +227,7 @@ func TestPatientRequestWaitsAsLongAsItsClient(t *testing.T) {
 	req, _ := http.NewRequestWithContext(mark.Patient(t.Context()), http.MethodGet, s.URL, nil)
 	want(t, send(pool, req), "200 done")
 	req, _ = http.NewRequestWithContext(mark.Public(mark.Patient(t.Context())), http.MethodGet, s.URL, nil)
-	if got := send(pool, req); !strings.Contains(got, ErrPrivate.Error()) {
+	if got := send(pool, req); !strings.Contains(got, dial.ErrPrivate.Error()) {
 		t.Errorf("a stranger's\ngot  %s\nwant a refusal", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 	"hither/forward/terse"
 )
@@ -103,7 +104,7 @@ func location(resp *http.Response) (*url.URL, error) {
 // hop is the next request. Range, Accept and the like are kept; the body of a GET is not, nor what [mark.Granted] wants to know.
 func hop(req *http.Request, first, target *url.URL) *http.Request {
 	ctx := mark.Granted(req.Context(), nil)
-	if !sameOrigin(first, target) && !ownNetwork(first.Hostname()) {
+	if !sameOrigin(first, target) && !dial.OwnNetwork(first.Hostname()) {
 		ctx = mark.Public(ctx)
 	}
 	next := req.Clone(ctx)
@@ -119,17 +120,7 @@ func hop(req *http.Request, first, target *url.URL) *http.Request {
 }
 
 func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
-}
-
-func port(u *url.URL) string {
-	if u.Port() == "" && u.Scheme == "https" {
-		return "443"
-	}
-	if u.Port() == "" {
-		return "80"
-	}
-	return u.Port()
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && dial.Port(a) == dial.Port(b)
 }
 
 // discard ends an answer whose body nobody wants. A short one is read to the end, but not waited for.

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 )
 
@@ -226,12 +227,12 @@ func TestRedirectsOverRealConnections(t *testing.T) {
 	s.Config.ConnState = func(c net.Conn, _ http.ConnState) { conns[c] = true }
 	s.Start()
 	defer s.Close()
-	d := &Dialer{Self: func(a netip.AddrPort) bool { return a.String() == "127.0.7.90:80" }}
+	d := &dial.Dialer{Self: func(a netip.AddrPort) bool { return a.String() == "127.0.7.90:80" }}
 	pool := New(Config{Dial: d.DialContext})
 	follow := &Follow{Next: pool}
 	want(t, get(t, follow, s.URL+"/"), "200")
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/us", nil)
-	if _, err := follow.RoundTrip(req); !errors.Is(err, ErrSelf) {
+	if _, err := follow.RoundTrip(req); !errors.Is(err, dial.ErrSelf) {
 		t.Errorf("got  %v\nwant ErrSelf", err)
 	}
 	pool.CloseIdleConnections()

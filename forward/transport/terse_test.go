@@ -19,6 +19,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"hither/forward/dial"
+
 	"golang.org/x/net/http2"
 )
 
@@ -69,7 +71,7 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 	}}}}
 	pool := New(Config{})
 	defer pool.Close()
-	behind := New(Config{Dial: (&Dialer{Proxy: proxy}).DialContext})
+	behind := New(Config{Dial: (&dial.Dialer{Proxy: proxy}).DialContext})
 	defer behind.Close()
 	single, end, err := Config{}.Single("h1")
 	if err != nil {
@@ -99,7 +101,7 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 // A tunnel for a host of no rule is dialled beside the pool.
 func TestAProxyThatRefusesATunnelIsToldInAFewLines(t *testing.T) {
 	proxy := &url.URL{Scheme: "http", Host: saysRaw(t, "HTTP/1.1 500 "+strings.Repeat("x", 60_000)+"\r\n\r\n")}
-	_, err := (&Dialer{Proxy: proxy}).DialContext(t.Context(), "tcp", "other.example:443")
+	_, err := (&dial.Dialer{Proxy: proxy}).DialContext(t.Context(), "tcp", "other.example:443")
 	if err == nil || len(err.Error()) > 2000 || !strings.Contains(err.Error(), "it answered") {
 		t.Errorf("\ngot  %.300v\nwant an error of less than 2000 bytes that says what was answered", err)
 	}

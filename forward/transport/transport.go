@@ -1,7 +1,7 @@
 // Package transport carries requests to upstreams: pooled HTTP/3, HTTP/2 and HTTP/1.1 connections with wide windows, dialled
 // past ourselves. Redirects and anonymous tokens are small things wrapped around the same http.RoundTripper.
 //
-//	dialer := &transport.Dialer{Resolver: resolver, Self: isOurs}
+//	dialer := &dial.Dialer{Resolver: resolver, Self: isOurs}
 //	pool := transport.New(transport.Config{Dial: dialer.DialContext, UserAgent: agent})
 //	plain := &transport.Follow{Next: pool}
 //	tokens := &transport.Follow{Next: &transport.Bearer{Next: pool}} // each hop asks for a token of its own

@@ -12,11 +12,12 @@ import (
 	"sync"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 )
 
 // warmPatience is for a whole connection, beyond which Warm waits no longer.
-const warmPatience = dialPatience + handshakePatience
+const warmPatience = dial.Patience + handshakePatience
 
 // errWarm ends a request that was made for its connection.
 var errWarm = errors.New("only the connection was wanted")
@@ -62,7 +63,7 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 	if c := p.contestOf(public); c != nil {
 		c.warm(originOf(u), lane)
 	}
-	if to.census(lane).has(net.JoinHostPort(u.Hostname(), port(u))) {
+	if to.census(lane).has(net.JoinHostPort(u.Hostname(), dial.Port(u))) {
 		return nil
 	}
 	short, cancel := context.WithCancelCause(mark.Lane(ctx, lane))

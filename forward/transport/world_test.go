@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -97,13 +96,6 @@ func send(rt http.RoundTripper, req *http.Request) string {
 
 func says(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }
-}
-
-// pipeTo is a connection that a test holds the other end of.
-func pipeTo(t *testing.T) net.Conn {
-	near, far := net.Pipe()
-	t.Cleanup(func() { near.Close(); far.Close() })
-	return near
 }
 
 func want(t testing.TB, got, want string) {

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/settings"
+	"hither/forward/dial"
 	"hither/forward/measure"
 	"hither/forward/transport"
 )
@@ -28,7 +29,7 @@ import (
 // called at once.
 type Network struct {
 	Names  *Upstreams
-	Dialer *transport.Dialer
+	Dialer *dial.Dialer
 	Pool   *transport.Pool
 	Follow http.RoundTripper                                     // goes where an answer leads
 	Tokens *transport.Bearer                                     // anonymous, for registries that want some
@@ -52,8 +53,8 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{Names: names, Dialer: &transport.Dialer{
-		Resolver: names.Resolver, Self: self.address, Proxy: proxy, Bypass: transport.BypassFromEnvironment(), RootCAs: roots,
+	n := &Network{Names: names, Dialer: &dial.Dialer{
+		Resolver: names.Resolver, Self: self.address, Proxy: proxy, Bypass: dial.BypassFromEnvironment(), RootCAs: roots,
 	}}
 	config := transport.Config{
 		Dial: n.Dialer.DialContext, Datagrams: n.Dialer.Datagrams, HeadStart: n.Dialer.HeadStart, Proxy: n.Dialer.PlainProxy, RootCAs: roots,
@@ -111,11 +112,11 @@ func upstreamProxy(s settings.Settings, self Self, log *slog.Logger) (*url.URL, 
 	if s.UpstreamProxy == "" {
 		return nil, nil
 	}
-	proxy, err := transport.ParseProxy(s.UpstreamProxy)
+	proxy, err := dial.ParseProxy(s.UpstreamProxy)
 	if err != nil {
 		return nil, s.Wrong("upstream-proxy", err)
 	}
-	if self.Host(transport.HostPort(proxy)) {
+	if self.Host(dial.HostPort(proxy)) {
 		log.Warn("the upstream proxy is Hither itself, so it is not used", "from", s.From["upstream-proxy"])
 		return nil, nil
 	}

@@ -12,7 +12,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
-	"hither/forward/transport"
+	"hither/forward/dial"
 )
 
 func TestSelfByEveryName(t *testing.T) {
@@ -119,6 +119,6 @@ func TestProxiesHaveThePortOfTheirScheme(t *testing.T) {
 	} {
 		u, err := url.Parse(text)
 		hithertest.Same(t, text, err, nil)
-		hithertest.Same(t, text, transport.HostPort(u), want)
+		hithertest.Same(t, text, dial.HostPort(u), want)
 	}
 }

@@ -1,4 +1,4 @@
-package transport
+package dial
 
 import (
 	"bufio"
@@ -29,7 +29,7 @@ const maxConsent = 64 << 10
 // proxied says whether host is reached by the upstream proxy. This machine, private addresses and names without a dot
 // are not: the proxy stands elsewhere and knows others under them.
 func (d *Dialer) proxied(host string) bool {
-	if d.Proxy == nil || ownNetwork(host) {
+	if d.Proxy == nil || OwnNetwork(host) {
 		return false
 	}
 	_, err := netip.ParseAddr(host)
@@ -138,7 +138,7 @@ func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr string) (net.Co
 		return nil, fmt.Errorf("no answer to CONNECT %s: %w", addr, err)
 	}
 	if resp.StatusCode == http.StatusProxyAuthRequired {
-		return nil, wantsPassword(d.Proxy)
+		return nil, WantsPassword(d.Proxy)
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("it answered %q to CONNECT %s", resp.Status, addr)
@@ -150,8 +150,8 @@ func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr string) (net.Co
 	return &begun{Conn: conn, rest: io.MultiReader(bytes.NewReader(early), conn)}, nil
 }
 
-// wantsPassword says what to do about a 407.
-func wantsPassword(proxy *url.URL) error {
+// WantsPassword says what to do about a 407.
+func WantsPassword(proxy *url.URL) error {
 	if proxy.User != nil {
 		return errors.New("it does not take the user and password in its address; write those it knows, with %XX for what is no letter or digit")
 	}
@@ -185,6 +185,17 @@ func HostPort(u *url.URL) string {
 		port = "1080"
 	}
 	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// Port is where the server of a URL listens: at its port, else 443 for https and 80 for all others.
+func Port(u *url.URL) string {
+	if u.Port() == "" && u.Scheme == "https" {
+		return "443"
+	}
+	if u.Port() == "" {
+		return "80"
+	}
+	return u.Port()
 }
 
 // ParseProxy reads the address of an upstream proxy; without a scheme it is http. Its errors do not tell the value.

@@ -1,34 +1,34 @@
-package transport
+package dial
 
 import (
 	"net/netip"
 	"strings"
 )
 
-// isLocalhost knows the names that are this machine by definition (RFC 6761, 6.3).
-func isLocalhost(host string) bool {
+// IsLocalhost knows the names that are this machine by definition (RFC 6761, 6.3).
+func IsLocalhost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// ownNetwork says whether a host, as it is written, stands for this machine or the private network.
-func ownNetwork(host string) bool {
+// OwnNetwork says whether a host, as it is written, stands for this machine or the private network.
+func OwnNetwork(host string) bool {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return isLocalhost(host)
+		return IsLocalhost(host)
 	}
 	return !reachable(embedded(addr.Unmap()))
 }
 
-// ownOrOdd says whether a stranger may not have a proxy find a host: one of ownNetwork, or one whose last label is a number, as
+// ownOrOdd says whether a stranger may not have a proxy find a host: one of OwnNetwork, or one whose last label is a number, as
 // 127.1 and 0x7f.0.0.1. No name of DNS ends so, but inet_aton takes it for an address.
 func ownOrOdd(host string) bool {
 	name := strings.TrimSuffix(host, ".")
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	number := strings.Trim(last, "0123456789") == "" || strings.HasPrefix(strings.ToLower(last), "0x")
 	_, err := netip.ParseAddr(host)
-	return err != nil && number || ownNetwork(host)
+	return err != nil && number || OwnNetwork(host)
 }
 
 // reachable says whether addr is one that strangers may name. 198.18.0.0/15 is: Clash and its like give such addresses

@@ -1,4 +1,11 @@
-package transport
+// Package dial makes connections past ourselves, by our own resolver, which may not lead back to us, or by the user's upstream
+// proxy: to where requests may go, and to the address of a name that answers soonest.
+//
+//	dialer := &dial.Dialer{Resolver: resolver, Self: isOurs}
+//	transport := &http.Transport{DialContext: dialer.DialContext, Proxy: dialer.PlainProxy}
+//
+// A request that is marked with [mark.Public] reaches public addresses only.
+package dial
 
 import (
 	"cmp"
@@ -21,8 +28,8 @@ import (
 )
 
 const (
-	// dialPatience is for a whole dial: the look-up, the connection, the upstream proxy's consent.
-	dialPatience = 10 * time.Second
+	// Patience is for a whole dial: the look-up, the connection, the upstream proxy's consent.
+	Patience = 10 * time.Second
 	// keepAlive is when a silent connection is probed, so that one that a router forgot is noticed in about a minute.
 	keepAlive = 15 * time.Second
 	// maxCandidates bounds how many addresses of one name are tried.
@@ -35,6 +42,8 @@ var (
 	// ErrPrivate reports an address that may not be reached in this way: a public name that leads to this machine, or a
 	// stranger's redirect into the private network.
 	ErrPrivate = errors.New("that address is not a public one")
+	// ErrProxied reports a host that is reached by an upstream proxy, for packets of UDP.
+	ErrProxied = errors.New("HTTP/3 is not possible behind an upstream proxy, which carries no UDP; measure h1 or h2")
 )
 
 // Resolver finds the addresses of names. exchange.Resolver is one.
@@ -77,7 +86,7 @@ func (d *Dialer) HeadStart(addr netip.AddrPort) time.Duration {
 // DialContext connects to addr, which is HOST:PORT, over "tcp", "tcp4" or "tcp6". The caller closes the connection.
 // Errors wrap [ErrSelf] or [ErrPrivate] if it was refused.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Timeout, dialPatience))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Timeout, Patience))
 	defer cancel()
 	host, port, err := split(addr)
 	if err != nil {
@@ -93,6 +102,24 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 		return nil, fmt.Errorf("connect to %s: %w", addr, ErrPrivate)
 	}
 	return d.viaProxy(ctx, network, func(ctx context.Context) (net.Conn, error) { return d.dialProxy(ctx, addr) })
+}
+
+// Datagrams tells where UDP packets for addr, which is HOST:PORT, may be sent: to the addresses that DialContext would
+// connect to, best first. A host that is reached by the upstream proxy is [ErrProxied]. Errors wrap [ErrSelf] or
+// [ErrPrivate] if it was refused.
+func (d *Dialer) Datagrams(ctx context.Context, addr string) ([]netip.AddrPort, error) {
+	host, port, err := split(addr)
+	if err != nil {
+		return nil, err
+	}
+	if d.proxied(host) {
+		return nil, ErrProxied
+	}
+	candidates, err := d.candidates(ctx, "udp", host, port)
+	if err != nil {
+		return nil, fmt.Errorf("send to %s: %w", addr, err)
+	}
+	return candidates, nil
 }
 
 // Reach says why the host of base cannot be connected to now, past all connections that are; nil: it can, or refuses, so that it is
@@ -190,7 +217,7 @@ func (d *Dialer) lookup(ctx context.Context, host string) (addrs []netip.Addr, n
 		}
 		return []netip.Addr{addr}, false, nil
 	}
-	if isLocalhost(host) {
+	if IsLocalhost(host) {
 		return []netip.Addr{netip.IPv6Loopback(), loopback4}, false, nil
 	}
 	if d.Resolver == nil {
