@@ -11,7 +11,7 @@ import (
 
 	"hither/forward/mark"
 	"hither/forward/measure"
-	"hither/forward/transport"
+	"hither/forward/redirect"
 	"hither/rules"
 )
 
@@ -101,11 +101,11 @@ func (w *fill) way(a *asking) context.Context {
 	case w.req.Ahead || w.req.Beside:
 		lane, leave = w.f.spread.share(a.Base, w.expected())
 	default:
-		return transport.Along(a.watch.ctx, &w.trail)
+		return redirect.Along(a.watch.ctx, &w.trail)
 	}
 	slot := a.release
 	a.release = func() { leave(); slot() }
-	ctx := a.traced(mark.Lane(transport.Along(a.watch.ctx, &w.trail), lane))
+	ctx := a.traced(mark.Lane(redirect.Along(a.watch.ctx, &w.trail), lane))
 	if w.leads(a.src) {
 		ctx = mark.Outset(ctx)
 	}

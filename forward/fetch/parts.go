@@ -12,8 +12,8 @@ import (
 	"hither/cache/digest"
 	"hither/forward/mark"
 	"hither/forward/measure"
+	"hither/forward/redirect"
 	"hither/forward/split"
-	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -199,7 +199,7 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 // open asks for one part. Everything about the answer is checked but the bytes. pinned: a digest will tell whether those are
 // right.
 func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64, pinned bool) (io.ReadCloser, error) {
-	ctx = mark.Lane(transport.Along(ctx, &w.trail), lane)
+	ctx = mark.Lane(redirect.Along(ctx, &w.trail), lane)
 	if w.leads(src) {
 		ctx = mark.Outset(ctx)
 	}

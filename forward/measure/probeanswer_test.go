@@ -98,7 +98,7 @@ func TestHowLongToLeaveItAlone(t *testing.T) {
 	}
 }
 
-// staged tells a trace of two hops, as transport.Follow and its connections would, each phase as long as its place says.
+// staged tells a trace of two hops, as redirect.Follow and its connections would, each phase as long as its place says.
 func staged(req *http.Request) (int, string, string) {
 	trace := httptrace.ContextClientTrace(req.Context())
 	if trace == nil {

@@ -14,6 +14,7 @@ import (
 	"hither/forward/dial"
 	"hither/forward/field"
 	"hither/forward/mark"
+	"hither/forward/redirect"
 	"hither/forward/terse"
 
 	"golang.org/x/sync/singleflight"
@@ -31,7 +32,7 @@ const (
 // its business, nor is a 401 that no anonymous token helps: it comes back as it is. Tokens appear in no error and in no
 // Response.Request. Fields are set before first use; then it may be used from many goroutines.
 //
-// It stands under [Follow], so that each hop answers only its own host's challenge.
+// It stands under [redirect.Follow], so that each hop answers only its own host's challenge.
 type Bearer struct {
 	Next http.RoundTripper
 	Now  func() time.Time // nil: time.Now
@@ -100,7 +101,7 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if denied := (*deniedError)(nil); errors.As(err, &denied) {
 		return denied.answer(resp), nil
 	}
-	discard(resp)
+	redirect.Discard(resp)
 	if err != nil {
 		return nil, fmt.Errorf("%s wants a token, and none was got: %w", req.URL.Host, err)
 	}
@@ -164,7 +165,7 @@ func repeat(req *http.Request) (*http.Request, error) {
 // wanted reads from a 401 which token the registry wants; zero if none that we can get. A challenge that came from
 // another host, behind a redirect, is not for us.
 func wanted(req *http.Request, resp *http.Response) (grant, error) {
-	if resp.Request != nil && !sameOrigin(resp.Request.URL, req.URL) {
+	if resp.Request != nil && !redirect.SameOrigin(resp.Request.URL, req.URL) {
 		return grant{}, nil
 	}
 	c, ok := field.BearerChallenge(resp.Header)
@@ -262,7 +263,7 @@ func (b *Bearer) ask(g grant) <-chan singleflight.Result {
 // renew asks for a token and keeps it, or that none was given.
 func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
 	asked := b.now()
-	t, err := askToken(ctx, &Follow{Next: b.Next}, g)
+	t, err := askToken(ctx, &redirect.Follow{Next: b.Next}, g)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tokens == nil {

@@ -15,6 +15,7 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 // registry is a small one with a token server beside it. Tokens are numbered: t1, t2 …
@@ -234,7 +235,7 @@ func TestOwnCredentialsAreLeftAlone(t *testing.T) {
 
 func TestTokensAreNotShownAround(t *testing.T) {
 	r := newRegistry()
-	b := &Bearer{Next: &Follow{Next: r}}
+	b := &Bearer{Next: &redirect.Follow{Next: r}}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, manifest, nil)
 	resp, err := b.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
@@ -250,8 +251,8 @@ func TestTokensAreNotShownAround(t *testing.T) {
 // CDN's own challenge is not answered with the registry's token.
 func TestTokenDoesNotFollowARedirect(t *testing.T) {
 	for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
-		"Follow over Bearer": func(rt http.RoundTripper) http.RoundTripper { return &Follow{Next: &Bearer{Next: rt}} },
-		"Bearer over Follow": func(rt http.RoundTripper) http.RoundTripper { return &Bearer{Next: &Follow{Next: rt}} },
+		"Follow over Bearer": func(rt http.RoundTripper) http.RoundTripper { return &redirect.Follow{Next: &Bearer{Next: rt}} },
+		"Bearer over Follow": func(rt http.RoundTripper) http.RoundTripper { return &Bearer{Next: &redirect.Follow{Next: rt}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry()
@@ -339,7 +340,7 @@ func TestPullOverRealConnections(t *testing.T) {
 	})
 	pool := New(Config{})
 	defer pool.CloseIdleConnections()
-	rt := &Follow{Next: &Bearer{Next: pool}}
+	rt := &redirect.Follow{Next: &Bearer{Next: pool}}
 	want(t, get(t, rt, s.URL+"/v2/a/blobs/sha256:00"), "200 layer")
 	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL+"/v2/a/blobs/sha256:00", nil)
 	if _, err := rt.RoundTrip(req); !errors.Is(err, dial.ErrPrivate) {

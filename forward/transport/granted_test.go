@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 // jwt is a token with these claims, as a realm of distribution-spec gives it.
@@ -72,7 +73,7 @@ func TestWhoWantsToKnowHearsThatARepositoryIsOpen(t *testing.T) {
 			told := 0
 			ctx := mark.Granted(t.Context(), func() { told++ })
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, test.url, nil)
-			resp, err := (&Follow{Next: &Bearer{Next: r, Now: time.Now}}).RoundTrip(req)
+			resp, err := (&redirect.Follow{Next: &Bearer{Next: r, Now: time.Now}}).RoundTrip(req)
 			if err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatal(resp, err)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 // lined fetches url in lane n and tells what was answered.
@@ -65,7 +66,7 @@ func TestARedirectKeepsTheLane(t *testing.T) {
 		}
 		remote(w, req)
 	})
-	follow := &Follow{Next: pool}
+	follow := &redirect.Follow{Next: pool}
 	want(t, lined(t, follow, s.URL+"/far", 3), lined(t, follow, s.URL+"/near", 3))
 	if a, b := lined(t, follow, s.URL+"/far", 3), lined(t, follow, s.URL+"/far", 4); a == b {
 		t.Errorf("behind a redirect\ngot  %s for lane 3 and %s for lane 4\nwant two connections", a, b)

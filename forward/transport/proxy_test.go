@@ -12,6 +12,7 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
@@ -26,7 +27,7 @@ func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
 	defer pool.CloseIdleConnections()
 	want(t, get(t, pool, "http://deb.example/x"), "200 by the proxy: /x")
 	want(t, strings.Join(asked, ", "), "GET http://deb.example/x Basic bWU6czNjcmV0")
-	follow := &Follow{Next: pool}
+	follow := &redirect.Follow{Next: pool}
 	if got := get(t, follow, "http://deb.example/x"); got != "200 by the proxy: /x" {
 		t.Error(got)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hither/forward/field"
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 // Realm is who gives tokens for a registry: the address to ask at, and the registry's name there.
@@ -143,7 +144,7 @@ func (b *Bearer) realmOf(origin string) (learnt, bool) {
 // challenge tells nothing of who asked.
 func (b *Bearer) learn(req *http.Request, resp *http.Response) {
 	c, ok := field.BearerChallenge(resp.Header)
-	if !ok || req.URL.Scheme != "https" || resp.Request != nil && !sameOrigin(resp.Request.URL, req.URL) {
+	if !ok || req.URL.Scheme != "https" || resp.Request != nil && !redirect.SameOrigin(resp.Request.URL, req.URL) {
 		return
 	}
 	origin := originName(req.URL)
@@ -234,7 +235,7 @@ func (b *Bearer) realmsAt(at *url.URL, service string) map[string]Realm {
 		if _, there := found[origin]; there || len(found) == maxOverheard || r.Service != service {
 			return
 		}
-		if u, err := url.Parse(r.URL); err == nil && sameOrigin(u, at) && u.Path == at.Path {
+		if u, err := url.Parse(r.URL); err == nil && redirect.SameOrigin(u, at) && u.Path == at.Path {
 			found[origin] = r
 		}
 	}

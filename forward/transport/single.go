@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"hither/forward/redirect"
 )
 
 // ProtocolError says that a request could not be sent in the protocol that was wanted. It says nothing against the server,
@@ -39,7 +41,7 @@ var errSingleClosed = errors.New("these connections were closed already")
 
 // Single makes a RoundTripper for measuring: each request goes over a connection of its own, with a whole handshake and no
 // resumed session, and the connection is closed with the answer's body. proto is "h1", "h2" or "h3", and then nothing else
-// is spoken; empty: h2 where it is offered, else h1, as a Pool does. Redirects are followed as [Follow] does, each hop on
+// is spoken; empty: h2 where it is offered, else h1, as a Pool does. Redirects are followed as [redirect.Follow] does, each hop on
 // another connection. An upstream that does not speak proto is a [*ProtocolError]; so is h3 behind an upstream proxy, which
 // carries no UDP. Names, permitted addresses, roots and our name are those of a Pool.
 //
@@ -56,7 +58,7 @@ func (c Config) Single(proto string) (http.RoundTripper, func(), error) {
 	default:
 		return nil, nil, fmt.Errorf("%q is no protocol to measure; write h1, h2 or h3", proto)
 	}
-	return &Follow{Next: s}, s.close, nil
+	return &redirect.Follow{Next: s}, s.close, nil
 }
 
 // single sends each request over a connection of its own.

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"hither/forward/dial"
+	"hither/forward/redirect"
 
 	"golang.org/x/net/http2"
 )
@@ -56,12 +57,12 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := func(location string) http.RoundTripper {
-		return &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		return &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", location)
 			w.WriteHeader(http.StatusFound)
 		}}}}
 	}
-	latin := &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	latin := &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
 		w.WriteHeader(http.StatusFound)
 	}}}}
@@ -112,11 +113,11 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 	pool := New(Config{})
 	defer pool.Close()
 	const name = "evil%E2%80%AE%C2%9B31m.example/"
-	away := &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	away := &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://"+name)
 		w.WriteHeader(http.StatusFound)
 	}}}}
-	latin := &Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	latin := &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
 		w.WriteHeader(http.StatusFound)
 	}}}}

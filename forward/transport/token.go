@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 const (
@@ -69,7 +70,7 @@ func askToken(ctx context.Context, next http.RoundTripper, g grant) (granted, er
 	if err != nil {
 		return granted{}, fmt.Errorf("ask %s: %w", u.Host, err)
 	}
-	defer discard(resp)
+	defer redirect.Discard(resp)
 	t, err := readToken(resp)
 	if err != nil {
 		return granted{}, fmt.Errorf("ask %s: %w", u.Host, err)

@@ -22,6 +22,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/dial"
 	"hither/forward/measure"
+	"hither/forward/redirect"
 	"hither/forward/transport"
 )
 
@@ -65,9 +66,9 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 		config.Sessions = filepath.Join(s.State, "sessions.json")
 	}
 	n.Pool, n.single = transport.New(config), config.Single
-	n.Follow = &transport.Follow{Next: n.Pool}
+	n.Follow = &redirect.Follow{Next: n.Pool}
 	n.Tokens = &transport.Bearer{Next: n.Pool, Connect: n.Pool.Warm}
-	n.Bearer = &transport.Follow{Next: n.Tokens} // each hop has tokens of its own
+	n.Bearer = &redirect.Follow{Next: n.Tokens} // each hop has tokens of its own
 	n.Pass = n.Tokens.Overhear(n.Pool)
 	if s.State != "" {
 		n.keepRealms(filepath.Join(s.State, "realms.json"), log)

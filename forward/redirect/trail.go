@@ -1,4 +1,4 @@
-package transport
+package redirect
 
 import (
 	"context"
@@ -73,7 +73,7 @@ func (f *Follow) shortcut(req *http.Request) (*http.Response, error) {
 		return nil, ended
 	}
 	if err == nil {
-		discard(resp)
+		Discard(resp)
 	}
 	t.note(req.URL, nil)
 	return nil, ended

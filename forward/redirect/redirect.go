@@ -1,4 +1,9 @@
-package transport
+// Package redirect goes where answers send us: wrapped around an http.RoundTripper, [Follow] takes redirects for its caller, who
+// gets the answer at their end. With a [Trail] other requests for the same body take the last step at once.
+//
+//	plain := &redirect.Follow{Next: pool}
+//	ctx = redirect.Along(ctx, trail)
+package redirect
 
 import (
 	"fmt"
@@ -27,7 +32,7 @@ const (
 // hops [mark.Public], unless the first host is itself written as a private address or localhost: then its neighbours are
 // nothing to protect. A redirect to a page is followed; whoever asked judges what came.
 type Follow struct {
-	Next http.RoundTripper
+	Next http.RoundTripper // never nil
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -57,7 +62,7 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Request = req
 		target, err := location(resp)
 		if err != nil {
-			discard(resp)
+			Discard(resp)
 			return lost(err)
 		}
 		if target == nil {
@@ -66,7 +71,7 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 			return resp, nil
 		}
-		discard(resp)
+		Discard(resp)
 		if slices.Contains(seen, target.String()) {
 			return lost(fmt.Errorf("%s redirects in a circle", first.Host+first.Path))
 		}
@@ -104,12 +109,12 @@ func location(resp *http.Response) (*url.URL, error) {
 // hop is the next request. Range, Accept and the like are kept; the body of a GET is not, nor what [mark.Granted] wants to know.
 func hop(req *http.Request, first, target *url.URL) *http.Request {
 	ctx := mark.Granted(req.Context(), nil)
-	if !sameOrigin(first, target) && !dial.OwnNetwork(first.Hostname()) {
+	if !SameOrigin(first, target) && !dial.OwnNetwork(first.Hostname()) {
 		ctx = mark.Public(ctx)
 	}
 	next := req.Clone(ctx)
 	next.Body, next.GetBody, next.ContentLength, next.TransferEncoding = nil, nil, 0, nil
-	if !sameOrigin(req.URL, target) {
+	if !SameOrigin(req.URL, target) {
 		next.Host = ""
 		for _, secret := range []string{"Authorization", "Proxy-Authorization", "Cookie", "Cookie2"} {
 			next.Header.Del(secret)
@@ -119,12 +124,13 @@ func hop(req *http.Request, first, target *url.URL) *http.Request {
 	return next
 }
 
-func sameOrigin(a, b *url.URL) bool {
+// SameOrigin says whether two URLs have the same scheme, host and port.
+func SameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && dial.Port(a) == dial.Port(b)
 }
 
-// discard ends an answer whose body nobody wants. A short one is read to the end, but not waited for.
-func discard(resp *http.Response) {
+// Discard closes an answer whose body nobody wants, so that its connection can be used again if that costs little. A short one is read to the end, but not waited for.
+func Discard(resp *http.Response) {
 	if resp.ContentLength <= drainBytes {
 		timer := time.AfterFunc(drainPatience, func() { resp.Body.Close() })
 		_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)

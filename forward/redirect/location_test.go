@@ -1,4 +1,4 @@
-package transport
+package redirect
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package transport
+package redirect
 
 import (
 	"context"
@@ -17,15 +17,6 @@ import (
 	"hither/forward/dial"
 	"hither/forward/mark"
 )
-
-// roundTrip is a function as an http.RoundTripper.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-func to(url string) http.HandlerFunc {
-	return func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, url, http.StatusFound) }
-}
 
 // TestTheWayToTheBodyIsAskedOverTheCommonConnection: a lane of its own to a host that only redirects would cost the
 // handshake of each.
@@ -202,13 +193,13 @@ func TestRedirectsBodyIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &stuck{make(chan struct{})}
 		begin := time.Now()
-		discard(&http.Response{Body: body, ContentLength: -1})
+		Discard(&http.Response{Body: body, ContentLength: -1})
 		if waited := time.Since(begin); waited != drainPatience {
 			t.Errorf("got  %v\nwant %v", waited, drainPatience)
 		}
 		<-body.closed
 		body = &stuck{make(chan struct{})}
-		discard(&http.Response{Body: body, ContentLength: 1 << 30})
+		Discard(&http.Response{Body: body, ContentLength: 1 << 30})
 		<-body.closed
 	})
 }
@@ -228,7 +219,7 @@ func TestRedirectsOverRealConnections(t *testing.T) {
 	s.Start()
 	defer s.Close()
 	d := &dial.Dialer{Self: func(a netip.AddrPort) bool { return a.String() == "127.0.7.90:80" }}
-	pool := New(Config{Dial: d.DialContext})
+	pool := &http.Transport{DialContext: d.DialContext}
 	follow := &Follow{Next: pool}
 	want(t, get(t, follow, s.URL+"/"), "200")
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/us", nil)

@@ -1,4 +1,4 @@
-package transport
+package redirect
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
 		t.Helper()
 		req, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, registry.URL+"/blob", nil)
 		req.Header.Set("Authorization", "Bearer x")
-		resp, err := (&Follow{Next: New(Config{})}).RoundTrip(req)
+		resp, err := (&Follow{Next: &http.Transport{}}).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestARequestThatWasCalledBackDoesNotForgetTheWay(t *testing.T) {
 		http.Redirect(w, r, storage.URL+"/signed", http.StatusTemporaryRedirect)
 	}))
 	defer registry.Close()
-	trail, follow := new(Trail), &Follow{Next: New(Config{})}
+	trail, follow := new(Trail), &Follow{Next: &http.Transport{}}
 	get := func(ctx context.Context, part string) error {
 		req, _ := http.NewRequestWithContext(Along(ctx, trail), http.MethodGet, registry.URL+"/blob", nil)
 		if part != "" {
