@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"hither/cache/digest"
+	"hither/forward/bearer"
 	"hither/forward/fetch"
 	"hither/forward/notary"
-	"hither/forward/transport"
 	"hither/rules"
 )
 
@@ -165,7 +165,7 @@ func wish(r *http.Request, m rules.Match) fetch.Request {
 // tag that was right a moment ago is no answer to that.
 func pushes(r *http.Request, m rules.Match) bool {
 	_, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return m.Rule.Auth == "bearer" && m.Subject != "" && transport.Opens(text, "repository:"+m.Subject+":push")
+	return m.Rule.Auth == "bearer" && m.Subject != "" && bearer.Opens(text, "repository:"+m.Subject+":push")
 }
 
 // moduleFetchDisabled says that a Go module proxy shall answer only what it has at hand (pkg.go.dev asks so). What we have

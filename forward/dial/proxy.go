@@ -17,10 +17,10 @@ import (
 	"strings"
 	"time"
 
-	"hither/forward/mark"
-
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
+
+	"hither/forward/mark"
 )
 
 // maxConsent bounds what an upstream proxy may say before the tunnel begins, in bytes.

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hither/forward/transport"
+	"hither/forward/bearer"
 )
 
 // A token that the origin gives to everybody says that the image is public, and others are asked beside it; one that grants
@@ -94,7 +94,7 @@ func (w *world) wantTokens(claims string, answer func(*http.Request) *http.Respo
 		}
 		return answer(req)
 	}
-	w.Transport = &transport.Bearer{Next: w}
+	w.Transport = &bearer.Tokens{Next: w}
 }
 
 func token(claims string) string {

@@ -80,7 +80,7 @@ type grantedKey struct{}
 // Granted marks a request to a registry, of which the caller wants to know as early as possible that anybody may read what it
 // asks for. open is called before the request is sent with an anonymous token that says so of its repository: that is what
 // the registry will go by, so its answer need not be waited for. It is called on no redirect's way, by several goroutines
-// perhaps, and must not block. Only bearer.Bearer knows of it, and many tokens say nothing. nil takes the mark away.
+// perhaps, and must not block. Only bearer.Tokens knows of it, and many tokens say nothing. nil takes the mark away.
 func Granted(ctx context.Context, open func()) context.Context {
 	return context.WithValue(ctx, grantedKey{}, open)
 }

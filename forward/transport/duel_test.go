@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"hither/forward/dial"
-	"hither/forward/mark"
-
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"hither/forward/dial"
+	"hither/forward/mark"
 )
 
 // A body may break or stand still as well as its head.

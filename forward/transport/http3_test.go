@@ -19,10 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
+
 	"hither/forward/dial"
 	"hither/forward/mark"
-
-	"github.com/quic-go/quic-go/http3"
 )
 
 // quicServer speaks HTTP/3 on a port of 127.0.0.1. It returns the URL and who vouches for it.

@@ -11,11 +11,11 @@ import (
 	"strconv"
 	"time"
 
-	"hither/forward/dial"
-	"hither/forward/race"
-
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"hither/forward/dial"
+	"hither/forward/race"
 )
 
 const (

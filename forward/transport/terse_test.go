@@ -19,10 +19,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/http2"
+
+	"hither/forward/bearer"
 	"hither/forward/dial"
 	"hither/forward/redirect"
-
-	"golang.org/x/net/http2"
 )
 
 // saysRaw is a server that answers everything with these bytes.
@@ -66,7 +67,7 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
 		w.WriteHeader(http.StatusFound)
 	}}}}
-	realm := &Bearer{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	realm := &bearer.Tokens{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+long[:10_000]+`/token"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}}}}
@@ -121,7 +122,7 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
 		w.WriteHeader(http.StatusFound)
 	}}}}
-	realm := &Bearer{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	realm := &bearer.Tokens{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+name+`"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}}}}

@@ -4,7 +4,7 @@
 //	dialer := &dial.Dialer{Resolver: resolver, Self: isOurs}
 //	pool := transport.New(transport.Config{Dial: dialer.DialContext, UserAgent: agent})
 //	plain := &redirect.Follow{Next: pool}
-//	tokens := &redirect.Follow{Next: &transport.Bearer{Next: pool}} // each hop asks for a token of its own
+//	tokens := &redirect.Follow{Next: &bearer.Tokens{Next: pool}} // each hop asks for a token of its own
 //
 // A Pool learns where HTTP/3 is offered, connects beside the requests and uses it where it answers sooner ([Pool.Report]).
 // [Pool.Warm] connects ahead. With [Config.Sessions] the next start resumes what this one left; [Pool.Close] writes that.

@@ -31,15 +31,6 @@ func (n names) LookupNetIP(_ context.Context, host string) ([]netip.Addr, error)
 	return addrs, nil
 }
 
-// roundTrip is a function as an http.RoundTripper.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-func to(url string) http.HandlerFunc {
-	return func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, url, http.StatusFound) }
-}
-
 // internet is a RoundTripper whose hosts are handlers. It notes what it was asked and whether that was marked Public.
 type internet struct {
 	hosts map[string]http.HandlerFunc // by scheme://host

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/settings"
+	"hither/forward/bearer"
 	"hither/forward/dial"
 	"hither/forward/measure"
 	"hither/forward/redirect"
@@ -33,7 +34,7 @@ type Network struct {
 	Dialer *dial.Dialer
 	Pool   *transport.Pool
 	Follow http.RoundTripper                                     // goes where an answer leads
-	Tokens *transport.Bearer                                     // anonymous, for registries that want some
+	Tokens *bearer.Tokens                                        // anonymous, for registries that want some
 	Bearer http.RoundTripper                                     // that with tokens
 	keep   func()                                                // what was learnt of realms, for the next start; nil: nothing is kept
 	Pass   http.RoundTripper                                     // what goes as it came: no redirects, no tokens
@@ -67,7 +68,7 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 	}
 	n.Pool, n.single = transport.New(config), config.Single
 	n.Follow = &redirect.Follow{Next: n.Pool}
-	n.Tokens = &transport.Bearer{Next: n.Pool, Connect: n.Pool.Warm}
+	n.Tokens = &bearer.Tokens{Next: n.Pool, Connect: n.Pool.Warm}
 	n.Bearer = &redirect.Follow{Next: n.Tokens} // each hop has tokens of its own
 	n.Pass = n.Tokens.Overhear(n.Pool)
 	if s.State != "" {

@@ -25,7 +25,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"hither/cmd/hither/settings"
-	"hither/forward/transport"
+	"hither/forward/bearer"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
@@ -115,13 +115,13 @@ func (b *Book) OffersH3(host string) bool {
 }
 
 // Realms are who gives tokens for the registries, by the SCHEME://HOST of their origins, as far as rules tell.
-func (b *Book) Realms() map[string]transport.Realm {
-	all := make(map[string]transport.Realm)
+func (b *Book) Realms() map[string]bearer.Realm {
+	all := make(map[string]bearer.Realm)
 	for _, r := range b.Now().Rules() {
 		for _, h := range r.Hosts {
 			for _, base := range h.Origin {
 				if h.Realm != "" {
-					all[base] = transport.Realm{URL: h.Realm, Service: h.Service}
+					all[base] = bearer.Realm{URL: h.Realm, Service: h.Service}
 				}
 			}
 		}

@@ -1,4 +1,4 @@
-package transport
+package bearer
 
 import (
 	"encoding/base64"
@@ -73,7 +73,7 @@ func TestWhoWantsToKnowHearsThatARepositoryIsOpen(t *testing.T) {
 			told := 0
 			ctx := mark.Granted(t.Context(), func() { told++ })
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, test.url, nil)
-			resp, err := (&redirect.Follow{Next: &Bearer{Next: r, Now: time.Now}}).RoundTrip(req)
+			resp, err := (&redirect.Follow{Next: &Tokens{Next: r, Now: time.Now}}).RoundTrip(req)
 			if err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatal(resp, err)
 			}

@@ -1,8 +1,9 @@
-package transport
+package bearer
 
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -19,7 +20,11 @@ const (
 	// maxRealmAge is how long a registry need not say again who gives its tokens. What is out of date costs a request the
 	// time that its realm takes to say no, foretellPatience at most.
 	maxRealmAge = 30 * 24 * time.Hour
+	// maxKeptName bounds a registry with its realm and its name there, in bytes.
+	maxKeptName = 300
 )
+
+var errTooMuch = errors.New("it holds more than was ever written")
 
 // keptRealms is the file. It holds no token, but tells which registries were asked.
 type keptRealms struct {
@@ -39,7 +44,7 @@ type keptRealm struct {
 
 // Load takes up what Save left in a file; it is called before first use. The error is fs.ErrNotExist if there is none. What
 // cannot be right in it is passed over: the registry will say it again.
-func (b *Bearer) Load(file string) error {
+func (b *Tokens) Load(file string) error {
 	text, err := wholefile.Read(file, maxRealmFile)
 	if err != nil {
 		return err
@@ -60,7 +65,7 @@ func (b *Bearer) Load(file string) error {
 }
 
 // Save replaces the file, readable by nobody else, at once.
-func (b *Bearer) Save(file string) error {
+func (b *Tokens) Save(file string) error {
 	kept := keptRealms{Version: realmsVersion, Realms: []keptRealm{}}
 	b.mu.Lock()
 	for origin, k := range b.realms {
@@ -87,6 +92,16 @@ func parseRealms(text []byte) (*keptRealms, error) {
 		return nil, errTooMuch
 	}
 	return kept, nil
+}
+
+func offsetOf(err error) int64 {
+	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
+		return syntax.Offset
+	}
+	if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
+		return kind.Offset
+	}
+	return 0
 }
 
 // plausible says that learn could have written it.

@@ -1,11 +1,9 @@
-package transport
+package bearer
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hither/forward/dial"
-	"hither/forward/mark"
 	"hither/forward/redirect"
 )
 
@@ -67,7 +63,7 @@ const (
 func TestTokenIsFetchedOnceAndShownAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry()
-		b := &Bearer{Next: r}
+		b := &Tokens{Next: r}
 		want(t, get(t, b, manifest), "200 yours")
 		want(t, r.asked(), "GET "+manifest+"\n"+question+"\nGET "+manifest)
 		r.log = nil
@@ -97,7 +93,7 @@ func TestTokenLives(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRegistry()
 				r.grant = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, test.answer, r.given.Add(1)) }
-				b := &Bearer{Next: r}
+				b := &Tokens{Next: r}
 				fetch := func(tokens int32) {
 					t.Helper()
 					if got := get(t, b, manifest); got != "200 yours" || r.given.Load() != tokens {
@@ -118,7 +114,7 @@ func TestTokenLives(t *testing.T) {
 
 func TestRejectedTokenIsRenewedOnce(t *testing.T) {
 	r := newRegistry()
-	b := &Bearer{Next: r}
+	b := &Tokens{Next: r}
 	get(t, b, manifest)
 	r.good = func(tok string) bool { return tok == "t2" } // t1 was revoked
 	want(t, get(t, b, manifest), "200 yours")
@@ -135,7 +131,7 @@ func TestTokenWithoutRightsIsNotRenewedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry()
 		r.good = func(string) bool { return false }
-		b := &Bearer{Next: r}
+		b := &Tokens{Next: r}
 		get(t, b, manifest)
 		for _, c := range []struct {
 			error string
@@ -188,7 +184,7 @@ func TestRefusalsComeBackAsTheyAre(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": test.home, "https://auth.example": test.auth, "https://auth2.example": http.NotFound}}
-			want(t, get(t, &Bearer{Next: net}, manifest), test.want)
+			want(t, get(t, &Tokens{Next: net}, manifest), test.want)
 		})
 	}
 }
@@ -198,7 +194,7 @@ func TestPlainRegistryMayHaveAPlainRealm(t *testing.T) {
 	r.realm = "http://127.0.0.1:5001/token?account=x"
 	r.hosts["http://127.0.0.1:5000"] = r.serve
 	r.hosts["http://127.0.0.1:5001"] = r.grant
-	want(t, get(t, &Bearer{Next: r}, "http://127.0.0.1:5000/v2/a/manifests/1"), "200 yours")
+	want(t, get(t, &Tokens{Next: r}, "http://127.0.0.1:5000/v2/a/manifests/1"), "200 yours")
 	want(t, strings.Split(r.asked(), "\n")[1], "GET http://127.0.0.1:5001/token?account=x&scope=repository%3Aa%3Apull&service=reg.example")
 }
 
@@ -207,7 +203,7 @@ func TestRealmOfAPublicRegistryIsMarked(t *testing.T) {
 	r := newRegistry()
 	r.realm = "https://10.0.0.1/token"
 	r.hosts["https://10.0.0.1"] = r.grant
-	get(t, &Bearer{Next: r}, manifest)
+	get(t, &Tokens{Next: r}, manifest)
 	if line := strings.Split(r.asked(), "\n")[1]; !strings.HasPrefix(line, "GET https://10.0.0.1/token") || !strings.HasSuffix(line, " public") {
 		t.Errorf("got  %s\nwant it marked public", line)
 	}
@@ -220,7 +216,7 @@ func TestRealmOfAPublicRegistryIsMarked(t *testing.T) {
 		}
 		r.serve(w, req)
 	}
-	get(t, &Bearer{Next: r}, manifest)
+	get(t, &Tokens{Next: r}, manifest)
 	if strings.Contains(r.asked(), " public") {
 		t.Errorf("the registry's own realm was marked:\n%s", r.asked())
 	}
@@ -228,14 +224,14 @@ func TestRealmOfAPublicRegistryIsMarked(t *testing.T) {
 
 func TestOwnCredentialsAreLeftAlone(t *testing.T) {
 	r := newRegistry()
-	want(t, get(t, &Bearer{Next: r}, manifest, "Authorization", "Basic eDp5"), "401 no token")
+	want(t, get(t, &Tokens{Next: r}, manifest, "Authorization", "Basic eDp5"), "401 no token")
 	want(t, r.asked(), "GET "+manifest)
 	want(t, r.last.Header.Get("Authorization"), "Basic eDp5")
 }
 
 func TestTokensAreNotShownAround(t *testing.T) {
 	r := newRegistry()
-	b := &Bearer{Next: &redirect.Follow{Next: r}}
+	b := &Tokens{Next: &redirect.Follow{Next: r}}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, manifest, nil)
 	resp, err := b.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
@@ -251,8 +247,8 @@ func TestTokensAreNotShownAround(t *testing.T) {
 // CDN's own challenge is not answered with the registry's token.
 func TestTokenDoesNotFollowARedirect(t *testing.T) {
 	for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
-		"Follow over Bearer": func(rt http.RoundTripper) http.RoundTripper { return &redirect.Follow{Next: &Bearer{Next: rt}} },
-		"Bearer over Follow": func(rt http.RoundTripper) http.RoundTripper { return &Bearer{Next: &redirect.Follow{Next: rt}} },
+		"Follow over Tokens": func(rt http.RoundTripper) http.RoundTripper { return &redirect.Follow{Next: &Tokens{Next: rt}} },
+		"Tokens over Follow": func(rt http.RoundTripper) http.RoundTripper { return &Tokens{Next: &redirect.Follow{Next: rt}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry()
@@ -281,7 +277,7 @@ func TestEqualTokenQuestionsAreMerged(t *testing.T) {
 		grant := r.grant
 		r.grant = func(w http.ResponseWriter, req *http.Request) { time.Sleep(time.Second); grant(w, req) }
 		r.good = func(tok string) bool { return tok == "t1" }
-		b := &Bearer{Next: r}
+		b := &Tokens{Next: r}
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -300,18 +296,18 @@ func TestEqualTokenQuestionsAreMerged(t *testing.T) {
 func TestRequestWithABodyIsRepeatedIfThatCanBeHadAgain(t *testing.T) {
 	r := newRegistry()
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/v2/library/x/blobs/uploads/", strings.NewReader("layer"))
-	want(t, send(&Bearer{Next: r}, req), "200 yours")
+	want(t, send(&Tokens{Next: r}, req), "200 yours")
 	want(t, strings.Join(r.bodies, ","), "layer,layer")
 	r = newRegistry()
 	req, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/v2/library/x/blobs/uploads/", io.NopCloser(strings.NewReader("layer")))
-	want(t, send(&Bearer{Next: r}, req), "401 no token")
+	want(t, send(&Tokens{Next: r}, req), "401 no token")
 	want(t, strings.Join(r.bodies, ","), "layer")
 }
 
 func TestTokensAreBounded(t *testing.T) {
 	r := newRegistry()
 	r.good = func(string) bool { return true }
-	b := &Bearer{Next: r}
+	b := &Tokens{Next: r}
 	for i := range maxSpaces + 100 {
 		if got := get(t, b, fmt.Sprintf("https://reg.example/v2/r%d/manifests/1", i)); got != "200 yours" {
 			t.Fatal(got)
@@ -319,32 +315,6 @@ func TestTokensAreBounded(t *testing.T) {
 	}
 	if len(b.tokens) != maxTokens || len(b.spaces) > maxSpaces {
 		t.Errorf("got  %d tokens, %d spaces\nwant %d, at most %d", len(b.tokens), len(b.spaces), maxTokens, maxSpaces)
-	}
-}
-
-// The whole way over real connections: redirect, token, blob from another host.
-func TestPullOverRealConnections(t *testing.T) {
-	cdn := httptest.NewServer(says("layer"))
-	defer cdn.Close()
-	mux := http.NewServeMux()
-	s := httptest.NewServer(mux)
-	defer s.Close()
-	mux.HandleFunc("/token", says(`{"token":"t1"}`))
-	mux.HandleFunc("/v2/", func(w http.ResponseWriter, req *http.Request) {
-		if req.Header.Get("Authorization") != "Bearer t1" {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="`+s.URL+`/token",service="s",scope="repository:a:pull"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		http.Redirect(w, req, cdn.URL, http.StatusTemporaryRedirect)
-	})
-	pool := New(Config{})
-	defer pool.CloseIdleConnections()
-	rt := &redirect.Follow{Next: &Bearer{Next: pool}}
-	want(t, get(t, rt, s.URL+"/v2/a/blobs/sha256:00"), "200 layer")
-	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL+"/v2/a/blobs/sha256:00", nil)
-	if _, err := rt.RoundTrip(req); !errors.Is(err, dial.ErrPrivate) {
-		t.Errorf("got  %v\nwant ErrPrivate", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package transport
+package bearer
 
 import (
 	"fmt"
@@ -62,7 +62,7 @@ func TestWhatCannotBeARealmIsPassedOver(t *testing.T) {
 		if err := os.WriteFile(file, fmt.Appendf(nil, `{"version":1,"realms":[%s]}`, line), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var b Bearer
+		var b Tokens
 		if err := b.Load(file); err != nil || len(b.realms) != want {
 			t.Errorf("%s\n got %d of it (%v)\nwant %d", line, len(b.realms), err, want)
 		}

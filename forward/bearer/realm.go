@@ -1,4 +1,4 @@
-package transport
+package bearer
 
 import (
 	"context"
@@ -39,7 +39,7 @@ const (
 // if the registry is known to want one, and else beside it, so that a registry that wants none is no slower. said: the status
 // by which the realm gave or denied it for this request, so to ask again would bring nothing else. Zero: nothing is foretold,
 // or no answer came in time, and the registry shall say itself what it wants.
-func (b *Bearer) foretell(req *http.Request) (g grant, text string, said int) {
+func (b *Tokens) foretell(req *http.Request) (g grant, text string, said int) {
 	where, ok := spaceOf(req)
 	if !ok {
 		return grant{}, "", 0
@@ -82,7 +82,7 @@ func (b *Bearer) foretell(req *http.Request) (g grant, text string, said int) {
 }
 
 // prepare asks for a token that will be wanted soon, and waits for nothing. Who gave none a while ago is left alone.
-func (b *Bearer) prepare(g grant) {
+func (b *Tokens) prepare(g grant) {
 	b.mu.Lock()
 	known := b.now().Before(b.tokens[g].until)
 	b.mu.Unlock()
@@ -92,7 +92,7 @@ func (b *Bearer) prepare(g grant) {
 }
 
 // spare notes that a registry did without a token, so that its next requests wait for none.
-func (b *Bearer) spare(req *http.Request) {
+func (b *Tokens) spare(req *http.Request) {
 	where, ok := spaceOf(req)
 	if !ok {
 		return
@@ -129,7 +129,7 @@ func isRepository(name string) bool {
 }
 
 // realmOf is what a registry has said, or else what a rule says that it will.
-func (b *Bearer) realmOf(origin string) (learnt, bool) {
+func (b *Tokens) realmOf(origin string) (learnt, bool) {
 	b.mu.Lock()
 	k, ok := b.realms[origin]
 	b.mu.Unlock()
@@ -142,7 +142,7 @@ func (b *Bearer) realmOf(origin string) (learnt, bool) {
 
 // learn notes what a registry said with a 401. Any of its answers may say it, also one to a client's own request: a
 // challenge tells nothing of who asked.
-func (b *Bearer) learn(req *http.Request, resp *http.Response) {
+func (b *Tokens) learn(req *http.Request, resp *http.Response) {
 	c, ok := field.BearerChallenge(resp.Header)
 	if !ok || req.URL.Scheme != "https" || resp.Request != nil && !redirect.SameOrigin(resp.Request.URL, req.URL) {
 		return
@@ -163,7 +163,7 @@ func (b *Bearer) learn(req *http.Request, resp *http.Response) {
 	b.keepLocked(origin, k)
 }
 
-func (b *Bearer) keepLocked(origin string, k learnt) {
+func (b *Tokens) keepLocked(origin string, k learnt) {
 	if b.realms == nil {
 		b.realms = map[string]learnt{}
 	}
@@ -176,10 +176,10 @@ func originName(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u
 // Overhear is next, with what passes between clients and registries listened to: a 401 tells who gives tokens, and a client
 // that asks for one will read from that repository next, so that we ask for one of our own, without a name. Nothing of what
 // a client shows or is given is used, and nothing is changed.
-func (b *Bearer) Overhear(next http.RoundTripper) http.RoundTripper { return &overhearing{b, next} }
+func (b *Tokens) Overhear(next http.RoundTripper) http.RoundTripper { return &overhearing{b, next} }
 
 type overhearing struct {
-	bearer *Bearer
+	bearer *Tokens
 	next   http.RoundTripper
 }
 
@@ -196,7 +196,7 @@ func (o *overhearing) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // overheard asks for what a client asks a realm for, if it is that of a registry that we know.
-func (b *Bearer) overheard(req *http.Request) {
+func (b *Tokens) overheard(req *http.Request) {
 	query, err := url.ParseQuery(req.URL.RawQuery)
 	if err != nil || !query.Has("scope") {
 		return
@@ -229,7 +229,7 @@ func cutScope(scope string) (name, actions string, ok bool) {
 }
 
 // realmsAt are the realms of a service at an address, by their registries: of those that told us, and of the rules.
-func (b *Bearer) realmsAt(at *url.URL, service string) map[string]Realm {
+func (b *Tokens) realmsAt(at *url.URL, service string) map[string]Realm {
 	found := map[string]Realm{}
 	add := func(origin string, r Realm) {
 		if _, there := found[origin]; there || len(found) == maxOverheard || r.Service != service {

@@ -1,4 +1,10 @@
-package transport
+// Package bearer gets the tokens that registries want of those who have no name there, and shows them. It knows who gives them,
+// from what registries have said, from rules, and from what passes between clients and registries ([Tokens.Overhear]), so that
+// most are at hand before a registry asks; with [Tokens.Save] and [Tokens.Load] also after the next start.
+//
+//	tokens := &bearer.Tokens{Next: pool, Connect: pool.Warm}
+//	each := &redirect.Follow{Next: tokens} // each hop asks for a token of its own
+package bearer
 
 import (
 	"context"
@@ -11,13 +17,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"hither/forward/dial"
 	"hither/forward/field"
 	"hither/forward/mark"
 	"hither/forward/redirect"
 	"hither/forward/terse"
-
-	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -27,15 +33,15 @@ const (
 	wordLife = 30 * time.Second
 )
 
-// Bearer fetches anonymous tokens where a registry asks for them (distribution-spec, docs/spec/auth/token.md), keeps
+// Tokens fetches anonymous ones where a registry asks for them (distribution-spec, docs/spec/auth/token.md), keeps
 // them while they live and shows them at once the next time. A request that has an Authorization of its own is none of
 // its business, nor is a 401 that no anonymous token helps: it comes back as it is. Tokens appear in no error and in no
 // Response.Request. Fields are set before first use; then it may be used from many goroutines.
 //
 // It stands under [redirect.Follow], so that each hop answers only its own host's challenge.
-type Bearer struct {
-	Next http.RoundTripper
-	Now  func() time.Time // nil: time.Now
+type Tokens struct {
+	Next http.RoundTripper // never nil
+	Now  func() time.Time  // nil: time.Now
 	// Realms foretells which registries, by their SCHEME://HOST, want tokens, and from where, until they say so themselves. The
 	// map is not changed. nil: nobody foretells.
 	Realms func() map[string]Realm
@@ -67,7 +73,7 @@ type token struct {
 }
 
 // RoundTrip implements http.RoundTripper. It asks a second time at most.
-func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
+func (b *Tokens) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, own := req.Header["Authorization"]; own {
 		return b.Next.RoundTrip(req)
 	}
@@ -114,7 +120,7 @@ func (b *Bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // send shows a token, if there is one. The answer does not show it again.
-func (b *Bearer) send(req *http.Request, text string) (*http.Response, error) {
+func (b *Tokens) send(req *http.Request, text string) (*http.Response, error) {
 	if text == "" {
 		return b.Next.RoundTrip(req)
 	}
@@ -135,7 +141,7 @@ func (b *Bearer) send(req *http.Request, text string) (*http.Response, error) {
 
 // opensNothing says that a registry knows the token that was shown, and that it was got for this very question but does not allow it
 // (RFC 6750, section 3.1), not long ago: the next one would not either. Realms give such ones for what is private.
-func (b *Bearer) opensNothing(g grant, shown string, resp *http.Response) bool {
+func (b *Tokens) opensNothing(g grant, shown string, resp *http.Response) bool {
 	c, _ := field.BearerChallenge(resp.Header)
 	if shown == "" || c.Params["error"] != "insufficient_scope" {
 		return false
@@ -194,7 +200,7 @@ func grantAt(ctx context.Context, registry *url.URL, at Realm, scopes string) (g
 }
 
 // guess is the token that was good for the same repository, if it still lives.
-func (b *Bearer) guess(req *http.Request) string {
+func (b *Tokens) guess(req *http.Request) string {
 	where, ok := spaceOf(req)
 	if !ok {
 		return ""
@@ -208,7 +214,7 @@ func (b *Bearer) guess(req *http.Request) string {
 	return b.liveLocked(g)
 }
 
-func (b *Bearer) remember(req *http.Request, g grant) {
+func (b *Tokens) remember(req *http.Request, g grant) {
 	where, ok := spaceOf(req)
 	if !ok {
 		return
@@ -238,7 +244,7 @@ func spaceOf(req *http.Request) (space, bool) {
 
 // token returns a token for g: one that lives, other than the rejected one, or a new one. Equal questions are merged and
 // outlive who leaves.
-func (b *Bearer) token(ctx context.Context, g grant, rejected string) (string, error) {
+func (b *Tokens) token(ctx context.Context, g grant, rejected string) (string, error) {
 	if text := b.live(g); text != "" && text != rejected {
 		return text, nil
 	}
@@ -253,7 +259,7 @@ func (b *Bearer) token(ctx context.Context, g grant, rejected string) (string, e
 
 // ask puts the question to the realm, once for all who have it at a time. Nobody need wait for the answer. It takes nothing
 // along from the requests that want it: neither their lanes, in which no connection to the realm is, nor their clocks.
-func (b *Bearer) ask(g grant) <-chan singleflight.Result {
+func (b *Tokens) ask(g grant) <-chan singleflight.Result {
 	key := fmt.Sprintf("%q %q %q %t", g.realm, g.service, g.scopes, g.public)
 	return b.asking.DoChan(key, func() (any, error) {
 		return b.renew(context.Background(), g) //nolint:forbidigo // askToken bounds it; whoever asked may leave
@@ -261,7 +267,7 @@ func (b *Bearer) ask(g grant) <-chan singleflight.Result {
 }
 
 // renew asks for a token and keeps it, or that none was given.
-func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
+func (b *Tokens) renew(ctx context.Context, g grant) (string, error) {
 	asked := b.now()
 	t, err := askToken(ctx, &redirect.Follow{Next: b.Next}, g)
 	b.mu.Lock()
@@ -277,20 +283,20 @@ func (b *Bearer) renew(ctx context.Context, g grant) (string, error) {
 	return t.text, err
 }
 
-func (b *Bearer) live(g grant) string {
+func (b *Tokens) live(g grant) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.liveLocked(g)
 }
 
-func (b *Bearer) liveLocked(g grant) string {
+func (b *Tokens) liveLocked(g grant) string {
 	if t, ok := b.tokens[g]; ok && b.now().Before(t.until) {
 		return t.text
 	}
 	return ""
 }
 
-func (b *Bearer) now() time.Time {
+func (b *Tokens) now() time.Time {
 	if b.Now != nil {
 		return b.Now()
 	}

@@ -1,4 +1,4 @@
-package transport
+package bearer
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const round = 200 * time.Millisecond
 // farRegistry is a registry at the end of a long line.
 type farRegistry struct {
 	*registry
-	Bearer
+	Tokens
 	dials []string
 	mu    sync.Mutex
 }
@@ -43,9 +43,9 @@ func newFarRegistry() *farRegistry {
 	return f
 }
 
-// RoundTrip is the Bearer's.
+// RoundTrip is that of Tokens.
 func (f *farRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
-	return f.Bearer.RoundTrip(req)
+	return f.Tokens.RoundTrip(req)
 }
 
 // foretold is what a rule says of the registry.
@@ -218,7 +218,7 @@ func TestAClientsQuestionIsAskedByUsToo(t *testing.T) {
 
 // TestWhatIsLearntIsBounded, and only what the registry said itself, over TLS.
 func TestWhatIsLearntIsBounded(t *testing.T) {
-	b := &Bearer{}
+	b := &Tokens{}
 	b.Next = roundTrip(func(req *http.Request) (*http.Response, error) {
 		resp := &http.Response{StatusCode: http.StatusUnauthorized, Body: http.NoBody, Request: req, Header: http.Header{}}
 		resp.Header.Set("WWW-Authenticate", `Bearer realm="https://auth.example/token"`)
@@ -254,7 +254,7 @@ func FuzzOverheard(f *testing.F) {
 	f.Add("repository:::pull")
 	f.Fuzz(func(t *testing.T, query string) {
 		var mu sync.Mutex
-		b := &Bearer{Realms: foretold, Next: roundTrip(func(req *http.Request) (*http.Response, error) {
+		b := &Tokens{Realms: foretold, Next: roundTrip(func(req *http.Request) (*http.Response, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			scope := req.URL.Query().Get("scope")

@@ -1,0 +1,97 @@
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"hither/forward/mark"
+)
+
+// roundTrip is a function as an http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func to(url string) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, url, http.StatusFound) }
+}
+
+// internet is a RoundTripper whose hosts are handlers. It notes what it was asked and whether that was marked Public.
+type internet struct {
+	hosts map[string]http.HandlerFunc // by scheme://host
+	mu    sync.Mutex
+	log   []string // "GET https://host/path", with " public" behind
+	last  *http.Request
+}
+
+func (i *internet) RoundTrip(req *http.Request) (*http.Response, error) {
+	line := req.Method + " " + req.URL.String()
+	if mark.IsPublic(req.Context()) {
+		line += " public"
+	}
+	i.mu.Lock()
+	i.log = append(i.log, line)
+	i.last = req
+	i.mu.Unlock()
+	handler := i.hosts[req.URL.Scheme+"://"+req.URL.Host]
+	if handler == nil {
+		return nil, errors.New("no such host: " + req.URL.Host)
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	handler(w, req)
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+func (i *internet) asked() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return strings.Join(i.log, "\n")
+}
+
+// get fetches a URL and tells the answer as "STATUS body", or the error.
+func get(t testing.TB, rt http.RoundTripper, url string, header ...string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	return send(rt, req)
+}
+
+func send(rt http.RoundTripper, req *http.Request) string {
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, body))
+}
+
+func says(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }
+}
+
+func want(t testing.TB, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
