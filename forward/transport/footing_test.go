@@ -5,12 +5,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"hither/forward/dial"
@@ -41,7 +39,7 @@ func TestWhatHangsOnAnAddressThatIsGoneIsAskedAnew(t *testing.T) {
 			})
 			pool := New(Config{RootCAs: rootsOf(s), Dial: m.dial})
 			t.Cleanup(pool.CloseIdleConnections)
-			pool.chosen.under.addrs = m.now
+			pool.chosen.under.Addrs = m.now
 			if c.warm {
 				want(t, get(t, pool, s.URL), "200 here")
 			}
@@ -51,46 +49,9 @@ func TestWhatHangsOnAnAddressThatIsGoneIsAskedAnew(t *testing.T) {
 			if err == nil {
 				resp.Body.Close()
 			}
-			if took := time.Since(began); (err == nil) != c.ok || took > 3*footingPace {
+			if took := time.Since(began); (err == nil) != c.ok || took > 3*time.Second {
 				t.Errorf("\n got %v after %s\nwant %t, after a second", err, took, c.ok)
 			}
-		})
-	}
-}
-
-func TestAConnectionStaysWhileItsAddressMayServe(t *testing.T) {
-	for _, c := range []struct{ name, from, before, then, way, gone string }{
-		{"the address is gone", "192.0.2.7", "192.0.2.7", "192.0.2.8", "192.0.2.8", "true"},
-		{"so is IPv6's", "2001:db8::7", "2001:db8::7 192.0.2.8", "192.0.2.8", "192.0.2.8", "true"},
-		{"it is there", "192.0.2.7", "192.0.2.7", "192.0.2.7 192.0.2.8", "192.0.2.8", "false"},
-		{"no other leads there", "192.0.2.7", "192.0.2.7", "", "", "false"},
-		{"it was never ours to see", "192.0.2.7", "192.0.2.8", "192.0.2.8", "192.0.2.8", "false"},
-		{"it is within the machine", "127.0.0.1", "127.0.0.1", "", "192.0.2.8", "false"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := &machine{addrs: c.before}
-				f := &footing{addrs: m.now, way: func(netip.AddrPort) netip.Addr { a, _ := netip.ParseAddr(c.way); return a }}
-				near, far := net.Pipe()
-				conn := f.hold(&placed{Conn: near, from: c.from})
-				<-time.After(3 * footingPace)
-				m.lose(c.then)
-				<-time.After(2 * footingPace)
-				ended := make(chan error, 1)
-				go func() { _, err := far.Read(make([]byte, 1)); ended <- err }()
-				synctest.Wait()
-				gone := "false"
-				if len(ended) > 0 {
-					gone = "true"
-				}
-				want(t, gone, c.gone)
-				conn.Close()
-				asked := m.asked.Load()
-				<-time.After(10 * footingPace)
-				if more := m.asked.Load() - asked; more > 1 || len(f.open) > 0 {
-					t.Errorf("\n got %d more looks, %d connections\nwant an end of both", more, len(f.open))
-				}
-			})
 		})
 	}
 }

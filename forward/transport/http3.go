@@ -16,6 +16,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"hither/forward/dial"
+	"hither/forward/footing"
 	"hither/forward/race"
 )
 
@@ -143,8 +144,8 @@ func (c *quicConn) to() netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// from is the address at our end, as wayOut has it.
-func (c *quicConn) from() netip.Addr { return networkOf(c.socket.udp) }
+// from is the address at our end, as footing.WayOut has it.
+func (c *quicConn) from() netip.Addr { return footing.NetworkOf(c.socket.udp) }
 
 // Close returns when the socket is closed and nothing runs any more.
 func (c *quicConn) Close() error {

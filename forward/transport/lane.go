@@ -3,6 +3,8 @@ package transport
 import (
 	"net/http"
 	"sync"
+
+	"hither/forward/footing"
 )
 
 const (
@@ -32,7 +34,7 @@ func laneNumber(n int) int {
 type lanes struct {
 	make  func(lane int) *http.Transport
 	plain *plainHosts
-	under *footing
+	under *footing.Watch
 
 	mu   sync.Mutex
 	made [1 + maxLanes]*gated

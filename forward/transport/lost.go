@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/net/http2"
+
+	"hither/forward/footing"
 )
 
 // onceMore asks again what was asked over a connection that stood open and was lost before a byte of the answer came: after a
@@ -27,7 +29,7 @@ func onceMore(req *http.Request, carry func(*http.Request) (*http.Response, erro
 	if err == nil || began.Load() || req.Context().Err() != nil || !isLoss(err) {
 		return resp, err
 	}
-	if !stood.Load() && !errors.Is(err, errUprooted) {
+	if !stood.Load() && !errors.Is(err, footing.ErrUprooted) {
 		return resp, err
 	}
 	return carry(req)

@@ -46,7 +46,7 @@ type origin struct {
 
 	rivals
 	last     netip.AddrPort // that answered last; zero: none yet, or another network
-	from     netip.Addr     // of ours, to last: see wayOut
+	from     netip.Addr     // of ours, to last: see footing.WayOut
 	kept     *keptVerdict   // of the process before, not yet looked at; nil: none
 	unproven bool           // rivals are those of the process before, and nobody answered since
 	failures int            // of UDP, in a row

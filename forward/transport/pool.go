@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/forward/dial"
+	"hither/forward/footing"
 	"hither/forward/huddle"
 	"hither/forward/mark"
 	"hither/forward/terse"
@@ -94,7 +95,7 @@ type Pool struct {
 func New(c Config) *Pool {
 	c = c.withDefaults()
 	kept, offers := newSessions(c.Sessions, c.Log)
-	under := new(footing)
+	under := new(footing.Watch)
 	p := &Pool{
 		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain, under), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain, under),
 		agent: c.UserAgent, proxy: c.Proxy, sessions: kept,
@@ -119,7 +120,7 @@ func New(c Config) *Pool {
 	return p
 }
 
-func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts, under *footing) *lanes {
+func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts, under *footing.Watch) *lanes {
 	return &lanes{plain: plain, under: under, make: func(lane int) *http.Transport {
 		t := newTransport(c, resume)
 		if lane > 0 {

@@ -1,9 +1,10 @@
 package transport
 
 import (
-	"net"
 	"net/netip"
 	"time"
+
+	"hither/forward/footing"
 )
 
 // longestKept bounds a wait that is believed of the file: an answer that takes longer has no verdict.
@@ -12,7 +13,7 @@ const longestKept = time.Hour
 // keptVerdict is what was measured at an origin, for the next start. It counts on the network where it was measured: what
 // the way there was like elsewhere says nothing.
 type keptVerdict struct {
-	From   netip.Addr     `json:"from"` // see wayOut
+	From   netip.Addr     `json:"from"` // see footing.WayOut
 	To     netip.AddrPort `json:"to"`   // that answered last
 	TCP    keptPace       `json:"tcp"`
 	HTTP3  keptPace       `json:"http3"`
@@ -68,7 +69,7 @@ func (k *keptVerdict) sound() bool {
 func (o *origin) revive() {
 	k := o.kept
 	o.kept = nil
-	if k == nil || wayOut(k.To) != k.From {
+	if k == nil || footing.WayOut(k.To) != k.From {
 		return
 	}
 	o.rivals = rivals{tcp: k.TCP.revive(), h3: k.HTTP3.revive(), size: k.Size, chosen: k.Chosen}
@@ -79,32 +80,4 @@ func (o *origin) revive() {
 // arrived notes who answered.
 func (o *origin) arrived(conn *quicConn) {
 	o.last, o.from, o.unproven = conn.to(), conn.from(), false
-}
-
-// wayOut is the address of ours from which packets to an address would leave, of IPv6 its network, because the rest changes
-// every day for privacy. It tells networks apart, though not two that gave us the same address. Nothing is sent. The zero
-// address: there is no way.
-func wayOut(to netip.AddrPort) netip.Addr {
-	udp, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
-	if err != nil {
-		return netip.Addr{}
-	}
-	defer udp.Close()
-	return networkOf(udp)
-}
-
-func networkOf(udp *net.UDPConn) netip.Addr {
-	local, ok := udp.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	addr := local.AddrPort().Addr().Unmap().WithZone("")
-	if addr.Is6() {
-		net64, err := addr.Prefix(64)
-		if err != nil {
-			return netip.Addr{}
-		}
-		return net64.Addr()
-	}
-	return addr
 }

@@ -138,10 +138,3 @@ func TestAVerdictThatIsNotProvenCostsNoWait(t *testing.T) {
 		t.Errorf("got  %+v\nwant none over HTTP/3", s)
 	}
 }
-
-func TestOnlyTheNetworkOfAnIPv6AddressIsKept(t *testing.T) {
-	want(t, wayOut(netip.MustParseAddrPort("127.0.0.1:9")).String(), "127.0.0.1")
-	if got := wayOut(netip.MustParseAddrPort("[::1]:9")); got.IsValid() { // where there is no IPv6 there is no way
-		want(t, got.String(), "::")
-	}
-}

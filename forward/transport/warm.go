@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/forward/dial"
+	"hither/forward/footing"
 	"hither/forward/mark"
 )
 
@@ -128,7 +129,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // census counts the connections of one http.Transport, which does not tell.
 type census struct {
 	gate  gate
-	under *footing
+	under *footing.Watch
 
 	mu   sync.Mutex
 	open map[string]int // by HOST:PORT
@@ -173,7 +174,7 @@ func (c *census) dialer(dial dialFunc) dialFunc {
 			c.add(addr, -1)
 			return nil, err
 		}
-		return &inCensus{Conn: c.under.hold(conn), gone: sync.OnceFunc(func() { first.end(true); c.add(addr, -1) })}, nil
+		return &inCensus{Conn: c.under.Hold(conn), gone: sync.OnceFunc(func() { first.end(true); c.add(addr, -1) })}, nil
 	}
 }
 

@@ -1,4 +1,7 @@
-package transport
+// Package footing knows from which of the machine's addresses connections begin, and closes those whose address is gone.
+//
+//	conn = watch.Hold(conn)
+package footing
 
 import (
 	"errors"
@@ -12,16 +15,16 @@ import (
 // footingPace is how often our addresses are looked at while connections are open. A look asks the kernel for them once.
 const footingPace = time.Second
 
-// errUprooted ends a connection whose address on our side is gone.
-var errUprooted = errors.New("the machine has another address now")
+// ErrUprooted ends a connection whose address on our side is gone.
+var ErrUprooted = errors.New("the machine has another address now")
 
-// footing closes the connections that begin at an address which the machine has no longer: DHCP gave another, a VPN is down.
+// Watch closes the connections that begin at an address which the machine has no longer: DHCP gave another, a VPN is down.
 // Nothing comes over them any more, and nobody says so; the ping of HTTP/2 takes 20 s to tell. As long as no other way leads
 // to their ends they stay: their address may come back. The zero value knows no connection. QUIC's sockets need none of
-// this, since to write to them is an error then.
-type footing struct {
-	addrs func() ([]net.Addr, error)      // nil: net.InterfaceAddrs
-	way   func(netip.AddrPort) netip.Addr // nil: wayOut
+// this, since to write to them is an error then. Fields are set before first use; then it may be used from many goroutines.
+type Watch struct {
+	Addrs func() ([]net.Addr, error)      // nil: net.InterfaceAddrs
+	Way   func(netip.AddrPort) netip.Addr // to an address, by which of ours; nil: WayOut
 
 	mu    sync.Mutex
 	open  map[*rooted]struct{}
@@ -32,15 +35,16 @@ type footing struct {
 // rooted is a connection that stands on an address of ours.
 type rooted struct {
 	net.Conn
-	of       *footing
+	of       *Watch
 	from     netip.Addr
 	to       netip.AddrPort
 	ours     bool        // from was seen at an interface: one in another namespace never is
-	uprooted atomic.Bool // closed by footing
+	uprooted atomic.Bool // closed by Watch
 }
 
-// hold watches over a connection until it is closed. Those within the machine, and those that are none of TCP, need nobody.
-func (f *footing) hold(conn net.Conn) net.Conn {
+// Hold watches over a connection until it is closed, by the caller or because its address is gone: then its errors are
+// [ErrUprooted]. Those within the machine, and those that are none of TCP, need nobody.
+func (f *Watch) Hold(conn net.Conn) net.Conn {
 	local, ok := conn.LocalAddr().(*net.TCPAddr)
 	remote, ok2 := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok || !ok2 || local.IP.IsLoopback() {
@@ -65,7 +69,7 @@ func (f *footing) hold(conn net.Conn) net.Conn {
 func bare(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 // look closes what has lost its address, and comes again while anything is open.
-func (f *footing) look() {
+func (f *Watch) look() {
 	have, err := f.now()
 	f.mu.Lock()
 	f.looks = len(f.open) > 0
@@ -85,9 +89,9 @@ func (f *footing) look() {
 		f.had = have
 	}
 	f.mu.Unlock()
-	way := f.way
+	way := f.Way
 	if way == nil {
-		way = wayOut
+		way = WayOut
 	}
 	for _, c := range gone {
 		if way(c.to).IsValid() {
@@ -98,8 +102,8 @@ func (f *footing) look() {
 }
 
 // now is what the machine's interfaces have.
-func (f *footing) now() (map[netip.Addr]struct{}, error) {
-	ask := f.addrs
+func (f *Watch) now() (map[netip.Addr]struct{}, error) {
+	ask := f.Addrs
 	if ask == nil {
 		ask = net.InterfaceAddrs
 	}
@@ -127,7 +131,7 @@ func (c *rooted) Write(p []byte) (int, error) {
 
 func (c *rooted) reason(err error) error {
 	if err != nil && c.uprooted.Load() {
-		return errUprooted
+		return ErrUprooted
 	}
 	return err
 }
