@@ -174,7 +174,7 @@ func harmless(req *http.Request) bool {
 		}
 	}
 	query, err := url.ParseQuery(req.URL.RawQuery)
-	delete(query, "service") // see askToken
+	delete(query, "service") // bearer.Tokens asks by these
 	delete(query, "scope")
 	return err == nil && len(query) == 0
 }

@@ -50,16 +50,16 @@ const (
 
 // Config is what a Pool is made of. The zero Config reaches addresses and localhost.
 type Config struct {
-	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: that of the zero Dialer
-	Proxy         func(*http.Request) (*url.URL, error)                             // Dialer.PlainProxy; nil: none
+	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: that of the zero dial.Dialer
+	Proxy         func(*http.Request) (*url.URL, error)                             // dial.Dialer.PlainProxy; nil: none
 	RootCAs       *x509.CertPool                                                    // nil: the system's
 	UserAgent     string                                                            // who we are, for requests that do not say; empty: "hither"
 	HeaderTimeout time.Duration                                                     // for the first byte of an answer; 0: 75 s
 
-	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: Dialer.Datagrams. Only HTTP/3 needs it.
-	// nil: that of the zero Dialer if Dial is nil too, else HTTP/3 is an error.
+	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: dial.Dialer.Datagrams. Only HTTP/3 needs it.
+	// nil: that of the zero dial.Dialer if Dial is nil too, else HTTP/3 is an error.
 	Datagrams func(ctx context.Context, addr string) ([]netip.AddrPort, error)
-	// HeadStart is what an address of Datagrams has over the next: Dialer.HeadStart. nil: 250 ms.
+	// HeadStart is what an address of Datagrams has over the next: dial.Dialer.HeadStart. nil: 250 ms.
 	HeadStart func(addr netip.AddrPort) time.Duration
 
 	// Offers says which hosts are known to speak HTTP/3; nil: only those that say so themselves, in Alt-Svc fields.

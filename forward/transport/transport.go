@@ -1,5 +1,5 @@
-// Package transport carries requests to upstreams: pooled HTTP/3, HTTP/2 and HTTP/1.1 connections with wide windows, dialled
-// past ourselves. Redirects and anonymous tokens are small things wrapped around the same http.RoundTripper.
+// Package transport carries requests to upstreams: pooled HTTP/3, HTTP/2 and HTTP/1.1 connections with wide windows. Who is
+// connected to is said by dial.Dialer; redirects and anonymous tokens are small things wrapped around the same http.RoundTripper.
 //
 //	dialer := &dial.Dialer{Resolver: resolver, Self: isOurs}
 //	pool := transport.New(transport.Config{Dial: dialer.DialContext, UserAgent: agent})

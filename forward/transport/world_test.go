@@ -10,10 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
-
-	"hither/forward/mark"
 )
 
 // names is a Resolver that is a map.
@@ -31,23 +28,12 @@ func (n names) LookupNetIP(_ context.Context, host string) ([]netip.Addr, error)
 	return addrs, nil
 }
 
-// internet is a RoundTripper whose hosts are handlers. It notes what it was asked and whether that was marked Public.
+// internet is a RoundTripper whose hosts are handlers.
 type internet struct {
 	hosts map[string]http.HandlerFunc // by scheme://host
-	mu    sync.Mutex
-	log   []string // "GET https://host/path", with " public" behind
-	last  *http.Request
 }
 
 func (i *internet) RoundTrip(req *http.Request) (*http.Response, error) {
-	line := req.Method + " " + req.URL.String()
-	if mark.IsPublic(req.Context()) {
-		line += " public"
-	}
-	i.mu.Lock()
-	i.log = append(i.log, line)
-	i.last = req
-	i.mu.Unlock()
 	handler := i.hosts[req.URL.Scheme+"://"+req.URL.Host]
 	if handler == nil {
 		return nil, errors.New("no such host: " + req.URL.Host)
@@ -60,12 +46,6 @@ func (i *internet) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp := w.Result()
 	resp.Request = req
 	return resp, nil
-}
-
-func (i *internet) asked() string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return strings.Join(i.log, "\n")
 }
 
 // get fetches a URL and tells the answer as "STATUS body", or the error.
