@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"hither/forward/mark"
@@ -132,7 +131,7 @@ func (d *Dialer) Reach(ctx context.Context, base string) error {
 	probe := &Dialer{Resolver: d.Resolver, Self: d.Self, Proxy: d.Proxy, Bypass: d.Bypass, RootCAs: d.RootCAs, Timeout: d.Timeout, Connect: d.Connect}
 	conn, err := probe.DialContext(ctx, "tcp", HostPort(u))
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, refused):
 		return nil
 	case err != nil:
 		return err

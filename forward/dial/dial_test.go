@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,7 +138,12 @@ func TestHostThatWouldBreakALineIsNotDialled(t *testing.T) {
 
 // A host that refuses is there, so that the network is; what is found says nothing about which address is best.
 func TestReach(t *testing.T) {
-	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	_, refused := net.Dial("tcp", nobody.Addr().String()) // in the words of this system
 	away := errors.New("network is unreachable")
 	for name, test := range map[string]struct{ err, want error }{
 		"answers": {}, "refuses": {refused, nil}, "is away": {away, away},

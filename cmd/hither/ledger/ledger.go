@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"hither/cache"
@@ -168,7 +167,7 @@ func left(d forward.Done) bool {
 	if d.Status >= 500 {
 		return false
 	}
-	for _, gone := range []error{context.Canceled, forward.ErrAsleep, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
+	for _, gone := range []error{context.Canceled, forward.ErrAsleep, broken, reset, net.ErrClosed} {
 		if errors.Is(d.Err, gone) {
 			return true
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"testing"
 
 	"hither/cache"
@@ -23,12 +22,12 @@ func TestWhoBrokeOff(t *testing.T) {
 		errors   int
 	}{
 		{"the client, before the answer", forward.Done{Err: context.Canceled}, 0, 0},
-		{"the client, in the middle", forward.Done{Status: 200, State: "hit", Err: fmt.Errorf("write tcp: %w", syscall.EPIPE)}, 0, 0},
-		{"the client, with a reset", forward.Done{Status: 200, State: "hit", Err: syscall.ECONNRESET}, 0, 0},
+		{"the client, in the middle", forward.Done{Status: 200, State: "hit", Err: fmt.Errorf("write tcp: %w", broken)}, 0, 0},
+		{"the client, with a reset", forward.Done{Status: 200, State: "hit", Err: reset}, 0, 0},
 		{"the client, by HTTP/2", forward.Done{Status: 200, State: "hit", Err: errors.New("client disconnected")}, 0, 0},
 		{"the client, which sleeps", forward.Done{Status: 200, State: "hit", Err: fmt.Errorf("write: %w", forward.ErrAsleep)}, 0, 0},
 		{"the sources, in the middle", forward.Done{Status: 200, State: "miss", Err: errors.New("no byte came")}, 1, 1},
-		{"the origin", forward.Done{Status: 502, State: "pass", Rule: "reg", Err: syscall.ECONNRESET}, 1, 1},
+		{"the origin", forward.Done{Status: 502, State: "pass", Rule: "reg", Err: reset}, 1, 1},
 		{"the origin, which refuses", forward.Done{Status: 429, Rule: "reg", Err: errors.New("answered 429")}, 0, 1},
 		{"a loop", forward.Done{Status: 508}, 1, 1},
 		{"the origin's own error", forward.Done{Status: 500, State: "pass", Rule: "reg"}, 0, 0},
