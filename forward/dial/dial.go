@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -122,13 +123,21 @@ func (d *Dialer) Datagrams(ctx context.Context, addr string) ([]netip.AddrPort, 
 }
 
 // Reach says why the host of base cannot be connected to now, past all connections that are; nil: it can, or refuses, so that it is
-// there. What it finds says nothing about which address is best.
+// there. What it finds says nothing about which address is best. Of a proxy that is given plain requests no tunnel is asked, see
+// PlainProxy: that it can be connected to must do.
 func (d *Dialer) Reach(ctx context.Context, base string) error {
 	u, err := url.Parse(base)
 	if err != nil {
 		return err
 	}
 	probe := &Dialer{Resolver: d.Resolver, Self: d.Self, Proxy: d.Proxy, Bypass: d.Bypass, RootCAs: d.RootCAs, Timeout: d.Timeout, Connect: d.Connect}
+	proxy, err := d.PlainProxy((&http.Request{URL: u}).WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	if proxy != nil {
+		u = proxy
+	}
 	conn, err := probe.DialContext(ctx, "tcp", HostPort(u))
 	switch {
 	case errors.Is(err, refused):

@@ -104,6 +104,25 @@ func (c *carrier) socks(conn net.Conn) {
 	splice(conn, to)
 }
 
+// A proxy that takes plain requests, and CONNECT for port 443 alone, is no outage.
+func TestReachAsksForNoTunnelWhereRequestsArePlain(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(proxy.Close)
+	at, _ := url.Parse(proxy.URL)
+	d := &Dialer{Proxy: at}
+	if err := d.Reach(t.Context(), "http://reg.example/deb"); err != nil {
+		t.Errorf("plain requests\n got %v\nwant nil", err)
+	}
+	if err := d.Reach(t.Context(), "https://reg.example/deb"); err == nil {
+		t.Error("a tunnel that is refused\n got nil\nwant an error")
+	}
+	if err := (&Dialer{Proxy: &url.URL{Scheme: "http", Host: "proxy.example:1"}}).Reach(t.Context(), "http://reg.example/deb"); err == nil {
+		t.Error("a proxy that is away\n got nil\nwant an error")
+	}
+}
+
 func splice(a, b net.Conn) {
 	go func() { io.Copy(a, b); a.Close() }()
 	io.Copy(b, a)
