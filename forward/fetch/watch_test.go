@@ -8,7 +8,7 @@ import (
 // The first time nothing was extended yet, by the real clock, too: who reads that it was takes a stall for the end of an outage.
 func TestAWatchIsExtendedFromNothingOn(t *testing.T) {
 	var asked []time.Duration
-	w := newWatch(t.Context(), time.Millisecond)
+	w := newWatch(t.Context(), time.Hour)
 	defer w.stop()
 	w.spares(func(extended time.Duration) (time.Duration, bool) {
 		asked = append(asked, extended)
