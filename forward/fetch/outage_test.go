@@ -20,18 +20,29 @@ import (
 type network struct {
 	http.RoundTripper
 	down, up time.Time
-	lasts    bool // a connection outlives that: what is on its way comes when the network is back, or some time later
-	hangs    bool // it does not fail: the host takes connections, and is silent on them
-	probes   atomic.Int64
+	lasts    bool         // a connection outlives that: what is on its way comes when the network is back, or some time later
+	hangs    bool         // it does not fail: the host takes connections, and is silent on them
+	stands   bool         // nor that: the host is silent on one that was there
+	refuses  bool         // nor that: nobody listens
+	probes   atomic.Int64 // of reg
 }
 
 func (n *network) away() bool { return time.Now().After(n.down) && time.Now().Before(n.up) }
 
-func (n *network) reach(context.Context, string) error {
-	if n.probes.Add(1); n.away() && !n.hangs {
+func (n *network) reach(_ context.Context, base string) error {
+	if base == "https://reg" {
+		n.probes.Add(1)
+	}
+	if n.away() && !n.hangs && !n.stands && !n.refuses {
 		return errors.New("network is unreachable")
 	}
 	return nil
+}
+
+// lacks says that a mirror, which another way leads to, has not what is asked for.
+func (n *network) lacks(req *http.Request) bool {
+	h := n.RoundTripper.(*world).hosts[req.URL.Host]
+	return !h.dead && h.files[req.URL.Path] == nil
 }
 
 func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -39,8 +50,11 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	case n.away() && n.hangs:
 		httptrace.ContextClientTrace(req.Context()).ConnectDone("tcp", "reg", nil)
 		return nil, cmp.Or(pause(req.Context(), 10*time.Second), errors.New("TLS handshake timeout"))
-	case n.away():
-		return nil, errors.New("network is unreachable")
+	case n.away() && n.stands:
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	case n.away() && !n.lacks(req):
+		return nil, errors.New("network is unreachable, or nobody listens")
 	}
 	before := time.Now().Before(n.down)
 	resp, err := n.RoundTripper.RoundTrip(req)
@@ -133,53 +147,80 @@ func TestABodyGoesOnWhenTheNetworkIsBack(t *testing.T) {
 	}
 }
 
-// A server that hangs on a network that carries is left as soon as without all that.
-func TestAServerThatHangsIsNoOutage(t *testing.T) {
-	took := func(reach bool) (took time.Duration) {
-		synctest.Test(t, func(t *testing.T) {
-			w, n := cutOff(t, time.Hour)
-			if n.hangs = true; !reach {
-				w.Reach = nil
+// What is no outage ends as soon as without all that.
+func TestWhatIsNoOutage(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		wire   func(*world, *network)
+		probes int64 // at most
+	}{
+		{"a server that hangs on new connections", func(_ *world, n *network) { n.hangs = true }, 1},
+		{"a server that hangs on an old connection", func(_ *world, n *network) { n.stands = true }, 1},
+		{"a server that refuses is asked once more", func(_ *world, n *network) { n.refuses = true }, 2},
+		{"mirrors that lack it answer", func(w *world, _ *network) {
+			for _, name := range []string{"near", "far"} {
+				w.hosts[name].dead, w.hosts[name].files = false, nil
 			}
-			began := time.Now()
-			a, err := w.open(w.request(w.blob(noise(12 << 20))))
-			if err != nil {
-				t.Fatal(err)
+		}, 0},
+		{"nothing has come yet", func(_ *world, n *network) { n.down = n.down.Add(-time.Minute) }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			took := func(reach bool) (took time.Duration) {
+				synctest.Test(t, func(t *testing.T) {
+					w, n := cutOff(t, time.Hour)
+					path := w.blob(noise(12 << 20))
+					if c.wire(w, n); !reach {
+						w.Reach = nil
+					}
+					began := time.Now()
+					a, err := w.open(w.request(path))
+					if err == nil {
+						_, err = io.ReadAll(a.Body)
+						a.Body.Close()
+					}
+					if err == nil {
+						t.Error("a body that never came\n got its end\nwant an error")
+					}
+					if got := n.probes.Load(); got > c.probes || reach && got == 0 && c.probes > 0 {
+						t.Errorf("probes\n got %d\nwant %d at most, and one if any", got, c.probes)
+					}
+					took = time.Since(began)
+				})
+				return took
 			}
-			defer a.Body.Close()
-			if _, err := io.ReadAll(a.Body); err == nil {
-				t.Error("a body that never came\n got its end\nwant an error")
-			}
-			if took = time.Since(began); reach && n.probes.Load() == 0 {
-				t.Error("probes of a server that hangs\n got none\nwant one")
+			if with, without := took(true), took(false); with > without {
+				t.Errorf("until it is given up\n got %s\nwant %s", with, without)
 			}
 		})
-		return took
-	}
-	if with, without := took(true), took(false); with > without {
-		t.Errorf("until a server that hangs is left\n got %s\nwant %s", with, without)
 	}
 }
 
 func TestAClientThatGoesEndsTheWaitForTheNetwork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, n := cutOff(t, time.Hour)
-		a, err := w.open(w.request(w.blob(noise(12 << 20))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(30 * time.Second)
-		a.Body.Close()
-		time.Sleep(2 * time.Second)
-		before := n.probes.Load()
-		if before == 0 {
-			t.Fatal("probes amid the outage\n got none\nwant some")
-		}
-		time.Sleep(20 * time.Second)
-		if got := n.probes.Load() - before; got > 0 {
-			t.Errorf("probes after the client has gone\n got %d\nwant none", got)
-		}
-	})
+	for _, waits := range []bool{false, true} { // on its connection
+		synctest.Test(t, func(t *testing.T) {
+			w, n := cutOff(t, time.Hour)
+			path := w.blob(noise(12 << 20))
+			if n.lasts = waits; waits {
+				path = "/doc/x"
+				w.put(path, noise(12<<20))
+			}
+			a, err := w.open(w.request(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Second)
+			a.Body.Close()
+			time.Sleep(2 * time.Second)
+			before := n.probes.Load()
+			if before == 0 {
+				t.Fatal("probes amid the outage\n got none\nwant some")
+			}
+			time.Sleep(20 * time.Second)
+			if got := n.probes.Load() - before; got > 0 {
+				t.Errorf("probes after the client has gone, %t\n got %d\nwant none", waits, got)
+			}
+		})
+	}
 }
 
 // What cannot be asked for in ranges would come from its first byte; over its connection it goes on, as without us.
