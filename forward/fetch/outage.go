@@ -77,6 +77,9 @@ func (w *fill) outlast(ctx context.Context) bool {
 
 // spare is for a body whose rest nobody may be asked for. While nothing can be connected to, the connection that it comes by is not
 // left: a client without us would not, and its sender sends again, after as long as it was silent at most. nil: somebody may be.
+//
+// BUG: a connection of HTTP/2 ends by its own ping when 20 s passed without a byte (transport.Config), and net/http tells nobody before.
+// Such a body waits for the network all the same, but comes from its first byte then.
 func (w *fill) spare(a *asking) func(time.Duration) (time.Duration, bool) {
 	ranges := a.resp.StatusCode == http.StatusPartialContent || a.resp.Header.Get("Accept-Ranges") == "bytes"
 	if w.f.Reach == nil || w.want.Pins() && (ranges || len(w.queue) > 0) || ranges && w.continues(a.src) {
