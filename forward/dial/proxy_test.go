@@ -104,22 +104,28 @@ func (c *carrier) socks(conn net.Conn) {
 	splice(conn, to)
 }
 
-// A proxy that takes plain requests, and CONNECT for port 443 alone, is no outage.
-func TestReachAsksForNoTunnelWhereRequestsArePlain(t *testing.T) {
+// A proxy that takes plain requests, and CONNECT for port 443 alone, is no outage. Only it knows the name.
+func TestReachAsksAProxyAsRequestsDo(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.WriteHeader(http.StatusForbidden)
+		if req.Method != http.MethodConnect || req.URL.Port() != "443" {
+			w.WriteHeader(http.StatusForbidden)
+		}
 	}))
 	t.Cleanup(proxy.Close)
 	at, _ := url.Parse(proxy.URL)
-	d := &Dialer{Proxy: at}
-	if err := d.Reach(t.Context(), "http://reg.example/deb"); err != nil {
-		t.Errorf("plain requests\n got %v\nwant nil", err)
-	}
-	if err := d.Reach(t.Context(), "https://reg.example/deb"); err == nil {
-		t.Error("a tunnel that is refused\n got nil\nwant an error")
-	}
-	if err := (&Dialer{Proxy: &url.URL{Scheme: "http", Host: "proxy.example:1"}}).Reach(t.Context(), "http://reg.example/deb"); err == nil {
-		t.Error("a proxy that is away\n got nil\nwant an error")
+	for _, c := range []struct {
+		proxy *url.URL
+		base  string
+		ok    bool
+	}{
+		{at, "http://reg.example/deb", true},
+		{at, "https://reg.example/deb", true},
+		{at, "https://reg.example:8443/deb", false},
+		{&url.URL{Scheme: "http", Host: "away.example:3128"}, "http://reg.example/deb", false},
+	} {
+		if err := (&Dialer{Proxy: c.proxy}).Reach(t.Context(), c.base); (err == nil) != c.ok {
+			t.Errorf("%s by %s\n got %v\nwant %t", c.base, c.proxy, err, c.ok)
+		}
 	}
 }
 
