@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -199,9 +200,7 @@ func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *
 		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Reach: out.Dialer.Reach, Private: s.Private, Hedge: &l.Hedges,
 		Trace: fetch.Trace{Answered: l.Answered, Filled: l.Filled},
 	}
-	f.Trace.Waits = func(r fetch.Request, err error) {
-		log.Warn("a download waits for the network; it goes on when that is back", "name", r.Name, "error", err)
-	}
+	f.Trace.Waits = warnOfWaits(log)
 	f.Parts = func(m rules.Match) (parts []fetch.Part) {
 		wider, size := notary.WiderTiles(m)
 		for _, tile := range wider {
@@ -218,6 +217,18 @@ func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *
 		"tag":   &notary.Tag{Head: f.Head, Poll: f.Poll, TrustOne: s.TrustOneMirror, Log: log},
 	}
 	return f
+}
+
+// warnOfWaits logs that downloads wait for the network: one a minute for all that wait for the same, the others for who looks closer.
+func warnOfWaits(log *slog.Logger) func(fetch.Request, error) {
+	var next atomic.Int64 // when the next one is a warning, in nanoseconds since 1970
+	return func(r fetch.Request, err error) {
+		say, now, at := log.Debug, time.Now(), next.Load()
+		if now.UnixNano() >= at && next.CompareAndSwap(at, now.Add(time.Minute).UnixNano()) {
+			say = log.Warn
+		}
+		say("a download waits for the network; it goes on when that is back", "name", r.Name, "error", err)
+	}
 }
 
 // untilEnd runs what ends with ctx, and says so as an error that nobody waits for.
