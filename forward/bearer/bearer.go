@@ -52,6 +52,7 @@ type Tokens struct {
 	tokens map[grant]token
 	spaces map[space]grant
 	realms map[string]learnt
+	wrote  time.Time // when a client last wrote to a registry
 	asking singleflight.Group
 }
 
@@ -140,7 +141,8 @@ func (b *Tokens) send(req *http.Request, text string) (*http.Response, error) {
 }
 
 // opensNothing says that a registry knows the token that was shown, and that it was got for this very question but does not allow it
-// (RFC 6750, section 3.1), not long ago: the next one would not either. Realms give such ones for what is private.
+// (RFC 6750, section 3.1), not long ago: the next one would not either, unless a client has just made the repository. Realms give
+// such ones for what is private, or not there.
 func (b *Tokens) opensNothing(g grant, shown string, resp *http.Response) bool {
 	c, _ := field.BearerChallenge(resp.Header)
 	if shown == "" || c.Params["error"] != "insufficient_scope" {
@@ -149,7 +151,7 @@ func (b *Tokens) opensNothing(g grant, shown string, resp *http.Response) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.tokens[g]
-	return t.text == shown && b.now().Sub(t.asked) < wordLife
+	return t.text == shown && b.now().Sub(t.asked) < wordLife && t.asked.After(b.wrote)
 }
 
 // repeatable says whether the body, if there is one, can be had again.

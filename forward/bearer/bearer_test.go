@@ -153,6 +153,32 @@ func TestTokenWithoutRightsIsNotRenewedAtOnce(t *testing.T) {
 	})
 }
 
+// A client's push may make the repository that a token was asked for in vain.
+func TestTokenWithoutRightsIsRenewedAfterAPush(t *testing.T) {
+	r := newRegistry()
+	r.error = "insufficient_scope"
+	r.good = func(tok string) bool { return tok == "t2" || tok == "pusher" }
+	b := &Tokens{Next: r}
+	want(t, get(t, b, manifest), "401 no token")
+	push, err := http.NewRequestWithContext(t.Context(), http.MethodPut, manifest, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"nobody", "pusher"} {
+		push.Header.Set("Authorization", "Bearer "+who)
+		r.log = nil
+		resp, err := b.Overhear(r).RoundTrip(push)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if who == "nobody" {
+			want(t, get(t, b, manifest), "401 no token")
+		}
+	}
+	want(t, get(t, b, manifest), "200 yours")
+}
+
 func TestRefusalsComeBackAsTheyAre(t *testing.T) {
 	challenge := func(lines ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

@@ -174,8 +174,8 @@ func (b *Tokens) keepLocked(origin string, k learnt) {
 func originName(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
 // Overhear is next, with what passes between clients and registries listened to: a 401 tells who gives tokens, and a client
-// that asks for one will read from that repository next, so that we ask for one of our own, without a name. Nothing of what
-// a client shows or is given is used, and nothing is changed.
+// that asks for one will read from that repository next, so that we ask for one of our own, without a name. What is made
+// by a PUT may be open to everybody. Nothing of what a client shows or is given is used, and nothing is changed.
 func (b *Tokens) Overhear(next http.RoundTripper) http.RoundTripper { return &overhearing{b, next} }
 
 type overhearing struct {
@@ -189,10 +189,21 @@ func (o *overhearing) RoundTrip(req *http.Request) (*http.Response, error) {
 		o.bearer.overheard(req)
 	}
 	resp, err := o.next.RoundTrip(req)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+	switch {
+	case err != nil:
+	case resp.StatusCode == http.StatusUnauthorized:
 		o.bearer.learn(req, resp)
+	case req.Method == http.MethodPut && resp.StatusCode < http.StatusMultipleChoices:
+		o.bearer.written()
 	}
 	return resp, err
+}
+
+// written notes that a client has made something: what a realm has just given for it may open nothing, and a new one does.
+func (b *Tokens) written() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrote = b.now()
 }
 
 // overheard asks for what a client asks a realm for, if it is that of a registry that we know.
