@@ -173,6 +173,9 @@ type begun struct {
 	rest io.Reader
 }
 
+// NetConn is the connection to the proxy.
+func (b *begun) NetConn() net.Conn { return b.Conn }
+
 func (b *begun) Read(p []byte) (int, error) { return b.rest.Read(p) }
 
 // HostPort is where the server of a URL listens: at its port, else at that of its scheme, which is 1080 for SOCKS.

@@ -1,4 +1,5 @@
-// Package footing knows from which of the machine's addresses connections begin, and closes those whose address is gone.
+// Package footing knows from which of the machine's addresses connections begin, and closes those whose address is gone, or that the
+// way to their other end has forgotten.
 //
 //	conn = watch.Hold(conn)
 package footing
@@ -15,21 +16,27 @@ import (
 // footingPace is how often our addresses are looked at while connections are open. A look asks the kernel for them once.
 const footingPace = time.Second
 
-// ErrUprooted ends a connection whose address on our side is gone.
-var ErrUprooted = errors.New("the machine has another address now")
+// ErrUprooted ends a connection whose address on our side is gone, or that the way to its other end has forgotten.
+var ErrUprooted = errors.New("the network has changed under the connection")
 
 // Watch closes the connections that begin at an address which the machine has no longer: DHCP gave another, a VPN is down.
 // Nothing comes over them any more, and nobody says so; the ping of HTTP/2 takes 20 s to tell. As long as no other way leads
-// to their ends they stay: their address may come back. The zero value knows no connection. QUIC's sockets need none of
-// this, since to write to them is an error then. Fields are set before first use; then it may be used from many goroutines.
+// to their ends they stay: their address may come back. It closes those that died although their address stayed, too: see
+// doubt. The zero value knows no connection. QUIC's sockets need none of this: to write to them is an error then, and a
+// request over HTTP/3 that is not answered in time is asked over TCP. Fields are set before first use; then it may be used
+// from many goroutines.
 type Watch struct {
-	Addrs func() ([]net.Addr, error)      // nil: net.InterfaceAddrs
-	Way   func(netip.AddrPort) netip.Addr // to an address, by which of ours; nil: WayOut
+	Addrs func() ([]net.Addr, error)                                    // nil: net.InterfaceAddrs
+	Way   func(netip.AddrPort) netip.Addr                               // to an address, by which of ours; nil: WayOut
+	Dial  func(network, addr string, _ time.Duration) (net.Conn, error) // whether a new connection stands; nil: net.DialTimeout
 
-	mu    sync.Mutex
-	open  map[*rooted]struct{}
-	had   map[netip.Addr]struct{} // at the last look
-	looks bool                    // while any is open
+	resent func(net.Conn) int // nil: the kernel is asked
+
+	mu     sync.Mutex
+	open   map[*rooted]struct{}
+	had    map[netip.Addr]struct{}   // at the last look
+	looks  bool                      // while any is open
+	knocks map[netip.AddrPort]*knock // under way
 }
 
 // rooted is a connection that stands on an address of ours.
@@ -40,9 +47,10 @@ type rooted struct {
 	to       netip.AddrPort
 	ours     bool        // from was seen at an interface: one in another namespace never is
 	uprooted atomic.Bool // closed by Watch
+	doubt    doubt       // Watch locks it
 }
 
-// Hold watches over a connection until it is closed, by the caller or because its address is gone: then its errors are
+// Hold watches over a connection until it is closed, by the caller or because its address or its way is gone: then its errors are
 // [ErrUprooted]. Those within the machine, and those that are none of TCP, need nobody.
 func (f *Watch) Hold(conn net.Conn) net.Conn {
 	local, ok := conn.LocalAddr().(*net.TCPAddr)
@@ -71,13 +79,16 @@ func bare(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 // look closes what has lost its address, and comes again while anything is open.
 func (f *Watch) look() {
 	have, err := f.now()
+	now, pace := time.Now(), footingPace
 	f.mu.Lock()
-	f.looks = len(f.open) > 0
-	if f.looks {
-		time.AfterFunc(footingPace, f.look)
-	}
-	var gone []*rooted
+	var gone, dead []*rooted
 	for c := range f.open {
+		if f.deadLocked(c, now) {
+			dead = append(dead, c)
+		}
+		if c.doubt.knock != nil {
+			pace = doubtPace
+		}
 		_, before := f.had[c.from]
 		_, still := have[c.from]
 		c.ours = c.ours || before || still
@@ -88,6 +99,9 @@ func (f *Watch) look() {
 	if err == nil {
 		f.had = have
 	}
+	if f.looks = len(f.open) > 0; f.looks {
+		time.AfterFunc(pace, f.look)
+	}
 	f.mu.Unlock()
 	way := f.Way
 	if way == nil {
@@ -95,10 +109,17 @@ func (f *Watch) look() {
 	}
 	for _, c := range gone {
 		if way(c.to).IsValid() {
-			c.uprooted.Store(true)
-			c.Close()
+			c.uproot()
 		}
 	}
+	for _, c := range dead {
+		c.uproot()
+	}
+}
+
+func (c *rooted) uproot() {
+	c.uprooted.Store(true)
+	c.Close()
 }
 
 // now is what the machine's interfaces have.

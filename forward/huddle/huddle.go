@@ -44,6 +44,9 @@ func Gathering(dial func(context.Context, string, string) (net.Conn, error)) fun
 	}
 }
 
+// NetConn is what it writes to.
+func (h *huddle) NetConn() net.Conn { return h.Conn }
+
 // Write sends p, or keeps a copy of it for a moment.
 func (h *huddle) Write(p []byte) (int, error) {
 	h.mu.Lock()

@@ -99,6 +99,8 @@ type placed struct {
 	from string
 }
 
+func (p *placed) NetConn() net.Conn { return p.Conn }
+
 func (p *placed) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(p.from), Port: 4711} }
 
 func (p *placed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
