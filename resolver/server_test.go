@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/link"
 )
 
 // told is the answer in a line: rcode, flags and records, without the question.
@@ -283,8 +284,8 @@ func TestRebindingKnowsAConditionalUpstream(t *testing.T) {
 	running.Go(func() { _ = office.ActivateAndServe() }) // it ends with its socket
 	split := &exchange.Split{
 		Else: &upstream{say: records("300 IN A 10.0.0.66")},
-		Links: func(context.Context) ([]exchange.Link, error) {
-			return []exchange.Link{{Servers: []netip.AddrPort{socket.LocalAddr().(*net.UDPAddr).AddrPort()}, Domains: []string{"corp.example"}}}, nil
+		Links: func(context.Context) ([]link.Link, error) {
+			return []link.Link{{Servers: []netip.AddrPort{socket.LocalAddr().(*net.UDPAddr).AddrPort()}, Domains: []string{"corp.example"}}}, nil
 		},
 	}
 	defer split.Close()

@@ -11,10 +11,9 @@ import (
 	"sync"
 
 	"github.com/miekg/dns"
-)
 
-// maxServers bounds how many of a list are asked. resolv.conf(5) stops at 3.
-const maxServers = 8
+	"hither/resolver/link"
+)
 
 // Roster asks whichever servers List names at the time, as a [Group] does: those that the machine had before it was
 // changed, kept in a journal, are one. Fields are set before first use; then it may be used from many goroutines.
@@ -28,7 +27,7 @@ type Roster struct {
 
 // Exchange implements [Exchanger].
 func (r *Roster) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
-	servers := others(r.List(), r.Self)
+	servers := link.Usable(r.List(), r.Self)
 	if len(servers) == 0 {
 		return nil, errors.New("no former name servers are known; name one in the setting dns-upstream")
 	}
@@ -43,24 +42,13 @@ func (r *Roster) Close() error { return r.crew.close() }
 
 // Probe looks which servers send our questions back to us; see [Group.Probe].
 func (r *Roster) Probe(ctx context.Context) {
-	if servers := others(r.List(), r.Self); len(servers) > 0 {
+	if servers := link.Usable(r.List(), r.Self); len(servers) > 0 {
 		r.crew.follow(servers, r.Log).Probe(ctx)
 	}
 }
 
 // Seen is told of probes; see [Group.Seen].
 func (r *Roster) Seen(name string) bool { return r.crew.seen(name) }
-
-// others is servers without us, and not too many.
-func others(servers []netip.AddrPort, self func(netip.AddrPort) bool) []netip.AddrPort {
-	var out []netip.AddrPort
-	for _, s := range servers {
-		if s.IsValid() && (self == nil || !self(s)) && !slices.Contains(out, s) && len(out) < maxServers {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 // crew is a Group whose servers change now and then. Those that stay keep their connections. The zero value works.
 type crew struct {

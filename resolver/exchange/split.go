@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/link"
 )
 
 const (
@@ -29,17 +31,17 @@ const (
 //
 // Fields are set before first use; then it may be used from many goroutines. Close ends what was started.
 type Split struct {
-	Else    Exchanger                             // for what no link claims; nil: the servers of the links that are Default
-	Links   func(context.Context) ([]Link, error) // nil: [SystemLinks]
-	Self    func(netip.AddrPort) bool             // which servers are we, and so not asked; nil: none
-	RootCAs *x509.CertPool                        // for servers asked over TLS; nil: those the system trusts
-	Log     *slog.Logger                          // nil: nobody is told
+	Else    Exchanger                                  // for what no link claims; nil: the servers of the links that are Default
+	Links   func(context.Context) ([]link.Link, error) // nil: [link.System]
+	Self    func(netip.AddrPort) bool                  // which servers are we, and so not asked; nil: none
+	RootCAs *x509.CertPool                             // for servers asked over TLS; nil: those the system trusts
+	Log     *slog.Logger                               // nil: nobody is told
 	// Home says that Else is none whom the user has chosen before the network: names that only a network has (internal,
 	// home.arpa) go to its servers.
 	Home bool
 
 	mu      sync.Mutex
-	links   []Link
+	links   []link.Link
 	tls     map[netip.AddrPort]string // of all links
 	read    time.Time
 	reading chan struct{} // closed when the settings have been read; nil: nobody reads
@@ -69,7 +71,7 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	case s.Else != nil:
 		return s.Else.Exchange(ctx, q)
 	}
-	if servers = defaults(links); len(servers) > 0 {
+	if servers = link.Defaults(links); len(servers) > 0 {
 		return s.ask(ctx, q, servers, links)
 	}
 	if err != nil {
@@ -79,7 +81,7 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 }
 
 // ask passes q on to servers, which are of links.
-func (s *Split) ask(ctx context.Context, q *dns.Msg, servers []netip.AddrPort, links []Link) (*dns.Msg, error) {
+func (s *Split) ask(ctx context.Context, q *dns.Msg, servers []netip.AddrPort, links []link.Link) (*dns.Msg, error) {
 	reply, err := s.group(servers).Exchange(ctx, q)
 	if err != nil && links[0].Implied {
 		err = fmt.Errorf("resolv.conf names no name server, and none on this machine answers; connect it to a network or name some in the setting dns-upstream: %w", err)
@@ -97,7 +99,7 @@ func (s *Split) Local(name string) bool {
 }
 
 // claimed lists the servers for name: those of the links with the longest suffix of it.
-func (s *Split) claimed(links []Link, name string) []netip.AddrPort {
+func (s *Split) claimed(links []link.Link, name string) []netip.AddrPort {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	longest := -1
 	var servers []netip.AddrPort
@@ -111,9 +113,9 @@ func (s *Split) claimed(links []Link, name string) []netip.AddrPort {
 		}
 	}
 	if longest < 0 && (Private(name) || s.Home && ofNetwork(name)) {
-		servers = slices.DeleteFunc(defaults(links), func(s netip.AddrPort) bool { return !near(s) })
+		servers = slices.DeleteFunc(link.Defaults(links), func(s netip.AddrPort) bool { return !near(s) })
 	}
-	return others(servers, nil)
+	return link.Usable(servers, nil)
 }
 
 // longestSuffix is the length of the longest domain that name is or ends with; -1: none.
@@ -128,18 +130,8 @@ func longestSuffix(domains []string, name string) int {
 	return longest
 }
 
-func defaults(links []Link) []netip.AddrPort {
-	var servers []netip.AddrPort
-	for _, l := range links {
-		if l.Default {
-			servers = append(servers, l.Servers...)
-		}
-	}
-	return others(servers, nil)
-}
-
 // settings returns the links as last read. Old ones are used while new ones are read; only the first reading is waited for.
-func (s *Split) settings(ctx context.Context) ([]Link, error) {
+func (s *Split) settings(ctx context.Context) ([]link.Link, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -179,10 +171,10 @@ func (s *Split) lookOnce(ctx context.Context) bool {
 	defer cancel()
 	source := s.Links
 	if source == nil {
-		source = SystemLinks
+		source = link.System
 	}
 	links, err := source(ctx)
-	links = tidy(links, s.Self)
+	links = link.Tidy(links, s.Self)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.outdone {
@@ -223,7 +215,7 @@ func (s *Split) group(servers []netip.AddrPort) *Group {
 }
 
 // secured is which servers are asked over TLS, by any link.
-func secured(links []Link) map[netip.AddrPort]string {
+func secured(links []link.Link) map[netip.AddrPort]string {
 	all := map[netip.AddrPort]string{}
 	for _, l := range links {
 		maps.Copy(all, l.TLS)
@@ -244,7 +236,7 @@ func hire(names map[netip.AddrPort]string, roots *x509.CertPool) func(netip.Addr
 
 // trimLocked closes the groups when there are too many, or when others are asked over TLS: those in use are made again.
 func (s *Split) trimLocked(names map[netip.AddrPort]string) {
-	if len(s.crews) <= 2*maxLinks && maps.Equal(s.tls, names) {
+	if len(s.crews) <= 2*link.Max && maps.Equal(s.tls, names) {
 		return
 	}
 	s.tls = names
@@ -279,7 +271,7 @@ func (s *Split) Probe(ctx context.Context) {
 	links, _ := s.settings(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
-	if servers := defaults(links); s.Else == nil && len(servers) > 0 {
+	if servers := link.Defaults(links); s.Else == nil && len(servers) > 0 {
 		running.Go(func() { s.group(servers).Probe(ctx) })
 	}
 	for _, l := range links {

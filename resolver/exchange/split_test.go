@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/link"
 )
 
 // named is a name server on loopback that answers every question with its name.
@@ -50,8 +52,8 @@ func TestNamesThatOnlyANetworkHas(t *testing.T) {
 		{true, far, "host.docker.internal", "world"},
 		{false, near, "host.docker.internal", "world"},
 	} {
-		s := &Split{Else: NewPlain(world), Home: row.home, Links: func(context.Context) ([]Link, error) {
-			return []Link{{Name: "resolv.conf", Servers: []netip.AddrPort{row.server}, Default: true}}, nil
+		s := &Split{Else: NewPlain(world), Home: row.home, Links: func(context.Context) ([]link.Link, error) {
+			return []link.Link{{Name: "resolv.conf", Servers: []netip.AddrPort{row.server}, Default: true}}, nil
 		}}
 		if got := whoFor(t, s, row.name); got != row.want {
 			t.Errorf("%s, home %v, %s\ngot  %s\nwant %s", row.name, row.home, row.server, got, row.want)
@@ -66,9 +68,9 @@ func TestNamesThatOnlyANetworkHas(t *testing.T) {
 // A resolv.conf without servers means the one of this machine, but not while a network has left and the next is not there.
 func TestServerThatNobodyWroteDown(t *testing.T) {
 	file := ""
-	s := &Split{Links: func(context.Context) ([]Link, error) {
-		l, err := ParseResolvConf(strings.NewReader(file))
-		return []Link{l}, err
+	s := &Split{Links: func(context.Context) ([]link.Link, error) {
+		l, err := link.ParseResolvConf(strings.NewReader(file))
+		return []link.Link{l}, err
 	}}
 	defer s.Close()
 	for _, row := range []struct{ file, want string }{
@@ -78,7 +80,7 @@ func TestServerThatNobodyWroteDown(t *testing.T) {
 	} {
 		file, s.read, s.reading = row.file, s.read.Add(-settingsAge), make(chan struct{})
 		s.look(t.Context())
-		if got := text(defaults(s.links)); got != row.want {
+		if got := text(link.Defaults(s.links)); got != row.want {
 			t.Errorf("after %q\ngot  %s\nwant %s", row.file, got, row.want)
 		}
 	}
@@ -86,9 +88,9 @@ func TestServerThatNobodyWroteDown(t *testing.T) {
 
 // Whom the user has named is asked what it would be. Where it is all there is, and is not there, what to do is said.
 func TestServerThatNobodyWroteDownTakesNoNamesFromTheUsersOwn(t *testing.T) {
-	nowhere := func(context.Context) ([]Link, error) {
-		l := Link{Name: "resolv.conf", Default: true, Implied: true, Domains: []string{"corp"}, Servers: []netip.AddrPort{closedPort(t)}}
-		return []Link{l}, nil
+	nowhere := func(context.Context) ([]link.Link, error) {
+		l := link.Link{Name: "resolv.conf", Default: true, Implied: true, Domains: []string{"corp"}, Servers: []netip.AddrPort{closedPort(t)}}
+		return []link.Link{l}, nil
 	}
 	s := &Split{Else: NewPlain(named(t, "chosen")), Links: nowhere}
 	defer s.Close()
@@ -120,7 +122,7 @@ func closedPort(t *testing.T) netip.AddrPort {
 func TestSplit(t *testing.T) {
 	home, vpn, lab, world := named(t, "home"), named(t, "vpn"), named(t, "lab"), named(t, "world")
 	us := named(t, "us")
-	links := []Link{
+	links := []link.Link{
 		{Name: "eth0", Servers: []netip.AddrPort{us, home}, Domains: []string{"lan"}, Default: true},
 		{Name: "tun1", Servers: []netip.AddrPort{lab}, Domains: []string{"lab.corp.example"}},
 		{Name: "tun0", Servers: []netip.AddrPort{vpn}, Domains: []string{"~corp.example", "10.in-addr.arpa"}},
@@ -128,7 +130,7 @@ func TestSplit(t *testing.T) {
 	}
 	var failure error
 	s := &Split{Else: NewPlain(world), Self: func(a netip.AddrPort) bool { return a == us },
-		Links: func(context.Context) ([]Link, error) { return links, failure }}
+		Links: func(context.Context) ([]link.Link, error) { return links, failure }}
 	defer s.Close()
 	for name, want := range map[string]string{
 		"www.example":              "world",
@@ -157,7 +159,7 @@ func TestSplit(t *testing.T) {
 		t.Errorf("got  %s\nwant vpn", got)
 	}
 	s.running.Wait()
-	links = []Link{{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}, Default: true}} // the VPN went down
+	links = []link.Link{{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}, Default: true}} // the VPN went down
 	s.Forget()
 	if got := whoFor(t, s, "wiki.corp.example"); got != "world" {
 		t.Errorf("got  %s\nwant world", got)
@@ -170,13 +172,13 @@ func TestSplit(t *testing.T) {
 
 func TestSplitWithoutUpstreamsAsksTheNetwork(t *testing.T) {
 	home := named(t, "home")
-	links := []Link{{Servers: []netip.AddrPort{home}, Default: true}}
-	s := &Split{Links: func(context.Context) ([]Link, error) { return links, nil }}
+	links := []link.Link{{Servers: []netip.AddrPort{home}, Default: true}}
+	s := &Split{Links: func(context.Context) ([]link.Link, error) { return links, nil }}
 	defer s.Close()
 	if got := whoFor(t, s, "www.example"); got != "home" {
 		t.Errorf("got  %s\nwant home", got)
 	}
-	alone := &Split{Links: func(context.Context) ([]Link, error) { return nil, errors.New("broken") }}
+	alone := &Split{Links: func(context.Context) ([]link.Link, error) { return nil, errors.New("broken") }}
 	defer alone.Close()
 	if got := whoFor(t, alone, "www.example"); !strings.Contains(got, "broken") || !strings.Contains(got, "setting dns-upstream") {
 		t.Errorf("got  %s\nwant the reason and the next step", got)
@@ -212,7 +214,7 @@ func TestLoopsAreFoundThroughAllThatAreMadeOfOthers(t *testing.T) {
 		return [][]byte{wire(t, answered(t, q, q.Question[0].Name+" 1 IN TXT back"))}
 	}}
 	loop := []netip.AddrPort{back.start(t)}
-	links := func(context.Context) ([]Link, error) { return []Link{{Servers: loop, Default: true}}, nil }
+	links := func(context.Context) ([]link.Link, error) { return []link.Link{{Servers: loop, Default: true}}, nil }
 	split, roster, inner := &Split{Links: links}, &Roster{List: func() []netip.AddrPort { return loop }}, &Group{Upstreams: []Exchanger{NewPlain(loop[0])}}
 	mu.Lock()
 	all = []Exchanger{split, roster, inner, &Split{Links: links, Else: inner}, &Group{Upstreams: []Exchanger{&member{name: "x", err: errDown}}, Fallback: NewPlain(loop[0])}}
@@ -231,13 +233,13 @@ func TestServersThatTheSystemAsksOverTLSAreAskedSo(t *testing.T) {
 	u := &upstream{kind: "tls", tls: serverTLS(a), answer: func(q *dns.Msg) *dns.Msg { return answered(t, q, q.Question[0].Name+" 1 IN TXT vault") }}
 	u.start(t)
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), u.port)
-	link := Link{Servers: []netip.AddrPort{at}, Default: true, TLS: map[netip.AddrPort]string{at: "dns.corp.example"}}
-	s := &Split{RootCAs: a.roots, Links: func(context.Context) ([]Link, error) { return []Link{link}, nil }}
+	secure := link.Link{Servers: []netip.AddrPort{at}, Default: true, TLS: map[netip.AddrPort]string{at: "dns.corp.example"}}
+	s := &Split{RootCAs: a.roots, Links: func(context.Context) ([]link.Link, error) { return []link.Link{secure}, nil }}
 	defer s.Close()
 	if got := whoFor(t, s, "www.example"); got != "vault" {
 		t.Errorf("got  %s\nwant vault", got)
 	}
-	link.TLS = map[netip.AddrPort]string{at: "other.example"}
+	secure.TLS = map[netip.AddrPort]string{at: "other.example"}
 	s.Forget()
 	if got := whoFor(t, s, "www.example"); !strings.Contains(got, "certificate") {
 		t.Errorf("got  %s\nwant word of the certificate", got)
@@ -249,13 +251,13 @@ func TestSettingsOfTheNetworkBeforeAreReadAgain(t *testing.T) {
 	vpn, world := named(t, "vpn"), named(t, "world")
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	reads := 0
-	s := &Split{Else: NewPlain(world), Links: func(context.Context) ([]Link, error) {
+	s := &Split{Else: NewPlain(world), Links: func(context.Context) ([]link.Link, error) {
 		if reads++; reads > 1 {
-			return []Link{{Servers: []netip.AddrPort{vpn}, Domains: []string{"corp.example"}}}, nil
+			return []link.Link{{Servers: []netip.AddrPort{vpn}, Domains: []string{"corp.example"}}}, nil
 		}
 		close(begun)
 		<-goOn
-		return []Link{{Servers: []netip.AddrPort{world}, Default: true}}, nil
+		return []link.Link{{Servers: []netip.AddrPort{world}, Default: true}}, nil
 	}}
 	defer s.Close()
 	answers := make(chan string)
@@ -279,9 +281,9 @@ func TestSettingsOfTheNetworkBeforeAreReadAgain(t *testing.T) {
 func TestNothingBeginsBehindClose(t *testing.T) {
 	a, b := named(t, "a"), named(t, "b")
 	reads := 0
-	s := &Split{Links: func(context.Context) ([]Link, error) {
+	s := &Split{Links: func(context.Context) ([]link.Link, error) {
 		reads++
-		return []Link{{Servers: []netip.AddrPort{a}, Default: true}}, nil
+		return []link.Link{{Servers: []netip.AddrPort{a}, Default: true}}, nil
 	}}
 	servers := []netip.AddrPort{a}
 	r := &Roster{List: func() []netip.AddrPort { return servers }}
@@ -299,4 +301,14 @@ func TestNothingBeginsBehindClose(t *testing.T) {
 	if got := whoFor(t, r, "www.example"); got == "b" {
 		t.Errorf("got  %s\nwant none who was not asked before", got)
 	}
+}
+
+func FuzzClaimed(f *testing.F) {
+	f.Add("search corp.example lan\nnameserver 192.0.2.1\n", "www.corp.example.")
+	f.Add("nameserver ::1\n", "1.0.168.192.in-addr.arpa")
+	f.Fuzz(func(_ *testing.T, file, name string) {
+		l, _ := link.ParseResolvConf(strings.NewReader(file))
+		new(Split).claimed(link.Tidy([]link.Link{l}, nil), name)
+		Private(name)
+	})
 }

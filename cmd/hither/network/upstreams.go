@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/resolver/exchange"
+	"hither/resolver/link"
 )
 
 // Upstreams are the name servers that Hither asks: for its own connections, and for what it is asked by others. Names of a
@@ -74,7 +75,7 @@ func formerServers(state string) (servers []netip.AddrPort) {
 		if r.File == nil || filepath.Base(r.File.Path) != "resolv.conf" {
 			continue
 		}
-		former, _ := exchange.ParseResolvConf(bytes.NewReader(r.File.Former.Bytes)) // what could be read is right
+		former, _ := link.ParseResolvConf(bytes.NewReader(r.File.Former.Bytes)) // what could be read is right
 		servers = append(servers, former.Servers...)
 	}
 	return servers

@@ -1,4 +1,4 @@
-package exchange
+package link
 
 import (
 	"cmp"
@@ -18,9 +18,9 @@ const (
 	resolvedRun = "/run/systemd/resolve"
 )
 
-// SystemLinks asks systemd-resolved, where it runs, which servers each link has for which names, past its stub, which may
+// System asks systemd-resolved, where it runs, which servers each link has for which names, past its stub, which may
 // send our own names to us; else it reads resolv.conf.
-func SystemLinks(ctx context.Context) ([]Link, error) {
+func System(ctx context.Context) ([]Link, error) {
 	if _, err := os.Stat(resolvedRun); err == nil {
 		if conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx)); err == nil {
 			defer conn.Close()
@@ -98,7 +98,7 @@ func joinResolved(servers []resolvedServer, domains []resolvedDomain, look func(
 	for _, s := range servers {
 		l := links[s.Index]
 		if l == nil {
-			if len(order) == maxLinks {
+			if len(order) == Max {
 				break
 			}
 			l = &Link{Name: fmt.Sprintf("link %d", s.Index)}

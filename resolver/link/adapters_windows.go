@@ -1,4 +1,4 @@
-package exchange
+package link
 
 import (
 	"errors"
@@ -7,9 +7,6 @@ import (
 
 	"golang.org/x/sys/windows"
 )
-
-// hostsPath is where the DNS client service looks.
-const hostsPath = `C:\Windows\System32\drivers\etc\hosts`
 
 // adapters calls GetAdaptersAddresses with a buffer that grows to what Windows wants.
 func adapters() (*windows.IpAdapterAddresses, error) {

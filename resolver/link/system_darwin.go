@@ -1,4 +1,4 @@
-package exchange
+package link
 
 import (
 	"bytes"
@@ -6,8 +6,8 @@ import (
 	"os/exec"
 )
 
-// SystemLinks reads what `scutil --dns` prints: the primary network's servers, those of VPNs, and /etc/resolver.
-func SystemLinks(ctx context.Context) ([]Link, error) {
+// System reads what `scutil --dns` prints: the primary network's servers, those of VPNs, and /etc/resolver.
+func System(ctx context.Context) ([]Link, error) {
 	out, err := exec.CommandContext(ctx, "/usr/sbin/scutil", "--dns").Output()
 	if err == nil {
 		if links, err := parseScutil(bytes.NewReader(out)); err == nil && len(links) > 0 {

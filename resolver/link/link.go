@@ -1,4 +1,10 @@
-package exchange
+// Package link knows what this machine is set up with for DNS: which servers, and for which names. [System] reads it from
+// where the system keeps it (systemd-resolved, scutil, adapters and policies of Windows, else resolv.conf), [ParseResolvConf]
+// from a file. [Tidy] leaves what is to be believed of it, which may have been handed out by a network.
+//
+//	links, err := link.System(ctx)
+//	servers := link.Defaults(link.Tidy(links, isOurs))
+package link
 
 import (
 	"bufio"
@@ -12,8 +18,12 @@ import (
 )
 
 const (
-	// maxLinks, maxDomains bound what is believed of the system's settings.
-	maxLinks, maxDomains = 64, 1024
+	// Max is how many links are believed at the most, maxDomains how many domains of each.
+	Max, maxDomains = 64, 1024
+	// plainPort and tlsPort are asked where the settings say no port: in the clear, and over TLS (RFC 7858, 3.1).
+	plainPort, tlsPort = 53, 853
+	// maxServers bounds how many of a list are asked. resolv.conf(5) stops at 3.
+	maxServers = 8
 	// maxSettings bounds what is read of resolv.conf, in bytes.
 	maxSettings = 64 << 10
 )
@@ -31,12 +41,12 @@ type Link struct {
 	TLS map[netip.AddrPort]string
 }
 
-// tidy makes links fit for use: known spelling, no more than can be right, nothing that would hand whole top-level domains
-// to whoever runs the network.
-func tidy(links []Link, self func(netip.AddrPort) bool) []Link {
+// Tidy makes links fit for use: known spelling, no more than can be right, nothing that would hand whole top-level domains
+// to whoever runs the network. Links without a server left are dropped. self says which servers are we; nil: none.
+func Tidy(links []Link, self func(netip.AddrPort) bool) []Link {
 	var out []Link
-	for _, l := range links[:min(len(links), maxLinks)] {
-		if l.Servers = others(l.Servers, self); len(l.Servers) == 0 {
+	for _, l := range links[:min(len(links), Max)] {
+		if l.Servers = Usable(l.Servers, self); len(l.Servers) == 0 {
 			continue
 		}
 		var domains []string
@@ -61,6 +71,28 @@ func tidy(links []Link, self func(netip.AddrPort) bool) []Link {
 func public(domain string) bool {
 	suffix, icann := publicsuffix.PublicSuffix(domain)
 	return icann && suffix == domain
+}
+
+// Usable is servers without us, each once, and not too many. self says which are we; nil: none.
+func Usable(servers []netip.AddrPort, self func(netip.AddrPort) bool) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, s := range servers {
+		if s.IsValid() && (self == nil || !self(s)) && !slices.Contains(out, s) && len(out) < maxServers {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Defaults lists the servers of the links that are Default, each once and not too many.
+func Defaults(links []Link) []netip.AddrPort {
+	var servers []netip.AddrPort
+	for _, l := range links {
+		if l.Default {
+			servers = append(servers, l.Servers...)
+		}
+	}
+	return Usable(servers, nil)
 }
 
 // ParseResolvConf reads nameserver, search and domain of resolv.conf(5) as one link. What it does not understand it passes

@@ -1,4 +1,4 @@
-package exchange
+package link
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// SystemLinks reads the servers and suffixes of the adapters that are up, and the rules of the name resolution policy
+// System reads the servers and suffixes of the adapters that are up, and the rules of the name resolution policy
 // table, those of the domain before those of the machine.
-func SystemLinks(context.Context) ([]Link, error) {
+func System(context.Context) ([]Link, error) {
 	links := append(policy(`SOFTWARE\Policies\Microsoft\Windows NT\DNSClient\DnsPolicyConfig`),
 		policy(`SYSTEM\CurrentControlSet\Services\Dnscache\Parameters\DnsPolicyConfig`)...)
 	first, err := adapters()
@@ -42,7 +42,7 @@ func policy(path string) (links []Link) {
 		return nil
 	}
 	defer key.Close()
-	ids, err := key.ReadSubKeyNames(maxLinks)
+	ids, err := key.ReadSubKeyNames(Max)
 	if err != nil && len(ids) == 0 {
 		return nil
 	}

@@ -1,11 +1,8 @@
 //go:build !windows
 
-package exchange
+package link
 
 import "os"
-
-// hostsPath is where the C library looks.
-const hostsPath = "/etc/hosts"
 
 // resolvConfLinks reads resolv.conf as one link. On macOS the system writes the primary network's servers there; servers
 // for single domains (/etc/resolver) are not in it.

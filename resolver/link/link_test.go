@@ -1,4 +1,4 @@
-package exchange
+package link
 
 import (
 	"fmt"
@@ -43,7 +43,7 @@ func TestRecordedSettings(t *testing.T) {
 		t.Error("a rule of DirectAccess is taken for one about servers")
 	}
 	us := func(a netip.AddrPort) bool { return a.String() == "127.0.0.1:5300" }
-	got := said(tidy(append(mac, file, rule), us))
+	got := said(Tidy(append(mac, file, rule), us))
 	want := `en0 [192.168.1.1:53 [fe80::1%en0]:53] [lan corp.example] true
 utun4 [10.8.0.1:5353 10.8.0.2:5353] [corp.example] false
 resolv.conf [192.168.1.1:53 [fe80::1%eth0]:53] [office.example lan] true
@@ -54,24 +54,10 @@ resolv.conf [192.168.1.1:53 [fe80::1%eth0]:53] [office.example lan] true
 }
 
 func TestNobodyGetsAWholeTopLevelDomain(t *testing.T) {
-	got := said(tidy([]Link{{Name: "cafe", Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")},
+	got := said(Tidy([]Link{{Name: "cafe", Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")},
 		Domains: []string{"com", "CO.UK.", "~org", "cafe.Example", "~.", "lan", strings.Repeat("x", 70) + ".example"}}}, nil))
 	if want := "cafe [192.0.2.1:53] [cafe.example lan] true"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-func TestPrivate(t *testing.T) {
-	for name, want := range map[string]bool{
-		"1.0.168.192.in-addr.arpa.": true, "1.0.0.10.IN-ADDR.ARPA": true, "4.3.16.172.in-addr.arpa.": true, "4.3.31.172.in-addr.arpa": true,
-		"4.3.32.172.in-addr.arpa.": false, "4.3.15.172.in-addr.arpa.": false, "172.in-addr.arpa.": false, "1.1.64.100.in-addr.arpa.": true,
-		"1.1.63.100.in-addr.arpa.": false, "1.1.128.100.in-addr.arpa.": false, "8.8.8.8.in-addr.arpa.": false, "1.0.0.127.in-addr.arpa.": true,
-		"b.a.d.f.ip6.arpa.": true, "1.a.e.f.ip6.arpa.": true, "1.0.0.2.ip6.arpa.": false, "8.b.d.0.1.0.0.2.ip6.arpa.": true, "10.example.": false,
-		"": false, "in-addr.arpa.": false, "1.0" + strings.Repeat(".0", 30) + ".ip6.arpa.": true, "x.172.in-addr.arpa.": false,
-	} {
-		if got := Private(name); got != want {
-			t.Errorf("%q\ngot  %v\nwant %v", name, got, want)
-		}
 	}
 }
 
@@ -83,7 +69,7 @@ func FuzzLinks(f *testing.F) {
 		mac, _ := parseScutil(strings.NewReader(text))
 		file, _ := ParseResolvConf(strings.NewReader(text))
 		rule, _ := parseNRPT("id", strings.Fields(text), text, options)
-		for _, l := range tidy(append(mac, file, rule), nil) {
+		for _, l := range Tidy(append(mac, file, rule), nil) {
 			if len(l.Servers) == 0 || len(l.Servers) > maxServers || len(l.Domains) > maxDomains {
 				t.Errorf("kept %+v", l)
 			}
@@ -92,8 +78,6 @@ func FuzzLinks(f *testing.F) {
 					t.Errorf("kept the domain %q", d)
 				}
 			}
-			new(Split).claimed([]Link{l}, text)
 		}
-		Private(text)
 	})
 }
