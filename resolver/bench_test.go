@@ -8,7 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange"
+	"hither/resolver/hosts"
 )
 
 func packed(tb testing.TB, q *dns.Msg) []byte {
@@ -38,7 +38,7 @@ func BenchmarkCached(b *testing.B) {
 
 // BenchmarkUncached is the way of a question whose upstream answers at once, without sockets.
 func BenchmarkUncached(b *testing.B) {
-	s := &Server{Exchange: &upstream{say: records("300 IN A 192.0.2.1")}, Hosts: new(exchange.Hosts)}
+	s := &Server{Exchange: &upstream{say: records("300 IN A 192.0.2.1")}, Hosts: new(hosts.File)}
 	s.init()
 	wire := packed(b, query("aaaaaaaa.example.com", dns.TypeA, nil))
 	b.ReportAllocs()

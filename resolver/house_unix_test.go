@@ -12,7 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange"
+	"hither/resolver/hosts"
 )
 
 // The hosts file may be a long list of what somebody blocks, on a slow disk: here it is a pipe.
@@ -20,7 +20,7 @@ func TestAnswersInMemoryDoNotWaitForTheHostsFile(t *testing.T) {
 	s := &Server{Exchange: &upstream{say: records("300 IN A 192.0.2.1")}}
 	q := query("www.example.com", dns.TypeA, nil)
 	ask(t, s, q)
-	s.Hosts = &exchange.Hosts{Path: filepath.Join(t.TempDir(), "hosts")}
+	s.Hosts = &hosts.File{Path: filepath.Join(t.TempDir(), "hosts")}
 	if err := syscall.Mkfifo(s.Hosts.Path, 0o600); err != nil {
 		t.Fatal(err)
 	}

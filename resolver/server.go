@@ -3,7 +3,7 @@
 // nothing and serves no other machine.
 //
 //	sockets, err := resolver.Listen(ctx, "127.0.0.1:53")
-//	server := &resolver.Server{Names: names.Load, Exchange: upstreams, Hosts: &exchange.Hosts{}}
+//	server := &resolver.Server{Names: names.Load, Exchange: upstreams, Hosts: &hosts.File{}}
 //	err = server.Serve(ctx, sockets)
 package resolver
 
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hither/resolver/exchange"
+	"hither/resolver/hosts"
 )
 
 // budget is what a question may take from its arrival to its answer. The stub resolvers of the systems ask again, or
@@ -39,7 +40,7 @@ type Server struct {
 	// nil: none.
 	Private func(name string) bool
 	// Hosts is the hosts file, which goes before the upstreams and the memory, but not before Names. nil: none.
-	Hosts *exchange.Hosts
+	Hosts *hosts.File
 	// Clients says who else is answered; nobody else hears a word. nil: processes of this machine, which are those who
 	// come from a loopback address or from the very address they ask.
 	Clients func(netip.Addr) bool

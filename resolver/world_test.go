@@ -13,7 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange"
+	"hither/resolver/hosts"
 )
 
 // upstream answers as its functions say, and counts.
@@ -170,11 +170,11 @@ func dial(tb testing.TB, network string, at netip.AddrPort) net.Conn {
 	return conn
 }
 
-func writeHosts(tb testing.TB, lines string) *exchange.Hosts {
+func writeHosts(tb testing.TB, lines string) *hosts.File {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "hosts")
 	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	return &exchange.Hosts{Path: path}
+	return &hosts.File{Path: path}
 }

@@ -9,6 +9,7 @@ import (
 
 	"hither/resolver"
 	"hither/resolver/exchange"
+	"hither/resolver/hosts"
 )
 
 // serveResolver is Hither's resolver without the rest of Hither, at args[0], with the upstream args[1].
@@ -24,7 +25,7 @@ func serveResolver(ctx context.Context, args []string) error {
 	server := &resolver.Server{
 		Names:    func() *resolver.Names { return names },
 		Exchange: &exchange.Group{Upstreams: []exchange.Exchanger{upstream}},
-		Hosts:    &exchange.Hosts{},
+		Hosts:    &hosts.File{},
 	}
 	sockets, err := resolver.Listen(ctx, args[0])
 	if err != nil {

@@ -6,7 +6,7 @@
 //	upstream, err := exchange.Parse("tls://dns.example#192.0.2.1", exchange.Options{Self: isOurs})
 //	network := &exchange.Split{Self: isOurs}
 //	upstreams := &exchange.Group{Upstreams: []exchange.Exchanger{upstream}, Fallback: network}
-//	resolver := &exchange.Resolver{Exchange: &exchange.Split{Else: upstreams, Self: isOurs}, Hosts: &exchange.Hosts{}}
+//	resolver := &exchange.Resolver{Exchange: &exchange.Split{Else: upstreams, Self: isOurs}, Hosts: &hosts.File{}}
 //	addrs, err := resolver.LookupNetIP(ctx, "registry.npmjs.org")
 package exchange
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/hosts"
 )
 
 const (
@@ -31,7 +33,7 @@ var ErrNotFound = errors.New("there is no such host")
 // use; then it may be used from many goroutines.
 type Resolver struct {
 	Exchange Exchanger
-	Hosts    *Hosts           // asked first; nil: not asked
+	Hosts    *hosts.File      // asked first; nil: not asked
 	Now      func() time.Time // nil: time.Now
 
 	mu     sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -257,4 +258,12 @@ func lookup(t *testing.T, r *Resolver, host string) string {
 		}
 	}
 	return text(append(v4, v6...))
+}
+
+func text[T interface{ String() string }](list []T) string {
+	var words []string
+	for _, one := range list {
+		words = append(words, one.String())
+	}
+	return strings.Join(words, " ")
 }

@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/resolver/exchange"
+	"hither/resolver/hosts"
 	"hither/resolver/link"
 )
 
@@ -44,7 +45,7 @@ func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slo
 		all.Upstreams = append(all.Upstreams, e)
 	}
 	u := &Upstreams{Split: &exchange.Split{Else: all, Home: len(s.DNSUpstream) == 0, Self: self.address, RootCAs: roots, Log: log}}
-	u.Resolver = &exchange.Resolver{Exchange: u, Hosts: &exchange.Hosts{Skip: self.door}}
+	u.Resolver = &exchange.Resolver{Exchange: u, Hosts: &hosts.File{Skip: self.door}}
 	return u, nil
 }
 

@@ -1,4 +1,9 @@
-package exchange
+// Package hosts reads the hosts file (hosts(5)), which is believed before any name server. A [File] is read again when it
+// changed.
+//
+//	file := &hosts.File{Skip: isOurs}
+//	addrs := file.Lookup("nas.lan")
+package hosts
 
 import (
 	"bytes"
@@ -13,15 +18,15 @@ import (
 )
 
 const (
-	// hostsAge is how long the file is not looked at again.
-	hostsAge = time.Second
-	// maxHosts bounds what is read of the file, in bytes. Block lists run to some MiB; lines that end behind it are passed over.
-	maxHosts = 16 << 20
+	// age is how long the file is not looked at again.
+	age = time.Second
+	// most bounds what is read of the file, in bytes. Block lists run to some MiB; lines that end behind it are passed over.
+	most = 16 << 20
 )
 
-// Hosts is the hosts file (hosts(5)), read again when it changed. The zero value is this machine's own file; a nil *Hosts
-// knows no names. It may be used from many goroutines.
-type Hosts struct {
+// File is a hosts file, read again when it changed. The zero value is this machine's own file; a nil *File knows no names. It
+// may be used from many goroutines.
+type File struct {
 	Path string // empty: /etc/hosts, or where Windows keeps it
 	// Skip says which addresses are not to be believed, because they are ours and stand there to bring others to us.
 	// nil: none.
@@ -36,7 +41,7 @@ type Hosts struct {
 }
 
 // Lookup returns the addresses the file has for a host; none if it has none or cannot be read.
-func (h *Hosts) Lookup(host string) []netip.Addr {
+func (h *File) Lookup(host string) []netip.Addr {
 	if h == nil {
 		return nil
 	}
@@ -46,16 +51,16 @@ func (h *Hosts) Lookup(host string) []netip.Addr {
 	return slices.Clone(h.names[strings.ToLower(strings.TrimSuffix(host, "."))])
 }
 
-func (h *Hosts) refreshLocked() {
+func (h *File) refreshLocked() {
 	now := time.Now
 	if h.Now != nil {
 		now = h.Now
 	}
-	if h.names != nil && now().Sub(h.looked).Abs() < hostsAge {
+	if h.names != nil && now().Sub(h.looked).Abs() < age {
 		return
 	}
 	h.looked = now()
-	info, err := os.Stat(cmp.Or(h.Path, hostsPath))
+	info, err := os.Stat(cmp.Or(h.Path, path))
 	if err != nil {
 		h.names, h.mod, h.size = map[string][]netip.Addr{}, time.Time{}, 0
 		return
@@ -66,27 +71,27 @@ func (h *Hosts) refreshLocked() {
 }
 
 // readLocked keeps the old names if the file cannot be read now, and tries again at the next look.
-func (h *Hosts) readLocked(info os.FileInfo) {
+func (h *File) readLocked(info os.FileInfo) {
 	if h.names == nil {
 		h.names = map[string][]netip.Addr{}
 	}
-	file, err := os.Open(cmp.Or(h.Path, hostsPath))
+	file, err := os.Open(cmp.Or(h.Path, path))
 	if err != nil {
 		return
 	}
 	defer file.Close()
-	if names, err := parseHosts(file, h.Skip); err == nil {
+	if names, err := parse(file, h.Skip); err == nil {
 		h.names, h.mod, h.size = names, info.ModTime(), info.Size()
 	}
 }
 
-// parseHosts reads lines of an address and its names. Lines it does not understand are passed over.
-func parseHosts(r io.Reader, skip func(netip.Addr) bool) (map[string][]netip.Addr, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxHosts+1))
+// parse reads lines of an address and its names. Lines it does not understand are passed over.
+func parse(r io.Reader, skip func(netip.Addr) bool) (map[string][]netip.Addr, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxHosts {
+	if len(data) > most {
 		data = data[:1+bytes.LastIndexByte(data, '\n')] // no part of a name
 	}
 	names := map[string][]netip.Addr{}

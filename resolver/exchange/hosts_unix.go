@@ -1,6 +1,0 @@
-//go:build !windows
-
-package exchange
-
-// hostsPath is where the C library looks.
-const hostsPath = "/etc/hosts"
