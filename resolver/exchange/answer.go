@@ -8,14 +8,12 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/chain"
 )
 
-const (
-	// maxAliases bounds a chain of CNAMEs.
-	maxAliases = 16
-	// maxAddrs bounds what is taken of one answer: more are not tried anyway.
-	maxAddrs = 16
-)
+// maxAddrs bounds what is taken of one answer: more are not tried anyway.
+const maxAddrs = 16
 
 // found is what the servers say of one name: addresses, or err. An err that wraps ErrNotFound is an answer too.
 type found struct {
@@ -77,23 +75,14 @@ func read(reply *dns.Msg, name string, qtype uint16) found {
 // chase follows the aliases of name and returns the last name with the shortest life on the way.
 func chase(records []dns.RR, name string) (string, time.Duration) {
 	ttl := maxFresh
-	for range maxAliases {
-		next := alias(records, name)
+	for range chain.Max {
+		next := chain.Next(records, name)
 		if next == nil {
 			break
 		}
 		name, ttl = next.Target, min(ttl, seconds(next.Hdr.Ttl))
 	}
 	return name, ttl
-}
-
-func alias(records []dns.RR, name string) *dns.CNAME {
-	for _, record := range records {
-		if c, ok := record.(*dns.CNAME); ok && c.Hdr.Class == dns.ClassINET && strings.EqualFold(c.Hdr.Name, name) {
-			return c
-		}
-	}
-	return nil
 }
 
 // address is invalid for anything but an A or AAAA record.

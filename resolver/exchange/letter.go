@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/chain"
 )
 
 const (
@@ -230,7 +232,7 @@ func ofThisMachine(server netip.Addr) bool {
 func readdress(reply, q *dns.Msg, trusted bool) *dns.Msg {
 	reply.Id, reply.Question[0].Name = q.Id, q.Question[0].Name
 	reply.AuthenticatedData = reply.AuthenticatedData && trusted
-	prune(reply)
+	chain.Prune(reply)
 	opt := reply.IsEdns0()
 	if opt == nil {
 		return reply

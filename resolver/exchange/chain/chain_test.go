@@ -1,4 +1,4 @@
-package exchange
+package chain
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ func TestPrune(t *testing.T) {
 	for name, test := range tests {
 		reply := new(dns.Msg).SetQuestion("reg.example.", test.qtype)
 		reply.Answer, reply.Ns, reply.Extra = records(t, test.answer), records(t, test.ns), records(t, test.extra)
-		prune(reply)
+		Prune(reply)
 		var left []string
 		for _, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
 			for _, r := range section {
