@@ -190,7 +190,7 @@ func promises() []promise {
 				if err := q.Unpack(packet); err != nil || q.IsEdns0() == nil || q.IsEdns0().UDPSize() != 1232 {
 					t.Errorf("got  %v, %v\nwant EDNS with 1232", q, err)
 				}
-				if encrypted(u.kind) != (len(packet)%block == 0) {
+				if encrypted(u.kind) != (len(packet)%128 == 0) {
 					t.Errorf("got  %d bytes", len(packet))
 				}
 				if id := binary.BigEndian.Uint16(packet); id != 0 && (u.kind == "https" || u.kind == "h3" || u.kind == "quic") {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -54,7 +56,7 @@ func newWebUpstream(url string, p *page, e *endpoint, only3 bool) *webUpstream {
 func (u *webUpstream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	l, err := write(q, sealed)
+	l, err := letter.Write(q, letter.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +64,10 @@ func (u *webUpstream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error
 	if err != nil {
 		return nil, fmt.Errorf("name server %s: %w", u.url, err)
 	}
-	return readdress(reply, q, true), nil
+	return letter.Readdress(reply, q, true), nil
 }
 
-func (u *webUpstream) ask(ctx context.Context, l letter) (*dns.Msg, error) {
+func (u *webUpstream) ask(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
 	switch {
 	case u.only3:
 		return u.three.ask(ctx, l)
@@ -76,7 +78,7 @@ func (u *webUpstream) ask(ctx context.Context, l letter) (*dns.Msg, error) {
 }
 
 // either asks by HTTP/3, and by HTTP/2 too if that is late or fails.
-func (u *webUpstream) either(ctx context.Context, l letter) (*dns.Msg, error) {
+func (u *webUpstream) either(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -117,7 +119,7 @@ func (u *webUpstream) either(ctx context.Context, l letter) (*dns.Msg, error) {
 }
 
 // usable says whether to ask by HTTP/3. If it is offered but has not been seen to work, it is tried beside.
-func (u *webUpstream) usable(ctx context.Context, l letter) bool {
+func (u *webUpstream) usable(ctx context.Context, l letter.Letter) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed || u.port == 0 || time.Now().Before(u.later) {
@@ -131,7 +133,7 @@ func (u *webUpstream) usable(ctx context.Context, l letter) bool {
 	return u.proven
 }
 
-func (u *webUpstream) try(ctx context.Context, l letter) {
+func (u *webUpstream) try(ctx context.Context, l letter.Letter) {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	_, err := u.three.ask(WithResend(ctx, nil), l)

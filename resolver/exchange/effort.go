@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 // effort is one question to one server by all ways. Only running, results and hints are shared.
 type effort struct {
 	Plain
 	q       *dns.Msg
-	as      envelope
+	as      letter.Envelope
 	lower   bool // in lower case over UDP
 	begin   time.Time
 	results chan outcome // has room for all that are started
@@ -30,20 +32,20 @@ type effort struct {
 }
 
 // post sends a letter over UDP, with an id and a port of its own. A nil inbox: this server has been sent enough.
-func (e *effort) post(ctx context.Context) (letter, *inbox, error) {
-	l, err := write(e.q, e.as)
+func (e *effort) post(ctx context.Context) (letter.Letter, *inbox, error) {
+	l, err := letter.Write(e.q, e.as)
 	if err != nil || !maySend(ctx, "udp", e.Server) {
 		return l, nil, err
 	}
 	if e.lower {
-		l.lower()
+		l.Lower()
 	}
 	e.letters++
 	box, err := e.past.inbox(e.Server)
 	if err != nil {
 		return l, nil, err
 	}
-	if _, err := box.conn.Write(l.wire); err != nil {
+	if _, err := box.conn.Write(l.Wire); err != nil {
 		box.conn.Close()
 		return l, nil, err
 	}
@@ -51,7 +53,7 @@ func (e *effort) post(ctx context.Context) (letter, *inbox, error) {
 }
 
 // persist goes on after o became of the first letter, until there is an answer or ctx ends.
-func (e *effort) persist(ctx context.Context, l letter, box *inbox, o outcome) (*dns.Msg, error) {
+func (e *effort) persist(ctx context.Context, l letter.Letter, box *inbox, o outcome) (*dns.Msg, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	e.results, e.hints = make(chan outcome, maxLetters+1), make(chan error, maxLetters*maxWrong)
 	defer e.running.Wait()
@@ -112,7 +114,7 @@ func (e *effort) send(ctx context.Context) error {
 
 // correspond waits for the reply to a letter that was posted, and sends it again while nobody answers, until ctx ends. Behind a
 // hint, which it hands on, it waits only a little longer.
-func (e *effort) correspond(ctx context.Context, l letter, box *inbox, hinted error) {
+func (e *effort) correspond(ctx context.Context, l letter.Letter, box *inbox, hinted error) {
 	until := time.Now().Add(resend)
 	if e.letters == 1 {
 		until = e.begin.Add(resend)
@@ -137,7 +139,7 @@ func (e *effort) correspond(ctx context.Context, l letter, box *inbox, hinted er
 			until = time.Now().Add(gap)
 			if !maySend(ctx, "udp", e.Server) {
 				until = time.Now().Add(patience) // what was sent before may still be answered
-			} else if _, err := box.conn.Write(l.wire); err != nil {
+			} else if _, err := box.conn.Write(l.Wire); err != nil {
 				return nil, late(ctx, err)
 			}
 		}
@@ -155,7 +157,7 @@ func (e *effort) call(ctx context.Context) {
 // heed asks in the way that a hint suggests, once. What was asked before may still be answered.
 func (e *effort) heed(ctx context.Context, hinted error) {
 	switch {
-	case errors.Is(hinted, errGarbled):
+	case errors.Is(hinted, letter.ErrGarbled):
 		e.call(ctx)
 	case !e.lower:
 		e.lower = true

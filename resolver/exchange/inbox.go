@@ -8,10 +8,16 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
-// maxIdle bounds the sockets that are kept for one server.
-const maxIdle = 128
+const (
+	// maxIdle bounds the sockets that are kept for one server.
+	maxIdle = 128
+	// inboxSize holds what a server sends although we asked for less. A longer packet does not parse and is passed over.
+	inboxSize = 4096
+)
 
 // inbox is a UDP socket, connected to one server from a port that the kernel picks at random, on which one reply is
 // awaited. Whoever has it closes conn or gives it to keep. It is for one goroutine.
@@ -74,7 +80,7 @@ func (p *past) keep(box *inbox) {
 
 // await waits for the reply to l, and passes over everything else, but not for ever. After an os.ErrDeadlineExceeded with a
 // ctx that lives, or a hint, it may be called again.
-func (i *inbox) await(ctx context.Context, l letter, until time.Time) (*dns.Msg, error) {
+func (i *inbox) await(ctx context.Context, l letter.Letter, until time.Time) (*dns.Msg, error) {
 	_ = i.conn.SetReadDeadline(until) // fails only on a closed socket, and then Read does too
 	stop := context.AfterFunc(ctx, func() { _ = i.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer func() { i.spoilt = !stop() || i.spoilt }()
@@ -83,17 +89,17 @@ func (i *inbox) await(ctx context.Context, l letter, until time.Time) (*dns.Msg,
 		if err != nil {
 			return nil, err
 		}
-		reply, err := l.answered(i.buf[:n])
+		reply, err := l.Answered(i.buf[:n])
 		if err == nil {
 			return reply, nil
 		}
 		if i.left--; i.left == 0 {
 			return nil, errForged
 		}
-		if errors.Is(err, errGarbled) {
+		if errors.Is(err, letter.ErrGarbled) {
 			return nil, err
 		}
-		if l.mixed() && l.answeredInAnotherCase(i.buf[:n]) {
+		if l.Mixed() && l.AnsweredInAnotherCase(i.buf[:n]) {
 			return nil, errLetterCase
 		}
 	}

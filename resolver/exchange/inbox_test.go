@@ -56,40 +56,6 @@ func TestSocketOfAWithdrawnQuestionIsNotKept(t *testing.T) {
 	}
 }
 
-// Letters are written byte by byte; miekg's packer says what they mean.
-func TestLetterIsWhatWasAsked(t *testing.T) {
-	for _, as := range []envelope{open, bare, sealed} {
-		for bits := range 16 {
-			q := new(dns.Msg).SetQuestion(`Odd\.\200.example.`, dns.TypeHTTPS)
-			q.RecursionDesired, q.CheckingDisabled, q.AuthenticatedData = bits&1 != 0, bits&2 != 0, bits&4 != 0
-			if bits&8 != 0 {
-				q.SetEdns0(4096, true).IsEdns0().SetCo(true)
-				q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0011223344556677"}}
-			}
-			l, err := write(q, as)
-			got := new(dns.Msg)
-			if err := errors.Join(err, got.Unpack(l.wire)); err != nil {
-				t.Fatal(err)
-			}
-			want := &dns.Msg{MsgHdr: q.MsgHdr, Question: q.Question}
-			want.Id = got.Id
-			if as != bare {
-				want.SetEdns0(udpSize, bits&8 != 0).IsEdns0().SetCo(bits&8 != 0)
-			}
-			if as == sealed {
-				fill := len(l.wire) - want.Len() - optionHead
-				want.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, fill)}}
-				if len(l.wire)%block != 0 {
-					t.Errorf("got  %d bytes\nwant whole blocks", len(l.wire))
-				}
-			}
-			if packed := wire(t, want); string(packed) != string(l.wire) {
-				t.Errorf("got  %x\nwant %x", l.wire, packed)
-			}
-		}
-	}
-}
-
 func TestAQuestionGoesToAServerThreeTimesByEachWay(t *testing.T) {
 	server := &liar{udp: func(*dns.Msg) [][]byte { return nil }}
 	at := server.start(t)

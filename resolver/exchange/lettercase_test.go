@@ -125,30 +125,3 @@ func TestLetterCaseMeansNothingOverTCP(t *testing.T) {
 		shut(e)
 	}
 }
-
-// Type 97 would be type 65 (HTTPS) in capitals, if it had letters.
-func TestOnlyNamesHaveLetterCase(t *testing.T) {
-	l, err := write(new(dns.Msg).SetQuestion("A.example.", dns.TypeHTTPS), open)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l = l.under(7)
-	for name, test := range map[string]struct {
-		name string
-		kind uint16
-		want bool
-	}{
-		"as it was":            {"A.example.", 65, true},
-		"lower case":           {"a.eXample.", 65, true},
-		"another type":         {"A.example.", 97, false},
-		"a name as long":       {"B.example.", 65, false},
-		"a letter as a number": {"A.exam\\080le.", 65, true},
-		"no letter":            {"\\001.example.", 65, false},
-	} {
-		m := new(dns.Msg).SetQuestion(test.name, test.kind)
-		m.Id, m.Response = 7, true
-		if _, err := l.answered(wire(t, m)); (err == nil) != test.want {
-			t.Errorf("%s\ngot  %v\nwant it taken: %v", name, err, test.want)
-		}
-	}
-}

@@ -17,6 +17,8 @@ import (
 	"github.com/miekg/dns"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -37,8 +39,8 @@ type page struct {
 
 // ask puts one question. The id is 0, so that equal questions are equal to caches on the way (RFC 8484, 4.1). broke says
 // that the connection was the trouble.
-func (p *page) ask(ctx context.Context, by http.RoundTripper, l letter) (reply *dns.Msg, broke bool, err error) {
-	l = l.under(0)
+func (p *page) ask(ctx context.Context, by http.RoundTripper, l letter.Letter) (reply *dns.Msg, broke bool, err error) {
+	l = l.Under(0)
 	resp, err := by.RoundTrip(p.request(ctx, l))
 	if err != nil {
 		return nil, ctx.Err() == nil, late(ctx, err)
@@ -60,7 +62,7 @@ func (p *page) ask(ctx context.Context, by http.RoundTripper, l letter) (reply *
 	if err != nil {
 		return nil, ctx.Err() == nil, late(ctx, err)
 	}
-	reply, err = l.answered(packet)
+	reply, err = l.Answered(packet)
 	if err != nil {
 		return nil, false, err
 	}
@@ -68,7 +70,7 @@ func (p *page) ask(ctx context.Context, by http.RoundTripper, l letter) (reply *
 	return reply, false, nil
 }
 
-func (p *page) request(ctx context.Context, l letter) *http.Request {
+func (p *page) request(ctx context.Context, l letter.Letter) *http.Request {
 	at := *p.url
 	req := (&http.Request{Method: http.MethodPost, URL: &at, Host: at.Host, Header: http.Header{
 		"Accept": {dnsMessage}, "User-Agent": {"hither"},
@@ -76,13 +78,13 @@ func (p *page) request(ctx context.Context, l letter) *http.Request {
 	if p.get.Load() {
 		req.Method = http.MethodGet
 		query := at.Query()
-		query.Set("dns", base64.RawURLEncoding.EncodeToString(l.wire))
+		query.Set("dns", base64.RawURLEncoding.EncodeToString(l.Wire))
 		at.RawQuery = query.Encode()
 		return req
 	}
 	req.Header.Set("Content-Type", dnsMessage)
-	req.ContentLength = int64(len(l.wire))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(l.wire)), nil }
+	req.ContentLength = int64(len(l.Wire))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(l.Wire)), nil }
 	req.Body, _ = req.GetBody()
 	return req
 }
@@ -112,7 +114,7 @@ type webCarrier struct {
 	broken atomic.Bool
 }
 
-func (c *webCarrier) ask(ctx context.Context, l letter) (*dns.Msg, error) {
+func (c *webCarrier) ask(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
 	reply, broke, err := c.page.ask(ctx, c.by, l)
 	if broke {
 		c.broken.Store(true)

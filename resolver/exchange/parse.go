@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -121,7 +123,7 @@ func (o Options) plain(name, scheme string, server netip.AddrPort) (Exchanger, e
 	if scheme == "udp" {
 		return NewPlain(server), nil
 	}
-	return &stream{url: name, as: open, trusted: ofThisMachine(server.Addr()), line: &warm{open: func(ctx context.Context) (carrier, error) { return dialPipe(ctx, server) }}}, nil
+	return &stream{url: name, as: letter.Open, trusted: letter.OfThisMachine(server.Addr()), line: &warm{open: func(ctx context.Context) (carrier, error) { return dialPipe(ctx, server) }}}, nil
 }
 
 // endpoint reads host, port and addresses of a URL.

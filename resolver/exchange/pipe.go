@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -44,7 +46,7 @@ type pipe struct {
 }
 
 type waiter struct {
-	letter letter
+	letter letter.Letter
 	reply  chan outcome // has room for the one reply
 }
 
@@ -59,14 +61,14 @@ func newPipe(conn net.Conn) *pipe {
 }
 
 // ask implements carrier.
-func (p *pipe) ask(ctx context.Context, l letter) (*dns.Msg, error) {
+func (p *pipe) ask(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
 	w, err := p.enlist(l)
 	if err != nil {
 		return nil, err
 	}
 	defer p.dismiss(w)
 	select {
-	case p.out <- w.letter.framed():
+	case p.out <- w.letter.Framed():
 	case <-p.broken:
 		return nil, p.why()
 	case <-ctx.Done():
@@ -95,7 +97,7 @@ func (p *pipe) await(ctx context.Context, w waiter) (*dns.Msg, error) {
 }
 
 // enlist gives the letter a random id that no other question on the connection has.
-func (p *pipe) enlist(l letter) (waiter, error) {
+func (p *pipe) enlist(l letter.Letter) (waiter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
@@ -108,7 +110,7 @@ func (p *pipe) enlist(l letter) (waiter, error) {
 	for _, taken := p.waiting[id]; taken; _, taken = p.waiting[id] {
 		id++
 	}
-	w := waiter{letter: l.under(id), reply: make(chan outcome, 1)}
+	w := waiter{letter: l.Under(id), reply: make(chan outcome, 1)}
 	p.waiting[id] = w
 	p.conn.SetReadDeadline(time.Now().Add(pipeIdle))
 	return w, nil
@@ -117,14 +119,14 @@ func (p *pipe) enlist(l letter) (waiter, error) {
 func (p *pipe) dismiss(w waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if id := binary.BigEndian.Uint16(w.letter.wire); p.waiting[id].reply == w.reply {
+	if id := binary.BigEndian.Uint16(w.letter.Wire); p.waiting[id].reply == w.reply {
 		delete(p.waiting, id)
 	}
 }
 
 func (p *pipe) reads() {
 	for {
-		packet, err := readFrame(p.conn)
+		packet, err := letter.ReadFrame(p.conn)
 		if err == nil {
 			err = p.deliver(packet)
 		}
@@ -138,14 +140,14 @@ func (p *pipe) reads() {
 // deliver hands packet to whoever waits for it. What nobody waits for is passed over: the question may have been
 // withdrawn.
 func (p *pipe) deliver(packet []byte) error {
-	if len(packet) < headerLen {
+	if len(packet) < letter.HeaderLen {
 		return errors.New("the server sent a message shorter than a DNS header")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := binary.BigEndian.Uint16(packet)
 	if w, ok := p.waiting[id]; ok {
-		if reply, err := w.letter.answered(packet); !errors.Is(err, errNotOurs) {
+		if reply, err := w.letter.Answered(packet); !errors.Is(err, letter.ErrNotOurs) {
 			delete(p.waiting, id)
 			p.last, p.unasked = time.Now(), 0
 			w.reply <- outcome{reply, err}

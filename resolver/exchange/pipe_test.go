@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"testing"
+
+	"hither/resolver/exchange/letter"
 )
 
 // TestReplyThatCameBeforeTheEndIsTaken guards servers that answer one question and hang up.
@@ -12,7 +14,7 @@ func TestReplyThatCameBeforeTheEndIsTaken(t *testing.T) {
 	for range 64 { // a select takes any case that is ready
 		ours, theirs := net.Pipe()
 		p := newPipe(ours)
-		l, err := write(ask(), bare)
+		l, err := letter.Write(ask(), letter.Bare)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -20,7 +22,7 @@ func TestReplyThatCameBeforeTheEndIsTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reply := slices.Clone(w.letter.wire)
+		reply := slices.Clone(w.letter.Wire)
 		reply[2] |= 0x80 // QR
 		if err := p.deliver(reply); err != nil {
 			t.Fatal(err)

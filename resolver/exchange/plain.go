@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -42,7 +44,7 @@ var errLetterCase = errors.New("answers in another letter case than it was asked
 
 // hint says whether err is of a reply over UDP that was nearly right. The right one may follow if that was forged, but there is a
 // better way to ask.
-func hint(err error) bool { return errors.Is(err, errLetterCase) || errors.Is(err, errGarbled) }
+func hint(err error) bool { return errors.Is(err, errLetterCase) || errors.Is(err, letter.ErrGarbled) }
 
 // errEnough says that one question has gone to a server as often as it may.
 var errEnough = errors.New("was asked often enough, and did not answer")
@@ -90,15 +92,15 @@ func (p Plain) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	defer cancel()
 	as := p.past.envelope()
 	reply, err := p.ask(ctx, q, as)
-	if err == nil && as == open && beforeEDNS(reply) {
-		if reply, err = p.ask(ctx, q, bare); err == nil && !beforeEDNS(reply) {
+	if err == nil && as == letter.Open && beforeEDNS(reply) {
+		if reply, err = p.ask(ctx, q, letter.Bare); err == nil && !beforeEDNS(reply) {
 			p.past.noEDNS()
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("name server %s: %w", p.Server, err)
 	}
-	return readdress(reply, q, ofThisMachine(p.Server.Addr())), nil
+	return letter.Readdress(reply, q, letter.OfThisMachine(p.Server.Addr())), nil
 }
 
 // String names the server.
@@ -136,16 +138,16 @@ func beforeEDNS(reply *dns.Msg) bool {
 	return reply.IsEdns0() == nil && (reply.Rcode == dns.RcodeFormatError || reply.Rcode == dns.RcodeNotImplemented)
 }
 
-func (p *past) envelope() envelope {
+func (p *past) envelope() letter.Envelope {
 	if p == nil {
-		return open
+		return letter.Open
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Now().Before(p.bare) {
-		return bare
+		return letter.Bare
 	}
-	return open
+	return letter.Open
 }
 
 func (p *past) noEDNS() {
@@ -174,7 +176,7 @@ func (p *past) noLetterCase() {
 }
 
 // ask sends a letter and takes its reply, if that comes soon and is whole. If not, an effort goes on with it.
-func (p Plain) ask(ctx context.Context, q *dns.Msg, as envelope) (*dns.Msg, error) {
+func (p Plain) ask(ctx context.Context, q *dns.Msg, as letter.Envelope) (*dns.Msg, error) {
 	if !p.Server.IsValid() {
 		return nil, errors.New("has no address; name one in the setting dns")
 	}
@@ -201,8 +203,8 @@ func (p Plain) ask(ctx context.Context, q *dns.Msg, as envelope) (*dns.Msg, erro
 func inAnotherCase(a, b string) bool { return a != b && strings.EqualFold(a, b) }
 
 // overTCP asks on the connection that is kept, or on one for this question alone.
-func (p Plain) overTCP(ctx context.Context, q *dns.Msg, as envelope) (*dns.Msg, error) {
-	l, err := write(q, as)
+func (p Plain) overTCP(ctx context.Context, q *dns.Msg, as letter.Envelope) (*dns.Msg, error) {
+	l, err := letter.Write(q, as)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/quic-go/quic-go"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 
 // overQUIC is a stream of DNS over QUIC.
 func overQUIC(url string, e *endpoint) *stream {
-	return &stream{url: url, as: sealed, end: e, trusted: true, line: &warm{open: func(ctx context.Context) (carrier, error) {
+	return &stream{url: url, as: letter.Sealed, end: e, trusted: true, line: &warm{open: func(ctx context.Context) (carrier, error) {
 		conn, err := e.dialQUIC(ctx, e.port, "doq")
 		if err != nil {
 			return nil, err
@@ -40,15 +42,15 @@ type quicCarrier struct {
 }
 
 // ask implements carrier. The id is 0 (RFC 9250, 4.2.1): the stream tells the questions apart.
-func (c *quicCarrier) ask(ctx context.Context, l letter) (*dns.Msg, error) {
-	reply, err := c.onStream(ctx, l.under(0))
-	if reset := new(quic.StreamError); err != nil && ctx.Err() == nil && !errors.Is(err, errNotOurs) && !errors.Is(err, errGarbled) && !errors.As(err, &reset) {
+func (c *quicCarrier) ask(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
+	reply, err := c.onStream(ctx, l.Under(0))
+	if reset := new(quic.StreamError); err != nil && ctx.Err() == nil && !errors.Is(err, letter.ErrNotOurs) && !errors.Is(err, letter.ErrGarbled) && !errors.As(err, &reset) {
 		c.broken.Store(true)
 	}
 	return reply, err
 }
 
-func (c *quicCarrier) onStream(ctx context.Context, l letter) (*dns.Msg, error) {
+func (c *quicCarrier) onStream(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
 	stream, err := c.conn.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, late(ctx, err)
@@ -56,20 +58,20 @@ func (c *quicCarrier) onStream(ctx context.Context, l letter) (*dns.Msg, error) 
 	stop := context.AfterFunc(ctx, func() { stream.CancelWrite(doqCancelled); stream.CancelRead(doqCancelled) })
 	defer stop()
 	defer stream.CancelRead(doqCancelled) // no more is read of it; nothing if it has ended
-	if _, err := stream.Write(l.framed()); err != nil {
+	if _, err := stream.Write(l.Framed()); err != nil {
 		return nil, late(ctx, err)
 	}
 	if err := stream.Close(); err != nil { // the end of what we send marks the question's (RFC 9250, 4.2)
 		return nil, late(ctx, err)
 	}
-	packet, err := readFrame(stream)
+	packet, err := letter.ReadFrame(stream)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, errNotOurs // an end without a reply
+		return nil, letter.ErrNotOurs // an end without a reply
 	}
 	if err != nil {
 		return nil, late(ctx, err)
 	}
-	reply, err := l.answered(packet)
+	reply, err := l.Answered(packet)
 	if err != nil {
 		return nil, err
 	}

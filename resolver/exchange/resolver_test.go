@@ -243,6 +243,22 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// FuzzRead: what is read of a reply is addresses or an error, within bounds, and reading never panics.
+func FuzzRead(f *testing.F) {
+	f.Add(wire(f, answered(f, new(dns.Msg).SetQuestion("reg.example.", dns.TypeA), right, "reg.example. 5 IN CNAME a.example.", "a.example. 1 IN A 192.0.2.9")))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		reply := new(dns.Msg)
+		if reply.Unpack(packet) != nil {
+			return
+		}
+		got := read(reply, "reg.example.", dns.TypeA)
+		if (len(got.addrs) == 0) == (got.err == nil) || len(got.addrs) > maxAddrs || got.ttl < 0 || got.ttl > maxFresh {
+			t.Errorf("read %+v", got)
+		}
+	})
+}
+
 // lookup tells the addresses, IPv4 first, or the error, in words.
 func lookup(t *testing.T, r *Resolver, host string) string {
 	addrs, err := r.LookupNetIP(t.Context(), host)

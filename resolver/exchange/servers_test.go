@@ -25,6 +25,8 @@ import (
 	"github.com/miekg/dns"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"hither/resolver/exchange/letter"
 )
 
 // authority is a root of our own and a certificate of it.
@@ -141,7 +143,7 @@ func (u *upstream) start(t testing.TB) {
 			if out == nil {
 				return nil
 			}
-			if len(out) > udpSize {
+			if len(out) > 1232 {
 				short := new(dns.Msg).SetReply(q)
 				short.Truncated = true
 				out = wire(t, short)
@@ -197,7 +199,7 @@ func (u *upstream) frames(conn net.Conn) {
 	defer running.Wait()
 	var mu sync.Mutex
 	for {
-		packet, err := readFrame(conn)
+		packet, err := letter.ReadFrame(conn)
 		if err != nil {
 			return
 		}

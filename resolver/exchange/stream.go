@@ -5,13 +5,15 @@ import (
 	"fmt"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 // stream asks one server over one connection that is kept, many questions at once: TCP alone, DNS over TLS (RFC 7858), or
 // DNS over QUIC (RFC 9250).
 type stream struct {
 	url  string // for people
-	as   envelope
+	as   letter.Envelope
 	end  *endpoint // nil: a plain address
 	line *warm
 	// trusted says that nobody between us and the server can change a reply: it is asked over TLS, or is on this machine.
@@ -22,7 +24,7 @@ type stream struct {
 func (s *stream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := within(ctx, patience)
 	defer cancel()
-	l, err := write(q, s.as)
+	l, err := letter.Write(q, s.as)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +32,7 @@ func (s *stream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name server %s: %w", s.url, err)
 	}
-	return readdress(reply, q, s.trusted), nil
+	return letter.Readdress(reply, q, s.trusted), nil
 }
 
 // String is the URL.
@@ -49,7 +51,7 @@ func (s *stream) Close() error { return s.line.Close() }
 
 // overTLS is a stream of DNS over TLS.
 func overTLS(url string, e *endpoint) *stream {
-	return &stream{url: url, as: sealed, end: e, trusted: true, line: &warm{open: func(ctx context.Context) (carrier, error) {
+	return &stream{url: url, as: letter.Sealed, end: e, trusted: true, line: &warm{open: func(ctx context.Context) (carrier, error) {
 		conn, err := e.dialTLS(ctx)
 		if err != nil {
 			return nil, err

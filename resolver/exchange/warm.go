@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 const (
@@ -29,7 +31,7 @@ var errMoved = errors.New("the network changed")
 // carrier is an open connection that carries questions, many at once.
 type carrier interface {
 	// ask brings the reply, checked against the letter. After an error, dead says whether the connection was the reason.
-	ask(ctx context.Context, l letter) (*dns.Msg, error)
+	ask(ctx context.Context, l letter.Letter) (*dns.Msg, error)
 	heard() time.Time // when the server last said something
 	dead() bool       // no more questions can be asked
 	close()           // ends what is being asked
@@ -63,7 +65,7 @@ type opening struct {
 }
 
 // ask sends l and once more on a new connection if the old one breaks, or is silent and may be dead.
-func (w *warm) ask(ctx context.Context, l letter) (*dns.Msg, error) {
+func (w *warm) ask(ctx context.Context, l letter.Letter) (*dns.Msg, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	a := asked{warm: w, letter: l, begin: time.Now(), results: make(chan brought, 2)}
 	defer a.running.Wait()
@@ -93,7 +95,7 @@ func (w *warm) ask(ctx context.Context, l letter) (*dns.Msg, error) {
 // asked is one question on up to two connections.
 type asked struct {
 	warm    *warm
-	letter  letter
+	letter  letter.Letter
 	begin   time.Time
 	first   atomic.Pointer[held] // nil: not open yet
 	results chan brought         // has room for both

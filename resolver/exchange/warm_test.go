@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 // wirework is a server at the other end of pipes, in virtual time.
@@ -28,7 +30,7 @@ func (w *wirework) dial(context.Context) (carrier, error) {
 	go func() {
 		defer theirs.Close()
 		for {
-			packet, err := readFrame(theirs)
+			packet, err := letter.ReadFrame(theirs)
 			if err != nil {
 				return
 			}
@@ -170,7 +172,7 @@ func TestServerThatTalksUnaskedIsLeft(t *testing.T) {
 		defer p.close()
 		go func() {
 			for {
-				if _, err := theirs.Write(append([]byte{0, headerLen}, make([]byte, headerLen)...)); err != nil {
+				if _, err := theirs.Write(append([]byte{0, letter.HeaderLen}, make([]byte, letter.HeaderLen)...)); err != nil {
 					return
 				}
 			}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/letter"
 )
 
 // liar is a name server whose replies the test makes, packet by packet.
@@ -76,7 +78,7 @@ func (l *liar) serveTCP(listener net.Listener) {
 		if err != nil {
 			return
 		}
-		if packet, err := readFrame(conn); err == nil {
+		if packet, err := letter.ReadFrame(conn); err == nil {
 			q := new(dns.Msg)
 			q.Unpack(packet)
 			reply := l.tcp(q)

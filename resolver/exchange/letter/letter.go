@@ -1,4 +1,10 @@
-package exchange
+// Package letter writes a question as it goes out to a name server, and says whether a packet is the reply to it. What is
+// between us and our client stays out of the one, what is between us and the server out of the other.
+//
+//	l, err := letter.Write(q, letter.Sealed)
+//	reply, err := l.Answered(packet)
+//	reply = letter.Readdress(reply, q, true)
+package letter
 
 import (
 	"bytes"
@@ -18,10 +24,8 @@ import (
 const (
 	// udpSize is the largest reply that crosses the usual paths in one piece (DNS flag day 2020).
 	udpSize = 1232
-	// inboxSize holds what a server sends although we asked for less. A longer packet does not parse and is passed over.
-	inboxSize = 4096
-	// headerLen is in bytes (RFC 1035, 4.1.1).
-	headerLen = 12
+	// HeaderLen is in bytes (RFC 1035, 4.1.1).
+	HeaderLen = 12
 	// block is what encrypted questions are padded to a multiple of, in bytes (RFC 8467, 4.1). Without it their length
 	// gives the name away.
 	block = 128
@@ -31,41 +35,42 @@ const (
 	optionHead = 4
 )
 
-// errNotOurs is for a reply that is not to the question of its stream or request.
-var errNotOurs = errors.New("the reply is not to our question")
+// ErrNotOurs is for a reply that is not to the question of its stream or request.
+var ErrNotOurs = errors.New("the reply is not to our question")
 
-// errGarbled is for a reply to our question that nobody can read: a record in it is malformed, or somebody on the way cut it off
+// ErrGarbled is for a reply to our question that nobody can read: a record in it is malformed, or somebody on the way cut it off
 // without saying so.
-var errGarbled = errors.New("the reply breaks off or is malformed")
+var ErrGarbled = errors.New("the reply breaks off or is malformed")
 
-// envelope is how a question goes out.
-type envelope int
+// Envelope is how a question goes out.
+type Envelope int
 
 const (
-	open   envelope = iota // in the clear, with EDNS
-	bare                   // in the clear, to a server from before EDNS
-	sealed                 // inside an encrypted connection: with EDNS and padding
+	Open   Envelope = iota // in the clear, with EDNS
+	Bare                   // in the clear, to a server from before EDNS
+	Sealed                 // inside an encrypted connection: with EDNS and padding
 )
 
-// letter is a question as it is sent.
-type letter struct {
-	wire     []byte
-	question []byte // name, type and class; part of wire
+// Letter is a question as it is sent. Those from [Write] have letter case that the reply must keep, those from Under not. It may be
+// read by many at once; only Lower changes it, in place.
+type Letter struct {
+	Wire     []byte // to be sent as it is, or Framed
+	question []byte // name, type and class; part of Wire
 	anyCase  bool   // the reply may write the name in another letter case
 }
 
-// write packs q under a new random id. Only its question, how it is to be treated, and what its EDNS says of DO and CO go
+// Write packs q under a new random id. Only its question, how it is to be treated, and what its EDNS says of DO and CO go
 // out: cookies, client subnets and the like are between the client and us.
-func write(q *dns.Msg, as envelope) (letter, error) {
+func Write(q *dns.Msg, as Envelope) (Letter, error) {
 	if len(q.Question) != 1 {
-		return letter{}, fmt.Errorf("a DNS message with %d questions cannot be passed on", len(q.Question))
+		return Letter{}, fmt.Errorf("a DNS message with %d questions cannot be passed on", len(q.Question))
 	}
 	asked := q.Question[0]
 	const moreThanName = 1 + 4 + optHead + optionHead + block
-	wire := make([]byte, headerLen+len(asked.Name)+moreThanName)
-	end, err := dns.PackDomainName(asked.Name, wire, headerLen, nil, false)
+	wire := make([]byte, HeaderLen+len(asked.Name)+moreThanName)
+	end, err := dns.PackDomainName(asked.Name, wire, HeaderLen, nil, false)
 	if err != nil {
-		return letter{}, fmt.Errorf("this DNS question cannot be written: %w", err)
+		return Letter{}, fmt.Errorf("this DNS question cannot be written: %w", err)
 	}
 	rand.Read(wire[:2])
 	wire[2] = flag(q.RecursionDesired, 0x01) | byte(q.Opcode&0xf)<<3
@@ -74,10 +79,10 @@ func write(q *dns.Msg, as envelope) (letter, error) {
 	wire = binary.BigEndian.AppendUint16(wire[:end], asked.Qtype)
 	wire = binary.BigEndian.AppendUint16(wire, asked.Qclass)
 	end += 4
-	if as != bare {
-		wire = appendOPT(wire, q.IsEdns0(), as == sealed)
+	if as != Bare {
+		wire = appendOPT(wire, q.IsEdns0(), as == Sealed)
 	}
-	return letter{wire: wire, question: wire[headerLen:end:end]}, nil
+	return Letter{Wire: wire, question: wire[HeaderLen:end:end]}, nil
 }
 
 func flag(set bool, bit byte) byte {
@@ -105,21 +110,21 @@ func appendOPT(wire []byte, opt *dns.OPT, padded bool) []byte {
 	return append(wire, make([]byte, fill)...)
 }
 
-// under is the same letter with another id, for a connection: nobody else can answer there, so that letter case proves nothing.
-func (l letter) under(id uint16) letter {
-	wire := slices.Clone(l.wire)
+// Under is the same letter with another id, for a connection: nobody else can answer there, so that letter case proves nothing.
+func (l Letter) Under(id uint16) Letter {
+	wire := slices.Clone(l.Wire)
 	binary.BigEndian.PutUint16(wire, id)
-	return letter{wire: wire, question: wire[headerLen : headerLen+len(l.question)], anyCase: true}
+	return Letter{Wire: wire, question: wire[HeaderLen : HeaderLen+len(l.question)], anyCase: true}
 }
 
 // name is a part of wire, too. Labels are at most 63 long, so that their lengths are no letters.
-func (l letter) name() []byte { return l.question[:len(l.question)-4] }
+func (l Letter) name() []byte { return l.question[:len(l.question)-4] }
 
-// mixed says whether the name has letters that are not lower case.
-func (l letter) mixed() bool { return bytes.ContainsAny(l.name(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") }
+// Mixed says whether the name has letters that are not lower case.
+func (l Letter) Mixed() bool { return bytes.ContainsAny(l.name(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") }
 
-// lower writes the name in lower case.
-func (l letter) lower() {
+// Lower writes the name in lower case.
+func (l Letter) Lower() {
 	for i, b := range l.name() {
 		l.question[i] = lower(b)
 	}
@@ -134,7 +139,7 @@ func lower(b byte) byte {
 
 // repeats says whether a reply's question is that of l. In names letter case means nothing (RFC 4343, 3), in the numbers behind
 // them all bits do.
-func (l letter) repeats(question []byte) bool {
+func (l Letter) repeats(question []byte) bool {
 	if !l.anyCase {
 		return bytes.Equal(question, l.question)
 	}
@@ -147,14 +152,14 @@ func (l letter) repeats(question []byte) bool {
 	return bytes.Equal(question[end:], l.question[end:])
 }
 
-// framed is the letter behind its length (RFC 1035, 4.2.2).
-func (l letter) framed() []byte {
-	frame := make([]byte, 0, 2+len(l.wire))
-	return append(binary.BigEndian.AppendUint16(frame, uint16(len(l.wire))), l.wire...)
+// Framed is the letter behind its length (RFC 1035, 4.2.2), in bytes of its own.
+func (l Letter) Framed() []byte {
+	frame := make([]byte, 0, 2+len(l.Wire))
+	return append(binary.BigEndian.AppendUint16(frame, uint16(len(l.Wire))), l.Wire...)
 }
 
-// readFrame reads one message behind its length.
-func readFrame(r io.Reader) ([]byte, error) {
+// ReadFrame reads one message behind its length, and returns it without that. An end before its first byte is io.EOF.
+func ReadFrame(r io.Reader) ([]byte, error) {
 	var size [2]byte
 	if _, err := io.ReadFull(r, size[:]); err != nil {
 		return nil, err
@@ -164,41 +169,41 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return packet, err
 }
 
-// answered reads packet if it is a reply to l: it must repeat the id and the question. Only who does not understand may leave the
-// question out: many servers from before EDNS read no further than the header. The error is errNotOurs or errGarbled.
-func (l letter) answered(packet []byte) (*dns.Msg, error) {
-	end := headerLen + len(l.question)
+// Answered reads packet if it is a reply to l: it must repeat the id and the question. Only who does not understand may leave the
+// question out: many servers from before EDNS read no further than the header. The error is [ErrNotOurs] or [ErrGarbled].
+func (l Letter) Answered(packet []byte) (*dns.Msg, error) {
+	end := HeaderLen + len(l.question)
 	if unread(packet) {
-		packet = append(packet[:headerLen:headerLen], l.question...)
+		packet = append(packet[:HeaderLen:HeaderLen], l.question...)
 		packet[5] = 1
 	}
 	const isReply, opcode = 0x80, 0x78 // in the third byte
 	switch {
 	case len(packet) < end,
-		packet[0] != l.wire[0] || packet[1] != l.wire[1],
-		packet[2]&isReply == 0 || packet[2]&opcode != l.wire[2]&opcode,
+		packet[0] != l.Wire[0] || packet[1] != l.Wire[1],
+		packet[2]&isReply == 0 || packet[2]&opcode != l.Wire[2]&opcode,
 		binary.BigEndian.Uint16(packet[4:]) != 1,
-		!l.repeats(packet[headerLen:end]):
-		return nil, errNotOurs
+		!l.repeats(packet[HeaderLen:end]):
+		return nil, ErrNotOurs
 	}
 	reply, err := unpack(packet)
 	if err != nil || len(reply.Question) != 1 {
-		return nil, errGarbled
+		return nil, ErrGarbled
 	}
 	return reply, nil
 }
 
-// answeredInAnotherCase says whether letter case is all that is wrong with packet.
-func (l letter) answeredInAnotherCase(packet []byte) bool {
+// AnsweredInAnotherCase says whether letter case is all that is wrong with packet.
+func (l Letter) AnsweredInAnotherCase(packet []byte) bool {
 	l.anyCase = true
-	_, err := l.answered(packet)
-	return !errors.Is(err, errNotOurs)
+	_, err := l.Answered(packet)
+	return !errors.Is(err, ErrNotOurs)
 }
 
 // unread says whether packet is a header alone, by which a server may say that it does not understand EDNS (RFC 6891, 7), or
 // the question without it. All that somebody who forges one brings about is that questions go without, or fail.
 func unread(packet []byte) bool {
-	if len(packet) != headerLen {
+	if len(packet) != HeaderLen {
 		return false
 	}
 	rcode := int(packet[3] & 0xf)
@@ -220,16 +225,16 @@ func unpack(packet []byte) (m *dns.Msg, err error) {
 // dockersServer is where Docker answers its containers. It passes on what far servers say in plain.
 func dockersServer() netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 11}) }
 
-// ofThisMachine says that nobody else can change what comes from there.
-func ofThisMachine(server netip.Addr) bool {
+// OfThisMachine says that nobody else can change what comes from there.
+func OfThisMachine(server netip.Addr) bool {
 	return server.IsLoopback() && server.Unmap() != dockersServer()
 }
 
-// readdress makes a server's reply to our letter the reply to q: under q's id and in its letter case, with EDNS only if q had it,
+// Readdress makes a server's reply to our letter the reply to q: under q's id and in its letter case, with EDNS only if q had it,
 // without the options of the hop behind us, and without records that nobody asked for. The server's word that it has validated the
 // reply (AD) is passed on only if it came on a trusted way (RFC 6840, 5.8; RFC 4035, 4.9.3): in plain sight anybody could
-// have set the bit.
-func readdress(reply, q *dns.Msg, trusted bool) *dns.Msg {
+// have set the bit. reply is changed, and returned; q is not.
+func Readdress(reply, q *dns.Msg, trusted bool) *dns.Msg {
 	reply.Id, reply.Question[0].Name = q.Id, q.Question[0].Name
 	reply.AuthenticatedData = reply.AuthenticatedData && trusted
 	chain.Prune(reply)
