@@ -19,6 +19,7 @@ import (
 
 	"hither/resolver"
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 )
 
 // answerPatience is more than the 2.5 s in which each question has to be answered, and less than the 5 s after which stubs
@@ -52,13 +53,13 @@ func newWorld(tb testing.TB, network string) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &world{tb: tb, network: network, up: startUpstream(tb, helpful), cancel: cancel, ended: make(chan struct{})}
 	w.names.Store(resolver.NewNames([]string{ours, "Proxy.GoLang.Example"}, ourAddr, netip.Addr{}))
-	one, err := exchange.Parse(w.up.Addr.String(), exchange.Options{})
+	one, err := nameserver.Parse(w.up.Addr.String(), nameserver.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	server := &resolver.Server{
 		Names:    w.names.Load,
-		Exchange: &counter{Exchanger: &exchange.Group{Upstreams: []exchange.Exchanger{one}}, world: w},
+		Exchange: &counter{Exchanger: &nameserver.Group{Upstreams: []exchange.Exchanger{one}}, world: w},
 		Now:      func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) },
 		Log:      slog.New(slog.DiscardHandler),
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 	"hither/resolver/link"
 )
 
@@ -222,7 +222,7 @@ func TestAProbeOfOursIsNoticed(t *testing.T) {
 	up := &upstream{say: records()}
 	s := &Server{Exchange: up, LoopSeen: func(seen string) { name = seen }}
 	ask(t, s, query("ABC123.hither-loop.invalid", dns.TypeTXT, nil))
-	if name != "abc123."+exchange.LoopZone || up.asked.Load() != 0 {
+	if name != "abc123."+nameserver.LoopZone || up.asked.Load() != 0 {
 		t.Errorf("got  %q, passed on %d times\nwant the probe, not passed on", name, up.asked.Load())
 	}
 }
@@ -282,7 +282,7 @@ func TestRebindingKnowsAConditionalUpstream(t *testing.T) {
 	defer running.Wait()
 	defer socket.Close()
 	running.Go(func() { _ = office.ActivateAndServe() }) // it ends with its socket
-	split := &exchange.Split{
+	split := &nameserver.Split{
 		Else: &upstream{say: records("300 IN A 10.0.0.66")},
 		Links: func(context.Context) ([]link.Link, error) {
 			return []link.Link{{Servers: []netip.AddrPort{socket.LocalAddr().(*net.UDPAddr).AddrPort()}, Domains: []string{"corp.example"}}}, nil

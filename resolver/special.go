@@ -6,7 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 )
 
 const (
@@ -27,7 +27,7 @@ func (s *Server) byRule(name string, q *question) (m *dns.Msg, how string) {
 	if len(labels) == 0 {
 		return nil, ""
 	}
-	if strings.HasSuffix(name, "."+exchange.LoopZone) {
+	if strings.HasSuffix(name, "."+nameserver.LoopZone) {
 		if s.LoopSeen != nil && q.qtype == dns.TypeTXT {
 			s.LoopSeen(name)
 		}

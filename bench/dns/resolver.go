@@ -9,6 +9,7 @@ import (
 
 	"hither/resolver"
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 	"hither/resolver/hosts"
 )
 
@@ -17,14 +18,14 @@ func serveResolver(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errors.New("write resolver ADDRESS:PORT UPSTREAM")
 	}
-	upstream, err := exchange.Parse(args[1], exchange.Options{})
+	upstream, err := nameserver.Parse(args[1], nameserver.Options{})
 	if err != nil {
 		return err
 	}
 	names := resolver.NewNames([]string{"registry.npmjs.org"}, netip.MustParseAddr("127.0.0.9"), netip.Addr{})
 	server := &resolver.Server{
 		Names:    func() *resolver.Names { return names },
-		Exchange: &exchange.Group{Upstreams: []exchange.Exchanger{upstream}},
+		Exchange: &nameserver.Group{Upstreams: []exchange.Exchanger{upstream}},
 		Hosts:    &hosts.File{},
 	}
 	sockets, err := resolver.Listen(ctx, args[0])

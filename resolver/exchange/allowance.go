@@ -23,16 +23,17 @@ type hop struct {
 	network string
 }
 
-// withAllowance returns a context in which one question is counted; ctx itself if it already is one.
-func withAllowance(ctx context.Context) context.Context {
+// WithAllowance returns a context in which one question is counted; ctx itself if it already is one.
+func WithAllowance(ctx context.Context) context.Context {
 	if ctx.Value(allowanceKey{}) != nil {
 		return ctx
 	}
 	return context.WithValue(ctx, allowanceKey{}, new(allowance))
 }
 
-// maySend counts one more sending, or says that there were enough.
-func maySend(ctx context.Context, network string, server netip.AddrPort) bool {
+// MaySend counts one more sending of the question of ctx to server by network (udp, tcp), or says that there were enough. Without
+// [WithAllowance] there never are. It may be called from many goroutines.
+func MaySend(ctx context.Context, network string, server netip.AddrPort) bool {
 	a, _ := ctx.Value(allowanceKey{}).(*allowance)
 	if a == nil {
 		return true

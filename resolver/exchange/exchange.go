@@ -1,13 +1,10 @@
-// Package exchange asks other name servers. [Parse] reads an upstream: plain ([Plain]), over TLS, HTTPS or QUIC. [Group]
-// asks several by their measures, hedged, with a fallback; [Split] asks the servers of the system's links for the names
-// that they claim; [Roster] asks servers of a list that changes. All of these have Close, and Forget for when the network
-// changed; those made of others also have Probe and Seen, by which servers are found that lead back to us. [Resolver] turns answers into addresses for our own connections, past the system's resolver, which may be us.
+// Package exchange is what all have in common who ask other name servers, and who have them asked: an [Exchanger] asks one
+// question. In its context go how often it may be sent ([WithAllowance], [MaySend]) and that a client has asked again
+// ([WithResend], [Resends]). One server is asked by package nameserver, several by group; lookup makes addresses of the replies.
 //
-//	upstream, err := exchange.Parse("tls://dns.example#192.0.2.1", exchange.Options{Self: isOurs})
-//	network := &exchange.Split{Self: isOurs}
-//	upstreams := &exchange.Group{Upstreams: []exchange.Exchanger{upstream}, Fallback: network}
-//	resolver := &exchange.Resolver{Exchange: &exchange.Split{Else: upstreams, Self: isOurs}, Hosts: &hosts.File{}}
-//	addrs, err := resolver.LookupNetIP(ctx, "registry.npmjs.org")
+//	ctx, cancel := exchange.Within(exchange.WithAllowance(ctx), exchange.Patience)
+//	defer cancel()
+//	reply, err := upstream.Exchange(ctx, q)
 package exchange
 
 import (

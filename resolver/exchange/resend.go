@@ -13,8 +13,8 @@ func WithResend(ctx context.Context, again <-chan struct{}) context.Context {
 	return context.WithValue(ctx, resendKey{}, again)
 }
 
-// resends is nil, on which nothing is ever received, if nobody may ask again.
-func resends(ctx context.Context) <-chan struct{} {
+// Resends is the channel of [WithResend]; nil, on which nothing is ever received, if nobody may ask again.
+func Resends(ctx context.Context) <-chan struct{} {
 	again, _ := ctx.Value(resendKey{}).(<-chan struct{})
 	return again
 }

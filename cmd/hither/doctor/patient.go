@@ -19,7 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/install"
-	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 	"hither/rules"
 )
 
@@ -288,7 +288,7 @@ func (p *Patient) ask(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.
 	if p.Ask != nil {
 		return p.Ask(ctx, at, q)
 	}
-	return exchange.Plain{Server: at, Timeout: 2 * time.Second}.Exchange(ctx, q)
+	return nameserver.Plain{Server: at, Timeout: 2 * time.Second}.Exchange(ctx, q)
 }
 
 func (p *Patient) owner(ctx context.Context, at netip.AddrPort) (int, string) {

@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 	"hither/resolver/hosts"
 	"hither/resolver/link"
 )
@@ -24,28 +25,28 @@ import (
 // VPN or of the network itself go to the servers of those, whoever is asked for the rest. If nobody answers, the servers of
 // the machine are asked, and then those that it had before it was changed.
 type Upstreams struct {
-	Split    *exchange.Split
-	Resolver *exchange.Resolver
+	Split    *nameserver.Split
+	Resolver *nameserver.Resolver
 }
 
 // newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
 func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slog.Logger) (*Upstreams, error) {
-	network := &exchange.Split{Self: self.address, RootCAs: roots, Log: log}
-	former := &exchange.Roster{List: (&formers{state: s.State}).now, Self: self.address, Log: log}
-	all := &exchange.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
+	network := &nameserver.Split{Self: self.address, RootCAs: roots, Log: log}
+	former := &nameserver.Roster{List: (&formers{state: s.State}).now, Self: self.address, Log: log}
+	all := &nameserver.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
 	if len(s.DNSUpstream) > 0 {
-		all = &exchange.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
+		all = &nameserver.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
 	}
-	options := exchange.Options{Self: self.address, RootCAs: roots, Lookup: (&exchange.Resolver{Exchange: network}).LookupNetIP}
+	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: (&nameserver.Resolver{Exchange: network}).LookupNetIP}
 	for _, text := range s.DNSUpstream {
-		e, err := exchange.Parse(text, options)
+		e, err := nameserver.Parse(text, options)
 		if err != nil {
 			return nil, s.Wrong("dns-upstream", err)
 		}
 		all.Upstreams = append(all.Upstreams, e)
 	}
-	u := &Upstreams{Split: &exchange.Split{Else: all, Home: len(s.DNSUpstream) == 0, Self: self.address, RootCAs: roots, Log: log}}
-	u.Resolver = &exchange.Resolver{Exchange: u, Hosts: &hosts.File{Skip: self.door}}
+	u := &Upstreams{Split: &nameserver.Split{Else: all, Home: len(s.DNSUpstream) == 0, Self: self.address, RootCAs: roots, Log: log}}
+	u.Resolver = &nameserver.Resolver{Exchange: u, Hosts: &hosts.File{Skip: self.door}}
 	return u, nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange"
+	"hither/resolver/exchange/nameserver"
 )
 
 // checkDNS finds addresses and upstreams that cannot be.
@@ -33,7 +33,7 @@ func (s *Settings) checkDNS() error {
 		s.DNS[i] = at.String()
 	}
 	for _, text := range s.DNSUpstream {
-		if _, err := exchange.Parse(text, exchange.Options{}); err != nil {
+		if _, err := nameserver.Parse(text, nameserver.Options{}); err != nil {
 			return s.Wrong("dns-upstream", err)
 		}
 	}

@@ -45,7 +45,7 @@ type Settings struct {
 	CAFiles       []string
 	Private       []string
 	DNS           []string // ADDRESS:PORT where DNS is answered; empty: nowhere
-	DNSUpstream   []string // see exchange.Parse; empty: the servers the machine is set up with
+	DNSUpstream   []string // see nameserver.Parse; empty: the servers the machine is set up with
 	DNSStrict     bool     // never the network's own servers instead of DNSUpstream
 	DNSRebinding  bool     // public names must not lead to private addresses
 	DNSAllow      []string // but these
