@@ -19,6 +19,7 @@ import (
 
 	"hither/resolver"
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 	"hither/resolver/exchange/nameserver"
 )
 
@@ -59,7 +60,7 @@ func newWorld(tb testing.TB, network string) *world {
 	}
 	server := &resolver.Server{
 		Names:    w.names.Load,
-		Exchange: &counter{Exchanger: &nameserver.Group{Upstreams: []exchange.Exchanger{one}}, world: w},
+		Exchange: &counter{Exchanger: &group.Group{Upstreams: []exchange.Exchanger{one}}, world: w},
 		Now:      func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) },
 		Log:      slog.New(slog.DiscardHandler),
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange/nameserver"
+	"hither/resolver/exchange/group"
 )
 
 // rebinds says whether a reply leads into this machine or its networks though a stranger may own the name, by which a web
@@ -18,7 +18,7 @@ import (
 // purpose: Allow is for them.
 func (s *Server) rebinds(name string, reply *dns.Msg) bool {
 	forbidden := inside
-	if ofNetwork(name) || nameserver.PortalCheck(name) {
+	if ofNetwork(name) || group.PortalCheck(name) {
 		forbidden = onThisMachine
 	}
 	for _, spared := range s.Allow {

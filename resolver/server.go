@@ -51,7 +51,7 @@ type Server struct {
 	Memory    int64    // bytes for answers; 0: 8 MB, some 20000 of them. Go's collector lets the process grow by twice as much
 	State     string   // a directory for what is saved for the next start; empty: nothing is saved
 
-	// LoopSeen is told the name, in lower case, of a question below [nameserver.LoopZone]: a probe came back, the upstream it was
+	// LoopSeen is told the name, in lower case, of a question below [group.LoopZone]: a probe came back, the upstream it was
 	// sent to asks us. It must return at once. nil: nobody is told.
 	LoopSeen func(name string)
 	Now      func() time.Time // nil: time.Now

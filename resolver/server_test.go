@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/resolver/exchange/group"
 	"hither/resolver/exchange/nameserver"
 	"hither/resolver/link"
 )
@@ -222,7 +223,7 @@ func TestAProbeOfOursIsNoticed(t *testing.T) {
 	up := &upstream{say: records()}
 	s := &Server{Exchange: up, LoopSeen: func(seen string) { name = seen }}
 	ask(t, s, query("ABC123.hither-loop.invalid", dns.TypeTXT, nil))
-	if name != "abc123."+nameserver.LoopZone || up.asked.Load() != 0 {
+	if name != "abc123."+group.LoopZone || up.asked.Load() != 0 {
 		t.Errorf("got  %q, passed on %d times\nwant the probe, not passed on", name, up.asked.Load())
 	}
 }

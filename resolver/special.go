@@ -6,7 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"hither/resolver/exchange/nameserver"
+	"hither/resolver/exchange/group"
 )
 
 const (
@@ -27,7 +27,7 @@ func (s *Server) byRule(name string, q *question) (m *dns.Msg, how string) {
 	if len(labels) == 0 {
 		return nil, ""
 	}
-	if strings.HasSuffix(name, "."+nameserver.LoopZone) {
+	if strings.HasSuffix(name, "."+group.LoopZone) {
 		if s.LoopSeen != nil && q.qtype == dns.TypeTXT {
 			s.LoopSeen(name)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"hither/resolver"
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 	"hither/resolver/exchange/nameserver"
 	"hither/resolver/hosts"
 )
@@ -25,7 +26,7 @@ func serveResolver(ctx context.Context, args []string) error {
 	names := resolver.NewNames([]string{"registry.npmjs.org"}, netip.MustParseAddr("127.0.0.9"), netip.Addr{})
 	server := &resolver.Server{
 		Names:    func() *resolver.Names { return names },
-		Exchange: &nameserver.Group{Upstreams: []exchange.Exchanger{upstream}},
+		Exchange: &group.Group{Upstreams: []exchange.Exchanger{upstream}},
 		Hosts:    &hosts.File{},
 	}
 	sockets, err := resolver.Listen(ctx, args[0])

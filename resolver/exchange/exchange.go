@@ -9,6 +9,7 @@ package exchange
 
 import (
 	"context"
+	"io"
 
 	"github.com/miekg/dns"
 )
@@ -17,4 +18,12 @@ import (
 // the caller's own. It obeys ctx and may be called from many goroutines. An error means that no reply came.
 type Exchanger interface {
 	Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error)
+}
+
+// Close closes what can be closed; it is nil for what cannot.
+func Close(e Exchanger) error {
+	if c, ok := e.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/install"
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 	"hither/resolver/exchange/nameserver"
 	"hither/resolver/hosts"
 	"hither/resolver/link"
@@ -33,9 +34,9 @@ type Upstreams struct {
 func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slog.Logger) (*Upstreams, error) {
 	network := &nameserver.Split{Self: self.address, RootCAs: roots, Log: log}
 	former := &nameserver.Roster{List: (&formers{state: s.State}).now, Self: self.address, Log: log}
-	all := &nameserver.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
+	all := &group.Group{Upstreams: []exchange.Exchanger{network}, Fallback: former, Log: log}
 	if len(s.DNSUpstream) > 0 {
-		all = &nameserver.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
+		all = &group.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
 	}
 	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: (&nameserver.Resolver{Exchange: network}).LookupNetIP}
 	for _, text := range s.DNSUpstream {

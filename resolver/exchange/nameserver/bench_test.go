@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 )
 
 // mirrorServer answers each question with an empty answer, as cheaply as can be.
@@ -35,7 +36,7 @@ func BenchmarkPlain(b *testing.B) {
 }
 
 func BenchmarkGroup(b *testing.B) {
-	g := &Group{Upstreams: []exchange.Exchanger{NewPlain(mirrorServer(b)), NewPlain(mirrorServer(b))}}
+	g := &group.Group{Upstreams: []exchange.Exchanger{NewPlain(mirrorServer(b)), NewPlain(mirrorServer(b))}}
 	defer g.Close()
 	benchmark(b, g)
 }

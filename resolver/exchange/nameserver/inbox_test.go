@@ -13,6 +13,8 @@ import (
 	"hither/resolver/exchange"
 )
 
+const ms = time.Millisecond
+
 // A socket is used again, but not its port, and what comes too late for one question is nothing to the next.
 func TestKeptSocketsMoveToAnotherPort(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {

@@ -1,12 +1,11 @@
-// Package nameserver asks name servers. [Parse] reads one: plain ([Plain]), over TLS, HTTPS or QUIC. [Group] asks several by
-// their measures, hedged, with a fallback; [Split] asks the servers of the system's links for the names that they claim; [Roster]
-// asks servers of a list that changes. All of these have Close, and Forget for when the network changed; those made of others
-// also have Probe and Seen, by which servers are found that lead back to us. [Resolver] turns answers into addresses for our own
-// connections, past the system's resolver, which may be us.
+// Package nameserver asks name servers. [Parse] reads one: plain ([Plain]), over TLS, HTTPS or QUIC. [Split] asks the servers of
+// the system's links for the names that they claim; [Roster] asks servers of a list that changes. All of these have Close, and
+// Forget for when the network changed; those made of others also have Probe and Seen, by which servers are found that lead back
+// to us. [Resolver] turns answers into addresses for our own connections, past the system's resolver, which may be us.
 //
 //	upstream, err := nameserver.Parse("tls://dns.example#192.0.2.1", nameserver.Options{Self: isOurs})
 //	network := &nameserver.Split{Self: isOurs}
-//	upstreams := &nameserver.Group{Upstreams: []exchange.Exchanger{upstream}, Fallback: network}
+//	upstreams := &group.Group{Upstreams: []exchange.Exchanger{upstream}, Fallback: network}
 //	resolver := &nameserver.Resolver{Exchange: &nameserver.Split{Else: upstreams, Self: isOurs}, Hosts: &hosts.File{}}
 //	addrs, err := resolver.LookupNetIP(ctx, "registry.npmjs.org")
 package nameserver
@@ -57,7 +56,7 @@ type Options struct {
 //	quic://dns.example                                                DNS over QUIC (RFC 9250)
 //
 // Behind # stand the addresses of the host, so that it need not be looked up. Nothing is connected before the first
-// question. The Exchanger has String, and Close and Forget like [Group]'s, which hands them on. Errors say what to write.
+// question. The Exchanger has String, and Close and Forget like [group.Group]'s, which hands them on. Errors say what to write.
 func Parse(text string, o Options) (exchange.Exchanger, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) > maxURL {

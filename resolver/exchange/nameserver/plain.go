@@ -77,6 +77,12 @@ type past struct {
 	closed bool
 }
 
+// outcome is what became of one question.
+type outcome struct {
+	reply *dns.Msg
+	err   error
+}
+
 // NewPlain makes a Plain whose connection is kept. Close ends it.
 func NewPlain(server netip.AddrPort) Plain {
 	p := Plain{Server: server}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -13,10 +12,11 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 	"hither/resolver/link"
 )
 
-// Roster asks whichever servers List names at the time, as a [Group] does: those that the machine had before it was
+// Roster asks whichever servers List names at the time, as a [group.Group] does: those that the machine had before it was
 // changed, kept in a journal, are one. Fields are set before first use; then it may be used from many goroutines.
 type Roster struct {
 	List func() []netip.AddrPort   // called with each question; quick
@@ -41,14 +41,14 @@ func (r *Roster) Forget() { r.crew.forget() }
 // Close ends what was started.
 func (r *Roster) Close() error { return r.crew.close() }
 
-// Probe looks which servers send our questions back to us; see [Group.Probe].
+// Probe looks which servers send our questions back to us; see [group.Group.Probe].
 func (r *Roster) Probe(ctx context.Context) {
 	if servers := link.Usable(r.List(), r.Self); len(servers) > 0 {
 		r.crew.follow(servers, r.Log).Probe(ctx)
 	}
 }
 
-// Seen is told of probes; see [Group.Seen].
+// Seen is told of probes; see [group.Group.Seen].
 func (r *Roster) Seen(name string) bool { return r.crew.seen(name) }
 
 // crew is a Group whose servers change now and then. Those that stay keep their connections. The zero value works.
@@ -56,7 +56,7 @@ type crew struct {
 	hire func(netip.AddrPort) exchange.Exchanger // nil: NewPlain
 
 	mu      sync.Mutex
-	group   *Group // nil: nobody was asked yet
+	group   *group.Group // nil: nobody was asked yet
 	servers []netip.AddrPort
 	members map[netip.AddrPort]exchange.Exchanger
 	closed  bool // the group stays as it is
@@ -64,17 +64,17 @@ type crew struct {
 }
 
 // follow returns the group that asks these servers.
-func (c *crew) follow(servers []netip.AddrPort, log *slog.Logger) *Group {
+func (c *crew) follow(servers []netip.AddrPort, log *slog.Logger) *group.Group {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return cmp.Or(c.group, new(Group))
+		return cmp.Or(c.group, new(group.Group))
 	}
 	if c.group != nil && slices.Equal(c.servers, servers) {
 		return c.group
 	}
 	left, old := c.members, c.group
-	c.members, c.servers, c.group = map[netip.AddrPort]exchange.Exchanger{}, slices.Clone(servers), &Group{Log: log}
+	c.members, c.servers, c.group = map[netip.AddrPort]exchange.Exchanger{}, slices.Clone(servers), &group.Group{Log: log}
 	for _, s := range servers {
 		e, known := left[s]
 		if !known {
@@ -86,10 +86,10 @@ func (c *crew) follow(servers []netip.AddrPort, log *slog.Logger) *Group {
 	}
 	c.running.Go(func() {
 		for _, e := range left {
-			shutDown(e) //nolint:errcheck // it is not asked any more
+			exchange.Close(e) // it is not asked any more
 		}
 		if old != nil {
-			old.retire()
+			old.Retire()
 		}
 	})
 	return c.group
@@ -102,15 +102,7 @@ func (c *crew) make(s netip.AddrPort) exchange.Exchanger {
 	return NewPlain(s)
 }
 
-// shutDown closes what can be closed.
-func shutDown(e exchange.Exchanger) error {
-	if c, ok := e.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
-
-func (c *crew) present() *Group {
+func (c *crew) present() *group.Group {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.group

@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 	"hither/resolver/link"
 )
 
@@ -51,6 +52,12 @@ type Split struct {
 	closed  bool          // nothing begins any more
 	crews   map[string]*crew
 	running sync.WaitGroup
+}
+
+// looper is an Exchanger made of others that finds loops itself.
+type looper interface {
+	Probe(ctx context.Context)
+	Seen(name string) bool
 }
 
 // Exchange implements [exchange.Exchanger].
@@ -197,13 +204,13 @@ func (s *Split) lookOnce(ctx context.Context) bool {
 func (s *Split) lacksLocked() bool { return s.links == nil && (s.Else == nil || s.Home) }
 
 // group asks servers; each set of them has figures of its own.
-func (s *Split) group(servers []netip.AddrPort) *Group {
+func (s *Split) group(servers []netip.AddrPort) *group.Group {
 	key := fmt.Sprint(servers)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.crews[key]
 	if s.closed && c == nil {
-		return new(Group)
+		return new(group.Group)
 	}
 	if c == nil {
 		if s.crews == nil {
@@ -267,7 +274,7 @@ func (s *Split) Forget() {
 	}
 }
 
-// Probe looks which servers send our questions back to us; see [Group.Probe].
+// Probe looks which servers send our questions back to us; see [group.Group.Probe].
 func (s *Split) Probe(ctx context.Context) {
 	links, _ := s.settings(ctx)
 	var running sync.WaitGroup
@@ -285,7 +292,7 @@ func (s *Split) Probe(ctx context.Context) {
 	}
 }
 
-// Seen is told of probes; see [Group.Seen].
+// Seen is told of probes; see [group.Group.Seen].
 func (s *Split) Seen(name string) bool {
 	for _, c := range s.allCrews() {
 		if c.seen(name) {
@@ -306,5 +313,5 @@ func (s *Split) Close() error {
 	for _, c := range s.allCrews() {
 		errs = append(errs, c.close())
 	}
-	return errors.Join(append(errs, shutDown(s.Else))...)
+	return errors.Join(append(errs, exchange.Close(s.Else))...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/group"
 	"hither/resolver/link"
 )
 
@@ -216,9 +217,9 @@ func TestLoopsAreFoundThroughAllThatAreMadeOfOthers(t *testing.T) {
 	}}
 	loop := []netip.AddrPort{back.start(t)}
 	links := func(context.Context) ([]link.Link, error) { return []link.Link{{Servers: loop, Default: true}}, nil }
-	split, roster, inner := &Split{Links: links}, &Roster{List: func() []netip.AddrPort { return loop }}, &Group{Upstreams: []exchange.Exchanger{NewPlain(loop[0])}}
+	split, roster, inner := &Split{Links: links}, &Roster{List: func() []netip.AddrPort { return loop }}, &group.Group{Upstreams: []exchange.Exchanger{NewPlain(loop[0])}}
 	mu.Lock()
-	all = []exchange.Exchanger{split, roster, inner, &Split{Links: links, Else: inner}, &Group{Upstreams: []exchange.Exchanger{&member{name: "x", err: errDown}}, Fallback: NewPlain(loop[0])}}
+	all = []exchange.Exchanger{split, roster, inner, &Split{Links: links, Else: inner}, &group.Group{Upstreams: []exchange.Exchanger{oracle(down)}, Fallback: NewPlain(loop[0])}}
 	mu.Unlock()
 	for i, e := range all {
 		e.(looper).Probe(t.Context())
@@ -292,7 +293,7 @@ func TestNothingBeginsBehindClose(t *testing.T) {
 		if got := whoFor(t, e, "www.example"); got != "a" {
 			t.Errorf("got  %s\nwant a", got)
 		}
-		shutDown(e)
+		exchange.Close(e)
 	}
 	s.Forget() // so that the settings would be read anew
 	servers = []netip.AddrPort{b}

@@ -1,4 +1,4 @@
-package nameserver
+package group
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func (m *member) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", m.name, late(ctx, ctx.Err()))
+		return nil, fmt.Errorf("%s: %w", m.name, ctx.Err())
 	}
 	if m.err != nil {
 		return nil, m.err
@@ -58,6 +58,10 @@ func (m *member) count() int {
 	defer m.mu.Unlock()
 	return len(m.asked)
 }
+
+var errDown = errors.New("the network is down")
+
+func ask() *dns.Msg { return new(dns.Msg).SetQuestion("reg.example.", dns.TypeA) }
 
 func never(n int) int { return n - 1 }
 
@@ -78,7 +82,7 @@ func who(t *testing.T, e exchange.Exchanger) string {
 	if err != nil {
 		return fmt.Sprintf("nobody after %v", took)
 	}
-	return fmt.Sprintf("%s says %s after %v", reply.Answer[0].(*dns.TXT).Txt[0], rcode(reply.Rcode), took)
+	return fmt.Sprintf("%s says %s after %v", reply.Answer[0].(*dns.TXT).Txt[0], dns.RcodeToString[reply.Rcode], took)
 }
 
 func TestGroup(t *testing.T) {
@@ -372,7 +376,7 @@ func TestNothingBeginsBesideTheQuestionsOfAGroupThatWasLeft(t *testing.T) {
 		g := groupOf(a, b)
 		g.dice = func(int) int { return 0 } // each question is one to look at others by
 		who(t, g)
-		g.retire()
+		g.Retire()
 		before := b.count()
 		if got := who(t, g); !strings.HasPrefix(got, "a says NOERROR") || before != 1 || b.count() != 1 {
 			t.Errorf("got  %s, and %d questions to b after %d\nwant an answer of a, and none after one", got, b.count(), before)

@@ -1,4 +1,12 @@
-package nameserver
+// Package group asks several name servers: the one that was best so far, and others only if that one is late or fails. It
+// finds servers that lead back to us ([Group.Probe]), and names by which systems look for a sign-in page ([PortalCheck]), which
+// only the network's own server answers.
+//
+//	upstreams := &group.Group{Upstreams: []exchange.Exchanger{near, far}, Fallback: network}
+//	defer upstreams.Close()
+//	upstreams.Probe(ctx)
+//	reply, err := upstreams.Exchange(ctx, q)
+package group
 
 import (
 	"cmp"
@@ -230,14 +238,15 @@ func (g *Group) Forget() {
 func (g *Group) Close() error {
 	var errs []error
 	for _, e := range g.all() {
-		errs = append(errs, shutDown(e))
+		errs = append(errs, exchange.Close(e))
 	}
-	g.retire()
+	g.Retire()
 	return errors.Join(errs...)
 }
 
-// retire waits for what runs beside the questions, and has nothing more begin there: some may still be asked.
-func (g *Group) retire() {
+// Retire waits for what runs beside the questions, and has nothing more begin there: some may still be asked. Unlike Close it leaves
+// the upstreams open, for who asks them otherwise from now on.
+func (g *Group) Retire() {
 	g.mu.Lock()
 	g.retired = true
 	g.mu.Unlock()
