@@ -46,7 +46,7 @@ var (
 	ErrProxied = errors.New("HTTP/3 is not possible behind an upstream proxy, which carries no UDP; measure h1 or h2")
 )
 
-// Resolver finds the addresses of names. nameserver.Resolver is one.
+// Resolver finds the addresses of names. lookup.Resolver is one.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error)
 }

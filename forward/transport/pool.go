@@ -65,7 +65,7 @@ type Config struct {
 
 	// Offers says which hosts are known to speak HTTP/3; nil: only those that say so themselves, in Alt-Svc fields.
 	Offers func(host string) bool
-	// HTTPS tells what the HTTPS record of a host offers (RFC 9460): nameserver.Resolver.LookupHTTPS. It is asked beside the
+	// HTTPS tells what the HTTPS record of a host offers (RFC 9460): lookup.Resolver.LookupHTTPS. It is asked beside the
 	// requests, once an hour for each host; nil: not asked.
 	HTTPS func(ctx context.Context, host string) (alpn []string, port uint16, err error)
 	// Sessions is a file in which TLS sessions, QUIC's address tokens, Alt-Svc offers and what came of them are kept for the next

@@ -17,6 +17,7 @@ import (
 	"hither/install"
 	"hither/resolver/exchange"
 	"hither/resolver/exchange/group"
+	"hither/resolver/exchange/lookup"
 	"hither/resolver/exchange/nameserver"
 	"hither/resolver/hosts"
 	"hither/resolver/link"
@@ -27,7 +28,7 @@ import (
 // the machine are asked, and then those that it had before it was changed.
 type Upstreams struct {
 	Split    *nameserver.Split
-	Resolver *nameserver.Resolver
+	Resolver *lookup.Resolver
 }
 
 // newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
@@ -38,7 +39,7 @@ func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slo
 	if len(s.DNSUpstream) > 0 {
 		all = &group.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
 	}
-	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: (&nameserver.Resolver{Exchange: network}).LookupNetIP}
+	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: (&lookup.Resolver{Exchange: network}).LookupNetIP}
 	for _, text := range s.DNSUpstream {
 		e, err := nameserver.Parse(text, options)
 		if err != nil {
@@ -47,7 +48,7 @@ func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slo
 		all.Upstreams = append(all.Upstreams, e)
 	}
 	u := &Upstreams{Split: &nameserver.Split{Else: all, Home: len(s.DNSUpstream) == 0, Self: self.address, RootCAs: roots, Log: log}}
-	u.Resolver = &nameserver.Resolver{Exchange: u, Hosts: &hosts.File{Skip: self.door}}
+	u.Resolver = &lookup.Resolver{Exchange: u, Hosts: &hosts.File{Skip: self.door}}
 	return u, nil
 }
 

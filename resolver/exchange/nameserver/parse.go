@@ -1,13 +1,13 @@
 // Package nameserver asks name servers. [Parse] reads one: plain ([Plain]), over TLS, HTTPS or QUIC. [Split] asks the servers of
 // the system's links for the names that they claim; [Roster] asks servers of a list that changes. All of these have Close, and
 // Forget for when the network changed; those made of others also have Probe and Seen, by which servers are found that lead back
-// to us. [Resolver] turns answers into addresses for our own connections, past the system's resolver, which may be us.
+// to us.
 //
 //	upstream, err := nameserver.Parse("tls://dns.example#192.0.2.1", nameserver.Options{Self: isOurs})
 //	network := &nameserver.Split{Self: isOurs}
 //	upstreams := &group.Group{Upstreams: []exchange.Exchanger{upstream}, Fallback: network}
-//	resolver := &nameserver.Resolver{Exchange: &nameserver.Split{Else: upstreams, Self: isOurs}, Hosts: &hosts.File{}}
-//	addrs, err := resolver.LookupNetIP(ctx, "registry.npmjs.org")
+//	split := &nameserver.Split{Else: upstreams, Self: isOurs}
+//	reply, err := split.Exchange(ctx, q)
 package nameserver
 
 import (
@@ -25,6 +25,7 @@ import (
 
 	"hither/resolver/exchange"
 	"hither/resolver/exchange/letter"
+	"hither/resolver/exchange/lookup"
 )
 
 const (
@@ -37,7 +38,7 @@ const (
 
 // Options is what [Parse] needs to know beside the URL. The zero value works.
 type Options struct {
-	// Lookup finds the addresses of a host whose URL does not say them; [Resolver.LookupNetIP] fits. It must not ask us. nil: the servers this machine
+	// Lookup finds the addresses of a host whose URL does not say them; [lookup.Resolver.LookupNetIP] fits. It must not ask us. nil: the servers this machine
 	// is set up with, without those that are we.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Self says which addresses are our own listeners; an upstream there is refused. nil: none.
@@ -165,7 +166,7 @@ func (o Options) endpoint(u *url.URL, port uint16) (*endpoint, error) {
 		return nil, fmt.Errorf("%s: %q is not a host; write it like tls://dns.example", u.Redacted(), e.host)
 	}
 	if e.lookup == nil {
-		e.lookup = (&Resolver{Exchange: &Split{Self: o.Self}}).LookupNetIP
+		e.lookup = (&lookup.Resolver{Exchange: &Split{Self: o.Self}}).LookupNetIP
 	}
 	return e, nil
 }

@@ -33,7 +33,7 @@ func whoFor(t *testing.T, e exchange.Exchanger, name string) string {
 		return err.Error()
 	}
 	if len(reply.Answer) == 0 {
-		return rcode(reply.Rcode)
+		return dns.RcodeToString[reply.Rcode]
 	}
 	return reply.Answer[0].(*dns.TXT).Txt[0]
 }
@@ -313,4 +313,12 @@ func FuzzClaimed(f *testing.F) {
 		new(Split).claimed(link.Tidy([]link.Link{l}, nil), name)
 		Private(name)
 	})
+}
+
+func text[T interface{ String() string }](list []T) string {
+	var words []string
+	for _, one := range list {
+		words = append(words, one.String())
+	}
+	return strings.Join(words, " ")
 }

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -123,17 +122,5 @@ type oracle func(ctx context.Context, q *dns.Msg) (*dns.Msg, error)
 func (o oracle) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) { return o(ctx, q) }
 
 var errDown = errors.New("the network is down")
-
-// after replies when d has gone by, unless the question is withdrawn.
-func after(d time.Duration, o oracle) oracle {
-	return func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
-		select {
-		case <-time.After(d):
-			return o(ctx, q)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
 
 func down(context.Context, *dns.Msg) (*dns.Msg, error) { return nil, errDown }

@@ -1,4 +1,4 @@
-package nameserver
+package lookup
 
 import (
 	"context"

@@ -1,4 +1,9 @@
-package nameserver
+// Package lookup finds the addresses of hosts for our own connections, past the system's resolver, which may be us, and what their
+// HTTPS records offer. Answers are kept as long as they say.
+//
+//	resolver := &lookup.Resolver{Exchange: upstreams, Hosts: &hosts.File{}}
+//	addrs, err := resolver.LookupNetIP(ctx, "registry.npmjs.org")
+package lookup
 
 import (
 	"context"
