@@ -40,15 +40,30 @@ func MaySend(ctx context.Context, network string, server netip.AddrPort) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at, before := hop{server, network}, 0
-	for _, h := range a.sent {
-		if h == at {
-			before++
-		}
-	}
-	if before >= maxSent {
+	at := hop{server, network}
+	if a.countLocked(at) >= maxSent {
 		return false
 	}
 	a.sent = append(a.sent, at)
 	return true
+}
+
+// WasLast says that nothing more may be sent to server: what was, by [MaySend], was the last. Without an allowance in ctx nothing is.
+func WasLast(ctx context.Context, network string, server netip.AddrPort) bool {
+	a, _ := ctx.Value(allowanceKey{}).(*allowance)
+	if a == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.countLocked(hop{server, network}) >= maxSent
+}
+
+func (a *allowance) countLocked(at hop) (n int) {
+	for _, h := range a.sent {
+		if h == at {
+			n++
+		}
+	}
+	return n
 }

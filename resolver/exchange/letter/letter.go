@@ -48,6 +48,7 @@ type Envelope int
 const (
 	Open   Envelope = iota // in the clear, with EDNS
 	Bare                   // in the clear, to a server from before EDNS
+	Either                 // open, and bare right behind: to where EDNS was met with silence
 	Sealed                 // inside an encrypted connection: with EDNS and padding
 )
 
@@ -116,6 +117,16 @@ func (l Letter) Under(id uint16) Letter {
 	binary.BigEndian.PutUint16(wire, id)
 	return Letter{Wire: wire, question: wire[HeaderLen : HeaderLen+len(l.question)], anyCase: true}
 }
+
+// Strip is the same letter without EDNS. A reply to the one is one to the other.
+func (l Letter) Strip() Letter {
+	wire := slices.Clone(l.Wire[:HeaderLen+len(l.question)])
+	wire[11] = 0
+	return Letter{Wire: wire, question: wire[HeaderLen:], anyCase: l.anyCase}
+}
+
+// HasEDNS says whether the letter carries EDNS.
+func (l Letter) HasEDNS() bool { return len(l.Wire) > HeaderLen+len(l.question) }
 
 // name is a part of wire, too. Labels are at most 63 long, so that their lengths are no letters.
 func (l Letter) name() []byte { return l.question[:len(l.question)-4] }

@@ -26,8 +26,9 @@ type effort struct {
 	running sync.WaitGroup
 	letters int
 	waiting int
-	called  bool     // over TCP
-	short   *dns.Msg // cut, but better than none
+	called  bool             // over TCP
+	short   *dns.Msg         // cut, but better than none
+	enough  <-chan time.Time // then short has to do; nil: there is none
 	whole   *dns.Msg
 	errs    []error
 }
@@ -41,6 +42,9 @@ func (e *effort) post(ctx context.Context) (letter.Letter, *inbox, error) {
 	if e.lower {
 		l.Lower()
 	}
+	if e.strips() && exchange.WasLast(ctx, "udp", e.Server) {
+		l = l.Strip()
+	}
 	e.letters++
 	box, err := e.past.inbox(e.Server)
 	if err != nil {
@@ -50,7 +54,23 @@ func (e *effort) post(ctx context.Context) (letter.Letter, *inbox, error) {
 		box.conn.Close()
 		return l, nil, err
 	}
+	if e.as == letter.Either && exchange.MaySend(ctx, "udp", e.Server) {
+		_, _ = box.conn.Write(l.Strip().Wire) // one of both is enough
+	}
 	return l, box, nil
+}
+
+// strips says whether what is sent after silence goes without EDNS: of a server that has not been seen to use it, nobody
+// knows whether that is what it is silent to.
+func (e *effort) strips() bool {
+	return e.as == letter.Either || e.as == letter.Open && !validates(e.q) && !e.past.knowsEDNS()
+}
+
+// learn takes in what a reply to l, or to what went before it, tells of the server. Some put EDNS into each.
+func (e *effort) learn(l letter.Letter, reply *dns.Msg) {
+	if e.as != letter.Bare {
+		e.past.learn(reply, e.as == letter.Either || !l.HasEDNS())
+	}
 }
 
 // persist goes on after o became of the first letter, until there is an answer or ctx ends.
@@ -83,6 +103,8 @@ func (e *effort) persist(ctx context.Context, l letter.Letter, box *inbox, o out
 			e.heed(ctx, hinted)
 		case <-quiet.C:
 			e.call(ctx)
+		case <-e.enough:
+			return e.best(ctx)
 		case _, ok := <-again:
 			if !ok {
 				again = nil
@@ -128,6 +150,9 @@ func (e *effort) correspond(ctx context.Context, l letter.Letter, box *inbox, hi
 				until = time.Now().Add(prompt)
 			}
 			reply, err := box.await(ctx, l, until)
+			if err == nil {
+				e.learn(l, reply)
+			}
 			switch {
 			case hint(err):
 				hinted = err
@@ -138,6 +163,9 @@ func (e *effort) correspond(ctx context.Context, l letter.Letter, box *inbox, hi
 				return nil, hinted
 			}
 			until = time.Now().Add(gap)
+			if e.strips() {
+				l = l.Strip()
+			}
 			if !exchange.MaySend(ctx, "udp", e.Server) {
 				until = time.Now().Add(exchange.Patience) // what was sent before may still be answered
 			} else if _, err := box.conn.Write(l.Wire); err != nil {
@@ -180,6 +208,9 @@ func (e *effort) settle(ctx context.Context, o outcome) bool {
 		e.whole = o.reply
 		return true
 	case o.err == nil:
+		if e.short == nil {
+			e.enough = time.After(min(forWhole, left(ctx)-prompt))
+		}
 		e.short = o.reply
 		e.call(ctx)
 	case errors.Is(o.err, errForged):

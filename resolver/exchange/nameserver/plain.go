@@ -25,11 +25,14 @@ const (
 	// silence is when a server that says nothing over UDP is asked over TCP too: some networks drop the one and not the
 	// other.
 	silence = time.Second
+	// forWhole is how long TCP has for what did not fit, if its packets are dropped. By then a lost SYN has been sent again, and
+	// a client who is told that its answer is short has time to ask over TCP, too.
+	forWhole = 1300 * time.Millisecond
 	// maxWrong is how many wrong replies one exchange over UDP stands. Then somebody guesses our ids, and TCP is safer.
 	maxWrong = 3
 	// maxLetters bounds how often one exchange sends its question from another port because a client asks again.
 	maxLetters = 4
-	// bareAge is how long a server is asked without EDNS after it did not understand it.
+	// bareAge is how long a server is asked without EDNS after it did not understand it, or was silent to it.
 	bareAge = 15 * time.Minute
 	// lowerAge is how long a server is asked in lower case after it answered in another letter case than it was asked in.
 	lowerAge = 15 * time.Minute
@@ -57,6 +60,10 @@ var errEnough = errors.New("was asked often enough, and did not answer")
 // go out in lower case too, from another port under another id, to which the reply must be byte for byte again: that is as hard to
 // forge as the reply to any client that does not mix letter case by itself. Over TCP letter case means nothing.
 //
+// Other routers drop what has EDNS. So what is sent after silence, and the last that may be sent, goes without, until the server
+// has been seen to use EDNS: behind that, packets merely get lost. The question of a validator (DO), to whom an answer without is
+// of no use, goes without only beside one with, to a server that has answered another one so.
+//
 // Those made by [NewPlain] keep their TCP connection open for the next question (RFC 7766), keep UDP sockets, which move
 // to another port for each question, and remember a server that does not know EDNS, or does not keep letter case; they may be
 // copied, and copies share all that. Others open what they need each time.
@@ -72,6 +79,8 @@ type past struct {
 	tcp    *warm
 	mu     sync.Mutex
 	bare   time.Time // until then it is asked without EDNS
+	knows  bool      // it has used EDNS over UDP
+	silent bool      // it has not, and answered only what had none
 	lower  time.Time // until then it is asked in lower case
 	idle   []*inbox  // the last one is taken first
 	closed bool
@@ -91,13 +100,13 @@ func NewPlain(server netip.AddrPort) Plain {
 }
 
 // Exchange implements [exchange.Exchanger]. The hop's own things in q (EDNS size and options) are replaced by ours. If the reply
-// is cut short and TCP fails, the short one is returned with its Truncated bit.
+// is cut short and TCP fails or is silent, the short one is returned with its Truncated bit.
 func (p Plain) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := exchange.Within(exchange.WithAllowance(ctx), cmp.Or(p.Timeout, exchange.Patience))
 	defer cancel()
-	as := p.past.envelope()
+	as := p.past.envelope(q)
 	reply, err := p.ask(ctx, q, as)
-	if err == nil && as == letter.Open && beforeEDNS(reply) {
+	if err == nil && as != letter.Bare && beforeEDNS(reply) {
 		if reply, err = p.ask(ctx, q, letter.Bare); err == nil && !beforeEDNS(reply) {
 			p.past.noEDNS()
 		}
@@ -132,6 +141,7 @@ func (p *past) clear(closed bool) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle, p.bare, p.lower, p.closed = nil, time.Time{}, time.Time{}, p.closed || closed
+	p.knows, p.silent = false, false
 	p.mu.Unlock()
 	for _, box := range idle {
 		box.conn.Close()
@@ -143,16 +153,50 @@ func beforeEDNS(reply *dns.Msg) bool {
 	return reply.IsEdns0() == nil && (reply.Rcode == dns.RcodeFormatError || reply.Rcode == dns.RcodeNotImplemented)
 }
 
-func (p *past) envelope() letter.Envelope {
+// validates says whether an answer to q is of use only with EDNS.
+func validates(q *dns.Msg) bool {
+	opt := q.IsEdns0()
+	return opt != nil && opt.Do()
+}
+
+func (p *past) envelope(q *dns.Msg) letter.Envelope {
 	if p == nil {
 		return letter.Open
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Now().Before(p.bare) {
+	lately := time.Now().Before(p.bare)
+	switch {
+	case p.silent && (!lately || validates(q)):
+		return letter.Either
+	case lately:
 		return letter.Bare
 	}
 	return letter.Open
+}
+
+// learn takes in a reply over UDP. without: the question went without EDNS, too, after or beside one with.
+func (p *past) learn(reply *dns.Msg, without bool) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case reply.IsEdns0() != nil:
+		p.knows, p.silent, p.bare = true, false, time.Time{}
+	case without && !p.knows:
+		p.silent, p.bare = true, time.Now().Add(bareAge)
+	}
+}
+
+func (p *past) knowsEDNS() bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.knows
 }
 
 func (p *past) noEDNS() {
@@ -193,7 +237,10 @@ func (p Plain) ask(ctx context.Context, q *dns.Msg, as letter.Envelope) (*dns.Ms
 	}
 	var o outcome
 	if box != nil {
-		if o.reply, o.err = box.await(ctx, l, e.begin.Add(prompt)); o.err == nil && !o.reply.Truncated {
+		if o.reply, o.err = box.await(ctx, l, e.begin.Add(prompt)); o.err == nil {
+			e.learn(l, o.reply)
+		}
+		if o.err == nil && !o.reply.Truncated {
 			p.past.keep(box)
 			return o.reply, nil
 		}
@@ -233,6 +280,14 @@ func dialPipe(ctx context.Context, server netip.AddrPort) (carrier, error) {
 		return nil, late(ctx, err)
 	}
 	return newPipe(conn), nil
+}
+
+// left is the time that ctx has.
+func left(ctx context.Context) time.Duration {
+	if at, limited := ctx.Deadline(); limited {
+		return time.Until(at)
+	}
+	return exchange.Patience
 }
 
 // late says that nobody answered, if that is why.
