@@ -198,7 +198,8 @@ func (l Letter) Answered(packet []byte) (*dns.Msg, error) {
 		return nil, ErrNotOurs
 	}
 	reply, err := unpack(packet)
-	if err != nil || len(reply.Question) != 1 {
+	answers := int(binary.BigEndian.Uint16(packet[6:]))
+	if err != nil || len(reply.Question) != 1 || len(reply.Answer) < answers && !reply.Truncated { // cut behind a record, it can be read
 		return nil, ErrGarbled
 	}
 	return reply, nil

@@ -15,7 +15,7 @@ import (
 const (
 	// maxIdle bounds the sockets that are kept for one server.
 	maxIdle = 128
-	// inboxSize holds what a server sends although we asked for less. A longer packet does not parse and is passed over.
+	// inboxSize holds what a server sends although we asked for less. A longer packet breaks off.
 	inboxSize = 4096
 )
 

@@ -148,6 +148,20 @@ func TestReplyThatCannotBeReadIsAskedOverTCP(t *testing.T) {
 	}
 }
 
+func TestReplyThatIsCutBehindARecordIsNotTheWhole(t *testing.T) {
+	records := []string{right, "reg.example. 60 IN A 192.0.2.2"}
+	server := &liar{
+		udp: func(q *dns.Msg) [][]byte {
+			whole, shorter := wire(t, answered(t, q, records...)), wire(t, answered(t, q, right))
+			return [][]byte{whole[:len(shorter)]}
+		},
+		tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, records...)) },
+	}
+	if got := exchanged(t, Plain{Server: server.start(t)}, ask()); len(got.Answer) != len(records) {
+		t.Errorf("got  %v\nwant %v", got.Answer, records)
+	}
+}
+
 func TestServerFromBeforeEDNSIsAskedWithout(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
 		reply := answered(t, q, right)
