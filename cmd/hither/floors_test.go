@@ -18,11 +18,11 @@ import (
 // replaced without the ones above it.
 func floors() map[string]int {
 	return map[string]int{
-		"rules.d": 0, "cache/digest": 0, "cache/wholefile": 0, "cache/filelock": 0, "resolver/exchange": 0, "resolver/exchange/chain": 0, "resolver/hosts": 0, "resolver/link": 0,
+		"rules.d": 0, "cache/digest": 0, "cache/wholefile": 0, "cache/filelock": 0, "resolver/exchange": 0, "resolver/exchange/chain": 0, "resolver/exchange/exchangetest": 0, "resolver/hosts": 0, "resolver/link": 0,
 		"resolver/exchange/letter": 1, "resolver/exchange/group": 1, "resolver/exchange/lookup": 1, "resolver/exchange/nameserver": 2,
 		"forward/measure": 0, "forward/split": 0,
 		"forward/peer": 0, "forward/h2": 0, "forward/npmrc": 0, "forward/listener": 0,
-		"forward/mark": 0, "forward/terse": 0, "forward/field": 0, "forward/huddle": 0, "forward/race": 0, "forward/footing": 0,
+		"forward/mark": 0, "forward/terse": 0, "forward/field": 0, "forward/huddle": 0, "forward/race": 0, "forward/footing": 0, "forward/wiretest": 1,
 		"install/files": 0, "install/lines": 0, "install/ownfile": 0, "install/proxyname": 0, "install/stage": 1, "install/guard": 1, "install": 1,
 		"install/installtest": 2, "install/service": 2, "install/sysdns": 2, "install/sysproxy": 2, "install/toolfile": 2, "install/tools": 3, "install/truststore": 3,
 		"cmd/hither/terminal": 0, "cmd/hither/amount": 0, "cmd/hither/redact": 0, "cmd/hither/private": 0, "cmd/hither/environ": 0, "cmd/hither/watchdog": 0,

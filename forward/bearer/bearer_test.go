@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"hither/forward/redirect"
+	"hither/forward/wiretest"
 )
 
 // registry is a small one with a token server beside it. Tokens are numbered: t1, t2 …
 type registry struct {
-	internet
+	wiretest.Internet
 	service string
 	realm   string                // default https://auth.example/token
 	grant   http.HandlerFunc      // default: gives the next token
@@ -28,7 +29,7 @@ type registry struct {
 
 func newRegistry() *registry {
 	r := &registry{service: "reg.example", realm: "https://auth.example/token"}
-	r.hosts = map[string]http.HandlerFunc{"https://reg.example": r.serve, "https://auth.example": func(w http.ResponseWriter, req *http.Request) { r.grant(w, req) }}
+	r.Hosts = map[string]http.HandlerFunc{"https://reg.example": r.serve, "https://auth.example": func(w http.ResponseWriter, req *http.Request) { r.grant(w, req) }}
 	r.grant = func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"token":"t%d","expires_in":300}`, r.given.Add(1))
 	}
@@ -64,16 +65,16 @@ func TestTokenIsFetchedOnceAndShownAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry()
 		b := &Tokens{Next: r}
-		want(t, get(t, b, manifest), "200 yours")
-		want(t, r.asked(), "GET "+manifest+"\n"+question+"\nGET "+manifest)
-		r.log = nil
-		want(t, get(t, b, "https://reg.example/v2/library/x/blobs/sha256:00"), "200 yours")
-		want(t, get(t, b, "https://reg.example/v2/library/x/tags/list?n=5"), "200 yours")
-		want(t, r.asked(), "GET https://reg.example/v2/library/x/blobs/sha256:00\nGET https://reg.example/v2/library/x/tags/list?n=5")
+		want(t, wiretest.Get(t, b, manifest), "200 yours")
+		want(t, r.Asked(), "GET "+manifest+"\n"+question+"\nGET "+manifest)
+		r.Forget()
+		want(t, wiretest.Get(t, b, "https://reg.example/v2/library/x/blobs/sha256:00"), "200 yours")
+		want(t, wiretest.Get(t, b, "https://reg.example/v2/library/x/tags/list?n=5"), "200 yours")
+		want(t, r.Asked(), "GET https://reg.example/v2/library/x/blobs/sha256:00\nGET https://reg.example/v2/library/x/tags/list?n=5")
 		// Another repository is another scope, but the same realm.
-		r.log = nil
-		want(t, get(t, b, "https://reg.example/v2/library/y/manifests/1"), "200 yours")
-		want(t, r.asked(), strings.Replace(question, "2Fx", "2Fy", 1)+"\nGET https://reg.example/v2/library/y/manifests/1")
+		r.Forget()
+		want(t, wiretest.Get(t, b, "https://reg.example/v2/library/y/manifests/1"), "200 yours")
+		want(t, r.Asked(), strings.Replace(question, "2Fx", "2Fy", 1)+"\nGET https://reg.example/v2/library/y/manifests/1")
 	})
 }
 
@@ -96,7 +97,7 @@ func TestTokenLives(t *testing.T) {
 				b := &Tokens{Next: r}
 				fetch := func(tokens int32) {
 					t.Helper()
-					if got := get(t, b, manifest); got != "200 yours" || r.given.Load() != tokens {
+					if got := wiretest.Get(t, b, manifest); got != "200 yours" || r.given.Load() != tokens {
 						t.Errorf("got  %s, %d tokens\nwant 200 yours, %d tokens", got, r.given.Load(), tokens)
 					}
 				}
@@ -115,14 +116,14 @@ func TestTokenLives(t *testing.T) {
 func TestRejectedTokenIsRenewedOnce(t *testing.T) {
 	r := newRegistry()
 	b := &Tokens{Next: r}
-	get(t, b, manifest)
+	wiretest.Get(t, b, manifest)
 	r.good = func(tok string) bool { return tok == "t2" } // t1 was revoked
-	want(t, get(t, b, manifest), "200 yours")
+	want(t, wiretest.Get(t, b, manifest), "200 yours")
 	r.good = func(string) bool { return false }
-	r.log = nil
-	want(t, get(t, b, manifest), "401 no token")
-	if n := len(r.log); n != 3 {
-		t.Errorf("got  %d requests\nwant 3: asked, renewed, asked again\n%s", n, r.asked())
+	r.Forget()
+	want(t, wiretest.Get(t, b, manifest), "401 no token")
+	if n := len(r.Requests()); n != 3 {
+		t.Errorf("got  %d requests\nwant 3: asked, renewed, asked again\n%s", n, r.Asked())
 	}
 }
 
@@ -132,7 +133,7 @@ func TestTokenWithoutRightsIsNotRenewedAtOnce(t *testing.T) {
 		r := newRegistry()
 		r.good = func(string) bool { return false }
 		b := &Tokens{Next: r}
-		get(t, b, manifest)
+		wiretest.Get(t, b, manifest)
 		for _, c := range []struct {
 			error string
 			after time.Duration
@@ -144,10 +145,11 @@ func TestTokenWithoutRightsIsNotRenewedAtOnce(t *testing.T) {
 			{"insufficient_scope", time.Second, 3},
 		} {
 			time.Sleep(c.after)
-			r.log, r.error = nil, c.error
-			want(t, get(t, b, manifest), "401 no token")
-			if n := len(r.log); n != c.want {
-				t.Errorf("%s, after %s\ngot  %d requests: %s\nwant %d", c.error, c.after, n, r.asked(), c.want)
+			r.Forget()
+			r.error = c.error
+			want(t, wiretest.Get(t, b, manifest), "401 no token")
+			if n := len(r.Requests()); n != c.want {
+				t.Errorf("%s, after %s\ngot  %d requests: %s\nwant %d", c.error, c.after, n, r.Asked(), c.want)
 			}
 		}
 	})
@@ -159,24 +161,24 @@ func TestTokenWithoutRightsIsRenewedAfterAPush(t *testing.T) {
 	r.error = "insufficient_scope"
 	r.good = func(tok string) bool { return tok == "t2" || tok == "pusher" }
 	b := &Tokens{Next: r}
-	want(t, get(t, b, manifest), "401 no token")
+	want(t, wiretest.Get(t, b, manifest), "401 no token")
 	push, err := http.NewRequestWithContext(t.Context(), http.MethodPut, manifest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, who := range []string{"nobody", "pusher"} {
 		push.Header.Set("Authorization", "Bearer "+who)
-		r.log = nil
+		r.Forget()
 		resp, err := b.Overhear(r).RoundTrip(push)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 		if who == "nobody" {
-			want(t, get(t, b, manifest), "401 no token")
+			want(t, wiretest.Get(t, b, manifest), "401 no token")
 		}
 	}
-	want(t, get(t, b, manifest), "200 yours")
+	want(t, wiretest.Get(t, b, manifest), "200 yours")
 }
 
 func TestRefusalsComeBackAsTheyAre(t *testing.T) {
@@ -197,20 +199,20 @@ func TestRefusalsComeBackAsTheyAre(t *testing.T) {
 		"a token server that knows no guest":    {challenge(ask), challenge(), "401 no"},
 		"a token server in trouble":             {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, "reg.example wants a token, and none was got: ask auth.example: the token server answered 503"},
 		"a token server that is asked too much": {challenge(ask), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, "429 no"},
-		"no token in the answer":                {challenge(ask), says(`{"token":""}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
-		"a token that is no header":             {challenge(ask), says(`{"token":"a\r\nb"}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
-		"a page":                                {challenge(ask), says(`<html>`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is not JSON"},
-		"an endless answer":                     {challenge(ask), says(`{"token":"` + strings.Repeat("x", 1<<20)), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is too long"},
+		"no token in the answer":                {challenge(ask), wiretest.Says(`{"token":""}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
+		"a token that is no header":             {challenge(ask), wiretest.Says(`{"token":"a\r\nb"}`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer has no usable token"},
+		"a page":                                {challenge(ask), wiretest.Says(`<html>`), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is not JSON"},
+		"an endless answer":                     {challenge(ask), wiretest.Says(`{"token":"` + strings.Repeat("x", 1<<20)), "reg.example wants a token, and none was got: ask auth.example: the token server's answer is too long"},
 		"a realm without TLS":                   {challenge(`Bearer realm="http://auth.example/token"`), nil, "reg.example wants a token, and none was got: asking for it at auth.example would be without TLS"},
 		"a realm that is no URL":                {challenge(`Bearer realm="registry"`), nil, "reg.example wants a token, and none was got: the address to ask at is no URL"},
 		"a realm with a user in it":             {challenge(`Bearer realm="https://u:p@auth.example/"`), nil, "reg.example wants a token, and none was got: the address to ask at is no URL"},
-		"a realm that leads to plain http":      {challenge(ask), to("http://auth.example/"), "reg.example wants a token, and none was got: ask auth.example: auth.example redirects from https to http at auth.example; that is not followed"},
-		"a realm behind a redirect":             {challenge(ask), to("https://auth2.example/"), "401 no"},
+		"a realm that leads to plain http":      {challenge(ask), wiretest.To("http://auth.example/"), "reg.example wants a token, and none was got: ask auth.example: auth.example redirects from https to http at auth.example; that is not followed"},
+		"a realm behind a redirect":             {challenge(ask), wiretest.To("https://auth2.example/"), "401 no"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": test.home, "https://auth.example": test.auth, "https://auth2.example": http.NotFound}}
-			want(t, get(t, &Tokens{Next: net}, manifest), test.want)
+			net := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": test.home, "https://auth.example": test.auth, "https://auth2.example": http.NotFound}}
+			want(t, wiretest.Get(t, &Tokens{Next: net}, manifest), test.want)
 		})
 	}
 }
@@ -218,41 +220,41 @@ func TestRefusalsComeBackAsTheyAre(t *testing.T) {
 func TestPlainRegistryMayHaveAPlainRealm(t *testing.T) {
 	r := newRegistry()
 	r.realm = "http://127.0.0.1:5001/token?account=x"
-	r.hosts["http://127.0.0.1:5000"] = r.serve
-	r.hosts["http://127.0.0.1:5001"] = r.grant
-	want(t, get(t, &Tokens{Next: r}, "http://127.0.0.1:5000/v2/a/manifests/1"), "200 yours")
-	want(t, strings.Split(r.asked(), "\n")[1], "GET http://127.0.0.1:5001/token?account=x&scope=repository%3Aa%3Apull&service=reg.example")
+	r.Hosts["http://127.0.0.1:5000"] = r.serve
+	r.Hosts["http://127.0.0.1:5001"] = r.grant
+	want(t, wiretest.Get(t, &Tokens{Next: r}, "http://127.0.0.1:5000/v2/a/manifests/1"), "200 yours")
+	want(t, strings.Split(r.Asked(), "\n")[1], "GET http://127.0.0.1:5001/token?account=x&scope=repository%3Aa%3Apull&service=reg.example")
 }
 
 // SSRF: a public registry names a realm; the question is marked so that the dial refuses the private network.
 func TestRealmOfAPublicRegistryIsMarked(t *testing.T) {
 	r := newRegistry()
 	r.realm = "https://10.0.0.1/token"
-	r.hosts["https://10.0.0.1"] = r.grant
-	get(t, &Tokens{Next: r}, manifest)
-	if line := strings.Split(r.asked(), "\n")[1]; !strings.HasPrefix(line, "GET https://10.0.0.1/token") || !strings.HasSuffix(line, " public") {
+	r.Hosts["https://10.0.0.1"] = r.grant
+	wiretest.Get(t, &Tokens{Next: r}, manifest)
+	if line := strings.Split(r.Asked(), "\n")[1]; !strings.HasPrefix(line, "GET https://10.0.0.1/token") || !strings.HasSuffix(line, " public") {
 		t.Errorf("got  %s\nwant it marked public", line)
 	}
 	r = newRegistry()
 	r.realm = "https://reg.example/token"
-	r.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+	r.Hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/token" {
 			r.grant(w, req)
 			return
 		}
 		r.serve(w, req)
 	}
-	get(t, &Tokens{Next: r}, manifest)
-	if strings.Contains(r.asked(), " public") {
-		t.Errorf("the registry's own realm was marked:\n%s", r.asked())
+	wiretest.Get(t, &Tokens{Next: r}, manifest)
+	if strings.Contains(r.Asked(), " public") {
+		t.Errorf("the registry's own realm was marked:\n%s", r.Asked())
 	}
 }
 
 func TestOwnCredentialsAreLeftAlone(t *testing.T) {
 	r := newRegistry()
-	want(t, get(t, &Tokens{Next: r}, manifest, "Authorization", "Basic eDp5"), "401 no token")
-	want(t, r.asked(), "GET "+manifest)
-	want(t, r.last.Header.Get("Authorization"), "Basic eDp5")
+	want(t, wiretest.Get(t, &Tokens{Next: r}, manifest, "Authorization", "Basic eDp5"), "401 no token")
+	want(t, r.Asked(), "GET "+manifest)
+	want(t, r.Last().Header.Get("Authorization"), "Basic eDp5")
 }
 
 func TestTokensAreNotShownAround(t *testing.T) {
@@ -279,19 +281,19 @@ func TestTokenDoesNotFollowARedirect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry()
 			var atCDN []string
-			r.hosts["https://cdn.example"] = func(w http.ResponseWriter, req *http.Request) {
+			r.Hosts["https://cdn.example"] = func(w http.ResponseWriter, req *http.Request) {
 				atCDN = append(atCDN, req.Header.Get("Authorization"))
 				w.Header().Set("WWW-Authenticate", `Basic realm="cdn"`)
 				w.WriteHeader(http.StatusUnauthorized)
 			}
-			r.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+			r.Hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
 				if req.Header.Get("Authorization") == "Bearer t1" {
 					http.Redirect(w, req, "https://cdn.example/blob", http.StatusTemporaryRedirect)
 					return
 				}
 				r.serve(w, req)
 			}
-			want(t, get(t, wrap(r), manifest), "401")
+			want(t, wiretest.Get(t, wrap(r), manifest), "401")
 			want(t, fmt.Sprintf("%q", atCDN), `[""]`)
 		})
 	}
@@ -307,7 +309,7 @@ func TestEqualTokenQuestionsAreMerged(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if got := get(t, b, manifest); got != "200 yours" {
+				if got := wiretest.Get(t, b, manifest); got != "200 yours" {
 					t.Errorf("got  %s\nwant 200 yours", got)
 				}
 			})
@@ -322,11 +324,11 @@ func TestEqualTokenQuestionsAreMerged(t *testing.T) {
 func TestRequestWithABodyIsRepeatedIfThatCanBeHadAgain(t *testing.T) {
 	r := newRegistry()
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/v2/library/x/blobs/uploads/", strings.NewReader("layer"))
-	want(t, send(&Tokens{Next: r}, req), "200 yours")
+	want(t, wiretest.Send(&Tokens{Next: r}, req), "200 yours")
 	want(t, strings.Join(r.bodies, ","), "layer,layer")
 	r = newRegistry()
 	req, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/v2/library/x/blobs/uploads/", io.NopCloser(strings.NewReader("layer")))
-	want(t, send(&Tokens{Next: r}, req), "401 no token")
+	want(t, wiretest.Send(&Tokens{Next: r}, req), "401 no token")
 	want(t, strings.Join(r.bodies, ","), "layer")
 }
 
@@ -335,7 +337,7 @@ func TestTokensAreBounded(t *testing.T) {
 	r.good = func(string) bool { return true }
 	b := &Tokens{Next: r}
 	for i := range maxSpaces + 100 {
-		if got := get(t, b, fmt.Sprintf("https://reg.example/v2/r%d/manifests/1", i)); got != "200 yours" {
+		if got := wiretest.Get(t, b, fmt.Sprintf("https://reg.example/v2/r%d/manifests/1", i)); got != "200 yours" {
 			t.Fatal(got)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hither/forward/mark"
 	"hither/forward/redirect"
+	"hither/forward/wiretest"
 )
 
 // jwt is a token with these claims, as a realm of distribution-spec gives it.
@@ -62,10 +63,10 @@ func TestWhoWantsToKnowHearsThatARepositoryIsOpen(t *testing.T) {
 			r := newRegistry()
 			r.good = func(string) bool { return true }
 			r.grant = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"token":%q}`, jwt(test.claims)) }
-			r.hosts["https://other.example"] = to(manifest)
-			r.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+			r.Hosts["https://other.example"] = wiretest.To(manifest)
+			r.Hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
 				if strings.HasPrefix(req.URL.Path, "/v2/moved/") {
-					to(manifest)(w, req)
+					wiretest.To(manifest)(w, req)
 					return
 				}
 				r.serve(w, req)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 // round is how long the far registry takes for each answer.
@@ -26,7 +28,7 @@ type farRegistry struct {
 
 func newFarRegistry() *farRegistry {
 	f := &farRegistry{registry: newRegistry()}
-	f.Next = roundTrip(func(req *http.Request) (*http.Response, error) {
+	f.Next = wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 		select {
 		case <-time.After(round):
 		case <-req.Context().Done():
@@ -56,14 +58,12 @@ func foretold() map[string]Realm {
 // takes gets the manifest, and tells the answer and how many rounds it took, and what was asked for that.
 func (f *farRegistry) takes(t *testing.T) (answer, asked string) {
 	t.Helper()
-	f.log = nil
+	f.Forget()
 	begin := time.Now()
-	got := get(t, f, manifest)
+	got := wiretest.Get(t, f, manifest)
 	rounds := int(time.Since(begin) / round)
 	synctest.Wait()
-	f.internet.mu.Lock()
-	defer f.internet.mu.Unlock()
-	lines := slices.Clone(f.log)
+	lines := f.Requests()
 	slices.Sort(lines) // some are asked at the same time
 	for _, line := range lines {
 		asked += strings.Fields(strings.TrimPrefix(line, "GET https://"))[0] + " "
@@ -75,7 +75,7 @@ func (f *farRegistry) takes(t *testing.T) (answer, asked string) {
 // ping is what a client sends that asks whether the registry is there.
 func (f *farRegistry) ping(t *testing.T) {
 	t.Helper()
-	f.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+	f.Hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path != "/v2/" {
 			f.serve(w, req)
 			return
@@ -83,7 +83,7 @@ func (f *farRegistry) ping(t *testing.T) {
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service=%q`, f.realm, f.service))
 		w.WriteHeader(http.StatusUnauthorized)
 	}
-	want(t, get(t, f.Overhear(f.Next), "https://reg.example/v2/"), "401")
+	want(t, wiretest.Get(t, f.Overhear(f.Next), "https://reg.example/v2/"), "401")
 }
 
 func TestTokensAreForetold(t *testing.T) {
@@ -95,14 +95,14 @@ func TestTokensAreForetold(t *testing.T) {
 		"a rule knows the realm":                       {func(_ *testing.T, f *farRegistry) { f.Realms = foretold }, "200 yours in 2: token manifest "},
 		"a client asked whether the registry is there": {func(t *testing.T, f *farRegistry) { f.ping(t) }, "200 yours in 2: token manifest manifest "},
 		"another repository wanted a token": {func(t *testing.T, f *farRegistry) {
-			get(t, f, "https://reg.example/v2/library/y/manifests/1")
+			wiretest.Get(t, f, "https://reg.example/v2/library/y/manifests/1")
 		}, "200 yours in 2: token manifest "},
 		"another repository refused a client": {func(t *testing.T, f *farRegistry) {
-			get(t, f.Overhear(f.Next), "https://reg.example/v2/library/y/manifests/1", "Authorization", "Bearer bad")
+			wiretest.Get(t, f.Overhear(f.Next), "https://reg.example/v2/library/y/manifests/1", "Authorization", "Bearer bad")
 		}, "200 yours in 2: token manifest "},
 		"a registry that wants none after all": {func(t *testing.T, f *farRegistry) {
 			f.ping(t)
-			f.hosts["https://reg.example"] = says("yours")
+			f.Hosts["https://reg.example"] = wiretest.Says("yours")
 		}, "200 yours in 1: token manifest "},
 		"a rule that is wrong": {func(_ *testing.T, f *farRegistry) {
 			f.Realms = func() map[string]Realm {
@@ -117,13 +117,13 @@ func TestTokensAreForetold(t *testing.T) {
 		}, "401 no token in 2: token manifest "},
 		"another scope is wanted": {func(t *testing.T, f *farRegistry) {
 			f.Realms = foretold
-			f.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+			f.Hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
 				clone := req.Clone(req.Context())
 				clone.URL.Path = "/v2/" + "mirror/" + strings.TrimPrefix(req.URL.Path, "/v2/")
 				f.serve(w, clone)
 			}
 			f.good = func(string) bool { return false }
-			get(t, f, "https://reg.example/v2/library/y/manifests/1")
+			wiretest.Get(t, f, "https://reg.example/v2/library/y/manifests/1")
 		}, "401 no token in 3: auth.example/token?scope=repository%3Amirror%2Flibrary%2Fx%3Apull&service=reg.example manifest manifest "},
 	}
 	for name, test := range tests {
@@ -190,22 +190,21 @@ func TestAClientsQuestionIsAskedByUsToo(t *testing.T) {
 				f.Realms = foretold
 				f.good = func(string) bool { return true }
 				for _, base := range []string{"https://other.example", "http://auth.example"} {
-					f.hosts[base] = says("a token of theirs")
+					f.Hosts[base] = wiretest.Says("a token of theirs")
 				}
-				get(t, f.Overhear(f.Next), test.question, "Authorization", "Basic bWU6c2VjcmV0")
+				wiretest.Get(t, f.Overhear(f.Next), test.question, "Authorization", "Basic bWU6c2VjcmV0")
 				synctest.Wait()
-				f.internet.mu.Lock()
+				lines := f.Requests()
 				ours := -1
-				for _, line := range f.log {
+				for _, line := range lines {
 					ours++
 					if strings.Contains(line, "account") && strings.HasSuffix(line, "public") {
 						t.Errorf("ours has the client's name: %s", line)
 					}
 				}
-				if h := f.last.Header.Get("Authorization"); ours > 0 && len(f.log) > 1 && strings.HasSuffix(f.log[len(f.log)-1], "public") && h != "" {
+				if h := f.Last().Header.Get("Authorization"); ours > 0 && len(lines) > 1 && strings.HasSuffix(lines[len(lines)-1], "public") && h != "" {
 					t.Errorf("ours shows what the client showed: %s", h)
 				}
-				f.internet.mu.Unlock()
 				if ours != test.ours {
 					t.Errorf("questions of ours\ngot  %d\nwant %d", ours, test.ours)
 				}
@@ -219,7 +218,7 @@ func TestAClientsQuestionIsAskedByUsToo(t *testing.T) {
 // TestWhatIsLearntIsBounded, and only what the registry said itself, over TLS.
 func TestWhatIsLearntIsBounded(t *testing.T) {
 	b := &Tokens{}
-	b.Next = roundTrip(func(req *http.Request) (*http.Response, error) {
+	b.Next = wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 		resp := &http.Response{StatusCode: http.StatusUnauthorized, Body: http.NoBody, Request: req, Header: http.Header{}}
 		resp.Header.Set("WWW-Authenticate", `Bearer realm="https://auth.example/token"`)
 		if strings.HasPrefix(req.URL.Path, "/elsewhere") {
@@ -232,14 +231,14 @@ func TestWhatIsLearntIsBounded(t *testing.T) {
 		return resp, nil
 	})
 	for _, url := range []string{"http://reg.example/v2/", "https://reg.example/elsewhere", "https://reg.example/long"} {
-		get(t, b.Overhear(b.Next), url)
+		wiretest.Get(t, b.Overhear(b.Next), url)
 		if len(b.realms) > 0 {
 			t.Errorf("learnt of %s\ngot  %v\nwant nothing", url, b.realms)
 			clear(b.realms)
 		}
 	}
 	for i := range 2 * maxRealms {
-		get(t, b.Overhear(b.Next), fmt.Sprintf("https://r%d.example/v2/", i))
+		wiretest.Get(t, b.Overhear(b.Next), fmt.Sprintf("https://r%d.example/v2/", i))
 	}
 	if n := len(b.realms); n != maxRealms {
 		t.Errorf("registries remembered\ngot  %d\nwant %d", n, maxRealms)
@@ -254,7 +253,7 @@ func FuzzOverheard(f *testing.F) {
 	f.Add("repository:::pull")
 	f.Fuzz(func(t *testing.T, query string) {
 		var mu sync.Mutex
-		b := &Tokens{Realms: foretold, Next: roundTrip(func(req *http.Request) (*http.Response, error) {
+		b := &Tokens{Realms: foretold, Next: wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			scope := req.URL.Query().Get("scope")
@@ -287,13 +286,13 @@ func TestAClientsQuestionIsAskedFewTimes(t *testing.T) {
 				f.Realms = foretold
 				for i := range 100 {
 					base := fmt.Sprintf("https://r%d.example", i)
-					f.hosts[base] = func(w http.ResponseWriter, _ *http.Request) {
+					f.Hosts[base] = func(w http.ResponseWriter, _ *http.Request) {
 						w.Header().Set("WWW-Authenticate", strings.ReplaceAll(fmt.Sprintf("Bearer realm=%q,service=%q", test.realm, test.service), "%d", fmt.Sprint(i)))
 						w.WriteHeader(http.StatusUnauthorized)
 					}
-					get(t, f.Overhear(f.Next), base+"/v2/")
+					wiretest.Get(t, f.Overhear(f.Next), base+"/v2/")
 				}
-				get(t, f.Overhear(f.Next), "https://auth.example/token?service=reg.example&scope=repository:library/x:pull")
+				wiretest.Get(t, f.Overhear(f.Next), "https://auth.example/token?service=reg.example&scope=repository:library/x:pull")
 				synctest.Wait()
 				if n := int(f.given.Load()) - 1; n > maxOverheard {
 					t.Errorf("questions of ours\ngot  %d\nwant %d at most", n, maxOverheard)
@@ -310,7 +309,7 @@ func TestARegistryThatIsGoneIsNotWaitedFor(t *testing.T) {
 		f.Realms = foretold
 		f.grant = func(http.ResponseWriter, *http.Request) { time.Sleep(5 * time.Second) }
 		defer time.Sleep(time.Minute) // until it answers
-		delete(f.hosts, "https://reg.example")
+		delete(f.Hosts, "https://reg.example")
 		f.Connect = func(context.Context, string, int) error { return errors.New("refused") }
 		answer, _ := f.takes(t)
 		want(t, answer, "no such host: reg.example in 1")
@@ -324,7 +323,7 @@ func TestARegistryThatWantsNoneIsNotSlowed(t *testing.T) {
 		f.Realms = foretold
 		f.grant = func(http.ResponseWriter, *http.Request) { time.Sleep(5 * time.Second) }
 		defer time.Sleep(time.Minute) // until it answers
-		f.hosts["https://reg.example"] = says("yours")
+		f.Hosts["https://reg.example"] = wiretest.Says("yours")
 		f.takes(t)
 		answer, _ := f.takes(t)
 		want(t, answer, "200 yours in 1")
@@ -342,11 +341,11 @@ func TestARefusalIsHeardOnce(t *testing.T) {
 		"too often": {http.StatusTooManyRequests, func(_ *testing.T, f *farRegistry) { f.Realms = foretold }, "429 no token", 3},
 		"beside a registry that wants none": {http.StatusForbidden, func(t *testing.T, f *farRegistry) {
 			f.ping(t)
-			f.hosts["https://reg.example"] = says("yours")
+			f.Hosts["https://reg.example"] = wiretest.Says("yours")
 		}, "200 yours", 1},
 		"or in trouble": {http.StatusBadGateway, func(t *testing.T, f *farRegistry) {
 			f.ping(t)
-			f.hosts["https://reg.example"] = says("yours")
+			f.Hosts["https://reg.example"] = wiretest.Says("yours")
 		}, "200 yours", 1},
 	}
 	for name, test := range tests {
@@ -359,7 +358,7 @@ func TestARefusalIsHeardOnce(t *testing.T) {
 					w.WriteHeader(test.says)
 				}
 				for range 3 {
-					want(t, get(t, f, manifest), test.want)
+					want(t, wiretest.Get(t, f, manifest), test.want)
 					synctest.Wait()
 				}
 				if n := f.given.Load(); n != test.asked {

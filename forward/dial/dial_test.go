@@ -14,6 +14,7 @@ import (
 
 	"hither/forward/mark"
 	"hither/forward/race"
+	"hither/forward/wiretest"
 )
 
 // dialed tells where d connects to for addr, in order and comma-separated, or "self" or "private" if it refuses.
@@ -38,7 +39,7 @@ func dialed(ctx context.Context, t *testing.T, d *Dialer, addr string) string {
 
 // Trap 13: our own DNS answers 127.0.7.90 to ourselves. SSRF: what strangers choose never leads into the private network.
 func TestWhereADialMayGo(t *testing.T) {
-	world := names{
+	world := wiretest.Names{
 		"public.example":  "192.0.2.1",
 		"both.example":    "192.0.2.1 192.0.2.2 2001:db8::1",
 		"us.example":      "127.0.7.90",
@@ -149,14 +150,14 @@ func TestReach(t *testing.T) {
 		"answers": {}, "refuses": {refused, nil}, "is away": {away, away},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &Dialer{Resolver: names{"reg.example": "192.0.2.1"}}
+			d := &Dialer{Resolver: wiretest.Names{"reg.example": "192.0.2.1"}}
 			at := ""
 			d.Connect = func(_ context.Context, _, addr string) (net.Conn, error) {
 				at = addr
 				if test.err != nil {
 					return nil, test.err
 				}
-				return pipeTo(t), nil
+				return wiretest.PipeTo(t), nil
 			}
 			if err := d.Reach(t.Context(), "https://reg.example/go"); !errors.Is(err, test.want) {
 				t.Errorf("\n got %v\nwant %v", err, test.want)
@@ -195,7 +196,7 @@ func TestHappyEyeballs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				won := map[net.Conn]string{}
-				d := &Dialer{Resolver: names{"reg.example": test.addrs}, Timeout: 2 * time.Second}
+				d := &Dialer{Resolver: wiretest.Names{"reg.example": test.addrs}, Timeout: 2 * time.Second}
 				d.Connect = func(ctx context.Context, _, addr string) (net.Conn, error) {
 					select {
 					case <-time.After(test.lines[addr].after):
@@ -205,7 +206,7 @@ func TestHappyEyeballs(t *testing.T) {
 					if !test.lines[addr].ok {
 						return nil, errors.New("refused")
 					}
-					conn := pipeTo(t)
+					conn := wiretest.PipeTo(t)
 					won[conn] = addr
 					return conn, nil
 				}
@@ -235,7 +236,7 @@ func (c closing) Close() error {
 func TestConnectionThatComesTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := false
-		d := &Dialer{Resolver: names{"reg.example": "2001:db8::1 192.0.2.1"}}
+		d := &Dialer{Resolver: wiretest.Names{"reg.example": "2001:db8::1 192.0.2.1"}}
 		d.Connect = func(ctx context.Context, _, addr string) (net.Conn, error) {
 			if addr == "192.0.2.1:443" {
 				return closing{}, nil
@@ -252,7 +253,7 @@ func TestConnectionThatComesTooLateIsClosed(t *testing.T) {
 func TestFamilyIsObeyed(t *testing.T) {
 	for network, want := range map[string]string{"tcp4": "192.0.2.1:443", "tcp6": "[2001:db8::1]:443"} {
 		got := ""
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1 2001:db8::1"}}
+		d := &Dialer{Resolver: wiretest.Names{"reg.example": "192.0.2.1 2001:db8::1"}}
 		d.Connect = func(_ context.Context, _, addr string) (net.Conn, error) { got += addr; return nil, errors.New("x") }
 		d.DialContext(t.Context(), network, "reg.example:443")
 		if got != want {

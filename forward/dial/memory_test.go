@@ -11,12 +11,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 func TestASilentAddressCostsOneHeadStartOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lines{t: t, wait: map[string]time.Duration{"2001:db8::1": time.Hour, "192.0.2.1": 20 * time.Millisecond}}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1 2001:db8::1"}, Connect: l.connect}
+		d := &Dialer{Resolver: wiretest.Names{"reg.example": "192.0.2.1 2001:db8::1"}, Connect: l.connect}
 		want(t, l.dial(d), "2001:db8::1 192.0.2.1 270ms")
 		for range 2 {
 			want(t, l.dial(d), "192.0.2.1 20ms")
@@ -29,7 +31,7 @@ func TestASilentAddressCostsOneHeadStartOnce(t *testing.T) {
 func TestHTTP3IsOfferedTheSameOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lines{t: t, wait: map[string]time.Duration{"2001:db8::1": time.Hour}}
-		d := &Dialer{Resolver: names{"reg.example": "192.0.2.1 192.0.2.2 2001:db8::1"}, Connect: l.connect}
+		d := &Dialer{Resolver: wiretest.Names{"reg.example": "192.0.2.1 192.0.2.2 2001:db8::1"}, Connect: l.connect}
 		l.wait["192.0.2.1"] = 20 * time.Millisecond
 		l.dial(d)
 		got, err := d.Datagrams(t.Context(), "reg.example:443")

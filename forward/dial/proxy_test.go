@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/wiretest"
 )
 
 // carrier is an upstream proxy of any kind. It knows names that nobody else knows, and notes what it was asked.
@@ -136,7 +137,7 @@ func splice(a, b net.Conn) {
 }
 
 func TestEachKindOfProxy(t *testing.T) {
-	target := httptest.NewServer(says("the target"))
+	target := httptest.NewServer(wiretest.Says("the target"))
 	defer target.Close()
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:s3cret"))
 	kinds := map[string]struct {
@@ -165,9 +166,9 @@ func TestEachKindOfProxy(t *testing.T) {
 			d := &Dialer{Proxy: &url.URL{Scheme: kind, User: url.UserPassword("me", "s3cret"), Host: addr}, RootCAs: roots}
 			pool := &http.Transport{DialContext: d.DialContext}
 			defer pool.CloseIdleConnections()
-			want(t, get(t, pool, "http://reg.example/"), "200 the target")
+			want(t, wiretest.Get(t, pool, "http://reg.example/"), "200 the target")
 			want(t, c.asked(), k.note)
-			got := get(t, pool, "http://nobody.example/")
+			got := wiretest.Get(t, pool, "http://nobody.example/")
 			if strings.Contains(got, "s3cret") || !strings.Contains(got, "upstream proxy "+kind+"://"+addr+": ") { // nor the user, which may be a key
 				t.Errorf("the error for a host the proxy does not know: %s", got)
 			}
@@ -179,7 +180,7 @@ func TestWhoIsReachedWithoutTheProxy(t *testing.T) {
 	d := &Dialer{
 		Proxy:    &url.URL{Scheme: "http", Host: "proxy.example:3128"},
 		Bypass:   func(host string) bool { return host == "corp.example" },
-		Resolver: names{"proxy.example": "192.0.2.80", "corp.example": "192.0.2.5", "registry": "10.0.0.5"},
+		Resolver: wiretest.Names{"proxy.example": "192.0.2.80", "corp.example": "192.0.2.5", "registry": "10.0.0.5"},
 	}
 	for addr, to := range map[string]string{
 		"reg.example:443":          "192.0.2.80:3128",
@@ -205,7 +206,7 @@ func TestWhoIsReachedWithoutTheProxy(t *testing.T) {
 // The proxy's own inet_aton reads these as addresses, of its machine and of its network.
 func TestAStrangerNamesNoAddressToTheProxyInAnOldNotation(t *testing.T) {
 	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
-	d := &Dialer{Proxy: proxy, Resolver: names{"proxy.example": "192.0.2.80"}}
+	d := &Dialer{Proxy: proxy, Resolver: wiretest.Names{"proxy.example": "192.0.2.80"}}
 	for _, host := range []string{"127.1", "10.0.1", "0177.0.0.1", "127.0.0.01", "0x7f.1", "0x7f.0x0.0x0.0X1", "127.1."} {
 		want(t, dialed(mark.Public(t.Context()), t, d, host+":443"), "private")
 		req, err := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, "http://"+host+"/", nil)

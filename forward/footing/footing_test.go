@@ -3,12 +3,11 @@ package footing
 import (
 	"net"
 	"net/netip"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 func TestAConnectionStaysWhileItsAddressMayServe(t *testing.T) {
@@ -22,12 +21,12 @@ func TestAConnectionStaysWhileItsAddressMayServe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := &machine{addrs: c.before}
-				f := &Watch{Addrs: m.now, Way: func(netip.AddrPort) netip.Addr { a, _ := netip.ParseAddr(c.way); return a }}
+				m := wiretest.MachineAt(c.before)
+				f := &Watch{Addrs: m.Addrs, Way: func(netip.AddrPort) netip.Addr { a, _ := netip.ParseAddr(c.way); return a }}
 				near, far := net.Pipe()
-				conn := f.Hold(&placed{Conn: near, from: c.from})
+				conn := f.Hold(&wiretest.Placed{Conn: near, From: c.from})
 				<-time.After(3 * footingPace)
-				m.lose(c.then)
+				m.Move(c.then)
 				<-time.After(2 * footingPace)
 				ended := make(chan error, 1)
 				go func() { _, err := far.Read(make([]byte, 1)); ended <- err }()
@@ -38,52 +37,12 @@ func TestAConnectionStaysWhileItsAddressMayServe(t *testing.T) {
 				}
 				want(t, gone, c.gone)
 				conn.Close()
-				asked := m.asked.Load()
+				asked := m.Asked.Load()
 				<-time.After(10 * footingPace)
-				if more := m.asked.Load() - asked; more > 1 || len(f.open) > 0 {
+				if more := m.Asked.Load() - asked; more > 1 || len(f.open) > 0 {
 					t.Errorf("\n got %d more looks, %d connections\nwant an end of both", more, len(f.open))
 				}
 			})
 		})
 	}
 }
-
-// machine is one whose addresses change.
-type machine struct {
-	asked atomic.Int64
-
-	mu    sync.Mutex
-	addrs string
-	lost  bool
-}
-
-func (m *machine) now() (all []net.Addr, err error) {
-	m.asked.Add(1)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, a := range strings.Fields(m.addrs) {
-		all = append(all, &net.IPNet{IP: net.ParseIP(a), Mask: net.CIDRMask(24, 8*len(net.ParseIP(a)))})
-	}
-	return all, nil
-}
-
-// lose gives it other addresses. A second time it does nothing.
-func (m *machine) lose(addrs string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.lost {
-		return false
-	}
-	m.addrs, m.lost = addrs, true
-	return true
-}
-
-// placed is a connection that seems to begin elsewhere.
-type placed struct {
-	net.Conn
-	from string
-}
-
-func (p *placed) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(p.from), Port: 4711} }
-
-func (p *placed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 func TestAConnectionIsDeadWhereOnlyANewOneIsAnswered(t *testing.T) {
@@ -30,8 +32,8 @@ func TestAConnectionIsDeadWhereOnlyANewOneIsAnswered(t *testing.T) {
 				began := time.Now()
 				at := func(text string) byte { return text[min(int(time.Since(began)/time.Second), len(text)-1)] }
 				var knocks atomic.Int64
-				m := &machine{addrs: "192.0.2.7"}
-				f := &Watch{Addrs: m.now, resent: func(net.Conn) int { return int(at(c.resent) - '0') }}
+				m := wiretest.MachineAt("192.0.2.7")
+				f := &Watch{Addrs: m.Addrs, resent: func(net.Conn) int { return int(at(c.resent) - '0') }}
 				f.Dial = func(_, addr string, _ time.Duration) (net.Conn, error) {
 					knocks.Add(1)
 					want(t, addr, "127.0.0.1:443")
@@ -39,11 +41,11 @@ func TestAConnectionIsDeadWhereOnlyANewOneIsAnswered(t *testing.T) {
 					if at(c.stands) == 'n' {
 						return nil, errors.New("no route to host")
 					}
-					return pipeTo(t), nil
+					return wiretest.PipeTo(t), nil
 				}
 				near, far := net.Pipe()
-				conn := f.Hold(&placed{Conn: near, from: "192.0.2.7"})
-				also := f.Hold(&placed{Conn: pipeTo(t), from: "192.0.2.7"})
+				conn := f.Hold(&wiretest.Placed{Conn: near, From: "192.0.2.7"})
+				also := f.Hold(&wiretest.Placed{Conn: wiretest.PipeTo(t), From: "192.0.2.7"})
 				ended := make(chan error, 1)
 				go func() { _, err := far.Read(make([]byte, 1)); ended <- err }()
 				<-time.After(time.Duration(len(c.resent)) * time.Second)
@@ -67,10 +69,4 @@ func TestAConnectionIsDeadWhereOnlyANewOneIsAnswered(t *testing.T) {
 			})
 		})
 	}
-}
-
-func pipeTo(t *testing.T) net.Conn {
-	near, far := net.Pipe()
-	t.Cleanup(func() { near.Close(); far.Close() })
-	return near
 }

@@ -16,17 +16,18 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/wiretest"
 )
 
 // TestTheWayToTheBodyIsAskedOverTheCommonConnection: a lane of its own to a host that only redirects would cost the
 // handshake of each.
 func TestTheWayToTheBodyIsAskedOverTheCommonConnection(t *testing.T) {
 	var lanes []int
-	next := roundTrip(func(req *http.Request) (*http.Response, error) {
+	next := wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 		lanes = append(lanes, mark.LaneOf(req.Context()))
 		rec := httptest.NewRecorder()
 		if req.URL.Host == "reg.example" {
-			to("https://cdn.example/")(rec, req)
+			wiretest.To("https://cdn.example/")(rec, req)
 		}
 		return rec.Result(), nil
 	})
@@ -49,10 +50,10 @@ func TestTheWayToTheBodyIsAskedOverTheCommonConnection(t *testing.T) {
 
 func TestRedirects(t *testing.T) {
 	world := map[string]http.HandlerFunc{
-		"https://cdn.example":   says("the bytes"),
-		"http://cdn.example":    says("the plain bytes"),
-		"https://10.0.0.1":      says("inside"),
-		"http://127.0.0.1:6000": says("beside"),
+		"https://cdn.example":   wiretest.Says("the bytes"),
+		"http://cdn.example":    wiretest.Says("the plain bytes"),
+		"https://10.0.0.1":      wiretest.Says("inside"),
+		"http://127.0.0.1:6000": wiretest.Says("beside"),
 	}
 	many := func(w http.ResponseWriter, req *http.Request) {
 		http.Redirect(w, req, req.URL.Path+"x", http.StatusFound)
@@ -70,35 +71,35 @@ func TestRedirects(t *testing.T) {
 		home       http.HandlerFunc
 		want       string // of the answer, then of each hop behind the first
 	}{
-		{"to another host", "https://reg.example", to("https://cdn.example/b?sig=1"), "200 the bytes\nGET https://cdn.example/b?sig=1 public"},
+		{"to another host", "https://reg.example", wiretest.To("https://cdn.example/b?sig=1"), "200 the bytes\nGET https://cdn.example/b?sig=1 public"},
 		{"301", "https://reg.example", status(301, "https://cdn.example/"), "200 the bytes\nGET https://cdn.example/ public"},
 		{"303", "https://reg.example", status(303, "https://cdn.example/"), "200 the bytes\nGET https://cdn.example/ public"},
 		{"307", "https://reg.example", status(307, "https://cdn.example/"), "200 the bytes\nGET https://cdn.example/ public"},
 		{"308", "https://reg.example", status(308, "//cdn.example/"), "200 the bytes\nGET https://cdn.example/ public"},
 		{"304 is none", "https://reg.example", status(304, "https://cdn.example/"), "304"},
 		{"no Location", "https://reg.example", status(302, ""), "302"},
-		{"http to https", "http://reg.example", to("https://cdn.example/"), "200 the bytes\nGET https://cdn.example/ public"},
-		{"https to http", "https://reg.example", to("http://cdn.example/"), "reg.example redirects from https to http at cdn.example; that is not followed"},
+		{"http to https", "http://reg.example", wiretest.To("https://cdn.example/"), "200 the bytes\nGET https://cdn.example/ public"},
+		{"https to http", "https://reg.example", wiretest.To("http://cdn.example/"), "reg.example redirects from https to http at cdn.example; that is not followed"},
 		{"to no URL", "https://reg.example", status(302, "https://%zz"), "reg.example redirects to something that is no URL"},
 		{"to another scheme", "https://reg.example", status(302, "file:///etc/passwd"), "reg.example redirects to something that is no URL"},
-		{"a user in the URL and a fragment are dropped", "https://reg.example", to("https://u:p@cdn.example/#x"), "200 the bytes\nGET https://cdn.example/ public"},
-		{"in a circle", "https://reg.example", to("/"), "reg.example/ redirects in a circle"},
+		{"a user in the URL and a fragment are dropped", "https://reg.example", wiretest.To("https://u:p@cdn.example/#x"), "200 the bytes\nGET https://cdn.example/ public"},
+		{"in a circle", "https://reg.example", wiretest.To("/"), "reg.example/ redirects in a circle"},
 		{"too often", "https://reg.example", many, "reg.example/ redirects more than 10 times"},
-		{"a public host into the private network is marked", "https://reg.example", to("https://10.0.0.1/"), "200 inside\nGET https://10.0.0.1/ public"},
-		{"a loopback registry may name its neighbours", "http://127.0.0.1:5000", to("http://127.0.0.1:6000/"), "200 beside\nGET http://127.0.0.1:6000/"},
-		{"localhost too", "http://localhost:5000", to("http://127.0.0.1:6000/"), "200 beside\nGET http://127.0.0.1:6000/"},
-		{"a private literal too", "https://10.0.0.9", to("https://10.0.0.1/"), "200 inside\nGET https://10.0.0.1/"},
+		{"a public host into the private network is marked", "https://reg.example", wiretest.To("https://10.0.0.1/"), "200 inside\nGET https://10.0.0.1/ public"},
+		{"a loopback registry may name its neighbours", "http://127.0.0.1:5000", wiretest.To("http://127.0.0.1:6000/"), "200 beside\nGET http://127.0.0.1:6000/"},
+		{"localhost too", "http://localhost:5000", wiretest.To("http://127.0.0.1:6000/"), "200 beside\nGET http://127.0.0.1:6000/"},
+		{"a private literal too", "https://10.0.0.9", wiretest.To("https://10.0.0.1/"), "200 inside\nGET https://10.0.0.1/"},
 	}
 	for _, test := range tests {
 		t.Run(test.what, func(t *testing.T) {
-			net := &internet{hosts: map[string]http.HandlerFunc{test.from: test.home}}
+			net := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{test.from: test.home}}
 			for host, handler := range world {
-				if net.hosts[host] == nil {
-					net.hosts[host] = handler
+				if net.Hosts[host] == nil {
+					net.Hosts[host] = handler
 				}
 			}
-			got := get(t, &Follow{Next: net}, test.from+"/")
-			if _, hops, ok := strings.Cut(net.asked(), "\n"); ok && !strings.HasPrefix(got, "reg.example/") {
+			got := wiretest.Get(t, &Follow{Next: net}, test.from+"/")
+			if _, hops, ok := strings.Cut(net.Asked(), "\n"); ok && !strings.HasPrefix(got, "reg.example/") {
 				got += "\n" + hops
 			}
 			want(t, got, test.want)
@@ -108,12 +109,12 @@ func TestRedirects(t *testing.T) {
 
 func TestTenRedirectsAreFollowed(t *testing.T) {
 	left := maxHops
-	net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, req *http.Request) {
+	net := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, req *http.Request) {
 		if left--; left >= 0 {
 			http.Redirect(w, req, fmt.Sprint("/", left), http.StatusFound)
 		}
 	}}}
-	want(t, get(t, &Follow{Next: net}, "https://reg.example/x"), "200")
+	want(t, wiretest.Get(t, &Follow{Next: net}, "https://reg.example/x"), "200")
 }
 
 // Trap 4: Authorization forwarded to a CDN.
@@ -132,32 +133,32 @@ func TestCredentialsStayWhereTheyWereMeantFor(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			net := &internet{hosts: map[string]http.HandlerFunc{
-				"https://cdn.example": says("ok"), "https://reg.example:8443": says("ok"), "https://REG.example:443": says("ok"), "https://a.reg.example": says("ok"),
-				"https://back.example": to("https://reg.example/there"),
+			net := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{
+				"https://cdn.example": wiretest.Says("ok"), "https://reg.example:8443": wiretest.Says("ok"), "https://REG.example:443": wiretest.Says("ok"), "https://a.reg.example": wiretest.Says("ok"),
+				"https://back.example": wiretest.To("https://reg.example/there"),
 			}}
-			net.hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
+			net.Hosts["https://reg.example"] = func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Path != "/there" {
 					http.Redirect(w, req, test.to, http.StatusFound)
 				}
 			}
-			if got := get(t, &Follow{Next: net}, "https://reg.example/here", secrets...); !strings.HasPrefix(got, "200") {
+			if got := wiretest.Get(t, &Follow{Next: net}, "https://reg.example/here", secrets...); !strings.HasPrefix(got, "200") {
 				t.Fatal(got)
 			}
 			for i := 0; i < 6; i += 2 {
-				if kept := net.last.Header.Get(secrets[i]) != ""; kept != test.kept {
+				if kept := net.Last().Header.Get(secrets[i]) != ""; kept != test.kept {
 					t.Errorf("%s\ngot  kept %t\nwant kept %t", secrets[i], kept, test.kept)
 				}
 			}
 			for i := 6; i < len(secrets); i += 2 {
-				want(t, net.last.Header.Get(secrets[i]), secrets[i+1])
+				want(t, net.Last().Header.Get(secrets[i]), secrets[i+1])
 			}
 		})
 	}
 }
 
 func TestOnlyReadingIsRedirected(t *testing.T) {
-	net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": to("https://cdn.example/")}}
+	net := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": wiretest.To("https://cdn.example/")}}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://reg.example/", strings.NewReader("x"))
 	resp, err := (&Follow{Next: net}).RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://cdn.example/" {
@@ -166,7 +167,7 @@ func TestOnlyReadingIsRedirected(t *testing.T) {
 }
 
 func TestAnswerTellsTheLastURL(t *testing.T) {
-	net := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": to("https://cdn.example/b"), "https://cdn.example": says("ok")}}
+	net := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": wiretest.To("https://cdn.example/b"), "https://cdn.example": wiretest.Says("ok")}}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodHead, "https://reg.example/", nil)
 	resp, err := (&Follow{Next: net}).RoundTrip(req)
 	if err != nil {
@@ -221,7 +222,7 @@ func TestRedirectsOverRealConnections(t *testing.T) {
 	d := &dial.Dialer{Self: func(a netip.AddrPort) bool { return a.String() == "127.0.7.90:80" }}
 	pool := &http.Transport{DialContext: d.DialContext}
 	follow := &Follow{Next: pool}
-	want(t, get(t, follow, s.URL+"/"), "200")
+	want(t, wiretest.Get(t, follow, s.URL+"/"), "200")
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/us", nil)
 	if _, err := follow.RoundTrip(req); !errors.Is(err, dial.ErrSelf) {
 		t.Errorf("got  %v\nwant ErrSelf", err)

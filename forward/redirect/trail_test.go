@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
@@ -65,12 +67,12 @@ func TestOtherPartsGoWhereTheFirstWasSent(t *testing.T) {
 
 // Who asks for the first part may lose interest before the storage has answered. The others still need not ask the registry.
 func TestTheWayIsKnownAsSoonAsItIsTold(t *testing.T) {
-	r := &internet{hosts: map[string]http.HandlerFunc{}}
+	r := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{}}
 	trail := new(Trail)
 	ctx, leave := context.WithCancel(t.Context())
-	r.hosts["https://reg.example"] = to("https://cdn.example/signed")
-	r.hosts["https://cdn.example"] = says("the bytes")
-	first := roundTrip(func(req *http.Request) (*http.Response, error) {
+	r.Hosts["https://reg.example"] = wiretest.To("https://cdn.example/signed")
+	r.Hosts["https://cdn.example"] = wiretest.Says("the bytes")
+	first := wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 		if req.URL.Host == "cdn.example" {
 			leave()
 			return nil, context.Canceled
@@ -81,13 +83,13 @@ func TestTheWayIsKnownAsSoonAsItIsTold(t *testing.T) {
 	if _, err := (&Follow{Next: first}).RoundTrip(req); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	r.log = nil
+	r.Forget()
 	again, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, "https://reg.example/blob", nil)
 	resp, err := (&Follow{Next: r}).RoundTrip(again)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatal(resp, err)
 	}
-	want(t, r.asked(), "GET https://cdn.example/signed public")
+	want(t, r.Asked(), "GET https://cdn.example/signed public")
 }
 
 // A race that ends calls its loser back, mostly before that was answered.
@@ -141,14 +143,14 @@ func TestAPlaceThatKeepsSilentIsForgotten(t *testing.T) {
 	}{{time.Second, 1}, {3 * time.Second, 3}} {
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
-			dead := roundTrip(func(req *http.Request) (*http.Response, error) {
+			dead := wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 				if req.URL.Host == "cdn.example" {
 					<-req.Context().Done()
 					return nil, req.Context().Err()
 				}
 				asked++
 				w := httptest.NewRecorder()
-				to("https://cdn.example/signed")(w, req)
+				wiretest.To("https://cdn.example/signed")(w, req)
 				return w.Result(), nil
 			})
 			trail := new(Trail)
@@ -169,13 +171,13 @@ func TestAPlaceThatKeepsSilentIsForgotten(t *testing.T) {
 
 func TestAWayThatLeadsNowhereIsForgotten(t *testing.T) {
 	for name, end := range map[string]http.HandlerFunc{
-		"a circle":     to("https://reg.example/blob"),
-		"no URL":       to("ftp://cdn.example/"),
-		"without TLS":  to("http://cdn.example/"),
-		"no such host": to("https://nowhere.example/"),
+		"a circle":     wiretest.To("https://reg.example/blob"),
+		"no URL":       wiretest.To("ftp://cdn.example/"),
+		"without TLS":  wiretest.To("http://cdn.example/"),
+		"no such host": wiretest.To("https://nowhere.example/"),
 		"a refusal":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
 	} {
-		r := &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": to("https://cdn.example/signed"), "https://cdn.example": end}}
+		r := &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": wiretest.To("https://cdn.example/signed"), "https://cdn.example": end}}
 		trail := new(Trail)
 		req, _ := http.NewRequestWithContext(Along(t.Context(), trail), http.MethodGet, "https://reg.example/blob", nil)
 		resp, err := (&Follow{Next: r}).RoundTrip(req)

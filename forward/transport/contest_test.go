@@ -19,17 +19,18 @@ import (
 	"hither/forward/dial"
 	"hither/forward/field"
 	"hither/forward/mark"
+	"hither/forward/wiretest"
 )
 
 func TestHTTP3IsUsedWhereItIsOfferedAndWins(t *testing.T) {
 	w := newTwin(t, false)
 	w.slow[2] = 40 * time.Millisecond // in a test on a busy machine, less would be noise
 	p := w.pool(t, nil)
-	until(t, "HTTP/3 is chosen", func() bool { get(t, p, w.url); return standing(p).Used })
+	until(t, "HTTP/3 is chosen", func() bool { wiretest.Get(t, p, w.url); return standing(p).Used })
 	s := standing(p)
 	before := w.count("h3")
 	for range 20 {
-		get(t, p, w.url)
+		wiretest.Get(t, p, w.url)
 	}
 	if got := w.count("h3") - before; got < 10 {
 		t.Errorf("of 20 requests, by the server's log\ngot  %d over HTTP/3\nwant most", got)
@@ -44,7 +45,7 @@ func TestHTTP3IsLeftWhereItIsSlower(t *testing.T) {
 	w.slow[3] = 40 * time.Millisecond
 	p := w.pool(t, nil)
 	until(t, "both are measured", func() bool {
-		get(t, p, w.url)
+		wiretest.Get(t, p, w.url)
 		s := standing(p)
 		return s.WaitHTTP3 > 0 && s.WaitTCP > 0 && known(p)
 	})
@@ -53,7 +54,7 @@ func TestHTTP3IsLeftWhereItIsSlower(t *testing.T) {
 	}
 	before := w.count("h3")
 	for range 20 {
-		get(t, p, w.url)
+		wiretest.Get(t, p, w.url)
 	}
 	if got := w.count("h3") - before; got > 20/eagerShare+2 {
 		t.Errorf("of 20 requests\ngot  %d over HTTP/3\nwant a small share", got)
@@ -78,7 +79,7 @@ func TestARuleAndAnHTTPSRecordOfferToo(t *testing.T) {
 		c.Dial = new(dial.Dialer).DialContext
 	}
 	p := w.pool(t, func(c *Config) { toTwin(c); c.Offers = func(host string) bool { return host == "127.0.0.1" } })
-	until(t, "the rule's word is taken", func() bool { get(t, p, w.url); return w.count("h3") > 0 })
+	until(t, "the rule's word is taken", func() bool { wiretest.Get(t, p, w.url); return w.count("h3") > 0 })
 	want(t, standing(p).Offered, "rule")
 
 	asked := make(chan string, 9)
@@ -124,7 +125,7 @@ func TestABlackholedPathCostsNoRequestAnything(t *testing.T) {
 		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) { return []netip.AddrPort{at}, nil }
 	})
 	for range 50 {
-		want(t, get(t, p, w.url), "200 HTTP/2.0")
+		want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0")
 	}
 	if s := standing(p); s.Offered == "" || s.Failures != 0 || s.Requests != 0 {
 		t.Errorf("while nobody answers\ngot  %+v\nwant an offer and no verdict yet: the requests waited for it", s)
@@ -146,15 +147,15 @@ func TestHTTP3RestsAfterAFailure(t *testing.T) {
 			return nil, fmt.Errorf("no way to %s", dead)
 		}
 	})
-	until(t, "it failed", func() bool { get(t, p, w.url); return standing(p).Failures == 1 })
+	until(t, "it failed", func() bool { wiretest.Get(t, p, w.url); return standing(p).Failures == 1 })
 	for range 40 {
-		want(t, get(t, p, w.url), "200 HTTP/2.0")
+		want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0")
 	}
 	if s := standing(p); asked.Load() != 1 || s.Retry.Before(time.Now().Add(backOff-time.Minute)) {
 		t.Errorf("got  %d attempts, the next one %s\nwant one, and none for %s", asked.Load(), s.Retry, backOff)
 	}
 	p.CloseIdleConnections() // another network
-	until(t, "it is tried again", func() bool { get(t, p, w.url); return asked.Load() > 1 })
+	until(t, "it is tried again", func() bool { wiretest.Get(t, p, w.url); return asked.Load() > 1 })
 }
 
 func TestTheRestDoublesToADay(t *testing.T) {
@@ -197,7 +198,7 @@ func TestAnAnswerThatHTTP3DoesNotBringComesOverTCP(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // long before HTTP/3 is given up
 			defer cancel()
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
-			want(t, send(p, req), "200 HTTP/2.0")
+			want(t, wiretest.Send(p, req), "200 HTTP/2.0")
 			if w.count("h3") == before {
 				t.Error("HTTP/3 was not tried")
 			}
@@ -228,7 +229,7 @@ func TestWhatMayNotBeSentTwiceGoesOverTCP(t *testing.T) {
 	} {
 		req := c.make()
 		req.URL, _ = url.Parse(w.url)
-		if got := send(p, req); got != c.want {
+		if got := wiretest.Send(p, req); got != c.want {
 			t.Errorf("%s\ngot  %s\nwant %s", c.name, got, c.want)
 		}
 	}
@@ -243,7 +244,7 @@ func TestHTTP3TriesEveryAddress(t *testing.T) {
 		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) { return []netip.AddrPort{at, w.udp}, nil }
 	})
 	prefer(t, w, p)
-	want(t, get(t, p, w.url), "200 HTTP/3.0")
+	want(t, wiretest.Get(t, p, w.url), "200 HTTP/3.0")
 }
 
 func TestEachLaneHasAnHTTP3ConnectionOfItsOwn(t *testing.T) {
@@ -272,7 +273,7 @@ func TestStrangersHaveAContestOfTheirOwn(t *testing.T) {
 	})
 	for range 5 {
 		req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, w.url, nil)
-		want(t, send(p, req), "200 HTTP/2.0")
+		want(t, wiretest.Send(p, req), "200 HTTP/2.0")
 	}
 	until(t, "the address is refused", func() bool { return standing(p).Failures == 1 })
 	if s := p.Report(); len(s) != 1 || !s[0].Public || s[0].Requests != 0 {
@@ -282,7 +283,7 @@ func TestStrangersHaveAContestOfTheirOwn(t *testing.T) {
 }
 
 func TestBehindAProxyThereIsNoHTTP3(t *testing.T) {
-	d := &dial.Dialer{Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}, Resolver: names{"far.example": "192.0.2.7"}}
+	d := &dial.Dialer{Proxy: &url.URL{Scheme: "http", Host: "192.0.2.1:3128"}, Resolver: wiretest.Names{"far.example": "192.0.2.7"}}
 	c := newContest(Config{Datagrams: d.Datagrams}, false, nil, nil)
 	defer c.close()
 	if _, err := c.reach("far.example", 443, 0); !errors.Is(err, dial.ErrProxied) {
@@ -349,7 +350,7 @@ func TestOriginsAreBounded(t *testing.T) {
 func TestClosingFreesEverything(t *testing.T) {
 	w := newTwin(t, false)
 	_, at := blackhole(t)
-	get(t, measured(t, Config{RootCAs: w.roots}, "h3"), "https://"+w.udp.String()) // the server makes goroutines of its own
+	wiretest.Get(t, measured(t, Config{RootCAs: w.roots}, "h3"), "https://"+w.udp.String()) // the server makes goroutines of its own
 	before := runtime.NumGoroutine()
 	for _, to := range [][]netip.AddrPort{{w.udp}, {at}} {
 		p := New(Config{RootCAs: w.roots, Dial: new(dial.Dialer).DialContext, Datagrams: func(context.Context, string) ([]netip.AddrPort, error) { return to, nil }})
@@ -357,7 +358,7 @@ func TestClosingFreesEverything(t *testing.T) {
 		for range 8 {
 			all.Go(func() {
 				for range 8 {
-					get(t, p, w.url)
+					wiretest.Get(t, p, w.url)
 				}
 			})
 		}

@@ -16,6 +16,7 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/wiretest"
 )
 
 // A body may break or stand still as well as its head.
@@ -113,7 +114,7 @@ func TestBodiesThatStandStillEachTimeRestHTTP3(t *testing.T) {
 						ctx, cancel := context.WithTimeout(t.Context(), standstill+standstill/20)
 						defer cancel()
 						req, _ := http.NewRequestWithContext(mark.Lane(ctx, n+1), http.MethodGet, w.url+"/still", nil)
-						send(p, req)
+						wiretest.Send(p, req)
 					})
 				}
 				both.Wait()
@@ -148,7 +149,7 @@ func TestAHeadThatWasUnderWayDoesNotEndTheRestOfBodies(t *testing.T) {
 		}
 	})
 	var answered sync.WaitGroup
-	answered.Go(func() { want(t, get(t, p, w.url), "200 HTTP/3.0") })
+	answered.Go(func() { want(t, wiretest.Get(t, p, w.url), "200 HTTP/3.0") })
 	<-asked
 	p.quic[0].mu.Lock()
 	for _, o := range p.quic[0].origins {
@@ -197,7 +198,7 @@ func TestAServerThatSaysGoodbyeHasNotFailed(t *testing.T) {
 		}
 		return err != nil
 	})
-	want(t, get(t, p, w.url), "200 HTTP/2.0")
+	want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0")
 	if s := standing(p); s.Failures > 0 || !s.Retry.IsZero() {
 		t.Errorf("got  %+v\nwant no failure and no rest", s)
 	}
@@ -219,7 +220,7 @@ func TestATrialEndsWhenTCPWouldHaveAnswered(t *testing.T) {
 	}
 	c.mu.Unlock()
 	before := w.count("h3")
-	want(t, get(t, p, w.url), "200 HTTP/2.0")
+	want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0")
 	if s := standing(p); w.count("h3") == before || s.Connected != 1 || s.WaitHTTP3 == 10*time.Second {
 		t.Errorf("%d requests over HTTP/3\ngot  %+v\nwant a trial that was measured, and the connection kept", w.count("h3")-before, s)
 	}
@@ -229,7 +230,7 @@ func TestATrialEndsWhenTCPWouldHaveAnswered(t *testing.T) {
 func TestALargeBodyIsNoTrial(t *testing.T) {
 	w := newTwin(t, false)
 	p := w.pool(t, nil)
-	get(t, p, w.url)
+	wiretest.Get(t, p, w.url)
 	before := w.count("h3")
 	for range 2 * steadyShare {
 		want(t, lined(t, p, w.url, 1), "HTTP/2.0")
@@ -239,7 +240,7 @@ func TestALargeBodyIsNoTrial(t *testing.T) {
 	}
 	until(t, "one that is said to be small is tried with", func() bool {
 		req, _ := http.NewRequestWithContext(mark.Brief(mark.Lane(t.Context(), 1)), http.MethodGet, w.url, nil)
-		send(p, req)
+		wiretest.Send(p, req)
 		return w.count("h3") > before
 	})
 }
@@ -256,7 +257,7 @@ func TestSmallObjectsInLanesAreJudgedTogether(t *testing.T) {
 		if n%2 == 0 {
 			req.Header.Set("Range", "bytes=0-65535")
 		}
-		return send(p, req)
+		return wiretest.Send(p, req)
 	}
 	until(t, "HTTP/3 is chosen", func() bool {
 		most = max(most, standing(p).Connected)
@@ -286,7 +287,7 @@ func TestTCPIsTriedWhereItIsConnected(t *testing.T) {
 		}
 		before := w.count("h2")
 		for range 2 * steadyShare {
-			get(t, p, w.url)
+			wiretest.Get(t, p, w.url)
 		}
 		if got := w.count("h2") - before; (got > 0) != c.connected {
 			t.Errorf("%s\ngot  %d requests over TCP", c.name, got)
@@ -325,7 +326,7 @@ func TestAfterALateAnswerNoRequestBeginsAConnection(t *testing.T) {
 		io.WriteString(rw, req.Proto)
 	}
 	w.set(func() { w.answer = silent })
-	want(t, get(t, p, w.url), "200 HTTP/2.0")
+	want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0")
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url, nil)
 	if next := p.quic[0].choose(req, originOf(req.URL), p.way(req.Context())); next.line != nil {
 		t.Errorf("got  %+v\nwant TCP, and nobody waits", next)
@@ -369,7 +370,7 @@ func TestWhatWasUnderWaySaysNothingOfAnotherNetwork(t *testing.T) {
 		}
 	})
 	said := make(chan string)
-	go func() { said <- get(t, p, w.url) }()
+	go func() { said <- wiretest.Get(t, p, w.url) }()
 	<-asked
 	p.CloseIdleConnections()
 	close(moved)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/forward/dial"
+	"hither/forward/wiretest"
 )
 
 // slowHello is a server whose handshakes take a while. It counts the connections it accepted.
@@ -45,7 +46,7 @@ func burst(t *testing.T, rt http.RoundTripper, url string, n int) (failed int64)
 	var bad atomic.Int64
 	for range n {
 		all.Go(func() {
-			if got := get(t, rt, url); got != "200 ok" {
+			if got := wiretest.Get(t, rt, url); got != "200 ok" {
 				bad.Add(1)
 			}
 		})
@@ -56,7 +57,7 @@ func burst(t *testing.T, rt http.RoundTripper, url string, n int) (failed int64)
 
 // Without the gate, 64 connections were made for the first 90 requests, and 63 of them thrown away.
 func TestManyRequestsToANewHostMakeOneConnection(t *testing.T) {
-	s, accepted := slowHello(t, true, says("ok"))
+	s, accepted := slowHello(t, true, wiretest.Says("ok"))
 	p := New(Config{RootCAs: rootsOf(s)})
 	defer p.Close()
 	if bad := burst(t, p, s.URL, 90); bad > 0 {
@@ -106,7 +107,7 @@ func TestAPlainHostIsDialledFreely(t *testing.T) {
 }
 
 func TestAFirstDialThatComesToNothingHoldsNobody(t *testing.T) {
-	s, accepted := slowHello(t, true, says("ok"))
+	s, accepted := slowHello(t, true, wiretest.Says("ok"))
 	for _, c := range []struct {
 		name        string
 		first       func(context.Context) error
@@ -151,7 +152,7 @@ func TestWaitingForAFirstConnectionEndsWithTheRequest(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer close(hang)
-	all.Go(func() { get(t, p, "https://192.0.2.1/") })
+	all.Go(func() { wiretest.Get(t, p, "https://192.0.2.1/") })
 	<-begun
 	ctx, cancel := context.WithCancelCause(t.Context())
 	left := errors.New("the client left")

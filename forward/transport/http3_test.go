@@ -23,6 +23,7 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/wiretest"
 )
 
 // quicServer speaks HTTP/3 on a port of 127.0.0.1. It returns the URL and who vouches for it.
@@ -61,16 +62,16 @@ func TestHTTP3IsMeasured(t *testing.T) {
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(&told)
 	rt := measured(t, Config{RootCAs: roots, UserAgent: "ours"}, "h3")
-	want(t, get(t, rt, at), "200 HTTP/3.0 ours")
-	want(t, get(t, rt, at+"/from"), "200 HTTP/3.0 ours")
+	want(t, wiretest.Get(t, rt, at), "200 HTTP/3.0 ours")
+	want(t, wiretest.Get(t, rt, at+"/from"), "200 HTTP/3.0 ours")
 	want(t, told.String(), "") // quic-go speaks of its UDP buffers
 }
 
 func TestHTTP3DialsByOurRules(t *testing.T) {
-	at, roots := quicServer(t, says("ok"))
+	at, roots := quicServer(t, wiretest.Says("ok"))
 	addr := netip.MustParseAddrPort(strings.TrimPrefix(at, "https://"))
 	port := ":" + at[strings.LastIndex(at, ":")+1:]
-	world := names{"lan.example": "10.0.0.7", "us.example": "127.0.0.1"}
+	world := wiretest.Names{"lan.example": "10.0.0.7", "us.example": "127.0.0.1"}
 	for _, c := range []struct {
 		name   string
 		dialer *dial.Dialer
@@ -97,36 +98,36 @@ func TestHTTP3DialsByOurRules(t *testing.T) {
 		})
 	}
 	config := Config{RootCAs: roots, Dial: new(dial.Dialer).DialContext}
-	if got := get(t, measured(t, config, "h3"), at); !strings.Contains(got, errNoDatagrams.Error()) {
+	if got := wiretest.Get(t, measured(t, config, "h3"), at); !strings.Contains(got, errNoDatagrams.Error()) {
 		t.Errorf("a dialer for TCP alone\ngot  %s\nwant %s", got, errNoDatagrams)
 	}
 }
 
 func TestHTTP3DoesNotBelieveStrangeCertificates(t *testing.T) {
-	at, _ := quicServer(t, says("ok"))
-	if got := get(t, measured(t, Config{}, "h3"), at); !strings.Contains(got, "not vouched for") {
+	at, _ := quicServer(t, wiretest.Says("ok"))
+	if got := wiretest.Get(t, measured(t, Config{}, "h3"), at); !strings.Contains(got, "not vouched for") {
 		t.Errorf("got  %s\nwant that the certificate is not vouched for", got)
 	}
 }
 
 func TestHTTP3TellsItsPhases(t *testing.T) {
-	at, roots := quicServer(t, says("ok"))
-	var told diary
-	ctx := httptrace.WithClientTrace(told.traced(t.Context()), &httptrace.ClientTrace{
-		TLSHandshakeStart:    func() { told.note("handshake") },
-		TLSHandshakeDone:     func(s tls.ConnectionState, err error) { told.note("handshake done %s %v", s.NegotiatedProtocol, err) },
-		GotConn:              func(i httptrace.GotConnInfo) { told.note("to %s", i.Conn.RemoteAddr()) },
-		WroteRequest:         func(i httptrace.WroteRequestInfo) { told.note("asked %v", i.Err) },
-		GotFirstResponseByte: func() { told.note("answer") },
+	at, roots := quicServer(t, wiretest.Says("ok"))
+	var told wiretest.Diary
+	ctx := httptrace.WithClientTrace(told.Traced(t.Context()), &httptrace.ClientTrace{
+		TLSHandshakeStart:    func() { told.Note("handshake") },
+		TLSHandshakeDone:     func(s tls.ConnectionState, err error) { told.Note("handshake done %s %v", s.NegotiatedProtocol, err) },
+		GotConn:              func(i httptrace.GotConnInfo) { told.Note("to %s", i.Conn.RemoteAddr()) },
+		WroteRequest:         func(i httptrace.WroteRequestInfo) { told.Note("asked %v", i.Err) },
+		GotFirstResponseByte: func() { told.Note("answer") },
 	})
-	dialer := &dial.Dialer{Resolver: names{"example.com": "192.0.2.1"}}
+	dialer := &dial.Dialer{Resolver: wiretest.Names{"example.com": "192.0.2.1"}}
 	real := netip.MustParseAddrPort(strings.TrimPrefix(at, "https://"))
 	config := Config{RootCAs: roots, Dial: dialer.DialContext, Datagrams: func(ctx context.Context, addr string) ([]netip.AddrPort, error) {
 		_, err := dialer.Datagrams(ctx, addr)
 		return []netip.AddrPort{real}, err
 	}}
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/", nil)
-	want(t, send(measured(t, config, "h3"), req), "200 ok")
+	want(t, wiretest.Send(measured(t, config, "h3"), req), "200 ok")
 	want(t, told.String(), "dns example.com, dns done 1, handshake, handshake done h3 <nil>, to "+real.String()+", asked <nil>, answer")
 }
 
@@ -146,9 +147,9 @@ func TestHTTP3LeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		want(t, get(t, rt, at), "200 ok")
+		want(t, wiretest.Get(t, rt, at), "200 ok")
 	}
-	if got := get(t, rt, at+"/hang"); !strings.Contains(got, "no answer in 1s") {
+	if got := wiretest.Get(t, rt, at+"/hang"); !strings.Contains(got, "no answer in 1s") {
 		t.Errorf("got  %s\nwant that there was no answer in 1s", got)
 	}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)

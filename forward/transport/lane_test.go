@@ -14,6 +14,7 @@ import (
 	"hither/forward/dial"
 	"hither/forward/mark"
 	"hither/forward/redirect"
+	"hither/forward/wiretest"
 )
 
 // lined fetches url in lane n and tells what was answered.
@@ -23,7 +24,7 @@ func lined(t *testing.T, rt http.RoundTripper, url string, n int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimPrefix(send(rt, req), "200 ")
+	return strings.TrimPrefix(wiretest.Send(rt, req), "200 ")
 }
 
 // remote answers with the client's address: one for each connection.
@@ -52,7 +53,7 @@ func TestEachLaneHasAConnectionOfItsOwn(t *testing.T) {
 			t.Errorf("%s\ngot  %s\nwant %s, which is warm", again.name, got, first[again.same])
 		}
 	}
-	want(t, strings.TrimPrefix(get(t, pool, s.URL), "200 "), first[0])
+	want(t, strings.TrimPrefix(wiretest.Get(t, pool, s.URL), "200 "), first[0])
 	if got := lined(t, pool, s.URL, 16); got == first[0] || got == first[1] || got == first[2] {
 		t.Errorf("lane 16\ngot  %s\nwant one of its own", got)
 	}

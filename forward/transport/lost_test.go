@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hither/forward/dial"
+	"hither/forward/wiretest"
 )
 
 // The connection of a network that is gone takes the request and loses it.
@@ -37,7 +38,7 @@ func TestWhatALostConnectionSwallowedIsAskedOnceMore(t *testing.T) {
 			})
 			pool := New(Config{RootCAs: rootsOf(s), Dial: dial.DialContext})
 			t.Cleanup(pool.CloseIdleConnections)
-			want(t, get(t, pool, s.URL), "200 here")
+			want(t, wiretest.Get(t, pool, s.URL), "200 here")
 			req, _ := http.NewRequestWithContext(t.Context(), c.method, s.URL, strings.NewReader(c.body))
 			if c.body == "" {
 				req.Body, req.GetBody = http.NoBody, nil
@@ -77,7 +78,7 @@ func TestWhatIsRefusedIsNotAskedAgain(t *testing.T) {
 	})
 	pool := New(Config{RootCAs: rootsOf(s)})
 	t.Cleanup(pool.CloseIdleConnections)
-	want(t, get(t, pool, s.URL), "200 here")
+	want(t, wiretest.Get(t, pool, s.URL), "200 here")
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
 	if _, err := pool.RoundTrip(req); err == nil || asked.Load() != 2 {
 		t.Errorf("\n got %v, asked %d times\nwant an error, twice in all", err, asked.Load())

@@ -23,6 +23,7 @@ import (
 
 	"hither/forward/dial"
 	"hither/forward/mark"
+	"hither/forward/wiretest"
 )
 
 // upstream starts a TLS server and a Pool that knows its root.
@@ -47,9 +48,9 @@ func rootsOf(s *httptest.Server) *x509.CertPool {
 func TestHTTP2IsUsedWhereItIsSpoken(t *testing.T) {
 	proto := func(w http.ResponseWriter, req *http.Request) { io.WriteString(w, req.Proto) }
 	s, pool := upstream(t, true, proto)
-	want(t, get(t, pool, s.URL), "200 HTTP/2.0")
+	want(t, wiretest.Get(t, pool, s.URL), "200 HTTP/2.0")
 	s, pool = upstream(t, false, proto)
-	want(t, get(t, pool, s.URL), "200 HTTP/1.1")
+	want(t, wiretest.Get(t, pool, s.URL), "200 HTTP/1.1")
 }
 
 // The window is larger than the documentation of http.HTTP2Config allows. If a Go release enforces it, one stream falls
@@ -110,7 +111,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 400 {
 			all.Go(func() {
-				if got := get(t, pool, s.URL); got != "200 ok" {
+				if got := wiretest.Get(t, pool, s.URL); got != "200 ok" {
 					t.Errorf("got  %s\nwant 200 ok", got)
 				}
 			})
@@ -161,7 +162,7 @@ func TestNothingIsUnpacked(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		w.Write(packed)
 	})
-	want(t, get(t, pool, s.URL), "200 "+string(packed))
+	want(t, wiretest.Get(t, pool, s.URL), "200 "+string(packed))
 }
 
 func TestMistake6WeSayWhoWeAre(t *testing.T) {
@@ -176,9 +177,9 @@ func TestMistake6WeSayWhoWeAre(t *testing.T) {
 			t.Errorf("%s\ngot  %q\nwant %q", who, got, agent)
 		}
 	}
-	get(t, pool, s.URL)
+	wiretest.Get(t, pool, s.URL)
 	check("our own request", "hither/1.2 (+https://hither.example)")
-	get(t, pool, s.URL, "User-Agent", "npm/11")
+	wiretest.Get(t, pool, s.URL, "User-Agent", "npm/11")
 	check("a request that says", "npm/11")
 	target, _ := url.Parse(s.URL)
 	passed := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: pool}
@@ -197,13 +198,13 @@ func TestMistake6WeSayWhoWeAre(t *testing.T) {
 
 // What the user chose is in one pool, what strangers chose in another: a warm connection is no way around the dial's rules.
 func TestStrangersDoNotUseTheConnectionsOfTheUser(t *testing.T) {
-	s, pool := upstream(t, false, says("inside"))
-	want(t, get(t, pool, s.URL), "200 inside")
+	s, pool := upstream(t, false, wiretest.Says("inside"))
+	want(t, wiretest.Get(t, pool, s.URL), "200 inside")
 	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, s.URL, nil)
-	if got := send(pool, req); !strings.Contains(got, dial.ErrPrivate.Error()) {
+	if got := wiretest.Send(pool, req); !strings.Contains(got, dial.ErrPrivate.Error()) {
 		t.Errorf("got  %s\nwant a refusal", got)
 	}
-	want(t, get(t, pool, s.URL), "200 inside")
+	want(t, wiretest.Get(t, pool, s.URL), "200 inside")
 }
 
 func TestUpstreamThatNeverAnswersIsGivenUp(t *testing.T) {
@@ -213,7 +214,7 @@ func TestUpstreamThatNeverAnswersIsGivenUp(t *testing.T) {
 	defer close(release)
 	pool := New(Config{HeaderTimeout: 50 * time.Millisecond})
 	defer pool.CloseIdleConnections()
-	want(t, get(t, pool, s.URL), "net/http: timeout awaiting response headers")
+	want(t, wiretest.Get(t, pool, s.URL), "net/http: timeout awaiting response headers")
 }
 
 // A registry that puts a large upload together takes minutes, and who polls a stranger waits as long as that likes.
@@ -225,9 +226,9 @@ func TestPatientRequestWaitsAsLongAsItsClient(t *testing.T) {
 	defer pool.CloseIdleConnections()
 	time.AfterFunc(300*time.Millisecond, func() { close(release) })
 	req, _ := http.NewRequestWithContext(mark.Patient(t.Context()), http.MethodGet, s.URL, nil)
-	want(t, send(pool, req), "200 done")
+	want(t, wiretest.Send(pool, req), "200 done")
 	req, _ = http.NewRequestWithContext(mark.Public(mark.Patient(t.Context())), http.MethodGet, s.URL, nil)
-	if got := send(pool, req); !strings.Contains(got, dial.ErrPrivate.Error()) {
+	if got := wiretest.Send(pool, req); !strings.Contains(got, dial.ErrPrivate.Error()) {
 		t.Errorf("a stranger's\ngot  %s\nwant a refusal", got)
 	}
 }
@@ -247,7 +248,7 @@ func TestPatientRequestsAreNotCounted(t *testing.T) {
 		running.Go(func() {
 			trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { arrived <- "" }}
 			req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, s.URL, nil)
-			if got := send(pool, req); got != "200" {
+			if got := wiretest.Send(pool, req); got != "200" {
 				arrived <- got
 			}
 		})
@@ -260,33 +261,33 @@ func TestPatientRequestsAreNotCounted(t *testing.T) {
 }
 
 func TestTLSIsNotWeakened(t *testing.T) {
-	s := httptest.NewUnstartedServer(says("old"))
+	s := httptest.NewUnstartedServer(wiretest.Says("old"))
 	s.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()
 	defer s.Close()
 	pool := New(Config{RootCAs: rootsOf(s)})
-	if got := get(t, pool, s.URL); !strings.Contains(got, "protocol version") {
+	if got := wiretest.Get(t, pool, s.URL); !strings.Contains(got, "protocol version") {
 		t.Errorf("TLS 1.1\ngot  %s\nwant a refusal", got)
 	}
-	s = httptest.NewUnstartedServer(says("unknown"))
+	s = httptest.NewUnstartedServer(wiretest.Says("unknown"))
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()
 	defer s.Close()
 	pool = New(Config{RootCAs: x509.NewCertPool()})
-	if got := get(t, pool, s.URL); !strings.Contains(got, "not vouched for") || !strings.Contains(got, "name its root certificate") {
+	if got := wiretest.Get(t, pool, s.URL); !strings.Contains(got, "not vouched for") || !strings.Contains(got, "name its root certificate") {
 		t.Errorf("an unknown root\ngot  %s\nwant a refusal with the next step", got)
 	}
 }
 
 // A laptop whose battery was empty takes every certificate for one of the future.
 func TestAWrongClockIsNamed(t *testing.T) {
-	s, _ := upstream(t, true, says("ok"))
+	s, _ := upstream(t, true, wiretest.Says("ok"))
 	pool := New(Config{RootCAs: rootsOf(s)})
 	t.Cleanup(pool.CloseIdleConnections)
 	for _, year := range []int{1969, 2200} {
 		pool.chosen.take(0).TLSClientConfig.Time = func() time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }
-		got := get(t, pool, s.URL)
+		got := wiretest.Get(t, pool, s.URL)
 		if !strings.Contains(got, "not valid today") || !strings.HasSuffix(got, "if the clock of this machine is wrong, correct it") {
 			t.Errorf("in %d\ngot  %s\nwant that the clock is to be corrected", year, got)
 		}
@@ -294,7 +295,7 @@ func TestAWrongClockIsNamed(t *testing.T) {
 }
 
 func TestRoots(t *testing.T) {
-	s := httptest.NewTLSServer(says("vouched for"))
+	s := httptest.NewTLSServer(wiretest.Says("vouched for"))
 	defer s.Close()
 	dir := t.TempDir()
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
@@ -311,7 +312,7 @@ func TestRoots(t *testing.T) {
 		}
 		pool := New(Config{RootCAs: roots})
 		defer pool.CloseIdleConnections()
-		if got := get(t, pool, s.URL); got != "200 vouched for" {
+		if got := wiretest.Get(t, pool, s.URL); got != "200 vouched for" {
 			t.Errorf("%s\ngot  %s\nwant 200", how, got)
 		}
 	}
@@ -336,6 +337,6 @@ func TestBodyOfARequestArrivesWhole(t *testing.T) {
 			io.WriteString(w, map[bool]string{true: "same", false: "other"}[bytes.Equal(got, sent)])
 		})
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL, bytes.NewReader(sent))
-		want(t, send(pool, req), "200 same")
+		want(t, wiretest.Send(pool, req), "200 same")
 	}
 }

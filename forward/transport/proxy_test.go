@@ -13,6 +13,7 @@ import (
 	"hither/forward/dial"
 	"hither/forward/mark"
 	"hither/forward/redirect"
+	"hither/forward/wiretest"
 )
 
 func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
@@ -25,10 +26,10 @@ func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
 	d := &dial.Dialer{Proxy: &url.URL{Scheme: "http", User: url.UserPassword("me", "s3cret"), Host: s.Listener.Addr().String()}}
 	pool := New(Config{Dial: d.DialContext, Proxy: d.PlainProxy})
 	defer pool.CloseIdleConnections()
-	want(t, get(t, pool, "http://deb.example/x"), "200 by the proxy: /x")
+	want(t, wiretest.Get(t, pool, "http://deb.example/x"), "200 by the proxy: /x")
 	want(t, strings.Join(asked, ", "), "GET http://deb.example/x Basic bWU6czNjcmV0")
 	follow := &redirect.Follow{Next: pool}
-	if got := get(t, follow, "http://deb.example/x"); got != "200 by the proxy: /x" {
+	if got := wiretest.Get(t, follow, "http://deb.example/x"); got != "200 by the proxy: /x" {
 		t.Error(got)
 	}
 	// The proxy stands on loopback, but a stranger may name neither it nor anything else there.
@@ -39,7 +40,7 @@ func TestPlainHTTPGoesToAnHTTPProxyAsItIs(t *testing.T) {
 		}
 	}
 	req, _ := http.NewRequestWithContext(mark.Public(t.Context()), http.MethodGet, "http://deb.example/y", nil)
-	want(t, send(pool, req), "200 by the proxy: /y")
+	want(t, wiretest.Send(pool, req), "200 by the proxy: /y")
 }
 
 // A client cannot answer it: what it would say is for us, and goes no further.
@@ -63,7 +64,7 @@ func TestAPlainProxysWishForAPasswordIsNoAnswer(t *testing.T) {
 				t.Errorf("%s\ngot  %v\nwant %s", u, err, row.want)
 			}
 		}
-		want(t, get(t, pool, s.URL), "407")
+		want(t, wiretest.Get(t, pool, s.URL), "407")
 		pool.Close()
 	}
 }

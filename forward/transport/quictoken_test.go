@@ -7,6 +7,8 @@ import (
 	"time"
 	"unsafe"
 
+	"hither/forward/wiretest"
+
 	"github.com/quic-go/quic-go"
 )
 
@@ -25,7 +27,7 @@ func TestAnAddressThatWasProvenIsBelievedAfterARestart(t *testing.T) {
 		t.Fatal("nobody was asked in the first process")
 	}
 	p = resumed(t, w, file)
-	until(t, "HTTP/3 is connected", func() bool { get(t, p, w.url); return standing(p).Connected > 0 })
+	until(t, "HTTP/3 is connected", func() bool { wiretest.Get(t, p, w.url); return standing(p).Connected > 0 })
 	p.Close()
 	if got := asked(); got != before {
 		t.Errorf("after the restart\ngot  %d questions\nwant %d, as before", got, before)

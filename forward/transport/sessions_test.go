@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 // resumed is a client that knows only what the file says: another process, as far as TLS can tell.
@@ -45,9 +47,9 @@ func TestSessionsAreResumedAfterARestart(t *testing.T) {
 	if s := standing(p); s.Offered != "Alt-Svc" {
 		t.Errorf("after the restart\ngot  %+v\nwant the offer", s)
 	}
-	until(t, "HTTP/3 is connected", func() bool { get(t, p, w.url); return standing(p).Requests > 0 })
+	until(t, "HTTP/3 is connected", func() bool { wiretest.Get(t, p, w.url); return standing(p).Requests > 0 })
 	put, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, w.url, nil) // which goes over TCP
-	send(p, put)
+	wiretest.Send(p, put)
 	if w.count("h2 resumed") == 0 || w.count("h3 resumed")+w.count("h3 early resumed") == 0 {
 		t.Errorf("after the restart\ngot  %v\nwant both protocols resumed", w.log)
 	}
@@ -66,7 +68,7 @@ func TestASessionDoesNotOutliveItsRoot(t *testing.T) {
 	if _, ok := other.sessions.shelves[chosenTCP].Get("127.0.0.1"); !ok || !c.resume.early("127.0.0.1") {
 		t.Fatal("there are no sessions to be refused")
 	}
-	if got := get(t, other, w.url); !strings.Contains(got, "not vouched for") {
+	if got := wiretest.Get(t, other, w.url); !strings.Contains(got, "not vouched for") {
 		t.Errorf("over TCP\ngot  %s\nwant that the certificate is not vouched for", got)
 	}
 	conn, err := c.reach("127.0.0.1", w.udp.Port(), 0)
@@ -91,7 +93,7 @@ func TestStrangersResumeNoSessionOfOthers(t *testing.T) {
 }
 
 func TestADamagedSessionFileIsPassedOver(t *testing.T) {
-	s := httptest.NewTLSServer(says("ok"))
+	s := httptest.NewTLSServer(wiretest.Says("ok"))
 	defer s.Close()
 	secret := "c2VjcmV0LXRpY2tldA=="
 	for _, text := range []string{"", "{", `{"version":2}`, `{"version":1,"sessions":[{"ticket":"` + secret + `"`, `{"version":"` + secret + `"}`, strings.Repeat("x", 1<<20)} {
@@ -99,7 +101,7 @@ func TestADamagedSessionFileIsPassedOver(t *testing.T) {
 		os.WriteFile(file, []byte(text), 0o600)
 		var told bytes.Buffer
 		p := New(Config{RootCAs: rootsOf(s), Sessions: file, Log: slog.New(slog.NewTextHandler(&told, nil))})
-		want(t, get(t, p, s.URL), "200 ok")
+		want(t, wiretest.Get(t, p, s.URL), "200 ok")
 		p.Close()
 		if !strings.Contains(told.String(), "cannot be used") || strings.Contains(told.String(), secret) {
 			t.Errorf("%.60s\ngot  %q\nwant a word, and no secret", text, told.String())
@@ -113,7 +115,7 @@ func TestADamagedSessionFileIsPassedOver(t *testing.T) {
 func TestSessionsAreBoundedAndAge(t *testing.T) {
 	w := newTwin(t, false)
 	p := w.pool(t, nil)
-	get(t, p, w.url)
+	wiretest.Get(t, p, w.url)
 	shelf := p.sessions.shelves[chosenTCP]
 	state, ok := shelf.Get("127.0.0.1")
 	if !ok {
@@ -170,14 +172,14 @@ func TestARequestIsEarlyWhereASessionAllowsIt(t *testing.T) {
 		for i := 0; i+1 < len(c.header); i += 2 {
 			req.Header.Set(c.header[i], c.header[i+1])
 		}
-		if got := send(p, req); !strings.HasPrefix(got, "200") {
+		if got := wiretest.Send(p, req); !strings.HasPrefix(got, "200") {
 			t.Errorf("%s\ngot  %s", c.name, got)
 		}
 		if got := w.count("h3 early") > before; got != c.early {
 			t.Errorf("%s\ngot  early: %t\nwant %t", c.name, got, c.early)
 		}
 		until(t, "the connection stands", func() bool { return standing(p).Connected == 1 })
-		want(t, get(t, p, w.url), "200 HTTP/3.0")
+		want(t, wiretest.Get(t, p, w.url), "200 HTTP/3.0")
 	}
 	if s := standing(p); s.Failures > 0 {
 		t.Errorf("got  %+v", s)
@@ -229,10 +231,10 @@ func TestARefusedEarlyRequestIsAnswered(t *testing.T) {
 				}
 			})
 			hangUpAll(t, p)
-			want(t, get(t, p, first.url), "200 HTTP/2.0")
+			want(t, wiretest.Get(t, p, first.url), "200 HTTP/2.0")
 			if c.noZero {
 				until(t, "it is connected without early requests", func() bool {
-					get(t, p, first.url) // the refused connection may be gone before anybody could begin another
+					wiretest.Get(t, p, first.url) // the refused connection may be gone before anybody could begin another
 					return standing(p).Connected == 1
 				})
 				if s := standing(p); s.Failures > 0 {

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"hither/forward/wiretest"
 )
 
 // measured makes a RoundTripper that is closed with the test.
@@ -83,10 +85,10 @@ func TestASingleSpeaksExactlyWhatItIsToldTo(t *testing.T) {
 func TestWithoutALPNThereIsNoHTTP2(t *testing.T) {
 	asked := 0
 	s := tlsServer(t, func(http.ResponseWriter, *http.Request) { asked++ })
-	if got := get(t, measured(t, Config{RootCAs: rootsOf(s)}, "h2"), s.URL); !strings.Contains(got, "does not speak h2") || asked != 0 {
+	if got := wiretest.Get(t, measured(t, Config{RootCAs: rootsOf(s)}, "h2"), s.URL); !strings.Contains(got, "does not speak h2") || asked != 0 {
 		t.Errorf("got  %s, and %d requests came\nwant that it does not speak h2, and none", got, asked)
 	}
-	want(t, get(t, measured(t, Config{RootCAs: rootsOf(s)}, "h1"), s.URL), "200")
+	want(t, wiretest.Get(t, measured(t, Config{RootCAs: rootsOf(s)}, "h1"), s.URL), "200")
 }
 
 func TestASingleNeverReusesAConnection(t *testing.T) {
@@ -100,7 +102,7 @@ func TestASingleNeverReusesAConnection(t *testing.T) {
 		rt := measured(t, Config{RootCAs: rootsOf(s), UserAgent: "ours"}, proto)
 		seen := map[string]bool{}
 		for range 4 {
-			got := get(t, rt, s.URL)
+			got := wiretest.Get(t, rt, s.URL)
 			if seen[got] || strings.Contains(got, "resumed") || !strings.HasSuffix(got, " ours") {
 				t.Errorf("%q\ngot  %s after %v\nwant another connection, a whole handshake and our name", proto, got, seen)
 			}
@@ -110,7 +112,7 @@ func TestASingleNeverReusesAConnection(t *testing.T) {
 }
 
 func TestTheConnectionOfASingleEndsWithItsAnswer(t *testing.T) {
-	s := httptest.NewUnstartedServer(says("ok"))
+	s := httptest.NewUnstartedServer(wiretest.Says("ok"))
 	s.EnableHTTP2 = true
 	closed := make(chan struct{}, 9)
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -125,7 +127,7 @@ func TestTheConnectionOfASingleEndsWithItsAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, get(t, rt, s.URL), "200 ok")
+		want(t, wiretest.Get(t, rt, s.URL), "200 ok")
 		<-closed // or the test hangs
 	}
 }
@@ -138,13 +140,13 @@ func TestASingleFollowsRedirectsAsTrafficDoes(t *testing.T) {
 		}
 		io.WriteString(w, req.URL.Path)
 	}, "h2", "http/1.1")
-	want(t, get(t, measured(t, Config{RootCAs: rootsOf(s)}, "h1"), s.URL+"/"), "200 /there")
+	want(t, wiretest.Get(t, measured(t, Config{RootCAs: rootsOf(s)}, "h1"), s.URL+"/"), "200 /there")
 }
 
 func TestTLSIsNotWeakenedForMeasuring(t *testing.T) {
-	s := tlsServer(t, says("ok"), "h2", "http/1.1")
+	s := tlsServer(t, wiretest.Says("ok"), "h2", "http/1.1")
 	for _, proto := range []string{"", "h1", "h2"} {
-		if got := get(t, measured(t, Config{}, proto), s.URL); !strings.Contains(got, "not vouched for") {
+		if got := wiretest.Get(t, measured(t, Config{}, proto), s.URL); !strings.Contains(got, "not vouched for") {
 			t.Errorf("%q\ngot  %s\nwant that the certificate is not vouched for", proto, got)
 		}
 	}
@@ -158,11 +160,11 @@ func TestTheEndOfASingleEndsWhatIsUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan string)
-	go func() { ended <- get(t, rt, s.URL) }()
+	go func() { ended <- wiretest.Get(t, rt, s.URL) }()
 	<-here
 	done()
 	want(t, <-ended, context.Canceled.Error())
-	want(t, get(t, rt, s.URL), errSingleClosed.Error())
+	want(t, wiretest.Get(t, rt, s.URL), errSingleClosed.Error())
 }
 
 func TestAnUnknownProtocolIsAnError(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"hither/forward/bearer"
 	"hither/forward/dial"
 	"hither/forward/redirect"
+	"hither/forward/wiretest"
 )
 
 // saysRaw is a server that answers everything with these bytes.
@@ -58,16 +59,16 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := func(location string) http.RoundTripper {
-		return &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+		return &redirect.Follow{Next: &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", location)
 			w.WriteHeader(http.StatusFound)
 		}}}}
 	}
-	latin := &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	latin := &redirect.Follow{Next: &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
 		w.WriteHeader(http.StatusFound)
 	}}}}
-	realm := &bearer.Tokens{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	realm := &bearer.Tokens{Next: &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+long[:10_000]+`/token"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}}}}
@@ -94,7 +95,7 @@ func TestAnErrorHoldsNoMoreThanAFewLinesOfWhatAServerSays(t *testing.T) {
 		{"a realm without TLS", realm, "https://reg.example/v2/a/manifests/b"},
 		{"a redirect to no UTF-8", latin, "https://reg.example/"},
 	} {
-		if got := get(t, row.by, row.url); len(got) > 2000 || got == "" || strings.HasPrefix(got, "200") {
+		if got := wiretest.Get(t, row.by, row.url); len(got) > 2000 || got == "" || strings.HasPrefix(got, "200") {
 			t.Errorf("%s\ngot  %d bytes: %.300s\nwant an error of less than 2000", row.who, len(got), got)
 		}
 	}
@@ -114,15 +115,15 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 	pool := New(Config{})
 	defer pool.Close()
 	const name = "evil%E2%80%AE%C2%9B31m.example/"
-	away := &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	away := &redirect.Follow{Next: &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://"+name)
 		w.WriteHeader(http.StatusFound)
 	}}}}
-	latin := &redirect.Follow{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	latin := &redirect.Follow{Next: &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://evil%9B31m.example/") // a terminal that is not for UTF-8 obeys that
 		w.WriteHeader(http.StatusFound)
 	}}}}
-	realm := &bearer.Tokens{Next: &internet{hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
+	realm := &bearer.Tokens{Next: &wiretest.Internet{Hosts: map[string]http.HandlerFunc{"https://reg.example": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+name+`"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}}}}
@@ -137,7 +138,7 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 		{"a realm without TLS", realm, "https://reg.example/v2/a/manifests/b"},
 		{"a redirect to no UTF-8", latin, "https://reg.example/"},
 	} {
-		got := get(t, row.by, row.url)
+		got := wiretest.Get(t, row.by, row.url)
 		if odd := func(r rune) bool { return !unicode.IsPrint(r) }; strings.ContainsFunc(got, odd) || !utf8.ValidString(got) || got == "" || strings.HasPrefix(got, "200") {
 			t.Errorf("%s\ngot  %q\nwant an error that can be printed", row.who, got)
 		}
@@ -155,7 +156,7 @@ func certified(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(says("hello"))
+	s := httptest.NewUnstartedServer(wiretest.Says("hello"))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	s.StartTLS()
@@ -173,7 +174,7 @@ func TestAGoodbyeInTheMiddleOfABodyIsToldInAFewLines(t *testing.T) {
 	defer s.Close()
 	p := New(Config{RootCAs: rootsOf(s)})
 	defer p.Close()
-	got := get(t, p, s.URL)
+	got := wiretest.Get(t, p, s.URL)
 	if len(got) > 2000 || !strings.Contains(got, "GOAWAY") {
 		t.Errorf("\ngot  %d bytes: %.300s\nwant an error of less than 2000 that names it", len(got), got)
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/wiretest"
+
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
@@ -155,7 +157,7 @@ func standing(p *Pool) Standing {
 func prefer(t *testing.T, w *twin, p *Pool) {
 	t.Helper()
 	until(t, "HTTP/3 is connected", func() bool {
-		get(t, p, w.url)
+		wiretest.Get(t, p, w.url)
 		return standing(p).Connected == 1
 	})
 	win(p)

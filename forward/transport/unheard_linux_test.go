@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/forward/wiretest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -29,7 +31,7 @@ func TestWhatHangsOnADeadConnectionIsAskedAnew(t *testing.T) {
 			heard := &forgetful{}
 			s, m := deafServer(t, c.h2, heard, func(w http.ResponseWriter, _ *http.Request) { asked.Add(1); io.WriteString(w, "here") })
 			pool := poolOf(t, s, m)
-			want(t, get(t, pool, s.URL), "200 here")
+			want(t, wiretest.Get(t, pool, s.URL), "200 here")
 			heard.forget(t)
 			began := time.Now()
 			req, _ := http.NewRequestWithContext(t.Context(), c.method, s.URL, http.NoBody)
@@ -71,7 +73,7 @@ func TestWhatADeadServerThoughtAboutIsAskedAnewAfterAChange(t *testing.T) {
 				pool.CloseIdleConnections()
 			}()
 			began := time.Now()
-			want(t, get(t, pool, s.URL), "200 here")
+			want(t, wiretest.Get(t, pool, s.URL), "200 here")
 			if took := time.Since(began); took > 8*time.Second {
 				t.Errorf("\n got %s\nwant four seconds or so", took)
 			}
@@ -90,29 +92,29 @@ func TestWhatAServerThinksAboutIsAskedOnce(t *testing.T) {
 		io.WriteString(w, "here")
 	})
 	pool := poolOf(t, s, m)
-	want(t, get(t, pool, s.URL), "200 here")
-	want(t, get(t, pool, s.URL), "200 here")
+	want(t, wiretest.Get(t, pool, s.URL), "200 here")
+	want(t, wiretest.Get(t, pool, s.URL), "200 here")
 	if n := asked.Load(); n != 2 {
 		t.Errorf("\n got %d requests\nwant 2", n)
 	}
 }
 
-func deafServer(t *testing.T, h2 bool, heard *forgetful, handle http.HandlerFunc) (*httptest.Server, *machine) {
+func deafServer(t *testing.T, h2 bool, heard *forgetful, handle http.HandlerFunc) (*httptest.Server, *wiretest.Machine) {
 	s := httptest.NewUnstartedServer(handle)
 	s.Config.ErrorLog = discardLog
 	heard.Listener = s.Listener
 	s.Listener, s.EnableHTTP2 = heard, h2
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	return s, &machine{addrs: "192.0.2.7"}
+	return s, wiretest.MachineAt("192.0.2.7")
 }
 
 // poolOf takes its connections for ones that leave the machine.
-func poolOf(t *testing.T, s *httptest.Server, m *machine) *Pool {
-	pool := New(Config{RootCAs: rootsOf(s), Dial: m.dial})
+func poolOf(t *testing.T, s *httptest.Server, m *wiretest.Machine) *Pool {
+	pool := New(Config{RootCAs: rootsOf(s), Dial: placing(m)})
 	t.Cleanup(pool.CloseIdleConnections)
 	under := pool.chosen.under
-	under.Addrs = m.now
+	under.Addrs = m.Addrs
 	under.Dial = func(network, _ string, patience time.Duration) (net.Conn, error) {
 		return net.DialTimeout(network, s.Listener.Addr().String(), patience)
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 // judged is a file of a process in which HTTP/3 was chosen.
@@ -43,9 +45,9 @@ func TestTheFirstRequestAfterARestartGoesByTheVerdict(t *testing.T) {
 	p := resumed(t, w, judged(t, w))
 	before := w.count("h3")
 	if speaksEarly {
-		want(t, get(t, p, w.url), "200 HTTP/3.0")
+		want(t, wiretest.Get(t, p, w.url), "200 HTTP/3.0")
 	} else {
-		until(t, "HTTP/3 is connected", func() bool { return get(t, p, w.url) == "200 HTTP/3.0" })
+		until(t, "HTTP/3 is connected", func() bool { return wiretest.Get(t, p, w.url) == "200 HTTP/3.0" })
 	}
 	if s := standing(p); !s.Used || !s.UsedParts || w.count("h3") == before || w.count("h3 early") == 0 && speaksEarly {
 		t.Errorf("%v\ngot  %+v\nwant HTTP/3", w.log, s)
@@ -66,7 +68,7 @@ func TestAVerdictThatNobodyNeededIsKept(t *testing.T) {
 	file := judged(t, w)
 	resumed(t, w, file).Close()
 	p := resumed(t, w, file)
-	get(t, p, w.url)
+	wiretest.Get(t, p, w.url)
 	if s := standing(p); !s.Used {
 		t.Errorf("got  %+v\nwant HTTP/3 chosen", s)
 	}
@@ -96,7 +98,7 @@ func TestAVerdictIsForgotten(t *testing.T) {
 			if c.after != nil {
 				c.after(p)
 			}
-			want(t, get(t, p, w.url), "200 HTTP/2.0")
+			want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0")
 			if s := standing(p); s.Used || s.Offered == "" {
 				t.Errorf("got  %+v\nwant the offer, and no verdict", s)
 			}
@@ -126,7 +128,7 @@ func TestAVerdictThatIsNotProvenCostsNoWait(t *testing.T) {
 		t.Fatalf("got  %+v\nwant an early request, and TCP after %s", first, trialLeast)
 	}
 	for range 5 {
-		want(t, get(t, p, w.url), "200 HTTP/2.0") // first's line is not ready
+		want(t, wiretest.Get(t, p, w.url), "200 HTTP/2.0") // first's line is not ready
 	}
 	resp, err := c.race(first, p.way(req.Context()))
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 func TestWarmConnectsAhead(t *testing.T) {
@@ -75,7 +77,7 @@ func TestWarmConnectsAhead(t *testing.T) {
 }
 
 func TestWarmTellsWhatIsWrong(t *testing.T) {
-	s := httptest.NewUnstartedServer(says("ok"))
+	s := httptest.NewUnstartedServer(wiretest.Says("ok"))
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()
 	defer s.Close()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"hither/resolver/exchange/exchangetest"
+
 	"github.com/miekg/dns"
 )
 
@@ -34,7 +36,7 @@ func TestLetterIsWhatWasAsked(t *testing.T) {
 					t.Errorf("got  %d bytes\nwant whole blocks", len(l.Wire))
 				}
 			}
-			if packed := wire(t, want); string(packed) != string(l.Wire) {
+			if packed := exchangetest.Wire(t, want); string(packed) != string(l.Wire) {
 				t.Errorf("got  %x\nwant %x", l.Wire, packed)
 			}
 		}
@@ -62,7 +64,7 @@ func TestOnlyNamesHaveLetterCase(t *testing.T) {
 	} {
 		m := new(dns.Msg).SetQuestion(test.name, test.kind)
 		m.Id, m.Response = 7, true
-		if _, err := l.Answered(wire(t, m)); (err == nil) != test.want {
+		if _, err := l.Answered(exchangetest.Wire(t, m)); (err == nil) != test.want {
 			t.Errorf("%s\ngot  %v\nwant it taken: %v", name, err, test.want)
 		}
 	}
@@ -78,7 +80,7 @@ func FuzzAnswered(f *testing.F) {
 	if err := sent.Unpack(l.Wire); err != nil {
 		f.Fatal(err)
 	}
-	good := wire(f, answered(f, sent, right, "reg.example. 5 IN CNAME a.example.", "a.example. 1 IN A 192.0.2.9"))
+	good := exchangetest.Wire(f, exchangetest.Reply(f, sent, right, "reg.example. 5 IN CNAME a.example.", "a.example. 1 IN A 192.0.2.9"))
 	f.Add(good)
 	f.Add(l.Wire)
 	f.Add(good[:len(good)-3])
@@ -97,26 +99,3 @@ func FuzzAnswered(f *testing.F) {
 const right = "reg.example. 60 IN A 192.0.2.1"
 
 func ask() *dns.Msg { return new(dns.Msg).SetQuestion("reg.example.", dns.TypeA) }
-
-// answered makes the reply to q with these records, each a line of a zone file.
-func answered(t testing.TB, q *dns.Msg, records ...string) *dns.Msg {
-	t.Helper()
-	reply := new(dns.Msg).SetReply(q)
-	for _, line := range records {
-		record, err := dns.NewRR(line)
-		if err != nil {
-			t.Fatalf("record %q: %v", line, err)
-		}
-		reply.Answer = append(reply.Answer, record)
-	}
-	return reply
-}
-
-func wire(t testing.TB, m *dns.Msg) []byte {
-	t.Helper()
-	packet, err := m.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return packet
-}

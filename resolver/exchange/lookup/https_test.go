@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"hither/resolver/exchange/exchangetest"
+
 	"github.com/miekg/dns"
 )
 
@@ -28,11 +30,11 @@ func TestHTTPSRecordsAreRead(t *testing.T) {
 		{"none", nil, "none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := &Resolver{Exchange: oracle(func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+			r := &Resolver{Exchange: exchangetest.Oracle(func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
 				if q.Question[0].Qtype != dns.TypeHTTPS || q.Question[0].Name != "far.example." {
 					t.Errorf("asked %s", q.Question[0].String())
 				}
-				return answered(t, q, c.records...), nil
+				return exchangetest.Reply(t, q, c.records...), nil
 			})}
 			alpn, port, err := r.LookupHTTPS(t.Context(), "Far.example")
 			got := fmt.Sprint(strings.Join(alpn, " "), " ", port)
@@ -46,7 +48,7 @@ func TestHTTPSRecordsAreRead(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := (&Resolver{Exchange: oracle(down)}).LookupHTTPS(t.Context(), "far.example"); !errors.Is(err, errDown) {
+	if _, _, err := (&Resolver{Exchange: exchangetest.Oracle(down)}).LookupHTTPS(t.Context(), "far.example"); !errors.Is(err, errDown) {
 		t.Errorf("got  %v\nwant %v", err, errDown)
 	}
 }
@@ -54,7 +56,7 @@ func TestHTTPSRecordsAreRead(t *testing.T) {
 func FuzzHTTPSRecords(f *testing.F) {
 	for _, line := range []string{`far.example. 300 IN HTTPS 1 . alpn="h3,h2" port=8443`, `far.example. 300 IN HTTPS 0 cdn.example.`, `far.example. 300 IN HTTPS 1 . mandatory=alpn alpn="h3" ipv4hint=192.0.2.1`} {
 		q := new(dns.Msg).SetQuestion("far.example.", dns.TypeHTTPS)
-		f.Add(wire(f, answered(f, q, line)))
+		f.Add(exchangetest.Wire(f, exchangetest.Reply(f, q, line)))
 	}
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		reply := new(dns.Msg)

@@ -10,20 +10,22 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/resolver/exchange/exchangetest"
+
 	"github.com/miekg/dns"
 )
 
 // zone answers with what it has for a type; a name that is not in it does not exist.
 type zone map[string][]string // "name TYPE" → records
 
-func (z zone) ask(t testing.TB) oracle {
+func (z zone) ask(t testing.TB) exchangetest.Oracle {
 	return func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
 		name := q.Question[0].Name
 		records, ok := z[name+" "+dns.TypeToString[q.Question[0].Qtype]]
 		if !ok {
 			return new(dns.Msg).SetRcode(q, dns.RcodeNameError), nil
 		}
-		return answered(t, q, records...), nil
+		return exchangetest.Reply(t, q, records...), nil
 	}
 }
 
@@ -72,11 +74,11 @@ func TestLookup(t *testing.T) {
 func TestTroubleIsNoAnswerAboutTheName(t *testing.T) {
 	fail := func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
 		if q.Question[0].Qtype == dns.TypeAAAA {
-			return answered(t, q), nil // no AAAA, which says nothing about A
+			return exchangetest.Reply(t, q), nil // no AAAA, which says nothing about A
 		}
 		return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure), nil
 	}
-	for name, o := range map[string]oracle{"SERVFAIL": fail, "no network": down} {
+	for name, o := range map[string]exchangetest.Oracle{"SERVFAIL": fail, "no network": down} {
 		_, err := (&Resolver{Exchange: o}).LookupNetIP(t.Context(), "reg.example")
 		if err == nil || errors.Is(err, ErrNotFound) {
 			t.Errorf("%s\ngot  %v\nwant an error other than ErrNotFound", name, err)
@@ -94,7 +96,7 @@ func TestReplyCutShortIsNoAnswerAboutTheName(t *testing.T) {
 		reply.Truncated = true
 		return reply, nil
 	}
-	_, err := (&Resolver{Exchange: oracle(cut)}).LookupNetIP(t.Context(), "reg.example")
+	_, err := (&Resolver{Exchange: exchangetest.Oracle(cut)}).LookupNetIP(t.Context(), "reg.example")
 	if err == nil || errors.Is(err, ErrNotFound) {
 		t.Errorf("got  %v\nwant an error other than ErrNotFound", err)
 	}
@@ -116,16 +118,16 @@ func TestAnswersAreKeptAsLongAsTheySayWithinBounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var asked atomic.Int32
-				r := &Resolver{Exchange: oracle(func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+				r := &Resolver{Exchange: exchangetest.Oracle(func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
 					if test.record == "NXDOMAIN" {
 						asked.Add(1)
 						return new(dns.Msg).SetRcode(q, dns.RcodeNameError), nil
 					}
 					if q.Question[0].Qtype == dns.TypeAAAA || test.record == "" {
 						asked.Add(1)
-						return answered(t, q), nil
+						return exchangetest.Reply(t, q), nil
 					}
-					return answered(t, q, test.record), nil
+					return exchangetest.Reply(t, q, test.record), nil
 				})}
 				first := lookup(t, r, "reg.example")
 				was := asked.Load()
@@ -145,10 +147,10 @@ func TestAnswersAreKeptAsLongAsTheySayWithinBounds(t *testing.T) {
 func TestOldAddressesServeWhileNobodyAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alive := zone{"reg.example. A": {right}, "reg.example. AAAA": {}}.ask(t)
-		var now atomic.Pointer[oracle]
+		var now atomic.Pointer[exchangetest.Oracle]
 		var asked atomic.Int32
-		set := func(o oracle) { now.Store(&o) }
-		r := &Resolver{Exchange: oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+		set := func(o exchangetest.Oracle) { now.Store(&o) }
+		r := &Resolver{Exchange: exchangetest.Oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 			if q.Question[0].Qtype == dns.TypeA {
 				asked.Add(1)
 			}
@@ -184,11 +186,11 @@ func TestOldAddressesServeWhileNobodyAnswers(t *testing.T) {
 
 func TestSlowFamilyDoesNotHoldUpTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &Resolver{Exchange: oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+		r := &Resolver{Exchange: exchangetest.Oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 			if q.Question[0].Qtype == dns.TypeAAAA {
 				return after(time.Hour, down)(ctx, q)
 			}
-			return answered(t, q, right), nil
+			return exchangetest.Reply(t, q, right), nil
 		})}
 		begin := time.Now()
 		if got := lookup(t, r, "reg.example"); got != "192.0.2.1" || time.Since(begin) != grace {
@@ -201,7 +203,7 @@ func TestEqualLookupsAreMergedAndOutliveWhoLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		world := zone{"reg.example. A": {right}, "reg.example. AAAA": {}}.ask(t)
-		r := &Resolver{Exchange: oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+		r := &Resolver{Exchange: exchangetest.Oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 			asked.Add(1)
 			return after(time.Second, world)(ctx, q)
 		})}
@@ -245,7 +247,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 // FuzzRead: what is read of a reply is addresses or an error, within bounds, and reading never panics.
 func FuzzRead(f *testing.F) {
-	f.Add(wire(f, answered(f, new(dns.Msg).SetQuestion("reg.example.", dns.TypeA), right, "reg.example. 5 IN CNAME a.example.", "a.example. 1 IN A 192.0.2.9")))
+	f.Add(exchangetest.Wire(f, exchangetest.Reply(f, new(dns.Msg).SetQuestion("reg.example.", dns.TypeA), right, "reg.example. 5 IN CNAME a.example.", "a.example. 1 IN A 192.0.2.9")))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		reply := new(dns.Msg)

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 )
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
@@ -43,7 +44,7 @@ func TestEveryKindKeepsItsPromises(t *testing.T) {
 						if p.answer != nil {
 							return p.answer(t, q)
 						}
-						return answered(t, q, right)
+						return exchangetest.Reply(t, q, right)
 					}
 					u.start(t)
 					p.check(t, u, u.parse(t, a))
@@ -67,7 +68,7 @@ func promises() []promise {
 		{says: "no such name is a reply, no error", answer: rcoded(dns.RcodeNameError), check: wantRcode(dns.RcodeNameError)},
 		{says: "a server's failure is a reply, no error", answer: rcoded(dns.RcodeServerFailure), check: wantRcode(dns.RcodeServerFailure)},
 		{says: "DO and CD go out and AD comes back", answer: func(t *testing.T, q *dns.Msg) *dns.Msg {
-			r := answered(t, q, right)
+			r := exchangetest.Reply(t, q, right)
 			r.AuthenticatedData = q.IsEdns0() != nil && q.IsEdns0().Do() && q.CheckingDisabled
 			return r.SetEdns0(4096, true)
 		}, check: func(t *testing.T, _ *upstream, e exchange.Exchanger) {
@@ -83,7 +84,7 @@ func promises() []promise {
 					return rcoded(dns.RcodeRefused)(t, q)
 				}
 			}
-			r := answered(t, q, right).SetEdns0(4096, false)
+			r := exchangetest.Reply(t, q, right).SetEdns0(4096, false)
 			r.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0011223344556677"},
 				&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer}}
 			return r
@@ -96,9 +97,9 @@ func promises() []promise {
 			}
 		}},
 		{says: "a large answer comes whole", answer: func(t *testing.T, q *dns.Msg) *dns.Msg {
-			r := answered(t, q)
+			r := exchangetest.Reply(t, q)
 			for i := range 700 {
-				r.Answer = append(r.Answer, answered(t, q, fmt.Sprintf("reg.example. 60 IN TXT %d-%s", i, strings.Repeat("x", 40))).Answer...)
+				r.Answer = append(r.Answer, exchangetest.Reply(t, q, fmt.Sprintf("reg.example. 60 IN TXT %d-%s", i, strings.Repeat("x", 40))).Answer...)
 			}
 			return r
 		}, check: func(t *testing.T, _ *upstream, e exchange.Exchanger) {
@@ -107,7 +108,7 @@ func promises() []promise {
 			}
 		}},
 		{says: "unknown types, odd bytes and letter case pass", answer: func(t *testing.T, q *dns.Msg) *dns.Msg {
-			r := answered(t, q)
+			r := exchangetest.Reply(t, q)
 			r.Answer = []dns.RR{&dns.RFC3597{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: 65280, Class: 1, Ttl: 1}, Rdata: "abcd"}}
 			return r
 		}, check: func(t *testing.T, _ *upstream, e exchange.Exchanger) {
@@ -118,9 +119,9 @@ func promises() []promise {
 			}
 		}},
 		{says: "records that nobody asked for are dropped", answer: func(t *testing.T, q *dns.Msg) *dns.Msg {
-			r := answered(t, q, "reg.example. 60 IN CNAME a.example.", "a.example. 60 IN A 192.0.2.1", "bank.example. 60 IN A 203.0.113.66")
-			r.Ns = answered(t, q, "example. 60 IN NS ns.example.", "test. 60 IN NS ns.evil.test.").Answer
-			r.Extra = answered(t, q, "ns.example. 60 IN A 192.0.2.53", "bank.example. 60 IN A 203.0.113.66").Answer
+			r := exchangetest.Reply(t, q, "reg.example. 60 IN CNAME a.example.", "a.example. 60 IN A 192.0.2.1", "bank.example. 60 IN A 203.0.113.66")
+			r.Ns = exchangetest.Reply(t, q, "example. 60 IN NS ns.example.", "test. 60 IN NS ns.evil.test.").Answer
+			r.Extra = exchangetest.Reply(t, q, "ns.example. 60 IN A 192.0.2.53", "bank.example. 60 IN A 203.0.113.66").Answer
 			return r
 		}, check: func(t *testing.T, _ *upstream, e exchange.Exchanger) {
 			got := exchanged(t, e, ask())
@@ -129,7 +130,7 @@ func promises() []promise {
 			}
 		}},
 		{says: "many at once share a connection and each has its own answer", answer: func(t *testing.T, q *dns.Msg) *dns.Msg {
-			return answered(t, q, q.Question[0].Name+" 60 IN TXT "+q.Question[0].Name)
+			return exchangetest.Reply(t, q, q.Question[0].Name+" 60 IN TXT "+q.Question[0].Name)
 		}, check: func(t *testing.T, u *upstream, e exchange.Exchanger) {
 			exchanged(t, e, ask())
 			var running sync.WaitGroup
@@ -174,7 +175,7 @@ func promises() []promise {
 			}
 		}},
 		{says: "an answer to another question is none", answer: func(t *testing.T, q *dns.Msg) *dns.Msg {
-			r := answered(t, q, "bank.example. 60 IN A 203.0.113.66")
+			r := exchangetest.Reply(t, q, "bank.example. 60 IN A 203.0.113.66")
 			r.Question[0].Name = "bank.example."
 			return r
 		}, check: func(t *testing.T, _ *upstream, e exchange.Exchanger) {

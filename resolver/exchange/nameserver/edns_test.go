@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 	"hither/resolver/exchange/group"
 )
 
@@ -17,20 +18,20 @@ func withoutEDNS(t *testing.T, q *dns.Msg, unasked bool) [][]byte {
 	if q.IsEdns0() != nil {
 		return nil
 	}
-	reply := answered(t, q, right)
+	reply := exchangetest.Reply(t, q, right)
 	if unasked {
 		reply.SetEdns0(1232, false)
 	}
-	return [][]byte{wire(t, reply)}
+	return [][]byte{exchangetest.Wire(t, reply)}
 }
 
 // knowingEDNS answers with EDNS what has it.
 func knowingEDNS(t *testing.T, q *dns.Msg) [][]byte {
-	reply := answered(t, q, right)
+	reply := exchangetest.Reply(t, q, right)
 	if opt := q.IsEdns0(); opt != nil {
 		reply.SetEdns0(1232, opt.Do())
 	}
-	return [][]byte{wire(t, reply)}
+	return [][]byte{exchangetest.Wire(t, reply)}
 }
 
 // validators is the question of one that asks for signatures, too.
@@ -147,12 +148,12 @@ func TestShortAnswerIsTakenWhereTCPIsSilent(t *testing.T) {
 	var slow atomic.Int64
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
 		time.Sleep(time.Duration(slow.Load()))
-		reply := answered(t, q, right)
+		reply := exchangetest.Reply(t, q, right)
 		reply.Truncated = true
 		if q.IsEdns0() != nil {
 			reply.SetEdns0(1232, false)
 		}
-		return [][]byte{wire(t, reply)}
+		return [][]byte{exchangetest.Wire(t, reply)}
 	}}
 	answers, g := groupOfOne(t, server)
 	mute, err := net.Listen("tcp", g.Upstreams[0].(Plain).String())

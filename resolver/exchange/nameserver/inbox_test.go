@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 )
 
 const ms = time.Millisecond
@@ -18,10 +19,10 @@ const ms = time.Millisecond
 // A socket is used again, but not its port, and what comes too late for one question is nothing to the next.
 func TestKeptSocketsMoveToAnotherPort(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
-		reply := wire(t, answered(t, q, right))
-		forged := answered(t, q, "reg.example. 60 IN A 203.0.113.66")
+		reply := exchangetest.Wire(t, exchangetest.Reply(t, q, right))
+		forged := exchangetest.Reply(t, q, "reg.example. 60 IN A 203.0.113.66")
 		forged.Id++
-		late := wire(t, forged)
+		late := exchangetest.Wire(t, forged)
 		return [][]byte{reply, late, late}
 	}}
 	plain := NewPlain(server.start(t))
@@ -85,9 +86,9 @@ func TestReplyThatBreaksTheReaderIsPassedOver(t *testing.T) {
 	dns.PrivateHandle("BOMB", kind, func() dns.PrivateRdata { return bomb{} })
 	t.Cleanup(func() { dns.PrivateHandleRemove(kind) })
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
-		deadly := answered(t, q)
+		deadly := exchangetest.Reply(t, q)
 		deadly.Answer = []dns.RR{&dns.RFC3597{Hdr: dns.RR_Header{Name: "reg.example.", Rrtype: kind, Class: dns.ClassINET}, Rdata: "00"}}
-		return [][]byte{wire(t, deadly), wire(t, answered(t, q, right))}
+		return [][]byte{exchangetest.Wire(t, deadly), exchangetest.Wire(t, exchangetest.Reply(t, q, right))}
 	}}
 	if got, err := NewPlain(server.start(t)).Exchange(t.Context(), ask()); err != nil || len(got.Answer) != 1 {
 		t.Errorf("got  %v, %v\nwant the answer behind it", got, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 )
 
 const evil = "reg.example. 60 IN A 203.0.113.66"
@@ -20,9 +21,9 @@ func lowering(t *testing.T, q *dns.Msg) [][]byte {
 	if name := q.Question[0].Name; name != strings.ToLower(name) {
 		record = evil
 	}
-	reply := answered(t, q, record)
+	reply := exchangetest.Reply(t, q, record)
 	reply.Question[0].Name = strings.ToLower(q.Question[0].Name)
-	return [][]byte{wire(t, reply)}
+	return [][]byte{exchangetest.Wire(t, reply)}
 }
 
 func mixed() *dns.Msg { return new(dns.Msg).SetQuestion("rEg.Example.", dns.TypeA) }
@@ -70,7 +71,7 @@ func TestRouterThatLowersLetterCaseIsAskedInLowerCase(t *testing.T) {
 func TestWhatMayNotBeSentOnceMoreInLowerCaseIsAskedOverTCP(t *testing.T) {
 	server := &liar{
 		udp: func(q *dns.Msg) [][]byte { return lowering(t, q) },
-		tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) },
+		tcp: func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, right)) },
 	}
 	at, ctx, begin := server.start(t), exchange.WithAllowance(t.Context()), time.Now()
 	for range 2 { // of three
@@ -87,7 +88,7 @@ func TestForgedLetterCaseTeachesNothing(t *testing.T) {
 		if q.Question[0].Name == "reg.example." {
 			return nil // the right one to the first letter is on its way
 		}
-		return append(lowering(t, q), wire(t, answered(t, q, right)))
+		return append(lowering(t, q), exchangetest.Wire(t, exchangetest.Reply(t, q, right)))
 	}}
 	plain := NewPlain(server.start(t))
 	defer plain.Close()
@@ -107,14 +108,14 @@ func TestForgedLetterCaseTeachesNothing(t *testing.T) {
 func TestLetterCaseMeansNothingOverTCP(t *testing.T) {
 	server := &liar{
 		udp: func(q *dns.Msg) [][]byte {
-			reply := answered(t, q)
+			reply := exchangetest.Reply(t, q)
 			reply.Truncated = true
-			return [][]byte{wire(t, reply)}
+			return [][]byte{exchangetest.Wire(t, reply)}
 		},
 		tcp: func(q *dns.Msg) []byte {
-			reply := answered(t, q, right)
+			reply := exchangetest.Reply(t, q, right)
 			reply.Question[0].Name = strings.ToLower(q.Question[0].Name)
-			return wire(t, reply)
+			return exchangetest.Wire(t, reply)
 		},
 	}
 	at := server.start(t)

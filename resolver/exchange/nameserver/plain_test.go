@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 	"hither/resolver/exchange/letter"
 )
 
@@ -35,9 +36,9 @@ func TestWrongRepliesArePassedOverUntilTheRightOneComes(t *testing.T) {
 	for name, spoil := range wrong {
 		t.Run(name, func(t *testing.T) {
 			server := &liar{udp: func(q *dns.Msg) [][]byte {
-				forged := answered(t, q, "reg.example. 60 IN A 203.0.113.66")
+				forged := exchangetest.Reply(t, q, "reg.example. 60 IN A 203.0.113.66")
 				spoil(forged)
-				return [][]byte{{1, 2, 3}, wire(t, forged), wire(t, answered(t, q, right))}
+				return [][]byte{{1, 2, 3}, exchangetest.Wire(t, forged), exchangetest.Wire(t, exchangetest.Reply(t, q, right))}
 			}}
 			got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
 			if err != nil {
@@ -52,9 +53,9 @@ func TestWrongRepliesArePassedOverUntilTheRightOneComes(t *testing.T) {
 
 func TestOnlyWrongRepliesAreSilence(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
-		forged := answered(t, q, right)
+		forged := exchangetest.Reply(t, q, right)
 		forged.Id++
-		return [][]byte{wire(t, forged)}
+		return [][]byte{exchangetest.Wire(t, forged)}
 	}}
 	_, err := Plain{Server: server.start(t), Timeout: 100 * time.Millisecond}.Exchange(t.Context(), ask())
 	if !errors.Is(err, context.DeadlineExceeded) {
@@ -63,7 +64,7 @@ func TestOnlyWrongRepliesAreSilence(t *testing.T) {
 }
 
 func TestEachQuestionHasItsOwnPortAndIdAndSaysHowMuchFits(t *testing.T) {
-	server := &liar{udp: func(q *dns.Msg) [][]byte { return [][]byte{wire(t, answered(t, q, right))} }}
+	server := &liar{udp: func(q *dns.Msg) [][]byte { return [][]byte{exchangetest.Wire(t, exchangetest.Reply(t, q, right))} }}
 	plain := Plain{Server: server.start(t)}
 	const times = 20
 	for range times {
@@ -95,7 +96,7 @@ func TestOneLostPacketIsAskedAgain(t *testing.T) {
 		if asked++; asked == 1 {
 			return nil
 		}
-		return [][]byte{wire(t, answered(t, q, right))}
+		return [][]byte{exchangetest.Wire(t, exchangetest.Reply(t, q, right))}
 	}}
 	got, err := Plain{Server: server.start(t), Timeout: 10 * time.Second}.Exchange(t.Context(), ask())
 	if err != nil || len(got.Answer) != 1 {
@@ -105,11 +106,11 @@ func TestOneLostPacketIsAskedAgain(t *testing.T) {
 
 func TestWhatDoesNotFitIsAskedOverTCP(t *testing.T) {
 	cut := func(q *dns.Msg) [][]byte {
-		reply := answered(t, q)
+		reply := exchangetest.Reply(t, q)
 		reply.Truncated = true
-		return [][]byte{wire(t, reply)}
+		return [][]byte{exchangetest.Wire(t, reply)}
 	}
-	server := &liar{udp: cut, tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }}
+	server := &liar{udp: cut, tcp: func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, right)) }}
 	got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
 	if err != nil || got.Truncated || len(got.Answer) != 1 {
 		t.Errorf("got  %v, %v\nwant the whole answer", got, err)
@@ -124,14 +125,14 @@ func TestWhatDoesNotFitIsAskedOverTCP(t *testing.T) {
 // Some middleboxes cut what is longer than 512 bytes, and do not mark it.
 func TestReplyThatCannotBeReadIsAskedOverTCP(t *testing.T) {
 	broken := func(q *dns.Msg) []byte {
-		whole := wire(t, answered(t, q, right))
+		whole := exchangetest.Wire(t, exchangetest.Reply(t, q, right))
 		return whole[:len(whole)-2]
 	}
 	for name, test := range map[string]struct {
 		tcp  func(q *dns.Msg) []byte
 		want error
 	}{
-		"whole over TCP":  {func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }, nil},
+		"whole over TCP":  {func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, right)) }, nil},
 		"broken over TCP": {broken, letter.ErrGarbled},
 		"no TCP":          {nil, letter.ErrGarbled},
 	} {
@@ -152,10 +153,10 @@ func TestReplyThatIsCutBehindARecordIsNotTheWhole(t *testing.T) {
 	records := []string{right, "reg.example. 60 IN A 192.0.2.2"}
 	server := &liar{
 		udp: func(q *dns.Msg) [][]byte {
-			whole, shorter := wire(t, answered(t, q, records...)), wire(t, answered(t, q, right))
+			whole, shorter := exchangetest.Wire(t, exchangetest.Reply(t, q, records...)), exchangetest.Wire(t, exchangetest.Reply(t, q, right))
 			return [][]byte{whole[:len(shorter)]}
 		},
-		tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, records...)) },
+		tcp: func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, records...)) },
 	}
 	if got := exchanged(t, Plain{Server: server.start(t)}, ask()); len(got.Answer) != len(records) {
 		t.Errorf("got  %v\nwant %v", got.Answer, records)
@@ -164,11 +165,11 @@ func TestReplyThatIsCutBehindARecordIsNotTheWhole(t *testing.T) {
 
 func TestServerFromBeforeEDNSIsAskedWithout(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
-		reply := answered(t, q, right)
+		reply := exchangetest.Reply(t, q, right)
 		if q.IsEdns0() != nil {
 			reply = new(dns.Msg).SetRcode(q, dns.RcodeFormatError)
 		}
-		return [][]byte{wire(t, reply)}
+		return [][]byte{exchangetest.Wire(t, reply)}
 	}}
 	got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
 	if err != nil || got.Rcode != dns.RcodeSuccess {
@@ -200,13 +201,13 @@ func TestPlainRefusesWhatIsNoQuestion(t *testing.T) {
 func TestForgersDriveTheQuestionToTCP(t *testing.T) {
 	forge := func(q *dns.Msg) (out [][]byte) {
 		for i := range uint16(maxWrong) {
-			forged := answered(t, q, "reg.example. 60 IN A 203.0.113.66")
+			forged := exchangetest.Reply(t, q, "reg.example. 60 IN A 203.0.113.66")
 			forged.Id += i + 1
-			out = append(out, wire(t, forged))
+			out = append(out, exchangetest.Wire(t, forged))
 		}
-		return append(out, wire(t, answered(t, q, "reg.example. 60 IN A 203.0.113.66")))
+		return append(out, exchangetest.Wire(t, exchangetest.Reply(t, q, "reg.example. 60 IN A 203.0.113.66")))
 	}
-	server := &liar{udp: forge, tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }}
+	server := &liar{udp: forge, tcp: func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, right)) }}
 	got, err := Plain{Server: server.start(t)}.Exchange(t.Context(), ask())
 	if err != nil || got.Answer[0].(*dns.A).A.String() != "192.0.2.1" {
 		t.Errorf("got  %v, %v\nwant what TCP says", got, err)
@@ -219,7 +220,7 @@ func TestForgersDriveTheQuestionToTCP(t *testing.T) {
 
 func TestServerThatIsSilentOverUDPIsAskedOverTCP(t *testing.T) {
 	t.Parallel()
-	server := &liar{udp: func(*dns.Msg) [][]byte { return nil }, tcp: func(q *dns.Msg) []byte { return wire(t, answered(t, q, right)) }}
+	server := &liar{udp: func(*dns.Msg) [][]byte { return nil }, tcp: func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, right)) }}
 	got, err := NewPlain(server.start(t)).Exchange(t.Context(), ask())
 	if err != nil || len(got.Answer) != 1 {
 		t.Errorf("got  %v, %v\nwant the answer", got, err)
@@ -239,13 +240,13 @@ func TestServerFromBeforeEDNSIsRemembered(t *testing.T) {
 			return m
 		}, 1, 4},
 		"knows it but not this":  {func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeFormatError).SetEdns0(512, false) }, 3, 3},
-		"understands it rightly": {func(q *dns.Msg) *dns.Msg { return answered(t, q, right) }, 3, 3},
+		"understands it rightly": {func(q *dns.Msg) *dns.Msg { return exchangetest.Reply(t, q, right) }, 3, 3},
 	} {
 		server := &liar{udp: func(q *dns.Msg) [][]byte {
 			if q.IsEdns0() != nil {
-				return [][]byte{wire(t, test.refuse(q))}
+				return [][]byte{exchangetest.Wire(t, test.refuse(q))}
 			}
-			return [][]byte{wire(t, answered(t, q, right))}
+			return [][]byte{exchangetest.Wire(t, exchangetest.Reply(t, q, right))}
 		}}
 		plain := NewPlain(server.start(t))
 		for range 3 {
@@ -275,7 +276,7 @@ func TestServerThatReadsNoQuestionIsHeard(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
 		m := new(dns.Msg).SetRcode(q, dns.RcodeNotImplemented)
 		m.Question = nil
-		return [][]byte{wire(t, m)}
+		return [][]byte{exchangetest.Wire(t, m)}
 	}}
 	got, err := NewPlain(server.start(t)).Exchange(t.Context(), ask())
 	if err != nil || got.Rcode != dns.RcodeNotImplemented || len(server.questions()) != 2 {
@@ -291,7 +292,7 @@ func TestClientsRetryIsSentFromAnotherPort(t *testing.T) {
 			again <- struct{}{}
 			return nil
 		}
-		return [][]byte{wire(t, answered(t, q, right))}
+		return [][]byte{exchangetest.Wire(t, exchangetest.Reply(t, q, right))}
 	}}
 	plain := Plain{Server: server.start(t), Timeout: 500 * time.Millisecond} // less than a resend of our own
 	if _, err := plain.Exchange(exchange.WithResend(t.Context(), again), ask()); err != nil {
@@ -304,7 +305,7 @@ func TestClientsRetryIsSentFromAnotherPort(t *testing.T) {
 
 func TestAServersWordOfValidationIsTakenOnlyFromThisMachine(t *testing.T) {
 	validated := func(q *dns.Msg) *dns.Msg {
-		reply := answered(t, q, right)
+		reply := exchangetest.Reply(t, q, right)
 		reply.AuthenticatedData = true
 		return reply
 	}
@@ -315,8 +316,8 @@ func TestAServersWordOfValidationIsTakenOnlyFromThisMachine(t *testing.T) {
 	for host, want := range hosts {
 		server := &liar{
 			host: host,
-			udp:  func(q *dns.Msg) [][]byte { return [][]byte{wire(t, validated(q))} },
-			tcp:  func(q *dns.Msg) []byte { return wire(t, validated(q)) },
+			udp:  func(q *dns.Msg) [][]byte { return [][]byte{exchangetest.Wire(t, validated(q))} },
+			tcp:  func(q *dns.Msg) []byte { return exchangetest.Wire(t, validated(q)) },
 		}
 		at := server.start(t).String()
 		for _, url := range []string{"udp://" + at, "tcp://" + at} {

@@ -27,6 +27,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 	"hither/resolver/exchange/letter"
 )
 
@@ -140,14 +141,14 @@ func (u *upstream) start(t testing.TB) {
 	case "udp":
 		l := &liar{}
 		l.udp = func(q *dns.Msg) [][]byte {
-			out := u.reply(wire(t, q))
+			out := u.reply(exchangetest.Wire(t, q))
 			if out == nil {
 				return nil
 			}
 			if len(out) > 1232 {
 				short := new(dns.Msg).SetReply(q)
 				short.Truncated = true
-				out = wire(t, short)
+				out = exchangetest.Wire(t, short)
 			}
 			return [][]byte{out}
 		}
@@ -344,5 +345,5 @@ func serverTLS(a authority) *tls.Config {
 }
 
 func right1(t testing.TB) func(*dns.Msg) *dns.Msg {
-	return func(q *dns.Msg) *dns.Msg { return answered(t, q, right) }
+	return func(q *dns.Msg) *dns.Msg { return exchangetest.Reply(t, q, right) }
 }

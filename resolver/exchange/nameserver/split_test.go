@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 	"hither/resolver/exchange/group"
 	"hither/resolver/link"
 )
@@ -20,7 +21,7 @@ import (
 func named(t *testing.T, name string) netip.AddrPort {
 	t.Helper()
 	l := &liar{udp: func(q *dns.Msg) [][]byte {
-		return [][]byte{wire(t, answered(t, q, q.Question[0].Name+" 1 IN TXT "+name))}
+		return [][]byte{exchangetest.Wire(t, exchangetest.Reply(t, q, q.Question[0].Name+" 1 IN TXT "+name))}
 	}}
 	return l.start(t)
 }
@@ -213,13 +214,13 @@ func TestLoopsAreFoundThroughAllThatAreMadeOfOthers(t *testing.T) {
 		for _, e := range all {
 			e.(looper).Seen(q.Question[0].Name)
 		}
-		return [][]byte{wire(t, answered(t, q, q.Question[0].Name+" 1 IN TXT back"))}
+		return [][]byte{exchangetest.Wire(t, exchangetest.Reply(t, q, q.Question[0].Name+" 1 IN TXT back"))}
 	}}
 	loop := []netip.AddrPort{back.start(t)}
 	links := func(context.Context) ([]link.Link, error) { return []link.Link{{Servers: loop, Default: true}}, nil }
 	split, roster, inner := &Split{Links: links}, &Roster{List: func() []netip.AddrPort { return loop }}, &group.Group{Upstreams: []exchange.Exchanger{NewPlain(loop[0])}}
 	mu.Lock()
-	all = []exchange.Exchanger{split, roster, inner, &Split{Links: links, Else: inner}, &group.Group{Upstreams: []exchange.Exchanger{oracle(down)}, Fallback: NewPlain(loop[0])}}
+	all = []exchange.Exchanger{split, roster, inner, &Split{Links: links, Else: inner}, &group.Group{Upstreams: []exchange.Exchanger{exchangetest.Oracle(down)}, Fallback: NewPlain(loop[0])}}
 	mu.Unlock()
 	for i, e := range all {
 		e.(looper).Probe(t.Context())
@@ -232,7 +233,7 @@ func TestLoopsAreFoundThroughAllThatAreMadeOfOthers(t *testing.T) {
 
 func TestServersThatTheSystemAsksOverTLSAreAskedSo(t *testing.T) {
 	a := newAuthority(t, "dns.corp.example")
-	u := &upstream{kind: "tls", tls: serverTLS(a), answer: func(q *dns.Msg) *dns.Msg { return answered(t, q, q.Question[0].Name+" 1 IN TXT vault") }}
+	u := &upstream{kind: "tls", tls: serverTLS(a), answer: func(q *dns.Msg) *dns.Msg { return exchangetest.Reply(t, q, q.Question[0].Name+" 1 IN TXT vault") }}
 	u.start(t)
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), u.port)
 	secure := link.Link{Servers: []netip.AddrPort{at}, Default: true, TLS: map[netip.AddrPort]string{at: "dns.corp.example"}}

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/exchange"
+	"hither/resolver/exchange/exchangetest"
 	"hither/resolver/exchange/letter"
 )
 
@@ -42,7 +43,7 @@ func (w *wirework) dial(context.Context) (carrier, error) {
 				return
 			}
 			if reply != nil {
-				out := wire(w.t, reply)
+				out := exchangetest.Wire(w.t, reply)
 				theirs.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...))
 			}
 		}
@@ -50,7 +51,9 @@ func (w *wirework) dial(context.Context) (carrier, error) {
 	return newPipe(ours), nil
 }
 
-func (w *wirework) right(_ int, q *dns.Msg) (*dns.Msg, bool) { return answered(w.t, q, right), true }
+func (w *wirework) right(_ int, q *dns.Msg) (*dns.Msg, bool) {
+	return exchangetest.Reply(w.t, q, right), true
+}
 
 func TestWarmConnections(t *testing.T) {
 	first := func(number int) bool { return number == 0 }
