@@ -21,14 +21,15 @@ var ErrUprooted = errors.New("the network has changed under the connection")
 
 // Watch closes the connections that begin at an address which the machine has no longer: DHCP gave another, a VPN is down.
 // Nothing comes over them any more, and nobody says so; the ping of HTTP/2 takes 20 s to tell. As long as no other way leads
-// to their ends they stay: their address may come back. It closes those that died although their address stayed, too: see
-// doubt. The zero value knows no connection. QUIC's sockets need none of this: to write to them is an error then, and a
+// to their ends they stay: their address may come back. It closes those that died although their address stayed, too, and asks
+// the others to the same address for a sign of life: see doubt. The zero value knows no connection. QUIC's sockets need none of this: to write to them is an error then, and a
 // request over HTTP/3 that is not answered in time is asked over TCP. Fields are set before first use; then it may be used
 // from many goroutines.
 type Watch struct {
 	Addrs func() ([]net.Addr, error)                                    // nil: net.InterfaceAddrs
 	Way   func(netip.AddrPort) netip.Addr                               // to an address, by which of ours; nil: WayOut
 	Dial  func(network, addr string, _ time.Duration) (net.Conn, error) // whether a new connection stands; nil: net.DialTimeout
+	Died  func()                                                        // before connections that the way has forgotten are closed; nil: nobody hears
 
 	resent func(net.Conn) int // nil: the kernel is asked
 
@@ -48,6 +49,7 @@ type rooted struct {
 	ours     bool        // from was seen at an interface: one in another namespace never is
 	uprooted atomic.Bool // closed by Watch
 	doubt    doubt       // Watch locks it
+	stirred  time.Time   // when stir was last; zero: it is as it was made
 }
 
 // Hold watches over a connection until it is closed, by the caller or because its address or its way is gone: then its errors are
@@ -112,8 +114,12 @@ func (f *Watch) look() {
 			c.uproot()
 		}
 	}
+	if len(dead) > 0 && f.Died != nil {
+		f.Died()
+	}
 	for _, c := range dead {
 		c.uproot()
+		f.stirOnly(func(other *rooted) bool { return other.to == c.to })
 	}
 }
 

@@ -16,6 +16,9 @@ const (
 	doubtPace = 250 * time.Millisecond
 	// knockPatience is for a knock, and knockAgain for the time between one that failed and the next.
 	knockPatience, knockAgain = 5 * time.Second, 2 * time.Second
+	// stirredFor is for how long a connection is asked each second for a sign of life, at least: a change of the network takes
+	// a while. Without an end, one that is used for hours would have a packet sent each second.
+	stirredFor = 30 * time.Second
 )
 
 // doubt is about a connection whose other end does not acknowledge what the kernel sends again. A slow server does that at
@@ -42,6 +45,7 @@ func (f *Watch) deadLocked(c *rooted, now time.Time) bool {
 	switch k := d.knock; {
 	case resent == 0, resent < d.resent:
 		*d = doubt{}
+		c.calmLocked(now)
 	case k == nil, !k.ended.IsZero() && !k.stood && now.Sub(k.ended) > knockAgain:
 		*d = doubt{knock: f.knockLocked(c.to)}
 	case !k.stood:
@@ -95,16 +99,30 @@ func (f *Watch) knockLocked(to netip.AddrPort) *knock {
 	return k
 }
 
-// Stir has the kernel ask the other end of each connection for a sign of life: after a change of the network, a request that
+// Stir has the kernel ask the other end of each connection for a sign of life, for a while: after a change of the network, a request that
 // was acknowledged before it has nothing that could be sent again.
-func (f *Watch) Stir() {
+func (f *Watch) Stir() { f.stirOnly(func(*rooted) bool { return true }) }
+
+func (f *Watch) stirOnly(these func(*rooted) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.open {
-		if tcp, ok := socketOf(c.Conn).(*net.TCPConn); ok {
+		if tcp, ok := socketOf(c.Conn).(*net.TCPConn); ok && these(c) {
 			stir(tcp)
+			c.stirred = time.Now()
 		}
 	}
+}
+
+// calmLocked ends what Stir began, of a connection that gave its sign of life.
+func (c *rooted) calmLocked(now time.Time) {
+	if c.stirred.IsZero() || now.Sub(c.stirred) < stirredFor {
+		return
+	}
+	if tcp, ok := socketOf(c.Conn).(*net.TCPConn); ok {
+		calm(tcp)
+	}
+	c.stirred = time.Time{}
 }
 
 // socketOf is what lies under a connection; nil: nobody knows.

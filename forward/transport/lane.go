@@ -70,11 +70,23 @@ func (l *lanes) census(n int) *census {
 func (l *lanes) renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for n, t := range l.made {
+	l.closeIdleLocked()
+	clear(l.made[:])
+	clear(l.open[:])
+}
+
+// closeIdle closes what is idle.
+func (l *lanes) closeIdle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closeIdleLocked()
+}
+
+func (l *lanes) closeIdleLocked() {
+	for _, t := range l.made {
 		if t != nil {
 			t.CloseIdleConnections()
 		}
-		l.made[n], l.open[n] = nil, nil
 	}
 }
 

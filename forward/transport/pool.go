@@ -106,6 +106,7 @@ func New(c Config) *Pool {
 		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
 		return t
 	}}
+	under.Died = p.closeIdle
 	if c.Datagrams == nil {
 		return p
 	}
@@ -271,6 +272,14 @@ func (p *Pool) CloseIdleConnections() {
 	for _, c := range p.quic {
 		c.renew()
 	}
+}
+
+// closeIdle is for a way that has forgotten a connection: it has forgotten those that carry nothing, too, and what was asked over that
+// one would be asked over each of them in turn, and wait on each.
+func (p *Pool) closeIdle() {
+	p.chosen.closeIdle()
+	p.strangers.closeIdle()
+	p.patient.closeIdle()
 }
 
 // Close closes the connections that carry nothing, ends what is under way over HTTP/3 and keeps the sessions. A request

@@ -81,6 +81,62 @@ func TestWhatADeadServerThoughtAboutIsAskedAnewAfterAChange(t *testing.T) {
 	}
 }
 
+// Of many connections that the way has forgotten, one is found by what was asked over it.
+func TestTheOtherConnectionsThatDiedAreNotTriedInTurn(t *testing.T) {
+	t.Parallel()
+	const conns = 4
+	var together, all sync.WaitGroup
+	together.Add(conns)
+	heard := &forgetful{}
+	s, m := deafServer(t, false, heard, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/together" {
+			together.Done()
+			together.Wait()
+		}
+		io.WriteString(w, "here")
+	})
+	pool := poolOf(t, s, m)
+	for range conns {
+		all.Go(func() { want(t, wiretest.Get(t, pool, s.URL+"/together"), "200 here") })
+	}
+	all.Wait()
+	heard.forget(t)
+	began := time.Now()
+	want(t, wiretest.Get(t, pool, s.URL), "200 here")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("\n got %s\nwant two seconds or so, not that for each connection", took)
+	}
+}
+
+// Nobody said that the network changed, but another request found out.
+func TestWhatADeadServerThoughtAboutIsAskedAnewAfterAnotherDeath(t *testing.T) {
+	t.Parallel()
+	thinks, heard := make(chan struct{}, 1), &forgetful{}
+	var asked atomic.Int64
+	s, m := deafServer(t, false, heard, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/think" && asked.Add(1) == 1 {
+			thinks <- struct{}{}
+			<-req.Context().Done()
+		}
+		io.WriteString(w, "here")
+	})
+	t.Cleanup(s.CloseClientConnections)
+	pool := poolOf(t, s, m)
+	var all sync.WaitGroup
+	all.Go(func() {
+		began := time.Now()
+		want(t, wiretest.Get(t, pool, s.URL+"/think"), "200 here")
+		if took := time.Since(began); took > 12*time.Second {
+			t.Errorf("\n got %s\nwant seven seconds or so", took)
+		}
+	})
+	<-thinks
+	want(t, wiretest.Get(t, pool, s.URL), "200 here") // over another connection
+	heard.forget(t)
+	want(t, wiretest.Get(t, pool, s.URL), "200 here")
+	all.Wait()
+}
+
 // A server that takes its time has acknowledged the request.
 func TestWhatAServerThinksAboutIsAskedOnce(t *testing.T) {
 	t.Parallel()
