@@ -58,6 +58,7 @@ type Letter struct {
 	Wire     []byte // to be sent as it is, or Framed
 	question []byte // name, type and class; part of Wire
 	anyCase  bool   // the reply may write the name in another letter case
+	with     []byte // id of the letter that this one was stripped of EDNS from; nil: it was not
 }
 
 // Write packs q under a new random id. Only its question, how it is to be treated, and what its EDNS says of DO and CO go
@@ -118,15 +119,26 @@ func (l Letter) Under(id uint16) Letter {
 	return Letter{Wire: wire, question: wire[HeaderLen : HeaderLen+len(l.question)], anyCase: true}
 }
 
-// Strip is the same letter without EDNS. A reply to the one is one to the other.
+// Strip is the same letter without EDNS, under a random id of its own. A reply to either is one to it; ToEDNS tells them apart.
 func (l Letter) Strip() Letter {
+	if !l.hasEDNS() {
+		return l
+	}
 	wire := slices.Clone(l.Wire[:HeaderLen+len(l.question)])
+	for bytes.Equal(wire[:2], l.Wire[:2]) {
+		rand.Read(wire[:2])
+	}
 	wire[11] = 0
-	return Letter{Wire: wire, question: wire[HeaderLen:], anyCase: l.anyCase}
+	return Letter{Wire: wire, question: wire[HeaderLen:], anyCase: l.anyCase, with: l.Wire[:2]}
 }
 
-// HasEDNS says whether the letter carries EDNS.
-func (l Letter) HasEDNS() bool { return len(l.Wire) > HeaderLen+len(l.question) }
+func (l Letter) hasEDNS() bool { return len(l.Wire) > HeaderLen+len(l.question) }
+
+// ToEDNS says whether reply, as Answered has read it, is to the letter with EDNS. What a reply itself has is no sign: some
+// servers put EDNS into each.
+func (l Letter) ToEDNS(reply *dns.Msg) bool {
+	return l.hasEDNS() || l.with != nil && binary.BigEndian.Uint16(l.with) == reply.Id
+}
 
 // name is a part of wire, too. Labels are at most 63 long, so that their lengths are no letters.
 func (l Letter) name() []byte { return l.question[:len(l.question)-4] }
@@ -191,7 +203,7 @@ func (l Letter) Answered(packet []byte) (*dns.Msg, error) {
 	const isReply, opcode = 0x80, 0x78 // in the third byte
 	switch {
 	case len(packet) < end,
-		packet[0] != l.Wire[0] || packet[1] != l.Wire[1],
+		!bytes.Equal(packet[:2], l.Wire[:2]) && (l.with == nil || !bytes.Equal(packet[:2], l.with)),
 		packet[2]&isReply == 0 || packet[2]&opcode != l.Wire[2]&opcode,
 		binary.BigEndian.Uint16(packet[4:]) != 1,
 		!l.repeats(packet[HeaderLen:end]):

@@ -70,6 +70,29 @@ func TestOnlyNamesHaveLetterCase(t *testing.T) {
 	}
 }
 
+// Whether a server takes EDNS is told by what it replies to: some put EDNS into each reply.
+func TestALetterWithoutEDNSIsTakenForNoOther(t *testing.T) {
+	first, err := Write(ask(), Open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stripped := first.Strip().Strip()
+	for _, to := range []Letter{first, stripped} {
+		sent := new(dns.Msg)
+		if err := sent.Unpack(to.Wire); err != nil {
+			t.Fatal(err)
+		}
+		packet := exchangetest.Wire(t, exchangetest.Reply(t, sent, right).SetEdns0(udpSize, false))
+		reply, err := stripped.Answered(packet)
+		if err != nil || stripped.ToEDNS(reply) != (sent.IsEdns0() != nil) {
+			t.Errorf("got  %v, %v\nwant it taken for the reply to %v", reply, err, sent)
+		}
+		if _, err := first.Answered(packet); (err == nil) != (sent.IsEdns0() != nil) {
+			t.Errorf("got  %v\nwant only its own reply taken for one to the first", err)
+		}
+	}
+}
+
 // FuzzAnswered: a packet is believed only if it repeats the id and the question, and reading it never panics.
 func FuzzAnswered(f *testing.F) {
 	l, err := Write(ask(), Open)

@@ -71,7 +71,7 @@ func TestRouterThatDropsEDNSIsAskedWithout(t *testing.T) {
 	answers(ask(), prompt)
 	unasked.Store(false)
 	answers(ask(), prompt)
-	answers(validators(), prompt)
+	answers(validators(), resend) // after a short wait for signatures
 	p := g.Upstreams[0].(Plain)
 	p.past.mu.Lock()
 	p.past.bare = time.Now() // bareAge later
@@ -171,4 +171,44 @@ func TestShortAnswerIsTakenWhereTCPIsSilent(t *testing.T) {
 	}
 	slow.Store(int64(silence + 200*ms))
 	answers(ask(), exchange.Patience)
+}
+
+// What a router adds to each reply says nothing of whether it takes questions that have it.
+func TestRouterThatAddsEDNSUnaskedIsNotTakenToKnowIt(t *testing.T) {
+	t.Parallel()
+	answers, g := groupOfOne(t, &liar{udp: func(q *dns.Msg) [][]byte { return withoutEDNS(t, q, true) }})
+	answers(ask(), 1500*ms)
+	answers(ask(), prompt)
+	p := g.Upstreams[0].(Plain)
+	p.past.mu.Lock()
+	p.past.bare = time.Now() // bareAge later
+	p.past.mu.Unlock()
+	answers(ask(), prompt)
+	answers(ask(), prompt)
+}
+
+// A forwarder has the plain answer in its cache and asks for signatures (dnsmasq).
+func TestValidatorsWaitForSignaturesBehindAnAnswerWithout(t *testing.T) {
+	t.Parallel()
+	var pending *dns.Msg
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		if q.IsEdns0() != nil {
+			pending = q
+			return nil
+		}
+		replies := knowingEDNS(t, q)
+		if pending != nil {
+			replies = append(replies, knowingEDNS(t, pending)...)
+		}
+		return replies
+	}}
+	answers, g := groupOfOne(t, server)
+	p := g.Upstreams[0].(Plain)
+	p.past.learn(exchangetest.Reply(t, ask(), right), false) // its first packet was lost
+	if opt := answers(validators(), prompt).IsEdns0(); opt == nil || !opt.Do() {
+		t.Error("got  a validator answered without EDNS\nwant the answer with it, right behind")
+	}
+	if !p.past.knowsEDNS() {
+		t.Error("got  a server whose answer had EDNS taken for one that is silent to it\nwant it known")
+	}
 }

@@ -55,7 +55,8 @@ func (e *effort) post(ctx context.Context) (letter.Letter, *inbox, error) {
 		return l, nil, err
 	}
 	if e.as == letter.Either && exchange.MaySend(ctx, "udp", e.Server) {
-		_, _ = box.conn.Write(l.Strip().Wire) // one of both is enough
+		l = l.Strip()
+		_, _ = box.conn.Write(l.Wire) // one of both is enough
 	}
 	return l, box, nil
 }
@@ -66,11 +67,23 @@ func (e *effort) strips() bool {
 	return e.as == letter.Either || e.as == letter.Open && !validates(e.q) && !e.past.knowsEDNS()
 }
 
-// learn takes in what a reply to l, or to what went before it, tells of the server. Some put EDNS into each.
-func (e *effort) learn(l letter.Letter, reply *dns.Msg) {
-	if e.as != letter.Bare {
-		e.past.learn(reply, e.as == letter.Either || !l.HasEDNS())
+// await waits for the reply to l, and takes in what it tells of the server. A validator's question that went without EDNS beside
+// one with may be answered from a cache before the other, which is waited for a little longer.
+func (e *effort) await(ctx context.Context, l letter.Letter, box *inbox, until time.Time) (*dns.Msg, error) {
+	reply, err := box.await(ctx, l, until)
+	if err != nil || e.as == letter.Bare {
+		return reply, err
 	}
+	e.past.learn(reply, l.ToEDNS(reply))
+	if e.as != letter.Either || !validates(e.q) || l.ToEDNS(reply) {
+		return reply, nil
+	}
+	signed, err := box.await(ctx, l, time.Now().Add(prompt))
+	if err != nil || signed.IsEdns0() == nil || !l.ToEDNS(signed) {
+		return reply, nil
+	}
+	e.past.learn(signed, true)
+	return signed, nil
 }
 
 // persist goes on after o became of the first letter, until there is an answer or ctx ends.
@@ -149,10 +162,7 @@ func (e *effort) correspond(ctx context.Context, l letter.Letter, box *inbox, hi
 				e.hints <- hinted
 				until = time.Now().Add(prompt)
 			}
-			reply, err := box.await(ctx, l, until)
-			if err == nil {
-				e.learn(l, reply)
-			}
+			reply, err := e.await(ctx, l, box, until)
 			switch {
 			case hint(err):
 				hinted = err

@@ -80,7 +80,7 @@ type past struct {
 	mu     sync.Mutex
 	bare   time.Time // until then it is asked without EDNS
 	knows  bool      // it has used EDNS over UDP
-	silent bool      // it has not, and answered only what had none
+	silent bool      // it has not, and has answered only questions without
 	lower  time.Time // until then it is asked in lower case
 	idle   []*inbox  // the last one is taken first
 	closed bool
@@ -175,17 +175,17 @@ func (p *past) envelope(q *dns.Msg) letter.Envelope {
 	return letter.Open
 }
 
-// learn takes in a reply over UDP. without: the question went without EDNS, too, after or beside one with.
-func (p *past) learn(reply *dns.Msg, without bool) {
+// learn takes in a reply over UDP to a question with EDNS, or to one without that went after or beside such a one.
+func (p *past) learn(reply *dns.Msg, toEDNS bool) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case reply.IsEdns0() != nil:
+	case toEDNS && reply.IsEdns0() != nil:
 		p.knows, p.silent, p.bare = true, false, time.Time{}
-	case without && !p.knows:
+	case !toEDNS && !p.knows:
 		p.silent, p.bare = true, time.Now().Add(bareAge)
 	}
 }
@@ -237,10 +237,7 @@ func (p Plain) ask(ctx context.Context, q *dns.Msg, as letter.Envelope) (*dns.Ms
 	}
 	var o outcome
 	if box != nil {
-		if o.reply, o.err = box.await(ctx, l, e.begin.Add(prompt)); o.err == nil {
-			e.learn(l, o.reply)
-		}
-		if o.err == nil && !o.reply.Truncated {
+		if o.reply, o.err = e.await(ctx, l, box, e.begin.Add(prompt)); o.err == nil && !o.reply.Truncated {
 			p.past.keep(box)
 			return o.reply, nil
 		}
