@@ -193,7 +193,8 @@ func ReadFrame(r io.Reader) ([]byte, error) {
 }
 
 // Answered reads packet if it is a reply to l: it must repeat the id and the question. Only who does not understand may leave the
-// question out: many servers from before EDNS read no further than the header. The error is [ErrNotOurs] or [ErrGarbled].
+// question out: many servers from before EDNS read no further than the header. A reply with fewer answers than it counts is marked as cut
+// short. The error is [ErrNotOurs] or [ErrGarbled].
 func (l Letter) Answered(packet []byte) (*dns.Msg, error) {
 	end := HeaderLen + len(l.question)
 	if unread(packet) {
@@ -210,9 +211,11 @@ func (l Letter) Answered(packet []byte) (*dns.Msg, error) {
 		return nil, ErrNotOurs
 	}
 	reply, err := unpack(packet)
-	answers := int(binary.BigEndian.Uint16(packet[6:]))
-	if err != nil || len(reply.Question) != 1 || len(reply.Answer) < answers && !reply.Truncated { // cut behind a record, it can be read
+	if err != nil || len(reply.Question) != 1 {
 		return nil, ErrGarbled
+	}
+	if answers := int(binary.BigEndian.Uint16(packet[6:])); len(reply.Answer) < answers {
+		reply.Truncated = true // by somebody on the way, right behind a record
 	}
 	return reply, nil
 }

@@ -163,6 +163,16 @@ func TestReplyThatIsCutBehindARecordIsNotTheWhole(t *testing.T) {
 	}
 }
 
+func TestReplyThatIsCutBehindARecordIsBetterThanNone(t *testing.T) {
+	server := &liar{udp: func(q *dns.Msg) [][]byte {
+		whole := exchangetest.Wire(t, exchangetest.Reply(t, q, right, "reg.example. 60 IN A 192.0.2.2"))
+		return [][]byte{whole[:len(exchangetest.Wire(t, exchangetest.Reply(t, q, right)))]}
+	}}
+	if got := exchanged(t, Plain{Server: server.start(t)}, ask()); len(got.Answer) != 1 || !got.Truncated {
+		t.Errorf("got  %v\nwant what came, marked as cut short, where TCP is refused", got)
+	}
+}
+
 func TestServerFromBeforeEDNSIsAskedWithout(t *testing.T) {
 	server := &liar{udp: func(q *dns.Msg) [][]byte {
 		reply := exchangetest.Reply(t, q, right)
