@@ -1,6 +1,7 @@
 package nameserver
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -171,6 +172,24 @@ func TestShortAnswerIsTakenWhereTCPIsSilent(t *testing.T) {
 	}
 	slow.Store(int64(silence + 200*ms))
 	answers(ask(), exchange.Patience)
+}
+
+// The wait for TCP ends before the question does, but not before it began.
+func TestTheWholeAnswerIsAskedForAlsoWhereLittleTimeIsLeft(t *testing.T) {
+	t.Parallel()
+	server := &liar{
+		udp: func(q *dns.Msg) [][]byte {
+			reply := exchangetest.Reply(t, q)
+			reply.Truncated = true
+			return [][]byte{exchangetest.Wire(t, reply)}
+		},
+		tcp: func(q *dns.Msg) []byte { return exchangetest.Wire(t, exchangetest.Reply(t, q, right)) },
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), prompt-10*ms)
+	defer cancel()
+	if got, err := NewPlain(server.start(t)).Exchange(ctx, ask()); err != nil || got.Truncated || len(got.Answer) != 1 {
+		t.Errorf("got  %v, %v\nwant the whole answer, which TCP has at once", got, err)
+	}
 }
 
 // What a router adds to each reply says nothing of whether it takes questions that have it.

@@ -219,7 +219,7 @@ func (e *effort) settle(ctx context.Context, o outcome) bool {
 		return true
 	case o.err == nil:
 		if e.short == nil {
-			e.enough = time.After(min(forWhole, left(ctx)-prompt))
+			e.enough = time.After(min(forWhole, max(left(ctx)-prompt, left(ctx)/2)))
 		}
 		e.short = o.reply
 		e.call(ctx)

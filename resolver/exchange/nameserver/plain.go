@@ -25,7 +25,7 @@ const (
 	// silence is when a server that says nothing over UDP is asked over TCP too: some networks drop the one and not the
 	// other.
 	silence = time.Second
-	// forWhole is how long TCP has for what did not fit, if its packets are dropped. By then a lost SYN has been sent again, and
+	// forWhole is how long TCP has at most for what did not fit, if its packets are dropped. By then a lost SYN has been sent again, and
 	// a client who is told that its answer is short has time to ask over TCP, too.
 	forWhole = 1300 * time.Millisecond
 	// maxWrong is how many wrong replies one exchange over UDP stands. Then somebody guesses our ids, and TCP is safer.
