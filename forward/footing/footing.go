@@ -22,9 +22,9 @@ var ErrUprooted = errors.New("the network has changed under the connection")
 // Watch closes the connections that begin at an address which the machine has no longer: DHCP gave another, a VPN is down.
 // Nothing comes over them any more, and nobody says so; the ping of HTTP/2 takes 20 s to tell. As long as no other way leads
 // to their ends they stay: their address may come back. It closes those that died although their address stayed, too, and asks
-// the others to the same address for a sign of life: see doubt. The zero value knows no connection. QUIC's sockets need none of this: to write to them is an error then, and a
-// request over HTTP/3 that is not answered in time is asked over TCP. Fields are set before first use; then it may be used
-// from many goroutines.
+// the others to the same address for a sign of life: see doubt. The zero value knows no connection. QUIC's sockets need none of
+// this: to write to them is an error then, and a request over HTTP/3 that is not answered in time is asked over TCP. Fields are
+// set before first use; then it may be used from many goroutines.
 type Watch struct {
 	Addrs func() ([]net.Addr, error)                                    // nil: net.InterfaceAddrs
 	Way   func(netip.AddrPort) netip.Addr                               // to an address, by which of ours; nil: WayOut
@@ -88,7 +88,7 @@ func (f *Watch) look() {
 		if f.deadLocked(c, now) {
 			dead = append(dead, c)
 		}
-		if c.doubt.knock != nil {
+		if c.doubt.again > 0 {
 			pace = doubtPace
 		}
 		_, before := f.had[c.from]

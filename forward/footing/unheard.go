@@ -12,7 +12,9 @@ const (
 	// waits twice as long each time, from 0.2 s or a round trip on: this many are over after 1.4 s, and with both ways losing
 	// one packet in ten, one request in five thousand comes so far.
 	unheardLeast = 3
-	// doubtPace is how often connections are looked at while one is in doubt.
+	// knockLeast is how many times it must have before anybody knocks: one comes wherever a packet is lost.
+	knockLeast = 2
+	// doubtPace is how often connections are looked at while something is sent again over one.
 	doubtPace = 250 * time.Millisecond
 	// knockPatience is for a knock, and knockAgain for the time between one that failed and the next.
 	knockPatience, knockAgain = 5 * time.Second, 2 * time.Second
@@ -26,7 +28,8 @@ const (
 // a new connection stands, and what is sent again over the old one after that is not acknowledged, something on the way has
 // forgotten it: a VPN took the route, a NAT or a firewall was restarted. The zero doubt is none.
 type doubt struct {
-	knock  *knock    // nil: no doubt
+	again  int       // how often something had been sent again at the last look
+	knock  *knock    // nil: nobody has knocked yet
 	resent int       // how often it was when the knock was answered; 0: it was not yet
 	since  time.Time // when it was seen to be sent again after that; zero: not yet
 }
@@ -46,8 +49,10 @@ func (f *Watch) deadLocked(c *rooted, now time.Time) bool {
 	case resent == 0, resent < d.resent:
 		*d = doubt{}
 		c.calmLocked(now)
+	case k == nil && resent < knockLeast:
+		d.again = resent
 	case k == nil, !k.ended.IsZero() && !k.stood && now.Sub(k.ended) > knockAgain:
-		*d = doubt{knock: f.knockLocked(c.to)}
+		*d = doubt{again: resent, knock: f.knockLocked(c.to)}
 	case !k.stood:
 	case d.resent == 0:
 		d.resent = resent
