@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/cache/wholefile"
+	"hither/forward/terse"
 )
 
 const (
@@ -83,7 +84,7 @@ func (b *Tokens) Save(file string) error {
 func parseRealms(text []byte) (*keptRealms, error) {
 	kept := new(keptRealms)
 	if err := json.Unmarshal(text, kept); err != nil {
-		return nil, fmt.Errorf("it is damaged at byte %d", offsetOf(err))
+		return nil, fmt.Errorf("it is damaged at byte %d", terse.Offset(err))
 	}
 	if kept.Version != realmsVersion {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d", kept.Version, realmsVersion)
@@ -92,16 +93,6 @@ func parseRealms(text []byte) (*keptRealms, error) {
 		return nil, errTooMuch
 	}
 	return kept, nil
-}
-
-func offsetOf(err error) int64 {
-	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
-		return syntax.Offset
-	}
-	if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
-		return kind.Offset
-	}
-	return 0
 }
 
 // plausible says that learn could have written it.

@@ -2,17 +2,16 @@ package race
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/wiretest"
 )
 
 // places reads addresses without their port.
@@ -159,51 +158,9 @@ func TestNoAddressIsDroppedAndTheMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// lines are the addresses of one host, in a synctest bubble: each connects after a while, or is refused.
-type lines struct {
-	t     *testing.T
-	wait  map[string]time.Duration // negative: refused after that long
-	mu    sync.Mutex
-	lost  int // SYNs, the next ones: the kernel sends them again after a second
-	tried []string
-}
-
-func (l *lines) connect(ctx context.Context, _, addr string) (net.Conn, error) {
-	at := netip.MustParseAddrPort(addr).Addr().String()
-	l.mu.Lock()
-	l.tried = append(l.tried, at)
-	wait := l.wait[at]
-	if l.lost > 0 {
-		l.lost--
-		wait += time.Second
-	}
-	l.mu.Unlock()
-	ended := make(chan struct{})
-	defer time.AfterFunc(wait.Abs(), func() { close(ended) }).Stop()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if wait < 0 {
-		return nil, errors.New("refused")
-	}
-	near, far := net.Pipe()
-	far.Close()
-	return near, nil
-}
-
-// dial returns who was tried, in order, and how long it took.
-func (l *lines) dial(d *host) string {
-	l.t.Helper()
-	l.tried = nil
-	began := time.Now()
-	conn, err := d.dial(l.t.Context())
-	if err != nil {
-		return err.Error()
-	}
-	conn.Close()
-	return fmt.Sprint(strings.Join(l.tried, " "), " ", time.Since(began))
+// timed returns who was tried, in order, and how long it took.
+func timed(t *testing.T, l *wiretest.Lines, d *host) string {
+	return l.Dialed(func() (net.Conn, error) { return d.dial(t.Context()) })
 }
 
 // host is one whose connections are remembered.
@@ -221,28 +178,28 @@ func (h *host) dial(ctx context.Context) (net.Conn, error) {
 
 func TestARefusingAddressIsTriedLastForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"2001:db8::1": -5 * time.Millisecond, "192.0.2.1": 20 * time.Millisecond}}
-		d := &host{addrs: places("192.0.2.1 2001:db8::1"), connect: l.connect}
-		want(t, l.dial(d), "2001:db8::1 192.0.2.1 25ms")
-		want(t, l.dial(d), "192.0.2.1 20ms")
-		l.wait["192.0.2.1"] = -time.Millisecond // now the other
-		l.wait["2001:db8::1"] = 7 * time.Millisecond
-		want(t, l.dial(d), "192.0.2.1 2001:db8::1 8ms")
-		want(t, l.dial(d), "2001:db8::1 7ms")
+		l := &wiretest.Lines{Wait: map[string]time.Duration{"2001:db8::1": -5 * time.Millisecond, "192.0.2.1": 20 * time.Millisecond}}
+		d := &host{addrs: places("192.0.2.1 2001:db8::1"), connect: l.Connect}
+		want(t, timed(t, l, d), "2001:db8::1 192.0.2.1 25ms")
+		want(t, timed(t, l, d), "192.0.2.1 20ms")
+		l.Wait["192.0.2.1"] = -time.Millisecond // now the other
+		l.Wait["2001:db8::1"] = 7 * time.Millisecond
+		want(t, timed(t, l, d), "192.0.2.1 2001:db8::1 8ms")
+		want(t, timed(t, l, d), "2001:db8::1 7ms")
 	})
 }
 
 // A far address that answers as it always does is not overtaken; one that stalls is, after the time that it needs.
 func TestAFarAddressHasTheHeadStartThatItNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 280 * time.Millisecond, "192.0.2.2": time.Hour}}
-		d := &host{addrs: places("192.0.2.1 192.0.2.2"), connect: l.connect}
-		want(t, l.dial(d), "192.0.2.1 192.0.2.2 280ms")
-		want(t, l.dial(d), "192.0.2.1 280ms")
-		want(t, l.dial(d), "192.0.2.1 280ms")
-		l.wait["192.0.2.1"] = time.Hour
-		l.wait["192.0.2.2"] = 10 * time.Millisecond
-		if d, err := time.ParseDuration(strings.Fields(l.dial(d))[2]); err != nil || d < 280*time.Millisecond || d > maxStagger+10*time.Millisecond {
+		l := &wiretest.Lines{Wait: map[string]time.Duration{"192.0.2.1": 280 * time.Millisecond, "192.0.2.2": time.Hour}}
+		d := &host{addrs: places("192.0.2.1 192.0.2.2"), connect: l.Connect}
+		want(t, timed(t, l, d), "192.0.2.1 192.0.2.2 280ms")
+		want(t, timed(t, l, d), "192.0.2.1 280ms")
+		want(t, timed(t, l, d), "192.0.2.1 280ms")
+		l.Wait["192.0.2.1"] = time.Hour
+		l.Wait["192.0.2.2"] = 10 * time.Millisecond
+		if d, err := time.ParseDuration(strings.Fields(timed(t, l, d))[2]); err != nil || d < 280*time.Millisecond || d > maxStagger+10*time.Millisecond {
 			t.Errorf("got  %s\nwant a little more than the 280ms that it took before", d)
 		}
 	})
@@ -251,20 +208,20 @@ func TestAFarAddressHasTheHeadStartThatItNeeds(t *testing.T) {
 // The faster address is found although it was not the first, and nobody waits for that.
 func TestExploringCostsNoTimeAndFewPackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"2001:db8::1": 90 * time.Millisecond, "192.0.2.1": 20 * time.Millisecond, "192.0.2.2": 85 * time.Millisecond}}
-		d := &host{addrs: places("192.0.2.1 192.0.2.2 2001:db8::1"), connect: l.connect}
+		l := &wiretest.Lines{Wait: map[string]time.Duration{"2001:db8::1": 90 * time.Millisecond, "192.0.2.1": 20 * time.Millisecond, "192.0.2.2": 85 * time.Millisecond}}
+		d := &host{addrs: places("192.0.2.1 192.0.2.2 2001:db8::1"), connect: l.Connect}
 		attempts := 0
 		for range 100 {
 			began := time.Now()
-			l.dial(d)
-			attempts += len(l.tried)
+			timed(t, l, d)
+			attempts += len(l.Tried)
 			if took := time.Since(began); took > 90*time.Millisecond {
 				t.Errorf("got  %s\nwant no longer than the first address takes", took)
 			}
 			time.Sleep(time.Second)
 		}
-		if l.tried[0] != "192.0.2.1" {
-			t.Errorf("got  %s in the end\nwant the fastest", l.tried[0])
+		if l.Tried[0] != "192.0.2.1" {
+			t.Errorf("got  %s in the end\nwant the fastest", l.Tried[0])
 		}
 		if attempts > 110 {
 			t.Errorf("got  %d attempts for 100 connections\nwant few more", attempts)
@@ -276,12 +233,12 @@ func TestExploringCostsNoTimeAndFewPackets(t *testing.T) {
 // An address that is sometimes a little faster, as equals are, does not take the first one's place.
 func TestAnExploredAddressMustWinByMoreThanLuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"192.0.2.1": 50 * time.Millisecond, "192.0.2.2": 45 * time.Millisecond}}
-		d := &host{addrs: places("192.0.2.1 192.0.2.2"), connect: l.connect}
+		l := &wiretest.Lines{Wait: map[string]time.Duration{"192.0.2.1": 50 * time.Millisecond, "192.0.2.2": 45 * time.Millisecond}}
+		d := &host{addrs: places("192.0.2.1 192.0.2.2"), connect: l.Connect}
 		for range 4 * exploreLate {
-			l.dial(d)
-			first := l.tried[0]
-			if len(l.tried) == 2 {
+			timed(t, l, d)
+			first := l.Tried[0]
+			if len(l.Tried) == 2 {
 				first = "192.0.2.1" // together: who is noted first is chance
 			}
 			if first != "192.0.2.1" {
@@ -293,14 +250,14 @@ func TestAnExploredAddressMustWinByMoreThanLuck(t *testing.T) {
 
 func TestADialThatItsCallerGaveUpBlamesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lines{t: t, wait: map[string]time.Duration{"2001:db8::1": 100 * time.Millisecond, "192.0.2.1": time.Millisecond}}
-		d := &host{addrs: places("192.0.2.1 2001:db8::1"), connect: l.connect}
+		l := &wiretest.Lines{Wait: map[string]time.Duration{"2001:db8::1": 100 * time.Millisecond, "192.0.2.1": time.Millisecond}}
+		d := &host{addrs: places("192.0.2.1 2001:db8::1"), connect: l.Connect}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		if _, err := d.dial(ctx); err == nil {
 			t.Error("got  a connection\nwant the caller's deadline")
 		}
-		want(t, l.dial(d), "2001:db8::1 100ms")
+		want(t, timed(t, l, d), "2001:db8::1 100ms")
 	})
 }
 

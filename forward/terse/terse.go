@@ -5,6 +5,8 @@
 package terse
 
 import (
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -72,4 +74,15 @@ func Answer(resp *http.Response) {
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != http.NoBody {
 		resp.Body = body{resp.Body}
 	}
+}
+
+// Offset is where json.Unmarshal stopped, in bytes, for an error that shall not repeat what stands there; 0: it did not say.
+func Offset(err error) int64 {
+	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
+		return syntax.Offset
+	}
+	if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
+		return kind.Offset
+	}
+	return 0
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hither/cache/wholefile"
+	"hither/forward/terse"
 )
 
 const (
@@ -69,7 +70,7 @@ func parseKept(text []byte) (*keptSessions, error) {
 		return nil, errTooMuch
 	}
 	if err := json.Unmarshal(text, k); err != nil {
-		return nil, fmt.Errorf("it is damaged at byte %d", offsetOf(err)) // the error itself may quote what stands there
+		return nil, fmt.Errorf("it is damaged at byte %d", terse.Offset(err)) // the error itself may quote what stands there
 	}
 	if k.Version != sessionsVersion {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d", k.Version, sessionsVersion)
@@ -78,16 +79,6 @@ func parseKept(text []byte) (*keptSessions, error) {
 		return nil, errTooMuch
 	}
 	return k, nil
-}
-
-func offsetOf(err error) int64 {
-	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
-		return syntax.Offset
-	}
-	if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
-		return kind.Offset
-	}
-	return 0
 }
 
 // open makes a session that can be resumed.
