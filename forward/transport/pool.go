@@ -28,8 +28,9 @@ const (
 	streamWindow = 32 << 20
 	// connWindow is the same for all streams of a connection.
 	connWindow = 256 << 20
-	// frameSize halves the CPU a large HTTP/2 download takes, against 16 KiB.
-	frameSize = 1 << 20
+	// frameSize is the least that may be, in bytes: nothing of an HTTP/2 frame is handed on before all of it is here, and on a
+	// slow line a body would seem to stand still. Frames of 1 MiB save about a tenth of the CPU of both ends.
+	frameSize = 16 << 10
 	// pingAfter and pingPatience find an HTTP/2 connection that died in silence (sleep, another route) in 20 s. Where the
 	// kernel tells, one that a request waits on is found in 2 s or so: see footing.
 	pingAfter, pingPatience = 15 * time.Second, 5 * time.Second
