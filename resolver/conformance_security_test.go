@@ -249,3 +249,56 @@ func (w *world) together(times int, do func(i int)) {
 		runtime.Goexit()
 	}
 }
+
+// truthRows are about who asks for signatures and may validate: our own address would be forged to him where there are some.
+func truthRows() []row {
+	const sig = "registry.npmjs.org. 300 IN RRSIG A 8 3 300 20400101000000 20200101000000 1 npmjs.org. AAAA"
+	return []row{
+		{must, "RFC 4035 5.3", "who asks for signatures gets our host as it is, if it is signed", func(w *world) {
+			w.up.follow(says("@ 300 IN A 192.0.2.9", sig))
+			for range 2 {
+				same(w, "records with DO", len(w.ask(ours, dns.TypeA, withDO).Answer), 2)
+				same(w, "records without", lines(w.ask(ours, dns.TypeA).Answer), ours+" A "+ourAddr.String())
+			}
+			same(w, "questions upstream", w.count(ours, dns.TypeA), 1)
+			w.pass(301 * time.Second)
+			w.up.follow(fails(dns.RcodeServerFailure))
+			same(w, "records when nobody can be asked", len(w.ask(ours, dns.TypeA, withDO).Answer), 2)
+			w.pass(2 * time.Hour)
+			same(w, "rcode two hours later", rcode(w.ask(ours, dns.TypeA, withDO)), "SERVFAIL")
+			same(w, "records without", lines(w.ask(ours, dns.TypeA).Answer), ours+" A "+ourAddr.String())
+		}, ""},
+		{must, "RFC 4035 5.4", "and the proof that it has none of a kind, or does not exist", func(w *world) {
+			const name = "npmjs.org. 60 IN SOA ns.npmjs.org. admin.npmjs.org. 1 3600 600 86400 60"
+			for kind, code := range map[uint16]int{dns.TypeAAAA: dns.RcodeSuccess, dns.TypeHTTPS: dns.RcodeNameError} {
+				w.up.follow(func(a *asked) {
+					reply := a.negative(code, name)
+					reply.Ns = append(reply.Ns, a.records("npmjs.org. 60 IN RRSIG SOA 8 2 60 20400101000000 20200101000000 1 npmjs.org. AAAA")...)
+					a.reply(reply)
+				})
+				reply := w.ask(ours, kind, withDO)
+				same(w, "rcode", reply.Rcode, code)
+				same(w, "authority", len(reply.Ns), 2)
+			}
+		}, ""},
+		{must, "Hither: signatures", "who asks for signatures gets our address if there are none, from one question for as long as that holds", func(w *world) {
+			for range 3 {
+				same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
+			}
+			same(w, "questions upstream", w.count(ours, dns.TypeA), 1)
+			w.up.follow(says("@ 300 IN CNAME cdn.example.", "cdn.example. 300 IN A 192.0.2.9", "cdn.example. 300 IN RRSIG A 8 2 300 20400101000000 20200101000000 1 example. AAAA"))
+			same(w, "records of an alias to what is signed", lines(w.ask("proxy.golang.example.", dns.TypeA, withDO).Answer), "proxy.golang.example. A "+ourAddr.String())
+		}, ""},
+		{must, "Hither: signatures", "who asks for signatures gets our address while nobody can be asked", func(w *world) {
+			w.up.follow(fails(dns.RcodeServerFailure))
+			same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
+			w.up.close()
+			same(w, "records", lines(w.ask("proxy.golang.example.", dns.TypeA, withDO).Answer), "proxy.golang.example. A "+ourAddr.String())
+		}, ""},
+		{must, "RFC 4035 5.3", "a signed alias beside what is asked for is given to who asks for signatures", func(w *world) {
+			w.up.follow(says("@ 300 IN CNAME cdn.example.", "registry.npmjs.org. 300 IN RRSIG CNAME 8 3 300 20400101000000 20200101000000 1 npmjs.org. AAAA", "cdn.example. 300 IN MX 1 mail.example."))
+			same(w, "records with DO", len(w.ask(ours, dns.TypeMX, withDO).Answer), 3)
+			same(w, "records without", len(w.ask(ours, dns.TypeMX).Answer), 0)
+		}, ""},
+	}
+}

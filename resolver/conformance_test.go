@@ -40,7 +40,7 @@ const (
 
 // TestConformance runs the whole table. The rows run side by side, because many have to wait, and are told one by one.
 func TestConformance(t *testing.T) {
-	rows := slices.Concat(messageRows(), dataRows(), negativeRows(), ednsRows(), securityRows(), specialRows(), interceptionRows(),
+	rows := slices.Concat(messageRows(), dataRows(), negativeRows(), ednsRows(), securityRows(), truthRows(), specialRows(), interceptionRows(),
 		forgeryRows(), failureRows(), streamRows())
 	if len(rows) < fewestRows {
 		t.Errorf("got  %d rows\nwant at least %d", len(rows), fewestRows)

@@ -3,6 +3,7 @@ package resolver
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type entry struct {
 	options []byte   // for the OPT of the answer: extended errors (RFC 8914)
 	kind    string   // for the trace: where it came from
 	private bool     // from a server of this network
+	signed  bool     // with signatures by a zone that the name is in, so that who validates takes nothing else
 
 	stored  int64 // Unix time in ns, as are the following
 	expires int64 // fresh before; stored or less: not kept
@@ -39,6 +41,9 @@ type entry struct {
 }
 
 func (e *entry) rcode() int { return int(e.wire[3] & bitsRcode) }
+
+// isSigned says no of what is not known.
+func (e *entry) isSigned() bool { return e != nil && e.signed }
 
 // fresh also says no if the clock went back.
 func (e *entry) fresh(now int64) bool { return now < e.expires && now >= e.stored-int64(time.Second) }
@@ -60,7 +65,7 @@ func newEntry(q *question, m *dns.Msg, kind string, now time.Time, lasting bool)
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{key: string(q.key), kind: kind, stored: now.UnixNano(), options: extendedErrors(m)}
+	e := &entry{key: string(q.key), kind: kind, stored: now.UnixNano(), options: extendedErrors(m), signed: isSigned(m, name)}
 	m.Extra = withoutOPT(m.Extra)
 	life := limitTTLs(m, q.qtype)
 	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
@@ -91,6 +96,21 @@ func newEntry(q *question, m *dns.Msg, kind string, now time.Time, lasting bool)
 		e.stale = e.expires + int64(staleFor)
 	}
 	return e, nil
+}
+
+// isSigned says whether m has a signature over what name has, over an alias of it (its own, or a DNAME above), or over the proof
+// that it has nothing. One over what an alias leads to elsewhere is none of it.
+func isSigned(m *dns.Msg, name string) bool {
+	if len(m.Answer) == 0 {
+		return slices.ContainsFunc(m.Ns, func(r dns.RR) bool {
+			sig, ok := r.(*dns.RRSIG)
+			return ok && dns.IsSubDomain(sig.SignerName, name)
+		})
+	}
+	return slices.ContainsFunc(m.Answer, func(r dns.RR) bool {
+		sig, ok := r.(*dns.RRSIG)
+		return ok && (equalFold(sig.Hdr.Name, name) || sig.TypeCovered == dns.TypeDNAME && dns.IsSubDomain(sig.Hdr.Name, name))
+	})
 }
 
 // limitTTLs sets each TTL to what may be told, and returns for how many seconds the whole may be used.

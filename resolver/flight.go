@@ -138,7 +138,7 @@ func (s *Server) ask(ctx context.Context, name string, q *question, f *flight) r
 		s.counts.withheld.Add(1)
 		reply = withhold(name, q)
 	}
-	if s.aliasesOurs(q, reply) {
+	if s.aliasesOurs(name, q, reply) {
 		reply = none(name, oursTTL)
 	}
 	e, err := newEntry(q, reply, "upstream", s.now(), q.recursive())
@@ -150,9 +150,9 @@ func (s *Server) ask(ctx context.Context, name string, q *question, f *flight) r
 }
 
 // aliasesOurs says whether reply has an alias of a host of ours, beside what it was asked for: who remembers it would look for
-// the address there the next time, and find another than ours.
-func (s *Server) aliasesOurs(q *question, reply *dns.Msg) bool {
-	return passedOn(q.qtype) && s.Names != nil && s.Names().has(q.name()) &&
+// the address there the next time, and find another than ours. Who gets it with signatures gets the true address, too.
+func (s *Server) aliasesOurs(name string, q *question, reply *dns.Msg) bool {
+	return passedOn(q.qtype) && s.Names != nil && s.Names().has(q.name()) && !(q.do && isSigned(reply, name)) &&
 		slices.ContainsFunc(reply.Answer, func(r dns.RR) bool { return r.Header().Rrtype == dns.TypeCNAME })
 }
 

@@ -108,20 +108,43 @@ func (s *Server) quick(out []byte, q *question, packet []byte, a *asker) (reply 
 		s.counts.refused.Add(1)
 		return s.traced(appendRejection(out, q, v), q, a, "refused"), true
 	}
-	if s.Names != nil && !passedOn(q.qtype) {
-		if v4, v6, ours := s.Names().lookup(q.name(), a.addr.Addr(), a.host); ours {
-			s.counts.ours.Add(1)
-			return s.traced(appendAddress(out, q, v4, v6), q, a, "ours"), true
-		}
+	here, ours := s.leads(q, a)
+	if ours && !q.do {
+		return s.led(out, q, a, here), true
 	}
 	now := a.when.UnixNano()
 	e := s.memory.get(q.key)
 	if e == nil || !e.fresh(now) {
 		return nil, false
 	}
-	s.counts.hits.Add(1)
 	s.note(e)
-	return s.traced(appendReply(out, q, e, now, false), q, a, "memory"), true
+	how := "memory"
+	if ours {
+		if how = "signed"; !e.signed {
+			return s.led(out, q, a, here), true
+		}
+	}
+	s.counts.hits.Add(1)
+	return s.traced(appendReply(out, q, e, now, false), q, a, how), true
+}
+
+// doors are where a client finds us. An invalid address: it has none of that family.
+type doors struct{ v4, v6 netip.Addr }
+
+// leads says whether q is about a host that leads a to us, and where. Who asks for signatures (DO) may validate, and would take
+// our address for a forged one if the true answer is signed: such a question is passed on, and what comes is given if it is.
+func (s *Server) leads(q *question, a *asker) (here doors, ours bool) {
+	if s.Names == nil || passedOn(q.qtype) {
+		return here, false
+	}
+	here.v4, here.v6, ours = s.Names().lookup(q.name(), a.addr.Addr(), a.host)
+	return here, ours
+}
+
+// led answers with our address.
+func (s *Server) led(out []byte, q *question, a *asker, here doors) []byte {
+	s.counts.ours.Add(1)
+	return s.traced(appendAddress(out, q, here.v4, here.v6), q, a, "ours")
 }
 
 // appendAddress answers for a host of ours.

@@ -1,6 +1,7 @@
 // Package resolver answers DNS on loopback: the hosts of the rules get our own address ([Names]), everything else is passed
 // on faithfully, from memory if it is there, and within 2.5 seconds either way. It is no recursive resolver, validates
-// nothing and serves no other machine.
+// nothing and serves no other machine. Who asks for signatures may validate, and gets the true answer even for those hosts if it
+// is signed.
 //
 //	sockets, err := resolver.Listen(ctx, "127.0.0.1:53")
 //	server := &resolver.Server{Names: names.Load, Exchange: upstreams, Hosts: &hosts.File{}}

@@ -78,7 +78,11 @@ func (s *Server) failed(q *question, a *asker, r result) []byte {
 
 // overrun answers when all places are taken.
 func (s *Server) overrun(q *question, a *asker) []byte {
-	if e := s.memory.get(q.key); e != nil && e.usable(a.when.UnixNano()) {
+	e := s.memory.get(q.key)
+	if here, ours := s.leads(q, a); ours && !e.isSigned() {
+		return s.led(nil, q, a, here)
+	}
+	if e != nil && e.usable(a.when.UnixNano()) {
 		s.counts.stale.Add(1)
 		return s.traced(appendReply(nil, q, e, a.when.UnixNano(), true), q, a, "stale")
 	}
@@ -94,13 +98,25 @@ func (s *Server) answer(ctx context.Context, q *question, a *asker) []byte {
 		s.counts.refused.Add(1)
 		return s.traced(appendRejection(nil, q, formErr), q, a, "refused")
 	}
+	here, ours := s.leads(q, a)
 	if m, how := s.byRule(name, q); m != nil {
+		if ours {
+			return s.led(nil, q, a, here)
+		}
 		if e, err := newEntry(q, m, how, a.when, false); err == nil {
 			s.counts.special.Add(1)
 			return s.traced(appendReply(nil, q, e, a.when.UnixNano(), false), q, a, how)
 		}
 	}
 	found := s.resolve(ctx, name, q, a.when)
+	if ours && !found.entry.isSigned() && !s.memory.get(q.key).isSigned() { // what was signed once is so while nobody can be asked
+		return s.led(nil, q, a, here)
+	}
+	return s.given(found, q, a, ours)
+}
+
+// given is what was found as an answer.
+func (s *Server) given(found result, q *question, a *asker, ours bool) []byte {
 	now := s.now().UnixNano()
 	switch {
 	case found.entry == nil:
@@ -111,7 +127,11 @@ func (s *Server) answer(ctx context.Context, q *question, a *asker) []byte {
 	case found.entry.rcode() == dns.RcodeServerFailure:
 		s.counts.failed.Add(1)
 	}
-	return s.traced(appendReply(nil, q, found.entry, now, false), q, a, found.entry.kind)
+	how := found.entry.kind
+	if ours {
+		how = "signed"
+	}
+	return s.traced(appendReply(nil, q, found.entry, now, false), q, a, how)
 }
 
 // result is what became of a question: an answer, or why there is none.

@@ -21,7 +21,7 @@ type Traced struct {
 	Net    string         `json:"net"`  // udp or tcp
 	Name   string         `json:"name"` // as it was asked, in presentation form
 	Type   string         `json:"type"`
-	How    string         `json:"how"` // ours, memory, stale, hosts, special, upstream, failed, refused, busy …
+	How    string         `json:"how"` // ours, memory, stale, hosts, special, upstream, signed (a host of ours as it truly is), failed, refused, busy …
 	Rcode  string         `json:"rcode"`
 	Took   time.Duration  `json:"took"` // in nanoseconds
 }

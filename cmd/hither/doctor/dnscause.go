@@ -187,7 +187,7 @@ func (dnsPath) causeResolved(ctx context.Context, p *Patient, set resolvConf, ho
 	case !strings.Contains(domains, host):
 		return "systemd-resolved does not lead " + host + " to Hither", "Start Hither again, so that it names every registry of the rules: `" + endCommand(p) + "`, then `" + p.call("up") + "`."
 	case strings.Contains(p.run(ctx, "resolvectl", "dnssec"), "yes"):
-		return "systemd-resolved has DNSSEC=yes and refuses Hither's answers for signed names", "Let it validate where it can: `sudo resolvectl dnssec hither0 no`."
+		return "systemd-resolved has DNSSEC=yes, so that it gets the true answer for a name that is signed, past Hither", "Let it validate where it can: `sudo resolvectl dnssec hither0 no`."
 	}
 	return "systemd-resolved has the route and still answers otherwise, perhaps from its memory", "Empty that: `resolvectl flush-caches`."
 }
