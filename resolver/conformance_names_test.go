@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -75,6 +76,33 @@ func specialRows() []row {
 			same(w, "IPv4", lines(w.ask("1.0.0.127.in-addr.arpa.", dns.TypePTR).Answer), "1.0.0.127.in-addr.arpa. PTR localhost.")
 			v6 := "1." + strings.Repeat("0.", 31) + "ip6.arpa."
 			same(w, "IPv6", lines(w.ask(v6, dns.TypePTR).Answer), v6+" PTR localhost.")
+			unasked(w)
+		}, ""},
+		{must, "RFC 4035 5.4", "who asks for signatures gets the proof that there is no such top-level domain, and nobody hears the name", func(w *world) {
+			w.up.follow(func(a *asked) {
+				reply := a.negative(dns.RcodeNameError, ". 50 IN SOA a.root. admin.root. 1 3600 600 86400 50")
+				reply.Ns = append(reply.Ns, a.records(". 50 IN NSEC zzz. NS SOA RRSIG NSEC", ". 50 IN RRSIG NSEC 8 0 50 20400101000000 20200101000000 1 . AAAA")...)
+				a.reply(reply)
+			})
+			for _, name := range []string{"printer.local.", "a.b.local.", "local.", "LOCAL."} {
+				for _, kind := range []uint16{dns.TypeA, dns.TypeDS} {
+					reply := w.ask(name, kind, withDO)
+					same(w, "rcode", rcode(reply), "NXDOMAIN")
+					same(w, "authority of "+name, len(reply.Ns), 3)
+				}
+			}
+			same(w, "questions upstream about local", w.count("local.", dns.TypeDS), 1)
+			same(w, "questions upstream", w.total(), 1)
+			w.pass(20 * time.Second)
+			if ttl := w.ask("printer.local.", dns.TypeA, withDO).Ns[0].Header().Ttl; ttl > 30 {
+				w.failf("TTL 20 s later\ngot  %d\nwant at most 30", ttl)
+			}
+			same(w, "authority without DO", len(w.ask("printer.local.", dns.TypeA).Ns), 1)
+			w.up.follow(fails(dns.RcodeServerFailure))
+			same(w, "rcode while nobody can be asked", rcode(w.ask("db.internal.", dns.TypeA, withDO)), "NXDOMAIN")
+		}, ""},
+		{must, "RFC 7686 2", "nobody hears of onion, even from who asks for signatures", func(w *world) {
+			same(w, "rcode", rcode(w.ask("x.onion.", dns.TypeA, withDO)), "NXDOMAIN")
 			unasked(w)
 		}, ""},
 		{should, "IANA special use: internal", "internal does not exist, unless this network has it", nobody("internal.", "db.internal."), ""},

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"time"
 
 	"github.com/miekg/dns"
@@ -32,18 +33,53 @@ func (s *Server) knownMissing(q *question, now time.Time) *entry {
 	if known == nil || !known.fresh(now.UnixNano()) {
 		return nil
 	}
-	m := new(dns.Msg)
-	if m.Unpack(known.wire) != nil {
+	m := known.message(now)
+	if m == nil {
 		return nil
-	}
-	age := uint32((now.UnixNano() - known.stored) / int64(time.Second))
-	for _, record := range m.Ns {
-		h := record.Header()
-		h.Ttl -= min(age, h.Ttl)
 	}
 	e, err := newEntry(q, m, "memory", now, false)
 	if err != nil {
 		return nil
 	}
 	return e
+}
+
+// message is e, which says that there is nothing, as it is now; nil: it cannot be read.
+func (e *entry) message(now time.Time) *dns.Msg {
+	m := new(dns.Msg)
+	if m.Unpack(e.wire) != nil {
+		return nil
+	}
+	age := uint32((now.UnixNano() - e.stored) / int64(time.Second))
+	for _, record := range m.Ns {
+		h := record.Header()
+		h.Ttl -= min(age, h.Ttl)
+	}
+	return m
+}
+
+// proven is m, which says by rule that there is no such name, in the root's words for who asks for signatures: who validates
+// takes ours for forged. The root is asked whether there is such a top-level domain, which tells nobody the name, and proves
+// that there is nothing below it either. Of onion nobody is asked anything (RFC 7686, 2).
+func (s *Server) proven(ctx context.Context, q *question, m *dns.Msg, since time.Time) *dns.Msg {
+	if !q.do || m.Rcode != dns.RcodeNameError {
+		return m
+	}
+	zone := m.Ns[0].Header().Name
+	if dns.CountLabel(zone) != 1 || zone == "onion." {
+		return m
+	}
+	key := append(append([]byte{byte(len(zone) - 1)}, zone[:len(zone)-1]...), 0, 0, byte(dns.TypeDS), q.wants())
+	top, err := questionOf(key)
+	if err != nil {
+		return m
+	}
+	found := s.resolve(ctx, zone, top, since)
+	if !found.entry.isSigned() || found.entry.rcode() != dns.RcodeNameError {
+		return m
+	}
+	if proof := found.entry.message(s.now()); proof != nil {
+		return proof
+	}
+	return m
 }

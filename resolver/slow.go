@@ -103,6 +103,9 @@ func (s *Server) answer(ctx context.Context, q *question, a *asker) []byte {
 		if ours {
 			return s.led(nil, q, a, here)
 		}
+		if how == "special" {
+			m = s.proven(ctx, q, m, a.when)
+		}
 		if e, err := newEntry(q, m, how, a.when, false); err == nil {
 			s.counts.special.Add(1)
 			return s.traced(appendReply(nil, q, e, a.when.UnixNano(), false), q, a, how)
