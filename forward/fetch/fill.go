@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -167,6 +168,9 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 	case errors.Is(err, notary.ErrRefused):
 		w.f.refuse(w.req, "") // whoever comes with a token after that need not hear it once more
 		return false, fmt.Errorf("%w: %w", ErrPass, err)
+	case errors.Is(err, notary.ErrGone):
+		w.deny(ctx, negative{status: http.StatusNotFound, source: w.req.Origins()[0].Base})
+		return true, nil
 	}
 	if w.word.pending() {
 		return false, &Failure{Name: w.req.Name, Cause: errClosed}
@@ -225,7 +229,7 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 		return true, nil
 	case absent:
 		w.note(t)
-		w.deny(ctx, src, t)
+		w.deny(ctx, t.negative(src))
 		return true, nil
 	case needless:
 		w.note(t)

@@ -113,12 +113,18 @@ func (w *fill) confirm(ctx context.Context, t *carried) {
 // goneLife is how long the origin's no is remembered. Longer would hide a version that was just published.
 const goneLife = 30 * time.Second
 
-// deny passes on the origin's no.
-func (w *fill) deny(ctx context.Context, src rules.Source, t *carried) {
-	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base, asked: w.began}
+// negative is the origin's no.
+func (t *carried) negative(src rules.Source) negative {
+	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base}
 	if ct := t.header["Content-Type"]; ct != "" {
 		gone.header["Content-Type"] = ct
 	}
+	return gone
+}
+
+// deny passes on the origin's no.
+func (w *fill) deny(ctx context.Context, gone negative) {
+	gone.asked = w.began
 	w.f.gone.put(w.req.Name, gone, w.f.now(), goneLife, maxGones)
 	w.f.meant.drop(w.req.Name)
 	if w.outdated.Load() {

@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -128,6 +129,23 @@ func TestATagThatIsRefusedIsAskedForNoMore(t *testing.T) {
 	req := w.request("/tag/mine")
 	req.Doubtful = true
 	expect(t, w.ask(req), "pass after []")
+}
+
+// TestATagThatIsNotThereIsAskedForOnce: who answers HEAD with no says no to a GET, too. And what was kept is not called up again.
+func TestATagThatIsNotThereIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.tag("old", "3")
+		expect(t, w.get("/tag/latest"), "old from reg (miss) after [HEAD reg reg]")
+		time.Sleep(time.Minute)
+		w.notary["tag"].err = fmt.Errorf("%w: 404", notary.ErrGone)
+		expect(t, w.get("/tag/latest"), "404  from reg (negative) after [HEAD reg]")
+		expect(t, w.get("/tag/latest"), "404  from reg (negative) after []")
+		w.notary["tag"].err = errors.New("it is away")
+		w.hosts["reg"].dead = true
+		time.Sleep(time.Minute)
+		expect(t, w.get("/tag/latest"), "failure 502 after [HEAD reg reg]")
+	})
 }
 
 // TestBytesThatAreHereUnderAnotherNameAreCalledBytes: what their source called them was said of that name.
