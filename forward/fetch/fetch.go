@@ -225,9 +225,9 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 		return nil, err
 	}
 	if kept.fresh && req.asksWhere() {
-		if answer := f.headOnly(ctx, req, kept); answer != nil {
+		if answer, err := f.headOnly(ctx, req, kept); answer != nil || err != nil {
 			kept.close()
-			return f.finish(req, answer)
+			return f.told(req, answer, err)
 		}
 	}
 	switch {
@@ -242,9 +242,9 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 	}
 	f.miss(req)
 	if req.Head && req.Path.Keep == rules.Forever {
-		if answer := f.headOnly(ctx, req, kept); answer != nil {
+		if answer, err := f.headOnly(ctx, req, kept); answer != nil || err != nil {
 			kept.close()
-			return f.finish(req, answer)
+			return f.told(req, answer, err)
 		}
 	}
 	answer, err := f.wait(ctx, req, kept)
@@ -253,10 +253,15 @@ func (f *Fetcher) Fetch(ctx context.Context, req Request) (*Answer, error) {
 			return f.finish(req, part)
 		}
 	}
+	return f.told(req, answer, err)
+}
+
+// told is finish for what may have failed.
+func (f *Fetcher) told(req Request, a *Answer, err error) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.finish(req, answer)
+	return f.finish(req, a)
 }
 
 func (f *Fetcher) miss(req Request) {

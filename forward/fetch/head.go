@@ -45,7 +45,7 @@ func (r Request) asksWhere() bool {
 
 // headOnly answers a HEAD from the origin: for what it does not have, and for something large that is not kept. nil: from what
 // is kept, or fetch it. The origin's no is not remembered, for what is missing is pushed next.
-func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
+func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) (*Answer, error) {
 	for _, src := range req.Origins() {
 		whose := src.Base
 		if req.Path.Bulk { // where it redirects to may be silent while the registry is not: no quorum may speak then
@@ -62,17 +62,40 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) *Answer {
 		}
 		switch {
 		case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
-			return (&negative{status: resp.StatusCode, source: src.Base}).answer(nil, f.now())
+			return (&negative{status: resp.StatusCode, source: src.Base}).answer(nil, f.now()), nil
+		case req.untold(resp.StatusCode, k):
+			return nil, ErrPass
 		case k.fresh || resp.StatusCode != http.StatusOK || !req.suffices(resp):
-			return nil
+			return nil, nil
 		}
 		return &Answer{
 			Status: http.StatusOK, Header: repeat(keepHeader(resp.Header, true)), Size: resp.ContentLength,
 			Body:   &bodiless{size: resp.ContentLength},
 			Report: Report{State: Miss, Source: src.Base},
-		}
+		}, nil
 	}
-	return nil
+	if req.onlyItKnows(k) {
+		return nil, ErrPass
+	}
+	return nil, nil
+}
+
+// onlyItKnows says that bytes which are here, or come from elsewhere, do not tell whether the origin has them where they are asked after:
+// another repository may have the same.
+func (r Request) onlyItKnows(k kept) bool { return r.Path.Bulk && r.Path.Notary == "path" && !k.fresh }
+
+// untold says that the client should hear for itself what the origin did not tell us. Who pushes shows no token before it is asked for
+// one, and a repository that nobody has made yet is refused to strangers as a private one is.
+func (r Request) untold(status int, k kept) bool {
+	switch status {
+	case http.StatusOK:
+		return false
+	case http.StatusUnauthorized:
+		return true
+	case http.StatusForbidden:
+		return r.Path.Bulk || !k.fresh
+	}
+	return r.onlyItKnows(k)
 }
 
 // suffices says that a HEAD tells a client all that a GET would, without the body.

@@ -16,6 +16,7 @@ func TestWhatIsAskedAfterForAPushIsWhatTheRegistryHas(t *testing.T) {
 		came []string // the repositories from which the layer came before
 		lost bool     // and the registry has lost it since
 		dead bool     // or does not answer
+		says int      // its answer to us, who show no token; 0: whether it has it
 		want string
 		then string // what a pull gets after the push
 	}{
@@ -24,6 +25,13 @@ func TestWhatIsAskedAfterForAPushIsWhatTheRegistryHas(t *testing.T) {
 		{name: "it is there", came: []string{"mine"}, want: "layer from reg (hit) after [HEAD reg]", then: "layer from reg (hit) after []"},
 		{name: "it was there", came: []string{"mine"}, lost: true, want: "404  from reg (negative) after [HEAD reg]", then: "layer from reg (hit) after []"},
 		{name: "the registry is away", came: []string{"mine"}, dead: true, want: "layer from reg (hit) after [HEAD reg]", then: "layer from reg (hit) after []"},
+		{name: "the registry is in trouble", came: []string{"mine"}, says: 503, want: "layer from reg (hit) after [HEAD reg]", then: "layer from reg (hit) after []"},
+		{name: "nobody has it, and the registry wants a login", says: 401, want: "pass after [HEAD reg]", then: "layer from reg (miss) after [reg]"},
+		{name: "another repository has it, and it wants a login", came: []string{"other"}, says: 401, want: "pass after [HEAD reg]", then: "layer from  (hit) after []"},
+		{name: "another repository has it, and our token opens nothing", came: []string{"other"}, says: 403, want: "pass after [HEAD reg]", then: "layer from  (hit) after []"},
+		{name: "another repository has it, and the registry is in trouble", came: []string{"other"}, says: 503, want: "pass after [HEAD reg]", then: "layer from  (hit) after []"},
+		{name: "another repository has it, and the registry is away", came: []string{"other"}, dead: true, want: "pass after [HEAD reg]", then: "layer from  (hit) after []"},
+		{name: "it was there, and the repository is gone", came: []string{"mine"}, says: 401, want: "pass after [HEAD reg]", then: "layer from reg (hit) after []"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -37,10 +45,11 @@ func TestWhatIsAskedAfterForAPushIsWhatTheRegistryHas(t *testing.T) {
 				if c.lost {
 					delete(reg.files, mine)
 				}
-				reg.dead = c.dead
+				reg.dead, reg.status = c.dead, c.says
 				head := w.request(mine)
 				head.Head = true
 				expect(t, w.ask(head), c.want)
+				reg.status = 0
 				reg.files[mine] = []byte("layer")
 				expect(t, w.get(mine), c.then)
 			})
@@ -55,14 +64,16 @@ func TestAManifestIsWhereTheRegistrySaysItIs(t *testing.T) {
 		name    string
 		lost    bool // the registry has lost it since it came
 		dead    bool // or does not answer
-		limited bool // or not now
+		says    int  // or something else; 0: it does not
 		gateway bool
 		want    string
 	}{
 		{name: "it is there", want: "a manifest from reg (hit) after [HEAD reg]"},
 		{name: "it was there", lost: true, want: "404  from reg (negative) after [HEAD reg]"},
 		{name: "the registry is away", dead: true, want: "a manifest from reg (hit) after [HEAD reg]"},
-		{name: "the registry says nothing of it", limited: true, want: "a manifest from reg (hit) after [HEAD reg]"},
+		{name: "the registry says nothing of it", says: 429, want: "a manifest from reg (hit) after [HEAD reg]"},
+		{name: "the registry wants a login", says: 401, want: "pass after [HEAD reg]"},
+		{name: "the registry serves nobody here", says: 403, want: "a manifest from reg (hit) after [HEAD reg]"},
 		{name: "by a gateway", lost: true, gateway: true, want: "a manifest from reg (hit) after []"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -75,9 +86,7 @@ func TestAManifestIsWhereTheRegistrySaysItIs(t *testing.T) {
 					delete(reg.files, path)
 				}
 				reg.dead = c.dead
-				if c.limited {
-					reg.status = 429
-				}
+				reg.status = c.says
 				head := w.request(path)
 				head.Head, head.Gateway = true, c.gateway
 				expect(t, w.ask(head), c.want)
