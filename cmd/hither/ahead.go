@@ -12,6 +12,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
+	"hither/forward/prefetch/recall"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -49,7 +50,7 @@ func newPrefetcher(
 ) *prefetch.Prefetcher {
 	p := &prefetch.Prefetcher{
 		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log, Ready: k.Light,
-		Recall: &prefetch.Recall{Path: filepath.Join(s.State, "successors.json")},
+		Recall: &recall.Memory{Path: filepath.Join(s.State, "successors.json")},
 	}
 	told := f.Trace
 	f.Trace.Asked, f.Trace.Missed = p.Asked, func(req fetch.Request) { k.Light(req.Rule) }

@@ -47,6 +47,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/prefetch/recall"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -61,7 +62,7 @@ type Prefetcher struct {
 	Project func(fetch.Client) (Place, bool)
 	// Ready has connections made to a registry that will soon be asked. It does not wait for anything. nil: nobody can.
 	Ready    func(*rules.Rule)
-	Recall   *Recall          // what runs asked for last time; nil: nothing is remembered
+	Recall   *recall.Memory   // what runs asked for last time; nil: nothing is remembered
 	Metadata int              // fetches of metadata under way at one registry; 0: 90
 	Bulk     int              // fetches of packages under way at one registry; 0: 8
 	Window   int64            // bytes of packages that may be under way at one registry beyond Bulk, 90 at most; 0: 8 MiB
@@ -120,7 +121,7 @@ func (p *Prefetcher) Run(ctx context.Context) error {
 	p.lanes, p.accounts = make(map[string]*lane), make(map[reason]*account)
 	p.mu.Unlock()
 	if p.Recall != nil {
-		p.Recall.load(p.log())
+		p.Recall.Load(p.log())
 	}
 	<-ctx.Done()
 	p.mu.Lock()
@@ -130,7 +131,7 @@ func (p *Prefetcher) Run(ctx context.Context) error {
 	p.mu.Unlock()
 	p.wg.Wait()
 	if p.Recall != nil {
-		p.Recall.save(p.log())
+		p.Recall.Save(p.log())
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"hither/cache"
 	"hither/forward/fetch"
+	"hither/forward/prefetch/recall"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -278,7 +279,7 @@ func TestLastTimeIsAskedForAtOnce(t *testing.T) {
 	all := paths("a", 100, ".mod")
 	setup := func(w *world) {
 		scripted(script{})(w)
-		w.Recall = &Recall{Path: file}
+		w.Recall = &recall.Memory{Path: file}
 		w.put("x", all...)
 	}
 	for _, c := range []struct {

@@ -8,6 +8,7 @@ import (
 
 	"hither/cache/digest"
 	"hither/forward/fetch"
+	"hither/forward/prefetch/recall"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -78,8 +79,8 @@ func asksFar(s fetch.State) bool {
 // count notes a thing that the client asks for the first time.
 func (r *run) count(m rules.Match, claim digest.Digest) {
 	r.tally[classOf(m)].needed++
-	if len(r.sequence) < maxSteps {
-		r.sequence = append(r.sequence, stepOf(m, claim))
+	if len(r.sequence) < recall.MaxSteps {
+		r.sequence = append(r.sequence, recall.StepOf(m, claim))
 		r.names = append(r.names, m.Name)
 	}
 	if o := r.objects[m.Name]; o != nil {
@@ -89,8 +90,8 @@ func (r *run) count(m rules.Match, claim digest.Digest) {
 
 // answers are the steps that the registry had an answer to. What it refused, or does not have, may be a private name that
 // went astray, and is not written down.
-func (r *run) answers() []Step {
-	out := make([]Step, 0, len(r.sequence))
+func (r *run) answers() []recall.Step {
+	out := make([]recall.Step, 0, len(r.sequence))
 	for i, name := range r.names {
 		if r.asked[name] && !r.absent[name] {
 			out = append(out, r.sequence[i])
@@ -267,7 +268,7 @@ func (p *Prefetcher) lastTime(r *run) []project.Want {
 		return nil
 	}
 	if !r.recalled {
-		r.later, r.recalled = p.Recall.lookup(r.rule.Name, r.who.mark(), r.sequence)
+		r.later, r.recalled = p.Recall.Lookup(r.rule.Name, r.who.mark(), r.sequence)
 	}
 	var now, later []project.Want
 	for _, w := range r.later {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/prefetch/recall"
 	"hither/forward/project"
 	"hither/rules"
 )
@@ -80,7 +81,7 @@ type run struct {
 
 	asked    map[string]bool // names; true: answered
 	absent   map[string]bool // names that the registry does not have
-	sequence []Step
+	sequence []recall.Step
 	names    []string       // of the sequence
 	waits    bool           // for what the client asks first, before packages are wanted for it
 	recalled bool           // the last time was looked for, and found or given up
@@ -277,8 +278,8 @@ func (p *Prefetcher) endLocked(r *run) {
 	}
 	p.objects -= len(r.objects)
 	p.log().Debug("a run of a client ended", "rule", r.rule.Name, "asked", len(r.asked), "ahead", len(r.objects))
-	if p.Recall != nil && p.Recall.remember(r.rule.Name, r.who.mark(), r.answers()) && p.ctx.Err() == nil {
-		p.spawn(func() { p.Recall.save(p.log()) })
+	if p.Recall != nil && p.Recall.Remember(r.rule.Name, r.who.mark(), r.answers()) && p.ctx.Err() == nil {
+		p.spawn(func() { p.Recall.Save(p.log()) })
 	}
 }
 

@@ -1,4 +1,13 @@
-package prefetch
+// Package recall remembers what the runs of clients asked for, so that all of it can be asked for at once when a run begins
+// the same way.
+//
+//	m := &recall.Memory{Path: "successors.json"}
+//	m.Load(log)
+//	wants, sure := m.Lookup("go", mark, steps) // as the run goes on, until it is sure
+//	if m.Remember("go", mark, steps) {         // at its end
+//		m.Save(log)
+//	}
+package recall
 
 import (
 	"encoding/json"
@@ -15,20 +24,20 @@ import (
 	"hither/rules"
 )
 
-// Recall remembers what runs of clients asked for, so that all of it can be asked for at once when a run begins the same
-// way. It is kept in a file of the user's own; what he marked private never gets here, because it never reaches fetch.Trace,
-// nor does what a registry does not have, which may be a private name that went astray.
-type Recall struct {
+// Memory is what runs of clients asked for. It is kept in a file of the user's own; what he marked private never gets here,
+// because it never reaches fetch.Trace, nor does what a registry does not have, which may be a private name that went astray.
+// Its methods may be called from many goroutines; Load comes first.
+type Memory struct {
 	Path string // of the file; empty: nothing outlives the process
 
 	mu     sync.Mutex
-	past   []Past // the latest first
-	news   bool   // that is not in the file
+	past   []run // the latest first
+	news   bool  // that is not in the file
 	saving sync.Mutex
 }
 
-// Past is what one run asked for.
-type Past struct {
+// run is what one run asked for.
+type run struct {
 	Rule  string `json:"rule"`
 	Mark  string `json:"mark,omitempty"` // of directory and arguments of the client, which it does not give away; empty: not known
 	Steps []Step `json:"steps"`          // in order
@@ -42,11 +51,13 @@ type Step struct {
 	Claim  digest.Digest `json:"claim,omitempty"` // which bytes the client expected; empty: it did not say
 }
 
+// MaxSteps is how many steps of one run are remembered.
+const MaxSteps = 5000
+
 const (
 	whyLastTime = "asked last time"
 
 	maxPast    = 50       // runs
-	maxSteps   = 5000     // of one run
 	maxURL     = 2048     // bytes
 	maxRun     = 1 << 20  // bytes of one run, about
 	maxKept    = 4 << 20  // bytes of all of them, about: more would be felt while nothing runs
@@ -56,13 +67,14 @@ const (
 	openWithin = 16       // if the first ones of the other have them in any order: clients ask in parallel
 )
 
-func stepOf(m rules.Match, claim digest.Digest) Step {
+// StepOf is the step of a client that asked for m, and said which bytes it expects if claim is not empty.
+func StepOf(m rules.Match, claim digest.Digest) Step {
 	return Step{URL: "https://" + m.Host.Name + m.Clean, Accept: m.Variant, Bulk: m.Path.Bulk, Claim: claim}
 }
 
-// lookup is what a run asked for that began like so far, or with the same mark. Sure says that more steps would change
-// nothing.
-func (c *Recall) lookup(rule, mark string, far []Step) (wants []project.Want, sure bool) {
+// Lookup is what a run asked for that began like so far, or with the same mark. An empty mark is nobody's. Sure says that more
+// steps would change nothing.
+func (c *Memory) Lookup(rule, mark string, far []Step) (wants []project.Want, sure bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.past {
@@ -82,7 +94,7 @@ func (c *Recall) lookup(rule, mark string, far []Step) (wants []project.Want, su
 }
 
 // begins says whether a run whose first steps are far is likely to go on like p.
-func (p Past) begins(far []Step, mark string) bool {
+func (p run) begins(far []Step, mark string) bool {
 	need := opening
 	if mark != "" && mark == p.Mark {
 		need = 1
@@ -97,15 +109,15 @@ func (p Past) begins(far []Step, mark string) bool {
 	return known >= need
 }
 
-// remember keeps what a run asked for, in place of what the one like it did. False: there was nothing to remember.
-func (c *Recall) remember(rule, mark string, steps []Step) bool {
+// Remember keeps what a run asked for, in place of what the one like it did. False: there was nothing to remember.
+func (c *Memory) Remember(rule, mark string, steps []Step) bool {
 	if steps = worthy(steps); len(steps) < fewSteps {
 		return false
 	}
-	now := Past{Rule: rule, Mark: mark, Steps: steps}
+	now := run{Rule: rule, Mark: mark, Steps: steps}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := slices.IndexFunc(c.past, func(p Past) bool { return p.Rule == rule && p.Mark == mark && p.begins(steps, mark) }); i >= 0 {
+	if i := slices.IndexFunc(c.past, func(p run) bool { return p.Rule == rule && p.Mark == mark && p.begins(steps, mark) }); i >= 0 {
 		if now.tells(c.past[i]) {
 			now.Steps = c.past[i].Steps
 		}
@@ -120,7 +132,7 @@ func (c *Recall) remember(rule, mark string, steps []Step) bool {
 // worthy is what is kept of a run, so that none takes the place of all others.
 func worthy(steps []Step) (out []Step) {
 	total := 0
-	for _, s := range steps[:min(len(steps), maxSteps)] {
+	for _, s := range steps[:min(len(steps), MaxSteps)] {
 		if total += s.weight(); total > maxRun {
 			break
 		}
@@ -132,7 +144,7 @@ func worthy(steps []Step) (out []Step) {
 }
 
 // fitting drops the oldest of what is too much.
-func fitting(past []Past) []Past {
+func fitting(past []run) []run {
 	total := 0
 	for i, p := range past {
 		for _, s := range p.Steps {
@@ -149,7 +161,7 @@ func fitting(past []Past) []Past {
 func (s Step) weight() int { return len(s.URL) + len(s.Accept) + len(s.Claim) + 64 }
 
 // tells says that p is a small part of old and nothing else, as when the client had most of it already.
-func (p Past) tells(old Past) bool {
+func (p run) tells(old run) bool {
 	if 2*len(p.Steps) > len(old.Steps) {
 		return false
 	}
@@ -160,8 +172,8 @@ func (p Past) tells(old Past) bool {
 	return !slices.ContainsFunc(p.Steps, func(s Step) bool { return !known[s.URL] })
 }
 
-// load reads the file. What cannot be read is forgotten: it is only memory.
-func (c *Recall) load(log *slog.Logger) {
+// Load reads the file. What cannot be read is forgotten: it is only memory.
+func (c *Memory) Load(log *slog.Logger) {
 	if c.Path == "" {
 		return
 	}
@@ -169,7 +181,7 @@ func (c *Recall) load(log *slog.Logger) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	var past []Past
+	var past []run
 	if err == nil {
 		past, err = parsePast(data)
 	}
@@ -182,8 +194,8 @@ func (c *Recall) load(log *slog.Logger) {
 }
 
 // parsePast reads what a state file holds, which others may have written to.
-func parsePast(data []byte) ([]Past, error) {
-	var past []Past
+func parsePast(data []byte) ([]run, error) {
+	var past []run
 	if err := json.Unmarshal(data, &past); err != nil {
 		return nil, err
 	}
@@ -191,7 +203,7 @@ func parsePast(data []byte) ([]Past, error) {
 		return nil, fmt.Errorf("it holds %d runs, more than were ever written", len(past))
 	}
 	for _, p := range past {
-		if len(p.Steps) < fewSteps || len(p.Steps) > maxSteps {
+		if len(p.Steps) < fewSteps || len(p.Steps) > MaxSteps {
 			return nil, fmt.Errorf("it holds a run of %d requests, as was never written", len(p.Steps))
 		}
 		if slices.ContainsFunc(p.Steps, func(s Step) bool { return len(s.URL) > maxURL || len(s.Claim) > maxURL }) {
@@ -201,8 +213,8 @@ func parsePast(data []byte) ([]Past, error) {
 	return past, nil
 }
 
-// save writes the file, or leaves it as it was.
-func (c *Recall) save(log *slog.Logger) {
+// Save writes the file, or leaves it as it was.
+func (c *Memory) Save(log *slog.Logger) {
 	if c.Path == "" {
 		return
 	}
@@ -216,7 +228,7 @@ func (c *Recall) save(log *slog.Logger) {
 	}
 }
 
-func (c *Recall) write() error {
+func (c *Memory) write() error {
 	c.mu.Lock()
 	past, news := slices.Clone(c.past), c.news
 	c.news = false
