@@ -13,6 +13,9 @@ import (
 // maxListed is how many lines of a list of versions are read; no module has a tenth of them.
 const maxListed = 100_000
 
+// maxVersion is how long a version may be, and so much of a line is read, in bytes.
+const maxVersion = 1 << 10
+
 // maxLatest is how long an answer of MODULE/@latest may be, in bytes. They have some hundred.
 const maxLatest = 64 << 10
 
@@ -44,7 +47,7 @@ func readGoVersions(body []byte) (v goVersions) {
 		if lines++; lines > maxListed {
 			break
 		}
-		fields := strings.Fields(string(line[:min(len(line), maxSpec)]))
+		fields := strings.Fields(string(line[:min(len(line), maxVersion)]))
 		if len(fields) == 0 || !semver.IsValid(fields[0]) {
 			continue
 		}
@@ -95,7 +98,7 @@ func (v goVersions) divided() bool { return v.last != "" && v.all != v.compatibl
 // readGoLatest reads the version of MODULE/@latest; empty if it tells none that could be one.
 func readGoLatest(body []byte) string {
 	var info struct{ Version string }
-	if len(body) > maxLatest || json.Unmarshal(body, &info) != nil || len(info.Version) > maxSpec || !semver.IsValid(info.Version) {
+	if len(body) > maxLatest || json.Unmarshal(body, &info) != nil || len(info.Version) > maxVersion || !semver.IsValid(info.Version) {
 		return ""
 	}
 	return info.Version

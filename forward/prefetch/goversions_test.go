@@ -30,7 +30,7 @@ func TestWhatAListComesTo(t *testing.T) {
 	same(t, "the latest", readGoLatest([]byte(`{"Version":"v1.2.3","Time":"2020-01-01T00:00:00Z"}`)), "v1.2.3")
 	same(t, "no latest", readGoLatest([]byte("404 page not found")), "")
 	same(t, "a latest that is no version", readGoLatest([]byte(`{"Version":"master"}`)), "")
-	same(t, "one that is longer than any", readGoLatest([]byte(`{"Version":"v1.2.3-`+strings.Repeat("a", maxSpec)+`"}`)), "")
+	same(t, "one that is longer than any", readGoLatest([]byte(`{"Version":"v1.2.3-`+strings.Repeat("a", maxVersion)+`"}`)), "")
 	same(t, "too long a latest", readGoLatest([]byte(`{"Version":"v1.2.3"}`+strings.Repeat(" ", maxLatest))), "")
 }
 
@@ -40,11 +40,11 @@ func FuzzGoVersions(f *testing.F) {
 	f.Add([]byte("v1.0.0 2020-01-01T00:00:00Z\r\n\x00v1"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		v := readGoVersions(body)
-		if latest := readGoLatest(body); latest != "" && (!semver.IsValid(latest) || len(latest) > maxSpec) {
+		if latest := readGoLatest(body); latest != "" && (!semver.IsValid(latest) || len(latest) > maxVersion) {
 			t.Errorf("%q is no version", latest)
 		}
 		for _, version := range []string{v.dated, v.last, v.compatible.best(), v.all.best()} {
-			if version != "" && (!semver.IsValid(version) || len(version) > maxSpec || !strings.Contains(string(body), version)) {
+			if version != "" && (!semver.IsValid(version) || len(version) > maxVersion || !strings.Contains(string(body), version)) {
 				t.Errorf("%q is no version of the list", version)
 			}
 		}

@@ -97,8 +97,8 @@ func (w *npmWalk) move(p *npmPackage, clue npmClue, chain int) *npmMove {
 		w.work += w.home[now.by].doc.weight
 		return w.move(w.home[now.by], npmClue{p.name, to}, chain-1)
 	}
-	behind := now.version.major - to.version.major
-	if !p.assumed || to.version.compare(now.version) > 0 || behind >= maxBehind {
+	behind := now.version.Major - to.version.Major
+	if !p.assumed || to.version.Compare(now.version) > 0 || behind >= maxBehind {
 		return nil
 	}
 	return &npmMove{p, to, clues, behind, chain}
@@ -149,7 +149,7 @@ func (w *npmWalk) lastWith(d *packument, clues []npmClue) (best *npmRelease) {
 	lacks := make([]bool, len(d.facts))
 	for i := len(d.releases) - 1; i >= 0 && w.work < npmWork; i-- {
 		r := &d.releases[i]
-		if !r.readable || r.version.pre != "" || lacks[r.facts] || best != nil && r.version.compare(best.version) <= 0 {
+		if !r.readable || r.version.Pre != "" || lacks[r.facts] || best != nil && r.version.Compare(best.version) <= 0 {
 			continue
 		}
 		lacks[r.facts] = slices.ContainsFunc(clues, func(c npmClue) bool { return !w.has(&d.facts[r.facts], c) })
@@ -176,7 +176,7 @@ func (w *npmWalk) has(f *npmFacts, c npmClue) bool {
 		case want.kind == byVersion:
 			return want.text == c.version.id
 		default:
-			return want.kind == byRange && c.version.readable && want.ranged.holds(c.version.version)
+			return want.kind == byRange && c.version.readable && want.ranged.Holds(c.version.version)
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package prefetch
 import (
 	"encoding/json"
 	"fmt"
+	"hither/forward/prefetch/npm/semver"
 	"maps"
 	"slices"
 	"strconv"
@@ -61,7 +62,7 @@ func TestNPMsGuessesAreCounted(t *testing.T) {
 	var clues []npmClue
 	for i := range 300 {
 		fmt.Fprintf(&needs, `"n%d":"1 || 2 || 3 || 4 || 5 || 6 || 7 || 8",`, i)
-		clues = append(clues, npmClue{"n" + strconv.Itoa(i), &npmRelease{id: "1.0.0", readable: true, version: nodeVersion{major: 1}}})
+		clues = append(clues, npmClue{"n" + strconv.Itoa(i), &npmRelease{id: "1.0.0", readable: true, version: semver.Version{Major: 1}}})
 	}
 	w.registry["/many"] = crowd(300, needs.String())
 	w.ask("/many", full)

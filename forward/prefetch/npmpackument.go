@@ -3,6 +3,7 @@ package prefetch
 import (
 	"bytes"
 	"encoding/json"
+	"hither/forward/prefetch/npm/semver"
 	"maps"
 	"slices"
 )
@@ -21,7 +22,7 @@ type packument struct {
 // release is one version.
 type npmRelease struct {
 	id         string // as it is written
-	version    nodeVersion
+	version    semver.Version
 	readable   bool // version is what id says
 	deprecated bool
 	facts      int         // in packument.facts
@@ -118,7 +119,7 @@ type packumentReader struct {
 
 func (r *packumentReader) version(id string, in *scanner) {
 	v := npmRelease{id: id}
-	v.version, v.readable = parseNodeVersion(id, true)
+	v.version, v.readable = semver.ParseVersion(id, true)
 	r.sheet = append(r.sheet[:0], '{')
 	in.members(func(key []byte) {
 		switch {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/forward/prefetch/npm/semver"
 	"hither/forward/project"
 )
 
@@ -13,14 +14,14 @@ import (
 type npmRequest struct {
 	kind   npmKind
 	text   string // the tag, the version or the range
-	ranged nodeRange
+	ranged semver.Range
 	by     *npmRelease // who needs it; nil: the project, or nobody said
 	glance bool        // it is looked at, and installed only if somebody else needs it
 }
 
 // fits says that a version will do, of a request that is no tag.
 func (q npmRequest) fits(r *npmRelease) bool {
-	return q.kind != byRange && q.text == r.id || q.kind == byRange && (q.text == "*" || r.readable && q.ranged.holds(r.version))
+	return q.kind != byRange && q.text == r.id || q.kind == byRange && (q.text == "*" || r.readable && q.ranged.Holds(r.version))
 }
 
 type npmKind int
@@ -33,7 +34,7 @@ const (
 
 // anything is what is asked for if nobody said: npm takes the latest.
 func anything() npmRequest {
-	r, _ := parseNodeRange("*", true)
+	r, _ := semver.ParseRange("*", true)
 	return npmRequest{kind: byRange, text: "*", ranged: r}
 }
 
@@ -44,7 +45,7 @@ func parseRequest(name, spec string) (string, npmRequest, bool) {
 	if len(spec) >= 4 && strings.EqualFold(spec[:4], "npm:") {
 		name, spec = project.CutVersion(spec[4:])
 	}
-	if !isPackageName(name) || len(spec) > maxSpec {
+	if !isPackageName(name) || len(spec) > semver.MaxSpec {
 		return "", npmRequest{}, false
 	}
 	if spec == "" {
@@ -53,10 +54,10 @@ func parseRequest(name, spec string) (string, npmRequest, bool) {
 	if strings.ContainsAny(spec, "/:") || spec[0] == '.' || isTarball(spec) {
 		return "", npmRequest{}, false
 	}
-	if v, ok := parseNodeVersion(strings.TrimLeft(spec, "v= \t"), true); ok {
+	if v, ok := semver.ParseVersion(strings.TrimLeft(spec, "v= \t"), true); ok {
 		return name, npmRequest{kind: byVersion, text: v.String()}, true
 	}
-	if r, ok := parseNodeRange(spec, true); ok {
+	if r, ok := semver.ParseRange(spec, true); ok {
 		return name, npmRequest{kind: byRange, text: spec, ranged: r}, true
 	}
 	return name, npmRequest{kind: byTag, text: spec}, isURLWord(spec)
@@ -90,18 +91,18 @@ func isURLWord(s string) bool {
 
 // npmMachine is where a client will run what it installs: the machine Hither runs on, except in a virtual machine or an emulation.
 type npmMachine struct {
-	node nodeVersion // zero: not known, and every release suits it
+	node semver.Version // zero: not known, and every release suits it
 	project.Platform
 }
 
 // suits tells whether the engines of a release allow the machine's Node.
 func (m npmMachine) suits(f *factSheet) bool {
 	wanted := f.Engines.is.Node.is
-	if wanted == "" || m.node == (nodeVersion{}) {
+	if wanted == "" || m.node == (semver.Version{}) {
 		return true
 	}
-	r, ok := parseNodeRange(wanted, false)
-	return ok && r.holds(m.node)
+	r, ok := semver.ParseRange(wanted, false)
+	return ok && r.Holds(m.node)
 }
 
 // runs tells whether a release is for the machine's system (npm-install-checks). If it is not, and optional, npm does not
@@ -120,7 +121,7 @@ func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
 		return d.release(want.text)
 	}
 	if latest := d.release(d.tags["latest"]); latest != nil {
-		within := want.text == "*" || latest.readable && want.ranged.holds(latest.version)
+		within := want.text == "*" || latest.readable && want.ranged.Holds(latest.version)
 		if within && !latest.deprecated && m.suits(d.sheet(latest)) {
 			return latest
 		}
@@ -129,10 +130,10 @@ func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
 	var grade int
 	for i := range d.releases {
 		r := &d.releases[i]
-		if !r.readable || !want.ranged.holds(r.version) {
+		if !r.readable || !want.ranged.Holds(r.version) {
 			continue
 		}
-		if g := d.grade(r, m); best == nil || g > grade || g == grade && r.version.compare(best.version) > 0 {
+		if g := d.grade(r, m); best == nil || g > grade || g == grade && r.version.Compare(best.version) > 0 {
 			best, grade = r, g
 		}
 	}
@@ -142,7 +143,7 @@ func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
 // grade puts what suits the engine above what is not deprecated, and both above all.
 func (d *packument) grade(r *npmRelease, m npmMachine) int {
 	grade := 0
-	if m.node == (nodeVersion{}) || m.suits(d.sheet(r)) { // a sheet is read only if it matters: there are many
+	if m.node == (semver.Version{}) || m.suits(d.sheet(r)) { // a sheet is read only if it matters: there are many
 		grade += 2
 	}
 	if !r.deprecated {

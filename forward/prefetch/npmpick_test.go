@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"hither/forward/prefetch/npm/semver"
 	"hither/forward/project"
 )
 
@@ -30,7 +31,7 @@ func TestPicksAreNpms(t *testing.T) {
 	}
 	for _, c := range golden.Cases {
 		var m npmMachine
-		m.node, _ = parseNodeVersion(c[0], false)
+		m.node, _ = semver.ParseVersion(c[0], false)
 		doc.tags["latest"] = c[1]
 		got := ""
 		if _, want, ok := parseRequest("p", c[2]); ok {

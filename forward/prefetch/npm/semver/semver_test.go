@@ -1,4 +1,4 @@
-package prefetch
+package semver
 
 import (
 	"os"
@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// testdata/npm/semver.tsv is what node-semver said of random versions and ranges; testdata/npm/generate.js wrote it.
+// testdata/semver.tsv is what node-semver said of random versions and ranges; generate.js of the npm walk wrote it, by testdata/semver.js.
 func TestVersionsAndRangesAreReadAsNodeReadsThem(t *testing.T) {
-	data, err := os.ReadFile("testdata/npm/semver.tsv")
+	data, err := os.ReadFile("testdata/semver.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,10 +20,10 @@ func TestVersionsAndRangesAreReadAsNodeReadsThem(t *testing.T) {
 	for _, row := range rows {
 		f := strings.Split(row, "\t")
 		loose := f[2] == "true"
-		v, isVersion := parseNodeVersion(f[0], loose)
-		r, isRange := parseNodeRange(f[1], loose)
+		v, isVersion := ParseVersion(f[0], loose)
+		r, isRange := ParseRange(f[1], loose)
 		got := strings.Join([]string{
-			strconv.FormatBool(isVersion), strconv.FormatBool(isRange), strconv.FormatBool(isVersion && isRange && r.holds(v)),
+			strconv.FormatBool(isVersion), strconv.FormatBool(isRange), strconv.FormatBool(isVersion && isRange && r.Holds(v)),
 		}, " ")
 		if want := strings.Join(f[3:], " "); got != want {
 			t.Errorf("version %q, range %q, loose %v: version, range, satisfied\n got %s\nwant %s", f[0], f[1], loose, got, want)
@@ -52,9 +52,9 @@ func TestRanges(t *testing.T) {
 		{"nothing is less than anything", "<*", "0.0.0", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v, okV := parseNodeVersion(c.version, true)
-			r, okR := parseNodeRange(c.ranged, true)
-			if got := r.holds(v); got != c.want || !okV || !okR {
+			v, okV := ParseVersion(c.version, true)
+			r, okR := ParseRange(c.ranged, true)
+			if got := r.Holds(v); got != c.want || !okV || !okR {
 				t.Errorf("%q in %q\n got %v, %v, %v\nwant %v", c.version, c.ranged, got, okV, okR, c.want)
 			}
 		})
@@ -62,21 +62,21 @@ func TestRanges(t *testing.T) {
 }
 
 // What is printed is read again as the same, and whatever is read, is read in bounded time without a panic.
-func FuzzNodeRange(f *testing.F) {
+func FuzzRange(f *testing.F) {
 	for _, seed := range []string{"^1.2.3", "1.2 - 3", ">=1 <2 || ~3.4.5-rc.1+b", "x.1.*", "*", "v= 1", "1.2.3-", "+", "9007199254740993", "^^1", "|| ||"} {
 		f.Add("1.2.3-beta.1", seed)
 	}
 	f.Fuzz(func(t *testing.T, version, ranged string) {
 		for _, loose := range []bool{false, true} {
-			v, ok := parseNodeVersion(version, loose)
-			if r, isRange := parseNodeRange(ranged, loose); isRange {
-				r.holds(v)
+			v, ok := ParseVersion(version, loose)
+			if r, isRange := ParseRange(ranged, loose); isRange {
+				r.Holds(v)
 			}
 			if !ok {
 				continue
 			}
-			again, ok := parseNodeVersion(v.String(), true)
-			if !ok || again.compare(v) != 0 {
+			again, ok := ParseVersion(v.String(), true)
+			if !ok || again.Compare(v) != 0 {
 				t.Errorf("%q is read as %q, and that as\n got %q, %v", version, v, again, ok)
 			}
 		}

@@ -1,4 +1,4 @@
-package prefetch
+package semver
 
 import (
 	"strconv"
@@ -14,8 +14,8 @@ type partial struct {
 	pre                 string
 }
 
-func (p partial) version() nodeVersion {
-	return nodeVersion{uint64(max(p.major, 0)), uint64(max(p.minor, 0)), uint64(max(p.patch, 0)), p.pre}
+func (p partial) version() Version {
+	return Version{uint64(max(p.major, 0)), uint64(max(p.minor, 0)), uint64(max(p.patch, 0)), p.pre}
 }
 
 // disordered says that a part behind an open one is given, which only ~ and ^ understand: "1.x.3".
@@ -177,7 +177,7 @@ func lowest(p partial) comparator {
 func dropFloor(set comparators) comparators {
 	kept := set[:0]
 	for _, c := range set {
-		if c.op != ">=" || c.nodeVersion != (nodeVersion{}) {
+		if c.op != ">=" || c.Version != (Version{}) {
 			kept = append(kept, c)
 		}
 	}
