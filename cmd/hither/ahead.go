@@ -18,8 +18,12 @@ import (
 )
 
 // walks are the ecosystems whose clients are known to walk step by step, by the word that rule files use.
-func walks() map[string]func(prefetch.Start) prefetch.Walk {
-	return map[string]func(prefetch.Start) prefetch.Walk{"go": prefetch.NewGo, "npm": prefetch.NewNPM, "oci": prefetch.NewOCI}
+func walks() map[string]func(registry string) prefetch.Walk {
+	return map[string]func(string) prefetch.Walk{
+		"go":  func(registry string) prefetch.Walk { return prefetch.NewGo(registry) },
+		"npm": func(registry string) prefetch.Walk { return prefetch.NewNPM(registry) },
+		"oci": func(registry string) prefetch.Walk { return prefetch.NewOCI(registry) },
+	}
 }
 
 // beginning has what a command will ask for fetched while it starts. npm takes a second for that; the go command is quick, but

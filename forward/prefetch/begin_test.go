@@ -41,7 +41,7 @@ func words(command string) (args []string) {
 	return args
 }
 
-func withNPM(w *world) { w.Walks["npm"] = NewNPM }
+func withNPM(w *world) { w.Walks["npm"] = asNPM }
 
 // A command is told of when it starts. What is on the way then is bounded by what is known of it.
 func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
@@ -114,7 +114,7 @@ func TestTheValueOfAnOptionIsNoPackage(t *testing.T) {
 		"npm i --tag next p": "/p", "npm i --whatever secret p": "/p", "npm i --whatever=secret p": "/p", "pnpm add --prod p": "/p", "pnpm add --filter a p": "/p", "npm i --omit=dev p": "/p",
 	} {
 		var got []string
-		for _, w := range NewNPM(Start{Registry: npmRegistry}).Project("", strings.Fields(command)) {
+		for _, w := range NewNPM(npmRegistry).Project("", strings.Fields(command)) {
 			got = append(got, strings.TrimPrefix(w.URL, npmRegistry))
 		}
 		same(t, command, strings.Join(got, " "), want)

@@ -26,7 +26,7 @@ func TestRepeatsAreNoNews(t *testing.T) {
 	zip, ahead := paths("m", 1, ".zip")[0], paths("z", 40, ".zip")
 	told := 0
 	inWorld(t, func(w *world) {
-		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+		w.Walks = map[string]func(string) Walk{"go": func(string) Walk {
 			return &script{asked: wants("all", ahead...), at: first, heard: func() { told++ }}
 		}}
 	}, func(w *world) {
@@ -196,7 +196,7 @@ func TestPackagesOfLastTimeWaitForTheFirst(t *testing.T) {
 func TestPullsAreNotRepeated(t *testing.T) {
 	last := &recall.Memory{Path: filepath.Join(t.TempDir(), "recall.json")}
 	for i := range 2 {
-		inWorld(t, func(w *world) { w.Walks = map[string]func(Start) Walk{"oci": NewOCI}; w.Recall = last }, func(w *world) {
+		inWorld(t, func(w *world) { w.Walks = map[string]func(string) Walk{"oci": asOCI}; w.Recall = last }, func(w *world) {
 			g := w.client(1)
 			for n := range 10 * (1 - i) {
 				g.head(fmt.Sprintf("/v2/library/x%d/manifests/latest", n))
@@ -289,7 +289,7 @@ func (w *waiter) Missed(m rules.Match) []project.Want {
 func TestAWalkIsToldOfWhatDoesNotCome(t *testing.T) {
 	mods, got, answers := paths("m", 3, ".mod"), "", 0
 	inWorld(t, func(w *world) {
-		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+		w.Walks = map[string]func(string) Walk{"go": func(string) Walk {
 			return &waiter{script{asked: wants("all", mods...), reads: mods[0], answered: func(int, []byte) []project.Want {
 				answers++
 				return nil
@@ -310,7 +310,7 @@ func TestAWalkIsToldOfWhatDoesNotCome(t *testing.T) {
 func TestAWalkIsToldOfWhatIsReadLaterInVain(t *testing.T) {
 	mods, got := paths("m", 1, ".mod"), ""
 	inWorld(t, func(w *world) {
-		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+		w.Walks = map[string]func(string) Walk{"go": func(string) Walk {
 			return &waiter{script{asked: wants("all", mods...), reads: mods[0]}, func(m rules.Match) { got += m.Clean }}
 		}}
 	}, func(w *world) {

@@ -96,17 +96,17 @@ const toolchain = "golang.org/toolchain"
 const laterZips = 2
 
 // NewGo is the walk of the go command.
-func NewGo(s Start) Walk {
+func NewGo(registry string) *goWalk {
 	return &goWalk{
-		registry: s.Registry, asked: make(map[string]bool), files: make(map[module.Version]goMod), unpruned: make(map[module.Version]bool),
+		registry: registry, asked: make(map[string]bool), files: make(map[module.Version]goMod), unpruned: make(map[module.Version]bool),
 		highest: make(map[string]string), roots: make(map[string]bool), absent: make(map[module.Version]bool),
 		missing: make(map[module.Version]bool), direct: make(map[string]bool), mentions: make(map[string]mention),
 		heard: make(map[module.Version]bool), guessed: make(map[module.Version]bool), queries: newGoQueries(),
 	}
 }
 
-// steady: its connections stay open for longer than it rests.
-func (*goWalk) steady() {}
+// Steady: its connections stay open for longer than it rests.
+func (*goWalk) Steady() {}
 
 // Asked follows the go command through its phases: .mod, .info, .zip.
 func (w *goWalk) Asked(m rules.Match) []project.Want {

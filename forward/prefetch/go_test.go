@@ -154,7 +154,7 @@ func TestTheGraphIsKnownWhenAllOfGoSumCame(t *testing.T) {
 	w := world{Prefetcher: &Prefetcher{}}
 	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
 	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	same(t, "at first", urls(walk.Project(at.Dir, at.Args)),
 		"/example.com/a/@v/v1.0.0.mod /example.com/b/@v/v1.0.0.mod /example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info")
 	body := []byte("module x\ngo 1.21\nrequire example.com/c v1.0.0\n")

@@ -169,7 +169,7 @@ func TestAVendoredProjectIsLeftAlone(t *testing.T) {
 		"go mod verify": 20, "go tool stringer": 0, "go tool -mod=mod stringer -mod=vendor": 20,
 		"go build -modfile=other.mod -mod=mod": 1, "go -modfile other.mod mod download": 3,
 	} {
-		same(t, command, len(NewGo(Start{Registry: host}).Project(at.Dir, strings.Fields(command))), want)
+		same(t, command, len(NewGo(host).Project(at.Dir, strings.Fields(command))), want)
 	}
 }
 

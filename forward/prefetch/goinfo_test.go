@@ -47,7 +47,7 @@ func TestTheGraphIsGuessedBeforeTheLastGoModCame(t *testing.T) {
 	w := world{Prefetcher: &Prefetcher{}}
 	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
 	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	walk.Project(at.Dir, at.Args)
 	came := func(name, requires string) string {
 		return urls(walk.Answered(match(t, "/example.com/"+name+"/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"+requires), 1))
@@ -65,7 +65,7 @@ func TestAnInfoThatIsNotThereSaysNothingOfTheGraph(t *testing.T) {
 	w := world{Prefetcher: &Prefetcher{}}
 	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
 	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	walk.Project(at.Dir, at.Args)
 	infos := paths("m", len(roots), ".info")
 	for i, p := range paths("m", len(roots), ".mod") {
@@ -107,7 +107,7 @@ func TestOnlyTheBuildListIsListed(t *testing.T) {
 		if err := os.WriteFile(file, append(text, more...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		walk.Project(at.Dir, at.Args)
 		var last []project.Want
 		for _, id := range slices.Sorted(maps.Keys(mods)) {
@@ -128,7 +128,7 @@ func TestOnlyTheBuildListIsListed(t *testing.T) {
 
 // TestInfosAreGuessedFromTheGoMods has a client that reads the go.mod files of its requirements, and will list them.
 func TestInfosAreGuessedFromTheGoMods(t *testing.T) {
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	mods := paths("a", manyMods+1, ".mod")
 	for _, p := range mods[:manyMods-1] {
 		walk.Asked(match(t, p))
@@ -145,7 +145,7 @@ func TestInfosAreGuessedFromTheGoMods(t *testing.T) {
 
 // TestListedModulesAreReadToo wants the go.mod of what was read in another version, or is required by the project's own.
 func TestListedModulesAreReadToo(t *testing.T) {
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	came := func(path, requires string) {
 		walk.Asked(match(t, path))
 		walk.Answered(match(t, path), []byte("module x\ngo 1.21\n"+requires), 0)

@@ -30,7 +30,7 @@ func TestWhatIsNamedIsAskedForAsTheGoCommandDoes(t *testing.T) {
 		"go generate -run corp.secret@x":                         "",
 		"go run . corp.secret@latest":                            "",
 	} {
-		got := urls(NewGo(Start{Registry: host}).Project(t.TempDir(), strings.Fields(line)))
+		got := urls(NewGo(host).Project(t.TempDir(), strings.Fields(line)))
 		same(t, line, got, want)
 	}
 }
@@ -41,7 +41,7 @@ func TestOnlyWhatMayBeAPackageIsLookedForAbove(t *testing.T) {
 		"go get example.com/x/a@latest": true, "go install example.com/x/a@latest": true,
 		"go list -m example.com/x/a@latest": false, "go list -m -versions example.com/x/a": false,
 	} {
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		walk.Project(t.TempDir(), strings.Fields(line))
 		got := urls(walk.Answered(match(t, "/example.com/x/a/@v/list"), []byte("v1.0.0\n"), 1))
 		same(t, line, strings.Contains(got, "/example.com/x/@v/list"), want)
@@ -50,7 +50,7 @@ func TestOnlyWhatMayBeAPackageIsLookedForAbove(t *testing.T) {
 
 // TestNoToolchainIsTheNewest has go get toolchain@latest, which reads the list and nothing of what it names.
 func TestNoToolchainIsTheNewest(t *testing.T) {
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	list := match(t, "/golang.org/toolchain/@v/list")
 	walk.Asked(list)
 	same(t, "wants", urls(walk.Answered(list, []byte("v0.0.1-go1.9.2.linux-amd64\nv0.0.1-go1.26.0.aix-ppc64\n"), 0)), "")
@@ -62,7 +62,7 @@ func TestAPatchIsNotTheNewest(t *testing.T) {
 	w := world{Prefetcher: &Prefetcher{}}
 	inProject(t, roots, roots, "go", "get", "-u=patch", "./...")(&w)
 	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	same(t, "the lists of what is required", strings.Count(urls(walk.Project(at.Dir, at.Args)), "/@v/list"), 4)
 	walk.Answered(match(t, "/example.com/a002/@v/list"), []byte("v1.0.0\nv1.1.0\n"), 1)
 	got := urls(walk.Asked(match(t, "/example.com/a002/@v/v1.0.0.zip")))

@@ -170,11 +170,11 @@ func (w *goWalk) atEnd() []project.Want {
 	return out
 }
 
-// exact says that each zip of the project will be asked for, but those in the client's own cache.
-func (w *goWalk) exact() bool { return w.all }
+// Exact says that each zip of the project will be asked for, but those in the client's own cache.
+func (w *goWalk) Exact() bool { return w.all }
 
-// waits says that it builds: which of the packages that are missing it needs, if any, only it knows.
-func (w *goWalk) waits() bool { return w.hesitant }
+// Waits says that it builds: which of the packages that are missing it needs, if any, only it knows.
+func (w *goWalk) Waits() bool { return w.hesitant }
 
 // rootsFirst puts the go.mod files of requirements before all others, in the order of their .info: so the go command asks.
 func rootsFirst(mods, infos []project.Want) []project.Want {

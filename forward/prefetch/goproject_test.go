@@ -34,7 +34,7 @@ func goFiles(t *testing.T, content map[string]string) string {
 // "a1.mod" is v1.1.0.
 func wanted(t *testing.T, dir, command string, published map[string]string) string {
 	t.Helper()
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	todo := walk.Project(dir, strings.Fields(command))
 	seen := map[string]bool{}
 	for ; len(todo) > 0; todo = todo[1:] {
@@ -142,12 +142,12 @@ func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
 		"s1": "require example.com/r v1.1.0\n",
 	}
 	same(t, "list", wanted(t, dir, "go list -mod=mod -m all", published), "a.info a.mod b.info b.mod c.info c.mod s1.info s1.mod")
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	walk.Project(dir, []string{"go", "list", "-mod=mod", "-m", "all"})
 	same(t, "before the end", isInformed(walk), false)
 	for _, want := range walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\nrequire example.com/b v1.0.0\n"), 1) {
 		same(t, "why", want.Why, whyReadGoMod)
-		same(t, "is a guess", walk.(guesser).Guesses(want.Why, true), false)
+		same(t, "is a guess", walk.Guesses(want.Why, true), false)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
 func TestANewProjectIsGuessedAt(t *testing.T) {
 	dir := goFiles(t, map[string]string{"go.mod": "module m\ngo 1.21\nrequire example.com/d v0.0.0\nreplace example.com/d => ./d\n", "d/go.mod": "module d\n"})
 	for _, command := range []string{"go get example.com/a@latest", "go mod tidy", "go get -u ./..."} {
-		walk, mod := NewGo(Start{Registry: host}), match(t, "/example.com/a/@v/v1.0.0.mod")
+		walk, mod := NewGo(host), match(t, "/example.com/a/@v/v1.0.0.mod")
 		walk.Project(dir, strings.Fields(command))
 		walk.Asked(mod)
 		same(t, command, urls(walk.Answered(mod, []byte("module x\nrequire example.com/b v1.0.0\n"), 0)), "/example.com/b/@v/v1.0.0.mod")
@@ -177,7 +177,7 @@ func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
 		{sum, "new", ""},
 	} {
 		for _, early := range []bool{false, true} { // its go.mod comes before it is known that it is brought
-			walk := NewGo(Start{Registry: host})
+			walk := NewGo(host)
 			walk.Project(goFiles(t, map[string]string{"go.mod": goMod, "go.sum": c.sum}), strings.Fields("go get example.com/"+c.name+"@latest"))
 			walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"), 1)
 			mod, zip := "/example.com/"+c.name+"/@v/v1.0.0.mod", match(t, "/example.com/"+c.name+"/@v/v1.0.0.zip")
@@ -208,7 +208,7 @@ func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
 func TestGoGetListsNoGraph(t *testing.T) {
 	goMod, sum := "module m\ngo 1.21\nrequire example.com/a v1.0.0\n", "example.com/a v1.0.0/go.mod h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
 	for command, want := range map[string]bool{"go get example.com/x@v1.0.0": false, "go list -m example.com/x@v1.0.0": false, "go list -m all": true} {
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		todo := walk.Project(goFiles(t, map[string]string{"go.mod": goMod, "go.sum": sum}), strings.Fields(command))
 		todo = append(todo, walk.Asked(match(t, "/example.com/a/@v/v1.0.0.mod"))...)
 		todo = append(todo, walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"), 1)...)
@@ -224,7 +224,7 @@ func TestALargeGoModIsNotRead(t *testing.T) {
 	body := []byte("module x\n" + strings.Repeat("require a.b/c v1.0.0\n", 16<<20/21))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	got := urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 0))
 	runtime.ReadMemStats(&after)
 	same(t, "wanted", got, "")

@@ -134,7 +134,7 @@ func TestAQueryGoesOn(t *testing.T) {
 		{"what may be incompatible", "v1.0.0\nv2.0.0+incompatible\n", "v1.0.0.mod"},
 		{"incompatible ones alone", "v2.0.0+incompatible\n", "v2.0.0+incompatible.info v2.0.0+incompatible.mod"},
 	} {
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		list := match(t, "/example.com/a/@v/list")
 		same(t, c.why+": asked", urls(walk.Asked(list)), "")
 		same(t, c.why+": it is read", walk.Reads(list), true)
@@ -152,7 +152,7 @@ func TestAGoModDecidesWhichVersionsCount(t *testing.T) {
 		"module example.com/a\n":            "v2.0.0+incompatible",
 		"module example.com/a\n\ngo 1.21\n": "v1.0.0",
 	} {
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		list := match(t, "/example.com/a/@v/list")
 		walk.Asked(list)
 		walk.Answered(list, []byte("v1.0.0\nv2.0.0+incompatible\n"), 0)
@@ -165,7 +165,7 @@ func TestAGoModDecidesWhichVersionsCount(t *testing.T) {
 func TestAModuleWithoutVersionsIsKnownByItsLatestCommit(t *testing.T) {
 	const listed, told = "v0.0.0-20200102030405-abcdefabcdef", "v0.0.0-20210102030405-abcdefabcdef"
 	for body, want := range map[string]string{"": listed, `{"Version":"` + told + `"}`: told} {
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		list, latest := match(t, "/example.com/a/@v/list"), match(t, "/example.com/a/@latest")
 		walk.Asked(list)
 		same(t, "of the list", urls(walk.Answered(list, []byte(listed+"\n"), 0)), "/example.com/a/@v/"+listed+".info /example.com/a/@latest")
@@ -183,7 +183,7 @@ func TestAnUpgradeBringsTheZipsThatAreNeeded(t *testing.T) {
 	w := world{Prefetcher: &Prefetcher{}}
 	inProject(t, roots, roots, "go", "get", "-u", "./...")(&w)
 	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	first := urls(walk.Project(at.Dir, at.Args))
 	same(t, "the lists of what is required", strings.Count(first, "/@v/list"), 4)
 	for i := range 4 {
@@ -232,7 +232,7 @@ func TestAFoundPackageBringsItsZip(t *testing.T) {
 		{"go list -m -versions", []string{"/example.com/x/tool/@v/list"}, false},
 		{"go get", []string{"/example.com/x/tool/@v/list", "/example.com/x/@v/list"}, true},
 	} {
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		for _, path := range c.asked {
 			walk.Asked(match(t, path))
 		}
@@ -245,7 +245,7 @@ func TestAFoundPackageBringsItsZip(t *testing.T) {
 // TestWhatMayHoldAPackageBringsNoZip has go get of a package in one version: the zip of the module that is there is asked for while
 // the paths above and below it have not been answered.
 func TestWhatMayHoldAPackageBringsNoZip(t *testing.T) {
-	walk := NewGo(Start{Registry: host})
+	walk := NewGo(host)
 	for _, path := range []string{"/example.com", "/example.com/x", "/example.com/x/tool", "/example.com/x/tool/cmd", "/example.com/xyz"} {
 		walk.Asked(match(t, path+"/@v/v1.0.0.info"))
 	}
@@ -281,7 +281,7 @@ func TestAToolIsLookedForOutsideOfAnyProject(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := urls(NewGo(Start{Registry: host}).Project(dir, strings.Fields("go install example.com/tool@latest")))
+	got := urls(NewGo(host).Project(dir, strings.Fields("go install example.com/tool@latest")))
 	same(t, "wants", got, "/example.com/tool/@v/list")
 }
 
@@ -298,7 +298,7 @@ func TestArgumentsSayMoreThanLists(t *testing.T) {
 	} {
 		w := world{Prefetcher: &Prefetcher{}}
 		inProject(t, roots, roots, strings.Fields(c.line)...)(&w)
-		walk := NewGo(Start{Registry: host})
+		walk := NewGo(host)
 		if c.line != "" {
 			at, _ := w.Project(fetch.Client{})
 			walk.Project(at.Dir, at.Args)

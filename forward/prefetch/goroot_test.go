@@ -8,7 +8,7 @@ import (
 
 // rooted is a walk of a client that asked for some requirements of its project, named by letter m and a number.
 func rooted(t *testing.T, n int) *goWalk {
-	walk := NewGo(Start{Registry: host}).(*goWalk)
+	walk := NewGo(host)
 	for _, p := range paths("m", n, ".mod") {
 		walk.Asked(match(t, p))
 	}

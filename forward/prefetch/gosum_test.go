@@ -44,7 +44,7 @@ func urls(wants []project.Want) string {
 
 // TestRecordsAndTiles follows a client without go.sum: once it looks up one module it looks up all, and proves each.
 func TestRecordsAndTiles(t *testing.T) {
-	w := NewGo(Start{Registry: host})
+	w := NewGo(host)
 	m := func(path string) rules.Match { return match(t, path) }
 	same(t, "before any look-up", urls(w.Asked(m("/example.com/a/@v/v1.0.0.mod"))), "")
 	lookup := m(sumdb + "/lookup/example.com/a@v1.0.0")
@@ -57,7 +57,7 @@ func TestRecordsAndTiles(t *testing.T) {
 
 // TestTilesAreThoseThatTlogReads compares with what a client of the database reads for a proof, for many records.
 func TestTilesAreThoseThatTlogReads(t *testing.T) {
-	w := NewGo(Start{Registry: host})
+	w := NewGo(host)
 	lookup := match(t, sumdb+"/lookup/example.com/a@v1.0.0")
 	const size = 300_000
 	for id := int64(0); id < size; id += 9_999 {
@@ -89,7 +89,7 @@ func FuzzGoAnswered(f *testing.F) {
 		if !ok {
 			return
 		}
-		w := NewGo(Start{Registry: host})
+		w := NewGo(host)
 		wants := w.Asked(m)
 		w.Reads(m)
 		wants = append(wants, w.Answered(m, body, depth)...)

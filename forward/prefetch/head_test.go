@@ -14,7 +14,7 @@ import (
 
 // What a HEAD was answered is not fetched to be read: a registry counts that as a pull, which the client did not make.
 func TestNothingIsFetchedBecauseOfAHead(t *testing.T) {
-	inWorld(t, func(w *world) { w.Walks = map[string]func(Start) Walk{"oci": NewOCI} }, func(w *world) {
+	inWorld(t, func(w *world) { w.Walks = map[string]func(string) Walk{"oci": asOCI} }, func(w *world) {
 		w.client(1).head("/v2/library/x/manifests/latest")
 		time.Sleep(time.Second)
 		same(t, "requests to the registry", fmt.Sprint(w.sent()), "[]")
@@ -25,7 +25,7 @@ func TestNothingIsFetchedBecauseOfAHead(t *testing.T) {
 func TestAnOldCopyIsNotWhatAHeadWasAnswered(t *testing.T) {
 	const image = `{"schemaVersion":2,"config":{"digest":"sha256:0000000000000000000000000000000000000000000000000000000000000001","size":1},"layers":[]}`
 	inWorld(t, func(w *world) {
-		w.Walks = map[string]func(Start) Walk{"oci": NewOCI}
+		w.Walks = map[string]func(string) Walk{"oci": asOCI}
 		w.Fetch = func(ctx context.Context, req fetch.Request) (*fetch.Answer, error) {
 			if req.KeptOnly {
 				report := fetch.Report{State: fetch.Stale, Bytes: int64(len(image))}

@@ -96,8 +96,8 @@ type npmPackage struct {
 }
 
 // NewNPM begins a run of npm, pnpm, yarn or bun.
-func NewNPM(s Start) Walk {
-	registry := strings.TrimSuffix(s.Registry, "/")
+func NewNPM(registry string) *npmWalk {
+	registry = strings.TrimSuffix(registry, "/")
 	return &npmWalk{
 		registry: registry, machine: npmMachine{Platform: project.Here()}, peerless: registry == project.YarnRegistry,
 		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
@@ -222,15 +222,15 @@ func (w *npmWalk) Withheld(wants []project.Want) []project.Want {
 	return w.flush()
 }
 
-// exact says that each tarball of the lock file will be asked for, but those in the client's own cache.
-func (w *npmWalk) exact() bool { return w.all }
+// Exact says that each tarball of the lock file will be asked for, but those in the client's own cache.
+func (w *npmWalk) Exact() bool { return w.all }
 
-// usualSize is for tarballs: half are below 8 KB, and the mean is 26 KB. With too low a figure a line that is slow would have
+// UsualSize is for tarballs: half are below 8 KB, and the mean is 26 KB. With too low a figure a line that is slow would have
 // more under way than it brings soon.
-func (w *npmWalk) usualSize() int64 { return 64 << 10 }
+func (w *npmWalk) UsualSize() int64 { return 64 << 10 }
 
-// passes is twice what npm asks for at a time.
-func (w *npmWalk) passes() int { return 32 }
+// Passes is twice what npm asks for at a time.
+func (w *npmWalk) Passes() int { return 32 }
 
 // packumentName is the package that a match is the packument of.
 func packumentName(m rules.Match) (string, bool) {

@@ -48,7 +48,7 @@ func newNPMWorld(t *testing.T) *npmWorld {
 			t.Fatal(err)
 		}
 	}
-	w.walk = NewNPM(Start{Registry: npmRegistry}).(*npmWalk)
+	w.walk = NewNPM(npmRegistry)
 	w.walk.machine = npmMachine{Platform: project.Platform{OS: w.golden.Machine.OS, CPU: w.golden.Machine.CPU, Libc: "glibc"}}
 	return w
 }
@@ -290,7 +290,7 @@ func TestNPMThatInstallsNothingIsLeftAlone(t *testing.T) {
 }
 
 func TestNPMTarballsElsewhere(t *testing.T) {
-	w := NewNPM(Start{Registry: "https://npm.example.org"}).(*npmWalk)
+	w := NewNPM("https://npm.example.org")
 	for _, c := range []struct{ why, at, want string }{
 		{"npm's own registry is the one in use", "http://registry.npmjs.org/a/-/a-1.tgz", "https://npm.example.org/a/-/a-1.tgz"},
 		{"the registry itself", "https://npm.example.org/a/-/a-1.tgz", "https://npm.example.org/a/-/a-1.tgz"},

@@ -73,7 +73,7 @@ func TestPeersAreWantedForThoseThatInstallThem(t *testing.T) {
 		{project.YarnRegistry, "npm install", "/part /peer"},
 	} {
 		w := newNPMWorld(t)
-		w.walk = NewNPM(Start{Registry: c.registry}).(*npmWalk)
+		w.walk = NewNPM(c.registry)
 		w.publish("tool", `1.0.0 "dependencies":{"part":"1"},"peerDependencies":{"peer":"1"}`)
 		if c.command != "" {
 			w.walk.Project("", strings.Fields(c.command))

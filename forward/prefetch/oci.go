@@ -52,14 +52,14 @@ type ociManifest struct {
 }
 
 // NewOCI begins a run of a container engine.
-func NewOCI(s Start) Walk {
-	w := &ociWalk{registry: strings.TrimSuffix(s.Registry, "/")}
+func NewOCI(registry string) *ociWalk {
+	w := &ociWalk{registry: strings.TrimSuffix(registry, "/")}
 	w.forget()
 	return w
 }
 
-// metered: what a pull asked for last time costs a pull.
-func (*ociWalk) metered() {}
+// Metered: what a pull asked for last time costs a pull.
+func (*ociWalk) Metered() {}
 
 func (w *ociWalk) forget() {
 	w.manifests, w.owners = make(map[ociPlace]*ociManifest), make(map[ociPlace][]*ociManifest)

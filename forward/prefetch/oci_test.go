@@ -58,7 +58,7 @@ func newOCIWorld(t *testing.T) *ociWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &ociWorld{t: t, rules: set, walk: NewOCI(Start{Registry: ociRegistry}).(*ociWalk), known: make(map[string]string)}
+	w := &ociWorld{t: t, rules: set, walk: NewOCI(ociRegistry), known: make(map[string]string)}
 	return w
 }
 
@@ -265,7 +265,7 @@ func FuzzOCI(f *testing.F) {
 		if !ok {
 			return
 		}
-		w := NewOCI(Start{Registry: ociRegistry})
+		w := NewOCI(ociRegistry)
 		wants := w.Answered(m, body, 0)
 		for _, l := range readLayers(body) {
 			if blob, ok := set.Match("registry-1.docker.io", rules.Query{URL: &url.URL{Path: "/v2/" + repo + "/blobs/" + string(l.Digest)}}); ok {

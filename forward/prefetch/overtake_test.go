@@ -82,7 +82,7 @@ keep  = "1h"
 		}
 		p := &Prefetcher{
 			Rules: func() *rules.Set { return set }, Fetch: fetcher.Fetch,
-			Walks: map[string]func(Start) Walk{"go": func(s Start) Walk { return &script{asked: guesses(s.Registry)} }},
+			Walks: map[string]func(string) Walk{"go": func(registry string) Walk { return &script{asked: guesses(registry)} }},
 		}
 		fetcher.Trace = fetch.Trace{Asked: p.Asked, Answered: p.Answered, Filled: p.Filled}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -151,9 +151,9 @@ type (
 	small  struct{ locked }
 )
 
-func (locked) exact() bool { return true }
+func (locked) Exact() bool { return true }
 
-func (small) usualSize() int64 { return 64 << 10 }
+func (small) UsualSize() int64 { return 64 << 10 }
 
 // TestSmallPackagesAreAskedForManyAtOnceFromTheStart has a registry that has not sent one yet.
 func TestSmallPackagesAreAskedForManyAtOnceFromTheStart(t *testing.T) {
@@ -167,7 +167,7 @@ func TestSmallPackagesAreAskedForManyAtOnceFromTheStart(t *testing.T) {
 		{"they are known to be small", func(l locked) Walk { return small{l} }, mostBulk},
 	} {
 		inWorld(t, func(w *world) {
-			w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk { return c.walk(locked{&script{project: wants("all", zips...)}}) }}
+			w.Walks = map[string]func(string) Walk{"go": func(string) Walk { return c.walk(locked{&script{project: wants("all", zips...)}}) }}
 			w.Project = func(fetch.Client) (Place, bool) { return Place{Dir: "/work", Has: hasNone}, true }
 			w.Window = 0
 		}, func(w *world) {

@@ -1,7 +1,7 @@
 // Package prefetch asks for what a client will ask for next, before it does: clients of package registries ask for one
 // thing after another, and on a far link the rounds cost more than the bytes.
 //
-//	p := &prefetch.Prefetcher{Rules: set, Fetch: fetcher.Fetch, Walks: map[string]func(prefetch.Start) prefetch.Walk{"go": prefetch.NewGo}}
+//	p := &prefetch.Prefetcher{Rules: set, Fetch: fetcher.Fetch, Walks: map[string]func(registry string) prefetch.Walk{"go": …}}
 //	fetcher.Trace.Asked, fetcher.Trace.Answered = p.Asked, p.Answered
 //	err := p.Run(ctx)
 //
@@ -56,7 +56,9 @@ import (
 type Prefetcher struct {
 	Rules func() *rules.Set                                           // the rules in force
 	Fetch func(context.Context, fetch.Request) (*fetch.Answer, error) // fetch.Fetcher.Fetch
-	Walks map[string]func(Start) Walk                                 // by rules.Rule.Walk; a rule without one is left alone
+	// Walks begin a run at a registry, by rules.Rule.Walk; a rule without one is left alone. They are told the registry's base
+	// URL, as its clients know it: https://HOST.
+	Walks map[string]func(registry string) Walk
 	// Project tells where a client works and with which arguments it was called. It may take some milliseconds, and is called
 	// beside requests. nil: nobody knows.
 	Project func(fetch.Client) (Place, bool)

@@ -51,7 +51,7 @@ func (s *script) Project(string, []string) []project.Want { return s.project }
 // scripted has every run walk as the script says.
 func scripted(s script) func(*world) {
 	return func(w *world) {
-		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk { walk := s; return &walk }}
+		w.Walks = map[string]func(string) Walk{"go": func(string) Walk { walk := s; return &walk }}
 	}
 }
 
@@ -178,7 +178,7 @@ func TestAnotherClientWantsItStill(t *testing.T) {
 func TestAReasonThatIsWrongIsHeldBack(t *testing.T) {
 	var round int
 	inWorld(t, func(w *world) {
-		w.Walks = map[string]func(Start) Walk{"go": func(Start) Walk {
+		w.Walks = map[string]func(string) Walk{"go": func(string) Walk {
 			round++
 			return &script{asked: wants("a hunch", paths(fmt.Sprint("r", round, "x"), 50, ".mod")...)}
 		}}

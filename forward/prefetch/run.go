@@ -186,12 +186,12 @@ func (p *Prefetcher) openRun(rule *rules.Rule, who *client) *run {
 		p.endLocked(p.order[0])
 	}
 	r := &run{
-		key: key, rule: rule, who: who, last: p.now(), walk: p.Walks[rule.Walk](Start{Registry: "https://" + rule.Hosts[0].Name}),
+		key: key, rule: rule, who: who, last: p.now(), walk: p.Walks[rule.Walk]("https://" + rule.Hosts[0].Name),
 		conns: make(map[*conn]bool), asked: make(map[string]bool), absent: make(map[string]bool), objects: make(map[string]*object),
 	}
 	_, r.recalled = r.walk.(metered)
 	if s, ok := r.walk.(sized); ok && p.lanes[rule.Name] == nil {
-		p.laneOf(rule.Name).usual = s.usualSize()
+		p.laneOf(rule.Name).usual = s.UsualSize()
 	}
 	r.ctx, r.cancel = context.WithCancel(p.ctx)
 	p.runs[key] = r

@@ -7,7 +7,8 @@ import (
 
 // Walk knows how the clients of one ecosystem go from one request to the next. There is one for each run of a client; its
 // methods are called one at a time and beside all requests, so that they may read a file, but wait for nobody. What they
-// return may have been asked for already, and may not be in any rule: the caller sees to both, and keeps the order.
+// return may have been asked for already, and may not be in any rule: the caller sees to both, and keeps the order. What else
+// some of them know is in the interfaces behind this one, which a walk need not have.
 type Walk interface {
 	// Asked is told of each request of the client, before its answer.
 	Asked(m rules.Match) []project.Want
@@ -39,18 +40,18 @@ type doubter interface{ Doubts(why string) bool }
 
 // metered is a Walk of a registry that counts requests against its user. No more than the walk wants is asked for ahead:
 // nothing because of last time.
-type metered interface{ metered() }
+type metered interface{ Metered() }
 
 // exact is a Walk that knows when a client will ask for all packages that its project names, and does not have.
-type exact interface{ exact() bool }
+type exact interface{ Exact() bool }
 
 // hesitant is a Walk whose client may need none of the packages that its project names. They are asked for when it asked for
 // anything.
-type hesitant interface{ waits() bool }
+type hesitant interface{ Waits() bool }
 
 func waits(w Walk) bool {
 	h, ok := w.(hesitant)
-	return ok && h.waits()
+	return ok && h.Waits()
 }
 
 // patient is a Walk that waits for what it wants, to go on with what that says.
@@ -81,29 +82,24 @@ func withheld(w Walk, wants []project.Want) []project.Want {
 
 // steady is a Walk of a client that has a connection open from its first request to its end: where all are closed, it is gone, and
 // who connects then is another.
-type steady interface{ steady() }
+type steady interface{ Steady() }
 
 // sized is a Walk that knows how large the packages of its ecosystem are, in bytes: so many are asked for ahead, until some
 // have come, as fit a window by that size.
-type sized interface{ usualSize() int64 }
+type sized interface{ UsualSize() int64 }
 
 // straying is a Walk whose client asks for many packages at a time, and so not quite in any order: it has passed by one that it
 // asked for so many others behind.
-type straying interface{ passes() int }
+type straying interface{ Passes() int }
 
 func passesOf(w Walk) int {
 	if s, ok := w.(straying); ok {
-		return s.passes()
+		return s.Passes()
 	}
 	return bulkPasses
 }
 
 func isExact(w Walk) bool {
 	e, ok := w.(exact)
-	return ok && e.exact()
-}
-
-// Start is where a run begins: what New of an ecosystem is told.
-type Start struct {
-	Registry string // base URL of the registry, as its clients know it: https://HOST
+	return ok && e.Exact()
 }

@@ -45,6 +45,10 @@ type world struct {
 	stop     func()
 }
 
+func asGo(registry string) Walk  { return NewGo(registry) }
+func asNPM(registry string) Walk { return NewNPM(registry) }
+func asOCI(registry string) Walk { return NewOCI(registry) }
+
 // flight is a request under way.
 type flight struct {
 	done    chan struct{}
@@ -67,7 +71,7 @@ func inWorld(t *testing.T, setup func(*world), f func(*world)) {
 		}
 		w.Prefetcher = &Prefetcher{
 			Rules: func() *rules.Set { return set }, Fetch: w.fetch,
-			Walks: map[string]func(Start) Walk{"go": NewGo}, Window: 1,
+			Walks: map[string]func(string) Walk{"go": asGo}, Window: 1,
 		}
 		if setup != nil {
 			setup(w)

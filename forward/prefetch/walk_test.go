@@ -1,0 +1,27 @@
+package prefetch
+
+// What the walks know besides is found at run time: here the compiler says that they have the methods for it.
+var (
+	_ interface {
+		Walk
+		informed
+		guesser
+		doubter
+		exact
+		hesitant
+		patient
+		steady
+	} = NewGo("")
+	_ interface {
+		Walk
+		exact
+		patient
+		expectant
+		sized
+		straying
+	} = NewNPM("")
+	_ interface {
+		Walk
+		metered
+	} = NewOCI("")
+)
