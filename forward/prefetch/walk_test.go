@@ -1,5 +1,7 @@
 package prefetch
 
+import "hither/forward/prefetch/oci"
+
 // What the walks know besides is found at run time: here the compiler says that they have the methods for it.
 var (
 	_ interface {
@@ -23,5 +25,5 @@ var (
 	_ interface {
 		Walk
 		metered
-	} = NewOCI("")
+	} = oci.New("")
 )

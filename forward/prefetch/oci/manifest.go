@@ -1,4 +1,4 @@
-package prefetch
+package oci
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"hither/cache/digest"
 )
 
-// descriptors are the first ociBlobs of a list: one of four megabytes may have a million, which take fifty times their bytes.
+// descriptors are the first maxBlobs of a list: one of four megabytes may have a million, which take fifty times their bytes.
 type descriptors []descriptor
 
 func (l *descriptors) UnmarshalJSON(data []byte) error {
@@ -16,7 +16,7 @@ func (l *descriptors) UnmarshalJSON(data []byte) error {
 	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
 		return err
 	}
-	for d.More() && len(*l) < ociBlobs {
+	for d.More() && len(*l) < maxBlobs {
 		var one descriptor
 		if err := d.Decode(&one); err != nil {
 			return err

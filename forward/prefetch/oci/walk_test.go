@@ -1,4 +1,4 @@
-package prefetch
+package oci
 
 import (
 	"crypto/sha256"
@@ -15,55 +15,55 @@ import (
 )
 
 const (
-	ociRegistry = "https://registry-1.docker.io"
-	ociRepo     = "library/alpine"
+	registry = "https://registry-1.docker.io"
+	alpine   = "library/alpine"
 )
 
-func ociSum(text string) digest.Digest {
+func sumOf(text string) digest.Digest {
 	sum := sha256.Sum256([]byte(text))
 	return digest.Of(digest.SHA256, sum[:])
 }
 
-// ociManifestText is a manifest as buildx writes it; layers are named by their text.
-func ociManifestText(config string, layers ...string) string {
+// manifestText is a manifest as buildx writes it; layers are named by their text.
+func manifestText(config string, layers ...string) string {
 	var list []string
 	for _, l := range layers {
-		list = append(list, fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":%q,"size":3}`, ociSum(l)))
+		list = append(list, fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":%q,"size":3}`, sumOf(l)))
 	}
 	return fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":
-		{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":9},"layers":[%s]}`, ociSum(config), strings.Join(list, ","))
+		{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":9},"layers":[%s]}`, sumOf(config), strings.Join(list, ","))
 }
 
-// ociIndexText is an index; each entry is "OS/ARCH/VARIANT=MANIFEST".
-func ociIndexText(entries ...string) string {
+// indexText is an index; each entry is "OS/ARCH/VARIANT=MANIFEST".
+func indexText(entries ...string) string {
 	var list []string
 	for _, e := range entries {
 		where, manifest, _ := strings.Cut(e, "=")
 		p := strings.Split(where+"//", "/")
 		list = append(list, fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,"size":5,
-			"platform":{"os":%q,"architecture":%q,"variant":%q}}`, ociSum(manifest), p[0], p[1], p[2]))
+			"platform":{"os":%q,"architecture":%q,"variant":%q}}`, sumOf(manifest), p[0], p[1], p[2]))
 	}
 	return `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[` + strings.Join(list, ",") + `]}`
 }
 
-type ociWorld struct {
+type world struct {
 	t     *testing.T
 	rules *rules.Set
-	walk  *ociWalk
+	walk  *Walk
 	known map[string]string // texts by the path of their digest, for messages
 }
 
-func newOCIWorld(t *testing.T) *ociWorld {
+func newWorld(t *testing.T) *world {
 	set, err := rules.Load(rulesd.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &ociWorld{t: t, rules: set, walk: NewOCI(ociRegistry), known: make(map[string]string)}
+	w := &world{t: t, rules: set, walk: New(registry), known: make(map[string]string)}
 	return w
 }
 
-func (w *ociWorld) match(path string) rules.Match {
-	u, err := url.Parse(ociRegistry + path)
+func (w *world) match(path string) rules.Match {
+	u, err := url.Parse(registry + path)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -74,17 +74,17 @@ func (w *ociWorld) match(path string) rules.Match {
 	return m
 }
 
-func ociPath(kind, text string) string {
-	return "/v2/" + ociRepo + "/" + kind + "/" + ociSum(text).String()
+func pathOf(kind, text string) string {
+	return "/v2/" + alpine + "/" + kind + "/" + sumOf(text).String()
 }
 
 // say remembers a word for a text, by which wants are told.
-func (w *ociWorld) say(kind, text, word string) string {
-	w.known[ociRegistry+ociPath(kind, text)] = word
+func (w *world) say(kind, text, word string) string {
+	w.known[registry+pathOf(kind, text)] = word
 	return text
 }
 
-func (w *ociWorld) words(wants []project.Want) string {
+func (w *world) words(wants []project.Want) string {
 	var all []string
 	for _, want := range wants {
 		word := w.known[want.URL]
@@ -96,11 +96,11 @@ func (w *ociWorld) words(wants []project.Want) string {
 	return strings.Join(all, " ")
 }
 
-func (w *ociWorld) asked(kind, text string) string {
-	return w.words(w.walk.Asked(w.match(ociPath(kind, text))))
+func (w *world) asked(kind, text string) string {
+	return w.words(w.walk.Asked(w.match(pathOf(kind, text))))
 }
 
-func (w *ociWorld) answered(path, body string, depth int) string {
+func (w *world) answered(path, body string, depth int) string {
 	m := w.match(path)
 	if !w.walk.Reads(m) {
 		w.t.Errorf("%s is not read", path)
@@ -108,93 +108,93 @@ func (w *ociWorld) answered(path, body string, depth int) string {
 	return w.words(w.walk.Answered(m, []byte(body), depth))
 }
 
-func (w *ociWorld) expect(what, got, want string) {
+func (w *world) expect(what, got, want string) {
 	w.t.Helper()
 	if got != want {
 		w.t.Errorf("%s\n got %q\nwant %q", what, got, want)
 	}
 }
 
-const alpineTag = "/v2/" + ociRepo + "/manifests/latest"
+const alpineTag = "/v2/" + alpine + "/manifests/latest"
 
-func (w *ociWorld) image() (index, manifest string) {
-	manifest = w.say("manifests", ociManifestText(w.say("blobs", "config", "config"), w.say("blobs", "one", "layer1"), w.say("blobs", "two", "layer2"), w.say("blobs", "three", "layer3")), "manifest")
-	return ociIndexText("linux/arm64/v8=other", "linux/amd64="+manifest, "unknown/unknown=attestation"), manifest
+func (w *world) image() (index, manifest string) {
+	manifest = w.say("manifests", manifestText(w.say("blobs", "config", "config"), w.say("blobs", "one", "layer1"), w.say("blobs", "two", "layer2"), w.say("blobs", "three", "layer3")), "manifest")
+	return indexText("linux/arm64/v8=other", "linux/amd64="+manifest, "unknown/unknown=attestation"), manifest
 }
 
-func TestOCIPull(t *testing.T) {
-	w := newOCIWorld(t)
+func TestPull(t *testing.T) {
+	w := newWorld(t)
 	index, manifest := w.image()
 	w.expect("podman and crane ask for the tag", w.answered(alpineTag, index, 0), "")
 	w.expect("docker for the index", w.asked("manifests", index), "")
-	w.expect("which is answered", w.answered(ociPath("manifests", index), index, 0), "")
+	w.expect("which is answered", w.answered(pathOf("manifests", index), index, 0), "")
 	w.expect("and then the manifest", w.asked("manifests", manifest), "")
-	w.expect("which is answered", w.answered(ociPath("manifests", manifest), manifest, 0), "")
+	w.expect("which is answered", w.answered(pathOf("manifests", manifest), manifest, 0), "")
 	w.expect("then the config", w.asked("blobs", "config"), "")
 	w.expect("and the layers", w.asked("blobs", "one"), "layer2 layer3")
 	w.expect("all of them", w.asked("blobs", "two"), "")
 }
 
-// TestOCINoManifestIsAskedForAhead has clients of which none, or another than this machine's, asks for what an index names.
-func TestOCINoManifestIsAskedForAhead(t *testing.T) {
+// TestNoManifestIsAskedForAhead has clients of which none, or another than this machine's, asks for what an index names.
+func TestNoManifestIsAskedForAhead(t *testing.T) {
 	for _, command := range []string{
 		"dockerd", "crane manifest alpine", "skopeo inspect --raw docker://alpine", "skopeo --override-arch=s390x copy docker://alpine dir:x",
 		"docker pull --platform=linux/" + runtime.GOARCH + " alpine",
 	} {
-		w := newOCIWorld(t)
+		w := newWorld(t)
 		w.expect(command+" is called", w.words(w.walk.Project("/", strings.Fields(command))), "")
-		index := ociIndexText("linux/" + runtime.GOARCH + "=own")
+		index := indexText("linux/" + runtime.GOARCH + "=own")
 		w.expect(command+" gets an index", w.answered(alpineTag, index, 0), "")
 		w.expect(command+" asks for it by its digest", w.asked("manifests", index), "")
-		w.expect(command+" gets it", w.answered(ociPath("manifests", index), index, 0), "")
+		w.expect(command+" gets it", w.answered(pathOf("manifests", index), index, 0), "")
 	}
 }
 
-// TestOCIEngineThatHasTheBase is not sent for the layers in front of the one that it asks for: those are the largest.
-func TestOCIEngineThatHasTheBase(t *testing.T) {
-	w := newOCIWorld(t)
+// TestEngineThatHasTheBase is not sent for the layers in front of the one that it asks for: those are the largest.
+func TestEngineThatHasTheBase(t *testing.T) {
+	w := newWorld(t)
 	_, manifest := w.image()
-	w.answered(ociPath("manifests", manifest), manifest, 0)
+	w.answered(pathOf("manifests", manifest), manifest, 0)
 	w.expect("it has the first, and misses the config", w.asked("blobs", "config"), "")
 	w.expect("and the second", w.asked("blobs", "two"), "layer3")
 	w.expect("or it only asked out of order", w.asked("blobs", "one"), "")
 }
 
-func TestOCILayersOfTwoRepositories(t *testing.T) {
-	w := newOCIWorld(t)
+func TestLayersOfTwoRepositories(t *testing.T) {
+	w := newWorld(t)
 	_, manifest := w.image()
-	other := func(path string) string { return strings.Replace(path, ociRepo, "other/alpine", 1) }
-	w.known[ociRegistry+other(ociPath("blobs", "three"))] = "layer3 of the other"
-	w.expect("one repository", w.answered(ociPath("manifests", manifest), manifest, 0), "")
-	w.expect("a copy of it", w.answered(other(ociPath("manifests", manifest)), manifest, 0), "")
-	w.known[ociRegistry+other(ociPath("blobs", "two"))] = "layer2 of the other"
-	w.expect("of which a layer is asked for", w.words(w.walk.Asked(w.match(other(ociPath("blobs", "one"))))), "layer2 of the other layer3 of the other")
+	other := func(path string) string { return strings.Replace(path, alpine, "other/alpine", 1) }
+	w.known[registry+other(pathOf("blobs", "three"))] = "layer3 of the other"
+	w.expect("one repository", w.answered(pathOf("manifests", manifest), manifest, 0), "")
+	w.expect("a copy of it", w.answered(other(pathOf("manifests", manifest)), manifest, 0), "")
+	w.known[registry+other(pathOf("blobs", "two"))] = "layer2 of the other"
+	w.expect("of which a layer is asked for", w.words(w.walk.Asked(w.match(other(pathOf("blobs", "one"))))), "layer2 of the other layer3 of the other")
 	w.expect("and another of the first", w.asked("blobs", "two"), "layer3")
 }
 
-func TestOCIClientThatIsFaster(t *testing.T) {
-	w := newOCIWorld(t)
+func TestClientThatIsFaster(t *testing.T) {
+	w := newWorld(t)
 	_, manifest := w.image()
 	w.expect("a layer is asked for before its manifest was read", w.asked("blobs", "two"), "")
-	w.expect("which then tells the others", w.answered(ociPath("manifests", manifest), manifest, 0), "layer3")
+	w.expect("which then tells the others", w.answered(pathOf("manifests", manifest), manifest, 0), "layer3")
 }
 
-func TestOCILayersAreNotWantedTwice(t *testing.T) {
-	w := newOCIWorld(t)
+func TestLayersAreNotWantedTwice(t *testing.T) {
+	w := newWorld(t)
 	_, manifest := w.image()
-	second := w.say("manifests", ociManifestText(w.say("blobs", "config2", "config2"), "one", w.say("blobs", "four", "layer4")), "manifest2")
-	w.expect("an image", w.answered(ociPath("manifests", manifest), manifest, 0), "")
-	w.expect("another that shares a layer", w.answered(ociPath("manifests", second), second, 0), "")
+	second := w.say("manifests", manifestText(w.say("blobs", "config2", "config2"), "one", w.say("blobs", "four", "layer4")), "manifest2")
+	w.expect("an image", w.answered(pathOf("manifests", manifest), manifest, 0), "")
+	w.expect("another that shares a layer", w.answered(pathOf("manifests", second), second, 0), "")
 	w.expect("a layer of its own", w.asked("blobs", "two"), "layer3")
 	w.expect("again", w.asked("blobs", "two"), "")
 	w.expect("the layer they share", w.asked("blobs", "one"), "layer4")
-	w.expect("the same manifest again", w.answered(ociPath("manifests", manifest), manifest, 0), "")
+	w.expect("the same manifest again", w.answered(pathOf("manifests", manifest), manifest, 0), "")
 }
 
-func TestOCIThingsThatAreNotFetched(t *testing.T) {
-	w := newOCIWorld(t)
+func TestThingsThatAreNotFetched(t *testing.T) {
+	w := newWorld(t)
 	layer := func(kind, text, more string) string {
-		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1%s}`, kind, ociSum(text), more)
+		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1%s}`, kind, sumOf(text), more)
 	}
 	manifest := `{"config":` + layer("application/vnd.oci.empty.v1+json", "{}", `,"data":"e30="`) + `,"layers":[` + strings.Join([]string{
 		layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "foreign", `,"urls":["https://example.org/l"]`),
@@ -207,7 +207,7 @@ func TestOCIThingsThatAreNotFetched(t *testing.T) {
 	w.expect("a layer of it", w.asked("blobs", "zstd"), "layer'")
 }
 
-func TestOCIPaths(t *testing.T) {
+func TestPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v2/a/b/manifests/latest": "a/b manifests latest",
 		"/v2/a/blobs/sha256:x":     "a blobs sha256:x",
@@ -217,7 +217,7 @@ func TestOCIPaths(t *testing.T) {
 		"/v2/a/manifests/":         "",
 		"/other/manifests/latest":  "",
 	} {
-		repo, kind, ref, ok := cutOCI(path)
+		repo, kind, ref, ok := cut(path)
 		got := ""
 		if ok {
 			got = repo + " " + kind + " " + ref
@@ -228,32 +228,32 @@ func TestOCIPaths(t *testing.T) {
 	}
 }
 
-// TestOCIDocumentsTakeLittle has a registry whose documents name a million things, or things with long names, one after another.
-func TestOCIDocumentsTakeLittle(t *testing.T) {
+// TestDocumentsTakeLittle has a registry whose documents name a million things, or things with long names, one after another.
+func TestDocumentsTakeLittle(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	layers := readLayers([]byte(`{"layers":[` + strings.Repeat("{},", ociDocument/3-100) + `{}]}`))
+	layers := readLayers([]byte(`{"layers":[` + strings.Repeat("{},", maxDocument/3-100) + `{}]}`))
 	runtime.ReadMemStats(&after)
-	same(t, "is read", len(layers), ociBlobs)
-	same(t, "entries kept", cap(layers) <= 2*ociBlobs, true)
-	atMost(t, "bytes", int(after.TotalAlloc-before.TotalAlloc), 10*ociDocument)
+	same(t, "is read", len(layers), maxBlobs)
+	same(t, "entries kept", cap(layers) <= 2*maxBlobs, true)
+	atMost(t, "bytes", int(after.TotalAlloc-before.TotalAlloc), 10*maxDocument)
 
-	w := newOCIWorld(t)
+	w := newWorld(t)
 	for i := range 200 {
-		text := strings.Replace(ociManifestText("c", fmt.Sprint("layer ", i)), "gzip", strings.Repeat("x", ociDocument/10), 1)
-		w.walk.Answered(w.match(ociPath("manifests", text)), []byte(text), 0)
+		text := strings.Replace(manifestText("c", fmt.Sprint("layer ", i)), "gzip", strings.Repeat("x", maxDocument/10), 1)
+		w.walk.Answered(w.match(pathOf("manifests", text)), []byte(text), 0)
 	}
 	kept := 0
 	for range w.walk.manifests {
-		kept += ociDocument / 10
+		kept += maxDocument / 10
 	}
-	atMost(t, "bytes of all", kept, ociKept)
+	atMost(t, "bytes of all", kept, maxKept)
 }
 
 // Whatever a registry sends, no want leads out of the repository it was asked in.
-func FuzzOCI(f *testing.F) {
-	f.Add([]byte(ociManifestText("c", "l")), "alpine")
-	f.Add([]byte(ociIndexText("linux/amd64=m")), "a/b")
+func FuzzAnswered(f *testing.F) {
+	f.Add([]byte(manifestText("c", "l")), "alpine")
+	f.Add([]byte(indexText("linux/amd64=m")), "a/b")
 	f.Add([]byte(`{"manifests":[{"digest":"sha256:../../x","platform":null}],"layers":[null],"config":[]}`), "a")
 	set, err := rules.Load(rulesd.Files)
 	if err != nil {
@@ -265,18 +265,32 @@ func FuzzOCI(f *testing.F) {
 		if !ok {
 			return
 		}
-		w := NewOCI(ociRegistry)
+		w := New(registry)
 		wants := w.Answered(m, body, 0)
 		for _, l := range readLayers(body) {
 			if blob, ok := set.Match("registry-1.docker.io", rules.Query{URL: &url.URL{Path: "/v2/" + repo + "/blobs/" + string(l.Digest)}}); ok {
 				wants = append(wants, w.Asked(blob)...)
 			}
 		}
-		prefix := ociRegistry + strings.TrimSuffix(m.Clean, "/manifests/latest") + "/"
+		prefix := registry + strings.TrimSuffix(m.Clean, "/manifests/latest") + "/"
 		for _, want := range wants {
 			if rest, ok := strings.CutPrefix(want.URL, prefix); !ok || strings.Count(rest, "/") != 1 {
 				t.Errorf("%q wants %q", m.Clean, want.URL)
 			}
 		}
 	})
+}
+
+func same[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+func atMost(t *testing.T, what string, got, want int) {
+	t.Helper()
+	if got > want {
+		t.Errorf("%s:\n got %v\nwant at most %v", what, got, want)
+	}
 }
