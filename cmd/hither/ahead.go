@@ -12,6 +12,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
+	"hither/forward/prefetch/npm"
 	"hither/forward/prefetch/oci"
 	"hither/forward/prefetch/recall"
 	"hither/forward/project"
@@ -22,7 +23,7 @@ import (
 func walks() map[string]func(registry string) prefetch.Walk {
 	return map[string]func(string) prefetch.Walk{
 		"go":  func(registry string) prefetch.Walk { return prefetch.NewGo(registry) },
-		"npm": func(registry string) prefetch.Walk { return prefetch.NewNPM(registry) },
+		"npm": func(registry string) prefetch.Walk { return npm.New(registry) },
 		"oci": func(registry string) prefetch.Walk { return oci.New(registry) },
 	}
 }

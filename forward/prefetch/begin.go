@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"hither/forward/prefetch/npm"
 	"slices"
 	"strings"
 )
@@ -64,5 +65,5 @@ func (c *client) startedBy(other *client) bool {
 	if IsGo(c.args) && IsGo(other.args) { // another toolchain
 		return slices.Equal(c.args[1:], other.args[1:])
 	}
-	return alike(readCommand(c.args), readCommand(other.args))
+	return npm.Alike(c.args, other.args)
 }

@@ -1,7 +1,6 @@
 package prefetch
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,24 +12,6 @@ import (
 	"hither/forward/project"
 )
 
-// locked writes a project whose lock file names n packages, and serves their tarballs.
-func (w *world) locked(n int) (dir string, tarballs []string) {
-	dir = w.t.TempDir()
-	entries := []string{`"":{}`}
-	for i := range n {
-		at := fmt.Sprintf("/p%02d/-/p%02d-1.0.0.tgz", i, i)
-		entries = append(entries, fmt.Sprintf(`"node_modules/p%02d":{"version":"1.0.0","resolved":%q}`, i, npmRegistry+at))
-		w.bodies[npmRegistry+at] = []byte("a tarball")
-		tarballs = append(tarballs, at)
-	}
-	for name, text := range map[string]string{"package.json": "{}", "package-lock.json": `{"lockfileVersion":3,"packages":{` + strings.Join(entries, ",") + "}}"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	return dir, tarballs
-}
-
 func hasNone(project.Want) bool { return false }
 
 // words are the arguments of a command; one with _ is as npm writes its own.
@@ -40,8 +21,6 @@ func words(command string) (args []string) {
 	}
 	return args
 }
-
-func withNPM(w *world) { w.Walks["npm"] = asNPM }
 
 // A command is told of when it starts. What is on the way then is bounded by what is known of it.
 func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
@@ -101,24 +80,6 @@ func TestACommandThatNeverAsksHasABound(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		same(t, "when it has", w.asked(".tgz"), unseen+100)
 	})
-}
-
-// What stands behind an option may be a password or a name of one's own. npm takes it out of what it shows of its arguments;
-// those that it was started with have it.
-func TestTheValueOfAnOptionIsNoPackage(t *testing.T) {
-	for command, want := range map[string]string{
-		"npm i --otp 123456 p": "/p", "npm i --_auth c2VjcmV0 -D p --save-exact": "/p", "npm i --save-dev p q@1": "/p /q",
-		"npm i --//npm.corp.example/:_authToken npm_secret p": "", "npm i -C there p": "", "npm i --prefix there p": "",
-		"npm i --userconfig there p": "", "npm i -registry https://npm.corp.example p": "", "npm i --omit dev p": "/p", "npm i -w a p": "/p",
-		"npx --package p q": "/p", "npx -p p q": "/p", "npm i -g p": "/p", "npm i --global p": "/p", "npm i -- p": "/p",
-		"npm i --tag next p": "/p", "npm i --whatever secret p": "/p", "npm i --whatever=secret p": "/p", "pnpm add --prod p": "/p", "pnpm add --filter a p": "/p", "npm i --omit=dev p": "/p",
-	} {
-		var got []string
-		for _, w := range NewNPM(npmRegistry).Project("", strings.Fields(command)) {
-			got = append(got, strings.TrimPrefix(w.URL, npmRegistry))
-		}
-		same(t, command, strings.Join(got, " "), want)
-	}
 }
 
 // npm writes its arguments anew when it has begun.

@@ -1,6 +1,9 @@
 package prefetch
 
-import "hither/forward/prefetch/oci"
+import (
+	"hither/forward/prefetch/npm"
+	"hither/forward/prefetch/oci"
+)
 
 // What the walks know besides is found at run time: here the compiler says that they have the methods for it.
 var (
@@ -21,7 +24,7 @@ var (
 		expectant
 		sized
 		straying
-	} = NewNPM("")
+	} = npm.New("")
 	_ interface {
 		Walk
 		metered

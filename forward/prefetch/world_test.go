@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/prefetch/npm"
 	"hither/forward/prefetch/oci"
 	"hither/rules"
 	rulesd "hither/rules.d"
@@ -47,7 +48,7 @@ type world struct {
 }
 
 func asGo(registry string) Walk  { return NewGo(registry) }
-func asNPM(registry string) Walk { return NewNPM(registry) }
+func asNPM(registry string) Walk { return npm.New(registry) }
 func asOCI(registry string) Walk { return oci.New(registry) }
 
 // flight is a request under way.

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 	"hither/forward/project"
 )
 
-// testdata/npm/picks.json is what npm-pick-manifest chose; testdata/npm/generate.js wrote it.
+// testdata/picks.json is what npm-pick-manifest chose; testdata/generate.js wrote it.
 func TestPicksAreNpms(t *testing.T) {
-	data, err := os.ReadFile("testdata/npm/picks.json")
+	data, err := os.ReadFile("testdata/picks.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestPicksAreNpms(t *testing.T) {
 		t.Fatal("the packument cannot be read")
 	}
 	for _, c := range golden.Cases {
-		var m npmMachine
+		var m machine
 		m.node, _ = semver.ParseVersion(c[0], false)
 		doc.tags["latest"] = c[1]
 		got := ""
@@ -48,7 +48,7 @@ func TestPicksAreNpms(t *testing.T) {
 func TestRequests(t *testing.T) {
 	for _, c := range []struct {
 		why, name, spec, want string
-		kind                  npmKind
+		kind                  kind
 	}{
 		{"a range", "a", "^1.2", "a ^1.2", byRange},
 		{"blanks around it", "a", " 1.x ", "a 1.x", byRange},
@@ -86,7 +86,7 @@ func TestRequests(t *testing.T) {
 }
 
 func TestMachines(t *testing.T) {
-	m := npmMachine{Platform: project.Platform{OS: "linux", CPU: "x64", Libc: "glibc"}}
+	m := machine{Platform: project.Platform{OS: "linux", CPU: "x64", Libc: "glibc"}}
 	for _, c := range []struct {
 		sheet string
 		want  bool
@@ -114,7 +114,7 @@ func TestSheetsAreReadOnlyIfTheyMatter(t *testing.T) {
 		"1.0.0":{"engines":{"node":">=1"}},"1.1.0":{"engines":{"node":">=2"}},"3.0.0":{"engines":{"node":">=3"}}}}`))
 	_, want, _ := parseRequest("x", "^1.0.0")
 	same(t, "read", ok, true)
-	same(t, "chosen", doc.pick(want, npmMachine{}).id, "1.1.0")
+	same(t, "chosen", doc.pick(want, machine{}).id, "1.1.0")
 	for _, f := range doc.facts {
 		same(t, f.raw, f.read == nil, true)
 	}

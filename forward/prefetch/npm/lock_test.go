@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"os"
@@ -23,9 +23,9 @@ func TestNPMAsksForWhatALockFileLacks(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		wants := w.walk.Project(dir, []string{"npm", "ci"})
-		same(t, "wanted", strings.Join(npmPaths(wants), " "), want)
+		same(t, "wanted", strings.Join(pathsOf(wants), " "), want)
 		for _, want := range wants {
 			if !want.Bulk {
 				same(t, want.URL, strings.Join(want.Accept, "|")+" because "+want.Why, short+"; q=1.0, "+full+"; q=0.8, */* because "+project.WhySparse)
@@ -71,8 +71,8 @@ func TestNPMLeavesOutWhatItIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w := newNPMWorld(t)
-		same(t, c.command, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), strings.Join(want, " "))
+		w := newWorld(t)
+		same(t, c.command, strings.Join(pathsOf(w.walk.Project(dir, strings.Fields(c.command))), " "), strings.Join(want, " "))
 	}
 }
 
@@ -95,7 +95,7 @@ func TestTheLockFileOfAnotherProgramIsNone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w := newNPMWorld(t)
-		same(t, c.command+" beside "+c.file, strings.Join(npmPaths(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
+		w := newWorld(t)
+		same(t, c.command+" beside "+c.file, strings.Join(pathsOf(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
 	}
 }

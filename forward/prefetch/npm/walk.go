@@ -1,4 +1,10 @@
-package prefetch
+// Package npm knows how npm, pnpm, yarn and bun go on from one request to the next: through the tree of dependencies, and to
+// its tarballs.
+//
+//	w := npm.New("https://HOST")            // a prefetch.Walk, one for each run of a client
+//	wants := w.Project(dir, args)           // what the project's files and the command tell
+//	wants = w.Answered(packument, body, 0)  // what its latest version needs, if nobody told which one is wanted
+package npm
 
 import (
 	"net/url"
@@ -9,7 +15,7 @@ import (
 	"hither/rules"
 )
 
-// The reasons of the npm walk.
+// The reasons of wants.
 const (
 	whyNeed    = "the packument of a dependency"
 	whyPeer    = "the packument of a peer dependency"
@@ -21,13 +27,13 @@ const (
 )
 
 const (
-	// npmPackages bounds the packages a run knows of. The largest trees have some 5000.
-	npmPackages = 20_000
-	// npmReleases bounds the versions of them that are kept in memory: about 400 bytes each. A tree of 600 packages has 60 000.
-	npmReleases = 150_000
-	// npmWork bounds the versions that are compared with ranges in one run, about 50 ns each: a hostile document could
+	// maxPackages bounds the packages a run knows of. The largest trees have some 5000.
+	maxPackages = 20_000
+	// maxReleases bounds the versions of them that are kept in memory: about 400 bytes each. A tree of 600 packages has 60 000.
+	maxReleases = 150_000
+	// maxWork bounds the versions that are compared with ranges in one run, about 50 ns each: a hostile document could
 	// otherwise keep a core busy. A tree of 600 packages needs a million.
-	npmWork = 50_000_000
+	maxWork = 50_000_000
 )
 
 // The two packuments there are. npm 11 asks for the full one when it builds a tree, and for the short one when it only needs
@@ -37,16 +43,16 @@ const (
 	short = "application/vnd.npm.install-v1+json"
 )
 
-// npmWalk follows npm, pnpm, yarn and bun through the tree of dependencies. From each packument it chooses the version that
+// Walk follows npm, pnpm, yarn and bun through the tree of dependencies. From each packument it chooses the version that
 // npm would, and wants the packuments of what that needs; npm asks for them nearly one at a time. Tarballs it wants only
 // once the client asked for one, or was called with a command that will; of npm, which asks for the first when its tree is
 // done, only then, but for those in its lock file.
 //
 // The tree is not built as npm builds it: which of two versions a package gets depends on where npm puts them. A range for which a
 // chosen version will do gets that one, as npm nearly always decides too.
-type npmWalk struct {
+type Walk struct {
 	registry string // without a slash at the end
-	machine  npmMachine
+	machine  machine
 	accept   string // the variant of packuments that the client asks for; empty: not known yet
 	claims   bool   // the client says which bytes it expects of a tarball, as npm does, so our request has to say so as well
 	known    bool   // claims was told by the command
@@ -58,56 +64,56 @@ type npmWalk struct {
 	peerless bool   // it asks for no peers: Yarn, or npm with legacy-peer-deps
 
 	predicted bool // the client asked for a packument that was wanted before
-	refuted   map[*npmRelease]bool
-	home      map[*npmRelease]*npmPackage // of picks
-	needers   map[string][]*npmPackage    // that have a doc, some version in which needs a package, in the order in which it came
-	puzzles   []string                    // packuments that nothing chosen needs, and that the client asked for
-	planted   npmTree                     // see there
-	moves     int                         // so many guesses were corrected
-	pending   int                         // packuments that were wanted since the last move, and have not come
+	refuted   map[*release]bool
+	home      map[*release]*pkg // of picks
+	needers   map[string][]*pkg // that have a doc, some version in which needs a package, in the order in which it came
+	puzzles   []string          // packuments that nothing chosen needs, and that the client asked for
+	planted   tree              // see there
+	moves     int               // so many guesses were corrected
+	pending   int               // packuments that were wanted since the last move, and have not come
 
-	packages  map[string]*npmPackage
+	packages  map[string]*pkg
 	locked    map[string]bool // names in a lock file, whose packuments npm does not ask for
 	releases  int
 	work      int
-	unsettled []*npmPackage
-	waiting   []npmTarball   // until they may be wanted
+	unsettled []*pkg
+	waiting   []tarball      // until they may be wanted
 	out       []project.Want // of the call that is under way
 }
 
-// npmPackage is what is known of one package.
-type npmPackage struct {
+// pkg is what is known of one package.
+type pkg struct {
 	name     string
-	wanted   bool      // its packument was asked for, by the client or by us
-	demanded bool      // by the client
-	puzzling bool      // when it was, nothing that was chosen needed it
-	needed   bool      // something that was chosen needs it
-	beside   bool      // it is somebody's peer: npm asks for that right behind him, before the project's next package
-	assumed  bool      // latest was assumed, as nobody said what the project wants
-	clues    []npmClue // of an assumed one
-	moves    int       // npmWalk.moves when the packument was wanted; 0: it is not pending
+	wanted   bool   // its packument was asked for, by the client or by us
+	demanded bool   // by the client
+	puzzling bool   // when it was, nothing that was chosen needed it
+	needed   bool   // something that was chosen needs it
+	beside   bool   // it is somebody's peer: npm asks for that right behind him, before the project's next package
+	assumed  bool   // latest was assumed, as nobody said what the project wants
+	clues    []clue // of an assumed one
+	moves    int    // Walk.moves when the packument was wanted; 0: it is not pending
 	doc      *packument
 	seen     map[string]bool // what was asked of it, by kind and text
-	asks     []npmRequest    // of them, those that have no version yet
-	picks    []*npmRelease
-	looks    []*npmRelease // that were looked at, and are not among picks
-	guess    bool          // what comes out of asks is a guess
-	direct   bool          // the project itself wants it
+	asks     []request       // of them, those that have no version yet
+	picks    []*release
+	looks    []*release // that were looked at, and are not among picks
+	guess    bool       // what comes out of asks is a guess
+	direct   bool       // the project itself wants it
 }
 
-// NewNPM begins a run of npm, pnpm, yarn or bun.
-func NewNPM(registry string) *npmWalk {
+// New begins a run of npm, pnpm, yarn or bun at a registry, of which it is told the base URL.
+func New(registry string) *Walk {
 	registry = strings.TrimSuffix(registry, "/")
-	return &npmWalk{
-		registry: registry, machine: npmMachine{Platform: project.Here()}, peerless: registry == project.YarnRegistry,
-		packages: make(map[string]*npmPackage), locked: make(map[string]bool),
-		refuted: make(map[*npmRelease]bool), home: make(map[*npmRelease]*npmPackage),
-		needers: make(map[string][]*npmPackage),
+	return &Walk{
+		registry: registry, machine: machine{Platform: project.Here()}, peerless: registry == project.YarnRegistry,
+		packages: make(map[string]*pkg), locked: make(map[string]bool),
+		refuted: make(map[*release]bool), home: make(map[*release]*pkg),
+		needers: make(map[string][]*pkg),
 	}
 }
 
 // Asked takes note of how the client asks, and lets go of the tarballs when it asked for the first.
-func (w *npmWalk) Asked(m rules.Match) []project.Want {
+func (w *Walk) Asked(m rules.Match) []project.Want {
 	if m.Path.Bulk {
 		w.asked, w.tarballs = true, !w.idle
 		w.correct(m.Subject, m.Clean)
@@ -124,7 +130,7 @@ func (w *npmWalk) Asked(m rules.Match) []project.Want {
 
 // itself says that npm or pnpm asks, once a day, whether there is a newer one of it: it will install nothing of that, and the
 // question is of another kind than those for packages.
-func (w *npmWalk) itself(name string) bool {
+func (w *Walk) itself(name string) bool {
 	if name != "npm" && name != "pnpm" {
 		return false
 	}
@@ -133,7 +139,7 @@ func (w *npmWalk) itself(name string) bool {
 }
 
 // demanded takes note that the client asks for a packument.
-func (w *npmWalk) demanded(name string) {
+func (w *Walk) demanded(name string) {
 	p := w.pack(name)
 	if p == nil {
 		return
@@ -143,16 +149,16 @@ func (w *npmWalk) demanded(name string) {
 	switch {
 	case before && p.needed && !p.beside && !p.direct: // npm asks for that when it has all of the project's packages
 		w.predicted = true
-	case !before && len(p.seen) == 0 && !w.locked[name] && w.work < npmWork:
+	case !before && len(p.seen) == 0 && !w.locked[name] && w.work < maxWork:
 		p.puzzling = true
 		w.explain(name)
 	}
 }
 
 // Reads wants packuments, each once.
-func (w *npmWalk) Reads(m rules.Match) bool {
+func (w *Walk) Reads(m rules.Match) bool {
 	name, ok := packumentName(m)
-	if !ok || w.idle || w.itself(name) || w.releases >= npmReleases || w.work >= npmWork {
+	if !ok || w.idle || w.itself(name) || w.releases >= maxReleases || w.work >= maxWork {
 		return false
 	}
 	p := w.pack(name)
@@ -160,7 +166,7 @@ func (w *npmWalk) Reads(m rules.Match) bool {
 }
 
 // Answered goes on from a packument.
-func (w *npmWalk) Answered(m rules.Match, body []byte, depth int) []project.Want {
+func (w *Walk) Answered(m rules.Match, body []byte, depth int) []project.Want {
 	name, ok := packumentName(m)
 	if !ok {
 		return nil
@@ -172,7 +178,7 @@ func (w *npmWalk) Answered(m rules.Match, body []byte, depth int) []project.Want
 	return w.flush()
 }
 
-func (w *npmWalk) answered(name string, body []byte, depth int) {
+func (w *Walk) answered(name string, body []byte, depth int) {
 	doc, ok := readPackument(name, body)
 	if !ok {
 		return
@@ -192,7 +198,7 @@ func (w *npmWalk) answered(name string, body []byte, depth int) {
 }
 
 // came goes on with the puzzles when all has come that the last move led to.
-func (w *npmWalk) came(name string) {
+func (w *Walk) came(name string) {
 	p := w.packages[name]
 	if p == nil || p.moves == 0 {
 		return
@@ -207,7 +213,7 @@ func (w *npmWalk) came(name string) {
 }
 
 // Missed goes on without a packument.
-func (w *npmWalk) Missed(m rules.Match) []project.Want {
+func (w *Walk) Missed(m rules.Match) []project.Want {
 	if name, ok := packumentName(m); ok {
 		w.came(name)
 	}
@@ -215,7 +221,7 @@ func (w *npmWalk) Missed(m rules.Match) []project.Want {
 }
 
 // Withheld goes on without packuments that will not come: they are for others to tell.
-func (w *npmWalk) Withheld(wants []project.Want) []project.Want {
+func (w *Walk) Withheld(wants []project.Want) []project.Want {
 	for _, want := range wants {
 		w.came(strings.TrimPrefix(want.URL, w.registry+"/"))
 	}
@@ -223,14 +229,14 @@ func (w *npmWalk) Withheld(wants []project.Want) []project.Want {
 }
 
 // Exact says that each tarball of the lock file will be asked for, but those in the client's own cache.
-func (w *npmWalk) Exact() bool { return w.all }
+func (w *Walk) Exact() bool { return w.all }
 
 // UsualSize is for tarballs: half are below 8 KB, and the mean is 26 KB. With too low a figure a line that is slow would have
 // more under way than it brings soon.
-func (w *npmWalk) UsualSize() int64 { return 64 << 10 }
+func (w *Walk) UsualSize() int64 { return 64 << 10 }
 
 // Passes is twice what npm asks for at a time.
-func (w *npmWalk) Passes() int { return 32 }
+func (w *Walk) Passes() int { return 32 }
 
 // packumentName is the package that a match is the packument of.
 func packumentName(m rules.Match) (string, bool) {
@@ -239,17 +245,17 @@ func packumentName(m rules.Match) (string, bool) {
 }
 
 // pack finds or begins what is known of a package; nil: too many are.
-func (w *npmWalk) pack(name string) *npmPackage {
+func (w *Walk) pack(name string) *pkg {
 	p := w.packages[name]
-	if p == nil && len(w.packages) < npmPackages {
-		p = &npmPackage{name: name, seen: make(map[string]bool)}
+	if p == nil && len(w.packages) < maxPackages {
+		p = &pkg{name: name, seen: make(map[string]bool)}
 		w.packages[name] = p
 	}
 	return p
 }
 
 // ask notes that somebody wants a version. False: that was known.
-func (p *npmPackage) ask(want npmRequest) bool {
+func (p *pkg) ask(want request) bool {
 	key := string(rune('0'+want.kind)) + want.text
 	if p.seen[key] {
 		return false
@@ -265,9 +271,9 @@ func (p *npmPackage) ask(want npmRequest) bool {
 }
 
 // settle chooses versions for what is asked of a package, and goes on with what they need.
-func (w *npmWalk) settle(p *npmPackage) {
+func (w *Walk) settle(p *pkg) {
 	w.unsettled = append(w.unsettled, p)
-	for len(w.unsettled) > 0 && w.work < npmWork {
+	for len(w.unsettled) > 0 && w.work < maxWork {
 		p, w.unsettled = w.unsettled[0], w.unsettled[1:]
 		asks := p.asks
 		p.asks = nil
@@ -286,7 +292,7 @@ func (w *npmWalk) settle(p *npmPackage) {
 }
 
 // choose is told that a version is wanted, whatever the ranges say.
-func (w *npmWalk) choose(p *npmPackage, r *npmRelease) {
+func (w *Walk) choose(p *pkg, r *release) {
 	if !slices.Contains(p.picks, r) {
 		w.follow(p, r)
 		w.settle(p)
@@ -294,7 +300,7 @@ func (w *npmWalk) choose(p *npmPackage, r *npmRelease) {
 }
 
 // pick picks a version; nil if there is none, or one that was chosen before will do.
-func (w *npmWalk) pick(p *npmPackage, want npmRequest) *npmRelease {
+func (w *Walk) pick(p *pkg, want request) *release {
 	for _, r := range p.picks {
 		if want.kind == byRange && want.fits(r) && !w.refutes(r) {
 			return nil
@@ -309,7 +315,7 @@ func (w *npmWalk) pick(p *npmPackage, want npmRequest) *npmRelease {
 }
 
 // follow chooses a version, and wants what it needs.
-func (w *npmWalk) follow(p *npmPackage, r *npmRelease) {
+func (w *Walk) follow(p *pkg, r *release) {
 	p.picks = append(p.picks, r)
 	w.home[r] = p
 	sheet := p.doc.sheet(r)
@@ -324,7 +330,7 @@ func (w *npmWalk) follow(p *npmPackage, r *npmRelease) {
 }
 
 // need notes a dependency, and wants its packument. A glance is at what may never be installed.
-func (w *npmWalk) need(by *npmRelease, n npmNeed, glance bool) {
+func (w *Walk) need(by *release, n need, glance bool) {
 	name, want, ok := parseRequest(n.name, n.spec)
 	if !ok || w.locked[name] || glance && !w.isNPM() {
 		return
@@ -355,7 +361,7 @@ func (w *npmWalk) need(by *npmRelease, n npmNeed, glance bool) {
 
 // isNPM says that the client is npm, as far as it showed. Yarn's name for the registry is Yarn's alone; Yarn 4 asks for the full
 // packuments, as npm does.
-func (w *npmWalk) isNPM() bool {
+func (w *Walk) isNPM() bool {
 	if w.known {
 		return w.claims
 	}
@@ -365,7 +371,7 @@ func (w *npmWalk) isNPM() bool {
 	return w.accept == full || w.accept == ""
 }
 
-func (w *npmWalk) packument(p *npmPackage, why string) {
+func (w *Walk) packument(p *pkg, why string) {
 	// npm fetches tarballs when it has all packuments; the others begin earlier.
 	if p.wanted || w.idle || w.asked && w.accept == full {
 		return

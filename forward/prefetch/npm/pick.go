@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"encoding/base64"
@@ -11,56 +11,56 @@ import (
 )
 
 // request is which version of a package is asked for: one of the kinds of npm-package-arg that a registry answers.
-type npmRequest struct {
-	kind   npmKind
+type request struct {
+	kind   kind
 	text   string // the tag, the version or the range
 	ranged semver.Range
-	by     *npmRelease // who needs it; nil: the project, or nobody said
-	glance bool        // it is looked at, and installed only if somebody else needs it
+	by     *release // who needs it; nil: the project, or nobody said
+	glance bool     // it is looked at, and installed only if somebody else needs it
 }
 
 // fits says that a version will do, of a request that is no tag.
-func (q npmRequest) fits(r *npmRelease) bool {
+func (q request) fits(r *release) bool {
 	return q.kind != byRange && q.text == r.id || q.kind == byRange && (q.text == "*" || r.readable && q.ranged.Holds(r.version))
 }
 
-type npmKind int
+type kind int
 
 const (
-	byRange npmKind = iota
+	byRange kind = iota
 	byVersion
 	byTag
 )
 
 // anything is what is asked for if nobody said: npm takes the latest.
-func anything() npmRequest {
+func anything() request {
 	r, _ := semver.ParseRange("*", true)
-	return npmRequest{kind: byRange, text: "*", ranged: r}
+	return request{kind: byRange, text: "*", ranged: r}
 }
 
 // parseRequest reads a dependency: its name may be an alias of another. False: no registry is asked for it (a directory,
 // a URL, a repository, a workspace), or npm would refuse it.
-func parseRequest(name, spec string) (string, npmRequest, bool) {
+func parseRequest(name, spec string) (string, request, bool) {
 	spec = strings.TrimSpace(spec)
 	if len(spec) >= 4 && strings.EqualFold(spec[:4], "npm:") {
 		name, spec = project.CutVersion(spec[4:])
 	}
 	if !isPackageName(name) || len(spec) > semver.MaxSpec {
-		return "", npmRequest{}, false
+		return "", request{}, false
 	}
 	if spec == "" {
 		return name, anything(), true
 	}
 	if strings.ContainsAny(spec, "/:") || spec[0] == '.' || isTarball(spec) {
-		return "", npmRequest{}, false
+		return "", request{}, false
 	}
 	if v, ok := semver.ParseVersion(strings.TrimLeft(spec, "v= \t"), true); ok {
-		return name, npmRequest{kind: byVersion, text: v.String()}, true
+		return name, request{kind: byVersion, text: v.String()}, true
 	}
 	if r, ok := semver.ParseRange(spec, true); ok {
-		return name, npmRequest{kind: byRange, text: spec, ranged: r}, true
+		return name, request{kind: byRange, text: spec, ranged: r}, true
 	}
-	return name, npmRequest{kind: byTag, text: spec}, isURLWord(spec)
+	return name, request{kind: byTag, text: spec}, isURLWord(spec)
 }
 
 func isTarball(spec string) bool {
@@ -89,14 +89,14 @@ func isURLWord(s string) bool {
 	})
 }
 
-// npmMachine is where a client will run what it installs: the machine Hither runs on, except in a virtual machine or an emulation.
-type npmMachine struct {
+// machine is where a client will run what it installs: the machine Hither runs on, except in a virtual machine or an emulation.
+type machine struct {
 	node semver.Version // zero: not known, and every release suits it
 	project.Platform
 }
 
 // suits tells whether the engines of a release allow the machine's Node.
-func (m npmMachine) suits(f *factSheet) bool {
+func (m machine) suits(f *factSheet) bool {
 	wanted := f.Engines.is.Node.is
 	if wanted == "" || m.node == (semver.Version{}) {
 		return true
@@ -107,13 +107,13 @@ func (m npmMachine) suits(f *factSheet) bool {
 
 // runs tells whether a release is for the machine's system (npm-install-checks). If it is not, and optional, npm does not
 // fetch its tarball.
-func (m npmMachine) runs(f *factSheet) bool {
+func (m machine) runs(f *factSheet) bool {
 	return project.Systems{OS: f.OS.list, CPU: f.CPU.list, Libc: f.Libc.list}.Include(m.Platform)
 }
 
 // pick chooses a release as npm does (npm-pick-manifest): latest if it will do, else the highest that suits the engine and
 // is not deprecated, else the highest that comes near to it. nil: there is none.
-func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
+func (d *packument) pick(want request, m machine) *release {
 	switch want.kind {
 	case byTag:
 		return d.release(d.tags[want.text])
@@ -126,7 +126,7 @@ func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
 			return latest
 		}
 	}
-	var best *npmRelease
+	var best *release
 	var grade int
 	for i := range d.releases {
 		r := &d.releases[i]
@@ -141,7 +141,7 @@ func (d *packument) pick(want npmRequest, m npmMachine) *npmRelease {
 }
 
 // grade puts what suits the engine above what is not deprecated, and both above all.
-func (d *packument) grade(r *npmRelease, m npmMachine) int {
+func (d *packument) grade(r *release, m machine) int {
 	grade := 0
 	if m.node == (semver.Version{}) || m.suits(d.sheet(r)) { // a sheet is read only if it matters: there are many
 		grade += 2
@@ -152,8 +152,8 @@ func (d *packument) grade(r *npmRelease, m npmMachine) int {
 	return grade
 }
 
-func (d *packument) release(id string) *npmRelease {
-	i := slices.IndexFunc(d.releases, func(r npmRelease) bool { return r.id == id })
+func (d *packument) release(id string) *release {
+	i := slices.IndexFunc(d.releases, func(r release) bool { return r.id == id })
 	if i < 0 {
 		return nil
 	}

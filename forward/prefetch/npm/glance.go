@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import "slices"
 
@@ -7,7 +7,7 @@ import "slices"
 // depend on: unless somebody else needs them, they are not installed.
 
 // glance looks at the version of a package that an optional peer would be.
-func (w *npmWalk) glance(p *npmPackage, want npmRequest) {
+func (w *Walk) glance(p *pkg, want request) {
 	for _, r := range slices.Concat(p.picks, p.looks) {
 		if want.kind == byRange && want.fits(r) {
 			return
@@ -27,14 +27,14 @@ func (w *npmWalk) glance(p *npmPackage, want npmRequest) {
 
 // installs is told that the client asks for a packument that nothing chosen needs. True: something needs it that was only
 // looked at, which is chosen now.
-func (w *npmWalk) installs(name string) bool {
+func (w *Walk) installs(name string) bool {
 	for _, p := range w.needers[name] {
 		for _, r := range p.looks {
 			if len(p.picks) > 0 {
 				break
 			}
 			w.work += clueWork
-			if slices.ContainsFunc(p.doc.sheet(r).needs(), func(n npmNeed) bool { return n.name == name && !n.peer }) {
+			if slices.ContainsFunc(p.doc.sheet(r).needs(), func(n need) bool { return n.name == name && !n.peer }) {
 				w.choose(p, r)
 				return true
 			}

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"path"
@@ -20,7 +20,7 @@ func TestNPMWantsTarballsOfItsTree(t *testing.T) {
 		{"a move that was right", "first part other gone", "x-1.0.0", "first-1.0.0 gone-1.0.0 other-1.0.0"},
 		{"one that may be either", "first part other gone whole", "x-1.0.0", "first-1.0.0 gone-1.0.0 other-1.0.0"},
 	} {
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		w.publish("tool", `1.0.0 "dependencies":{"left":"1","right":"1"}`)
 		w.publish("left", `1.0.0 "dependencies":{"both":"1"}`)
 		w.publish("right", `1.0.0 "dependencies":{"both":"2"}`)

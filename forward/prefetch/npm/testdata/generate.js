@@ -1,7 +1,7 @@
 // Writes what npm itself does, for the tests of the npm walk: node generate.js [picks]. It asks the real registry once, and then
 // runs npm against a small copy of it on loopback. npm's own modules are taken from where npm is installed.
 //
-//   ../../npm/semver/testdata/semver.tsv  versions and ranges, and what node-semver says of them
+//   ../semver/testdata/semver.tsv  versions and ranges, and what node-semver says of them
 //   picks.json     a packument, and which version npm-pick-manifest takes out of it
 //   registry.json  shortened packuments of a tree
 //   asked.json     what npm asked for when it installed that tree: packuments and tarballs
@@ -115,7 +115,7 @@ const picks = () => {
   fs.writeFileSync('picks.json', JSON.stringify({ doc, cases }).replace(/\[\["/, '[\n["').replace(/\],\[/g, '],\n[') + '\n')
 }
 
-const ranges = path.join(__dirname, '../../npm/semver/testdata')
+const ranges = path.join(__dirname, '../semver/testdata')
 fs.writeFileSync(path.join(ranges, 'semver.tsv'), execFileSync('node', [path.join(ranges, 'semver.js'), '4000', '11', npm]))
 picks()
 if (process.argv[2] !== 'picks') tree()

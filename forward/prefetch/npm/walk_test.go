@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"encoding/json"
@@ -9,18 +9,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"hither/forward/fetch"
 	"hither/forward/project"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
 
-const npmRegistry = "https://registry.npmjs.org"
+const registry = "https://registry.npmjs.org"
 
-// npmWorld is a registry, and what npm asked of it.
-type npmWorld struct {
+// world is a registry, and what npm asked of it.
+type world struct {
 	t        *testing.T
 	rules    *rules.Set
 	registry map[string]json.RawMessage
@@ -29,18 +27,18 @@ type npmWorld struct {
 		Project              json.RawMessage
 		Packuments, Tarballs []string // in the order of npm 11
 	}
-	walk  *npmWalk
+	walk  *Walk
 	ahead []string // paths that were wanted, in order
 }
 
-func newNPMWorld(t *testing.T) *npmWorld {
-	w := &npmWorld{t: t}
+func newWorld(t *testing.T) *world {
+	w := &world{t: t}
 	var err error
 	if w.rules, err = rules.Load(rulesd.Files); err != nil {
 		t.Fatal(err)
 	}
 	for name, into := range map[string]any{"registry.json": &w.registry, "asked.json": &w.golden} {
-		data, err := os.ReadFile("testdata/npm/" + name)
+		data, err := os.ReadFile("testdata/" + name)
 		if err == nil {
 			err = json.Unmarshal(data, into)
 		}
@@ -48,13 +46,13 @@ func newNPMWorld(t *testing.T) *npmWorld {
 			t.Fatal(err)
 		}
 	}
-	w.walk = NewNPM(npmRegistry)
-	w.walk.machine = npmMachine{Platform: project.Platform{OS: w.golden.Machine.OS, CPU: w.golden.Machine.CPU, Libc: "glibc"}}
+	w.walk = New(registry)
+	w.walk.machine = machine{Platform: project.Platform{OS: w.golden.Machine.OS, CPU: w.golden.Machine.CPU, Libc: "glibc"}}
 	return w
 }
 
-func (w *npmWorld) match(path, accept string) rules.Match {
-	u, err := url.Parse(npmRegistry + path)
+func (w *world) match(path, accept string) rules.Match {
+	u, err := url.Parse(registry + path)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -66,9 +64,9 @@ func (w *npmWorld) match(path, accept string) rules.Match {
 }
 
 // fetch brings what is wanted, at once, and what is wanted because of that.
-func (w *npmWorld) fetch(wants []project.Want, depth int) {
+func (w *world) fetch(wants []project.Want, depth int) {
 	for _, want := range wants {
-		path, ok := strings.CutPrefix(want.URL, npmRegistry)
+		path, ok := strings.CutPrefix(want.URL, registry)
 		if !ok || want.Why == "" {
 			w.t.Errorf("a want of %+v", want)
 		}
@@ -82,7 +80,7 @@ func (w *npmWorld) fetch(wants []project.Want, depth int) {
 	}
 }
 
-func (w *npmWorld) bring(path, accept string, depth int) {
+func (w *world) bring(path, accept string, depth int) {
 	m := w.match(path, accept)
 	if w.walk.Reads(m) { // of what is not there, too
 		w.fetch(w.walk.Answered(m, w.registry[path], depth), depth+1)
@@ -90,7 +88,7 @@ func (w *npmWorld) bring(path, accept string, depth int) {
 }
 
 // ask is a request of the client. False: it was not wanted before.
-func (w *npmWorld) ask(path, accept string) bool {
+func (w *world) ask(path, accept string) bool {
 	known := slices.Contains(w.ahead, path)
 	w.fetch(w.walk.Asked(w.match(path, accept)), 1)
 	if !strings.HasSuffix(path, ".tgz") {
@@ -100,7 +98,7 @@ func (w *npmWorld) ask(path, accept string) bool {
 }
 
 // install asks for all that npm asked, and counts what it had to wait for.
-func (w *npmWorld) install() (packuments, tarballs int) {
+func (w *world) install() (packuments, tarballs int) {
 	for _, path := range w.golden.Packuments {
 		if !w.ask(path, full) {
 			packuments++
@@ -115,7 +113,7 @@ func (w *npmWorld) install() (packuments, tarballs int) {
 }
 
 // extra are what was wanted, and never asked for.
-func (w *npmWorld) extra() (packuments, tarballs []string) {
+func (w *world) extra() (packuments, tarballs []string) {
 	for _, path := range w.ahead {
 		switch bulk := strings.HasSuffix(path, ".tgz"); {
 		case bulk && !slices.Contains(w.golden.Tarballs, path):
@@ -127,7 +125,7 @@ func (w *npmWorld) extra() (packuments, tarballs []string) {
 	return packuments, tarballs
 }
 
-func (w *npmWorld) project() string {
+func (w *world) project() string {
 	dir := w.t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "package.json"), w.golden.Project, 0o600); err != nil {
 		w.t.Fatal(err)
@@ -136,7 +134,7 @@ func (w *npmWorld) project() string {
 }
 
 func TestNPMWithAProjectWantsWhatNPMAsks(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.fetch(w.walk.Project(w.project(), []string{"npm install", "", ""}), 1)
 	packuments, tarballs := w.install()
 	if packuments > 0 || tarballs > 1 { // with the first it says that its tree is done
@@ -150,21 +148,22 @@ func TestNPMWithAProjectWantsWhatNPMAsks(t *testing.T) {
 
 // The golden file has npm's own order, as the registry saw it.
 func TestNPMsTarballsAreWantedInItsOrder(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.fetch(w.walk.Project(w.project(), []string{"npm install", "", ""}), 1)
 	for _, path := range w.golden.Packuments {
 		w.ask(path, full)
 	}
 	w.ahead = nil
 	w.ask(w.golden.Tarballs[0], "*/*")
+	const near = 8 // tarballs: who asks for so many behind one has passed it by
 	early, late := 0, 0
 	for i, path := range w.golden.Tarballs {
 		switch at := slices.Index(w.ahead, path); {
 		case at < 0:
 			t.Logf("%s was not wanted", path)
-		case at < i-bulkPasses:
+		case at < i-near:
 			early++
-		case at > i+2*bulkPasses:
+		case at > i+2*near:
 			late++
 		}
 	}
@@ -175,7 +174,7 @@ func TestNPMsTarballsAreWantedInItsOrder(t *testing.T) {
 }
 
 func TestNPMWithoutAProjectGuesses(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	packuments, tarballs := w.install()
 	t.Logf("npm waited for %d of %d packuments, and %d of %d tarballs", packuments, len(w.golden.Packuments), tarballs, len(w.golden.Tarballs))
 	if packuments*3 > len(w.golden.Packuments) {
@@ -189,7 +188,7 @@ func TestNPMWithoutAProjectGuesses(t *testing.T) {
 }
 
 func TestNPMWantsNoTarballBeforeOneIsAskedFor(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	for _, path := range w.golden.Packuments {
 		w.ask(path, full)
 	}
@@ -210,7 +209,7 @@ func TestNPMWantsTheVariantAndTheDigestsOfTheClient(t *testing.T) {
 		{"npm 10, which asks as pnpm does", short, []string{"npm install"}, true},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			w := newNPMWorld(t)
+			w := newWorld(t)
 			if c.args != nil {
 				w.walk.Project("", c.args)
 			}
@@ -257,7 +256,7 @@ func TestNPMWithALockFile(t *testing.T) {
 		{"some other program", "curl install", false, nil},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			w := newNPMWorld(t)
+			w := newWorld(t)
 			dir := t.TempDir()
 			for name, text := range map[string]string{"package.json": `{"dependencies":{"chalk":"^4"}}`, "package-lock.json": lock} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -271,7 +270,7 @@ func TestNPMWithALockFile(t *testing.T) {
 			}
 			var got []string
 			for _, want := range w.walk.Project(dir, []string{c.command}) {
-				got = append(got, strings.TrimPrefix(want.URL, npmRegistry))
+				got = append(got, strings.TrimPrefix(want.URL, registry))
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("%s\n got %q\nwant %q", c.command, got, c.want)
@@ -281,7 +280,7 @@ func TestNPMWithALockFile(t *testing.T) {
 }
 
 func TestNPMThatInstallsNothingIsLeftAlone(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.walk.Project("", []string{"npm view chalk"})
 	w.ask("/chalk", full)
 	if len(w.ahead) > 0 {
@@ -290,7 +289,7 @@ func TestNPMThatInstallsNothingIsLeftAlone(t *testing.T) {
 }
 
 func TestNPMTarballsElsewhere(t *testing.T) {
-	w := NewNPM("https://npm.example.org")
+	w := New("https://npm.example.org")
 	for _, c := range []struct{ why, at, want string }{
 		{"npm's own registry is the one in use", "http://registry.npmjs.org/a/-/a-1.tgz", "https://npm.example.org/a/-/a-1.tgz"},
 		{"the registry itself", "https://npm.example.org/a/-/a-1.tgz", "https://npm.example.org/a/-/a-1.tgz"},
@@ -309,18 +308,18 @@ func TestNPMTarballsElsewhere(t *testing.T) {
 
 // A registry that names packages without end, and ranges without end, costs bounded memory and time.
 func TestNPMIsBounded(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	var many strings.Builder
-	for i := range npmPackages + 100 {
+	for i := range maxPackages + 100 {
 		fmt.Fprintf(&many, `,"p%d":"^1"`, i)
 	}
 	m := w.match("/big", full)
 	w.walk.Asked(m)
 	wants := w.walk.Answered(m, []byte(`{"dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"dependencies":{"x":"1"`+many.String()+`}}}}`), 0)
-	if len(wants) >= npmPackages || len(w.walk.packages) > npmPackages {
+	if len(wants) >= maxPackages || len(w.walk.packages) > maxPackages {
 		t.Errorf("%d wants, %d packages", len(wants), len(w.walk.packages))
 	}
-	w.walk.work = npmWork
+	w.walk.work = maxWork
 	if w.walk.Reads(w.match("/p1", full)) {
 		t.Error("it goes on although its work is done")
 	}
@@ -328,7 +327,7 @@ func TestNPMIsBounded(t *testing.T) {
 
 // What the project asks for first, one after another, says nothing about versions; what follows does.
 func TestNPMLearnsWhichVersionTheProjectWants(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	version := func(needs string) string {
 		return `{"dependencies":{` + needs + `},"dist":{"tarball":"https://registry.npmjs.org/x/-/x.tgz"}}`
 	}
@@ -353,42 +352,29 @@ func TestNPMLearnsWhichVersionTheProjectWants(t *testing.T) {
 func TestNPMsQuestionForItselfLeadsNowhere(t *testing.T) {
 	for _, name := range []string{"npm", "pnpm"} {
 		doc := []byte(`{"dist-tags":{"latest":"2.0.0"},"versions":{"2.0.0":{"dependencies":{"a":"^1.0.0"},"dist":{"tarball":"https://registry.npmjs.org/` + name + `/-/` + name + `-2.0.0.tgz"}}}}`)
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		m := w.match("/"+name, full)
 		wants := w.walk.Project("", []string{name, "install"})
 		wants = append(wants, w.walk.Asked(m)...)
 		same(t, name+": is read", w.walk.Reads(m), false)
 		wants = append(wants, w.walk.Answered(m, doc, 0)...)
 		same(t, name+": wanted", len(wants), 0)
-		w = newNPMWorld(t)
+		w = newWorld(t)
 		same(t, name+": wanted by name", len(w.walk.Project("", []string{"npm", "install", "-g", name})), 1)
 		same(t, name+": wanted by name, then", len(w.walk.Answered(m, doc, 1)), 1) // what it needs
 	}
 }
 
-// yarn asks a registry of its own, whose packages must not be asked for at npm's.
-func TestYarnsPackagesComeFromItsRegistry(t *testing.T) {
-	const registry, entry = "https://registry.yarnpkg.com", "\"p%02d@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"p%02d@npm:1.0.0\"\n\n"
-	lock := "__metadata:\n  version: 8\n\n"
-	inWorld(t, withNPM, func(w *world) {
-		dir := t.TempDir()
-		for i := range 6 {
-			lock += fmt.Sprintf(entry, i, i)
-			w.bodies[fmt.Sprintf("%s/p%02d/-/p%02d-1.0.0.tgz", registry, i, i)] = []byte("a tarball")
-		}
-		for name, text := range map[string]string{"package.json": "{}", "yarn.lock": lock} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.Project = func(fetch.Client) (Place, bool) {
-			return Place{Dir: dir, Args: []string{"node", "/usr/bin/yarn.js", "install"}}, true
-		}
-		w.client(1).get(registry + "/p05/-/p05-1.0.0.tgz")
-		time.Sleep(10 * time.Second)
-		same(t, "tarballs", w.asked(".tgz"), 6)
-		for _, url := range w.sent() {
-			same(t, url, strings.HasPrefix(url, registry+"/"), true)
-		}
-	})
+func same[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+func atMost(t *testing.T, what string, got, want int) {
+	t.Helper()
+	if got > want {
+		t.Errorf("%s:\n got %v\nwant at most %v", what, got, want)
+	}
 }

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 )
 
 // publish has the registry give these versions, the last as latest; each line is VERSION and the members of its document.
-func (w *npmWorld) publish(name string, versions ...string) {
+func (w *world) publish(name string, versions ...string) {
 	var all []string
 	latest := ""
 	for _, line := range versions {
@@ -19,7 +19,7 @@ func (w *npmWorld) publish(name string, versions ...string) {
 			members += ","
 		}
 		latest = version
-		all = append(all, `"`+version+`":{`+members+`"dist":{"tarball":"`+npmRegistry+"/"+name+"/-/"+name+"-"+version+`.tgz"}}`)
+		all = append(all, `"`+version+`":{`+members+`"dist":{"tarball":"`+registry+"/"+name+"/-/"+name+"-"+version+`.tgz"}}`)
 	}
 	w.registry["/"+name] = json.RawMessage(`{"dist-tags":{"latest":"` + latest + `"},"versions":{` + strings.Join(all, ",") + `}}`)
 }
@@ -27,7 +27,7 @@ func (w *npmWorld) publish(name string, versions ...string) {
 const optionalPeer = `"peerDependencies":{"extra":"^1.0.0"},"peerDependenciesMeta":{"extra":{"optional":true}}`
 
 func TestNPMLooksAtOptionalPeers(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.publish("tool", `1.0.0 "dependencies":{"part":"1"},`+optionalPeer)
 	w.publish("part", "1.0.0")
 	w.publish("extra", `1.0.0 "dependencies":{"deep":"1"},"peerDependencies":{"peer":"1"}`)
@@ -51,7 +51,7 @@ func TestNPMLooksAtOptionalPeers(t *testing.T) {
 
 // A prerelease that is there will do for *, as it does for what is installed.
 func TestNPMLooksOnceForWhatAnyVersionWillDo(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.publish("tool", `1.0.0 "dependencies":{"extra":"2.0.0-b"},"peerDependencies":{"peer":"*"}`)
 	w.publish("peer", `1.0.0 "peerDependencies":{"extra":"*"},"peerDependenciesMeta":{"extra":{"optional":true}}`)
 	w.publish("extra", "2.0.0-b", `1.0.0 "peerDependencies":{"astray":"1"}`)
@@ -62,18 +62,18 @@ func TestNPMLooksOnceForWhatAnyVersionWillDo(t *testing.T) {
 // Yarn leaves peers to the project, as npm does if it is told so; pnpm and Bun install them.
 func TestPeersAreWantedForThoseThatInstallThem(t *testing.T) {
 	for _, c := range []struct{ registry, command, want string }{
-		{npmRegistry, "", "/part /peer"},
-		{npmRegistry, "npm install", "/part /peer"},
-		{npmRegistry, "pnpm install", "/part /peer"},
-		{npmRegistry, "bun install", "/part /peer"},
-		{npmRegistry, "npm install --legacy-peer-deps", "/part"},
-		{npmRegistry, "npm install --legacy-peer-deps=false", "/part /peer"},
-		{npmRegistry, "yarn install", "/part"},
+		{registry, "", "/part /peer"},
+		{registry, "npm install", "/part /peer"},
+		{registry, "pnpm install", "/part /peer"},
+		{registry, "bun install", "/part /peer"},
+		{registry, "npm install --legacy-peer-deps", "/part"},
+		{registry, "npm install --legacy-peer-deps=false", "/part /peer"},
+		{registry, "yarn install", "/part"},
 		{project.YarnRegistry, "", "/part"},
 		{project.YarnRegistry, "npm install", "/part /peer"},
 	} {
-		w := newNPMWorld(t)
-		w.walk = NewNPM(c.registry)
+		w := newWorld(t)
+		w.walk = New(c.registry)
 		w.publish("tool", `1.0.0 "dependencies":{"part":"1"},"peerDependencies":{"peer":"1"}`)
 		if c.command != "" {
 			w.walk.Project("", strings.Fields(c.command))
@@ -92,11 +92,11 @@ func TestPeersAreWantedForThoseThatInstallThem(t *testing.T) {
 
 // Others than npm ask for no optional peer.
 func TestOthersLookAtNoOptionalPeers(t *testing.T) {
-	for how, ask := range map[string]func(w *npmWorld) []project.Want{
-		"by its requests": func(w *npmWorld) []project.Want { return w.walk.Asked(w.match("/tool", short)) },
-		"by its command":  func(w *npmWorld) []project.Want { return w.walk.Project("", []string{"pnpm", "add", "tool"}) },
+	for how, ask := range map[string]func(w *world) []project.Want{
+		"by its requests": func(w *world) []project.Want { return w.walk.Asked(w.match("/tool", short)) },
+		"by its command":  func(w *world) []project.Want { return w.walk.Project("", []string{"pnpm", "add", "tool"}) },
 	} {
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		w.publish("tool", "1.0.0 "+optionalPeer)
 		w.fetch(ask(w), 1)
 		w.bring("/tool", short, 0)
@@ -108,7 +108,7 @@ func TestOthersLookAtNoOptionalPeers(t *testing.T) {
 
 // What one package of the project needs may be the same in all its versions, and only what those need tell them apart.
 func TestNPMLearnsAVersionFromWhatItLeadsTo(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.publish("tool", `1.0.0 "dependencies":{"core":"^1"}`, `2.0.0 "dependencies":{"core":"^2"}`, `3.0.0 "dependencies":{"core":"^3"}`)
 	w.publish("core", `1.0.0 "dependencies":{"oldest":"1"}`, `2.0.0 "dependencies":{"old":"1"}`, `2.1.0 "dependencies":{"old":"1","older":"1"}`, "3.0.0")
 	w.publish("other", `1.0.0 "dependencies":{"old":"1"}`, "9.0.0")
@@ -132,7 +132,7 @@ func TestNPMLearnsAVersionFromWhatItLeadsTo(t *testing.T) {
 // nothing about the version of the first.
 func TestNPMsNextPackageOfTheProjectIsNoPuzzle(t *testing.T) {
 	for _, optional := range []string{"", `"peerDependenciesMeta":{"peer":{"optional":true}},`} {
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		w.publish("first", `1.0.0 "dependencies":{"second":"1"}`, `2.0.0 "peerDependencies":{"peer":"1"},`+optional+`"dependencies":{"part":"1"}`)
 		w.publish("peer", "1.0.0")
 		w.publish("second", "1.0.0")
@@ -147,7 +147,7 @@ func TestNPMsNextPackageOfTheProjectIsNoPuzzle(t *testing.T) {
 
 // What an older version needs itself is likelier than what it leads to.
 func TestNPMTakesTheShortestExplanation(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.publish("far", `1.0.0 "dependencies":{"between":"1"}`, `2.0.0 "dependencies":{"between":"2","part":"1"}`)
 	w.publish("between", `1.0.0 "dependencies":{"old":"1"}`, "2.0.0")
 	w.publish("near", `1.0.0 "dependencies":{"old":"1"}`, "2.0.0")
@@ -161,7 +161,7 @@ func TestNPMTakesTheShortestExplanation(t *testing.T) {
 
 // A guess may be two steps too high, and which one is right shows with the second.
 func TestNPMMovesTwice(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.publish("lint", `8.0.0 "dependencies":{"rules":"1","doctrine":"1","text":"1"}`, `9.0.0 "dependencies":{"rules":"2","levn":"1"}`, `10.0.0 "dependencies":{"levn":"1"}`)
 	for _, step := range []struct{ ask, want string }{
 		{"/lint", "/levn"}, {"/levn", ""}, {"/rules", ""}, {"/doctrine", "/text"}, {"/text", ""},
@@ -183,7 +183,7 @@ func TestNPMWaitsForWhatAMoveLeadsTo(t *testing.T) {
 		"it will not come":     {"", "4.0.0"},
 		"it is private":        {"", "4.0.0"},
 	} {
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		w.publish("pack", `4.0.0 "dependencies":{"match":"1","huge":"1"}`, `5.0.0 "dependencies":{"small":"1"}`)
 		w.publish("test", `1.0.0 "dependencies":{"only":"1","run":"1"}`, `2.0.0 "dependencies":{"walk":"1"}`)
 		if w.publish("run", c.run); c.run == "" {
@@ -199,7 +199,7 @@ func TestNPMWaitsForWhatAMoveLeadsTo(t *testing.T) {
 		case "it will not come":
 			w.fetch(w.walk.Missed(w.match("/run", full)), 1)
 		case "it is private":
-			w.fetch(w.walk.Withheld([]project.Want{{URL: npmRegistry + "/run", Accept: []string{full}}}), 1)
+			w.fetch(w.walk.Withheld([]project.Want{{URL: registry + "/run", Accept: []string{full}}}), 1)
 		default:
 			w.bring("/run", full, 1)
 		}
@@ -210,7 +210,7 @@ func TestNPMWaitsForWhatAMoveLeadsTo(t *testing.T) {
 
 // What npm did not ask for while it built its tree, it does not install, nor what only that needs.
 func TestNPMWantsTarballsOnlyOfWhatItAskedFor(t *testing.T) {
-	w := newNPMWorld(t)
+	w := newWorld(t)
 	w.publish("tool", `1.0.0 "dependencies":{"left":"1","right":"1"}`)
 	w.publish("left", `1.0.0 "dependencies":{"both":"1"}`)
 	w.publish("right", `1.0.0 "dependencies":{"both":"2"}`)

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 
 // take notes what the arguments behind the program's name mean, and returns the words that are no option. What stands behind an
 // option that npm does not know may be its value, for pnpm, yarn and bun have others: that is no package, and may be a password.
-func (c *npmCommand) take(args []string) (words []string) {
+func (c *command) take(args []string) (words []string) {
 	doubtful := false
 	c.omit = npmrc.OmittedBy(args)
 	for _, arg := range npmrc.ParseArgs(args) {
@@ -27,7 +27,7 @@ func (c *npmCommand) take(args []string) (words []string) {
 }
 
 // option notes what an option means.
-func (c *npmCommand) option(arg npmrc.Arg) {
+func (c *command) option(arg npmrc.Arg) {
 	on := arg.Value != "false"
 	switch arg.Option {
 	case "global":

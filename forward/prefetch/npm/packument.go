@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"bytes"
@@ -13,26 +13,26 @@ import (
 type packument struct {
 	name     string
 	tags     map[string]string // dist-tags: which version each one is
-	releases []npmRelease      // in the order of the document
-	facts    []npmFacts        // of releases; many have the same
+	releases []release         // in the order of the document
+	facts    []facts           // of releases; many have the same
 	needed   map[string]bool   // the packages that some of facts name, until somebody took note of them
 	weight   int               // what it costs to keep it and to look through it, in releases of the usual size
 }
 
 // release is one version.
-type npmRelease struct {
+type release struct {
 	id         string // as it is written
 	version    semver.Version
 	readable   bool // version is what id says
 	deprecated bool
-	facts      int         // in packument.facts
-	tarball    string      // URL
-	by         *npmRelease // the version that needs it, if it was chosen for that
-	integrity  string      // what the client will expect of the tarball, in the words of Subresource Integrity; empty: it is not said
+	facts      int      // in packument.facts
+	tarball    string   // URL
+	by         *release // the version that needs it, if it was chosen for that
+	integrity  string   // what the client will expect of the tarball, in the words of Subresource Integrity; empty: it is not said
 }
 
 // facts is what a release needs, and where it runs.
-type npmFacts struct {
+type facts struct {
 	raw  string // a JSON object of the fields in isFact
 	read *factSheet
 }
@@ -118,7 +118,7 @@ type packumentReader struct {
 }
 
 func (r *packumentReader) version(id string, in *scanner) {
-	v := npmRelease{id: id}
+	v := release{id: id}
 	v.version, v.readable = semver.ParseVersion(id, true)
 	r.sheet = append(r.sheet[:0], '{')
 	in.members(func(key []byte) {
@@ -163,7 +163,7 @@ func (r *packumentReader) intern() int {
 	raw := string(r.sheet)
 	r.doc.weight += len(raw) / 400
 	r.known[raw] = len(r.doc.facts)
-	r.doc.facts = append(r.doc.facts, npmFacts{raw: raw})
+	r.doc.facts = append(r.doc.facts, facts{raw: raw})
 	r.note()
 	return len(r.doc.facts) - 1
 }
@@ -177,7 +177,7 @@ func (r *packumentReader) note() {
 			return
 		}
 		in.members(func(name []byte) {
-			if len(r.doc.needed) < npmPackages {
+			if len(r.doc.needed) < maxPackages {
 				r.doc.needed[string(name)] = true
 			}
 			in.value()
@@ -220,9 +220,9 @@ func readDist(in *scanner) (tarball, integrity string) {
 }
 
 // sheet is what a release needs.
-func (d *packument) sheet(r *npmRelease) *factSheet { return d.facts[r.facts].sheet() }
+func (d *packument) sheet(r *release) *factSheet { return d.facts[r.facts].sheet() }
 
-func (f *npmFacts) sheet() *factSheet {
+func (f *facts) sheet() *factSheet {
 	if f.read == nil {
 		f.read = &factSheet{}
 		_ = json.Unmarshal([]byte(f.raw), f.read)
@@ -231,7 +231,7 @@ func (f *npmFacts) sheet() *factSheet {
 }
 
 // about is the sheet as far as it is about one package. It is asked of very many, all of which would take too much memory.
-func (f *npmFacts) about(name string) *factSheet {
+func (f *facts) about(name string) *factSheet {
 	in, r := &scanner{data: []byte(f.raw)}, packumentReader{sheet: []byte{'{'}}
 	in.members(func(key []byte) {
 		if !namesPackages(key) && string(key) != "peerDependenciesMeta" {
@@ -250,7 +250,7 @@ func (f *npmFacts) about(name string) *factSheet {
 }
 
 // need is one dependency of a release.
-type npmNeed struct {
+type need struct {
 	name, spec string
 	peer       bool
 	optional   bool // a peer that is installed only if somebody else needs it
@@ -258,24 +258,24 @@ type npmNeed struct {
 
 // needs are the dependencies whose packuments npm asks for when it has chosen a release, by name: all but what is in its
 // tarball. Where an optional dependency runs is not known before its packument is read.
-func (f *factSheet) needs() []npmNeed {
-	found := make(map[string]npmNeed)
+func (f *factSheet) needs() []need {
+	found := make(map[string]need)
 	if f.BundleDependencies.all || f.BundledDependencies.all || f.HasShrinkwrap.is {
 		return nil
 	}
 	for name, spec := range f.PeerDependencies.is {
-		found[name] = npmNeed{name: name, spec: spec.is, peer: true, optional: f.PeerDependenciesMeta.is[name].is.Optional.is}
+		found[name] = need{name: name, spec: spec.is, peer: true, optional: f.PeerDependenciesMeta.is[name].is.Optional.is}
 	}
 	for name, spec := range f.Dependencies.is {
-		found[name] = npmNeed{name: name, spec: spec.is}
+		found[name] = need{name: name, spec: spec.is}
 	}
 	for name, spec := range f.OptionalDependencies.is {
-		found[name] = npmNeed{name: name, spec: spec.is}
+		found[name] = need{name: name, spec: spec.is}
 	}
 	for _, name := range slices.Concat(f.BundleDependencies.list, f.BundledDependencies.list) {
 		delete(found, name)
 	}
-	all := make([]npmNeed, 0, len(found))
+	all := make([]need, 0, len(found))
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		all = append(all, found[name])
 	}

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"cmp"
@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// npmTree is what npm may install of what was chosen, known once it has all packuments: it asked for those of all that a
+// tree is what npm may install of what was chosen, known once it has all packuments: it asked for those of all that a
 // version needs, or that is not the one it chose. Some it may have had in a cache of its own; then a version belongs to the
 // tree when its tarball is asked for.
-type npmTree struct {
-	has    map[*npmRelease]bool
-	proven map[*npmRelease]bool // the client asked for their tarballs
-	homes  int                  // len(npmWalk.home) when has was made
+type tree struct {
+	has    map[*release]bool
+	proven map[*release]bool // the client asked for their tarballs
+	homes  int               // len(Walk.home) when has was made
 }
 
 // tree is what is known of it by now.
-func (w *npmWalk) tree() map[*npmRelease]bool {
+func (w *Walk) tree() map[*release]bool {
 	t := &w.planted
 	if t.has != nil && t.homes == len(w.home) {
 		return t.has
 	}
-	t.has, t.homes = make(map[*npmRelease]bool), len(w.home)
+	t.has, t.homes = make(map[*release]bool), len(w.home)
 	w.work += len(w.home)
-	var roots []*npmRelease
+	var roots []*release
 	for r, p := range w.home {
 		begins := r.by == nil || p.puzzling
 		if begins && w.refuted[r] {
@@ -40,22 +40,22 @@ func (w *npmWalk) tree() map[*npmRelease]bool {
 }
 
 // prove is told that the client asks for the tarball of a version.
-func (w *npmWalk) prove(r *npmRelease) {
+func (w *Walk) prove(r *release) {
 	t := &w.planted
 	if t.proven == nil {
-		t.proven = make(map[*npmRelease]bool)
+		t.proven = make(map[*release]bool)
 	}
 	t.proven[r] = true
 	if t.has != nil {
 		t.homes = len(w.home) // what was chosen with it is what it needs
-		w.grow([]*npmRelease{r})
+		w.grow([]*release{r})
 	}
 }
 
 // grow adds versions to the tree, and what they need.
-func (w *npmWalk) grow(next []*npmRelease) {
-	t, met := &w.planted, make(map[*npmRelease]bool)
-	for ; len(next) > 0 && w.work < npmWork; next = next[1:] {
+func (w *Walk) grow(next []*release) {
+	t, met := &w.planted, make(map[*release]bool)
+	for ; len(next) > 0 && w.work < maxWork; next = next[1:] {
 		r := next[0]
 		if t.has[r] {
 			continue
@@ -74,9 +74,9 @@ func (w *npmWalk) grow(next []*npmRelease) {
 
 // picksFor are the versions that were chosen for what a version needs, as far as the client asked for it. all says that it
 // did, and for the version's own package. Each is there once, for whatever number of aliases.
-func (w *npmWalk) picksFor(by *npmRelease) (picks []*npmRelease, all bool) {
+func (w *Walk) picksFor(by *release) (picks []*release, all bool) {
 	all = w.home[by].demanded
-	met := make(map[*npmRelease]bool)
+	met := make(map[*release]bool)
 	w.work += clueWork / 4
 	for _, n := range w.home[by].doc.sheet(by).needs() {
 		name, want, ok := parseRequest(n.name, n.spec)
@@ -100,18 +100,18 @@ func (w *npmWalk) picksFor(by *npmRelease) (picks []*npmRelease, all bool) {
 }
 
 // inTurn brings tarballs into the order in which npm asks for them: it begins with what it put into its tree last.
-func (w *npmWalk) inTurn(all []npmTarball) {
+func (w *Walk) inTurn(all []tarball) {
 	at := w.sequence()
-	slices.SortStableFunc(all, func(a, b npmTarball) int { return cmp.Compare(at[b.of], at[a.of]) })
+	slices.SortStableFunc(all, func(a, b tarball) int { return cmp.Compare(at[b.of], at[a.of]) })
 }
 
 // sequence is when npm puts the versions of the tree into its own: of those whose needs are not there yet, the needs of the
 // first by name come next (Arborist's build-ideal-tree.js, depsQueue).
-func (w *npmWalk) sequence() map[*npmRelease]int {
-	at := make(map[*npmRelease]int)
-	next := &npmQueue{home: w.home}
-	put := func(all []*npmRelease) {
-		all = slices.DeleteFunc(all, func(r *npmRelease) bool { return at[r] > 0 })
+func (w *Walk) sequence() map[*release]int {
+	at := make(map[*release]int)
+	next := &queue{home: w.home}
+	put := func(all []*release) {
+		all = slices.DeleteFunc(all, func(r *release) bool { return at[r] > 0 })
 		slices.SortFunc(all, next.compare)
 		for _, r := range all {
 			at[r] = len(at) + 1
@@ -119,35 +119,35 @@ func (w *npmWalk) sequence() map[*npmRelease]int {
 		}
 	}
 	tree := w.tree()
-	var roots []*npmRelease
+	var roots []*release
 	for r := range tree {
 		if !tree[r.by] { // the project needs it, or what npm had in a cache of its own
 			roots = append(roots, r)
 		}
 	}
-	for put(roots); next.Len() > 0 && w.work < npmWork; {
-		picks, _ := w.picksFor(heap.Pop(next).(*npmRelease))
+	for put(roots); next.Len() > 0 && w.work < maxWork; {
+		picks, _ := w.picksFor(heap.Pop(next).(*release))
 		put(picks)
 	}
 	return at
 }
 
-// npmQueue is a heap of versions, by the names of their packages.
-type npmQueue struct {
-	home map[*npmRelease]*npmPackage
-	all  []*npmRelease
+// queue is a heap of versions, by the names of their packages.
+type queue struct {
+	home map[*release]*pkg
+	all  []*release
 }
 
-func (q *npmQueue) compare(a, b *npmRelease) int {
+func (q *queue) compare(a, b *release) int {
 	return cmp.Or(strings.Compare(q.home[a].name, q.home[b].name), strings.Compare(a.id, b.id))
 }
 
-func (q *npmQueue) Len() int           { return len(q.all) }
-func (q *npmQueue) Less(i, j int) bool { return q.compare(q.all[i], q.all[j]) < 0 }
-func (q *npmQueue) Swap(i, j int)      { q.all[i], q.all[j] = q.all[j], q.all[i] }
-func (q *npmQueue) Push(r any)         { q.all = append(q.all, r.(*npmRelease)) }
+func (q *queue) Len() int           { return len(q.all) }
+func (q *queue) Less(i, j int) bool { return q.compare(q.all[i], q.all[j]) < 0 }
+func (q *queue) Swap(i, j int)      { q.all[i], q.all[j] = q.all[j], q.all[i] }
+func (q *queue) Push(r any)         { q.all = append(q.all, r.(*release)) }
 
-func (q *npmQueue) Pop() any {
+func (q *queue) Pop() any {
 	last := len(q.all) - 1
 	r := q.all[last]
 	q.all = q.all[:last]

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"net/url"
@@ -18,23 +18,23 @@ const maxChain = 8
 // maxPuzzles is how many packuments that nothing chosen needs wait until what the last move led to is here.
 const maxPuzzles = 16
 
-// clueWork is what it takes to look on a sheet for a clue, as npmWork counts.
+// clueWork is what it takes to look on a sheet for a clue, as maxWork counts.
 const clueWork = 80
 
 // maxLed bounds how far it is looked back at what led to a version. In real trees that are some 30 packages.
 const maxLed = 1000
 
-// npmClue is a dependency that a version must have.
-type npmClue struct {
+// clue is a dependency that a version must have.
+type clue struct {
 	name    string
-	version *npmRelease // that will do; nil: any will
+	version *release // that will do; nil: any will
 }
 
-// npmMove is another version of a package that the project itself wants, which would explain what the client asks for.
-type npmMove struct {
-	of     *npmPackage
-	to     *npmRelease
-	clues  []npmClue
+// move is another version of a package that the project itself wants, which would explain what the client asks for.
+type move struct {
+	of     *pkg
+	to     *release
+	clues  []clue
 	behind uint64 // by how many major versions what was believed so far
 	chain  int    // what is left of maxChain
 }
@@ -42,7 +42,7 @@ type npmMove struct {
 // explain is told that the client asks for a packument that no chosen version needs. Of the packages whose version was a
 // guess, there may be one an older version of which needs it, or needs an older version of what does: then the project
 // wants that one, the one nearest to what was believed.
-func (w *npmWalk) explain(name string) {
+func (w *Walk) explain(name string) {
 	if !w.predicted || w.installs(name) {
 		return // the client is still at the packages of the project, one after another
 	}
@@ -53,8 +53,8 @@ func (w *npmWalk) explain(name string) {
 }
 
 // solve moves what explains the puzzles, until there are none, or a move wants packuments that may explain the rest.
-func (w *npmWalk) solve() {
-	for len(w.puzzles) > 0 && w.work < npmWork {
+func (w *Walk) solve() {
+	for len(w.puzzles) > 0 && w.work < maxWork {
 		name := w.puzzles[0]
 		w.puzzles = w.puzzles[1:]
 		if p := w.packages[name]; p == nil || p.needed {
@@ -72,14 +72,14 @@ func (w *npmWalk) solve() {
 	}
 }
 
-func (w *npmWalk) bestMove(name string) *npmMove {
-	var best *npmMove
+func (w *Walk) bestMove(name string) *move {
+	var best *move
 	for _, p := range w.needers[name] {
 		w.work += p.doc.weight
 		if len(p.picks) == 0 || p.name == name {
 			continue
 		}
-		if m := w.move(p, npmClue{name: name}, maxChain); m != nil && (best == nil || m.before(best)) {
+		if m := w.move(p, clue{name: name}, maxChain); m != nil && (best == nil || m.before(best)) {
 			best = m
 		}
 	}
@@ -87,33 +87,33 @@ func (w *npmWalk) bestMove(name string) *npmMove {
 }
 
 // move is how a version of p that has the clue would come into the tree; nil: it would not, as far as it is known.
-func (w *npmWalk) move(p *npmPackage, clue npmClue, chain int) *npmMove {
-	clues := append(slices.Clone(p.clues), clue)
+func (w *Walk) move(p *pkg, c clue, chain int) *move {
+	clues := append(slices.Clone(p.clues), c)
 	to, now := w.lastWith(p.doc, clues), p.last()
 	if to == nil || chain == 0 || slices.Contains(p.picks, to) {
 		return nil
 	}
 	if now.by != nil {
 		w.work += w.home[now.by].doc.weight
-		return w.move(w.home[now.by], npmClue{p.name, to}, chain-1)
+		return w.move(w.home[now.by], clue{p.name, to}, chain-1)
 	}
 	behind := now.version.Major - to.version.Major
 	if !p.assumed || to.version.Compare(now.version) > 0 || behind >= maxBehind {
 		return nil
 	}
-	return &npmMove{p, to, clues, behind, chain}
+	return &move{p, to, clues, behind, chain}
 }
 
 // before says that a move takes less for granted than another.
-func (m *npmMove) before(o *npmMove) bool {
+func (m *move) before(o *move) bool {
 	return m.behind < o.behind || m.behind == o.behind && m.chain > o.chain
 }
 
 // last is the version that was chosen last. There must be one.
-func (p *npmPackage) last() *npmRelease { return p.picks[len(p.picks)-1] }
+func (p *pkg) last() *release { return p.picks[len(p.picks)-1] }
 
 // refutes tells whether a version was chosen only because of a guess that has turned out wrong.
-func (w *npmWalk) refutes(r *npmRelease) bool {
+func (w *Walk) refutes(r *release) bool {
 	for range maxLed {
 		w.work++
 		if r == nil || len(w.refuted) == 0 {
@@ -128,7 +128,7 @@ func (w *npmWalk) refutes(r *npmRelease) bool {
 }
 
 // doubts asks anew what was answered with a version that is refuted by now.
-func (w *npmWalk) doubts(p *npmPackage, want npmRequest) bool {
+func (w *Walk) doubts(p *pkg, want request) bool {
 	if p.doc == nil || w.refutes(want.by) || !slices.ContainsFunc(p.picks, w.refutes) {
 		return false
 	}
@@ -137,7 +137,7 @@ func (w *npmWalk) doubts(p *npmPackage, want npmRequest) bool {
 }
 
 // restore is told of another reason for a version that was chosen already. If that reason holds, so does the version.
-func (w *npmWalk) restore(r, by *npmRelease) {
+func (w *Walk) restore(r, by *release) {
 	if w.refutes(r) && !w.refutes(by) {
 		delete(w.refuted, r)
 		r.by = by
@@ -145,14 +145,14 @@ func (w *npmWalk) restore(r, by *npmRelease) {
 }
 
 // lastWith is the highest release that has all the clues; nil: none has. The highest usually come last, and few are looked at.
-func (w *npmWalk) lastWith(d *packument, clues []npmClue) (best *npmRelease) {
+func (w *Walk) lastWith(d *packument, clues []clue) (best *release) {
 	lacks := make([]bool, len(d.facts))
-	for i := len(d.releases) - 1; i >= 0 && w.work < npmWork; i-- {
+	for i := len(d.releases) - 1; i >= 0 && w.work < maxWork; i-- {
 		r := &d.releases[i]
 		if !r.readable || r.version.Pre != "" || lacks[r.facts] || best != nil && r.version.Compare(best.version) <= 0 {
 			continue
 		}
-		lacks[r.facts] = slices.ContainsFunc(clues, func(c npmClue) bool { return !w.has(&d.facts[r.facts], c) })
+		lacks[r.facts] = slices.ContainsFunc(clues, func(c clue) bool { return !w.has(&d.facts[r.facts], c) })
 		if !lacks[r.facts] {
 			best = r
 		}
@@ -161,7 +161,7 @@ func (w *npmWalk) lastWith(d *packument, clues []npmClue) (best *npmRelease) {
 }
 
 // has says that what a release needs fits a clue.
-func (w *npmWalk) has(f *npmFacts, c npmClue) bool {
+func (w *Walk) has(f *facts, c clue) bool {
 	w.work += 1 + len(f.raw)/400
 	if !strings.Contains(f.raw, `"`+c.name+`":`) {
 		return false
@@ -183,10 +183,10 @@ func (w *npmWalk) has(f *npmFacts, c npmClue) bool {
 }
 
 // correct is told which tarball the client asks for: that version is what it chose, and it needs what it needs.
-func (w *npmWalk) correct(name, clean string) {
+func (w *Walk) correct(name, clean string) {
 	p := w.packages[name]
 	path, err := url.PathUnescape(clean)
-	if p == nil || p.doc == nil || err != nil || w.work >= npmWork {
+	if p == nil || p.doc == nil || err != nil || w.work >= maxWork {
 		return
 	}
 	w.work += p.doc.weight

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"encoding/json"
@@ -23,7 +23,7 @@ func TestPackument(t *testing.T) {
 	}
 	first := doc.release("1.0.0")
 	got := doc.sheet(first).needs()
-	want := []npmNeed{{name: "a", spec: "^1"}, {name: "b"}, {name: "o", spec: "~2"}, {name: "x", spec: ">=1", peer: true}, {name: "y", spec: "*", peer: true, optional: true}}
+	want := []need{{name: "a", spec: "^1"}, {name: "b"}, {name: "o", spec: "~2"}, {name: "x", spec: ">=1", peer: true}, {name: "y", spec: "*", peer: true, optional: true}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("needs\n got %v\nwant %v", got, want)
 	}
@@ -57,7 +57,7 @@ func FuzzPackument(f *testing.F) {
 			for i := range doc.releases {
 				doc.sheet(&doc.releases[i]).needs()
 			}
-			doc.pick(anything(), npmMachine{Platform: project.Here()})
+			doc.pick(anything(), machine{Platform: project.Here()})
 		}
 		if !json.Valid(data) {
 			return

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"net/url"
@@ -8,14 +8,14 @@ import (
 	"hither/forward/project"
 )
 
-// npmTarball is one that will be wanted.
-type npmTarball struct {
+// tarball is one that will be wanted.
+type tarball struct {
 	project.Want
-	of *npmRelease
+	of *release
 }
 
 // tarball wants a version's bytes, sooner or later.
-func (w *npmWalk) tarball(p *npmPackage, r *npmRelease) {
+func (w *Walk) tarball(p *pkg, r *release) {
 	at, ok := w.tarballURL(r.tarball)
 	if !ok {
 		return
@@ -25,11 +25,11 @@ func (w *npmWalk) tarball(p *npmPackage, r *npmRelease) {
 		want.Why = whyLatest
 	}
 	want.Digest, _ = digest.ParseSRI(r.integrity) // what cannot be read is as good as none
-	w.waiting = append(w.waiting, npmTarball{want, r})
+	w.waiting = append(w.waiting, tarball{want, r})
 }
 
 // tarballURL is where the client will ask: npm moves what npm's own registry has to the registry it uses.
-func (w *npmWalk) tarballURL(text string) (string, bool) {
+func (w *Walk) tarballURL(text string) (string, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.User != nil || u.RawQuery != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
 		return "", false
@@ -42,7 +42,7 @@ func (w *npmWalk) tarballURL(text string) (string, bool) {
 }
 
 // flush is what a call returns: what it found, and the tarballs if they may be wanted by now.
-func (w *npmWalk) flush() []project.Want {
+func (w *Walk) flush() []project.Want {
 	out := w.out
 	w.out = nil
 	if !w.tarballs || w.never || w.idle || len(w.waiting) == 0 {
@@ -64,12 +64,12 @@ func (w *npmWalk) flush() []project.Want {
 }
 
 // ofTree are the tarballs that npm will ask for, as far as that is known, in the order in which it does.
-func (w *npmWalk) ofTree() (out []project.Want) {
-	var now, later []npmTarball
+func (w *Walk) ofTree() (out []project.Want) {
+	var now, later []tarball
 	for _, t := range w.waiting {
 		if w.tree()[t.of] {
 			now = append(now, t)
-		} else if w.work++; w.work < npmWork {
+		} else if w.work++; w.work < maxWork {
 			later = append(later, t)
 		}
 	}
@@ -84,7 +84,7 @@ func (w *npmWalk) ofTree() (out []project.Want) {
 }
 
 // agreed is what fetch is asked for: it merges only requests that expect the same bytes.
-func (w *npmWalk) agreed(want project.Want) project.Want {
+func (w *Walk) agreed(want project.Want) project.Want {
 	if !w.isNPM() {
 		want.Digest = ""
 	}

@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 func TestNoNPMRegistryRunsAway(t *testing.T) {
 	for seed := range uint64(150) {
 		r := rand.New(rand.NewPCG(seed, 11))
-		w := newNPMWorld(t)
+		w := newWorld(t)
 		n, deps, most := 5+r.IntN(60), make(map[string][]string), 1+r.IntN(5)
 		for i := range n {
 			name := fmt.Sprintf("p%d", i)
@@ -63,12 +63,12 @@ func TestNoNPMRegistryRunsAway(t *testing.T) {
 			}
 			asked[name] = true
 			m := w.match("/"+name, full)
-			note(npmPaths(w.walk.Asked(m)))
-			note(npmPaths(w.walk.Answered(m, w.registry["/"+name], 0)))
+			note(pathsOf(w.walk.Asked(m)))
+			note(pathsOf(w.walk.Answered(m, w.registry["/"+name], 0)))
 			for len(ahead) > 0 && r.IntN(3) > 0 {
 				if r.IntN(9) > 0 {
 					m := w.match(ahead[0], full)
-					note(npmPaths(w.walk.Answered(m, w.registry[ahead[0]], 1)))
+					note(pathsOf(w.walk.Answered(m, w.registry[ahead[0]], 1)))
 				}
 				ahead = ahead[1:]
 			}
@@ -82,16 +82,16 @@ func TestNoNPMRegistryRunsAway(t *testing.T) {
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(asked)) {
-			note(npmPaths(w.walk.Asked(w.match(fmt.Sprintf("/%s/-/%s-%d.0.0.tgz", name, name, 1+r.IntN(5)), "*/*"))))
+			note(pathsOf(w.walk.Asked(w.match(fmt.Sprintf("/%s/-/%s-%d.0.0.tgz", name, name, 1+r.IntN(5)), "*/*"))))
 		}
 	}
 }
 
-// npmPaths are where wants lead to at the registry.
-func npmPaths(wants []project.Want) []string {
+// pathsOf are where wants lead to at the registry.
+func pathsOf(wants []project.Want) []string {
 	var all []string
 	for _, want := range wants {
-		all = append(all, strings.TrimPrefix(want.URL, npmRegistry))
+		all = append(all, strings.TrimPrefix(want.URL, registry))
 	}
 	return all
 }

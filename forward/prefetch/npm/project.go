@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"maps"
@@ -12,8 +12,8 @@ import (
 	"hither/forward/project"
 )
 
-// npmCommand is what a package manager was called for.
-type npmCommand struct {
+// command is what a package manager was called for.
+type command struct {
 	program  string   // npm, pnpm, yarn, bun; empty: it is none of them
 	installs bool     // what the project or the command names
 	clean    bool     // it removes what is installed first
@@ -31,9 +31,9 @@ type npmCommand struct {
 
 // readCommand reads the arguments of a process. npm writes its own as one word, with blanks between ("npm install react"). In
 // any other blanks belong to the word: what is behind one may be half a password.
-func readCommand(args []string) npmCommand {
+func readCommand(args []string) command {
 	words := args
-	var c npmCommand
+	var c command
 	c.fewer = len(args) > 0 && strings.Contains(args[0], " ") && strings.Join(args[1:], "") == "" // npm left its options out
 	if c.fewer {
 		words = strings.Fields(args[0])
@@ -65,7 +65,7 @@ func packageManager(file string) string {
 }
 
 // do says what a verb means. The many spellings are npm's own.
-func (c *npmCommand) do(verb string) {
+func (c *command) do(verb string) {
 	switch verb {
 	case "":
 		c.installs = c.program == "yarn"
@@ -88,14 +88,15 @@ func (c *npmCommand) do(verb string) {
 	}
 }
 
-// alike says that two commands install the same. npm leaves its options out of what it shows of itself.
-func alike(a, b npmCommand) bool {
+// Alike says that two programs were called to install the same. npm leaves its options out of what it shows of itself.
+func Alike(args, others []string) bool {
+	a, b := readCommand(args), readCommand(others)
 	return a.program == b.program && a.installs && b.installs && a.clean == b.clean && a.anew == b.anew && slices.Equal(a.specs, b.specs)
 }
 
 // Project learns from the command whether anything is installed, and from the project's files what: the tarballs that a lock
 // file names, or else the packuments of all that package.json wants.
-func (w *npmWalk) Project(dir string, args []string) []project.Want {
+func (w *Walk) Project(dir string, args []string) []project.Want {
 	c := readCommand(args)
 	if c.program == "" {
 		return nil
@@ -122,7 +123,7 @@ func (w *npmWalk) Project(dir string, args []string) []project.Want {
 
 // readProject reads the files of a project. Where something is installed already, npm asks only for what is missing, which
 // nobody knows but npm: then the ranges are noted, and nothing is wanted for them.
-func (w *npmWalk) readProject(dir string, c npmCommand) {
+func (w *Walk) readProject(dir string, c command) {
 	if lock, err := project.ReadLockOf(dir, c.program); err == nil && !c.anew {
 		for _, p := range lock.Packages {
 			w.locked[p.Name] = true
@@ -155,7 +156,7 @@ func (w *npmWalk) readProject(dir string, c npmCommand) {
 }
 
 // lockedTarballs wants those that a lock file names.
-func (w *npmWalk) lockedTarballs(lock *project.Lock) {
+func (w *Walk) lockedTarballs(lock *project.Lock) {
 	if w.never {
 		return
 	}
@@ -169,7 +170,7 @@ func (w *npmWalk) lockedTarballs(lock *project.Lock) {
 }
 
 // sparse wants the packuments of what a lock file of npm says too little about: npm finds the rest there.
-func (w *npmWalk) sparse(lock *project.Lock, c npmCommand) {
+func (w *Walk) sparse(lock *project.Lock, c command) {
 	if c.program != "npm" || c.bare {
 		return
 	}
@@ -182,7 +183,7 @@ func (w *npmWalk) sparse(lock *project.Lock, c npmCommand) {
 }
 
 // directNeeds is what npm installs for a package.json, by name. Others, and npm if it is told so, leave its peers out.
-func directNeeds(m *project.Manifest, peers bool) []npmNeed {
+func directNeeds(m *project.Manifest, peers bool) []need {
 	found := make(map[string]string)
 	for name, spec := range m.PeerDependencies {
 		if peers && !m.PeerOptional[name] {
@@ -192,15 +193,15 @@ func directNeeds(m *project.Manifest, peers bool) []npmNeed {
 	for _, kind := range []map[string]string{m.DevDependencies, m.Dependencies, m.OptionalDependencies} {
 		maps.Copy(found, kind)
 	}
-	needs := make([]npmNeed, 0, len(found))
+	needs := make([]need, 0, len(found))
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		needs = append(needs, npmNeed{name: name, spec: found[name]})
+		needs = append(needs, need{name: name, spec: found[name]})
 	}
 	return needs
 }
 
 // root notes what the project wants of a package. Its packument may have come already.
-func (w *npmWalk) root(name, spec, why string, want bool) {
+func (w *Walk) root(name, spec, why string, want bool) {
 	name, ask, ok := parseRequest(name, spec)
 	if !ok || w.locked[name] {
 		return

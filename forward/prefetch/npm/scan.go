@@ -1,4 +1,4 @@
-package prefetch
+package npm
 
 import (
 	"bytes"

@@ -1,0 +1,88 @@
+package prefetch
+
+import (
+	"fmt"
+	"hither/forward/fetch"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const npmRegistry = "https://registry.npmjs.org"
+
+func withNPM(w *world) { w.Walks["npm"] = asNPM }
+
+// locked writes a project whose lock file names n packages, and serves their tarballs.
+func (w *world) locked(n int) (dir string, tarballs []string) {
+	dir = w.t.TempDir()
+	entries := []string{`"":{}`}
+	for i := range n {
+		at := fmt.Sprintf("/p%02d/-/p%02d-1.0.0.tgz", i, i)
+		entries = append(entries, fmt.Sprintf(`"node_modules/p%02d":{"version":"1.0.0","resolved":%q}`, i, npmRegistry+at))
+		w.bodies[npmRegistry+at] = []byte("a tarball")
+		tarballs = append(tarballs, at)
+	}
+	for name, text := range map[string]string{"package.json": "{}", "package-lock.json": `{"lockfileVersion":3,"packages":{` + strings.Join(entries, ",") + "}}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return dir, tarballs
+}
+
+// npm asks for many at a time: what it jumped over it may ask for a moment later. What it left out it has shown not to want
+// when it asked for 32 behind it.
+func TestNPMHasPassedByWhatItAskedFor32Behind(t *testing.T) {
+	inWorld(t, withNPM, func(w *world) {
+		dir, all := w.locked(80)
+		w.Project = func(fetch.Client) (Place, bool) {
+			return Place{Dir: dir, Args: []string{"npm", "ci"}, Has: hasNone}, true
+		}
+		g := w.client(1)
+		get := func(from, to int) {
+			for i := from; i < to; i++ {
+				g.get(npmRegistry + all[79-i]) // from the last to the first
+			}
+			synctest.Wait()
+		}
+		get(0, 1)
+		time.Sleep(20 * time.Second)
+		same(t, "tarballs", w.asked(".tgz"), 80)
+		get(41, 72)
+		same(t, "wasted behind 31", w.balance().Wasted, 0)
+		get(72, 73)
+		same(t, "wasted behind 32", w.balance().Wasted, 40)
+		get(1, 41)
+		same(t, "wasted after all", w.balance().Wasted, 0)
+	})
+}
+
+// yarn asks a registry of its own, whose packages must not be asked for at npm's.
+func TestYarnsPackagesComeFromItsRegistry(t *testing.T) {
+	const registry, entry = "https://registry.yarnpkg.com", "\"p%02d@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"p%02d@npm:1.0.0\"\n\n"
+	lock := "__metadata:\n  version: 8\n\n"
+	inWorld(t, withNPM, func(w *world) {
+		dir := t.TempDir()
+		for i := range 6 {
+			lock += fmt.Sprintf(entry, i, i)
+			w.bodies[fmt.Sprintf("%s/p%02d/-/p%02d-1.0.0.tgz", registry, i, i)] = []byte("a tarball")
+		}
+		for name, text := range map[string]string{"package.json": "{}", "yarn.lock": lock} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Project = func(fetch.Client) (Place, bool) {
+			return Place{Dir: dir, Args: []string{"node", "/usr/bin/yarn.js", "install"}}, true
+		}
+		w.client(1).get(registry + "/p05/-/p05-1.0.0.tgz")
+		time.Sleep(10 * time.Second)
+		same(t, "tarballs", w.asked(".tgz"), 6)
+		for _, url := range w.sent() {
+			same(t, url, strings.HasPrefix(url, registry+"/"), true)
+		}
+	})
+}
