@@ -12,6 +12,7 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
+	"hither/forward/prefetch/golang"
 	"hither/forward/prefetch/npm"
 	"hither/forward/prefetch/oci"
 	"hither/forward/prefetch/recall"
@@ -22,7 +23,7 @@ import (
 // walks are the ecosystems whose clients are known to walk step by step, by the word that rule files use.
 func walks() map[string]func(registry string) prefetch.Walk {
 	return map[string]func(string) prefetch.Walk{
-		"go":  func(registry string) prefetch.Walk { return prefetch.NewGo(registry) },
+		"go":  func(registry string) prefetch.Walk { return golang.New(registry) },
 		"npm": func(registry string) prefetch.Walk { return npm.New(registry) },
 		"oci": func(registry string) prefetch.Walk { return oci.New(registry) },
 	}
@@ -37,7 +38,7 @@ func beginning(at *projects.Finder, ahead *prefetch.Prefetcher) func(pid int, ar
 		case !ok || place.Has == nil:
 		case projects.IsNpm(place.Args):
 			ahead.Begin(strings.TrimPrefix(project.NPMRegistry, "https://"), place)
-		case prefetch.IsGo(place.Args):
+		case golang.Is(place.Args):
 			ahead.Begin(strings.TrimPrefix(goenv.PublicProxy, "https://"), place)
 		}
 	}

@@ -1,9 +1,11 @@
 package prefetch
 
 import (
-	"hither/forward/prefetch/npm"
 	"slices"
 	"strings"
+
+	"hither/forward/prefetch/golang"
+	"hither/forward/prefetch/npm"
 )
 
 // Begin tells of a client that was started just now and has not asked for anything. Many take a second to get that far, in
@@ -62,7 +64,7 @@ func (c *client) startedBy(other *client) bool {
 	if !slices.Contains(c.parents, other.pid) {
 		return false
 	}
-	if IsGo(c.args) && IsGo(other.args) { // another toolchain
+	if golang.Is(c.args) && golang.Is(other.args) { // another toolchain
 		return slices.Equal(c.args[1:], other.args[1:])
 	}
 	return npm.Alike(c.args, other.args)

@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/project"
 )
 
 func plain(w *world) { w.Walks = nil }
@@ -148,21 +150,6 @@ func TestAClientThatHasMostOfIt(t *testing.T) {
 	}
 }
 
-// TestTheGraphIsKnownWhenAllOfGoSumCame lists what is required but never read, too, before the client gets there.
-func TestTheGraphIsKnownWhenAllOfGoSumCame(t *testing.T) {
-	roots := []string{"example.com/a@v1.0.0", "example.com/b@v1.0.0"}
-	w := world{Prefetcher: &Prefetcher{}}
-	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
-	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(host)
-	same(t, "at first", urls(walk.Project(at.Dir, at.Args)),
-		"/example.com/a/@v/v1.0.0.mod /example.com/b/@v/v1.0.0.mod /example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info")
-	body := []byte("module x\ngo 1.21\nrequire example.com/c v1.0.0\n")
-	same(t, "after the first", urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 1)), "")
-	same(t, "after the last", urls(walk.Answered(match(t, "/example.com/b/@v/v1.0.0.mod"), body, 1)),
-		"/example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info /example.com/c/@v/v1.0.0.info")
-}
-
 // build is the package load of `go build`: each import names the zip of the next module, so many modules at a time; then
 // its .mod; and in the end the .info of all, one by one.
 func (g *gopher) build(n int, needed []string) {
@@ -239,5 +226,30 @@ func TestAGoCommandIsNotTheOneBeforeIt(t *testing.T) {
 		synctest.Wait()
 		same(t, "zips", w.asked(".zip"), len(zips))
 		close(second.gone)
+	})
+}
+
+// TestAProjectComesInWaves has a project of 240 documents: ninety are under way at a time, and each wave is a round.
+func TestAProjectComesInWaves(t *testing.T) {
+	all := make(map[string]mod)
+	var roots []string
+	for i := range 60 {
+		id := fmt.Sprintf("example.com/a%02d@v1.0.0", i)
+		far := []string{fmt.Sprintf("example.com/f%02d@v1.0.0", i), fmt.Sprintf("example.com/g%02d@v1.0.0", i)} // listed, but read by nobody
+		roots, all[id] = append(roots, id), mod{requires: far}
+		all[far[0]], all[far[1]] = mod{}, mod{}
+	}
+	inWorld(t, inProject(t, roots, roots, "go", "list", "-m", "all"), func(w *world) {
+		w.publish(1000, all)
+		in := w.Project
+		w.Project = func(c fetch.Client) (Place, bool) {
+			at, ok := in(c)
+			at.Has = func(project.Want) bool { return false }
+			return at, ok
+		}
+		rounds := took(func() { w.client(1).listAll(8, roots) })
+		same(t, "requests", len(w.sent()), 240)
+		atMost(t, "rounds", rounds, 3)
+		atMost(t, "most at once", w.peak(metadata), 90+8)
 	})
 }

@@ -1,8 +1,8 @@
 package prefetch
 
 import (
-	"os"
-	"path/filepath"
+	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -148,36 +148,70 @@ func TestABuildThatAsksGetsItsPackages(t *testing.T) {
 	})
 }
 
-// A directory vendor stands for what is fetched, unless the command says otherwise.
-func TestAVendoredProjectIsLeftAlone(t *testing.T) {
-	roots, _ := twenty()
-	w := world{Prefetcher: &Prefetcher{}}
-	inProject(t, roots, roots)(&w)
-	at, _ := w.Project(fetch.Client{})
-	for name, text := range map[string]string{"vendor/modules.txt": "# example.com/m000 v1.0.0\n", "other.mod": "module m\ngo 1.21\nrequire example.com/o v1.0.0\n"} {
-		file := filepath.Join(at.Dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+// TestWhatStaysAwayDoesNotEndTheReading has a client that has the go.mod files, of earlier or of its own: what else it needs of the
+// graph comes ahead all the same.
+func TestWhatStaysAwayDoesNotEndTheReading(t *testing.T) {
+	const n = 20
+	var roots, sums, rest []string
+	all := map[string]mod{}
+	for i := range n {
+		root, deep := fmt.Sprintf("example.com/a%03d@v1.0.0", i), fmt.Sprintf("example.com/deep%03d@v1.0.0", i)
+		roots, sums, rest = append(roots, root), append(sums, root, deep), append(rest, deep)
+		all[root], all[deep] = mod{requires: []string{deep}}, mod{}
 	}
-	for command, want := range map[string]int{
-		"go build ./...": 0, "go test ./...": 0, "go list -m all": 0, "go build -mod=mod ./...": 20, "go build -mod readonly": 20,
-		"go mod download": 60, "go mod vendor": 20, "go get example.com/m000@v1.1.0": 21, "go mod graph": 20, "go mod why -m example.com/m000": 40,
-		"go mod verify": 20, "go tool stringer": 0, "go tool -mod=mod stringer -mod=vendor": 20,
-		"go build -modfile=other.mod -mod=mod": 1, "go -modfile other.mod mod download": 3,
+	has := func(w project.Want) bool { return strings.HasSuffix(w.URL, ".mod") }
+	for _, c := range []struct {
+		why                string
+		at                 Place
+		sums               []string
+		mods, infos, lists int
+	}{
+		{"all of them", Place{Has: has}, sums, 0, 2 * n, 2 * n},
+		{"those of the project, where nothing else is known", Place{Has: has}, nil, 0, n, n},
+		{"a private one", Place{Has: hasNone, Private: []string{"example.com/a007"}}, sums, 2*n - 1, 2*n - 1, 2*n - 1},
+		{"a private one of a new project", Place{Has: hasNone, Private: []string{"example.com/a007"}}, nil, n - 1, 2*n - 2, 2*n - 2},
 	} {
-		same(t, command, len(NewGo(host).Project(at.Dir, strings.Fields(command))), want)
+		inWorld(t, inProject(t, roots, c.sums, "go", "list", "-m", "-u", "all"), func(w *world) {
+			w.publish(1000, all)
+			at, _ := w.Project(fetch.Client{})
+			w.listAll(append(rest, roots...))
+			c.at.Dir, c.at.Args, c.at.PID = at.Dir, at.Args, 7
+			w.Begin("proxy.golang.org", c.at)
+			time.Sleep(10 * time.Second)
+			same(t, c.why+": go.mod files", w.asked("v1.0.0.mod"), c.mods)
+			same(t, c.why+": .info", w.asked("v1.0.0.info"), c.infos)
+			same(t, c.why+": lists", w.asked("/list"), c.lists)
+		})
 	}
 }
 
-func TestTheDirectoryThatGoGoesTo(t *testing.T) {
-	for line, want := range map[string]string{
-		"go -C sub mod download": "sub", "go mod download -C sub": "sub", "go build -C=../x ./...": "../x", "go --C sub list": "sub",
-		"go run . -C sub": "", "go build -v -C sub": "", "go test ./... -args -C sub": "", "go -C": "", "go": "", "make -C sub": "", "": "",
-	} {
-		same(t, line, GoDir(strings.Fields(line)), want)
+// TestARefusedGuessIsNoFailureOfTheRegistry has one that refuses all that may be above packages, or fails at it.
+func TestARefusedGuessIsNoFailureOfTheRegistry(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		rests  bool
+	}{{http.StatusForbidden, false}, {http.StatusUnauthorized, false}, {http.StatusBadGateway, true}, {http.StatusTooManyRequests, true}} {
+		roots, all := outdated(2)
+		inWorld(t, inProject(t, roots, roots), func(w *world) {
+			w.publish(1000, all)
+			w.denied = func(url string) int {
+				if strings.Contains(url, "corp.example") {
+					return c.status
+				}
+				return 0
+			}
+			at, _ := w.Project(fetch.Client{})
+			at.PID, at.Has, at.Args = 7, hasNone, strings.Fields("go get")
+			for i := range 6 * maxFailures { // the few that come meanwhile are no help
+				at.Args = append(at.Args, fmt.Sprintf("corp.example/a%d@latest", i))
+			}
+			w.Begin("proxy.golang.org", at)
+			time.Sleep(5 * time.Second)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.Prefetcher.mu.Lock()
+			defer w.Prefetcher.mu.Unlock()
+			same(t, fmt.Sprint("the registry rests after ", c.status), w.now().Before(w.laneOf("go").rest), c.rests)
+		})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 )
 
@@ -34,8 +36,21 @@ func (w *world) publish(size int, mods map[string]mod) {
 
 // goFile is one that is asked for once.
 type goFile struct {
-	goMod
-	come chan struct{}
+	requires []module.Version
+	old      bool
+	come     chan struct{}
+}
+
+// read reads one as publish writes them; nil: there is none.
+func (f *goFile) read(body []byte) {
+	file, err := modfile.ParseLax("go.mod", body, nil)
+	if err != nil {
+		return
+	}
+	for _, r := range file.Require {
+		f.requires = append(f.requires, r.Mod)
+	}
+	f.old = file.Go == nil
 }
 
 // graph reads the module graph as cmd/go's readModGraph does, with n requests at a time, and returns the build list.
@@ -83,15 +98,14 @@ func (g *gopher) graph(n int, roots []string) map[string]string {
 			}
 			mu.Unlock()
 			if !here {
-				file.goMod, _ = readGoMod(g.get("/" + strings.Replace(k.id, "@", "/@v/", 1) + ".mod"))
+				file.read(g.get("/" + strings.Replace(k.id, "@", "/@v/", 1) + ".mod"))
 				close(file.come)
 			}
 			<-file.come // not a mutex: virtual time stands still while one is waited for
-			read := file.goMod
 			mu.Lock()
-			for _, r := range read.requires {
+			for _, r := range file.requires {
 				raise(r.Path + "@" + r.Version)
-				if k.unpruned || read.old {
+				if k.unpruned || file.old {
 					enqueue(key{r.Path + "@" + r.Version, true})
 				}
 			}

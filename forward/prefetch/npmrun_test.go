@@ -2,13 +2,14 @@ package prefetch
 
 import (
 	"fmt"
-	"hither/forward/fetch"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/forward/fetch"
 )
 
 const npmRegistry = "https://registry.npmjs.org"

@@ -5,8 +5,9 @@
 //	fetcher.Trace.Asked, fetcher.Trace.Answered = p.Asked, p.Answered
 //	err := p.Run(ctx)
 //
-// A [Walk] knows how the clients of one ecosystem go on. A run is one run of one client; what its walk wants waits in
-// queues and is fetched through fetch with Request.Ahead, so that it merges with what clients ask for and gives way to it.
+// A [Walk] knows how the clients of one ecosystem go on; the packages golang, npm and oci have one each. A run is one run of
+// one client; what its walk wants waits in queues and is fetched through fetch with Request.Ahead, so that it merges with what
+// clients ask for and gives way to it.
 //
 // # What may be guessed
 //

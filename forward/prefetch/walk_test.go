@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"hither/forward/prefetch/golang"
 	"hither/forward/prefetch/npm"
 	"hither/forward/prefetch/oci"
 )
@@ -16,7 +17,7 @@ var (
 		hesitant
 		patient
 		steady
-	} = NewGo("")
+	} = golang.New("")
 	_ interface {
 		Walk
 		exact

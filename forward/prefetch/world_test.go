@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/prefetch/golang"
 	"hither/forward/prefetch/npm"
 	"hither/forward/prefetch/oci"
 	"hither/rules"
@@ -47,7 +48,8 @@ type world struct {
 	stop     func()
 }
 
-func asGo(registry string) Walk  { return NewGo(registry) }
+// The walks of the ecosystems.
+func asGo(registry string) Walk  { return golang.New(registry) }
 func asNPM(registry string) Walk { return npm.New(registry) }
 func asOCI(registry string) Walk { return oci.New(registry) }
 

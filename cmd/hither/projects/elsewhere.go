@@ -9,7 +9,7 @@ import (
 	"hither/cmd/hither/goenv"
 	"hither/forward/npmrc"
 	"hither/forward/peer"
-	"hither/forward/prefetch"
+	"hither/forward/prefetch/golang"
 	"hither/forward/project"
 )
 
@@ -73,7 +73,7 @@ func privateModules(args []string, env environ.List) (private []string) {
 
 // clientGoRoot is goenv.FindRoot for a client, which may have been called by its path.
 func clientGoRoot(args []string, env environ.List) string {
-	if env.Get("GOROOT") == "" && prefetch.IsGo(args) && filepath.IsAbs(args[0]) {
+	if env.Get("GOROOT") == "" && golang.Is(args) && filepath.IsAbs(args[0]) {
 		return goenv.ProgramRoot(args[0])
 	}
 	return goenv.FindRoot(env)

@@ -11,7 +11,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
 	"hither/forward/npmrc"
-	"hither/forward/prefetch"
+	"hither/forward/prefetch/golang"
 	"hither/forward/project"
 )
 
@@ -61,7 +61,7 @@ func asGo(env environ.List) goenv.Settings { return goenv.Settings{Env: env, Rea
 
 // withGoFlags is how a process was called, with what GOFLAGS and GOWORK add to it that says which modules it reads.
 func withGoFlags(args []string, env environ.List) []string {
-	if !prefetch.IsGo(args) {
+	if !golang.Is(args) {
 		return slices.Clone(args)
 	}
 	out := args[:1:1]
@@ -71,7 +71,7 @@ func withGoFlags(args []string, env environ.List) []string {
 		}
 	}
 	if work := asGo(env).Get("GOWORK"); work != "" {
-		out = append(out, "-"+prefetch.GoWork+"="+work)
+		out = append(out, "-"+golang.Work+"="+work)
 	}
 	return append(out, args[1:]...)
 }

@@ -19,6 +19,7 @@ import (
 	"hither/forward/fetch"
 	"hither/forward/peer"
 	"hither/forward/prefetch"
+	"hither/forward/prefetch/golang"
 	"hither/forward/project"
 )
 
@@ -116,7 +117,7 @@ func (p *Finder) Begun(pid int, args []string) (at prefetch.Place, ok bool) {
 	if goesPast(process) {
 		return at, false
 	}
-	if to := prefetch.GoDir(args); to != "" {
+	if to := golang.Dir(args); to != "" {
 		return p.goneTo(process, to)
 	}
 	return p.place(process), true
@@ -146,7 +147,7 @@ func (p *Finder) goneTo(process peer.Process, to string) (at prefetch.Place, ok 
 // another proxy, which goes before the one that `hither run` has set; or that a go command has no gateway of ours, which
 // `hither run` sets for all that would ask the public proxy.
 func goesPast(process peer.Process) bool {
-	if prefetch.IsGo(process.Args) {
+	if golang.Is(process.Args) {
 		return !goenv.IsGateway(goenv.First(environ.List(process.Caching).Get("GOPROXY")))
 	}
 	args, ok := npmArgs(process.Args)

@@ -3,12 +3,13 @@ package npm
 import (
 	"encoding/json"
 	"fmt"
-	"hither/forward/prefetch/npm/semver"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"hither/forward/prefetch/npm/semver"
 )
 
 // crowd is a registry's answer with so many versions, none of which needs what another does; needs are the dependencies of all.

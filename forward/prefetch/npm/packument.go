@@ -3,9 +3,10 @@ package npm
 import (
 	"bytes"
 	"encoding/json"
-	"hither/forward/prefetch/npm/semver"
 	"maps"
 	"slices"
+
+	"hither/forward/prefetch/npm/semver"
 )
 
 // packument is what a registry says of one package, as far as it decides what is asked for next. It holds no part of the

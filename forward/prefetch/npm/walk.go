@@ -50,6 +50,8 @@ const (
 //
 // The tree is not built as npm builds it: which of two versions a package gets depends on where npm puts them. A range for which a
 // chosen version will do gets that one, as npm nearly always decides too.
+//
+// Its methods are called one at a time.
 type Walk struct {
 	registry string // without a slash at the end
 	machine  machine

@@ -37,6 +37,8 @@ const (
 // and it asks within 10 ms of the index, seldom 40 (skopeo, crane, regctl, dockerd), so that nothing would be faster. The same
 // goes for the config. Layers it wants only once the client asked for one, and only those behind it: engines ask in order,
 // and what they have already is in front.
+//
+// Its methods are called one at a time.
 type Walk struct {
 	registry  string
 	manifests map[place]*manifest
@@ -64,7 +66,7 @@ func New(registry string) *Walk {
 	return w
 }
 
-// Metered: what a pull asked for last time costs a pull.
+// Metered says that what a pull asked for last time costs a pull.
 func (*Walk) Metered() {}
 
 func (w *Walk) forget() {

@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"strings"
@@ -19,28 +19,28 @@ func TestWhatAListComesTo(t *testing.T) {
 		{"times that the proxy tells", "v1.0.0 2021-01-01T00:00:00Z\nv1.1.0 2020-01-01T00:00:00Z\n", "v1.1.0", "v1.1.0", "v1.1.0", "v1.0.0"},
 		{"no versions", "<html>\nmaster\n1.0.0\nv1.0.0.0\n", "", "", "", ""},
 	} {
-		v := readGoVersions([]byte(c.list))
+		v := readVersions([]byte(c.list))
 		same(t, c.why+": the newest", v.compatible.best(), c.best)
 		same(t, c.why+": of all", v.all.best(), c.all)
 		same(t, c.why+": what decides", v.last, c.last)
 		same(t, c.why+": by time", v.dated, c.dated)
 		same(t, c.why+": is divided", v.divided(), c.best != c.all)
 	}
-	same(t, "too many lines", readGoVersions([]byte(strings.Repeat("v1.0.0\n", maxListed)+"v1.1.0\n")).all.best(), "v1.0.0")
-	same(t, "the latest", readGoLatest([]byte(`{"Version":"v1.2.3","Time":"2020-01-01T00:00:00Z"}`)), "v1.2.3")
-	same(t, "no latest", readGoLatest([]byte("404 page not found")), "")
-	same(t, "a latest that is no version", readGoLatest([]byte(`{"Version":"master"}`)), "")
-	same(t, "one that is longer than any", readGoLatest([]byte(`{"Version":"v1.2.3-`+strings.Repeat("a", maxVersion)+`"}`)), "")
-	same(t, "too long a latest", readGoLatest([]byte(`{"Version":"v1.2.3"}`+strings.Repeat(" ", maxLatest))), "")
+	same(t, "too many lines", readVersions([]byte(strings.Repeat("v1.0.0\n", maxListed)+"v1.1.0\n")).all.best(), "v1.0.0")
+	same(t, "the latest", readLatest([]byte(`{"Version":"v1.2.3","Time":"2020-01-01T00:00:00Z"}`)), "v1.2.3")
+	same(t, "no latest", readLatest([]byte("404 page not found")), "")
+	same(t, "a latest that is no version", readLatest([]byte(`{"Version":"master"}`)), "")
+	same(t, "one that is longer than any", readLatest([]byte(`{"Version":"v1.2.3-`+strings.Repeat("a", maxVersion)+`"}`)), "")
+	same(t, "too long a latest", readLatest([]byte(`{"Version":"v1.2.3"}`+strings.Repeat(" ", maxLatest))), "")
 }
 
-// FuzzGoVersions has lists of anybody: what they come to is a version that is in them, and no name grows with a line.
-func FuzzGoVersions(f *testing.F) {
+// FuzzVersions has lists of anybody: what they come to is a version that is in them, and no name grows with a line.
+func FuzzVersions(f *testing.F) {
 	f.Add([]byte("v1.0.0\nv2.0.0+incompatible\nv0.0.0-20200102030405-abcdefabcdef\n"))
 	f.Add([]byte("v1.0.0 2020-01-01T00:00:00Z\r\n\x00v1"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		v := readGoVersions(body)
-		if latest := readGoLatest(body); latest != "" && (!semver.IsValid(latest) || len(latest) > maxVersion) {
+		v := readVersions(body)
+		if latest := readLatest(body); latest != "" && (!semver.IsValid(latest) || len(latest) > maxVersion) {
 			t.Errorf("%q is no version", latest)
 		}
 		for _, version := range []string{v.dated, v.last, v.compatible.best(), v.all.best()} {

@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	goversion "go/version"
@@ -7,48 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 
 	"hither/forward/project"
 )
 
-// goMod is what matters of another module's go.mod: replacements and exclusions count only in the main one.
-type goMod struct {
-	requires []module.Version
-	direct   int  // so many of them, the first, are not marked indirect
-	old      bool // it is of a go before 1.17, so that the graph behind it is not pruned
-	bare     bool // the proxy made it up, because the module has none (modfetch.LegacyGoMod)
-}
-
-// readGoMod reads a go.mod of another module; false: it is none, or too large to be read.
-func readGoMod(body []byte) (m goMod, ok bool) {
-	if len(body) > project.MaxGoMod {
-		return m, false
-	}
-	file, err := modfile.ParseLax("go.mod", body, nil)
-	if err != nil {
-		return m, false
-	}
-	required := file.Require[:min(len(file.Require), maxNames)]
-	for _, indirect := range [...]bool{false, true} {
-		for _, r := range required {
-			if r.Indirect == indirect {
-				m.requires = append(m.requires, r.Mod)
-			}
-		}
-		if !indirect {
-			m.direct = len(m.requires)
-		}
-	}
-	m.bare = file.Module != nil && string(body) == "module "+modfile.AutoQuote(file.Module.Mod.Path)+"\n"
-	m.old = file.Go == nil || goversion.Compare("go"+file.Go.Version, "go1.17") < 0
-	return m, true
-}
-
-// GoWork is the flag by which a command line is told of the client's GOWORK. The go command has none of that name.
-const GoWork = "GOWORK"
+// Work is the flag by which a command line is told of the client's GOWORK. The go command has none of that name.
+const Work = "GOWORK"
 
 // need is what a command of go fetches.
 type need int
@@ -62,8 +28,8 @@ const (
 	everything             // the graph, and the zips that are imported
 )
 
-// goCommand is what a process of the go command was called for.
-type goCommand struct {
+// command is what a process of the go command was called for.
+type command struct {
 	need   need
 	mod    string         // -mod; empty: it has none
 	mode   project.GoMode // which files count
@@ -81,9 +47,9 @@ type goCommand struct {
 	above    bool             // they may be packages
 }
 
-// readGoCommand understands the arguments of a process.
-func readGoCommand(args []string) (c goCommand) {
-	if !IsGo(args) {
+// readCommand understands the arguments of a process.
+func readCommand(args []string) (c command) {
+	if !Is(args) {
 		return c
 	}
 	words, flags := split(args[1:])
@@ -91,7 +57,7 @@ func readGoCommand(args []string) (c goCommand) {
 		return c
 	}
 	c.words = words
-	c.mod, c.mode = flags["mod"], project.GoMode{ModFile: flags["modfile"], Work: flags[GoWork]}
+	c.mod, c.mode = flags["mod"], project.GoMode{ModFile: flags["modfile"], Work: flags[Work]}
 	switch command, rest := words[0], words[1:]; command {
 	case "mod":
 		c.need = needOfMod(rest)
@@ -141,7 +107,7 @@ func comesWithGo(tool string) bool {
 }
 
 // vendors says that the command takes the packages of a project from its directory vendor, and fetches none.
-func (c goCommand) vendors(g *project.Go) bool {
+func (c command) vendors(g *project.Go) bool {
 	return c.builds && (c.mod == "vendor" || c.mod == "" && g.Vendored)
 }
 
@@ -180,7 +146,7 @@ func isListed(query string) bool {
 }
 
 // directories are those of the packages that it builds from dir: of its words that name one, as ./a/... does, else dir itself.
-func (c goCommand) directories(dir string) (out []string) {
+func (c command) directories(dir string) (out []string) {
 	for _, word := range c.words[1:] {
 		word, _, _ = strings.Cut(filepath.ToSlash(word), "...")
 		if word == "." || word == ".." || strings.HasPrefix(word, "./") || strings.HasPrefix(word, "../") {
@@ -194,7 +160,7 @@ func (c goCommand) directories(dir string) (out []string) {
 }
 
 // refused says that the command ends before it asks for anything: in a workspace it takes no other go.mod, nor changes any.
-func (c goCommand) refused(g *project.Go) bool {
+func (c command) refused(g *project.Go) bool {
 	changes := c.builds && c.mod != "" && c.mod != "readonly" && c.mod != "vendor"
 	return g.Workspace && (c.apart || changes || c.mode.ModFile != "" || c.need == packages && !g.Member)
 }
@@ -232,8 +198,8 @@ func needOfMod(words []string) need {
 	return nothing
 }
 
-// IsGo knows the go command by its name: go, go.exe, go1.26.
-func IsGo(args []string) bool {
+// Is knows the go command by its name: go, go.exe, go1.26.
+func Is(args []string) bool {
 	if len(args) == 0 {
 		return false
 	}
@@ -242,10 +208,10 @@ func IsGo(args []string) bool {
 	return name == "go" || goversion.IsValid(name)
 }
 
-// GoDir is the directory to which a go command goes at its start: what stands behind -C, its first flag (go help build); empty:
+// Dir is the directory to which a go command goes at its start: what stands behind -C, its first flag (go help build); empty:
 // it stays where it is.
-func GoDir(args []string) string {
-	if !IsGo(args) {
+func Dir(args []string) string {
+	if !Is(args) {
 		return ""
 	}
 	first := 1 + slices.IndexFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-") })

@@ -1,7 +1,6 @@
-package prefetch
+package golang
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,34 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"hither/forward/fetch"
 	"hither/forward/project"
 )
-
-// TestAProjectComesInWaves has a project of 240 documents: ninety are under way at a time, and each wave is a round.
-func TestAProjectComesInWaves(t *testing.T) {
-	all := make(map[string]mod)
-	var roots []string
-	for i := range 60 {
-		id := fmt.Sprintf("example.com/a%02d@v1.0.0", i)
-		far := []string{fmt.Sprintf("example.com/f%02d@v1.0.0", i), fmt.Sprintf("example.com/g%02d@v1.0.0", i)} // listed, but read by nobody
-		roots, all[id] = append(roots, id), mod{requires: far}
-		all[far[0]], all[far[1]] = mod{}, mod{}
-	}
-	inWorld(t, inProject(t, roots, roots, "go", "list", "-m", "all"), func(w *world) {
-		w.publish(1000, all)
-		in := w.Project
-		w.Project = func(c fetch.Client) (Place, bool) {
-			at, ok := in(c)
-			at.Has = func(project.Want) bool { return false }
-			return at, ok
-		}
-		rounds := took(func() { w.client(1).listAll(8, roots) })
-		same(t, "requests", len(w.sent()), 240)
-		atMost(t, "rounds", rounds, 3)
-		atMost(t, "most at once", w.peak(metadata), 90+8)
-	})
-}
 
 // TestTheGraphIsGuessedBeforeTheLastGoModCame lists what is known when one of eight go.mod files is missing, and the rest later.
 func TestTheGraphIsGuessedBeforeTheLastGoModCame(t *testing.T) {
@@ -44,29 +17,25 @@ func TestTheGraphIsGuessedBeforeTheLastGoModCame(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
 		roots = append(roots, "example.com/"+name+"@v1.0.0")
 	}
-	w := world{Prefetcher: &Prefetcher{}}
-	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
-	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(host)
-	walk.Project(at.Dir, at.Args)
+	at := inProject(t, roots, roots, "go", "list", "-m", "all")
+	walk := New(host)
+	walk.Project(at.dir, at.args)
 	came := func(name, requires string) string {
 		return urls(walk.Answered(match(t, "/example.com/"+name+"/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"+requires), 1))
 	}
 	same(t, "after six", came("a", "require example.com/x v1.0.0\n")+came("b", "")+came("c", "")+came("d", "")+came("e", "")+came("f", ""), "")
-	same(t, "no guess is taken for certain", isInformed(walk), false)
+	same(t, "no guess is taken for certain", walk.Informed(), false)
 	same(t, "after seven lists what is required", strings.HasSuffix(came("g", ""), " /example.com/x/@v/v1.0.0.info"), true)
-	same(t, "and is nearly certain", isInformed(walk), true)
+	same(t, "and is nearly certain", walk.Informed(), true)
 	same(t, "after all lists what was raised", strings.HasSuffix(came("h", "require example.com/x v1.1.0\n"), " /example.com/x/@v/v1.1.0.info"), true)
 }
 
 // TestAnInfoThatIsNotThereSaysNothingOfTheGraph has a registry without one of the .info: each such answer began the reckoning anew.
 func TestAnInfoThatIsNotThereSaysNothingOfTheGraph(t *testing.T) {
-	roots, _ := twenty()
-	w := world{Prefetcher: &Prefetcher{}}
-	inProject(t, roots, roots, "go", "list", "-m", "all")(&w)
-	at, _ := w.Project(fetch.Client{})
-	walk := NewGo(host)
-	walk.Project(at.Dir, at.Args)
+	roots := required("m", 20)
+	at := inProject(t, roots, roots, "go", "list", "-m", "all")
+	walk := New(host)
+	walk.Project(at.dir, at.args)
 	infos := paths("m", len(roots), ".info")
 	for i, p := range paths("m", len(roots), ".mod") {
 		if i < 4 {
@@ -99,16 +68,14 @@ func TestOnlyTheBuildListIsListed(t *testing.T) {
 		for id := range mods {
 			sums = append(sums, "example.com/"+id)
 		}
-		w := world{Prefetcher: &Prefetcher{}}
-		inProject(t, roots, sums, "go", "list", "-m", "all")(&w)
-		at, _ := w.Project(fetch.Client{})
-		file := filepath.Join(at.Dir, "go.mod")
+		at := inProject(t, roots, sums, "go", "list", "-m", "all")
+		file := filepath.Join(at.dir, "go.mod")
 		text, _ := os.ReadFile(file)
 		if err := os.WriteFile(file, append(text, more...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		walk := NewGo(host)
-		walk.Project(at.Dir, at.Args)
+		walk := New(host)
+		walk.Project(at.dir, at.args)
 		var last []project.Want
 		for _, id := range slices.Sorted(maps.Keys(mods)) {
 			name, version, _ := strings.Cut(id, "@")
@@ -128,7 +95,7 @@ func TestOnlyTheBuildListIsListed(t *testing.T) {
 
 // TestInfosAreGuessedFromTheGoMods has a client that reads the go.mod files of its requirements, and will list them.
 func TestInfosAreGuessedFromTheGoMods(t *testing.T) {
-	walk := NewGo(host)
+	walk := New(host)
 	mods := paths("a", manyMods+1, ".mod")
 	for _, p := range mods[:manyMods-1] {
 		walk.Asked(match(t, p))
@@ -145,7 +112,7 @@ func TestInfosAreGuessedFromTheGoMods(t *testing.T) {
 
 // TestListedModulesAreReadToo wants the go.mod of what was read in another version, or is required by the project's own.
 func TestListedModulesAreReadToo(t *testing.T) {
-	walk := NewGo(host)
+	walk := New(host)
 	came := func(path, requires string) {
 		walk.Asked(match(t, path))
 		walk.Answered(match(t, path), []byte("module x\ngo 1.21\n"+requires), 0)
@@ -156,4 +123,17 @@ func TestListedModulesAreReadToo(t *testing.T) {
 	got := urls(walk.Asked(match(t, "/example.com/near/@v/v1.0.0.info")))
 	same(t, "with the infos", got, "/example.com/a/@v/v1.1.0.mod /example.com/near/@v/v1.0.0.mod "+
 		"/example.com/a/@v/v1.1.0.info /example.com/b/@v/v1.0.0.info /example.com/far/@v/v1.0.0.info /example.com/near/@v/v1.0.0.info")
+}
+
+// TestTheGraphIsKnownWhenAllOfGoSumCame lists what is required but never read, too, before the client gets there.
+func TestTheGraphIsKnownWhenAllOfGoSumCame(t *testing.T) {
+	roots := []string{"example.com/a@v1.0.0", "example.com/b@v1.0.0"}
+	at := inProject(t, roots, roots, "go", "list", "-m", "all")
+	walk := New(host)
+	same(t, "at first", urls(walk.Project(at.dir, at.args)),
+		"/example.com/a/@v/v1.0.0.mod /example.com/b/@v/v1.0.0.mod /example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info")
+	body := []byte("module x\ngo 1.21\nrequire example.com/c v1.0.0\n")
+	same(t, "after the first", urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 1)), "")
+	same(t, "after the last", urls(walk.Answered(match(t, "/example.com/b/@v/v1.0.0.mod"), body, 1)),
+		"/example.com/a/@v/v1.0.0.info /example.com/b/@v/v1.0.0.info /example.com/c/@v/v1.0.0.info")
 }

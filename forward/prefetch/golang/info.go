@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"maps"
@@ -12,7 +12,7 @@ import (
 
 // askedInfo wants the rest of what the client is about to ask one by one: of the project's own requirements, or of the
 // whole graph.
-func (w *goWalk) askedInfo(v module.Version) []project.Want {
+func (w *Walk) askedInfo(v module.Version) []project.Want {
 	if w.queries.lists[v.Path] {
 		return nil // it is of what the list came to
 	}
@@ -39,7 +39,7 @@ func (w *goWalk) askedInfo(v module.Version) []project.Want {
 }
 
 // allInfos are the .info of the build list, each with the list of versions that is asked for next if its update is looked for.
-func (w *goWalk) allInfos() []project.Want {
+func (w *Walk) allInfos() []project.Want {
 	var out []project.Want
 	list := w.buildList()
 	for _, v := range list[:min(len(list), maxNames)] {
@@ -53,7 +53,7 @@ func (w *goWalk) allInfos() []project.Want {
 
 // buildList is the version of each module that is in the graph, as far as its go.mod files are here. Where nobody knows where
 // the graph begins, it is the highest that any of them names.
-func (w *goWalk) buildList() []module.Version {
+func (w *Walk) buildList() []module.Version {
 	if w.reading != nil && w.withheld && w.reading.Left() == 0 {
 		return w.supposed(w.reading.BuildList())
 	}
@@ -73,7 +73,7 @@ func byPath(versions map[string]string) []module.Version {
 }
 
 // foreseen leaves out of a build list that is not certain yet what go.sum names higher: it hardly names any but for the graph.
-func (w *goWalk) foreseen(list []module.Version) []module.Version {
+func (w *Walk) foreseen(list []module.Version) []module.Version {
 	if w.reading.Left() == 0 && !w.withheld {
 		return list
 	}
@@ -81,7 +81,7 @@ func (w *goWalk) foreseen(list []module.Version) []module.Version {
 }
 
 // supposed adds to a build list for which not all go.mod files were read what go.sum names, and no other names higher.
-func (w *goWalk) supposed(list []module.Version) []module.Version {
+func (w *Walk) supposed(list []module.Version) []module.Version {
 	selected := maps.Clone(w.highest)
 	for _, v := range list {
 		selected[v.Path] = higher(v.Version, selected[v.Path])
@@ -91,7 +91,7 @@ func (w *goWalk) supposed(list []module.Version) []module.Version {
 
 // listedMods are the go.mod files of the build list that were not read for the graph. To say of which go version a module
 // is, they are read if go.sum names them: it does for what packages or tests of the project's own requirements need.
-func (w *goWalk) listedMods() []project.Want {
+func (w *Walk) listedMods() []project.Want {
 	if w.known {
 		return nil // go.sum names them, or the graph's end tells
 	}
@@ -113,12 +113,12 @@ const (
 	// manyMods is how many go.mod files a run reads, and no zip, to be one that reads the graph. Most that do want .info next.
 	manyMods = 12
 	// mostEarly is how many .info of requirements are wanted before the end of the graph is in sight. More would not be asked
-	// for unconfirmed.
-	mostEarly = lineSlack
+	// for unconfirmed: it is what prefetch has under way of a line of guesses.
+	mostEarly = 32
 )
 
 // earlyInfos are of the roots that came since it was last called: guesses, but of less than a hundred bytes each.
-func (w *goWalk) earlyInfos() []project.Want {
+func (w *Walk) earlyInfos() []project.Want {
 	if !w.readsGraph() {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (w *goWalk) earlyInfos() []project.Want {
 }
 
 // readsGraph says that the client seems to read the module graph, and has not come to its end.
-func (w *goWalk) readsGraph() bool {
+func (w *Walk) readsGraph() bool {
 	return !w.zips && len(w.infos) == 0 && len(w.mods) >= manyMods
 }
 
@@ -145,7 +145,7 @@ const (
 )
 
 // settled says, once nearly all go.mod files have come that decide it, which modules there are, and again at their end.
-func (w *goWalk) settled() []project.Want {
+func (w *Walk) settled() []project.Want {
 	left := len(w.missing)
 	if w.reading != nil {
 		left = w.reading.Left()
@@ -169,7 +169,7 @@ func (w *goWalk) settled() []project.Want {
 }
 
 // raisedInfos are of the modules that came into the graph since all were wanted.
-func (w *goWalk) raisedInfos() []project.Want {
+func (w *Walk) raisedInfos() []project.Want {
 	if len(w.raised) == 0 {
 		return nil
 	}
@@ -183,7 +183,7 @@ func (w *goWalk) raisedInfos() []project.Want {
 
 // Informed says that it is known what decides the build list, and that nearly all of it came: go.sum names it, or it is
 // what the client's requirements lead to.
-func (w *goWalk) Informed() bool {
+func (w *Walk) Informed() bool {
 	if w.reading != nil && w.reading.Left() == 0 {
 		return true
 	}

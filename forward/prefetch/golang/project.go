@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"slices"
@@ -12,16 +12,16 @@ import (
 // whyReadGoMod is of what the project's files lead to, as the go command reads on from there.
 const whyReadGoMod = "the go.mod of a module of the project's graph"
 
-// toldGo is what a go command fetches when it has read the graph.
-type toldGo struct {
+// told is what a go command fetches when it has read the graph.
+type told struct {
 	mods bool // the go.mod of each module of the build list, to say of which go version it is
 	zips bool // the zip of each
 	few  bool // and no .info but of what it looks for, as go get
 }
 
 // Project wants what the project's files say that the command needs.
-func (w *goWalk) Project(dir string, args []string) []project.Want {
-	c := readGoCommand(args)
+func (w *Walk) Project(dir string, args []string) []project.Want {
+	c := readCommand(args)
 	named := w.listsNamed(c)
 	w.told.few = c.need == graph || c.need == everything || c.need == nothing && len(named) > 0
 	if c.need == nothing {
@@ -75,7 +75,7 @@ func (w *goWalk) Project(dir string, args []string) []project.Want {
 }
 
 // projectMods wants the go.mod files that the project names, and those that its graph is known to lead to.
-func (w *goWalk) projectMods(g *project.Go, out []project.Want) []project.Want {
+func (w *Walk) projectMods(g *project.Go, out []project.Want) []project.Want {
 	for _, want := range out {
 		if v, ok := w.version(want.URL, ".mod"); ok {
 			w.raise(v)
@@ -105,7 +105,7 @@ func (w *goWalk) projectMods(g *project.Go, out []project.Want) []project.Want {
 }
 
 // read goes on with the graph where a go.mod came, or is not there, and says what is to be done then.
-func (w *goWalk) read(out []project.Want, v module.Version) []project.Want {
+func (w *Walk) read(out []project.Want, v module.Version) []project.Want {
 	if w.reading != nil {
 		w.reading.Came(v)
 		out = w.readOn(out)
@@ -114,7 +114,7 @@ func (w *goWalk) read(out []project.Want, v module.Version) []project.Want {
 }
 
 // readOn wants the go.mod files that are read next.
-func (w *goWalk) readOn(out []project.Want) []project.Want {
+func (w *Walk) readOn(out []project.Want) []project.Want {
 	for _, v := range w.reading.Next() {
 		if w.missing[v] || len(w.beyond) >= maxNames {
 			continue
@@ -128,7 +128,7 @@ func (w *goWalk) readOn(out []project.Want) []project.Want {
 
 // brought reads on behind a module whose zip go get, or another command that changes go.mod, asks for: it is in the graph, or looked
 // into for a package, and in it soon. Others ask for zips of modules that the graph is pruned at, too.
-func (w *goWalk) brought(out []project.Want, v module.Version) []project.Want {
+func (w *Walk) brought(out []project.Want, v module.Version) []project.Want {
 	if w.reading == nil || !w.told.few {
 		return out
 	}
@@ -138,7 +138,7 @@ func (w *goWalk) brought(out []project.Want, v module.Version) []project.Want {
 
 // Withheld goes on without go.mod files that will not come: the client has them, or keeps them to itself. Then the build list
 // is what go.sum tells, where the rest of the graph does not tell more.
-func (w *goWalk) Withheld(wants []project.Want) (out []project.Want) {
+func (w *Walk) Withheld(wants []project.Want) (out []project.Want) {
 	for _, want := range wants {
 		v, ok := w.version(want.URL, ".mod")
 		if _, here := w.files[v]; !ok || here || !strings.HasSuffix(want.URL, ".mod") || w.reading == nil {
@@ -155,7 +155,7 @@ func (w *goWalk) Withheld(wants []project.Want) (out []project.Want) {
 }
 
 // atEnd wants what the command fetches of each module when the whole graph was read.
-func (w *goWalk) atEnd() []project.Want {
+func (w *Walk) atEnd() []project.Want {
 	out, list := w.allInfos(), w.foreseen(w.reading.BuildList())
 	for _, v := range list {
 		if _, read := w.files[v]; w.told.mods && !read {
@@ -171,10 +171,10 @@ func (w *goWalk) atEnd() []project.Want {
 }
 
 // Exact says that each zip of the project will be asked for, but those in the client's own cache.
-func (w *goWalk) Exact() bool { return w.all }
+func (w *Walk) Exact() bool { return w.all }
 
 // Waits says that it builds: which of the packages that are missing it needs, if any, only it knows.
-func (w *goWalk) Waits() bool { return w.hesitant }
+func (w *Walk) Waits() bool { return w.hesitant }
 
 // rootsFirst puts the go.mod files of requirements before all others, in the order of their .info: so the go command asks.
 func rootsFirst(mods, infos []project.Want) []project.Want {

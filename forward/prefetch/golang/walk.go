@@ -1,4 +1,10 @@
-package prefetch
+// Package golang knows how the go command goes on from one request to the next: from one go.mod to those that it requires,
+// then to the .info and the zips of what is in the module graph, and to the records of the checksum database.
+//
+//	w := golang.New("https://HOST")       // a prefetch.Walk, one for each run of a command
+//	wants := w.Project(dir, args)         // what the project's files and the command tell
+//	wants = w.Answered(goMod, body, 0)    // what that leads to
+package golang
 
 import (
 	"slices"
@@ -26,8 +32,8 @@ const (
 	whyInfoZip    = "the zip of a module whose .info was asked for"
 )
 
-// goWalk is one run of the go command.
-type goWalk struct {
+// Walk is one run of the go command. Its methods are called one at a time.
+type Walk struct {
 	registry string
 	database string // base URL of the checksum database; empty: nothing was asked of it
 
@@ -60,7 +66,7 @@ type goWalk struct {
 	ended  bool             // and all that go.sum tells of was known: a graph of many modules is reckoned twice, not at each answer
 	raised []module.Version // to which the graph has changed since
 	zips   bool             // packages are wanted
-	told   toldGo           // what its command line says of what it fetches behind the graph
+	told   told             // what its command line says of what it fetches behind the graph
 	beyond []module.Version // whose go.mod is read, and is not in go.sum
 
 	known    bool                    // go.sum told which go.mod files are read
@@ -71,7 +77,7 @@ type goWalk struct {
 	all      bool                    // it downloads all that go.mod requires
 	hesitant bool                    // it may need no packages at all
 	later    []project.Want          // zips that a build perhaps needs
-	queries  goQueries               // of the versions that there are
+	queries  queries                 // of the versions that there are
 	tree     tlog.Tree               // the latest state of the checksum database that passed, by which the go command judges records
 }
 
@@ -85,6 +91,9 @@ const (
 	fewForeign = 2
 )
 
+// maxNames is how many names of one kind are kept in mind in one run, and requirements of one go.mod.
+const maxNames = 20_000
+
 // maxStored is how many requirements are kept in mind: more than any graph has, and some tens of megabytes.
 const maxStored = 500_000
 
@@ -95,21 +104,21 @@ const toolchain = "golang.org/toolchain"
 // laterZips is how many zips that a build perhaps needs are wanted when it asks for one.
 const laterZips = 2
 
-// NewGo is the walk of the go command.
-func NewGo(registry string) *goWalk {
-	return &goWalk{
+// New begins a run of the go command at a registry, of which it is told the base URL.
+func New(registry string) *Walk {
+	return &Walk{
 		registry: registry, asked: make(map[string]bool), files: make(map[module.Version]goMod), unpruned: make(map[module.Version]bool),
 		highest: make(map[string]string), roots: make(map[string]bool), absent: make(map[module.Version]bool),
 		missing: make(map[module.Version]bool), direct: make(map[string]bool), mentions: make(map[string]mention),
-		heard: make(map[module.Version]bool), guessed: make(map[module.Version]bool), queries: newGoQueries(),
+		heard: make(map[module.Version]bool), guessed: make(map[module.Version]bool), queries: newQueries(),
 	}
 }
 
-// Steady: its connections stay open for longer than it rests.
-func (*goWalk) Steady() {}
+// Steady says that its connections stay open for longer than it rests.
+func (*Walk) Steady() {}
 
 // Asked follows the go command through its phases: .mod, .info, .zip.
-func (w *goWalk) Asked(m rules.Match) []project.Want {
+func (w *Walk) Asked(m rules.Match) []project.Want {
 	kind, v := readMatch(m)
 	if kind == "" || w.asked[m.Name] || len(w.asked) >= maxNames {
 		return nil
@@ -130,7 +139,7 @@ func (w *goWalk) Asked(m rules.Match) []project.Want {
 	return w.askedLookup(m)
 }
 
-func (w *goWalk) askedMod(v module.Version) []project.Want {
+func (w *Walk) askedMod(v module.Version) []project.Want {
 	w.mods = append(w.mods, v)
 	out := w.record(w.soughtZip(nil, v), v)
 	if w.aside(v, true) {
@@ -145,7 +154,7 @@ func (w *goWalk) askedMod(v module.Version) []project.Want {
 }
 
 // root notes a requirement of the project. All of them come first, sorted, but for those that overtake each other.
-func (w *goWalk) root(v module.Version) {
+func (w *Walk) root(v module.Version) {
 	if w.rootsEnd || w.roots[v.Path] || w.zips || len(w.infos) > 0 {
 		w.rootsEnd = true
 		return
@@ -161,7 +170,7 @@ func (w *goWalk) root(v module.Version) {
 	w.fresh = append(w.fresh, v)
 }
 
-func (w *goWalk) askedZip(v module.Version) []project.Want {
+func (w *Walk) askedZip(v module.Version) []project.Want {
 	var out []project.Want
 	w.mods = append(w.mods, v)
 	if !w.zips {
@@ -192,7 +201,7 @@ func rivals(a, b module.Version) bool {
 }
 
 // Reads wants each go.mod and list of versions once, and the records of the checksum database.
-func (w *goWalk) Reads(m rules.Match) bool {
+func (w *Walk) Reads(m rules.Match) bool {
 	kind, v := readMatch(m)
 	_, read := w.files[v]
 	switch kind {
@@ -206,7 +215,7 @@ func (w *goWalk) Reads(m rules.Match) bool {
 }
 
 // Answered learns requirements from go.mod files, and tiles from records of the checksum database.
-func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want {
+func (w *Walk) Answered(m rules.Match, body []byte, depth int) []project.Want {
 	kind, v := readMatch(m)
 	if body == nil {
 		w.absent[v] = true
@@ -226,7 +235,7 @@ func (w *goWalk) Answered(m rules.Match, body []byte, depth int) []project.Want 
 }
 
 // answeredMod reads a go.mod that came, or is not there: sure says that the client asked for it.
-func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project.Want {
+func (w *Walk) answeredMod(v module.Version, body []byte, sure bool) []project.Want {
 	apart := w.aside(v, sure)
 	delete(w.missing, v)
 	file, ok := readGoMod(body)
@@ -260,7 +269,7 @@ func (w *goWalk) answeredMod(v module.Version, body []byte, sure bool) []project
 
 // follow wants what a go.mod leads to that the client reads: all that is behind it, or what may be a requirement of the
 // project too.
-func (w *goWalk) follow(out []project.Want, v module.Version, file goMod) []project.Want {
+func (w *Walk) follow(out []project.Want, v module.Version, file goMod) []project.Want {
 	w.raiseAll(file)
 	if file.old || w.unpruned[v] {
 		return w.spread(out, v)
@@ -278,13 +287,13 @@ func (w *goWalk) follow(out []project.Want, v module.Version, file goMod) []proj
 }
 
 // unprunedProject says that the project itself seems to be of a go before 1.17, so that whatever is required is asked for.
-func (w *goWalk) unprunedProject() bool {
+func (w *Walk) unprunedProject() bool {
 	return w.rootsEnd && w.wild >= fewStrays && len(w.infos) == 0
 }
 
 // spread wants the go.mod files of all that an unpruned module requires, and of what those require, whatever go version
 // they are of: so readModGraph goes on, too.
-func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want {
+func (w *Walk) spread(out []project.Want, from module.Version) []project.Want {
 	w.unpruned[from] = true
 	for todo := []module.Version{from}; len(todo) > 0; todo = todo[1:] {
 		for _, r := range w.files[todo[0]].requires {
@@ -305,14 +314,14 @@ func (w *goWalk) spread(out []project.Want, from module.Version) []project.Want 
 }
 
 // raiseAll notes that the requirements of a module are in the graph.
-func (w *goWalk) raiseAll(file goMod) {
+func (w *Walk) raiseAll(file goMod) {
 	for _, r := range file.requires {
 		w.raise(r)
 	}
 }
 
 // raise notes that a version is in the graph.
-func (w *goWalk) raise(v module.Version) {
+func (w *Walk) raise(v module.Version) {
 	if semver.Compare(v.Version, w.highest[v.Path]) > 0 {
 		w.highest[v.Path] = v.Version
 		if w.listed && !w.known {

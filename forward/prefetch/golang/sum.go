@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"slices"
@@ -16,7 +16,7 @@ const (
 )
 
 // askedLookup wants the records of all that the client brings home without a go.sum: each is looked up once.
-func (w *goWalk) askedLookup(m rules.Match) []project.Want {
+func (w *Walk) askedLookup(m rules.Match) []project.Want {
 	if w.database != "" {
 		return nil
 	}
@@ -29,7 +29,7 @@ func (w *goWalk) askedLookup(m rules.Match) []project.Want {
 }
 
 // record wants the record of a module, if the client looks records up at all.
-func (w *goWalk) record(to []project.Want, v module.Version) []project.Want {
+func (w *Walk) record(to []project.Want, v module.Version) []project.Want {
 	if w.database == "" {
 		return to
 	}
@@ -43,7 +43,7 @@ func (w *goWalk) record(to []project.Want, v module.Version) []project.Want {
 
 // tiles wants what proves a record. It is no place for trust; the go command checks the tree's signature, and what is
 // derived from a wrong one is asked for in vain.
-func (w *goWalk) tiles(m rules.Match, body []byte) []project.Want {
+func (w *Walk) tiles(m rules.Match, body []byte) []project.Want {
 	needed, largest := notary.Proof(body, w.tree)
 	w.tree = largest
 	out := make([]project.Want, 0, len(needed))

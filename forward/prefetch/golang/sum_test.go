@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"hither/forward/project"
 	"hither/rules"
 	rulesd "hither/rules.d"
 )
@@ -20,31 +19,9 @@ const (
 		"go.sum database tree\n%d\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— sum.golang.org Az3grgIHxiDLRpsKUElIX5vJMlFS79SqfQDSgHQmON922lNdJ5zxF8SSPPcah3jhIkpG8LSKNaWXiy7IldOSDCt4Pwk=\n"
 )
 
-// match is what a path at the Go registry means.
-func match(t testing.TB, path string) rules.Match {
-	t.Helper()
-	set, err := rules.Load(rulesd.Files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, ok := set.Match("proxy.golang.org", rules.Query{URL: &url.URL{Path: path}})
-	if !ok {
-		t.Fatalf("%s is in no rule", path)
-	}
-	return m
-}
-
-func urls(wants []project.Want) string {
-	var out []string
-	for _, w := range wants {
-		out = append(out, strings.TrimPrefix(strings.TrimPrefix(w.URL, host), "https://sum.golang.org"))
-	}
-	return strings.Join(out, " ")
-}
-
 // TestRecordsAndTiles follows a client without go.sum: once it looks up one module it looks up all, and proves each.
 func TestRecordsAndTiles(t *testing.T) {
-	w := NewGo(host)
+	w := New(host)
 	m := func(path string) rules.Match { return match(t, path) }
 	same(t, "before any look-up", urls(w.Asked(m("/example.com/a/@v/v1.0.0.mod"))), "")
 	lookup := m(sumdb + "/lookup/example.com/a@v1.0.0")
@@ -57,7 +34,7 @@ func TestRecordsAndTiles(t *testing.T) {
 
 // TestTilesAreThoseThatTlogReads compares with what a client of the database reads for a proof, for many records.
 func TestTilesAreThoseThatTlogReads(t *testing.T) {
-	w := NewGo(host)
+	w := New(host)
 	lookup := match(t, sumdb+"/lookup/example.com/a@v1.0.0")
 	const size = 300_000
 	for id := int64(0); id < size; id += 9_999 {
@@ -74,7 +51,7 @@ func TestTilesAreThoseThatTlogReads(t *testing.T) {
 	}
 }
 
-func FuzzGoAnswered(f *testing.F) {
+func FuzzAnswered(f *testing.F) {
 	f.Add("/example.com/a/@v/v1.0.0.mod", []byte("module example.com/a\nrequire example.com/b v1.0.0\n"), 0)
 	f.Add("/example.com/a/@v/v1.0.0.mod", []byte("module example.com/a\ngo 1.21\nrequire (\n\t../x v0\n\texample.com/B v1.2.3 // indirect\n)\n"), 1)
 	f.Add(sumdb+"/lookup/example.com/a@v1.0.0", fmt.Appendf(nil, record, 70_000, 100_000), 0)
@@ -89,7 +66,7 @@ func FuzzGoAnswered(f *testing.F) {
 		if !ok {
 			return
 		}
-		w := NewGo(host)
+		w := New(host)
 		wants := w.Asked(m)
 		w.Reads(m)
 		wants = append(wants, w.Answered(m, body, depth)...)
@@ -104,28 +81,4 @@ func FuzzGoAnswered(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestCommandsOfGo(t *testing.T) {
-	for line, want := range map[string]need{
-		"go mod download":                 downloads,
-		"go mod download -x all":          downloads,
-		"go mod download example.com/a":   nothing,
-		"/usr/local/go/bin/go mod tidy":   everything,
-		`C:\Go\bin\go.exe list -m all`:    modules,
-		"go -C sub list -m -json all":     modules,
-		"go1.26.0 list -m example.com/a":  graph,
-		"go list -deps ./...":             packages,
-		"go mod graph":                    graph,
-		"go mod vendor":                   packages,
-		"go test -run X ./...":            packages,
-		"go install example.com/a@latest": nothing,
-		"go get example.com/a@v1.0.0":     graph,
-		"go mod":                          nothing,
-		"go":                              nothing,
-		"":                                nothing,
-		"gopls -mode=stdio":               nothing,
-	} {
-		same(t, line, readGoCommand(strings.Fields(line)).need, want)
-	}
 }

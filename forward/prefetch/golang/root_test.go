@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 )
 
 // rooted is a walk of a client that asked for some requirements of its project, named by letter m and a number.
-func rooted(t *testing.T, n int) *goWalk {
-	walk := NewGo(host)
+func rooted(t *testing.T, n int) *Walk {
+	walk := New(host)
 	for _, p := range paths("m", n, ".mod") {
 		walk.Asked(match(t, p))
 	}
@@ -16,7 +16,7 @@ func rooted(t *testing.T, n int) *goWalk {
 }
 
 // came tells a walk of a go.mod, and returns which go.mod files it wants because of that.
-func came(t *testing.T, w *goWalk, path, lines string, depth int) string {
+func came(t *testing.T, w *Walk, path, lines string, depth int) string {
 	var out []string
 	for u := range strings.FieldsSeq(urls(w.Answered(match(t, path), []byte("module x\n"+lines), depth))) {
 		if strings.HasSuffix(u, ".mod") {

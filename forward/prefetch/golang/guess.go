@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"slices"
@@ -29,7 +29,7 @@ type mention struct {
 }
 
 // hear notes what a go.mod names, once, while the client asks for the requirements of its project.
-func (w *goWalk) hear(v module.Version, file goMod) {
+func (w *Walk) hear(v module.Version, file goMod) {
 	if w.rootsOver() || w.heard[v] {
 		return
 	}
@@ -52,10 +52,10 @@ func (w *goWalk) hear(v module.Version, file goMod) {
 }
 
 // rootsOver says that no requirement of the project is to come.
-func (w *goWalk) rootsOver() bool { return w.rootsEnd || w.zips || len(w.infos) > 0 }
+func (w *Walk) rootsOver() bool { return w.rootsEnd || w.zips || len(w.infos) > 0 }
 
 // likelyRoots wants what was named and may be asked for next.
-func (w *goWalk) likelyRoots(out []project.Want) []project.Want {
+func (w *Walk) likelyRoots(out []project.Want) []project.Want {
 	if w.rootsOver() || w.known || len(w.inOrder) == 0 {
 		return out
 	}
@@ -82,7 +82,7 @@ func (w *goWalk) likelyRoots(out []project.Want) []project.Want {
 }
 
 // guess wants a go.mod, if it was not guessed before.
-func (w *goWalk) guess(out []project.Want, v module.Version, why string) []project.Want {
+func (w *Walk) guess(out []project.Want, v module.Version, why string) []project.Want {
 	if w.guessed[v] {
 		return out
 	}
@@ -92,7 +92,7 @@ func (w *goWalk) guess(out []project.Want, v module.Version, why string) []proje
 
 // Guesses says which reasons are guesses. The client reads all that is behind a module before go 1.17, and lists what is in
 // the graph when its end is in sight; but what a pruned module requires is asked for only if the project requires it too.
-func (w *goWalk) Guesses(why string, usually bool) bool {
+func (w *Walk) Guesses(why string, usually bool) bool {
 	switch why {
 	case whyNewGoMod, whyOnceGoMod:
 		return true

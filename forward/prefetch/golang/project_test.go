@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"fmt"
@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"hither/forward/fetch"
 	"hither/forward/project"
 )
 
@@ -34,7 +32,7 @@ func goFiles(t *testing.T, content map[string]string) string {
 // "a1.mod" is v1.1.0.
 func wanted(t *testing.T, dir, command string, published map[string]string) string {
 	t.Helper()
-	walk := NewGo(host)
+	walk := New(host)
 	todo := walk.Project(dir, strings.Fields(command))
 	seen := map[string]bool{}
 	for ; len(todo) > 0; todo = todo[1:] {
@@ -142,9 +140,9 @@ func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
 		"s1": "require example.com/r v1.1.0\n",
 	}
 	same(t, "list", wanted(t, dir, "go list -mod=mod -m all", published), "a.info a.mod b.info b.mod c.info c.mod s1.info s1.mod")
-	walk := NewGo(host)
+	walk := New(host)
 	walk.Project(dir, []string{"go", "list", "-mod=mod", "-m", "all"})
-	same(t, "before the end", isInformed(walk), false)
+	same(t, "before the end", walk.Informed(), false)
 	for _, want := range walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\nrequire example.com/b v1.0.0\n"), 1) {
 		same(t, "why", want.Why, whyReadGoMod)
 		same(t, "is a guess", walk.Guesses(want.Why, true), false)
@@ -155,7 +153,7 @@ func TestWithoutAGoSumTheGraphIsRead(t *testing.T) {
 func TestANewProjectIsGuessedAt(t *testing.T) {
 	dir := goFiles(t, map[string]string{"go.mod": "module m\ngo 1.21\nrequire example.com/d v0.0.0\nreplace example.com/d => ./d\n", "d/go.mod": "module d\n"})
 	for _, command := range []string{"go get example.com/a@latest", "go mod tidy", "go get -u ./..."} {
-		walk, mod := NewGo(host), match(t, "/example.com/a/@v/v1.0.0.mod")
+		walk, mod := New(host), match(t, "/example.com/a/@v/v1.0.0.mod")
 		walk.Project(dir, strings.Fields(command))
 		walk.Asked(mod)
 		same(t, command, urls(walk.Answered(mod, []byte("module x\nrequire example.com/b v1.0.0\n"), 0)), "/example.com/b/@v/v1.0.0.mod")
@@ -177,7 +175,7 @@ func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
 		{sum, "new", ""},
 	} {
 		for _, early := range []bool{false, true} { // its go.mod comes before it is known that it is brought
-			walk := NewGo(host)
+			walk := New(host)
 			walk.Project(goFiles(t, map[string]string{"go.mod": goMod, "go.sum": c.sum}), strings.Fields("go get example.com/"+c.name+"@latest"))
 			walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"), 1)
 			mod, zip := "/example.com/"+c.name+"/@v/v1.0.0.mod", match(t, "/example.com/"+c.name+"/@v/v1.0.0.zip")
@@ -208,7 +206,7 @@ func TestWhatIsBroughtIntoAProjectIsReadOn(t *testing.T) {
 func TestGoGetListsNoGraph(t *testing.T) {
 	goMod, sum := "module m\ngo 1.21\nrequire example.com/a v1.0.0\n", "example.com/a v1.0.0/go.mod h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
 	for command, want := range map[string]bool{"go get example.com/x@v1.0.0": false, "go list -m example.com/x@v1.0.0": false, "go list -m all": true} {
-		walk := NewGo(host)
+		walk := New(host)
 		todo := walk.Project(goFiles(t, map[string]string{"go.mod": goMod, "go.sum": sum}), strings.Fields(command))
 		todo = append(todo, walk.Asked(match(t, "/example.com/a/@v/v1.0.0.mod"))...)
 		todo = append(todo, walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), []byte("module x\ngo 1.21\n"), 1)...)
@@ -224,46 +222,32 @@ func TestALargeGoModIsNotRead(t *testing.T) {
 	body := []byte("module x\n" + strings.Repeat("require a.b/c v1.0.0\n", 16<<20/21))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	walk := NewGo(host)
+	walk := New(host)
 	got := urls(walk.Answered(match(t, "/example.com/a/@v/v1.0.0.mod"), body, 0))
 	runtime.ReadMemStats(&after)
 	same(t, "wanted", got, "")
 	atMost(t, "bytes", int(after.TotalAlloc-before.TotalAlloc), 64<<20)
 }
 
-// TestWhatStaysAwayDoesNotEndTheReading has a client that has the go.mod files, of earlier or of its own: what else it needs of the
-// graph comes ahead all the same.
-func TestWhatStaysAwayDoesNotEndTheReading(t *testing.T) {
-	const n = 20
-	var roots, sums, rest []string
-	all := map[string]mod{}
-	for i := range n {
-		root, deep := fmt.Sprintf("example.com/a%03d@v1.0.0", i), fmt.Sprintf("example.com/deep%03d@v1.0.0", i)
-		roots, sums, rest = append(roots, root), append(sums, root, deep), append(rest, deep)
-		all[root], all[deep] = mod{requires: []string{deep}}, mod{}
+// A directory vendor stands for what is fetched, unless the command says otherwise.
+func TestAVendoredProjectIsLeftAlone(t *testing.T) {
+	roots := required("m", 20)
+	at := inProject(t, roots, roots)
+	for name, text := range map[string]string{"vendor/modules.txt": "# example.com/m000 v1.0.0\n", "other.mod": "module m\ngo 1.21\nrequire example.com/o v1.0.0\n"} {
+		file := filepath.Join(at.dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	has := func(w project.Want) bool { return strings.HasSuffix(w.URL, ".mod") }
-	for _, c := range []struct {
-		why                string
-		at                 Place
-		sums               []string
-		mods, infos, lists int
-	}{
-		{"all of them", Place{Has: has}, sums, 0, 2 * n, 2 * n},
-		{"those of the project, where nothing else is known", Place{Has: has}, nil, 0, n, n},
-		{"a private one", Place{Has: hasNone, Private: []string{"example.com/a007"}}, sums, 2*n - 1, 2*n - 1, 2*n - 1},
-		{"a private one of a new project", Place{Has: hasNone, Private: []string{"example.com/a007"}}, nil, n - 1, 2*n - 2, 2*n - 2},
+	for command, want := range map[string]int{
+		"go build ./...": 0, "go test ./...": 0, "go list -m all": 0, "go build -mod=mod ./...": 20, "go build -mod readonly": 20,
+		"go mod download": 60, "go mod vendor": 20, "go get example.com/m000@v1.1.0": 21, "go mod graph": 20, "go mod why -m example.com/m000": 40,
+		"go mod verify": 20, "go tool stringer": 0, "go tool -mod=mod stringer -mod=vendor": 20,
+		"go build -modfile=other.mod -mod=mod": 1, "go -modfile other.mod mod download": 3,
 	} {
-		inWorld(t, inProject(t, roots, c.sums, "go", "list", "-m", "-u", "all"), func(w *world) {
-			w.publish(1000, all)
-			at, _ := w.Project(fetch.Client{})
-			w.listAll(append(rest, roots...))
-			c.at.Dir, c.at.Args, c.at.PID = at.Dir, at.Args, 7
-			w.Begin("proxy.golang.org", c.at)
-			time.Sleep(10 * time.Second)
-			same(t, c.why+": go.mod files", w.asked("v1.0.0.mod"), c.mods)
-			same(t, c.why+": .info", w.asked("v1.0.0.info"), c.infos)
-			same(t, c.why+": lists", w.asked("/list"), c.lists)
-		})
+		same(t, command, len(New(host).Project(at.dir, strings.Fields(command))), want)
 	}
 }

@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"bytes"
@@ -19,9 +19,9 @@ const maxVersion = 1 << 10
 // maxLatest is how long an answer of MODULE/@latest may be, in bytes. They have some hundred.
 const maxLatest = 64 << 10
 
-// goVersions is what the go command makes of the list of a module's versions (cmd/go/internal/modfetch/proxy.go, Versions;
+// versions is what the go command makes of the list of a module's versions (cmd/go/internal/modfetch/proxy.go, Versions;
 // modload/query.go, filterVersions). Each field is empty if there is no such version.
-type goVersions struct {
+type versions struct {
 	dated      string // the latest by time, whose .info is asked for in any case
 	compatible pick   // without those that are +incompatible
 	all        pick
@@ -39,8 +39,8 @@ func (p pick) best() string {
 	return p.pre
 }
 
-// readGoVersions reads the body of MODULE/@v/list: a version a line, perhaps with a time behind it.
-func readGoVersions(body []byte) (v goVersions) {
+// readVersions reads the body of MODULE/@v/list: a version a line, perhaps with a time behind it.
+func readVersions(body []byte) (v versions) {
 	var latest time.Time
 	lines := 0
 	for line := range bytes.Lines(body) {
@@ -69,7 +69,7 @@ func readGoVersions(body []byte) (v goVersions) {
 	return v
 }
 
-func (v *goVersions) take(version string) {
+func (v *versions) take(version string) {
 	v.all.take(version)
 	if !strings.HasSuffix(version, "+incompatible") {
 		v.compatible.take(version)
@@ -93,10 +93,10 @@ func higher(a, b string) string {
 }
 
 // divided says that a go.mod decides which versions count.
-func (v goVersions) divided() bool { return v.last != "" && v.all != v.compatible }
+func (v versions) divided() bool { return v.last != "" && v.all != v.compatible }
 
-// readGoLatest reads the version of MODULE/@latest; empty if it tells none that could be one.
-func readGoLatest(body []byte) string {
+// readLatest reads the version of MODULE/@latest; empty if it tells none that could be one.
+func readLatest(body []byte) string {
 	var info struct{ Version string }
 	if len(body) > maxLatest || json.Unmarshal(body, &info) != nil || len(info.Version) > maxVersion || !semver.IsValid(info.Version) {
 		return ""

@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 )
 
 // add wants $GOPROXY/MODULE/@v/VERSION.EXT; a name that no proxy has is left out.
-func (w *goWalk) add(to []project.Want, v module.Version, ext, why string) []project.Want {
+func (w *Walk) add(to []project.Want, v module.Version, ext, why string) []project.Want {
 	path, err := module.EscapePath(v.Path)
 	version, err2 := module.EscapeVersion(v.Version)
 	if cmp.Or(err, err2) != nil || module.Check(v.Path, v.Version) != nil {
@@ -21,7 +21,7 @@ func (w *goWalk) add(to []project.Want, v module.Version, ext, why string) []pro
 }
 
 // question wants $GOPROXY/MODULE/REST, of what no module cache answers: "@v/list" or "@latest".
-func (w *goWalk) question(to []project.Want, path, rest, why string) []project.Want {
+func (w *Walk) question(to []project.Want, path, rest, why string) []project.Want {
 	escaped, err := module.EscapePath(path)
 	if err != nil || module.CheckPath(path) != nil {
 		return to
@@ -30,7 +30,7 @@ func (w *goWalk) question(to []project.Want, path, rest, why string) []project.W
 }
 
 // version is add the other way round.
-func (w *goWalk) version(url, ext string) (module.Version, bool) {
+func (w *Walk) version(url, ext string) (module.Version, bool) {
 	rest, _ := strings.CutPrefix(url, w.registry+"/")
 	path, version, ok := strings.Cut(strings.TrimSuffix(rest, ext), "/@v/")
 	v := unescape(path, version)

@@ -1,4 +1,4 @@
-package prefetch
+package golang
 
 import (
 	"path"
@@ -32,8 +32,8 @@ const (
 	manyLists = 8
 )
 
-// goQueries is what a run looks for beside the graph.
-type goQueries struct {
+// queries is what a run looks for beside the graph.
+type queries struct {
 	told  bool            // the arguments say what is looked for
 	named map[string]bool // paths in the arguments whose versions are looked for
 
@@ -47,23 +47,23 @@ type goQueries struct {
 	lists map[string]bool // and whose list was
 	zips  map[string]bool // and of which a zip was
 
-	found     map[string]goVersions   // by module path: lists that came
+	found     map[string]versions     // by module path: lists that came
 	best      map[string]string       // and what they come to
 	newest    map[module.Version]bool // the same
 	undecided map[module.Version]bool // whose go.mod decides what a list comes to
 }
 
-func newGoQueries() goQueries {
-	return goQueries{
+func newQueries() queries {
+	return queries{
 		named: make(map[string]bool), infos: make(map[string]bool), lists: make(map[string]bool), zips: make(map[string]bool),
-		found: make(map[string]goVersions), best: make(map[string]string), newest: make(map[module.Version]bool),
+		found: make(map[string]versions), best: make(map[string]string), newest: make(map[module.Version]bool),
 		undecided: make(map[module.Version]bool),
 	}
 }
 
 // askedList finds out whose versions are looked for, unless the arguments told: those of all modules that are listed
 // (go list -m -u all), or of what the project requires (go get -u).
-func (w *goWalk) askedList(path string) []project.Want {
+func (w *Walk) askedList(path string) []project.Want {
 	q := &w.queries
 	q.lists[path], w.rootsEnd = true, true
 	switch {
@@ -83,7 +83,7 @@ func (w *goWalk) askedList(path string) []project.Want {
 }
 
 // listsOf are the lists of some modules.
-func (w *goWalk) listsOf(paths []string) (out []project.Want) {
+func (w *Walk) listsOf(paths []string) (out []project.Want) {
 	for _, path := range paths {
 		out = w.question(out, path, "@v/list", whyList)
 	}
@@ -91,12 +91,12 @@ func (w *goWalk) listsOf(paths []string) (out []project.Want) {
 }
 
 // answeredList goes on with what a list comes to, and with the lists of what else may be the module of a package.
-func (w *goWalk) answeredList(path string, body []byte) (out []project.Want) {
+func (w *Walk) answeredList(path string, body []byte) (out []project.Want) {
 	q := &w.queries
 	if _, again := q.found[path]; again || len(q.found) >= maxNames {
 		return nil
 	}
-	q.found[path] = readGoVersions(body)
+	q.found[path] = readVersions(body)
 	if body != nil && path != toolchain {
 		out = w.picked(nil, path)
 	}
@@ -111,7 +111,7 @@ const maxAbove = 4
 
 // listsAbove are those of what may be the module of a package as well. They are wanted after its own, for what is private has
 // none, and what is above it might be, too.
-func (w *goWalk) listsAbove(out []project.Want, path string) []project.Want {
+func (w *Walk) listsAbove(out []project.Want, path string) []project.Want {
 	for range maxAbove {
 		if path = parentOf(path); path == "" {
 			break
@@ -130,7 +130,7 @@ func parentOf(name string) string {
 }
 
 // picked wants what the client asks for once it has the list of a module's versions.
-func (w *goWalk) picked(out []project.Want, path string) []project.Want {
+func (w *Walk) picked(out []project.Want, path string) []project.Want {
 	v := w.queries.found[path]
 	out = w.add(out, module.Version{Path: path, Version: v.dated}, ".info", whyDatedInfo)
 	best, current := v.compatible.best(), w.highest[path]
@@ -157,7 +157,7 @@ func (w *goWalk) picked(out []project.Want, path string) []project.Want {
 }
 
 // decided goes on with a list once the go.mod is here that decides what it comes to.
-func (w *goWalk) decided(v module.Version) []project.Want {
+func (w *Walk) decided(v module.Version) []project.Want {
 	if !w.queries.undecided[v] {
 		return nil
 	}
@@ -166,11 +166,11 @@ func (w *goWalk) decided(v module.Version) []project.Want {
 }
 
 // answeredLatest is told of the latest commit, which the registry may not know: then the list names it.
-func (w *goWalk) answeredLatest(path string, body []byte) []project.Want {
+func (w *Walk) answeredLatest(path string, body []byte) []project.Want {
 	v := w.queries.found[path]
 	latest := module.Version{Path: path, Version: v.dated}
 	if body != nil {
-		latest.Version = readGoLatest(body)
+		latest.Version = readLatest(body)
 	}
 	if v.compatible.best() != "" {
 		return w.add(nil, latest, ".info", whyNewestInfo) // it is asked only which of the two is later
@@ -179,7 +179,7 @@ func (w *goWalk) answeredLatest(path string, body []byte) []project.Want {
 }
 
 // newestOf wants what is asked of a newest version.
-func (w *goWalk) newestOf(out []project.Want, v module.Version) []project.Want {
+func (w *Walk) newestOf(out []project.Want, v module.Version) []project.Want {
 	if v.Version == "" {
 		return out
 	}
@@ -190,7 +190,7 @@ func (w *goWalk) newestOf(out []project.Want, v module.Version) []project.Want {
 }
 
 // upgradedZip wants the newest zip of a module whose packages are needed, for the client asked for a zip of it.
-func (w *goWalk) upgradedZip(out []project.Want, path string) []project.Want {
+func (w *Walk) upgradedZip(out []project.Want, path string) []project.Want {
 	q := &w.queries
 	if !q.upgrades || q.patches || !q.zips[path] || semver.Compare(q.best[path], w.highest[path]) <= 0 {
 		return out
@@ -200,7 +200,7 @@ func (w *goWalk) upgradedZip(out []project.Want, path string) []project.Want {
 
 // soughtZip wants the zip of a newest version whose go.mod the client does not have, if it looks for packages: then it asked
 // for the versions of a path above the module's, too.
-func (w *goWalk) soughtZip(out []project.Want, v module.Version) []project.Want {
+func (w *Walk) soughtZip(out []project.Want, v module.Version) []project.Want {
 	q := &w.queries
 	if !q.newest[v] || !q.lists[parentOf(v.Path)] || q.each || q.infos[v.Path] {
 		return out
@@ -209,7 +209,7 @@ func (w *goWalk) soughtZip(out []project.Want, v module.Version) []project.Want 
 }
 
 // aside says that a go.mod is read for what it says of its module, and is not in the graph; sure, that the client asked for it.
-func (w *goWalk) aside(v module.Version, sure bool) bool {
+func (w *Walk) aside(v module.Version, sure bool) bool {
 	q := &w.queries
 	switch {
 	case w.missing[v] || w.unpruned[v]:
@@ -221,7 +221,7 @@ func (w *goWalk) aside(v module.Version, sure bool) bool {
 }
 
 // listsNamed are the lists of what the arguments name, and the .info of what they name with its version.
-func (w *goWalk) listsNamed(c goCommand) (out []project.Want) {
+func (w *Walk) listsNamed(c command) (out []project.Want) {
 	w.queries.each, w.queries.upgrades, w.queries.patches = c.updates, c.upgrades, c.patches
 	w.queries.told = c.updates || c.upgrades || len(c.queries)+len(c.exact) > 0
 	for _, path := range c.queries {
@@ -235,13 +235,13 @@ func (w *goWalk) listsNamed(c goCommand) (out []project.Want) {
 }
 
 // Doubts says of which wants nobody knows whether they are: modules that may be above a package, or the package itself.
-func (w *goWalk) Doubts(why string) bool {
+func (w *Walk) Doubts(why string) bool {
 	return why == whyNamedList || why == whyNamedInfo || why == whyPrefixList
 }
 
 // listsRequired are those of the project's requirements, which the go command looks at before the rest of the graph, if it
 // looks at any but what is named.
-func (w *goWalk) listsRequired(c goCommand, infos []project.Want) (out []project.Want) {
+func (w *Walk) listsRequired(c command, infos []project.Want) (out []project.Want) {
 	if !c.updates && !c.upgrades {
 		return nil
 	}
