@@ -19,12 +19,12 @@ import (
 
 // errand is a request whose meaning is known.
 type errand struct {
-	set     *rules.Set  // by which it is known; nil: it matters to nobody
-	rule    *rules.Rule // nil: a host in no rule
-	match   rules.Match // what a rule says of it
-	matched bool        // match is set
-	up      *url.URL    // where it goes as it came
-	far     bool        // it goes there because what it wants is a long wait away here
+	set     *rules.Set      // by which it is known; nil: it matters to nobody
+	rule    *rules.Rule     // nil: a host in no rule
+	match   rules.Match     // what a rule says of it
+	matched bool            // match is set
+	up      *url.URL        // where it goes as it came
+	far     *fetch.FarError // it goes there because what it wants is a long wait away here; nil: for another reason
 }
 
 // decide answers an errand from here, from the cache, or from the origin.
@@ -107,12 +107,13 @@ func credentials(r *http.Request) credential {
 func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	request := wish(r, e.match)
 	request.Doubtful = doubtful
-	if e.far { // and the origin does not answer: better late than never
+	if e.far != nil { // and the origin does not answer: better late than never
 		request.Offset, request.Upto = 0, 0
 	}
 	w.request, w.set, w.age = &request, e.set, s.ready.age.Load()
 	answer, err := s.Fetch(r.Context(), request)
-	e.far = errors.Is(err, fetch.ErrFar)
+	e.far = nil
+	errors.As(err, &e.far)
 	switch {
 	case err == nil && (doubtful || len(e.match.Path.Accept) > 0) && answer.Status != http.StatusOK:
 		answer.Body.Close() // of the kinds that the rule names there is none; the client may read others

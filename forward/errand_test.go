@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hither/cache/digest"
 	"hither/forward"
 	"hither/forward/fetch"
+	"hither/forward/redirect"
 	"hither/forward/notary"
 	"hither/rules"
 )
@@ -166,7 +168,7 @@ func TestAPartThatIsFarAheadIsWaitedForIfTheOriginDoesNotAnswer(t *testing.T) {
 	come := content("0123456789", func(a *fetch.Answer) { a.Report.State = fetch.Merged })
 	w.setFetch(func(req fetch.Request) (*fetch.Answer, error) {
 		if req.Upto > 0 {
-			return nil, fetch.ErrFar
+			return nil, &fetch.FarError{}
 		}
 		return come(req)
 	})
@@ -177,6 +179,29 @@ func TestAPartThatIsFarAheadIsWaitedForIfTheOriginDoesNotAnswer(t *testing.T) {
 			t.Errorf("\ngot:  %s\nwant: %s", got, want)
 		}
 		w.setDial(nil)
+	}
+}
+
+// A client that once got a part of it from us (stargz-snapshotter) takes no redirect for another, though what is kept may have been
+// evicted meanwhile. The way is gone once.
+func TestAPartThatIsFarAheadIsFetchedFromWhereItsOriginKeepsIt(t *testing.T) {
+	w := newWorld(t)
+	var trail redirect.Trail
+	w.setFetch(fails(&fetch.FarError{Trail: &trail}))
+	var asked []string
+	w.setOrigin(func(rw http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		if r.URL.Path == "/forever/a" {
+			http.Redirect(rw, r, "/store", http.StatusTemporaryRedirect)
+			return
+		}
+		http.ServeContent(rw, r, "", time.Time{}, strings.NewReader("0123456789"))
+	})
+	for _, want := range []string{"206 2345 [/forever/a /store]", "206 2345 [/forever/a /store /store]"} {
+		res, body := get(t, w.client(false), "https://"+host+"/forever/a", "Range", "bytes=2-5")
+		if got := fmt.Sprint(res.StatusCode, " ", body, " ", asked); got != want {
+			t.Errorf("\ngot:  %s\nwant: %s", got, want)
+		}
 	}
 }
 

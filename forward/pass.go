@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hither/forward/mark"
+	"hither/forward/redirect"
 )
 
 // stallWait is for the next byte of a registry's answer. Clients wait five minutes at most (npm).
@@ -43,6 +44,9 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	if e.rule == nil || !reads(r) || upgrades(r.Header) {
 		sent = mark.Patient(ctx)
 	}
+	if e.far != nil {
+		sent = redirect.Along(sent, e.far.Trail)
+	}
 	out := r.WithContext(sent)
 	if e.rule != nil && r.ContentLength != 0 && !upgrades(r.Header) {
 		body := newUpload(w, r.Body, cancel)
@@ -53,8 +57,16 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 	proxy.ServeHTTP(w, out)
 }
 
-// carrier is who takes a request to its origin.
+// carrier is who takes a request to its origin, and on to where that sends it if the rest comes from us: some clients go only where
+// they were sent by the first part, for the life of a container (stargz-snapshotter, soci-snapshotter).
 func (s *Server) carrier(w *reply, r *http.Request, e errand) http.RoundTripper {
+	if e.far != nil {
+		return &redirect.Follow{Next: s.passer(w, r, e)}
+	}
+	return s.passer(w, r, e)
+}
+
+func (s *Server) passer(w *reply, r *http.Request, e errand) http.RoundTripper {
 	if s.Anonymous != nil && w.gateway && e.rule.Auth == "bearer" && reads(r) && credentials(r) == none {
 		return s.Anonymous
 	}
@@ -160,7 +172,7 @@ func (s *Server) passFailed(w *reply, r *http.Request, e errand, err error) {
 		panic(http.ErrAbortHandler)
 	case e.answered(r, "offline"):
 		s.local(w, r, e.match)
-	case e.far:
+	case e.far != nil:
 		w.verbatim = false
 		s.fetch(w, r, e, credentials(r) == token)
 	default:

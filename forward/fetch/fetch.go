@@ -12,7 +12,6 @@ package fetch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -25,6 +24,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/measure"
 	"hither/forward/notary"
+	"hither/forward/redirect"
 	"hither/forward/split"
 	"hither/rules"
 )
@@ -32,8 +32,15 @@ import (
 // ErrPass says that this request is not for a cache: send it to the origin as it came.
 var ErrPass = errors.New("not for the cache")
 
-// ErrFar is an [ErrPass] that the same request, without Offset and Upto, does not get.
-var ErrFar = fmt.Errorf("its client would have to wait long: %w", ErrPass)
+// FarError is an [ErrPass] that the same request, without Offset and Upto, does not get.
+type FarError struct {
+	Trail *redirect.Trail // where the origin sends whoever wants these bytes; nil: that is not known
+}
+
+func (*FarError) Error() string { return "its client would have to wait long: " + ErrPass.Error() }
+
+// Unwrap is for errors.Is.
+func (*FarError) Unwrap() error { return ErrPass }
 
 // Request is one client's wish.
 type Request struct {
@@ -49,11 +56,11 @@ type Request struct {
 	Head bool
 	// KeptOnly asks for what is in the cache and nothing else; ErrPass if it is not there.
 	KeptOnly bool
-	// Offset is the first byte the client wants. If that is far behind what has arrived, the answer is ErrFar: a client
+	// Offset is the first byte the client wants. If that is far behind what has arrived, the answer is FarError: a client
 	// that waits for it in silence would give up. The fill goes on.
 	Offset int64
 	// Upto is behind the last byte the client wants; 0: it wants all. It is not given that byte before the whole is checked. If
-	// much is missing then, the answer is ErrFar, too.
+	// much is missing then, the answer is FarError, too.
 	Upto int64
 	// Client is who asks; nil: Hither itself, or nobody knows.
 	Client *Client

@@ -14,7 +14,6 @@ import (
 	"hither/cache/digest"
 	"hither/forward/measure"
 	"hither/forward/notary"
-	"hither/forward/redirect"
 	"hither/forward/split"
 	"hither/rules"
 )
@@ -48,9 +47,8 @@ type fill struct {
 	pause   pause          // since the body stood still
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
-	trail   redirect.Trail // where sources redirected to
-	last    response       // the head of the response whose body fills the spool
-	stored  digest.Digest  // the name the bytes were published under; zero before, and if they are not kept
+	last    response      // the head of the response whose body fills the spool
+	stored  digest.Digest // the name the bytes were published under; zero before, and if they are not kept
 }
 
 // response is what a fill keeps of an upstream's answer.

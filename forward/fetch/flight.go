@@ -14,6 +14,7 @@ import (
 	"hither/cache"
 	"hither/cache/digest"
 	"hither/forward/notary"
+	"hither/forward/redirect"
 )
 
 // flights merges equal requests: one flight a key. The zero value works.
@@ -53,8 +54,9 @@ type flight struct {
 	out     outcome
 	once    sync.Once
 	tries   []Try
-	spool   *spool        // nil before the first byte
-	want    digest.Digest // which bytes; may become known while they arrive
+	trail   redirect.Trail // where sources redirected to
+	spool   *spool         // nil before the first byte
+	want    digest.Digest  // which bytes; may become known while they arrive
 }
 
 // outcome is what a flight has to say to those who wait. One of spool, early, entry, gone, head, err is set.
@@ -68,15 +70,6 @@ type outcome struct {
 	err    error
 	header map[string]string
 	report Report
-}
-
-// negative is the origin's word that it does not have a thing.
-type negative struct {
-	status int
-	header map[string]string
-	body   []byte
-	source string
-	asked  time.Time // for it
 }
 
 // errClosed ends the fills of a Fetcher that was closed.
@@ -177,11 +170,10 @@ func (f *Fetcher) reopen(ctx context.Context, req Request, fl *flight, k kept) (
 
 // spooled answers from the bytes that are arriving.
 func (f *Fetcher) spooled(ctx context.Context, req Request, fl *flight, joined bool) (*Answer, error) {
-	r := fl.out.spool.reader(ctx)
 	if fl.out.spool.far(req) {
-		r.Close()
-		return nil, ErrFar
+		return nil, &FarError{&fl.trail}
 	}
+	r := fl.out.spool.reader(ctx)
 	a := &Answer{
 		Status: http.StatusOK, Header: repeat(fl.out.header), Size: r.told,
 		ETag: etag(fl.out.report.Digest), Body: r, Report: fl.out.report,

@@ -113,6 +113,15 @@ func (w *fill) confirm(ctx context.Context, t *carried) {
 // goneLife is how long the origin's no is remembered. Longer would hide a version that was just published.
 const goneLife = 30 * time.Second
 
+// negative is the origin's word that it does not have a thing.
+type negative struct {
+	status int
+	header map[string]string
+	body   []byte
+	source string
+	asked  time.Time // for it
+}
+
 // negative is the origin's no.
 func (t *carried) negative(src rules.Source) negative {
 	gone := negative{status: t.Status, header: map[string]string{}, body: t.body, source: src.Base}
