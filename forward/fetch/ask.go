@@ -101,11 +101,11 @@ func (w *fill) way(a *asking) context.Context {
 	case w.req.Ahead || w.req.Beside:
 		lane, leave = w.f.spread.share(a.Base, w.expected())
 	default:
-		return redirect.Along(a.watch.ctx, &w.trail)
+		return redirect.Along(a.watch.ctx, w.trail)
 	}
 	slot := a.release
 	a.release = func() { leave(); slot() }
-	ctx := a.traced(mark.Lane(redirect.Along(a.watch.ctx, &w.trail), lane))
+	ctx := a.traced(mark.Lane(redirect.Along(a.watch.ctx, w.trail), lane))
 	if w.leads(a.src) {
 		ctx = mark.Outset(ctx)
 	}

@@ -54,9 +54,9 @@ type flight struct {
 	out     outcome
 	once    sync.Once
 	tries   []Try
-	trail   redirect.Trail // where sources redirected to
-	spool   *spool         // nil before the first byte
-	want    digest.Digest  // which bytes; may become known while they arrive
+	trail   *redirect.Trail // where sources redirected to
+	spool   *spool          // nil before the first byte
+	want    digest.Digest   // which bytes; may become known while they arrive
 }
 
 // outcome is what a flight has to say to those who wait. One of spool, early, entry, gone, head, err is set.
@@ -171,7 +171,7 @@ func (f *Fetcher) reopen(ctx context.Context, req Request, fl *flight, k kept) (
 // spooled answers from the bytes that are arriving.
 func (f *Fetcher) spooled(ctx context.Context, req Request, fl *flight, joined bool) (*Answer, error) {
 	if fl.out.spool.far(req) {
-		return nil, &FarError{&fl.trail}
+		return nil, &FarError{fl.trail}
 	}
 	r := fl.out.spool.reader(ctx)
 	a := &Answer{
@@ -234,7 +234,7 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 func newFlight(f *Fetcher, req Request, k kept) *flight {
 	return &flight{
 		f: f, req: req, kept: k.entry, whole: k.blob != nil,
-		urgent: make(chan struct{}), ready: make(chan struct{}),
+		urgent: make(chan struct{}), ready: make(chan struct{}), trail: &redirect.Trail{},
 	}
 }
 

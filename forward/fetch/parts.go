@@ -199,7 +199,7 @@ func (w *fill) mate(a *asking, team []rules.Source, base string) *carried {
 // open asks for one part. Everything about the answer is checked but the bytes. pinned: a digest will tell whether those are
 // right.
 func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to int64, pinned bool) (io.ReadCloser, error) {
-	ctx = mark.Lane(redirect.Along(ctx, &w.trail), lane)
+	ctx = mark.Lane(redirect.Along(ctx, w.trail), lane)
 	if w.leads(src) {
 		ctx = mark.Outset(ctx)
 	}
