@@ -13,8 +13,8 @@ import (
 	"hither/cache/digest"
 	"hither/forward"
 	"hither/forward/fetch"
-	"hither/forward/redirect"
 	"hither/forward/notary"
+	"hither/forward/redirect"
 	"hither/rules"
 )
 
