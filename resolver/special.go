@@ -38,7 +38,7 @@ func (s *Server) byRule(name string, q *question) (m *dns.Msg, how string) {
 			return m, "hosts"
 		}
 	}
-	if s.Private != nil && s.Private(name) && labels[len(labels)-1] != "localhost" {
+	if s.Private != nil && s.Private(name) && labels[len(labels)-1] != "localhost" && name != localhostV4 && name != oneV6 {
 		return nil, ""
 	}
 	return s.special(name, labels, q), "special"
@@ -122,7 +122,7 @@ func specialArpa(name string, labels []string, q *question) *dns.Msg {
 	if zone == "" || name == zone && q.qtype == dns.TypeDS { // the parent's to answer
 		return nil
 	}
-	if name == "1.0.0.127.in-addr.arpa." || zone == oneV6 && name == zone {
+	if name == localhostV4 || name == oneV6 {
 		return reverse(name, zone, q)
 	}
 	if name != zone || zone == zeroV6 || zone == everyV4 {
@@ -189,7 +189,9 @@ const (
 	zeroV6 = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa."
 	// everyV4 and zeroV6 are zones of one address each, which has no name.
 	everyV4 = "255.255.255.255.in-addr.arpa."
-	oneV6   = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa."
+	// localhostV4 and oneV6 are what localhost is called backwards (RFC 6303, 3): no network knows more of it.
+	localhostV4 = "1.0.0.127.in-addr.arpa."
+	oneV6       = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa."
 )
 
 // localV6 is the same for IPv6 (RFC 6303, 4.3 to 4.6).
