@@ -18,7 +18,7 @@ type Names struct {
 }
 
 // View is what one client is told instead. v4 and v6 are our addresses as that client can reach them; an invalid one means
-// that there is none of that family. ours is false for clients that must get the real answer. It is called for each
+// that there is none of that family; v6 may be one of IPv4 in IPv6 (::ffff:127.0.7.90). ours is false for clients that must get the real answer. It is called for each
 // question about our hosts, must be quick, and may be called from many goroutines.
 type View func(client netip.Addr) (v4, v6 netip.Addr, ours bool)
 
@@ -76,7 +76,7 @@ func (n *Names) lookup(name []byte, client netip.Addr, host bool) (v4, v6 netip.
 		if v4, v6, ours = n.view(client); !ours {
 			return v4, v6, false
 		}
-		v4, v6 = v4.Unmap(), v6.Unmap()
+		v4 = v4.Unmap()
 	}
 	if !host && v4.IsLoopback() {
 		v4 = netip.Addr{}

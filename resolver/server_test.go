@@ -51,6 +51,9 @@ func TestOurHosts(t *testing.T) {
 		}
 		return netip.Addr{}, netip.Addr{}, false
 	})
+	mapped := both.Seen(func(netip.Addr) (netip.Addr, netip.Addr, bool) {
+		return v4, netip.MustParseAddr("::ffff:127.0.0.1"), true
+	})
 	const soa = "NOERROR | registry.npmjs.org. 5 IN SOA registry.npmjs.org. registry.npmjs.org. 1 3600 600 86400 5"
 	const forReal = "NOERROR | registry.npmjs.org. 300 IN A 192.0.2.1"
 	for _, row := range []struct {
@@ -77,6 +80,8 @@ func TestOurHosts(t *testing.T) {
 		{seen, "172.17.0.9", "registry.npmjs.org", dns.TypeAAAA, soa},
 		{seen, "172.17.0.10", "registry.npmjs.org", dns.TypeA, forReal},
 		{seen, "172.17.0.11", "registry.npmjs.org", dns.TypeA, forReal},
+		{mapped, "127.0.0.1", "registry.npmjs.org", dns.TypeAAAA, "NOERROR | registry.npmjs.org. 5 IN AAAA ::ffff:127.0.0.1"},
+		{mapped, "172.17.0.9", "registry.npmjs.org", dns.TypeA, forReal},
 		{nil, "127.0.0.1", "registry.npmjs.org", dns.TypeA, forReal},
 	} {
 		s := &Server{

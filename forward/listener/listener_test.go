@@ -109,6 +109,22 @@ func TestWhatNetworksSay(t *testing.T) {
 	}
 }
 
+func TestWhetherAMachineLacksIPv4(t *testing.T) {
+	loop := []string{"127.0.0.1", "127.0.7.90", "::1"}
+	for _, row := range []struct {
+		own   string
+		lacks bool
+	}{{"", false}, {"192.0.2.1", false}, {"192.0.2.1 2001:db8::1", false}, {"2001:db8::1", true}, {"fe80::1", true}} {
+		var nets []net.Addr
+		for _, ip := range append(strings.Fields(row.own), loop...) {
+			addr := netip.MustParseAddr(ip)
+			nets = append(nets, &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())})
+		}
+		n := Networks{neighbours{look: func() ([]net.Addr, error) { return nets, nil }}}
+		want(t, "lack of IPv4 with "+row.own, fmt.Sprint(n.LackIPv4()), fmt.Sprint(row.lacks))
+	}
+}
+
 func TestStrangersDoNotHaveTheMachineLookEachTime(t *testing.T) {
 	looks := 0
 	n := neighbours{look: func() ([]net.Addr, error) { looks++; return nil, errors.New("busy") }}

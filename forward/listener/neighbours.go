@@ -132,3 +132,23 @@ func (n *Networks) Facing(client netip.Addr) netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// LackIPv4 says that this machine has no address of IPv4 but loopback, though it has one of IPv6.
+func (n *Networks) LackIPv4() bool {
+	n.known.mu.Lock()
+	defer n.known.mu.Unlock()
+	if now := time.Now(); now.Sub(n.known.looked) >= lookAgain {
+		n.known.refreshLocked(now)
+	}
+	v6 := false
+	for _, own := range n.known.nets {
+		switch addr := own.Addr(); {
+		case addr.IsLoopback():
+		case addr.Is4():
+			return false
+		default:
+			v6 = true
+		}
+	}
+	return v6
+}

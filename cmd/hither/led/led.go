@@ -40,6 +40,7 @@ type Way struct {
 	doors    []*listener.Listener
 	server   *resolver.Server // nil: DNS is not answered
 	networks listener.Networks
+	lacksV4  func() bool // the machine has no IPv4 but loopback; nil: it has
 	probe    func(context.Context)
 	again    chan struct{} // asks for a probe
 
@@ -61,6 +62,7 @@ const ownAddress = "127.0.7.90"
 // cannot be had: the proxy is of use without it. The caller closes it.
 func Open(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inherited *listener.Inherited, log *slog.Logger) (*Way, error) {
 	l := &Way{again: make(chan struct{}, 1)}
+	l.lacksV4 = l.networks.LackIPv4
 	dns, doors := addresses(s, keep.DNS, runtime.GOOS)
 	for _, part := range []struct {
 		setting string
@@ -310,6 +312,9 @@ func (l *Way) view(doors []netip.AddrPort, client netip.Addr) (v4, v6 netip.Addr
 		case addr.Is6() && !v6.IsValid():
 			v6 = addr
 		}
+	}
+	if local && v4.IsValid() && !v6.IsValid() && l.lacksV4 != nil && l.lacksV4() {
+		v6 = mapped(v4)
 	}
 	return v4, v6, v4.IsValid() || v6.IsValid()
 }

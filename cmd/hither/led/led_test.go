@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,26 @@ func TestWhereAClientFindsOurDoors(t *testing.T) {
 		{"a link's own address, which DNS cannot tell", "[fe80::1%eth0]:443", "127.0.0.1", "invalid IP invalid IP false"},
 		{"a container, which has loopback of its own", "127.0.7.90:443", "203.0.113.9", "invalid IP invalid IP false"},
 		{"a stranger at doors on all addresses", "0.0.0.0:443", "203.0.113.9", "invalid IP invalid IP false"},
+	} {
+		var doors []netip.AddrPort
+		for text := range strings.FieldsSeq(row.doors) {
+			doors = append(doors, netip.MustParseAddrPort(text))
+		}
+		v4, v6, ours := l.view(doors, netip.MustParseAddr(row.client))
+		hithertest.Same(t, row.what, strings.Join([]string{v4.String(), v6.String(), map[bool]string{true: "true", false: "false"}[ours]}, " "), row.want)
+	}
+}
+
+// Node asks for IPv6 alone where the machine has nothing else.
+func TestADoorOfIPv4OnAMachineOfIPv6Alone(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("programs cannot connect to an address of IPv4 in IPv6 everywhere here")
+	}
+	l := Way{lacksV4: func() bool { return true }}
+	for _, row := range []struct{ what, doors, client, want string }{
+		{"a program of this machine", "127.0.7.90:443", "127.0.0.1", "127.0.7.90 ::ffff:127.0.7.90 true"},
+		{"with a door of IPv6", "127.0.7.90:443 [::1]:443", "127.0.0.1", "127.0.7.90 ::1 true"},
+		{"a container", "127.0.7.90:443", "203.0.113.9", "invalid IP invalid IP false"},
 	} {
 		var doors []netip.AddrPort
 		for text := range strings.FieldsSeq(row.doors) {
