@@ -26,7 +26,7 @@ func oddQuestions(tb testing.TB) (packets [][]byte) {
 		query("example.com", dns.TypeANY, nil),
 		query("example.com", dns.TypeAXFR, nil),
 		query("1.0.0.10.in-addr.arpa", dns.TypePTR, nil),
-		query("x.hither-loop.invalid", dns.TypeTXT, nil),
+		query("x.hither-loop.example", dns.TypeTXT, nil),
 		query("example.com", dns.TypeA, func(q *dns.Msg) { q.SetEdns0(512, false); q.IsEdns0().SetVersion(1) }),
 		query("example.com", dns.TypeA, func(q *dns.Msg) { q.SetEdns0(512, false); q.Extra = append(q.Extra, q.Extra[0]) }),
 		query("version.bind", dns.TypeTXT, func(q *dns.Msg) { q.Question[0].Qclass = dns.ClassCHAOS }),

@@ -227,7 +227,7 @@ func TestAProbeOfOursIsNoticed(t *testing.T) {
 	var name string
 	up := &upstream{say: records()}
 	s := &Server{Exchange: up, LoopSeen: func(seen string) { name = seen }}
-	ask(t, s, query("ABC123.hither-loop.invalid", dns.TypeTXT, nil))
+	ask(t, s, query("ABC123.hither-loop.example", dns.TypeTXT, nil))
 	if name != "abc123."+group.LoopZone || up.asked.Load() != 0 {
 		t.Errorf("got  %q, passed on %d times\nwant the probe, not passed on", name, up.asked.Load())
 	}

@@ -31,7 +31,7 @@ func (s *Server) byRule(name string, q *question) (m *dns.Msg, how string) {
 		if s.LoopSeen != nil && q.qtype == dns.TypeTXT {
 			s.LoopSeen(name)
 		}
-		return missing("invalid."), "special"
+		return missing(group.LoopZone), "special"
 	}
 	if addrs := s.Hosts.Lookup(strings.TrimSuffix(name, ".")); len(addrs) > 0 && labels[len(labels)-1] != "localhost" {
 		if m := fromHosts(name, q, addrs); m != nil {

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// LoopZone is what the names of loop probes end with. It is never anybody's (RFC 6761, 6.4).
-	LoopZone = "hither-loop.invalid."
+	// LoopZone is what the names of loop probes end with. It is never anybody's, and asked for like any other (RFC 6761, 6.5):
+	// below invalid or test, servers such as unbound say themselves that there is nothing, so that no probe would come back.
+	LoopZone = "hither-loop.example."
 	// loopPatience is how long a probe may take to come back.
 	loopPatience = 2 * time.Second
 )
