@@ -2,6 +2,8 @@ package resolver
 
 import (
 	"context"
+	"encoding/binary"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -19,7 +21,7 @@ type Change int
 
 // What may have happened.
 const (
-	NetworkChanged  Change = iota // another network, a VPN up or down, a wake from sleep: what failed, what was missing and what private servers said
+	NetworkChanged  Change = iota // another network, a VPN up or down, a wake from sleep: what failed, what was missing, what private servers said and what a NAT64 made up
 	EverythingWrong               // the user says so: all of it
 )
 
@@ -32,7 +34,23 @@ func (s *Server) Forget(c Change) {
 	s.flights.by = nil
 	s.flights.mu.Unlock()
 	s.failures.clear()
-	s.memory.drop(func(e *entry) bool { return c == EverythingWrong || e.private || !e.positive() })
+	s.memory.drop(func(e *entry) bool { return c == EverythingWrong || e.private || !e.positive() || e.translated() })
+}
+
+// translated says whether e has an address that leads to a NAT64 of this network (RFC 6052, 2.1; RFC 8215), made up by its name
+// server, or tells of one (RFC 7050): on another network they lead nowhere.
+//
+// BUG: prefixes of a network's own are not known.
+func (e *entry) translated() bool {
+	known, local := netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48")
+	for _, at := range e.ttls { // each stands between the type and the length of what follows
+		if record := e.wire[at-4:]; binary.BigEndian.Uint16(record) == dns.TypeAAAA && len(record) >= 26 {
+			if addr := netip.AddrFrom16([16]byte(record[10:26])); known.Contains(addr) || local.Contains(addr) {
+				return true
+			}
+		}
+	}
+	return strings.HasPrefix(e.key, "\x08ipv4only\x04arpa\x00")
 }
 
 // positive says whether e has what was asked for, or at least an alias of the name.

@@ -253,11 +253,20 @@ func TestANetworkChangeForgetsWhatItMayHaveCaused(t *testing.T) {
 		ask(t, s, missing)
 		up.set(fails(dns.RcodeServerFailure))
 		ask(t, s, failed)
+		native := query("six.example.com", dns.TypeAAAA, nil)
+		up.set(records("300 IN AAAA 2001:db8::64"))
+		ask(t, s, native)
+		translated := query("www.example.com", dns.TypeAAAA, nil)
+		up.set(records("300 IN AAAA 2001:db8::1", "300 IN AAAA 64:ff9b::192.0.2.1"))
+		ask(t, s, translated)
+		tells := query("ipv4only.arpa", dns.TypeAAAA, nil)
+		up.set(records("300 IN AAAA 2001:db8:64::192.0.0.170"))
+		ask(t, s, tells)
 		s.Forget(NetworkChanged)
 		for _, row := range []struct {
 			q     *dns.Msg
 			asked int64
-		}{{good, 0}, {private, 1}, {missing, 1}, {failed, 1}} {
+		}{{good, 0}, {private, 1}, {missing, 1}, {failed, 1}, {native, 0}, {translated, 1}, {tells, 1}} {
 			before := up.asked.Load()
 			if ask(t, s, row.q); up.asked.Load()-before != row.asked {
 				t.Errorf("%s\ngot  %d questions upstream\nwant %d", row.q.Question[0].Name, up.asked.Load()-before, row.asked)
