@@ -90,8 +90,11 @@ func (u *Upstreams) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) 
 	return u.Split.Exchange(ctx, q)
 }
 
-// forget drops connections and figures, because the machine has another network.
-func (u *Upstreams) forget() { u.Split.Forget() }
+// forget drops connections, figures and what names were found to be, because the machine has another network.
+func (u *Upstreams) forget() {
+	u.Split.Forget()
+	u.Resolver.Forget()
+}
 
 // Probe looks which of them sends our questions back to us. Only who answers DNS need ask.
 func (u *Upstreams) Probe(ctx context.Context) { u.Split.Probe(ctx) }

@@ -66,6 +66,14 @@ func (m *memory) keep(name string, f found, now time.Time) answer {
 	return a
 }
 
+// doubt has what is known be old.
+func (m *memory) doubt() {
+	for name, a := range m.names {
+		a.fresh = time.Time{}
+		m.names[name] = a
+	}
+}
+
 // makeRoom drops what is too old if the memory is full, or anything if nothing is.
 func (m *memory) makeRoom(name string, now time.Time) {
 	if m.names == nil {

@@ -116,9 +116,22 @@ func (r *Resolver) settle(ctx context.Context, name string, q *question) {
 	found := r.ask(ctx, name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	q.answer = r.memory.keep(name, found, r.now())
-	delete(r.asking, name)
+	if r.asking[name] == q {
+		q.answer = r.memory.keep(name, found, r.now())
+		delete(r.asking, name)
+	} else { // the network is another one now: this is for those who wait alone
+		q.answer = answer{addrs: found.addrs, err: found.err}
+	}
 	close(q.done)
+}
+
+// Forget has all names asked for anew, because the machine has another network, where they may lead elsewhere, as with a VPN. What
+// was known is of use only while nobody answers.
+func (r *Resolver) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.memory.doubt()
+	clear(r.asking)
 }
 
 // wait takes the answer, or known if that has addresses and the answer is late.

@@ -184,6 +184,37 @@ func TestOldAddressesServeWhileNobodyAnswers(t *testing.T) {
 	})
 }
 
+func TestAnotherNetworkIsAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		office := zone{"reg.example. A": {"reg.example. 300 IN A 10.8.0.1"}, "reg.example. AAAA": {}}.ask(t)
+		home := zone{"reg.example. A": {right}, "reg.example. AAAA": {}}.ask(t)
+		var now atomic.Pointer[exchangetest.Oracle]
+		set := func(o exchangetest.Oracle) { now.Store(&o) }
+		r := &Resolver{Exchange: exchangetest.Oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) { return (*now.Load())(ctx, q) })}
+		check := func(when, want string) {
+			t.Helper()
+			if got := lookup(t, r, "reg.example"); got != want {
+				t.Errorf("%s\ngot  %s\nwant %s", when, got, want)
+			}
+		}
+		set(office)
+		check("with the VPN", "10.8.0.1")
+		r.Forget()
+		set(home)
+		check("without it", "192.0.2.1")
+		r.Forget()
+		set(down)
+		check("while nobody answers", "192.0.2.1")
+		r.Forget()
+		set(after(200*time.Millisecond, home))
+		time.AfterFunc(100*time.Millisecond, func() { r.Forget(); set(office) })
+		check("in the midst of a change", "192.0.2.1")
+		check("after it", "10.8.0.1")
+		set(down)
+		check("from memory", "10.8.0.1")
+	})
+}
+
 func TestSlowFamilyDoesNotHoldUpTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Resolver{Exchange: exchangetest.Oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
