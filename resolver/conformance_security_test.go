@@ -295,6 +295,14 @@ func truthRows() []row {
 			w.up.close()
 			same(w, "records", lines(w.ask("proxy.golang.example.", dns.TypeA, withDO).Answer), "proxy.golang.example. A "+ourAddr.String())
 		}, ""},
+		{must, "RFC 8482 4.2", "who asks for signatures gets no HINFO without one where there are some", func(w *world) {
+			w.up.follow(signed)
+			same(w, "records", len(w.ask("www.example.", dns.TypeANY, withDO).Answer), 2)
+			w.up.follow(helpful)
+			same(w, "records of our host", lines(w.ask(ours, dns.TypeANY, withDO).Answer), ours+` HINFO "RFC8482" ""`)
+			w.up.follow(says("@ 300 IN A 192.0.2.9", sig))
+			same(w, "records of our host if it is signed", len(w.ask(ours, dns.TypeANY, withDO).Answer), 2)
+		}, ""},
 		{must, "RFC 4035 5.3", "a signed alias beside what is asked for is given to who asks for signatures", func(w *world) {
 			w.up.follow(says("@ 300 IN CNAME cdn.example.", "registry.npmjs.org. 300 IN RRSIG CNAME 8 3 300 20400101000000 20200101000000 1 npmjs.org. AAAA", "cdn.example. 300 IN MX 1 mail.example."))
 			same(w, "records with DO", len(w.ask(ours, dns.TypeMX, withDO).Answer), 3)

@@ -233,7 +233,7 @@ func (q *question) judge(class uint16, version byte) verdict {
 		return formErr
 	case class != dns.ClassINET:
 		return refused
-	case q.qtype == dns.TypeANY:
+	case q.qtype == dns.TypeANY && !q.do: // who validates wants no record of our making
 		return wantsAny
 	case q.qtype >= 128 && q.qtype < 255: // the meta types (RFC 6895, 3.1): transfers, keys, signatures
 		return refused

@@ -156,6 +156,8 @@ func appendAddress(out []byte, q *question, v4, v6 netip.Addr) []byte {
 	case q.qtype == dns.TypeAAAA && v6.Is6():
 		raw := v6.As16()
 		return appendOurs(out, q, raw[:])
+	case q.qtype == dns.TypeANY:
+		return appendAny(out, q)
 	}
 	return appendOurs(out, q, nil)
 }
