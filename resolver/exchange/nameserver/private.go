@@ -32,6 +32,12 @@ func privateZone(name string) string {
 	return ""
 }
 
+// cut says whether q is about where a private zone begins (DS), which is for the public zone above to answer: it proves to who
+// validates that the private one is not signed.
+func cut(q dns.Question) bool {
+	return q.Qtype == dns.TypeDS && strings.EqualFold(privateZone(q.Name), dns.Fqdn(q.Name))
+}
+
 // privateZones are the zones that lie on label boundaries.
 func privateZones() [18]string {
 	const nibble = ".0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa."

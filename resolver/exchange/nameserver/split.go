@@ -74,7 +74,7 @@ func (s *Split) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	switch {
 	case len(servers) > 0:
 		return s.ask(ctx, q, servers, links)
-	case s.Else != nil && Private(name):
+	case s.Else != nil && Private(name) && !cut(q.Question[0]):
 		return nobody(q), nil
 	case s.Else != nil:
 		return s.Else.Exchange(ctx, q)

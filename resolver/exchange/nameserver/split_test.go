@@ -171,6 +171,12 @@ func TestSplit(t *testing.T) {
 	if err != nil || reply.Rcode != dns.RcodeNameError || len(reply.Ns) != 1 || reply.Ns[0].Header().Name != "168.192.in-addr.arpa." {
 		t.Errorf("got  %v, %v\nwant NXDOMAIN of our own: no server here is near", reply, err)
 	}
+	for name, want := range map[string]int{"10.IN-ADDR.arpa.": dns.RcodeSuccess, "16.172.in-addr.arpa.": dns.RcodeSuccess, "1.10.in-addr.arpa.": dns.RcodeNameError} {
+		reply, err := s.Exchange(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeDS))
+		if err != nil || reply.Rcode != want {
+			t.Errorf("DS %s\ngot  %v, %v\nwant %s", name, reply, err, dns.RcodeToString[want])
+		}
+	}
 }
 
 func TestSplitWithoutUpstreamsAsksTheNetwork(t *testing.T) {
