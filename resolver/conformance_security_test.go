@@ -270,14 +270,17 @@ func truthRows() []row {
 		}, ""},
 		{must, "RFC 4035 5.4", "and the proof that it has none of a kind, or does not exist", func(w *world) {
 			const name = "npmjs.org. 60 IN SOA ns.npmjs.org. admin.npmjs.org. 1 3600 600 86400 60"
-			for kind, code := range map[uint16]int{dns.TypeAAAA: dns.RcodeSuccess, dns.TypeHTTPS: dns.RcodeNameError} {
+			for _, row := range []struct {
+				kind uint16
+				code int
+			}{{dns.TypeAAAA, dns.RcodeSuccess}, {dns.TypeHTTPS, dns.RcodeNameError}} {
 				w.up.follow(func(a *asked) {
-					reply := a.negative(code, name)
+					reply := a.negative(row.code, name)
 					reply.Ns = append(reply.Ns, a.records("npmjs.org. 60 IN RRSIG SOA 8 2 60 20400101000000 20200101000000 1 npmjs.org. AAAA")...)
 					a.reply(reply)
 				})
-				reply := w.ask(ours, kind, withDO)
-				same(w, "rcode", reply.Rcode, code)
+				reply := w.ask(ours, row.kind, withDO)
+				same(w, "rcode", reply.Rcode, row.code)
 				same(w, "authority", len(reply.Ns), 2)
 			}
 		}, ""},
