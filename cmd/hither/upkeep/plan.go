@@ -152,23 +152,26 @@ func (i *Installation) tellOfProxy(ctx context.Context, p *Steps) {
 // Service has Hither started by itself.
 func (i *Installation) Service() (steps []install.Step) {
 	user := !i.Machine.Privileged()
-	usual := service.State(i.Machine)
-	from := i.Settings.From["state"]
-	if user {
-		home, _ := paths.Find(i.Env) // empty: there is none, and so no service of a user
-		usual = home.State
-		if strings.HasPrefix(from, filepath.Join(home.Config, "config.toml")+":") { // which the service reads, too
-			usual = i.Settings.State
-		}
-	}
-	if usual != "" && usual != i.Settings.State {
-		return []install.Step{Misplaced{user, i.Settings.State, usual, from}}
+	if usual := i.serviceState(); usual != "" && usual != i.Settings.State {
+		return []install.Step{Misplaced{user, i.Settings.State, usual, i.Settings.From["state"]}}
 	}
 	sealed := !i.Upkeep.InHomes(i.Machine.System())
 	if !user && i.Machine.System() == "linux" && !sealed {
 		steps = append(steps, i.openHome())
 	}
 	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
+}
+
+// serviceState is where a service of whoever calls this keeps things; empty: it has no place.
+func (i *Installation) serviceState() string {
+	if i.Machine.Privileged() {
+		return service.State(i.Machine)
+	}
+	home, _ := paths.Find(i.Env) // empty: there is none, and so no service of a user
+	if strings.HasPrefix(i.Settings.From["state"], filepath.Join(home.Config, "config.toml")+":") { // which the service reads, too
+		return i.Settings.State
+	}
+	return home.State
 }
 
 // mayVouch refuses a root whose key is somebody else's, neither root's nor that of the user for whom the machine is changed: he
@@ -237,15 +240,20 @@ func (i *Installation) root(open rootOpener) (truststore.Certificate, error) {
 	return truststore.NewCertificate(text, file, registries...)
 }
 
-// remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it.
+// remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it, whether or not this call
+// chose the service.
 func (i *Installation) remember() install.Step {
 	path := filepath.Join(i.Settings.State, Name)
 	e := install.Edit{
 		On: i.Machine, Name: "tell Hither what to keep in force while it runs, in " + path, Path: path, Mode: 0o600,
 		Change: func([]byte, bool) ([]byte, error) { return json.MarshalIndent(i.Upkeep, "", "  ") },
 	}
-	if i.Wanted.Service && i.Machine.System() == "linux" && i.Machine.Look("systemctl") {
-		e.After = [][]string{{"sh", "-c", "systemctl try-restart hither.service 2>/dev/null || true"}}
+	if i.serviceState() == i.Settings.State && i.Machine.System() == "linux" && i.Machine.Look("systemctl") {
+		whose := ""
+		if !i.Machine.Privileged() {
+			whose = "--user "
+		}
+		e.After = [][]string{{"sh", "-c", "systemctl " + whose + "try-restart hither.service 2>/dev/null || true"}}
 	}
 	return e
 }

@@ -126,6 +126,36 @@ func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 	}
 }
 
+// A call that does not choose the service may change what the service that runs is to keep in force.
+func TestAServiceThatRunsBeginsAnewWithWhatWasChosen(t *testing.T) {
+	home := t.TempDir()
+	for _, row := range []struct{ state, want string }{
+		{filepath.Join(home, ".local", "state", "hither"), "systemctl --user try-restart hither.service"},
+		{t.TempDir(), ""}, // that is not the service's
+	} {
+		root := t.TempDir()
+		hithertest.Write(t, filepath.Join(root, "usr", "bin", "systemctl"), nil)
+		hithertest.Must(t, os.Chmod(filepath.Join(root, "usr", "bin", "systemctl"), 0o700))
+		i := &Installation{
+			Wanted: Wanted{DNS: "off"}, Upkeep: Upkeep{UID: -1, GID: -1}, Settings: settings.Settings{State: row.state, Listen: []string{"127.0.0.1:7890"}}, Env: environ.List{"HOME=" + home},
+			Machine: &install.Machine{OS: "linux", Root: root, Home: home, UID: -1, GID: -1}, Rules: hithertest.Rules(t, "reg.test"),
+		}
+		steps, err := i.Plan(t.Context(), func(string, []string, func() time.Time) ([]byte, string, error) {
+			return stage.RootPEM("Hither"), filepath.Join(home, "ca.pem"), nil
+		})
+		hithertest.Must(t, err)
+		var said []string
+		for _, step := range steps.Now {
+			for _, argv := range step.(install.Edit).After {
+				said = append(said, argv...)
+			}
+		}
+		if got := strings.Join(said, " "); (got == "") != (row.want == "") || !strings.Contains(got, row.want) {
+			t.Errorf("%s\n got %q\nwant %q", row.state, got, row.want)
+		}
+	}
+}
+
 // Names are led only to those whose certificates are believed, and after a fault that is tried again.
 func TestNamesAreNotLedWithoutTrust(t *testing.T) {
 	var said hithertest.Journal
