@@ -101,7 +101,7 @@ func (r resolvConf) owner() string {
 // directly says how the machine comes to ask Hither itself.
 func (r resolvConf) directly(p *Patient) string {
 	mode := "full"
-	if p.Daemon.Mode == "scoped" {
+	if p.Daemon.Mode == "scoped" && p.canScope() {
 		mode = "scoped"
 	}
 	if command := p.installs("--dns " + mode); command != "" {
@@ -155,8 +155,12 @@ func (c dnsPath) cause(ctx context.Context, p *Patient, set resolvConf, host str
 	if hosts := nsswitch(p.text("/etc/nsswitch.conf")); hosts != "" && !strings.Contains(hosts, "dns") && !strings.Contains(hosts, "resolve") {
 		return "/etc/nsswitch.conf asks no DNS at all (hosts: " + hosts + ")", "Add dns to its hosts line: `sudo sed -i 's/^hosts:.*/& dns/' /etc/nsswitch.conf`."
 	}
-	if set.resolved() || p.system() == "linux" && p.Daemon.Mode == "scoped" {
+	if set.resolved() || p.system() == "linux" && p.Daemon.Mode == "scoped" && p.exists(resolvedStub) {
 		return c.causeResolved(ctx, p, set, host)
+	}
+	if p.Daemon.Mode == "scoped" && !p.canScope() {
+		return "systemd-resolved, which alone can lead single names here, does not run, and /etc/resolv.conf" + set.owner() + " names " + join(set.Servers, netip.Addr.String),
+			"Start it: `sudo systemctl enable --now systemd-resolved`; or have every name asked of Hither: " + set.directly(p)
 	}
 	if p.system() == "darwin" && !p.exists("/etc/resolver/"+host) {
 		return "/etc/resolver/" + host + " is not there", "Install it: " + set.directly(p)
@@ -175,13 +179,21 @@ func (c dnsPath) cause(ctx context.Context, p *Patient, set resolvConf, host str
 	return "programs have a resolver of their own, such as DNS over HTTPS", "Switch it off there, or let tools use the proxy: `" + p.thisShell() + "`."
 }
 
+// resolvedStub is there as long as systemd-resolved runs.
+const resolvedStub = "/run/systemd/resolve/stub-resolv.conf"
+
+// canScope says that something here can lead single names to us, which on Linux are systemd-resolved and the dnsmasq of NetworkManager.
+func (p *Patient) canScope() bool {
+	return p.system() != "linux" || p.exists(resolvedStub) || p.exists("/etc/NetworkManager/dnsmasq.d/hither.conf")
+}
+
 // causeResolved looks at systemd-resolved's routes.
 func (dnsPath) causeResolved(ctx context.Context, p *Patient, set resolvConf, host string) (cause, remedy string) {
 	domains := p.run(ctx, "resolvectl", "domain")
 	switch {
 	case !set.resolved():
 		return "systemd-resolved has Hither's route, and /etc/resolv.conf" + set.owner() + " names " + join(set.Servers, netip.Addr.String) + " instead of it",
-			"Let programs ask systemd-resolved: `sudo ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf`."
+			"Let programs ask systemd-resolved: `sudo ln -sf " + resolvedStub + " /etc/resolv.conf`."
 	case !strings.Contains(domains, "hither"):
 		return "systemd-resolved has no route to Hither (`resolvectl domain` lists no link of ours)", "Start Hither with the right to make one: `sudo setcap cap_net_admin,cap_net_bind_service+ep \"$(command -v hither)\"`, then `" + p.call("up") + "` again."
 	case !strings.Contains(domains, host):
