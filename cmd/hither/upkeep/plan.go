@@ -249,11 +249,12 @@ func (i *Installation) remember() install.Step {
 		Change: func([]byte, bool) ([]byte, error) { return json.MarshalIndent(i.Upkeep, "", "  ") },
 	}
 	if i.serviceState() == i.Settings.State && i.Machine.System() == "linux" && i.Machine.Look("systemctl") {
-		whose := ""
+		systemctl := "systemctl"
 		if !i.Machine.Privileged() {
-			whose = "--user "
+			systemctl += " --user"
 		}
-		e.After = [][]string{{"sh", "-c", "systemctl " + whose + "try-restart hither.service 2>/dev/null || true"}}
+		again := systemctl + " reset-failed hither.service; " + systemctl + " try-restart hither.service" // the fourth start in a minute would be its end
+		e.After = [][]string{{"sh", "-c", "{ " + again + "; } 2>/dev/null || true"}}
 	}
 	return e
 }

@@ -130,7 +130,7 @@ func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 func TestAServiceThatRunsBeginsAnewWithWhatWasChosen(t *testing.T) {
 	home := t.TempDir()
 	for _, row := range []struct{ state, want string }{
-		{filepath.Join(home, ".local", "state", "hither"), "systemctl --user try-restart hither.service"},
+		{filepath.Join(home, ".local", "state", "hither"), "systemctl --user reset-failed hither.service; systemctl --user try-restart hither.service"},
 		{t.TempDir(), ""}, // that is not the service's
 	} {
 		root := t.TempDir()
