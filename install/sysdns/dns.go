@@ -71,15 +71,23 @@ func scopedSteps(ctx context.Context, m *install.Machine, r Resolver) ([]install
 	case "windows":
 		return nrptRules(ctx, m, r)
 	case "linux":
-		switch {
-		case resolvedRuns(m):
-			return nil, ErrHeld
-		case dnsmasqByNetworkManager(m):
-			return networkManagerNames(m, r), nil
+		if err := MayScope(m); err != nil {
+			return nil, err
 		}
-		return nil, ErrNoResolved
+		if resolvedRuns(m) {
+			return nil, ErrHeld
+		}
+		return networkManagerNames(m, r), nil
 	}
 	return nil, fmt.Errorf("single names cannot be led to Hither on %s: point resolv.conf to %s by hand, or use `hither run`", m.System(), r.Addrs[0])
+}
+
+// MayScope says why single names cannot be led to us by what this machine runs now (ErrNoResolved); nil: nothing is known against it.
+func MayScope(m *install.Machine) error {
+	if m.System() == "linux" && !resolvedRuns(m) && !dnsmasqByNetworkManager(m) {
+		return ErrNoResolved
+	}
+	return nil
 }
 
 func fullSteps(ctx context.Context, m *install.Machine, r Resolver) ([]install.Step, error) {

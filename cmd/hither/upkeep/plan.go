@@ -115,8 +115,7 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 		}
 	}
 	if i.Wanted.DNS != "off" {
-		i.Upkeep.DNS = sysdns.Mode(i.Wanted.DNS)
-		p.Held = append(p.Held, dnsInWords(i.Wanted.DNS))
+		i.lead(&p)
 	}
 	i.tellOfProxy(ctx, &p)
 	p.Now = append(p.Now, i.remember())
@@ -124,6 +123,19 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 		p.Now = append(p.Now, i.Service()...)
 	}
 	return p, nil
+}
+
+// lead leaves word of the names. It is left also where nothing can lead them now, which is said: Hither tries again while it runs.
+func (i *Installation) lead(p *Steps) {
+	i.Upkeep.DNS = sysdns.Mode(i.Wanted.DNS)
+	words := dnsInWords(i.Wanted.DNS)
+	if i.Upkeep.DNS == sysdns.Scoped {
+		if err := sysdns.MayScope(i.Machine); err != nil {
+			p.Now = append(p.Now, install.Refusal(words, install.Refuse("%v", err)))
+			return
+		}
+	}
+	p.Held = append(p.Held, words)
 }
 
 // tellOfProxy leaves word of the places that need a running Hither.

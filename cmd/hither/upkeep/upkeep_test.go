@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -123,6 +124,43 @@ func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 		}
 		hithertest.Contains(t, strings.Join(now, "\n"), row.now)
 		hithertest.Contains(t, strings.Join(steps.Held, "\n"), row.while)
+	}
+}
+
+// Where nothing can lead single names, that is said before anything is done, with what to do; and it is tried again as long as Hither runs.
+func TestNamesThatCannotBeLedAreSaidToBeLeftOut(t *testing.T) {
+	for _, row := range []struct{ dns, file, now, held string }{
+		{"scoped", "", "choose `--dns full`", ""},
+		{"scoped", "run/systemd/resolve/stub-resolv.conf", "", "the registries' names alone"},
+		{"full", "", "", "every name"},
+	} {
+		root, home := t.TempDir(), t.TempDir()
+		if row.file != "" {
+			hithertest.Write(t, filepath.Join(root, row.file), nil)
+		}
+		i := &Installation{
+			Wanted: Wanted{Trust: true, DNS: row.dns}, Settings: settings.Settings{State: home, Listen: []string{"127.0.0.1:7890"}},
+			Machine: &install.Machine{OS: "linux", Root: root, Home: home, UID: -1, GID: -1}, Rules: hithertest.Rules(t, "reg.test"),
+		}
+		steps, err := i.Plan(t.Context(), func(string, []string, func() time.Time) ([]byte, string, error) {
+			return stage.RootPEM("Hither"), filepath.Join(home, "ca.pem"), nil
+		})
+		hithertest.Must(t, err)
+		hithertest.Same(t, "left word of", string(i.Upkeep.DNS), row.dns)
+		var refused *install.Refused
+		for _, step := range steps.Now {
+			if _, err := step.Done(t.Context()); strings.HasPrefix(step.String(), "have the machine ask") && !errors.As(err, &refused) {
+				t.Errorf("%s\n got %v\nwant that it is refused", step, err)
+			}
+		}
+		if refused == nil {
+			refused = &install.Refused{}
+		}
+		for name, text := range map[string][2]string{"left out": {refused.Why, row.now}, "held": {strings.Join(steps.Held, "; "), row.held}} {
+			if (text[0] == "") != (text[1] == "") || !strings.Contains(text[0], text[1]) {
+				t.Errorf("%s, --dns %s, %q\n got %q\nwant %q", name, row.dns, row.file, text[0], text[1])
+			}
+		}
 	}
 }
 
