@@ -90,7 +90,7 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 	}
 	i.Machine = i.Upkeep.Machine("", a.before)
 	i.Settings.State = upkeep.ServiceState(i.Machine, a.settings)
-	i.Machine = i.Upkeep.Machine(i.Settings.State, a.before)
+	i.Machine = i.Upkeep.Machine(upkeep.JournalDir(i.Machine, i.Settings.State), a.before)
 	chosen := slices.ContainsFunc([]string{"trust", "dns", "proxy", "service", "tools"}, c.Flags().Changed)
 	if !chosen {
 		i.Wanted = upkeep.Usual()
@@ -106,7 +106,7 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 		return nil, err
 	}
 	former, err := upkeep.Read(i.Settings.State)
-	if err == nil { // one that cannot be read is written anew
+	if err == nil && upkeep.Foreign(i.Settings.State) == "" { // one that cannot be read is written anew
 		i.KeepFormer(former, c.Flags().Changed)
 	}
 	book, err := rulebook.Open(i.Settings, i.Log)

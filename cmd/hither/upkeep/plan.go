@@ -6,22 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
-	"hither/cmd/hither/private"
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/settings"
-	"hither/forward/authority"
 	"hither/install"
-	"hither/install/ownfile"
 	"hither/install/proxyname"
 	"hither/install/service"
 	"hither/install/sysdns"
@@ -118,7 +111,7 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 		i.lead(&p)
 	}
 	i.tellOfProxy(ctx, &p)
-	p.Now = append(p.Now, i.remember())
+	p.Now = append(p.Now, i.leaveWord()...)
 	if i.Wanted.Service {
 		p.Now = append(p.Now, i.Service()...)
 	}
@@ -179,29 +172,13 @@ func (i *Installation) serviceState() string {
 	if i.Machine.Privileged() {
 		return service.State(i.Machine)
 	}
-	home, _ := paths.Find(i.Env) // empty: there is none, and so no service of a user
-	if strings.HasPrefix(i.Settings.From["state"], filepath.Join(home.Config, "config.toml")+":") { // which the service reads, too
+	// Empty: there is no home, and so no service of a user.
+	home, _ := paths.Find(i.Env)
+	// The service reads the user's own configuration, too.
+	if strings.HasPrefix(i.Settings.From["state"], filepath.Join(home.Config, "config.toml")+":") {
 		return i.Settings.State
 	}
 	return home.State
-}
-
-// mayVouch refuses a root whose key is somebody else's, neither root's nor that of the user for whom the machine is changed: he
-// could then vouch for the registries to everybody here.
-func (i *Installation) mayVouch() error {
-	info, err := os.Stat(i.Settings.State)
-	if err != nil || !i.Wanted.Trust || os.Geteuid() != 0 {
-		return nil //nolint:nilerr // a directory that is not there is made as ours
-	}
-	owner, _, _ := ownfile.Owner(info)
-	if owner <= 0 || owner == i.Upkeep.UID {
-		return nil
-	}
-	who := strconv.Itoa(owner)
-	if found, err := user.LookupId(who); err == nil {
-		who = found.Username
-	}
-	return &settings.FlagError{Err: fmt.Errorf("%s belongs to %s, who could vouch for the registries to every program here if its root were trusted: say with --user %s that it is done for that user, or name another directory with --state", i.Settings.State, who, who)}
 }
 
 // mayLead refuses to lead anybody to certificates that nobody believes. To trust a root is a decision of the user's own, so
@@ -220,36 +197,16 @@ func dnsInWords(mode string) string {
 	return "have the machine ask Hither for the registries' names alone"
 }
 
-// rootOpener returns the root in PEM, and its file.
-type rootOpener func(state string, hosts []string, now func() time.Time) (text []byte, file string, err error)
-
-// OpenRoot opens the authority of the installed Hither, or makes it.
-func OpenRoot(state string, hosts []string, now func() time.Time) ([]byte, string, error) {
-	if err := private.MakeDir(state); err != nil {
-		return nil, "", err
+// leaveWord has what was chosen kept in force. The Hither of another user takes no word of root's.
+func (i *Installation) leaveWord() []install.Step {
+	owner := Foreign(i.Settings.State)
+	switch {
+	case owner == "":
+		return []install.Step{i.remember()}
+	case !i.Upkeep.Any():
+		return nil
 	}
-	ca, err := authority.Open(state, hosts, now)
-	if err != nil {
-		return nil, "", err
-	}
-	return ca.PEM(), ca.File(), nil
-}
-
-// root is what the machine is to trust.
-func (i *Installation) root(open rootOpener) (truststore.Certificate, error) {
-	text, file, err := open(i.Settings.State, i.Rules.Hosts(), time.Now)
-	if err != nil {
-		return truststore.Certificate{}, err
-	}
-	var registries []string
-	for _, rule := range i.Rules.Rules() {
-		for _, host := range rule.Hosts {
-			if rule.Walk == "oci" {
-				registries = append(registries, host.Name)
-			}
-		}
-	}
-	return truststore.NewCertificate(text, file, registries...)
+	return []install.Step{install.Refusal("tell Hither what to keep in force while it runs", install.Refuse("%s is of the Hither of %s: choose all but --trust as that user, or leave --state out, for a Hither of this machine", i.Settings.State, owner))}
 }
 
 // remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it, whether or not this call

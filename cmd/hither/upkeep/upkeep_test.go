@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
+	"hither/forward/authority"
 	"hither/install"
 	"hither/install/stage"
 	"hither/install/sysdns"
@@ -162,6 +164,42 @@ func TestNamesThatCannotBeLedAreSaidToBeLeftOut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The directory of a user in which root makes something is one that he cannot use any more.
+func TestRootMakesNothingForTheHitherOfAnother(t *testing.T) {
+	home := t.TempDir()
+	state := filepath.Join(home, ".local", "state", "hither")
+	m, hosts := &install.Machine{OS: "linux"}, []string{"reg.test"}
+	hithertest.Same(t, "ours", Foreign(state)+" "+JournalDir(m, state), " "+state)
+	if os.Geteuid() != 0 {
+		t.Skip("files are given away by root alone")
+	}
+	theirs := func() {
+		hithertest.Must(t, filepath.WalkDir(home, func(path string, _ fs.DirEntry, _ error) error { return os.Chown(path, 65534, 65534) }))
+	}
+	theirs()
+	hithertest.Same(t, "whose, before it is there", Foreign(state), "nobody")
+	var wrong *settings.FlagError
+	if _, _, err := OpenRoot(state, hosts, time.Now); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "called as that user") {
+		t.Errorf("got %v, want that nobody has it made", err)
+	}
+	_, err := os.Lstat(filepath.Join(home, ".local"))
+	hithertest.Same(t, "nothing is made", errors.Is(err, fs.ErrNotExist), true)
+	ca, err := authority.Open(state, hosts, time.Now)
+	hithertest.Must(t, err)
+	theirs()
+	text, file, err := OpenRoot(state, hosts, time.Now)
+	hithertest.Must(t, err)
+	hithertest.Same(t, "root", string(text)+file, string(ca.PEM())+ca.File())
+	hithertest.Same(t, "journal", JournalDir(m, state), "/var/lib/hither")
+	_, _, err = OpenRoot(state, []string{"reg.test", "new.test"}, time.Now)
+	hithertest.Same(t, "one that is outgrown is not replaced", errors.As(err, &wrong), true)
+	i := &Installation{Settings: settings.Settings{State: state}, Machine: m}
+	hithertest.Same(t, "word of root's", len(i.leaveWord()), 0)
+	i.Upkeep.DNS = sysdns.Full
+	_, err = i.leaveWord()[0].Done(t.Context())
+	hithertest.Contains(t, err.Error(), "is of the Hither of nobody")
 }
 
 // A call that does not choose the service may change what the service that runs is to keep in force.
