@@ -90,6 +90,11 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 	}
 	i.Machine = i.Upkeep.Machine("", a.before)
 	i.Settings.State = upkeep.ServiceState(i.Machine, a.settings)
+	former, unread := upkeep.Read(i.Settings.State)
+	noFormer := unread != nil || upkeep.Foreign(i.Settings.State) != "" // what cannot be read is written anew
+	if !noFormer {
+		i.Upkeep.KeepUser(former, c.Flags().Changed)
+	}
 	i.Machine = i.Upkeep.Machine(upkeep.JournalDir(i.Machine, i.Settings.State), a.before)
 	chosen := slices.ContainsFunc([]string{"trust", "dns", "proxy", "service", "tools"}, c.Flags().Changed)
 	if !chosen {
@@ -105,8 +110,7 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 	if i.Wanted.Proxy, err = upkeep.ParsePlaces(i.Machine, f.proxy); err != nil {
 		return nil, err
 	}
-	former, err := upkeep.Read(i.Settings.State)
-	if err == nil && upkeep.Foreign(i.Settings.State) == "" { // one that cannot be read is written anew
+	if !noFormer {
 		i.KeepFormer(former, c.Flags().Changed)
 	}
 	book, err := rulebook.Open(i.Settings, i.Log)

@@ -151,6 +151,14 @@ func (u *Upkeep) FindUser(env environ.List, name string) error {
 	return nil
 }
 
+// KeepUser goes on for the user of an earlier call, where root calls by himself and says nothing of tools and places: the names stay
+// led, and a tool of that user's that reads other roots would refuse what it finds.
+func (u *Upkeep) KeepUser(former Upkeep, chosen func(flag string) bool) {
+	if os.Geteuid() == 0 && u.UID < 0 && former.UID >= 0 && !slices.ContainsFunc([]string{"user", "tools", "proxy"}, chosen) {
+		u.Home, u.UID, u.GID = former.Home, former.UID, former.GID
+	}
+}
+
 // Of is what to keep in force. A Hither for one command keeps nothing, and `dns = "off"` is stronger than what was
 // installed.
 func Of(s settings.Settings) (Upkeep, error) {

@@ -98,6 +98,25 @@ func TestAnotherUsersCallKeepsWhatIsForAll(t *testing.T) {
 	}
 }
 
+// Root who changes the mode of DNS has no mind to take a user's npm out of what is kept for it.
+func TestRootsCallGoesOnForTheUserOfBefore(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("others call for themselves alone")
+	}
+	for _, row := range []struct {
+		now, former int
+		chosen      string
+		want        string
+	}{
+		{-1, 1000, "dns", "/home/u"}, {-1, 1000, "tools", "/root"}, {-1, 1000, "user", "/root"}, {-1, -1, "dns", "/root"}, {1001, 1000, "dns", "/root"},
+	} {
+		u := Upkeep{Home: "/root", UID: row.now, GID: row.now}
+		u.KeepUser(Upkeep{Home: "/home/u", UID: row.former, GID: row.former}, func(flag string) bool { return flag == row.chosen })
+		hithertest.Same(t, "home", u.Home, row.want)
+		hithertest.Same(t, "user", u.UID, map[bool]int{true: row.former, false: row.now}[row.want == "/home/u"])
+	}
+}
+
 // What needs no running Hither is done at once, and none is asked to keep it: PowerShell's profile asks for itself.
 func TestAPlaceIsHeldOrToldForGood(t *testing.T) {
 	for _, row := range []struct {
