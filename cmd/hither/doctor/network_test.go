@@ -177,6 +177,11 @@ func TestWhoAnswersOnOurPort(t *testing.T) {
 	address := strings.TrimPrefix(server.URL, "http://")
 	w.Dial, w.Daemon.Proxy, w.Daemon.Version, w.Daemon.Mine = nil, []string{address}, "v1", "v2"
 	holds(t, w.run1(running{}), "daemon ok: Hither runs (pid 4711) and answers on "+address, "daemon note: the running Hither is version v1, this program is v2")
+	for file, remedy := range map[string]string{"/run/hither/ca.pem": "`sudo hither doctor`", "": "`sudo hither doctor --state DIRECTORY`"} {
+		w.Daemon.Stranger, w.Daemon.CA = true, file
+		holds(t, w.run1(running{}), remedy)
+	}
+	w.Daemon.Stranger = false
 	pages["/ca.pem"] = string(stage.RootPEM("Hither local authority (other) 000002"))
 	holds(t, w.run1(running{}), "is not the one that the running Hither uses")
 	pages["/ca.pem"] = "hello"

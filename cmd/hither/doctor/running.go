@@ -65,7 +65,10 @@ func (running) asks(ctx context.Context, p *Patient, at string) Finding {
 	if root := p.root(); len(root) > 0 && !bytes.Equal(block.Bytes, root) {
 		return fail("the root certificate in "+p.rootFile()+" is not the one that the running Hither uses", "Start Hither again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")
 	}
-	if p.Daemon.Stranger {
+	switch {
+	case p.Daemon.Stranger && p.Daemon.CA != "": // it has told everybody where it is
+		return note("Hither, a service of this machine, answers on "+at+"; only its doors are looked at", "To see all: `sudo hither doctor`.")
+	case p.Daemon.Stranger:
 		return note("Hither answers on "+at+", and it is another user's, or has another state directory, so only its doors are looked at", "To see all, ask as it runs: `sudo hither doctor --state DIRECTORY`.")
 	}
 	return well(fmt.Sprintf("Hither runs (pid %d) and answers on %s", p.Daemon.PID, at))
