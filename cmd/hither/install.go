@@ -205,7 +205,10 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 			done = append(done, step)
 			say(step, "done", nil)
 			continue
-		case optional || errors.As(err, &refused):
+		case errors.As(err, &refused):
+			say(step, "left out", refused) // what err has before it is the step
+			continue
+		case optional:
 			say(step, "left out", err)
 			continue
 		}

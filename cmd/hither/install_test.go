@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +182,8 @@ func TestAStepIsShownWithWhatIsToBeDoneAfterIt(t *testing.T) {
 	same(t, "optional", report[0].Why, "tell dockerd")
 	same(t, "not optional", report[1].Why, "tell dockerd")
 	contains(t, report[2].Why, "not in /a")
+	done := (&app{err: io.Discard}).do(t.Context(), []install.Step{install.Refusal("lead names", install.Refuse("nothing can"))})
+	same(t, "refused when it is done", done[0].Result+": "+done[0].Why, "left out: nothing can")
 }
 
 // planned is a step that is to be done.
