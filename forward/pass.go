@@ -60,17 +60,33 @@ func (s *Server) pass(w *reply, r *http.Request, e errand) {
 // carrier is who takes a request to its origin, and on to where that sends it if the rest comes from us: some clients go only where
 // they were sent by the first part, for the life of a container (stargz-snapshotter, soci-snapshotter).
 func (s *Server) carrier(w *reply, r *http.Request, e errand) http.RoundTripper {
-	if e.far != nil {
-		return &redirect.Follow{Next: s.passer(w, r, e)}
+	carrier := s.Pass
+	if s.Anonymous != nil && w.gateway && e.rule.Auth == "bearer" && reads(r) && credentials(r) == none {
+		carrier = s.Anonymous
 	}
-	return s.passer(w, r, e)
+	if e.far != nil {
+		carrier = &redirect.Follow{Next: carrier}
+	}
+	again := reads(r) && r.ContentLength == 0 && !upgrades(r.Header)
+	if s.Persist != nil && e.rule != nil && again && !e.answered(r, "offline") {
+		return persistent{carrier, s.Persist}
+	}
+	return carrier
 }
 
-func (s *Server) passer(w *reply, r *http.Request, e errand) http.RoundTripper {
-	if s.Anonymous != nil && w.gateway && e.rule.Auth == "bearer" && reads(r) && credentials(r) == none {
-		return s.Anonymous
-	}
-	return s.Pass
+// persistent asks again when a network that was away is back.
+type persistent struct {
+	next    http.RoundTripper
+	persist func(context.Context, string, func(context.Context) error) error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p persistent) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+	err = p.persist(req.Context(), req.URL.Scheme+"://"+req.URL.Host, func(ctx context.Context) (err error) {
+		resp, err = p.next.RoundTrip(req.WithContext(ctx))
+		return err
+	})
+	return resp, err
 }
 
 // address writes the envelope anew. ReverseProxy has dropped what belongs to the client's connection, and also some

@@ -29,7 +29,7 @@ func TestStatusIsForPeopleAndPrograms(t *testing.T) {
 	w := newWorld(t)
 	ready, _ := w.up()
 	same(t, "status", w.hither("status"), 0)
-	contains(t, w.out.String(), "is up on "+ready.Proxy[0], "40 hit, 2 miss, 3 tunnels", "5 MiB sent, 4 MiB of them saved", "1m30s", "1 MiB in 2 blobs under 2 names, of 20 GiB",
+	contains(t, w.out.String(), "is up on "+ready.Proxy[0], "40 hit, 2 miss, 3 tunnels", "7 requests for the network", "5 MiB sent, 4 MiB of them saved", "1m30s", "1 MiB in 2 blobs under 2 names, of 20 GiB",
 		"https://registry.npmjs.org (origin)", "48ms", "3 MiB/s", "Upstreams not asked yet: 1.", "https://liar.example", "sent wrong bytes; asked last",
 		"3 MiB, 100 KiB of them for nothing but speed", "2 requests, because the first source was late; the second one was faster for 1", "1m ago  https://registry.npmjs.org/x  no source answered")
 	same(t, "status --json", w.hither("status", "--json"), 0)

@@ -41,6 +41,7 @@ type house struct {
 	ahead    *prefetch.Prefetcher
 	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
 	removed  func()                                                                   // is told that the cache lost something; nil: nobody is
+	waiting  func() int                                                               // how many wait for the network: fetch.Fetcher.Waiting; nil: none
 
 	turns  mirrors.Turns
 	pauses mirrors.Pauses
@@ -54,6 +55,9 @@ func (h *house) Status(ctx context.Context) (control.Status, error) {
 	s.Rules, s.Trouble = h.book.Problem(), h.way.Trouble()
 	s.Upstreams = h.upstreams()
 	s.Prefetch = h.ahead.Report()
+	if h.waiting != nil {
+		s.Waiting = h.waiting()
+	}
 	var err error
 	s.Cache, err = h.store.Usage(ctx)
 	return s, err

@@ -86,6 +86,7 @@ func (h *household) start(log *slog.Logger) {
 	h.ledger, h.board = ledger.New(), new(measure.Board)
 	out := &network.Network{Follow: h, Bearer: h}
 	h.fetcher = newFetcher(h.settings, h.store, ledger.Tallied{Board: h.board, Ledger: h.ledger}, out, h.ledger, log)
+	h.fetcher.Reach = nil                                                     // no network is here that could be away
 	h.ahead = newPrefetcher(h.settings, h.book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
 		Rules: h.book.Now, Fetch: h.ledger.Saving(h.fetcher.Fetch), Pass: h, Self: h.self.Host, Done: h.ledger.Served, ID: "test",

@@ -82,9 +82,9 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	doors := &forward.Server{
 		Rules: book.Now, Fetch: h.ledger.Saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
 		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.Served, Again: h.ledger.Again(fetcher),
-		Greeted: kindle.Greet, Changed: fetcher.Changed, ID: instance(),
+		Greeted: kindle.Greet, Changed: fetcher.Changed, Persist: fetcher.Persist, ID: instance(),
 	}
-	h.removed = doors.Forget
+	h.removed, h.waiting = doors.Forget, fetcher.Waiting
 	way.Answer(s, book.Now(), out.Names, log)
 	socket.Names, socket.Log = way.NamesServer(), log
 	here := newReady(s, network.NewSelf(in.listeners), way, keep, trust)
@@ -197,7 +197,7 @@ func (h *house) measure(out *network.Network, log *slog.Logger) *scores.Keeper {
 // newFetcher is the fetcher with all its notaries. They ask their authorities through it, as everybody does.
 func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network.Network, l *ledger.Ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
-		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Reach: out.Dialer.Reach, Private: s.Private, Hedge: &l.Hedges,
+		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Reach: out.Reach, Private: s.Private, Hedge: &l.Hedges,
 		Trace: fetch.Trace{Answered: l.Answered, Filled: l.Filled},
 	}
 	f.Trace.Waits = warnOfWaits(log)
@@ -219,7 +219,7 @@ func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *
 	return f
 }
 
-// warnOfWaits logs that downloads wait for the network: one a minute for all that wait for the same, the others for who looks closer.
+// warnOfWaits logs that requests and downloads wait for the network: one a minute for all that wait for the same, the others for who looks closer.
 func warnOfWaits(log *slog.Logger) func(fetch.Request, error) {
 	var next atomic.Int64 // when the next one is a warning, in nanoseconds since 1970
 	return func(r fetch.Request, err error) {
@@ -227,7 +227,7 @@ func warnOfWaits(log *slog.Logger) func(fetch.Request, error) {
 		if now.UnixNano() >= at && next.CompareAndSwap(at, now.Add(time.Minute).UnixNano()) {
 			say = log.Warn
 		}
-		say("a download waits for the network; it goes on when that is back", "name", r.Name, "error", err)
+		say("what is asked for waits for the network; it goes on when that is back", "name", r.Name, "error", err)
 	}
 }
 

@@ -88,6 +88,9 @@ func (a *app) printStatus(s control.Status) {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nRequests\t%s\n", countStates(s))
+	if s.Waiting > 0 {
+		fmt.Fprintf(w, "Waiting\t%s for the network: nobody can be connected to who has what they want\n", amount.Count(int64(s.Waiting), "request"))
+	}
 	fmt.Fprintf(w, "Bytes\t%s sent, %s of them saved\n", amount.Bytes(s.Served), amount.Bytes(s.Saved))
 	fmt.Fprintf(w, "Time saved\t%s\n", amount.Rough(s.TimeSaved))
 	fmt.Fprintf(w, "Fetched\t%s, %s of them for nothing but speed (measuring, and second sources)\n", amount.Bytes(s.Fetched), amount.Bytes(s.Extra))

@@ -168,7 +168,7 @@ func (f *fakeHither) serve(ctx context.Context, s settings.Settings, log *slog.L
 func (f *fakeHither) Status(context.Context) (control.Status, error) {
 	now := time.Now()
 	return control.Status{
-		Requests: map[fetch.State]int64{fetch.Miss: 2, fetch.Hit: 40}, Tunnels: 3, Served: 5 << 20, Saved: 4 << 20, TimeSaved: 90 * time.Second,
+		Requests: map[fetch.State]int64{fetch.Miss: 2, fetch.Hit: 40}, Tunnels: 3, Waiting: 7, Served: 5 << 20, Saved: 4 << 20, TimeSaved: 90 * time.Second,
 		Fetched: 3 << 20, Extra: 100 << 10, Hedges: measure.Hedges{Requests: 42, Hedges: 2, Won: 1},
 		Upstreams: []control.Upstream{{Rule: "npm", Base: "https://liar.example", Note: "sent wrong bytes; asked last for another 71h"}, {Rule: "npm", Base: "https://registry.npmjs.org", Origin: true, Requests: 2, Wait: 48 * time.Millisecond, Speed: 3 << 20}, {Rule: "npm", Base: "https://idle.example"}},
 		Errors:    []control.Failure{{When: now.Add(-time.Minute), URL: "https://registry.npmjs.org/x", Err: "no source answered"}},

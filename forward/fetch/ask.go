@@ -26,6 +26,7 @@ type asking struct {
 	berth     *berth       // the connection that it shares with other bulk; nil: it is none
 	asked     atomic.Int64 // when the request was last written, as a redirect is followed, in nanoseconds since since
 	connected atomic.Bool  // for it, not for others before
+	waits     atomic.Int32 // moving, waiting for the network amid the body, or ended
 	first     atomic.Int64 // when the first byte of the answer came, likewise; 0: that is not known
 
 	ended chan struct{}  // closed when the following are set

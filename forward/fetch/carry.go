@@ -54,6 +54,7 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 	err := a.err
 	if err == nil {
 		a.Wait, a.Status = a.heard, a.resp.StatusCode
+		w.f.absence.answered(a.Base, w.f.now())
 		err = w.receive(ctx, a)
 	} else {
 		a.met, err = a.connected.Load(), plain(err)

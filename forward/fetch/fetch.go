@@ -147,7 +147,7 @@ type Trace struct {
 	Asked    func(Request)         // a client asks; its answer is still to come
 	Missed   func(Request)         // the cache alone cannot answer, a client or a guess: sources will be asked
 	Answered func(Request, Report) // a client got its answer, perhaps not yet its last byte
-	Waits    func(Request, error)  // a body stands still, and nobody who has the rest can be connected to, for which reason
+	Waits    func(Request, error)  // what is asked for waits for the network: nobody who has it, or the rest, can be connected to, for which reason
 	Filled   func(Report)          // a fill ended: committed, or failed for all its readers (Err)
 }
 
@@ -182,8 +182,8 @@ type Fetcher struct {
 	// Connect makes connections to a source ahead, the common one and so many lanes: transport.Pool.Warm. It may take long.
 	// nil: none are made.
 	Connect func(ctx context.Context, base string, lanes int) error
-	// Reach says whether a source can be connected to now, by a connection of its own: dial.Dialer.Reach. nil: a body that stands
-	// still is given up when nobody else has it.
+	// Reach says whether a source can be connected to now, by a connection of its own: dial.Dialer.Reach. It wraps ErrInVain where to wait
+	// would not help. nil: nothing waits for a network that is away.
 	Reach   func(ctx context.Context, base string) error
 	Hedge   Hedger                   // nil: as often as somebody is late
 	Private []string                 // patterns of subjects that never reach a mirror
@@ -204,6 +204,7 @@ type Fetcher struct {
 	silent  memory[int]         // origins, or their stores, that did not answer a HEAD, and how often in a row
 	sizes   memory[sizes]       // of what a rule's path brought
 	slots   slots
+	absence absence
 	probes  singleflight.Group // whether sources can be connected to, by base
 	spread  spread
 	met     memory[struct{}] // sources that were connected to ahead

@@ -239,11 +239,7 @@ func newFlight(f *Fetcher, req Request, k kept) *flight {
 }
 
 func (fs *flights) launchLocked(key string, fl *flight) {
-	if fs.open == nil {
-		fs.open = make(map[string]*flight)
-		fs.calm = make(chan struct{}, maxCalm)
-		fs.ctx, fs.stop = context.WithCancel(context.Background()) //nolint:forbidigo // fills outlive the clients that began them
-	}
+	fs.beginLocked()
 	fs.open[key] = fl
 	var ctx context.Context
 	ctx, fl.cancel = context.WithCancelCause(fs.ctx)
@@ -266,6 +262,15 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 			fl.spool.release() // also one that nobody was told of
 		}
 	})
+}
+
+func (fs *flights) beginLocked() {
+	if fs.open != nil {
+		return
+	}
+	fs.open = make(map[string]*flight)
+	fs.calm = make(chan struct{}, maxCalm)
+	fs.ctx, fs.stop = context.WithCancel(context.Background()) //nolint:forbidigo // fills outlive the clients that began them
 }
 
 // maxCalm is how many fills that nobody waits for run at once. Whoever lists a thousand modules after a week would else
@@ -313,25 +318,6 @@ func (fs *flights) leash(ctx context.Context, fl *flight) {
 			fl.cancel(errUnwanted)
 		}
 	}))
-}
-
-// refreshRest is how long nobody is asked for a new copy after that failed, while the old one is good enough: each request
-// would begin a fill that fails.
-const refreshRest = 15 * time.Second
-
-func (f *Fetcher) rests(req Request) bool {
-	_, rests := f.tired.get(req.Name, f.now())
-	return rests
-}
-
-// refresh asks for a new copy of what is served meanwhile. False: that cannot be done.
-func (f *Fetcher) refresh(req Request, k kept) bool {
-	f.miss(req)
-	fl, _, err := f.flights.join(f, req, k, true)
-	if err == nil {
-		fl.part()
-	}
-	return err == nil
 }
 
 func (fs *flights) close() {

@@ -32,6 +32,7 @@ func (f *Fetcher) head(ctx context.Context, m rules.Match, src rules.Source) (*h
 		return nil, err
 	}
 	resp.Body.Close()
+	f.absence.answered(src.Base, f.now())
 	return resp, nil
 }
 
@@ -198,8 +199,25 @@ func (f *Fetcher) heard(ctx context.Context, whose string, times int, answered b
 }
 
 // Head asks the origins about an object; it is what the tag notary asks with. It returns the last error if none answers.
-// Where a quorum may speak in their place, those that were just silent are not waited for. A refusal is no silence.
-func (f *Fetcher) Head(ctx context.Context, m rules.Match) (http.Header, int, error) {
+// Where a quorum may speak in their place, those that were just silent are not waited for. A refusal is no silence. Where a client waits
+// for that, it outlasts an absence of the network.
+func (f *Fetcher) Head(ctx context.Context, m rules.Match) (header http.Header, status int, err error) {
+	fl, _ := ctx.Value(clientKey{}).(*flight)
+	if fl == nil || fl.whole || !fl.isWanted() {
+		return f.headOnce(ctx, m)
+	}
+	told := func(err error) { f.waits(fl.req, err) }
+	err = f.persist(ctx, basesOf(m.Origins()), basesOf(m.Sources()), fl.awaited, told, func(ctx context.Context) (err error) {
+		header, status, err = f.headOnce(ctx, m)
+		return err
+	})
+	return header, status, err
+}
+
+// clientKey is for the flight whose authority asks.
+type clientKey struct{}
+
+func (f *Fetcher) headOnce(ctx context.Context, m rules.Match) (http.Header, int, error) {
 	last := errors.New("the rule names no origin")
 	for _, src := range m.Origins() {
 		times := f.silences(src.Base)

@@ -2,23 +2,12 @@ package fetch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"hither/rules"
-)
-
-const (
-	// outage is for how long a body that stands still waits while nothing can be connected to. The connection of a client without us
-	// would outlive that: its sender only sends again.
-	outage = 75 * time.Second
-	// outagePace is how often it is tried to connect, and outageTry for how long each time: a packet that was lost while the network was
-	// away is sent again seconds later, a new one at once.
-	outagePace, outageTry = time.Second, 4 * time.Second
 )
 
 // pause is since a body stood still. The zero pause is before its first byte.
@@ -27,6 +16,7 @@ type pause struct {
 	lost  []rules.Source // who could not be asked for the rest, and said nothing to that
 	heard bool           // somebody did
 	met   bool           // the last one had a connection, or much time
+	unmet []rules.Source // of lost, those who had neither
 	back  bool           // those lost were asked once more, since they can be connected to
 	err   error          // that they could not be for too long
 }
@@ -39,21 +29,35 @@ func (w *fill) lose(src rules.Source, t *carried) {
 		*p = pause{since: w.f.now().Add(-t.spared)}
 	case t.Status != 0 && !t.late:
 		p.heard = true
-	case !slices.ContainsFunc(p.lost, func(s rules.Source) bool { return s.Base == src.Base }):
-		p.lost = append(p.lost, src)
+	default:
+		p.lost = append(without(p.lost, src), src)
 	}
 	p.met = t.late || t.met
+	if p.unmet = without(p.unmet, src); !p.met && t.Status == 0 {
+		p.unmet = append(p.unmet, src)
+	}
 }
 
-// outlast waits until one of those can be connected to who were lost amid the body, and has them asked again. False: it is no
-// outage, for the network carries, it lasts too long, or nobody wants the body any more.
+func without(sources []rules.Source, src rules.Source) []rules.Source {
+	return slices.DeleteFunc(sources, func(s rules.Source) bool { return s.Base == src.Base })
+}
+
+// outlast waits until one of those can be connected to who were lost, and has them asked again. False: it is no outage, for the network
+// carries, it lasts too long, or nobody wants the body any more.
 func (w *fill) outlast(ctx context.Context) bool {
 	p := &w.pause
-	if w.f.Reach == nil || len(p.lost) == 0 || p.heard || p.since.IsZero() {
+	switch {
+	case w.f.Reach == nil || len(p.lost) == 0:
+		return false
+	case p.since.IsZero():
+		return w.persist(ctx)
+	case p.heard:
 		return false
 	}
+	waits := 0
+	defer func() { w.f.absence.wait(-waits) }()
 	for first := true; w.awaited(); first = false {
-		switch err := w.f.reaches(p.lost); {
+		switch _, err := w.f.reaches(basesOf(p.lost)); {
 		case err == nil && first && (p.met || p.back): // it has hung up, or hangs
 			return false
 		case err == nil:
@@ -63,8 +67,10 @@ func (w *fill) outlast(ctx context.Context) bool {
 		case w.f.now().Sub(p.since) >= outage:
 			p.err = fmt.Errorf("nothing could be connected to for %s amid the body; look at this machine's network", outage)
 			return false
-		case first && w.f.Trace.Waits != nil:
-			w.f.Trace.Waits(w.req, err)
+		case first:
+			w.f.waits(w.req, err)
+			waits = 1
+			w.f.absence.wait(1)
 		}
 		select {
 		case <-time.After(outagePace):
@@ -73,6 +79,40 @@ func (w *fill) outlast(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// persist is outlast before the first byte, for what a client waits for and cannot have from the cache. Where anybody can be connected
+// to who might have it, or who answered lately, it is no outage, and those who are away by themselves are not waited for.
+func (w *fill) persist(ctx context.Context) bool {
+	p := &w.pause
+	if w.whole || !w.isWanted() || w.partKept(ctx) {
+		return false
+	}
+	was, back, err := w.f.await(ctx, basesOf(w.req.Sources()), w.awaited, func(err error) { w.f.waits(w.req, err) })
+	switch {
+	case !back:
+		p.err = err
+		return false
+	case was:
+		w.queue, p.back = p.lost, false
+	case p.back || p.heard: // it refuses, or hangs
+		return false
+	default: // perhaps just now
+		there := w.f.there(basesOf(p.unmet))
+		away := func(s rules.Source) bool { return !slices.Contains(there, s.Base) }
+		w.queue, p.back = slices.DeleteFunc(p.unmet, away), true
+	}
+	p.lost, p.unmet, p.heard = nil, nil, false
+	return len(w.queue) > 0
+}
+
+// partKept says that the cache has it as part of something else.
+func (w *fill) partKept(ctx context.Context) bool {
+	part := w.f.part(ctx, w.req, &Failure{})
+	if part != nil {
+		part.Body.Close()
+	}
+	return part != nil
 }
 
 // spare is for a body whose rest nobody may be asked for. While nothing can be connected to, the connection that it comes by is not
@@ -85,39 +125,46 @@ func (w *fill) spare(a *asking) func(time.Duration) (time.Duration, bool) {
 	if w.f.Reach == nil || w.want.Pins() && (ranges || len(w.queue) > 0) || ranges && w.continues(a.src) {
 		return nil
 	}
-	others := append(slices.Clone(w.queue), a.src)
+	others := basesOf(append(slices.Clone(w.queue), a.src))
 	return func(extended time.Duration) (more time.Duration, last bool) {
-		err := w.f.reaches(others)
+		_, err := w.f.reaches(others)
 		switch {
 		case err == nil && extended > 0:
 			return extended + stallPatience, true
 		case err == nil, extended >= outage, !w.awaited():
 			return 0, true
-		case extended == 0 && w.f.Trace.Waits != nil:
-			w.f.Trace.Waits(w.req, err)
+		case extended == 0:
+			w.f.waits(w.req, err)
 		}
+		w.rest(a)
 		return outagePace, false
 	}
 }
 
-// reaches says why none of these can be connected to; nil: one can. All bodies that wait for the same source ask together.
-func (f *Fetcher) reaches(sources []rules.Source) error {
-	failures := make([]error, len(sources))
-	var all sync.WaitGroup
-	for i, src := range sources {
-		all.Go(func() {
-			_, failures[i], _ = f.probes.Do(src.Base, func() (any, error) {
-				ctx, cancel := context.WithTimeout(f.flights.ctx, outageTry)
-				defer cancel()
-				return nil, f.Reach(ctx, src.Base)
-			})
-		})
+// What asking.waits is: whether a body waits for the network on its connection.
+const (
+	moving int32 = iota
+	waiting
+	ended
+)
+
+// rest and move note that a body waits for the network, and that it does not any more; end, that it never will again.
+func (w *fill) rest(a *asking) {
+	if a.waits.CompareAndSwap(moving, waiting) {
+		w.f.absence.wait(1)
 	}
-	all.Wait()
-	if slices.Contains(failures, nil) {
-		return nil
+}
+
+func (w *fill) move(a *asking) {
+	if a.waits.CompareAndSwap(waiting, moving) {
+		w.f.absence.wait(-1)
 	}
-	return errors.Join(failures...)
+}
+
+func (w *fill) end(a *asking) {
+	if a.waits.Swap(ended) == waiting {
+		w.f.absence.wait(-1)
+	}
 }
 
 // attend is said for a client that joins, part when it has its answer.

@@ -162,7 +162,7 @@ func TestWhatIsNoOutage(t *testing.T) {
 				w.hosts[name].dead, w.hosts[name].files = false, nil
 			}
 		}, 0},
-		{"nothing has come yet", func(_ *world, n *network) { n.down = n.down.Add(-time.Minute) }, 0},
+		{"nothing has come yet, since the start", func(_ *world, n *network) { n.down = n.down.Add(-time.Minute) }, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			took := func(reach bool) (took time.Duration) {
@@ -209,8 +209,14 @@ func TestAClientThatGoesEndsTheWaitForTheNetwork(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(30 * time.Second)
+			if got := w.Waiting(); got != 1 {
+				t.Errorf("waiting, on its connection %t\n got %d\nwant 1", waits, got)
+			}
 			a.Body.Close()
 			time.Sleep(2 * time.Second)
+			if got := w.Waiting(); got != 0 {
+				t.Errorf("waiting after the client has gone, on its connection %t\n got %d\nwant none", waits, got)
+			}
 			before := n.probes.Load()
 			if before == 0 {
 				t.Fatal("probes amid the outage\n got none\nwant some")

@@ -89,6 +89,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 			return open(ctx, member(team, s.Base), w.laneOf(a, s.Base, lane), from, to)
 		},
 		Write: func(p []byte) error {
+			w.f.absence.flows(w.f.now())
 			_, err := w.spool.Write(p)
 			full = err != nil
 			return err

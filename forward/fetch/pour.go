@@ -40,10 +40,12 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 	mark, stall := int64(pace), w.stall(size)
 	speed := speed{from: time.Now()}
 	a.watch.spares(w.spare(a))
+	defer w.end(a)
 	a.watch.reset(stall, "no byte came")
 	for {
 		n, err := body.Read(*buf)
 		if n > 0 {
+			w.move(a)
 			if a.Bytes += int64(n); a.Bytes >= mark {
 				a.watch.reset(stall, "hardly a byte came")
 				mark = a.Bytes + pace
@@ -74,6 +76,7 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 
 // write puts bytes into the spool and remembers whose they are.
 func (w *fill) write(base string, p []byte) error {
+	w.f.absence.flows(w.f.now())
 	at := w.spool.length()
 	if _, err := w.spool.Write(p); err != nil {
 		return err

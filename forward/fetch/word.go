@@ -41,7 +41,7 @@ func (fl *flight) ask(ctx context.Context) *word {
 			fl.f.unheard.Add(1)
 		}
 		fl.f.flights.wg.Go(func() {
-			w.listen(ctx, n, fl.req)
+			w.listen(context.WithValue(ctx, clientKey{}, fl), n, fl.req)
 			if w.pins {
 				fl.f.unheard.Add(-1)
 			}

@@ -36,6 +36,7 @@ type Status struct {
 	Passed    int64                 `json:"passed"`             // requests to hosts in a rule that were sent to the origin as they came
 	Tunnels   int64                 `json:"tunnels"`            // connections to hosts in no rule, and plain requests to them
 	Failures  int64                 `json:"failures"`           // requests that ended with our own 5xx, or broke; they are counted here alone
+	Waiting   int                   `json:"waiting,omitempty"`  // requests and downloads that wait for this machine's network, which is away; 0: none do
 	Served    int64                 `json:"served"`             // bytes sent to clients
 	Saved     int64                 `json:"saved"`              // of these, bytes that did not have to be fetched
 	TimeSaved time.Duration         `json:"time_saved"`         // what fetching those had taken before

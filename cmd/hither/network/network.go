@@ -6,6 +6,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,9 +23,11 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/forward/bearer"
 	"hither/forward/dial"
+	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/redirect"
 	"hither/forward/transport"
+	"hither/resolver/exchange/lookup"
 )
 
 // Network is the way out: names resolved and connections dialled past ourselves. New makes it, Close ends it; all else may be
@@ -79,6 +82,17 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 
 // Prober measures upstreams, by the same ways out as traffic.
 func (n *Network) Prober() *measure.Prober { return &measure.Prober{Single: n.single} }
+
+// Reach implements fetch.Fetcher's: why the host of base cannot be connected to now.
+func (n *Network) Reach(ctx context.Context, base string) error {
+	err := n.Dialer.Reach(ctx, base)
+	for _, final := range []error{lookup.ErrNotFound, dial.ErrSelf, dial.ErrPrivate} {
+		if errors.Is(err, final) {
+			return fmt.Errorf("%w: %w", fetch.ErrInVain, err)
+		}
+	}
+	return err
+}
 
 // Forget is for another network: nothing that was found out on the one before is true on this one.
 func (n *Network) Forget() {

@@ -1,6 +1,9 @@
 package network
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -13,7 +16,31 @@ import (
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 	"hither/forward/dial"
+	"hither/forward/fetch"
+	"hither/resolver/exchange/lookup"
 )
+
+type answers map[string]error
+
+func (a answers) LookupNetIP(_ context.Context, host string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, a[host]
+}
+
+func TestWhatCannotBeReachedByWaiting(t *testing.T) {
+	n := &Network{Dialer: &dial.Dialer{Resolver: answers{"none.example": fmt.Errorf("none: %w", lookup.ErrNotFound), "away.example": errors.New("no name server answers")}}}
+	for _, c := range []struct {
+		base   string
+		inVain bool
+	}{
+		{"https://none.example", true},
+		{"https://here.example", true}, // a name that leads to this machine
+		{"https://away.example", false},
+	} {
+		err := n.Reach(t.Context(), c.base)
+		hithertest.Same(t, c.base+" cannot be reached", err != nil, true)
+		hithertest.Same(t, c.base+", in vain", errors.Is(err, fetch.ErrInVain), c.inVain)
+	}
+}
 
 func TestSelfByEveryName(t *testing.T) {
 	v4 := Self{netip.MustParseAddrPort("127.0.0.1:7890")}
