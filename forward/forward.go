@@ -51,8 +51,8 @@ type Server struct {
 	// Pass carries what is not for the cache. It must not follow redirects, nor decompress, nor ask a proxy from the
 	// environment, which may be us.
 	Pass http.RoundTripper
-	// Persist has ask send a request to base, and again when the machine's network is back if it is away: fetch.Fetcher.Persist. Only
-	// what may be asked twice is left to it. nil: nothing is asked again.
+	// Persist has ask send a request to base, or connect to it, and again when the machine's network is back if it is away:
+	// fetch.Fetcher.Persist. Only what may be asked twice is left to it. nil: nothing is asked again.
 	Persist func(ctx context.Context, base string, ask func(context.Context) error) error
 	// Anonymous is Pass for clients that read by a gateway whose registry hands tokens to everybody (auth = "bearer"), and show
 	// nothing: the gateway has told them that they need none, so it has its own. nil: Pass.

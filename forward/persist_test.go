@@ -3,6 +3,7 @@ package forward_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"testing"
 
@@ -47,5 +48,31 @@ func TestWhatIsPassedOutlastsTheNetwork(t *testing.T) {
 		if res.StatusCode != c.status || asks != c.asks || (c.asks > 1) != (bases == w.origin.URL) {
 			t.Errorf("%s %s %s\ngot:  %d, asked %d times at %q\nwant: %d, %d times", c.method, c.url, c.body, res.StatusCode, asks, bases, c.status, c.asks)
 		}
+	}
+}
+
+// A tunnel is opened as late as its client would have been connected without us.
+func TestATunnelOutlastsTheNetwork(t *testing.T) {
+	w := newWorld(t, func(s *forward.Server) {
+		next, dials := s.Dial, 0
+		s.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials++; dials == 1 {
+				return nil, errors.New("network is unreachable")
+			}
+			return next(ctx, network, addr)
+		}
+		s.Persist = func(ctx context.Context, base string, ask func(context.Context) error) error {
+			if base != "https://"+alien+":443" {
+				t.Errorf("base\ngot:  %s\nwant: the tunnel's end", base)
+			}
+			if ask(ctx) != nil {
+				return ask(ctx)
+			}
+			return nil
+		}
+	})
+	res, body := get(t, w.insecure(), "https://"+alien+"/x")
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("\ngot:  %d %s\nwant: an answer through the tunnel", res.StatusCode, body)
 	}
 }

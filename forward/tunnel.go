@@ -93,12 +93,20 @@ func carry(dst, src net.Conn) {
 	_ = closeRead(src)
 }
 
-// reach opens the far end of a tunnel. Shutdown closes it.
+// reach opens the far end of a tunnel, as soon as the network is back if it is away. Shutdown closes it.
 func (s *Server) reach(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
-	conn, err := s.Dial(ctx, "tcp", addr)
-	if err != nil {
+	var conn net.Conn
+	dial := func(ctx context.Context) (err error) {
+		conn, err = s.Dial(ctx, "tcp", addr)
+		return err
+	}
+	persist := s.Persist
+	if persist == nil {
+		persist = func(ctx context.Context, _ string, ask func(context.Context) error) error { return ask(ctx) }
+	}
+	if err := persist(ctx, "https://"+addr, dial); err != nil {
 		return nil, err
 	}
 	end := &farEnd{Conn: conn, conns: &s.conns}
