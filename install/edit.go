@@ -153,6 +153,7 @@ func (t *turn) notMade(p *place, before FileState, r Record, old *Record, err er
 		return err
 	}
 	if now, unseen := p.state(); unseen == nil && now.same(before) {
+		p.close()
 		t.m.removeDirs(r.File.Dirs)
 		t.undone(r.N)
 	}

@@ -175,6 +175,7 @@ func (t *turn) undoFile(r Record) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	p.close() // which some file systems need before a directory can go
 	t.m.removeDirs(r.File.Dirs)
 	return what, nil
 }
