@@ -3,7 +3,9 @@
 package ownfile
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 )
 
@@ -20,3 +22,11 @@ const NeverWait = syscall.O_NONBLOCK
 
 // noFollow refuses a link at the end of a path.
 const noFollow = syscall.O_NOFOLLOW
+
+// foreign is nil for a file that says what to do by somebody who may.
+func foreign(f *os.File, info fs.FileInfo) error {
+	if uid, _, _ := Owner(info); os.Geteuid() == 0 && (uid > 0 || info.Mode().Perm()&0o022 != 0) {
+		return fmt.Errorf("%s belongs to the user %d, or others may write to it, so %w", f.Name(), uid, ErrNotOurs)
+	}
+	return nil
+}
