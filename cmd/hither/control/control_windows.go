@@ -10,6 +10,8 @@ import (
 
 	"github.com/Microsoft/go-winio"
 	"golang.org/x/sys/windows"
+
+	"hither/install/ownfile"
 )
 
 // socketPath names a pipe after the state directory. Windows folds case in paths, and so does the name.
@@ -25,17 +27,43 @@ func listen(state string) (net.Listener, string, func(), error) {
 		return nil, "", nil, err
 	}
 	path := socketPath(state)
-	// A protected list with one entry: everything for the user, nothing for anybody else.
-	listener, err := winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "O:" + sid + "D:P(A;;GA;;;" + sid + ")"})
+	// A protected list with two entries: everything for the user and the administrators, nothing for anybody else.
+	listener, err := winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "O:" + sid + "D:P(A;;GA;;;" + sid + ")(A;;GA;;;BA)"})
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) {
 		err = errTaken
 	}
 	return listener, path, func() {}, err
 }
 
-// Dial connects to the Hither of a state directory. The caller closes the connection.
+// errForeign is met where another user waits for whom he could tell where to go.
+var errForeign = errors.New("another user of this machine has taken the pipe's name: find out who, or name another directory with --state")
+
+// Dial connects to the Hither of a state directory, or of an administrator. The caller closes the connection.
 func Dial(ctx context.Context, state string) (net.Conn, error) {
-	return winio.DialPipeContext(ctx, socketPath(state))
+	conn, err := winio.DialPipeContext(ctx, socketPath(state))
+	if err != nil {
+		return nil, err
+	}
+	if err := isOurs(conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// isOurs asks who made a pipe: everybody may make one of any name that is free.
+func isOurs(conn net.Conn) error {
+	pipe, ok := conn.(interface{ Fd() uintptr })
+	if !ok {
+		return errForeign
+	}
+	sd, err := windows.GetSecurityInfo(windows.Handle(pipe.Fd()), windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return err
+	}
+	if who, err := ownfile.ReadAccess(sd); err != nil || !who.Owned {
+		return errors.Join(err, errForeign)
+	}
+	return nil
 }
 
 func ownSID() (string, error) {
