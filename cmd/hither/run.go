@@ -201,7 +201,10 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 	if err != nil {
 		return orStatus(exitHither, err)
 	}
-	command := exec.Command(args[0], args[1:]...)
+	command, err := newCommand(args)
+	if err != nil {
+		return cannotRun(args[0], err)
+	}
 	command.Stdin, command.Stdout, command.Stderr, command.Env = a.in, terminal.Beneath(a.out), a.err, environ
 	if err := command.Start(); err != nil {
 		return cannotRun(args[0], err)

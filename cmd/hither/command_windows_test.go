@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestABatchFileIsGivenWhatWasTyped: npm is one, and lodash@>=4 a version.
+func TestABatchFileIsGivenWhatWasTyped(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a file.cmd")
+	if err := os.WriteFile(file, []byte("@echo off\r\necho %* >out.txt\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCommand([]string{file, "install", "lodash@>=4", "x^1", "a&b", "", "two words", `c:\`, `a "quote"`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Dir = dir
+	if text, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "out.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "arguments", strings.TrimSpace(string(text)), `install "lodash@>=4" "x^1" "a&b" "" "two words" "c:\\" "a ""quote"""`)
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("got  %v, %v\nwant the file and its output alone", entries, err)
+	}
+}
+
+func TestALineForABatchFile(t *testing.T) {
+	got, err := batchLine(`C:\100%\npm.cmd`, []string{"50%OS%", `a\"b`})
+	same(t, "error", err, nil)
+	same(t, "line", got, `cmd.exe /e:ON /v:OFF /d /c ""C:\100%%cd:~,%\npm.cmd" "50%%cd:~,%OS%%cd:~,%" "a\\""b""`)
+	_, err = batchLine(`C:\npm.cmd`, []string{"two\nlines"})
+	same(t, "several lines are refused", err != nil, true)
+}
