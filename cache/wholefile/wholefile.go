@@ -26,7 +26,11 @@ var ErrTooLarge = errors.New("it is larger than it was ever written")
 
 // Read returns what a file holds, if that is not more than most bytes; else the error is ErrTooLarge.
 func Read(path string, most int) ([]byte, error) {
-	file, err := os.Open(path)
+	var file *os.File
+	err := patiently(func() (err error) {
+		file, err = os.Open(path)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +62,7 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	if err := errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(file.Name(), path); err != nil {
+	if err := patiently(func() error { return os.Rename(file.Name(), path) }); err != nil {
 		return err
 	}
 	return SyncDir(dir)

@@ -136,9 +136,6 @@ func TestItsOwnLeftoversAreKnown(t *testing.T) {
 
 // TestAReaderFindsAWholeFile writes from several sides at once while others read.
 func TestAReaderFindsAWholeFile(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("there, a file cannot be replaced while somebody reads it")
-	}
 	path := filepath.Join(t.TempDir(), "file")
 	same(t, "error", Write(path, bytes.Repeat([]byte{'a'}, 1<<16), 0o600), nil)
 	var all sync.WaitGroup
