@@ -14,6 +14,10 @@ import (
 	"hither/install/ownfile"
 )
 
+// pipeRoom is how many bytes a pipe holds that nobody reads yet. Without it who asks a Hither that hangs would wait for ever,
+// as his question would not be out, from which on an answer is waited for.
+const pipeRoom = 64 << 10
+
 // socketPath names a pipe after the state directory. Windows folds case in paths, and so does the name.
 func socketPath(state string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(state)))
@@ -28,7 +32,9 @@ func listen(state string) (net.Listener, string, func(), error) {
 	}
 	path := socketPath(state)
 	// A protected list with two entries: everything for the user and the administrators, nothing for anybody else.
-	listener, err := winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: "O:" + sid + "D:P(A;;GA;;;" + sid + ")(A;;GA;;;BA)"})
+	listener, err := winio.ListenPipe(path, &winio.PipeConfig{
+		SecurityDescriptor: "O:" + sid + "D:P(A;;GA;;;" + sid + ")(A;;GA;;;BA)", InputBufferSize: pipeRoom, OutputBufferSize: pipeRoom,
+	})
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_PIPE_BUSY) {
 		err = errTaken
 	}

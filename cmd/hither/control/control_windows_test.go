@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/Microsoft/go-winio"
 
@@ -38,4 +39,25 @@ func TestTheOwnPipeIsAsked(t *testing.T) {
 	}
 	_, _, _, err = listen(state)
 	hithertest.Same(t, "a second Hither", err, errTaken)
+}
+
+// TestAQuestionToAHungHitherIsOut has nobody read it. What is waited for then is an answer, and that has an end.
+func TestAQuestionToAHungHitherIsOut(t *testing.T) {
+	state := t.TempDir()
+	listener, _, unlock, err := listen(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	defer listener.Close()
+	go func() { _, _ = listener.Accept() }()
+	time.Sleep(100 * time.Millisecond) //nolint:forbidigo // an Accept that is under way does not say so
+	conn, err := Dial(t.Context(), state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hithertest.Same(t, "error", conn.SetWriteDeadline(time.Now().Add(2*time.Second)), nil)
+	_, err = conn.Write(make([]byte, 4<<10))
+	hithertest.Same(t, "error", err, nil)
 }
