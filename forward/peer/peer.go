@@ -104,7 +104,7 @@ func caching(environment []string) (out []string) {
 }
 
 func cachingNames() []string {
-	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "XDG_CONFIG_HOME", "NODE_ENV", "PREFIX", "DESTDIR", "APPDATA", "LOCALAPPDATA", "GOPROXY", "GOFLAGS", "GO111MODULE", "GOROOT", "GOWORK"}
+	return []string{"GOMODCACHE", "GOPATH", "GOENV", "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "NODE_ENV", "PREFIX", "DESTDIR", "APPDATA", "LOCALAPPDATA", "GOPROXY", "GOFLAGS", "GO111MODULE", "GOROOT", "GOWORK"}
 }
 
 // isScope knows the variables that name the registry of a scope: npm_config_@SCOPE:registry, and pnpm's and Yarn's like it.

@@ -45,7 +45,7 @@ func TestAChildIsFoundByItsConnection(t *testing.T) {
 		conn.Close()
 		_ = child.Wait() // it has read what it was to read
 		if err != nil || p.PID != child.Process.Pid || !strings.EqualFold(p.Dir, dir) || len(p.Args) != 4 || p.Args[2] != "a b" || p.Args[3] != `c"d` ||
-			len(p.Parents) == 0 || p.Parents[0] != os.Getpid() || !slices.Equal(p.Private, []string{"secret.example/*"}) || !slices.Contains(p.Caching, "GOMODCACHE="+dir) {
+			len(p.Parents) == 0 || p.Parents[0] != os.Getpid() || !slices.Equal(p.Private, []string{"secret.example/*"}) || !slices.Contains(p.Caching, "GOMODCACHE="+dir) || !slices.Contains(p.Caching, "USERPROFILE="+os.Getenv("USERPROFILE")) {
 			t.Errorf("%s\ngot  %+v, %v\nwant process %d in %s, child of %d", address, p, err, child.Process.Pid, dir, os.Getpid())
 		}
 	}

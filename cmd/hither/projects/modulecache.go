@@ -42,7 +42,7 @@ func moduleCache(env environ.List) string {
 	cache := settings.Get("GOMODCACHE")
 	if cache == "" {
 		first, _, _ := strings.Cut(settings.Get("GOPATH"), string(filepath.ListSeparator))
-		if home := env.Get("HOME"); first == "" && home != "" {
+		if home := env.Get(environ.Home); first == "" && home != "" {
 			first = filepath.Join(home, "go")
 		}
 		if first == "" {

@@ -38,6 +38,7 @@ func TestWhatAClientHasIsNotAskedForAhead(t *testing.T) {
 		hithertest.Same(t, what+": upwards", has("https://proxy.golang.org/../@v/../example.com/!m/@v/v1.0.0.mod"), false)
 		hithertest.Same(t, what+": no module", has("https://proxy.golang.org/example.com/!m"), false)
 	}
+	hithertest.Same(t, "at home", moduleCache(environ.List{environ.Home + "=" + dir}), filepath.Join(dir, "go", "pkg", "mod", "cache", "download"))
 	hithertest.Same(t, "nobody knows", hasModule(environ.List{"PATH=/bin"}) == nil, true)
 	hithertest.Same(t, "a relative one", hasModule(environ.List{"GOMODCACHE=x"}) == nil, true)
 }
