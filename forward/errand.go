@@ -157,9 +157,21 @@ func wish(r *http.Request, m rules.Match) fetch.Request {
 	request.KeptOnly = request.KeptOnly || moduleFetchDisabled(r.Header)
 	if m.Path.Keep != rules.Forever {
 		_, request.Fresh = control["no-cache"]
-		request.Fresh = request.Fresh || control["max-age"] == "0" || pushes(r, m)
+		request.Fresh = request.Fresh || control["max-age"] == "0" || pushes(r, m) || looks(r.Header)
 	}
 	return request
+}
+
+// looks says that an npm shows what there is now, or runs the newest. It has its own cache ask anew for that, and tells the registry no
+// more than the command (npm 7 to 11, preferOnline). What npx then installs it takes as it comes, in full documents.
+func looks(h http.Header) bool {
+	switch h.Get("Npm-Command") {
+	case "view", "outdated", "pack", "diff", "owner":
+		return true
+	case "exec", "init":
+		return strings.HasPrefix(h.Get("Accept"), "application/vnd.npm.install-v1+json")
+	}
+	return false
 }
 
 // pushes says that a client got a token by which it may push to where it reads from. So it will, but for what it hears is there: a
