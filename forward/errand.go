@@ -163,8 +163,12 @@ func wish(r *http.Request, m rules.Match) fetch.Request {
 }
 
 // looks says that an npm shows what there is now, or runs the newest. It has its own cache ask anew for that, and tells the registry no
-// more than the command (npm 7 to 11, preferOnline). What npx then installs it takes as it comes, in full documents.
+// more than the command (npm 7 to 11, preferOnline). What npx then installs it takes as it comes, in full documents. Who looks for updates
+// by the program for that says no more than its name.
 func looks(h http.Header) bool {
+	if strings.HasPrefix(h.Get("User-Agent"), "npm-check-updates/") {
+		return true
+	}
 	switch h.Get("Npm-Command") {
 	case "view", "outdated", "pack", "diff", "owner":
 		return true

@@ -229,6 +229,7 @@ func TestWhatAClientSaysOfItsWish(t *testing.T) {
 		{"no-cache of what cannot change", "/forever/a", []string{"Cache-Control", "no-cache"}, " false false 0 0"},
 		{"npm view", "/minute/a", []string{"Npm-Command", "view"}, " true false 0 0"},
 		{"npm outdated", "/minute/a", []string{"Npm-Command", "outdated"}, " true false 0 0"},
+		{"ncu", "/minute/a", []string{"User-Agent", "npm-check-updates/22.2.0"}, " true false 0 0"},
 		{"npm install", "/minute/a", []string{"Npm-Command", "install"}, " false false 0 0"},
 		{"the package npx is to run", "/minute/a", []string{"Npm-Command", "exec", "Accept", "application/vnd.npm.install-v1+json; q=1.0, */*"}, " true false 0 0"},
 		{"what that needs", "/minute/a", []string{"Npm-Command", "exec", "Accept", "application/json"}, " false false 0 0"},
