@@ -56,7 +56,7 @@ func newPrefetcher(
 	s settings.Settings, set func() *rules.Set, f *fetch.Fetcher, project func(fetch.Client) (prefetch.Place, bool), k *kindling.Lighter, log *slog.Logger,
 ) *prefetch.Prefetcher {
 	p := &prefetch.Prefetcher{
-		Rules: set, Fetch: f.Fetch, Walks: walks(), Project: project, Log: log, Ready: k.Light,
+		Rules: set, Fetch: f.Fetch, Walks: walks(), News: map[string]prefetch.News{"npm": new(npm.News)}, Project: project, Log: log, Ready: k.Light,
 		Recall: &recall.Memory{Path: filepath.Join(s.State, "successors.json")},
 	}
 	told := f.Trace
@@ -65,6 +65,7 @@ func newPrefetcher(
 		told.Answered(req, r)
 		p.Answered(req, r)
 	}
+	f.Lacks, f.Came = p.Lacks, p.Came
 	f.Trace.Filled = func(r fetch.Report) {
 		told.Filled(r)
 		p.Filled(r)

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,25 @@ func (h *hither) outlive(t *testing.T, names ...string) {
 	<-time.After(1100 * time.Millisecond)
 }
 
+// What is named on the command line, or in package.json, is there, though somebody else published it a moment ago.
+func TestNpmInstallsWhatWasJustPublished(t *testing.T) {
+	w, p, h := pressWorld(t)
+	p.publish("app", "1.0.0", "", "", "")
+	for i, step := range []struct{ version, command string }{
+		{"1.1.0", "npm install app@1.1.0"}, {"1.2.0", "npm install app"}, {"1.3.0", "npm install --no-save app@latest"}, {"1.4.0", "npm update app"},
+		{"1.5.0", "npm install"},
+	} {
+		h.outlive(t, "app")
+		p.publish("app", step.version, "", "", "")
+		dir := w.mkdir("project")
+		if step.command == "npm install" { // beside a lock file that knows nothing of it
+			w.write(filepath.Join("project", "package.json"), []byte(`{"dependencies": {"app": "1.5.0"}}`))
+		}
+		h.Run(dir, w.clientEnv("client"+string(rune('0'+i))), strings.Fields(step.command)...)
+		has(t, "after "+step.command, w.read(dir, filepath.Join("node_modules", "app", "package.json")), `"version": "`+step.version+`"`)
+	}
+}
+
 // npm tells its own cache to ask anew, and the registry no more than which command it is.
 func TestNpmShowsAndRunsWhatThereIsNow(t *testing.T) {
 	w, p, h := pressWorld(t)
@@ -90,5 +110,23 @@ func TestNpmShowsAndRunsWhatThereIsNow(t *testing.T) {
 		p.publish("app", version, "", "", "")
 		out, _ := w.try(dir, env, "npm", strings.Fields(command)[1:]...) // npm outdated fails when something is
 		has(t, command, out, version)
+	}
+}
+
+// A packument that is newer than others may need what those do not tell of.
+func TestWhatANewPackageNeedsIsNotTakenFromAnOldPackument(t *testing.T) {
+	w, p, h := pressWorld(t)
+	for _, kind := range []string{"dependencies", "optionalDependencies"} {
+		app, part := "app-"+kind[:3], "part-"+kind[:3]
+		p.publish(part, "1.0.0", "", "", "")
+		p.publish(app, "1.0.0", kind, part, "1.0.0")
+		h.outlive(t, app, part)
+		p.publish(part, "1.1.0", "", "", "")
+		p.publish(app, "1.1.0", kind, part, "1.1.0")
+		env := w.clientEnv(kind, proxied(h.addr, h.Trust())...)
+		has(t, "npm view", w.shell(w.dir, env, "npm", "view", app, "version"), "1.1.0") // it asks for what there is now
+		dir := w.mkdir("project-" + kind)
+		w.shell(dir, env, "npm", "install", app)
+		has(t, kind, w.read(dir, "package-lock.json"), "/"+part+"-1.1.0.tgz")
 	}
 }

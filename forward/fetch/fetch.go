@@ -188,8 +188,12 @@ type Fetcher struct {
 	Hedge   Hedger                   // nil: as often as somebody is late
 	Private []string                 // patterns of subjects that never reach a mirror
 	Parts   func(rules.Match) []Part // what else begins with the bytes of a match, the likeliest first; nil: nothing does
-	Trace   Trace
-	Now     func() time.Time // nil: time.Now
+	// Lacks says that somebody is known to want what a kept copy, which would do by its age, does not tell of. nil: nobody knows.
+	Lacks func(ctx context.Context, req Request, kept Copy) bool
+	// Came is told of a document that was changed lately, before anybody has the end of it. nil: nobody wants to know.
+	Came  func(m rules.Match, document []byte)
+	Trace Trace
+	Now   func() time.Time // nil: time.Now
 
 	flights flights
 	gone    memory[negative]    // what the origin said it does not have

@@ -40,6 +40,9 @@ func (f *Fetcher) lookup(ctx context.Context, req Request) (kept, error) {
 			old := req.mustAsk() || req.Path.Keep != rules.Forever && f.changedSince(req, entry.Checked)
 			k.fresh = !old && isFresh(req.Path, entry, k.now) && (until.IsZero() || k.now.Before(until))
 			k.usable = !k.fresh && !old && isUsable(req.Path, f.unguessed(req, entry), k.now)
+			if (k.fresh || k.usable) && f.lacks(ctx, req, Copy{entry.Checked, k.fresh, blob}) {
+				k.fresh, k.usable = false, false
+			}
 			return k, nil
 		} else {
 			blob.Close()

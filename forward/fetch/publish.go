@@ -33,6 +33,7 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	if err != nil {
 		return err
 	}
+	w.herald()
 	got, err := w.spool.commit(w.want, w.last.storable)
 	if err != nil {
 		return err

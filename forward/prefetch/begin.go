@@ -16,12 +16,12 @@ func (p *Prefetcher) Begin(registry string, at Place) {
 	if !ok || at.Dir == "" || p.Walks[rule.Walk] == nil {
 		return
 	}
+	who := p.acquainted(rule, newClient(at))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.alive() {
 		return
 	}
-	who := newClient(at)
 	if r := p.runs[rule.Name+"\x00"+who.key]; r != nil && r.who.pid != who.pid && r.vacant() {
 		p.endLocked(r) // of a command like this one that is over, and found another project perhaps
 	}

@@ -3,6 +3,7 @@
 //
 //	p := &prefetch.Prefetcher{Rules: set, Fetch: fetcher.Fetch, Walks: map[string]func(registry string) prefetch.Walk{"go": …}}
 //	fetcher.Trace.Asked, fetcher.Trace.Answered = p.Asked, p.Answered
+//	fetcher.Lacks, fetcher.Came = p.Lacks, p.Came
 //	err := p.Run(ctx)
 //
 // A [Walk] knows how the clients of one ecosystem go on; the packages golang, npm and oci have one each. A run is one run of
@@ -60,6 +61,7 @@ type Prefetcher struct {
 	// Walks begin a run at a registry, by rules.Rule.Walk; a rule without one is left alone. They are told the registry's base
 	// URL, as its clients know it: https://HOST.
 	Walks map[string]func(registry string) Walk
+	News  map[string]News // by rules.Rule.Walk; one without has none
 	// Project tells where a client works and with which arguments it was called. It may take some milliseconds, and is called
 	// beside requests. nil: nobody knows.
 	Project func(fetch.Client) (Place, bool)

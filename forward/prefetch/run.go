@@ -31,7 +31,8 @@ type connection struct {
 // conn is one connection of a client, and for whom it works.
 type conn struct {
 	key     connection
-	who     *client // nil: Project has not answered yet
+	who     *client       // nil: Project has not answered yet
+	known   chan struct{} // closed when who is set
 	pending []waiting
 	seen    time.Time
 }
@@ -49,7 +50,9 @@ type client struct {
 	parents []int
 	dir     string // empty: not known
 	args    []string
-	private []string // patterns of names that it does not ask the registry for
+	private []string                     // patterns of names that it does not ask the registry for
+	wants   func(*rules.Rule, time.Time) // notes what it wants of registries of that walk; nil: nobody has looked
+	walk    string
 	has     func(project.Want) bool
 }
 
@@ -67,6 +70,7 @@ type run struct {
 	key    string
 	rule   *rules.Rule
 	who    *client
+	heard  int             // the process whose command was noted last
 	ctx    context.Context //nolint:containedctx // of all its fetches
 	cancel context.CancelFunc
 
@@ -120,12 +124,13 @@ func (p *Prefetcher) runOf(req fetch.Request, e event) *run {
 	case open == nil && len(p.conns) >= maxConns:
 		return p.openRun(req.Rule, by)
 	case open == nil:
-		open = &conn{key: key}
+		open = &conn{key: key, known: make(chan struct{})}
 		p.conns[key] = open
 		if p.Project == nil {
 			open.who = by
+			close(open.known)
 		} else {
-			p.identify(*c, open, by)
+			p.identify(req.Rule, *c, open, by)
 		}
 	}
 	open.seen = p.now()
@@ -146,12 +151,15 @@ func (r *run) join(c *conn) *run {
 }
 
 // identify asks Project beside the requests, for a while; otherwise by is who it is.
-func (p *Prefetcher) identify(c fetch.Client, open *conn, by *client) {
+func (p *Prefetcher) identify(rule *rules.Rule, c fetch.Client, open *conn, by *client) {
 	late := time.AfterFunc(tellWithin, func() { p.identified(open, by) })
 	p.spawn(func() {
 		who := by
 		if at, ok := p.Project(c); ok && at.Dir != "" {
-			who = newClient(at)
+			late.Stop()
+			bare := newClient(at)
+			late = time.AfterFunc(tellWithin, func() { p.identified(open, bare) })
+			who = p.acquainted(rule, bare)
 		}
 		late.Stop()
 		p.identified(open, who)
@@ -171,6 +179,7 @@ func (p *Prefetcher) identified(open *conn, who *client) {
 		p.deliver(p.openRun(w.rule, who).join(open), w.event)
 	}
 	open.pending = nil
+	close(open.known)
 }
 
 // openRun finds or begins the run of a client.
@@ -178,6 +187,7 @@ func (p *Prefetcher) openRun(rule *rules.Rule, who *client) *run {
 	key := rule.Name + "\x00" + who.key
 	if r := p.runs[key]; r != nil {
 		if !r.left() {
+			p.hear(r, who)
 			return r
 		}
 		p.endLocked(r)
@@ -196,6 +206,7 @@ func (p *Prefetcher) openRun(rule *rules.Rule, who *client) *run {
 	r.ctx, r.cancel = context.WithCancel(p.ctx)
 	p.runs[key] = r
 	p.order = append(p.order, r)
+	p.hear(r, who)
 	if who.dir != "" {
 		p.deliver(r, event{kind: projected})
 	}

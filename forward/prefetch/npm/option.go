@@ -38,6 +38,8 @@ func (c *command) option(arg npmrc.Arg) {
 		c.bare = c.bare || on
 	case "offline":
 		c.offline = on
+	case "prefer-online":
+		c.online = on
 	case "legacy-peer-deps":
 		c.peerless = on
 	case "package":

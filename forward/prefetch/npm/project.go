@@ -24,8 +24,10 @@ type command struct {
 	omit     []string // of npmrc.Kinds, what it leaves out
 	fewer    bool     // perhaps not all that the lock file names
 	offline  bool     // it asks nobody
+	online   bool     // it is to know what there is now, of all that it asks for
 	astray   bool     // it may ask another registry than the usual one, which must not hear what it asks for
 	specs    []string // NAME@RANGE that the command itself names
+	current  []string // NAME@RANGE of which it is to know what there is now
 	packages []string // those that an option names, for npx
 }
 
@@ -43,9 +45,11 @@ func readCommand(args []string) command {
 		words = words[1:]
 	}
 	switch c.program {
-	case "npx", "bunx", "pnpx":
+	case "npx", "bunx", "pnpx": // bunx calls itself to install: bunx add NAME --no-summary --force
+		if itself := len(words) > 0 && words[0] == "add" && slices.Contains(words, "--no-summary"); !itself || c.program != "bunx" {
+			words = append([]string{"exec"}, words...)
+		}
 		c.program = map[string]string{"npx": "npm", "bunx": "bun", "pnpx": "pnpm"}[c.program]
-		words = append([]string{"exec"}, words...)
 	}
 	verb := ""
 	if words = c.take(words); len(words) > 0 {
@@ -82,6 +86,13 @@ func (c *command) do(verb string) {
 		if c.specs = c.specs[:min(1, len(c.specs))]; len(c.packages) > 0 { // the rest are arguments of what is run
 			c.specs = c.packages
 		}
+	case "view", "v", "info", "show":
+		c.current = c.specs[:min(1, len(c.specs))] // the rest are fields
+	case "outdated":
+		c.online = true
+	}
+	if c.installs && !c.clean {
+		c.current = c.specs
 	}
 	if !c.installs || c.clean || c.anew {
 		c.specs = nil
@@ -114,11 +125,22 @@ func (w *Walk) Project(dir string, args []string) []project.Want {
 		w.readProject(dir, c)
 	}
 	for _, spec := range c.specs {
-		name, text := project.CutVersion(spec)
+		name, text := cutSpec(spec)
 		delete(w.locked, name)
 		w.root(name, text, whyNamed, true)
 	}
 	return w.flush()
+}
+
+// cutSpec cuts NAME@WHICH, of which the latter may name another package: NAME@npm:OTHER@1.0.0.
+func cutSpec(spec string) (name, which string) {
+	if i := strings.IndexByte(spec, '@'); i > 0 {
+		return spec[:i], spec[i+1:]
+	}
+	if i := strings.IndexByte(strings.TrimPrefix(spec, "@"), '@'); i >= 0 {
+		return spec[:i+1], spec[i+2:]
+	}
+	return spec, ""
 }
 
 // readProject reads the files of a project. Where something is installed already, npm asks only for what is missing, which

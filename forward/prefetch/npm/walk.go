@@ -4,6 +4,8 @@
 //	w := npm.New("https://HOST")            // a prefetch.Walk, one for each run of a client
 //	wants := w.Project(dir, args)           // what the project's files and the command tell
 //	wants = w.Answered(packument, body, 0)  // what its latest version needs, if nobody told which one is wanted
+//
+// [News] is what they are known to want, so that a packument that was kept, and lacks it, is asked for anew.
 package npm
 
 import (
