@@ -89,6 +89,8 @@ func TestWhatRequestsOfDockerMean(t *testing.T) {
 		{"https://registry-1.docker.io/v2/library/alpine/blobs/sha256:" + hex, "docker/registry-1.docker.io/v2/library/alpine/blobs/sha256:" + hex, "/v2/{repo...}/blobs/{digest:digest}"},
 		{"https://registry-1.docker.io/v2/library/alpine/manifests/sha256:" + hex, "docker/registry-1.docker.io/v2/library/alpine/manifests/sha256:" + hex, "/v2/{repo...}/manifests/{digest:digest}"},
 		{"https://registry-1.docker.io/v2/library/alpine/manifests/3.20", "docker/registry-1.docker.io/v2/library/alpine/manifests/3.20", "/v2/{repo...}/manifests/{tag}"},
+		{"https://registry-1.docker.io/v2/library/alpine/manifests/sha256-" + hex + ".sig", "docker/registry-1.docker.io/v2/library/alpine/manifests/sha256-" + hex + ".sig", "/v2/{repo...}/manifests/sha256-{hex}"},
+		{"/v2/library/alpine/manifests/sha512-" + hex, "docker/registry-1.docker.io/v2/library/alpine/manifests/sha512-" + hex, "/v2/{repo...}/manifests/sha512-{hex}"},
 		{"https://registry-1.docker.io/v2/a/b/c/manifests/manifests/blobs/manifests/latest", "docker/registry-1.docker.io/v2/a/b/c/manifests/manifests/blobs/manifests/latest", "/v2/{repo...}/manifests/{tag}"},
 		{"https://registry-1.docker.io/v2/me/app/blobs/uploads/", "docker/registry-1.docker.io/v2/me/app/blobs/uploads/", "/v2/{rest...}"},
 		{"https://registry-1.docker.io/v2/me/app/blobs/uploads/5f3c?_state=x", "docker/registry-1.docker.io/v2/me/app/blobs/uploads/5f3c", "/v2/{repo...}/blobs/uploads/{upload...}"},

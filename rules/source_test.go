@@ -3,6 +3,7 @@ package rules_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"hither/rules"
 	rulesd "hither/rules.d"
@@ -65,6 +66,31 @@ func TestTrap3And5MirrorsNeverResolve(t *testing.T) {
 		mirrored := len(m.Sources()) > len(m.Origins())
 		if !ok || m.Path.Notary != row.notary || mirrored != (row.notary != "") {
 			t.Errorf("%s\ngot:  notary %q, mirrors %v\nwant: notary %q and mirrors only with it", row.url, m.Path.Notary, mirrored, row.notary)
+		}
+	}
+}
+
+// Who adds a signature to an image reads the tag that has them all, and writes it back. A human's tag may be a little old.
+func TestWhatClientsWriteBackIsAskedForEachTime(t *testing.T) {
+	set := load(t, rulesd.Files)
+	for _, row := range []struct {
+		tag  string
+		each bool
+	}{
+		{"latest", false},
+		{"sha-0123abc", false},
+		{"sha256-" + hex, true}, // the referrers tag
+		{"sha512-" + hex, true},
+		{"sha256-" + hex + ".sig", true},
+		{"sha256-" + hex + ".att", true},
+		{"sha256-" + hex + ".sbom", true},
+	} {
+		for _, door := range []string{"", "https://registry-1.docker.io", "https://index.docker.io"} {
+			m, ok := match(t, set, door+"/v2/library/alpine/manifests/"+row.tag)
+			keep := time.Duration(m.Path.Keep)
+			if !ok || keep <= 0 || m.Path.Notary != "tag" || m.Subject != "library/alpine" || (keep <= time.Millisecond) != row.each {
+				t.Errorf("%s by %q\ngot:  kept %v, notary %q\nwant: the notary tag, asked for each time: %v", row.tag, door, keep, m.Path.Notary, row.each)
+			}
 		}
 	}
 }
