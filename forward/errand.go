@@ -108,7 +108,7 @@ func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	request := wish(r, e.match)
 	request.Doubtful = doubtful
 	if e.far != nil { // and the origin does not answer: better late than never
-		request.Offset, request.Upto = 0, 0
+		request.Offset, request.Upto, request.Part = 0, 0, 0
 	}
 	w.request, w.set, w.age = &request, e.set, s.ready.age.Load()
 	answer, err := s.Fetch(r.Context(), request)
@@ -149,7 +149,7 @@ func passes(ctx context.Context, err error, doubtful bool) bool {
 // wish reads what the client said of what it wants.
 func wish(r *http.Request, m rules.Match) fetch.Request {
 	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Accepts: acceptance(r.Header["Accept"]), Client: cameFrom(r).client}
-	request.Offset, request.Upto = part(r)
+	request.Offset, request.Upto, request.Part = part(r)
 	// npm sends what its lock file says. A claim that cannot be read is as good as none.
 	request.Claim, _ = digest.ParseSRI(r.Header.Get("Pacote-Integrity"))
 	control := directives(r.Header)
@@ -204,12 +204,13 @@ func directives(h http.Header) map[string]string {
 }
 
 // part is from which byte to before which one the client wants the body; no upto: to its end. Several ranges begin where the last one
-// does, for it is waited for, and end at once, for they wait for the whole; one that counts from the end begins there.
-func part(r *http.Request) (first, upto int64) {
+// does, for it is waited for, and end at once, for they wait for the whole; one that counts from the end begins there. They have so many
+// bytes together; 0: one of them depends on the length of the body.
+func part(r *http.Request) (first, upto, sum int64) {
 	if !ranged(r) {
-		return 0, 0
+		return 0, 0, 0
 	}
-	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), ",")
+	parts, open := strings.Split(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), ","), false
 	for _, part := range parts {
 		from, to, _ := strings.Cut(strings.TrimSpace(part), "-")
 		n, err := strconv.ParseInt(strings.TrimSpace(from), 10, 64)
@@ -219,14 +220,24 @@ func part(r *http.Request) (first, upto int64) {
 		if err == nil {
 			first = max(first, n)
 		}
-		if last, err := strconv.ParseInt(strings.TrimSpace(to), 10, 64); err == nil && from != "" && last >= 0 && last < math.MaxInt64 {
+		last, lastErr := strconv.ParseInt(strings.TrimSpace(to), 10, 64)
+		closed := lastErr == nil && from != "" && last >= 0 && last < math.MaxInt64
+		if closed {
 			upto = last + 1
+		}
+		if closed && err == nil && n <= last {
+			sum = min(sum, math.MaxInt64-upto) + upto - n
+		} else {
+			open = true
 		}
 	}
 	if len(parts) > 1 {
 		upto = 1
 	}
-	return first, upto
+	if open {
+		sum = 0
+	}
+	return first, upto, sum
 }
 
 // ranged says whether we look at the Range of r: GET alone has ranges (RFC 9110, 14.2), other units than bytes are not

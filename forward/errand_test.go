@@ -216,34 +216,36 @@ func TestWhatAClientSaysOfItsWish(t *testing.T) {
 	for _, c := range []struct {
 		what, path string
 		header     []string
-		want       string // claim, fresh, kept only, offset, upto
+		want       string // claim, fresh, kept only, offset, upto, part
 	}{
-		{"nothing", "/minute/a", nil, " false false 0 0"},
-		{"npm knows the digest", "/minute/a", []string{"Pacote-Integrity", sri}, string(claim) + " false false 0 0"},
-		{"a claim that cannot be read", "/minute/a", []string{"Pacote-Integrity", "sha512-!!"}, " false false 0 0"},
-		{"no-cache", "/minute/a", []string{"Cache-Control", "no-transform, No-Cache"}, " true false 0 0"},
-		{"max-age=0", "/minute/a", []string{"Cache-Control", `max-age="0"`}, " true false 0 0"},
-		{"max-age=60", "/minute/a", []string{"Cache-Control", "max-age=60"}, " false false 0 0"},
-		{"Pragma", "/minute/a", []string{"Pragma", "no-cache"}, " true false 0 0"},
-		{"Pragma beside Cache-Control", "/minute/a", []string{"Pragma", "no-cache", "Cache-Control", "max-stale"}, " false false 0 0"},
-		{"no-cache of what cannot change", "/forever/a", []string{"Cache-Control", "no-cache"}, " false false 0 0"},
-		{"npm view", "/minute/a", []string{"Npm-Command", "view"}, " true false 0 0"},
-		{"npm outdated", "/minute/a", []string{"Npm-Command", "outdated"}, " true false 0 0"},
-		{"ncu", "/minute/a", []string{"User-Agent", "npm-check-updates/22.2.0"}, " true false 0 0"},
-		{"npm install", "/minute/a", []string{"Npm-Command", "install"}, " false false 0 0"},
-		{"the package npx is to run", "/minute/a", []string{"Npm-Command", "exec", "Accept", "application/vnd.npm.install-v1+json; q=1.0, */*"}, " true false 0 0"},
-		{"what that needs", "/minute/a", []string{"Npm-Command", "exec", "Accept", "application/json"}, " false false 0 0"},
-		{"the tarball of npm pack", "/forever/a", []string{"Npm-Command", "pack"}, " false false 0 0"},
-		{"only-if-cached", "/minute/a", []string{"Cache-Control", "only-if-cached"}, " false true 0 0"},
-		{"a range", "/forever/a", []string{"Range", "bytes=5-"}, " false false 5 0"},
-		{"a range with an end", "/forever/a", []string{"Range", "bytes=5-6"}, " false false 5 7"},
-		{"a range with blanks", "/forever/a", []string{"Range", "bytes=5 - 6"}, " false false 5 7"},
-		{"the last of several ranges", "/forever/a", []string{"Range", "bytes=5-6, 8-9,1-2"}, " false false 8 1"},
-		{"a range from the end", "/forever/a", []string{"Range", "bytes=-1"}, fmt.Sprint(" false false ", int64(math.MaxInt64), " 0")},
+		{"nothing", "/minute/a", nil, " false false 0 0 0"},
+		{"npm knows the digest", "/minute/a", []string{"Pacote-Integrity", sri}, string(claim) + " false false 0 0 0"},
+		{"a claim that cannot be read", "/minute/a", []string{"Pacote-Integrity", "sha512-!!"}, " false false 0 0 0"},
+		{"no-cache", "/minute/a", []string{"Cache-Control", "no-transform, No-Cache"}, " true false 0 0 0"},
+		{"max-age=0", "/minute/a", []string{"Cache-Control", `max-age="0"`}, " true false 0 0 0"},
+		{"max-age=60", "/minute/a", []string{"Cache-Control", "max-age=60"}, " false false 0 0 0"},
+		{"Pragma", "/minute/a", []string{"Pragma", "no-cache"}, " true false 0 0 0"},
+		{"Pragma beside Cache-Control", "/minute/a", []string{"Pragma", "no-cache", "Cache-Control", "max-stale"}, " false false 0 0 0"},
+		{"no-cache of what cannot change", "/forever/a", []string{"Cache-Control", "no-cache"}, " false false 0 0 0"},
+		{"npm view", "/minute/a", []string{"Npm-Command", "view"}, " true false 0 0 0"},
+		{"npm outdated", "/minute/a", []string{"Npm-Command", "outdated"}, " true false 0 0 0"},
+		{"ncu", "/minute/a", []string{"User-Agent", "npm-check-updates/22.2.0"}, " true false 0 0 0"},
+		{"npm install", "/minute/a", []string{"Npm-Command", "install"}, " false false 0 0 0"},
+		{"the package npx is to run", "/minute/a", []string{"Npm-Command", "exec", "Accept", "application/vnd.npm.install-v1+json; q=1.0, */*"}, " true false 0 0 0"},
+		{"what that needs", "/minute/a", []string{"Npm-Command", "exec", "Accept", "application/json"}, " false false 0 0 0"},
+		{"the tarball of npm pack", "/forever/a", []string{"Npm-Command", "pack"}, " false false 0 0 0"},
+		{"only-if-cached", "/minute/a", []string{"Cache-Control", "only-if-cached"}, " false true 0 0 0"},
+		{"a range", "/forever/a", []string{"Range", "bytes=5-"}, " false false 5 0 0"},
+		{"a range with an end", "/forever/a", []string{"Range", "bytes=5-6"}, " false false 5 7 2"},
+		{"a range with blanks", "/forever/a", []string{"Range", "bytes=5 - 6"}, " false false 5 7 2"},
+		{"the last of several ranges", "/forever/a", []string{"Range", "bytes=5-6, 8-9,1-2"}, " false false 8 1 6"},
+		{"several ranges, one without an end", "/forever/a", []string{"Range", "bytes=5-6,8-"}, " false false 8 1 0"},
+		{"more bytes than there are numbers", "/forever/a", []string{"Range", "bytes=0-9223372036854775806,1-9223372036854775806"}, " false false 1 1 9223372036854775806"},
+		{"a range from the end", "/forever/a", []string{"Range", "bytes=-1"}, fmt.Sprint(" false false ", int64(math.MaxInt64), " 0 0")},
 	} {
 		get(t, w.client(false), "https://"+host+c.path, c.header...)
 		wish, _ := w.lastWish()
-		if got := fmt.Sprint(wish.Claim, " ", wish.Fresh, " ", wish.KeptOnly, " ", wish.Offset, " ", wish.Upto); got != c.want {
+		if got := fmt.Sprint(wish.Claim, " ", wish.Fresh, " ", wish.KeptOnly, " ", wish.Offset, " ", wish.Upto, " ", wish.Part); got != c.want {
 			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
 		}
 	}

@@ -53,10 +53,11 @@ func FuzzWish(f *testing.F) {
 	f.Add("bytes=0-1,-5", "no-cache, max-age=0")
 	f.Add("bytes=99999999999999999999-", `max-age="`)
 	f.Add("bytes=-", "=,=")
+	f.Add("bytes=0-9223372036854775806,1-9223372036854775806", "")
 	f.Fuzz(func(t *testing.T, ranges, control string) {
 		r := &http.Request{Method: http.MethodGet, Header: http.Header{"Range": {ranges}, "Cache-Control": {control}}}
-		if first, upto := part(r); first < 0 || upto < 0 {
-			t.Errorf("Range %q\ngot:  %d, %d\nwant: no negative offset", ranges, first, upto)
+		if first, upto, sum := part(r); first < 0 || upto < 0 || sum < 0 {
+			t.Errorf("Range %q\ngot:  %d, %d, %d bytes\nwant: nothing negative", ranges, first, upto, sum)
 		}
 		directives(r.Header)
 	})

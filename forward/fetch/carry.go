@@ -135,6 +135,9 @@ func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if w.spool == nil {
+		w.homely = a.Origin
+	}
 	if a.offset == 0 {
 		if err := w.begin(total); err != nil {
 			w.refuse(a.carried, err)
@@ -259,6 +262,8 @@ func (w *fill) begin(size int64) error {
 	}
 	if w.spool == nil {
 		w.spool = newSpool(over, size, true)
+		w.spool.born = w.f.now()
+		close(w.begun)
 		return nil
 	}
 	w.spool.restart(over)

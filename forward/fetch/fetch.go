@@ -62,6 +62,9 @@ type Request struct {
 	// Upto is behind the last byte the client wants; 0: it wants all. It is not given that byte before the whole is checked. If
 	// much is missing then, the answer is FarError, too.
 	Upto int64
+	// Part is how many bytes the client wants, if it says Upto; 0: nobody knows. If they are few, and it would wait for more than a
+	// moment, the answer is FarError as well.
+	Part int64
 	// Client is who asks; nil: Hither itself, or nobody knows.
 	Client *Client
 	// Beside says that no client asks for this, but a notary who is to vouch for something else.

@@ -55,6 +55,8 @@ type flight struct {
 	once    sync.Once
 	tries   []Try
 	trail   *redirect.Trail // where sources redirected to
+	begun   chan struct{}   // closed when there is a spool
+	homely  bool            // the origin began it
 	spool   *spool          // nil before the first byte
 	want    digest.Digest   // which bytes; may become known while they arrive
 }
@@ -95,6 +97,9 @@ func (f *Fetcher) wait(ctx context.Context, req Request, k kept) (*Answer, error
 	if req.Ahead {
 		defer f.flights.leash(ctx, fl)
 		f.flights.await(fl, req.Arrived)
+	}
+	if k.blob == nil && req.Part > 0 && f.late(ctx, req, fl) {
+		return nil, &FarError{fl.trail}
 	}
 	var late <-chan time.Time
 	if k.blob != nil {
@@ -234,7 +239,7 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 func newFlight(f *Fetcher, req Request, k kept) *flight {
 	return &flight{
 		f: f, req: req, kept: k.entry, whole: k.blob != nil,
-		urgent: make(chan struct{}), ready: make(chan struct{}), trail: &redirect.Trail{},
+		urgent: make(chan struct{}), ready: make(chan struct{}), begun: make(chan struct{}), trail: &redirect.Trail{},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"time"
 
 	"hither/cache"
 )
@@ -34,6 +35,9 @@ type spool struct {
 	cuts    []int64        // for each former generation: readers who were given more than this are cut off
 	given   int64          // how far any reader has come
 	former  []cache.Writer // closed with the spool: a reader may be in the middle of one
+
+	born   time.Time // when its first bytes came, or were about to
+	beside int64     // bytes that its clients get elsewhere meanwhile
 
 	readers int
 	closed  bool // by the filler: the last reader closes the writers
@@ -330,15 +334,4 @@ func (s *spool) known() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size
-}
-
-// farAhead is how far behind what has arrived a client's first byte may lie, and the end of the whole behind its last byte. More
-// would be a silence in which clients give up.
-const farAhead = 16 << 20
-
-func (s *spool) far(req Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	waits := req.Upto > 0 && s.size-farAhead > max(req.Upto, s.end)
-	return !s.done && (req.Offset > s.end+farAhead || waits)
 }
