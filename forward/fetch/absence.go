@@ -232,7 +232,10 @@ func (f *Fetcher) persist(ctx context.Context, own, all []string, wanted func() 
 	again := true
 	for range maxTries {
 		var met atomic.Bool
-		err = ask(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { met.Store(true) }}))
+		err = ask(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GotConn:     func(httptrace.GotConnInfo) { met.Store(true) },
+			ConnectDone: func(_, _ string, err error) { met.CompareAndSwap(false, err == nil) }, // its TLS may fail, or hang
+		}))
 		if err == nil || f.Reach == nil {
 			break
 		}

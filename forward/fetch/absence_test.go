@@ -271,24 +271,32 @@ func gotConn(ctx context.Context) error {
 	return io.ErrUnexpectedEOF
 }
 
+// tlsHangs is a server that takes a connection and says nothing, not even in TLS.
+func tlsHangs(ctx context.Context) error {
+	httptrace.ContextClientTrace(ctx).ConnectDone("tcp", "reg:443", nil)
+	return errors.New("TLS handshake timeout")
+}
+
 func TestPersistAsksAgainWhenTheNetworkIsBack(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		away  time.Duration
+		here  func(context.Context) error // what becomes of it where the network is not away
 		asked int
 		ok    bool
 	}{
-		{"away for a while", 40 * time.Second, 2, true},
-		{"away for too long", time.Hour, 1, false},
-		{"not away", 0, 1, false},
+		{"away for a while", 40 * time.Second, nil, 2, true},
+		{"away for too long", time.Hour, nil, 1, false},
+		{"not away", 0, gotConn, 1, false},
+		{"not away, but TLS hangs", 0, tlsHangs, 1, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w, n := airless(t, c.away)
 			asked := 0
 			err := w.Persist(t.Context(), "https://reg", func(ctx context.Context) error {
 				asked++
-				if c.away == 0 {
-					return gotConn(ctx)
+				if c.here != nil {
+					return c.here(ctx)
 				}
 				return n.fails(ctx, "reg", 10*time.Second)
 			})
