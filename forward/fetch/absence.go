@@ -71,6 +71,13 @@ func (n *absence) carries() {
 	n.gone = time.Time{}
 }
 
+// hasWitness says that anybody has answered since the start.
+func (n *absence) hasWitness() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.heard) > 0
+}
+
 // with adds the witnesses to bases.
 func (n *absence) with(bases []string) []string {
 	n.mu.Lock()
@@ -220,11 +227,14 @@ func (fs *flights) beside(run func(ctx context.Context)) bool {
 	return true
 }
 
-// Persist has ask do a request to base that may be done twice, and again when the network is back, if it is away. It ends with ctx, and
-// when that takes too long.
+// Persist has ask do a request to base that may be done twice, or connect to it, and again when the network is back, if it is away. It ends
+// with ctx, and when that takes too long. As long as no registry has answered, one host that is away does not show that the network is.
 func (f *Fetcher) Persist(ctx context.Context, base string, ask func(context.Context) error) error {
 	own := []string{base}
-	return f.persist(ctx, own, own, func() bool { return true }, func(error) {}, ask)
+	return f.persist(ctx, own, own, f.absence.hasWitness, func(error) {}, func(ctx context.Context) error {
+		answered := func() { f.absence.answered(base, f.now()) } // not by who was merely connected to
+		return ask(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: answered}))
+	})
 }
 
 // persist is Persist for what is asked of own, in whose place others may know it: all.

@@ -307,6 +307,31 @@ func TestPersistAsksAgainWhenTheNetworkIsBack(t *testing.T) {
 	}
 }
 
+// A host of the LAN that is switched off takes seconds to be missed, too, and nothing shows that it is not the network that is away.
+func TestPersistWaitsForNobodyBeforeAnyRegistryHasAnswered(t *testing.T) {
+	for _, spoke := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			n := &air{RoundTripper: w, silent: true}
+			w.Reach = n.reach
+			err := w.Persist(t.Context(), "https://reg", func(ctx context.Context) error {
+				if httptrace.ContextClientTrace(ctx).ConnectDone("tcp", "reg:443", nil); spoke {
+					httptrace.ContextClientTrace(ctx).GotFirstResponseByte()
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.down, n.up = time.Now(), time.Now().Add(20*time.Second)
+			err = w.Persist(t.Context(), "https://off", func(ctx context.Context) error { return n.fails(ctx, "off", 3*time.Second) })
+			if took := time.Since(n.down); (err == nil) != spoke || took > 3*time.Second != spoke {
+				t.Errorf("who was connected to had answered: %t\n got %v after %s\nwant a wait only then", spoke, err, took)
+			}
+		})
+	}
+}
+
 // asker is an authority that asks the origin with HEAD, as that of tags does.
 type asker struct{ *world }
 
