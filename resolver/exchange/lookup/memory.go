@@ -42,9 +42,18 @@ func (m *memory) recall(name string, now time.Time) answer {
 	return answer{}
 }
 
-// keep remembers what was found and returns what to answer, which is the old addresses if the servers could not be
-// asked.
+// keep remembers what was found and returns what to answer.
 func (m *memory) keep(name string, f found, now time.Time) answer {
+	a := m.weigh(name, f, now)
+	if !a.fresh.IsZero() {
+		m.makeRoom(name, now)
+		m.names[name] = a
+	}
+	return a
+}
+
+// weigh returns what to answer when this was found, which is the old addresses if the servers could not be asked.
+func (m *memory) weigh(name string, f found, now time.Time) answer {
 	a := answer{addrs: f.addrs, err: f.err}
 	switch {
 	case f.err == nil:
@@ -61,8 +70,6 @@ func (m *memory) keep(name string, f found, now time.Time) answer {
 		a = old
 		a.fresh = now.Add(retry)
 	}
-	m.makeRoom(name, now)
-	m.names[name] = a
 	return a
 }
 

@@ -120,7 +120,7 @@ func (r *Resolver) settle(ctx context.Context, name string, q *question) {
 		q.answer = r.memory.keep(name, found, r.now())
 		delete(r.asking, name)
 	} else { // the network is another one now: this is for those who wait alone
-		q.answer = answer{addrs: found.addrs, err: found.err}
+		q.answer = r.memory.weigh(name, found, r.now())
 	}
 	close(q.done)
 }

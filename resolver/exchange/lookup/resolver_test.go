@@ -212,6 +212,10 @@ func TestAnotherNetworkIsAskedAnew(t *testing.T) {
 		check("after it", "10.8.0.1")
 		set(down)
 		check("from memory", "10.8.0.1")
+		r.Forget()
+		set(after(200*time.Millisecond, down))
+		time.AfterFunc(100*time.Millisecond, r.Forget)
+		check("while nobody answers, and in the midst of a change", "10.8.0.1")
 	})
 }
 
