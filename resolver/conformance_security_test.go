@@ -292,6 +292,21 @@ func truthRows() []row {
 			w.up.follow(says("@ 300 IN CNAME cdn.example.", "cdn.example. 300 IN A 192.0.2.9", "cdn.example. 300 IN RRSIG A 8 2 300 20400101000000 20200101000000 1 example. AAAA"))
 			same(w, "records of an alias to what is signed", lines(w.ask("proxy.golang.example.", dns.TypeA, withDO).Answer), "proxy.golang.example. A "+ourAddr.String())
 		}, ""},
+		{must, "Hither: signatures", "and if it is signed no more, though that is not to be kept", func(w *world) {
+			w.up.follow(says("@ 300 IN A 192.0.2.9", sig))
+			w.ask(ours, dns.TypeA, withDO)
+			w.pass(301 * time.Second)
+			w.up.follow(says("@ 0 IN A 192.0.2.9"))
+			same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
+		}, ""},
+		{must, "Hither: signatures", "where the name server is not recursive, a signed referral is no proof", func(w *world) {
+			w.up.follow(func(a *asked) {
+				reply := a.answer()
+				reply.Ns = a.records("npmjs.org. 300 IN NS ns.npmjs.org.", "npmjs.org. 300 IN DS 1 8 2 00", "npmjs.org. 300 IN RRSIG DS 8 2 300 20400101000000 20200101000000 1 org. AAAA")
+				a.reply(reply)
+			})
+			same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
+		}, ""},
 		{must, "Hither: signatures", "who asks for signatures gets our address while nobody can be asked", func(w *world) {
 			w.up.follow(fails(dns.RcodeServerFailure))
 			same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())

@@ -102,7 +102,8 @@ func newEntry(q *question, m *dns.Msg, kind string, now time.Time, lasting bool)
 // that it has nothing. One over what an alias leads to elsewhere is none of it.
 func isSigned(m *dns.Msg, name string) bool {
 	if len(m.Answer) == 0 {
-		return slices.ContainsFunc(m.Ns, func(r dns.RR) bool {
+		final := slices.ContainsFunc(m.Ns, func(r dns.RR) bool { return r.Header().Rrtype == dns.TypeSOA }) // no referral
+		return final && slices.ContainsFunc(m.Ns, func(r dns.RR) bool {
 			sig, ok := r.(*dns.RRSIG)
 			return ok && dns.IsSubDomain(sig.SignerName, name)
 		})

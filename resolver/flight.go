@@ -29,11 +29,6 @@ type flight struct {
 	result
 }
 
-// failed says whether nobody could say anything of the name.
-func (f *flight) failed() bool {
-	return f.entry == nil || f.entry.rcode() != dns.RcodeSuccess && f.entry.rcode() != dns.RcodeNameError
-}
-
 // flights are those under way, by key. The zero value has none.
 type flights struct {
 	mu    sync.Mutex

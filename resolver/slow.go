@@ -112,7 +112,7 @@ func (s *Server) answer(ctx context.Context, q *question, a *asker) []byte {
 		}
 	}
 	found := s.resolve(ctx, name, q, a.when)
-	if ours && !found.entry.isSigned() && !s.memory.get(q.key).isSigned() { // what was signed once is so while nobody can be asked
+	if ours && !found.entry.isSigned() && !(found.failed() && s.memory.get(q.key).isSigned()) { // what was signed once is so while nobody can be asked
 		return s.led(nil, q, a, here)
 	}
 	return s.given(found, q, a, ours)
@@ -144,6 +144,11 @@ type result struct {
 	rcode byte
 	code  uint16 // of the extended error
 	text  string
+}
+
+// failed says whether nobody could say anything of the name.
+func (r result) failed() bool {
+	return r.entry == nil || r.entry.rcode() != dns.RcodeSuccess && r.entry.rcode() != dns.RcodeNameError
 }
 
 const (
