@@ -29,6 +29,8 @@ import (
 type Upstreams struct {
 	Split    *nameserver.Split
 	Resolver *lookup.Resolver
+
+	servers *lookup.Resolver // finds the name servers of the setting, by those of the network
 }
 
 // newUpstreams reads the setting dns-upstream. self says which servers are Hither itself.
@@ -39,7 +41,8 @@ func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slo
 	if len(s.DNSUpstream) > 0 {
 		all = &group.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
 	}
-	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: (&lookup.Resolver{Exchange: network}).LookupNetIP}
+	u := &Upstreams{servers: &lookup.Resolver{Exchange: network}}
+	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: u.servers.LookupNetIP}
 	for _, text := range s.DNSUpstream {
 		e, err := nameserver.Parse(text, options)
 		if err != nil {
@@ -47,7 +50,7 @@ func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slo
 		}
 		all.Upstreams = append(all.Upstreams, e)
 	}
-	u := &Upstreams{Split: &nameserver.Split{Else: all, Home: len(s.DNSUpstream) == 0, Self: self.address, RootCAs: roots, Log: log}}
+	u.Split = &nameserver.Split{Else: all, Home: len(s.DNSUpstream) == 0, Self: self.address, RootCAs: roots, Log: log}
 	u.Resolver = &lookup.Resolver{Exchange: u, Hosts: &hosts.File{Skip: self.door}}
 	return u, nil
 }
@@ -93,6 +96,7 @@ func (u *Upstreams) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) 
 // forget drops connections, figures and what names were found to be, because the machine has another network.
 func (u *Upstreams) forget() {
 	u.Split.Forget()
+	u.servers.Forget()
 	u.Resolver.Forget()
 }
 

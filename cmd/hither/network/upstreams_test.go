@@ -1,12 +1,14 @@
 package network
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -16,6 +18,7 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/install"
+	"hither/resolver/exchange/exchangetest"
 )
 
 func TestWhatDNSSettingsBecome(t *testing.T) {
@@ -84,6 +87,30 @@ func TestNamedUpstreamsAreAsked(t *testing.T) {
 		t.Fatal("no error")
 	}
 	hithertest.Contains(t, err.Error(), "my.toml:3: dns-upstream: ")
+}
+
+// A name server of the setting may be elsewhere on another network, like any host.
+func TestNamedUpstreamsAreLookedUpAnewOnAnotherNetwork(t *testing.T) {
+	names, err := newUpstreams(settings.Settings{State: t.TempDir(), DNSUpstream: []string{"tls://dns.example:1"}, DNSStrict: true}, nil, nil, slog.New(slog.DiscardHandler))
+	hithertest.Must(t, err)
+	defer names.close()
+	var asked atomic.Int32
+	names.servers.Exchange = exchangetest.Oracle(func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+		if q.Question[0].Qtype == dns.TypeAAAA {
+			return exchangetest.Reply(t, q), nil
+		}
+		asked.Add(1)
+		return exchangetest.Reply(t, q, "dns.example. 300 IN A 127.0.0.1"), nil
+	})
+	for i, want := range []int32{1, 1, 2} {
+		if i == 2 {
+			names.forget()
+		}
+		if _, err := names.Exchange(t.Context(), new(dns.Msg).SetQuestion("www.example.", dns.TypeA)); err == nil {
+			t.Error("no error where nobody listens")
+		}
+		hithertest.Same(t, "look-ups", asked.Load(), want)
+	}
 }
 
 // Who leads a registry to us by the hosts file does not lead ourselves there.
