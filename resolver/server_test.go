@@ -170,6 +170,20 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// Of names that only this machine has nobody hears, and it has something of them, whatever that is (RFC 8482, 4.2).
+func TestAnythingOfWhatIsHere(t *testing.T) {
+	up := &upstream{say: records()}
+	s := &Server{Exchange: up, Hosts: writeHosts(t, "10.1.1.1 build.corp.example\n")}
+	for _, name := range []string{"build.corp.example.", "localhost.", "1.0.0.127.in-addr.arpa.", "10.in-addr.arpa."} {
+		for _, do := range []bool{false, true} {
+			got := told(ask(t, s, query(name, dns.TypeANY, func(q *dns.Msg) { q.SetEdns0(ednsSize, do) })))
+			if want := "NOERROR | " + name + " 60 IN HINFO"; !strings.HasPrefix(got, want) || up.asked.Load() > 0 {
+				t.Errorf("%s, DO %v, passed on %d times\ngot  %s\nwant %s …, and nobody asked", name, do, up.asked.Load(), got, want)
+			}
+		}
+	}
+}
+
 // TestWhatIsRememberedIsGivenAsItIsAsked asks for one answer in several ways.
 func TestWhatIsRememberedIsGivenAsItIsAsked(t *testing.T) {
 	up := &upstream{say: records("300 IN A 192.0.2.1")}

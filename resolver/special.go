@@ -44,12 +44,12 @@ func (s *Server) byRule(name string, q *question) (m *dns.Msg, how string) {
 	return s.special(name, labels, q), "special"
 }
 
-// fromHosts answers for a name of the hosts file. HTTPS and SVCB records would lead past it; what else the name has is
-// not the file's affair.
+// fromHosts answers for a name of the hosts file. HTTPS, SVCB and all records at once would lead past it; what else the name has
+// is not the file's affair.
 func fromHosts(name string, q *question, addrs []netip.Addr) *dns.Msg {
 	m := none(name, hostsTTL)
 	switch q.qtype {
-	case dns.TypeHTTPS, dns.TypeSVCB:
+	case dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY:
 		return m
 	case dns.TypeA, dns.TypeAAAA:
 		m.Answer = addresses(name, q.qtype, hostsTTL, addrs...)
