@@ -34,8 +34,11 @@ func (s *Server) Forget(c Change) {
 	s.flights.by = nil
 	s.flights.mu.Unlock()
 	s.failures.clear()
-	s.memory.drop(func(e *entry) bool { return c == EverythingWrong || e.private || !e.positive() || e.translated() })
+	s.memory.drop(func(e *entry) bool { return c == EverythingWrong || !e.everywhere() })
 }
+
+// everywhere says whether e, as far as can be known, holds on any network.
+func (e *entry) everywhere() bool { return !e.private && e.positive() && !e.translated() }
 
 // translated says whether e has an address that leads to a NAT64 of this network (RFC 6052, 2.1; RFC 8215), made up by its name
 // server, or tells of one (RFC 7050): on another network they lead nowhere.

@@ -176,6 +176,8 @@ func TestWhatIsSavedIsThereAtTheNextStart(t *testing.T) {
 	go func() { done <- s.Serve(ctx, sockets) }()
 	ask(t, s, query("www.example.com", dns.TypeA, nil))
 	ask(t, s, query("secret.corp.example", dns.TypeA, nil))
+	up.set(records("300 IN AAAA 64:ff9b::192.0.2.1"))
+	ask(t, s, query("www.example.com", dns.TypeAAAA, nil))
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -194,6 +196,9 @@ func TestWhatIsSavedIsThereAtTheNextStart(t *testing.T) {
 	}
 	if reply := ask(t, next, query("secret.corp.example", dns.TypeA, nil)); reply.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got  %v\nwant nothing saved of a private server", reply)
+	}
+	if reply := ask(t, next, query("www.example.com", dns.TypeAAAA, nil)); reply.Rcode != dns.RcodeServerFailure {
+		t.Errorf("got  %v\nwant nothing saved of a NAT64", reply)
 	}
 
 	old := &Server{State: dir, Now: func() time.Time { return time.Now().Add(savedFor + time.Hour) }}

@@ -27,7 +27,7 @@ const (
 	savedFor = 3 * 24 * time.Hour
 )
 
-// save writes the positive answers down, for the next start without a network. What is asked often goes first.
+// save writes down the positive answers that hold everywhere, for the next start without a network. What is asked often goes first.
 func (s *Server) save() {
 	if s.State == "" {
 		return
@@ -47,7 +47,7 @@ func (s *Server) saved() []byte {
 	file := binary.BigEndian.AppendUint64([]byte(savedMagic), uint64(now.Unix()))
 	for _, often := range [...]bool{true, false} {
 		s.memory.each(func(e *entry) {
-			if (e.hits.Load() > 0) != often || e.private || !e.positive() || !e.usable(now.UnixNano()) {
+			if (e.hits.Load() > 0) != often || !e.everywhere() || !e.usable(now.UnixNano()) {
 				return
 			}
 			if len(file)+len(e.key)+len(e.wire)+4+sha256.Size <= maxSaved {
