@@ -137,6 +137,17 @@ func TestStrangersDoNotHaveTheMachineLookEachTime(t *testing.T) {
 	}
 }
 
+// A container's first question comes right after its network.
+func TestWhoIsNewIsKnownThoughTheMachineJustLooked(t *testing.T) {
+	var nets []net.Addr
+	n := Networks{neighbours{look: func() ([]net.Addr, error) { return nets, nil }}}
+	n.LackIPv4()
+	nets = []net.Addr{&net.IPNet{IP: net.IP{172, 18, 0, 1}, Mask: net.CIDRMask(16, 32)}}
+	if !n.Neighbour(netip.MustParseAddr("172.18.0.2"), netip.MustParseAddr("172.18.0.1")) {
+		t.Error("got  a stranger\nwant a neighbour")
+	}
+}
+
 func TestADoorOfSeveralSockets(t *testing.T) {
 	a, b := socket(t), socket(t)
 	inherited := &Inherited{sockets: []handed{{"doors", a}, {"other", socket(t)}, {"doors", b}}}

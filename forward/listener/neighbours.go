@@ -26,9 +26,10 @@ const lookAgain = time.Second
 type neighbours struct {
 	look func() ([]net.Addr, error) // nil: the system
 
-	mu     sync.Mutex
-	looked time.Time
-	nets   []netip.Prefix // each with the machine's own address in it
+	mu      sync.Mutex
+	looked  time.Time
+	doubted time.Time      // when it looked because of a stranger; other looks must not make one of who is new
+	nets    []netip.Prefix // each with the machine's own address in it
 }
 
 // relation says who a client is to a door that is bound to an address. What the kernel redirects on its way out keeps the
@@ -41,7 +42,8 @@ func (n *neighbours) relation(client, door netip.Addr, now time.Time) relation {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	found := n.relationLocked(client, door)
-	if found == stranger && now.Sub(n.looked) >= lookAgain {
+	if found == stranger && now.Sub(n.doubted) >= lookAgain {
+		n.doubted = now
 		n.refreshLocked(now)
 		found = n.relationLocked(client, door)
 	}
