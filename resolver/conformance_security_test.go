@@ -292,6 +292,19 @@ func truthRows() []row {
 			w.up.follow(says("@ 300 IN CNAME cdn.example.", "cdn.example. 300 IN A 192.0.2.9", "cdn.example. 300 IN RRSIG A 8 2 300 20400101000000 20200101000000 1 example. AAAA"))
 			same(w, "records of an alias to what is signed", lines(w.ask("proxy.golang.example.", dns.TypeA, withDO).Answer), "proxy.golang.example. A "+ourAddr.String())
 		}, ""},
+		{must, "Hither: signatures", "who asks for signatures of what had none waits for nobody, and hears when it has some", func(w *world) {
+			w.ask(ours, dns.TypeA, withDO)
+			w.pass(3 * time.Hour)
+			w.up.follow(after(time.Second, says("@ 300 IN A 192.0.2.9", sig)))
+			begin := time.Now()
+			same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
+			if took := time.Since(begin); took > 500*time.Millisecond {
+				w.failf("got  an answer after %v\nwant one at once", took)
+			}
+			w.rest(1500 * time.Millisecond)
+			same(w, "records when there are some", len(w.ask(ours, dns.TypeA, withDO).Answer), 2)
+			same(w, "questions upstream", w.count(ours, dns.TypeA), 2)
+		}, ""},
 		{must, "Hither: signatures", "and if it is signed no more, though that is not to be kept", func(w *world) {
 			w.up.follow(says("@ 300 IN A 192.0.2.9", sig))
 			w.ask(ours, dns.TypeA, withDO)

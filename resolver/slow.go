@@ -115,6 +115,12 @@ func (s *Server) answer(ctx context.Context, q *question, a *asker) []byte {
 			return s.traced(appendReply(nil, q, e, a.when.UnixNano(), false), q, a, how)
 		}
 	}
+	if e := s.memory.get(q.key); ours && e != nil && !e.signed { // most likely it still is not, so that nobody waits to hear it
+		if !e.fresh(a.when.UnixNano()) && !lately(e.failed.Load(), a.when, giveUp) {
+			s.renew(ctx, renewal{e.key, e.expires})
+		}
+		return s.led(nil, q, a, here)
+	}
 	found := s.resolve(ctx, name, q, a.when)
 	if ours && !found.entry.isSigned() && !(found.failed() && s.memory.get(q.key).isSigned()) { // what was signed once is so while nobody can be asked
 		return s.led(nil, q, a, here)
