@@ -11,13 +11,18 @@ import (
 )
 
 // newCommand is the command of `hither run`. A batch file, as npm and yarn are, is run by cmd.exe, to which > & ^ and % in
-// an argument mean something: os/exec writes the line for programs of C.
+// an argument mean something: os/exec writes the line for programs of C. It may be named without its extension.
 func newCommand(args []string) (*exec.Cmd, error) {
 	c := exec.Command(args[0], args[1:]...)
-	if kind := filepath.Ext(c.Path); c.Err != nil || !strings.EqualFold(kind, ".cmd") && !strings.EqualFold(kind, ".bat") {
+	if c.Err != nil {
 		return c, nil
 	}
-	line, err := batchLine(c.Path, args[1:])
+	path, err := exec.LookPath(c.Path)
+	// Windows leaves dots and blanks out at the end of a name.
+	if kind := filepath.Ext(strings.TrimRight(path, ". ")); err != nil || !strings.EqualFold(kind, ".cmd") && !strings.EqualFold(kind, ".bat") {
+		return c, nil //nolint:nilerr // Start says what is wrong with it
+	}
+	line, err := batchLine(path, args[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +39,7 @@ func batchLine(file string, args []string) (string, error) {
 	line := `cmd.exe /e:ON /v:OFF /d /c "` + batchWord(file)
 	for _, arg := range args {
 		if strings.ContainsAny(arg, "\r\n") {
-			return "", errors.New("a batch file cannot be given an argument of several lines")
+			return "", errors.New("it is a batch file, which cannot be given an argument of several lines: write that in one line, or call the program that the file calls")
 		}
 		if arg == "" || strings.HasSuffix(arg, `\`) || strings.IndexFunc(arg, isSpecial) >= 0 {
 			arg = batchWord(arg)

@@ -32,6 +32,32 @@ func TestABatchFileIsGivenWhatWasTyped(t *testing.T) {
 	}
 }
 
+// TestABatchFileIsKnownWithoutItsExtension is for node_modules\.bin\eslint, which is typed so: os/exec finds the extension, as
+// late as when it starts it.
+func TestABatchFileIsKnownWithoutItsExtension(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("tool.1.cmd", []byte("@echo off\r\necho %* >out.txt\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{`.\tool.1`, "./tool.1", filepath.Join(dir, "tool.1"), filepath.Join(dir, "TOOL.1.CMD"), `.\tool.1.cmd. .`} {
+		c, err := newCommand([]string{name, "x>=4", "50%OS%"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		text, err := os.ReadFile("out.txt")
+		same(t, "error", err, nil)
+		same(t, name+" is given", strings.HasPrefix(string(text), `"x>=4" "50%`), true)
+		same(t, name+" is given the name of the system", strings.Contains(string(text), "Windows_NT"), false)
+		if entries, err := os.ReadDir("."); err != nil || len(entries) != 2 {
+			t.Errorf("got  %v, %v\nwant the file and its output alone", entries, err)
+		}
+	}
+}
+
 func TestALineForABatchFile(t *testing.T) {
 	got, err := batchLine(`C:\100%\npm.cmd`, []string{"50%OS%", `a\"b`})
 	same(t, "error", err, nil)

@@ -203,7 +203,7 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 	}
 	command, err := newCommand(args)
 	if err != nil {
-		return cannotRun(args[0], err)
+		return orStatus(exitCannotRun, fmt.Errorf("%s: %w", args[0], err))
 	}
 	command.Stdin, command.Stdout, command.Stderr, command.Env = a.in, terminal.Beneath(a.out), a.err, environ
 	if err := command.Start(); err != nil {
