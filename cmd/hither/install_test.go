@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,21 @@ func TestRestoreNeedsNoSettings(t *testing.T) {
 	same(t, "report", report[0].Result, "put back")
 	must(t, c.call(c.app.restoreCommand()))
 	contains(t, c.out.String(), "nothing to put back")
+}
+
+// TestUninstallLooksWhereInstallWrote is for root's changes for the Hither of another user, which do not stand in that one's
+// journal.
+func TestUninstallLooksWhereInstallWrote(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has changes of two users' Hithers")
+	}
+	c := newChangedMachine(t)
+	state := filepath.Dir(c.machine.Journal.Path())
+	must(t, os.Chown(state, 1000, 1000))
+	got := c.app.journalDirs(&cobra.Command{})
+	if journal := upkeep.JournalDir(c.machine, state); journal == state || !slices.Contains(got, journal) || !slices.Contains(got, state) {
+		t.Errorf("got  %q\nwant %s and %s", got, state, journal)
+	}
 }
 
 func TestUninstallProvesThatNothingIsLeft(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/redact"
+	"hither/cmd/hither/upkeep"
 	"hither/install"
 	"hither/install/service"
 	"hither/install/sysdns"
@@ -73,10 +74,23 @@ func notThere(err error) error {
 	return err
 }
 
-// installed returns the machine once for each journal that is there. Settings are asked for the state directory if they can
-// be read at all.
+// installed returns the machine once for each journal that is there.
 func (a *app) installed(c *cobra.Command) []*install.Machine {
-	var states []string
+	var machines []*install.Machine
+	states := a.journalDirs(c)
+	for i, state := range states {
+		journal := filepath.Join(state, paths.JournalName)
+		if _, err := os.Stat(journal); err != nil || slices.Contains(states[:i], state) {
+			continue
+		}
+		machines = append(machines, &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(journal)})
+	}
+	return machines
+}
+
+// journalDirs are where `hither install` may have left a journal. Settings are asked for the state directory if they can be
+// read at all.
+func (a *app) journalDirs(c *cobra.Command) (states []string) {
 	m := &install.Machine{UID: -1, GID: -1}
 	given, _ := c.Flags().GetString("state")
 	if given == "" {
@@ -89,19 +103,12 @@ func (a *app) installed(c *cobra.Command) []*install.Machine {
 		states = append(states, home.State)
 	}
 	if given != "" {
-		states = append(states, filepath.Clean(given))
+		given = filepath.Clean(given)
+		states = append(states, given, upkeep.JournalDir(m, given))
 	} else if dir := service.State(m); dir != "" && m.Privileged() {
 		states = append(states, dir)
 	}
-	var machines []*install.Machine
-	for i, state := range states {
-		journal := filepath.Join(state, paths.JournalName)
-		if _, err := os.Stat(journal); err != nil || slices.Contains(states[:i], state) {
-			continue
-		}
-		machines = append(machines, &install.Machine{UID: -1, GID: -1, Journal: install.OpenJournal(journal)})
-	}
-	return machines
+	return states
 }
 
 // printUndone says what became of each change, and what is left.
