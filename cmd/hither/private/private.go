@@ -1,14 +1,11 @@
 // Package private makes directories that only the user may enter.
 package private
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
 // MakeDir makes a directory that only the user may enter.
 func MakeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return fmt.Errorf("make the directory %s: %w; name another with --state", dir, err)
 	}
 	if err := keepOthersOut(dir); err != nil {

@@ -11,6 +11,8 @@ import (
 // Lock is the file whose lock is held while Hither runs.
 const Lock = "lock"
 
+func makeDir(dir string) error { return os.MkdirAll(dir, 0o700) }
+
 // keepOthersOut narrows an older directory of ours. A directory that others may enter and that holds other things is
 // left as it is: --state /tmp must not close /tmp.
 func keepOthersOut(dir string) error {

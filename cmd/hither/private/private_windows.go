@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 
@@ -17,8 +18,30 @@ const known = "ca.lock"
 // that would be inherited. The owner and a bracket follow.
 const list = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;"
 
+// makeDir makes a directory that has its list from the beginning: who could enter it before would put files there, or keep it
+// open.
+func makeDir(dir string) error {
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	sd, err := windows.SecurityDescriptorFromString(list + "OW)") // whoever the owner is
+	if err != nil {
+		return err
+	}
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return err
+	}
+	err = windows.CreateDirectory(name, &windows.SecurityAttributes{Length: uint32(unsafe.Sizeof(windows.SecurityAttributes{})), SecurityDescriptor: sd})
+	if info, unseen := os.Stat(dir); err == nil || unseen == nil && info.IsDir() {
+		return nil
+	}
+	return &os.PathError{Op: "mkdir", Path: dir, Err: err}
+}
+
 // keepOthersOut gives a list of its own to a directory that others may enter: outside the user's profile (C:\ProgramData,
-// another disk) a new one is open to all. One of another user, or one that holds other things, is left as it is.
+// another disk) an older one is open to all. One of another user, or one that holds other things, is left as it is.
 func keepOthersOut(dir string) error {
 	const asked = windows.OWNER_SECURITY_INFORMATION | windows.DACL_SECURITY_INFORMATION
 	sd, err := windows.GetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, asked)

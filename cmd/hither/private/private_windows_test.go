@@ -2,8 +2,10 @@ package private
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/windows"
@@ -55,6 +57,30 @@ func TestOthersAreKeptOutOfTheState(t *testing.T) {
 	for _, path := range []string{dir, key} {
 		if may := othersMay(t, path); may != 0 {
 			t.Errorf("%s\n got %#x for others\nwant nothing", path, may)
+		}
+	}
+}
+
+// TestANewStateIsClosedFromTheBeginning looks from the side: who entered before it was closed could put files there, or keep
+// it open.
+func TestANewStateIsClosedFromTheBeginning(t *testing.T) {
+	parent := openToAll(t)
+	for i := range 50 {
+		dir := filepath.Join(parent, "of-hither", strconv.Itoa(i))
+		if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		made := make(chan error, 1)
+		go func() { made <- MakeDir(dir) }()
+		sd, err := windows.GetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+		for errors.Is(err, fs.ErrNotExist) {
+			sd, err = windows.GetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+		}
+		if err := errors.Join(err, <-made); err != nil {
+			t.Fatal(err)
+		}
+		if who, err := ownfile.ReadAccess(sd); err != nil || who.Others != 0 {
+			t.Fatalf(" got %#x for others when it was new, %v\nwant nothing", who.Others, err)
 		}
 	}
 }
