@@ -16,7 +16,8 @@ import (
 const (
 	wishLife  = 2 * time.Hour // longer than any packument is served unasked
 	maxWished = 4000          // packages
-	maxWishes = 8             // versions of each, some hundred bytes
+	maxWishes = 8             // versions of each
+	maxWish   = 256           // bytes of each; nobody means a longer one
 	maxTags   = 64            // of a packument that are looked at: a few have hundreds
 	maxNeeds  = 1000          // of each of its versions, and of a project
 	maxRead   = 32 << 20      // bytes of a packument; nearly all have less than 10 MB
@@ -113,8 +114,8 @@ func (n *News) Came(m rules.Match, document []byte, now time.Time) {
 		return
 	}
 	n.reads.Lock()
-	defer n.reads.Unlock()
 	doc, ok := readPackument(name, document)
+	n.reads.Unlock()
 	if !ok {
 		return
 	}
@@ -200,8 +201,12 @@ func wishKey(rule *rules.Rule, name string) string {
 	return registry + " " + name
 }
 
-// add notes a wish. Of too many for one package the oldest go, and of too many packages any.
+// add notes a wish, without what its range was read as, which has a hundred times as many bytes. Of too many for one package the
+// oldest go, and of too many packages any.
 func (n *News) add(key string, want request, now time.Time) {
+	if want.ranged = (semver.Range{}); len(want.text) > maxWish {
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.of == nil {
@@ -237,9 +242,13 @@ func (n *News) after(key string, then time.Time) []wish {
 	defer n.mu.Unlock()
 	var out []wish
 	for _, w := range n.of[key] {
-		if w.since.After(then) {
-			out = append(out, w)
+		if !w.since.After(then) {
+			continue
 		}
+		if w.kind == byRange {
+			w.ranged, _ = semver.ParseRange(w.text, true)
+		}
+		out = append(out, w)
 	}
 	return out
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"hither/forward/prefetch/npm/semver"
 	"hither/rules"
 )
 
@@ -99,5 +101,26 @@ func TestWishesAreBounded(t *testing.T) {
 	}
 	if got := s.after("k", now.Add(-1)); len(got) != maxWishes || got[maxWishes-1].text != fmt.Sprint("1.0.", 2*maxWishes-1) {
 		t.Errorf("versions of one\ngot  %v\nwant the last %d", got, maxWishes)
+	}
+}
+
+// TestAWishIsSmall, whatever a registry names: what a range of 1 KB is read as has some 50 KB, and there may be 32 000.
+func TestAWishIsSmall(t *testing.T) {
+	w, news := newWorld(t), new(News)
+	m, now := w.at("registry.npmjs.org", "app", full), time.Now()
+	needs := fmt.Sprintf(`{"part": "%s2", "other": "%s2"}`, strings.Repeat("1||", maxWish/4), strings.Repeat("1||", maxWish))
+	news.Came(m, packumentOf("app", needs, "1.0.0-"+strings.Repeat("x", 1<<20)), now)
+	if len(news.of) != 1 {
+		t.Errorf("packages\ngot  %d: %.200v\nwant part alone", len(news.of), news.of)
+	}
+	for _, all := range news.of {
+		for _, wish := range all {
+			if len(wish.text) > maxWish || !reflect.DeepEqual(wish.ranged, semver.Range{}) {
+				t.Errorf("a wish\ngot  %.200v\nwant its text alone", wish)
+			}
+		}
+	}
+	if !news.Lacks(w.at("registry.npmjs.org", "part", short), kept{bytes.NewReader(packumentOf("part", "{}", "3.0.0"))}, now.Add(-1), true) {
+		t.Error("a copy without what is wanted will do")
 	}
 }
