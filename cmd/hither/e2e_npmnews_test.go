@@ -84,13 +84,16 @@ func TestNpmInstallsWhatWasJustPublished(t *testing.T) {
 	p.publish("app", "1.0.0", "", "", "")
 	for i, step := range []struct{ version, command string }{
 		{"1.1.0", "npm install app@1.1.0"}, {"1.2.0", "npm install app"}, {"1.3.0", "npm install --no-save app@latest"}, {"1.4.0", "npm update app"},
-		{"1.5.0", "npm install"},
+		{"1.5.0", "npm install"}, {"1.6.0", "npm update"},
 	} {
 		h.outlive(t, "app")
 		p.publish("app", step.version, "", "", "")
 		dir := w.mkdir("project")
-		if step.command == "npm install" { // beside a lock file that knows nothing of it
+		switch step.command {
+		case "npm install": // beside a lock file that knows nothing of it
 			w.write(filepath.Join("project", "package.json"), []byte(`{"dependencies": {"app": "1.5.0"}}`))
+		case "npm update":
+			w.write(filepath.Join("project", "package.json"), []byte(`{"dependencies": {"app": "^1.5.0"}}`))
 		}
 		h.Run(dir, w.clientEnv("client"+string(rune('0'+i))), strings.Fields(step.command)...)
 		has(t, "after "+step.command, w.read(dir, filepath.Join("node_modules", "app", "package.json")), `"version": "`+step.version+`"`)

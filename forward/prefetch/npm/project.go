@@ -80,7 +80,7 @@ func (c *command) do(verb string) {
 	case "ci", "clean-install", "ic", "install-clean", "isntall-clean", "cit", "install-ci-test", "clean-install-test", "sit":
 		c.installs, c.clean = true, true
 	case "update", "up", "upgrade", "udpate":
-		c.installs, c.anew = true, true
+		c.installs, c.anew, c.online = true, true, c.online || len(c.specs) == 0
 	case "exec", "x", "dlx":
 		c.installs, c.apart = true, true
 		if c.specs = c.specs[:min(1, len(c.specs))]; len(c.packages) > 0 { // the rest are arguments of what is run
