@@ -132,15 +132,19 @@ func (w *Walk) Project(dir string, args []string) []project.Want {
 	return w.flush()
 }
 
-// cutSpec cuts NAME@WHICH, of which the latter may name another package: NAME@npm:OTHER@1.0.0.
+// cutSpec cuts NAME@WHICH, of which the latter may name another package: NAME@npm:OTHER@1.0.0. x.tgz is a file of the project
+// (npm-package-arg), and has no name that a registry should hear.
 func cutSpec(spec string) (name, which string) {
+	name = spec
 	if i := strings.IndexByte(spec, '@'); i > 0 {
-		return spec[:i], spec[i+1:]
+		name, which = spec[:i], spec[i+1:]
+	} else if i := strings.IndexByte(strings.TrimPrefix(spec, "@"), '@'); i >= 0 {
+		name, which = spec[:i+1], spec[i+2:]
 	}
-	if i := strings.IndexByte(strings.TrimPrefix(spec, "@"), '@'); i >= 0 {
-		return spec[:i+1], spec[i+2:]
+	if isTarball(name) && name[0] != '@' {
+		return "", ""
 	}
-	return spec, ""
+	return name, which
 }
 
 // readProject reads the files of a project. Where something is installed already, npm asks only for what is missing, which

@@ -43,3 +43,20 @@ func TestTheValueOfAnOptionIsNoPackage(t *testing.T) {
 		same(t, command, strings.Join(got, " "), want)
 	}
 }
+
+// The registry is not told how a file is called that is installed from the disk.
+func TestAnArchiveIsNoPackage(t *testing.T) {
+	for spec, want := range map[string]string{
+		"acme-1.0.0.tgz": "", "acme.TAR.gz": "", "acme.tar": "", "acme.tgz@1": "", "./acme.tgz": "", "p@acme.tgz": "", "file:acme.tgz": "",
+		"@acme/p.tgz": "/@acme/p.tgz", "p.tgz2": "/p.tgz2",
+	} {
+		var got []string
+		for _, w := range New(registry).Project("", []string{"npm", "install", spec}) {
+			got = append(got, strings.TrimPrefix(w.URL, registry))
+		}
+		same(t, spec, strings.Join(got, " "), want)
+		if spec != "p.tgz2" && spec[0] != '@' && len(named(readCommand([]string{"npm", "install", spec}), nil)) > 0 {
+			t.Errorf("%s: it is wanted of a registry", spec)
+		}
+	}
+}
