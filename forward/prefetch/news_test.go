@@ -143,3 +143,40 @@ func withNews(w *world) {
 	withNPM(w)
 	w.News = map[string]News{"npm": new(npm.News)}
 }
+
+// TestWhatIsReadLateCounts for what is asked then: a project on a slow disk takes longer than anybody waits for it.
+func TestWhatIsReadLateCounts(t *testing.T) {
+	slow := &slowNews{News: new(npm.News)}
+	setup := func(w *world) {
+		withNews(w)
+		w.News = map[string]News{"npm": slow}
+		w.Project = func(fetch.Client) (Place, bool) {
+			return Place{Dir: "/p", Args: []string{"npm", "install"}, PID: 7}, true
+		}
+	}
+	inWorld(t, setup, func(w *world) {
+		before := time.Now()
+		time.Sleep(time.Second)
+		began := time.Now()
+		for _, want := range []bool{false, true} {
+			client := &fetch.Client{From: netip.MustParseAddrPort("127.0.0.1:9")}
+			req := fetch.Request{Match: w.packument("registry.npmjs.org", "app", "application/json"), Client: client}
+			w.Asked(req)
+			if got := w.Lacks(w.t.Context(), req, copyOf("app", before, true, "1.0.0")); got != want {
+				t.Errorf("after %v\ngot  %v\nwant %v", time.Since(began), got, want)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// slowNews reads projects that all want app 1.1.0.
+type slowNews struct{ *npm.News }
+
+func (n *slowNews) Wants(dir string, _ []string) func(*rules.Rule, time.Time) {
+	if dir == "" {
+		return n.News.Wants("", nil)
+	}
+	time.Sleep(2 * tellWithin)
+	return n.News.Wants("", []string{"npm", "install", "app@1.1.0"})
+}

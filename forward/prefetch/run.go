@@ -159,7 +159,9 @@ func (p *Prefetcher) identify(rule *rules.Rule, c fetch.Client, open *conn, by *
 			late.Stop()
 			bare := newClient(at)
 			late = time.AfterFunc(tellWithin, func() { p.identified(open, bare) })
-			who = p.acquainted(rule, bare)
+			if who = p.acquainted(rule, bare); !late.Stop() && who.wants != nil { // what is asked from now on may be that
+				who.wants(rule, p.now())
+			}
 		}
 		late.Stop()
 		p.identified(open, who)
