@@ -81,8 +81,8 @@ func (p *Prefetcher) Lacks(ctx context.Context, req fetch.Request, kept fetch.Co
 	return news.Lacks(req.Match, kept.Body, kept.Checked, kept.Fresh)
 }
 
-// meet waits until it is known who is at the other end of a connection; nil: that will not be known. Project takes some
-// milliseconds, and is waited for no longer than tellWithin.
+// meet waits until it is known who is at the other end of a connection; nil: that will not be known. Project, and to
+// read what the client's own project names, take some milliseconds; each is waited for no longer than tellWithin.
 func (p *Prefetcher) meet(ctx context.Context, c fetch.Client) *client {
 	key := connection{c.From, c.To, c.Gone}
 	p.mu.Lock()
