@@ -33,6 +33,9 @@ func (n *network) reach(_ context.Context, base string) error {
 	if base == "https://reg" {
 		n.probes.Add(1)
 	}
+	if n.RoundTripper.(*world).hosts[strings.TrimPrefix(base, "https://")].dead { // else it may be seen before reg is
+		return errors.New("connection refused")
+	}
 	if n.away() && !n.hangs && !n.stands && !n.refuses {
 		return errors.New("network is unreachable")
 	}
