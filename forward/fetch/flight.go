@@ -216,8 +216,8 @@ func (fs *flights) join(f *Fetcher, req Request, k kept, calm bool) (fl *flight,
 		return nil, false, &Failure{Name: req.Name, Cause: errClosed}
 	}
 	fl, joined = fs.open[key]
-	if joined && (fl.dropped || fl.failed()) {
-		joined = false // its error is for those who waited for it
+	if joined && (fl.dropped || fl.over()) {
+		joined = false // its error is for those who waited for it, and what it brought may be older than this request
 	}
 	if !joined {
 		fl = newFlight(f, req, k)
@@ -335,11 +335,11 @@ func (fs *flights) close() {
 	fs.wg.Wait()
 }
 
-// failed says that a flight is over and brought nothing.
-func (fl *flight) failed() bool {
+// over says that a flight brought nothing, or that somebody may have had its last byte: who asks after that wants to know how it is now.
+func (fl *flight) over() bool {
 	select {
 	case <-fl.ready:
-		return fl.out.err != nil
+		return fl.out.err != nil || fl.out.spool != nil && fl.out.spool.complete()
 	default:
 		return false
 	}

@@ -75,6 +75,7 @@ func TestWhatChangedIsToldBeforeAnybodyHasIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.Body.Close()
+			synctest.Wait() // its fill goes on without anybody
 			expect(t, row.path+" "+row.body+": "+told, row.path+" "+row.body+": "+row.want)
 		}
 		reg.etag, reg.header = `"two"`, nil

@@ -128,6 +128,13 @@ func (s *spool) finish(err error) {
 	s.wakeLocked()
 }
 
+// complete says that the end was admitted.
+func (s *spool) complete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
 // release is the filler's last call: whoever is last closes the writers.
 func (s *spool) release() {
 	s.mu.Lock()
