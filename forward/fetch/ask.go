@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hither/forward/lanes"
 	"hither/forward/mark"
 	"hither/forward/measure"
 	"hither/forward/redirect"
@@ -23,7 +24,7 @@ type asking struct {
 	since time.Time // when it was sent, by the clock that timers go by
 
 	release   func()       // its place among the transfers
-	berth     *berth       // the connection that it shares with other bulk; nil: it is none
+	berth     *lanes.Berth // the connection that it shares with other bulk; nil: it is none
 	asked     atomic.Int64 // when the request was last written, as a redirect is followed, in nanoseconds since since
 	connected atomic.Bool  // for it, not for others before
 	waits     atomic.Int32 // moving, waiting for the network amid the body, or ended
@@ -97,10 +98,10 @@ func (w *fill) way(a *asking) context.Context {
 	var leave func()
 	switch {
 	case w.req.Path.Bulk:
-		a.berth = w.f.spread.take(a.Base, w.req.Client, w.req.Ahead, w.asks(a.src), w.f.now())
-		lane, leave = a.berth.lane, a.berth.leave
+		a.berth = w.f.spread.Take(a.Base, w.client(), w.req.Ahead, w.asks(a.src), w.f.now())
+		lane, leave = a.berth.Lane, a.berth.Leave
 	case w.req.Ahead || w.req.Beside:
-		lane, leave = w.f.spread.share(a.Base, w.expected())
+		lane, leave = w.f.spread.Share(a.Base, w.expected())
 	default:
 		return redirect.Along(a.watch.ctx, w.trail)
 	}
@@ -114,6 +115,14 @@ func (w *fill) way(a *asking) context.Context {
 		ctx = mark.Brief(ctx)
 	}
 	return ctx
+}
+
+// client is the connection that the request came by, or nil.
+func (w *fill) client() any {
+	if w.req.Client == nil {
+		return nil
+	}
+	return w.req.Client
 }
 
 // asks is how many bytes a source will be asked for, as far as is known; 0: it is not.

@@ -77,10 +77,10 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 	a.header = keepHeader(a.resp.Header, a.Origin)
 	a.watch.reset(stallPatience, "no byte came")
 	if a.berth != nil {
-		w.f.spread.heard(a.Base, a.trip())
-		a.resp.Body = &tolled{a.resp.Body, a.berth, w.f.now}
+		w.f.spread.Heard(a.Base, a.trip())
+		a.resp.Body = a.berth.Toll(a.resp.Body, w.f.now)
 		if a.resp.ContentLength >= 0 {
-			a.berth.owes(a.resp.ContentLength)
+			a.berth.Owes(a.resp.ContentLength)
 		}
 	}
 	if done, err := w.judge(a.src, a.carried, a.resp); done || err != nil {

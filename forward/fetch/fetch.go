@@ -22,6 +22,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/forward/lanes"
 	"hither/forward/measure"
 	"hither/forward/notary"
 	"hither/forward/redirect"
@@ -213,7 +214,7 @@ type Fetcher struct {
 	slots   slots
 	absence absence
 	probes  singleflight.Group // whether sources can be connected to, by base
-	spread  spread
+	spread  lanes.Spread
 	met     memory[struct{}] // sources that were connected to ahead
 	splits  atomic.Int64     // bodies that come in parts now
 	unheard atomic.Int64     // fills that asked for bytes before a notary that pins has named them

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hither/cache/digest"
+	"hither/forward/lanes"
 	"hither/forward/mark"
 	"hither/forward/measure"
 	"hither/forward/redirect"
@@ -20,10 +21,9 @@ import (
 const (
 	// splitFrom is the least size of a body that is worth more than one connection from the first.
 	splitFrom = 4 << 20
-	// farFrom is the same where a round trip takes as long as far: a connection is slow for a dozen of them, and after each
-	// packet that it loses.
+	// farFrom is the same where the source is far: a connection is slow for a dozen round trips, and after each packet that it
+	// loses.
 	farFrom = 64 << 10
-	far     = 80 * time.Millisecond
 	// likelyFrom is the mean size of a kind from which on only the beginning is asked for first. To ask for all and then
 	// hang up would cost what is under way: as much as comes in a round trip, and what waits in queues.
 	likelyFrom = 1 << 20
@@ -55,7 +55,7 @@ func (w *fill) piecemeal(src rules.Source) bool {
 // small: to fetch it once more, since nobody can say that the parts belong together, would cost more than they bring.
 func (w *fill) distant(a *asking, rest int64) bool {
 	sure := w.last.header["Etag"] != "" || w.last.header["Last-Modified"] != "" || !w.word.pending() && !w.unvouched()
-	return w.req.Path.Bulk && rest >= farFrom && w.f.spread.isFar(a.Base) && (w.splittable() || sure && w.piecemeal(a.src))
+	return w.req.Path.Bulk && rest >= farFrom && w.f.spread.IsFar(a.Base) && (w.splittable() || sure && w.piecemeal(a.src))
 }
 
 // stretch is the end of the first part to ask a source for; 0: ask for all.
@@ -131,9 +131,9 @@ func (w *fill) laneOf(a *asking, base string, n int) int {
 		return n
 	}
 	if base == a.Base && a.berth != nil {
-		n += a.berth.lane - 1
+		n += a.berth.Lane - 1
 	}
-	return n%mostLanes + 1
+	return n%lanes.Most + 1
 }
 
 // team is who sends parts: who began, and if that one would not soon be done alone, the next of those that are neither

@@ -1,4 +1,4 @@
-package fetch
+package lanes
 
 import (
 	"testing"
@@ -7,38 +7,38 @@ import (
 
 // A crowd of bodies fills the line, as far as one can tell. When some of them are done it is full as long as the others bring as much.
 func TestACrowdFillsTheLine(t *testing.T) {
-	var s spread
+	var s Spread
 	now := time.Unix(1e9, 0)
-	s.heard("base", 100*time.Millisecond)
-	var bodies []*berth
+	s.Heard("base", 100*time.Millisecond)
+	var bodies []*Berth
 	bring := func(span time.Duration, rate int) {
 		for end := now.Add(span); now.Before(end); now = now.Add(50 * time.Millisecond) {
 			for _, b := range bodies {
-				b.came(rate/20/len(bodies), now)
+				b.Came(rate/20/len(bodies), now)
 			}
-			s.crowded("base", now)
+			s.Crowded("base", now)
 		}
 	}
 	is := func(what string, want bool) {
 		t.Helper()
-		if got := s.crowded("base", now); got != want {
+		if got := s.Crowded("base", now); got != want {
 			t.Errorf("%s\ngot  %v\nwant %v", what, got, want)
 		}
 	}
 	for range crowd - 1 {
-		bodies = append(bodies, s.take("base", nil, false, 1e6, now))
+		bodies = append(bodies, s.Take("base", nil, false, 1e6, now))
 	}
 	bring(2*time.Second, 1e6)
 	is("one less than a crowd", false)
-	bodies = append(bodies, s.take("base", nil, true, 1e6, now))
-	if b := s.part("base", 1e5, true, now); b != nil {
-		defer b.leave()
+	bodies = append(bodies, s.Take("base", nil, true, 1e6, now))
+	if b := s.Part("base", 1e5, true, now); b != nil {
+		defer b.Leave()
 	}
 	is("a crowd", true)
 	bring(2*time.Second, 1e6)
 	for len(bodies) > 2 {
-		bodies[0].leave()
-		bodies[0].leave()
+		bodies[0].Leave()
+		bodies[0].Leave()
 		bodies = bodies[1:]
 	}
 	bring(2*time.Second, 9e5)
@@ -51,13 +51,13 @@ func TestACrowdFillsTheLine(t *testing.T) {
 	is("long after", false)
 	now = now.Add(time.Minute)
 	for range crowd {
-		bodies = append(bodies, s.take("base", nil, true, 1e6, now))
+		bodies = append(bodies, s.Take("base", nil, true, 1e6, now))
 	}
 	bring(2*time.Second, 6e5)
 	is("a crowd that has just begun", true)
-	bodies[0].leave()
+	bodies[0].Leave()
 	for len(bodies) > 2 {
-		bodies[0].leave()
+		bodies[0].Leave()
 		bodies = bodies[1:]
 	}
 	bring(2*time.Second, 1e6)
@@ -67,43 +67,43 @@ func TestACrowdFillsTheLine(t *testing.T) {
 // Where each connection loses packets, one more takes nothing from the others: what the line brought when all were busy shows
 // that it has room.
 func TestWhatTheLineHasRoomForIsKnownFromTheCrowd(t *testing.T) {
-	var s spread
+	var s Spread
 	now := time.Unix(1e9, 0)
-	s.heard("base", trip)
-	var bodies []*berth
+	s.Heard("base", trip)
+	var bodies []*Berth
 	for range crowd {
-		bodies = append(bodies, s.take("base", nil, false, 1e6, now))
+		bodies = append(bodies, s.Take("base", nil, false, 1e6, now))
 	}
 	bring := func(span time.Duration) {
 		for end := now.Add(span); now.Before(end); now = now.Add(50 * time.Millisecond) {
 			for _, b := range bodies {
-				b.came(50_000/20, now)
+				b.Came(50_000/20, now)
 			}
-			s.crowded("base", now)
+			s.Crowded("base", now)
 		}
 	}
 	bring(2 * time.Second)
 	for _, b := range bodies[1:] {
-		b.leave()
+		b.Leave()
 	}
 	bodies = bodies[:1]
 	bring(3 * time.Second)
-	if got := s.soon("base", 16<<10, now); got > 2*trip {
+	if got := s.Soon("base", 16<<10, now); got > 2*trip {
 		t.Errorf("after a crowd that brought 600 KB/s\ngot  %v\nwant two round trips at most", got)
 	}
 	bring(fullFor)
-	if got := s.soon("base", 16<<10, now); got < 3*trip {
+	if got := s.Soon("base", 16<<10, now); got < 3*trip {
 		t.Errorf("long after it\ngot  %v\nwant as long as with half of what the other brings", got)
 	}
 }
 
 // It was never asked for more, so what it brought says little of what it can bring.
 func TestAConnectionThatBroughtSomethingSmallIsNotSlow(t *testing.T) {
-	var s spread
+	var s Spread
 	now := time.Unix(1e9, 0)
-	b := s.take("base", nil, false, 3000, now)
-	b.came(3000, now)
-	b.leave()
+	b := s.Take("base", nil, false, 3000, now)
+	b.Came(3000, now)
+	b.Leave()
 	now = now.Add(growing * trip)
 	if got := b.flow.until(opening, way{trip: trip, room: 1e6}, now); got > trip.Seconds() {
 		t.Errorf("as much as a server sends at once\ngot  %v s\nwant a round trip", got)

@@ -1,4 +1,4 @@
-package fetch
+package lanes
 
 import (
 	"math"
@@ -10,12 +10,12 @@ import (
 type wire struct {
 	rate  float64 // bytes a second
 	trip  time.Duration
-	queue []*berth
+	queue []*Berth
 	begun time.Time
 }
 
 // drain brings what came in a step, to the bodies in turn.
-func (w *wire) drain(step time.Duration, now time.Time) (done []*berth) {
+func (w *wire) drain(step time.Duration, now time.Time) (done []*Berth) {
 	if len(w.queue) == 0 {
 		return nil
 	}
@@ -28,9 +28,9 @@ func (w *wire) drain(step time.Duration, now time.Time) (done []*berth) {
 	for n > 0 && len(w.queue) > 0 {
 		b := w.queue[0]
 		m := min(n, int(b.owed))
-		b.came(m, now)
+		b.Came(m, now)
 		if n -= m; b.owed == 0 {
-			b.leave()
+			b.Leave()
 			done = append(done, b)
 			w.queue = w.queue[1:]
 		}
@@ -40,15 +40,15 @@ func (w *wire) drain(step time.Duration, now time.Time) (done []*berth) {
 
 // network is the wires to one source, and a spread that knows nothing of their rates.
 type network struct {
-	spread spread
-	wires  [mostLanes]wire
+	spread Spread
+	wires  [Most]wire
 	now    time.Time
-	bytes  [mostLanes]int64
+	bytes  [Most]int64
 }
 
 func newNetwork(trip time.Duration, rate func(lane int) float64) *network {
 	n := &network{now: time.Unix(1e9, 0)}
-	n.spread.heard("base", trip)
+	n.spread.Heard("base", trip)
 	for i := range n.wires {
 		n.wires[i].rate, n.wires[i].trip = rate(i), trip
 	}
@@ -61,13 +61,13 @@ func (n *network) fetch(size, part int64) time.Duration {
 	owed := size
 	for begun := n.now; ; n.now = n.now.Add(step) {
 		for owed > 0 {
-			b := n.spread.part("base", min(part, owed), false, n.now)
+			b := n.spread.Part("base", min(part, owed), false, n.now)
 			if b == nil {
 				break
 			}
 			owed -= b.owed
-			n.bytes[b.lane-1] += b.owed
-			n.wires[b.lane-1].queue = append(n.wires[b.lane-1].queue, b)
+			n.bytes[b.Lane-1] += b.owed
+			n.wires[b.Lane-1].queue = append(n.wires[b.Lane-1].queue, b)
 		}
 		idle := owed == 0
 		for i := range n.wires {
@@ -85,12 +85,12 @@ const trip = 200 * time.Millisecond
 func TestWhereEachConnectionBringsLittleAllAreUsed(t *testing.T) {
 	n := newNetwork(trip, func(int) float64 { return 200_000 })
 	took := n.fetch(30<<20, 512<<10)
-	for i, bytes := range n.bytes[:mostLanes-1] {
+	for i, bytes := range n.bytes[:Most-1] {
 		if bytes == 0 {
 			t.Errorf("connection %d is not used", i)
 		}
 	}
-	if ideal := time.Duration(float64(30<<20) / (mostLanes * 200_000) * float64(time.Second)); took > ideal*17/10 {
+	if ideal := time.Duration(float64(30<<20) / (Most * 200_000) * float64(time.Second)); took > ideal*17/10 {
 		t.Errorf("got  %v\nwant %v, as if all were used all the time, and a start and an end", took, ideal)
 	}
 }
@@ -128,29 +128,29 @@ func TestACleanLineNeedsFewConnections(t *testing.T) {
 
 // What one connection lost sight of is silent until it was sent again: it gets nothing meanwhile.
 func TestASilentConnectionIsAvoided(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
-	s.heard("base", trip)
-	first := s.part("base", 1<<20, false, now)
+	s, now := new(Spread), time.Unix(1e9, 0)
+	s.Heard("base", trip)
+	first := s.Part("base", 1<<20, false, now)
 	for range 10 {
 		now = now.Add(50 * time.Millisecond)
-		first.came(50<<10, now)
+		first.Came(50<<10, now)
 	}
-	if b := s.part("base", 128<<10, false, now); b == nil || b.lane != first.lane {
-		t.Errorf("the next part has %+v, want connection %d, which is fast", b, first.lane)
+	if b := s.Part("base", 128<<10, false, now); b == nil || b.Lane != first.Lane {
+		t.Errorf("the next part has %+v, want connection %d, which is fast", b, first.Lane)
 	} else {
-		b.leave()
+		b.Leave()
 	}
 	now = now.Add(1500 * time.Millisecond)
-	if b := s.part("base", 128<<10, false, now); b == nil || b.lane == first.lane {
-		t.Errorf("the next part has %+v, want another connection than the silent %d", b, first.lane)
+	if b := s.Part("base", 128<<10, false, now); b == nil || b.Lane == first.Lane {
+		t.Errorf("the next part has %+v, want another connection than the silent %d", b, first.Lane)
 	}
 }
 
 func TestBodiesAreDealtOutEvenly(t *testing.T) {
-	s := new(spread)
+	s := new(Spread)
 	count := map[int]int{}
 	for range 3 * warmLanes {
-		count[s.take("base", nil, false, 0, time.Unix(1e9, 0)).lane]++
+		count[s.Take("base", nil, false, 0, time.Unix(1e9, 0)).Lane]++
 	}
 	for lane := 1; lane <= warmLanes; lane++ {
 		if n := count[lane]; n < 2 || n > 3 {
@@ -164,22 +164,22 @@ func TestBodiesAreDealtOutEvenly(t *testing.T) {
 
 // A client's body is not one of many on a connection, however much is fetched ahead.
 func TestWhatIsFetchedAheadLeavesAConnectionFree(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
+	s, now := new(Spread), time.Unix(1e9, 0)
 	ahead := map[int]int{}
 	for range 100 {
-		ahead[s.take("base", nil, true, 0, now).lane]++
+		ahead[s.Take("base", nil, true, 0, now).Lane]++
 	}
-	if b := s.take("base", nil, false, 0, now); ahead[b.lane] > 0 {
-		t.Errorf("a client's body shares connection %d with %d others", b.lane, ahead[b.lane])
+	if b := s.Take("base", nil, false, 0, now); ahead[b.Lane] > 0 {
+		t.Errorf("a client's body shares connection %d with %d others", b.Lane, ahead[b.Lane])
 	}
 }
 
 func TestSmallThingsShareAFewConnections(t *testing.T) {
-	s := new(spread)
+	s := new(Spread)
 	count := map[int]int{}
 	var releases []func()
 	for i := range 80 {
-		lane, release := s.share("base", 0)
+		lane, release := s.Share("base", 0)
 		if count[lane]++; i < smallLoad && lane != 0 {
 			t.Errorf("the first few have lane %d, want the common one", lane)
 		}
@@ -196,15 +196,15 @@ func TestSmallThingsShareAFewConnections(t *testing.T) {
 	for _, release := range releases {
 		release()
 	}
-	if lane, _ := s.share("base", 0); lane != 0 {
+	if lane, _ := s.Share("base", 0); lane != 0 {
 		t.Errorf("one alone has lane %d, want the common one", lane)
 	}
 }
 
 func TestLargerSmallThingsShareFewerConnections(t *testing.T) {
-	s, lanes := new(spread), map[int]bool{}
+	s, lanes := new(Spread), map[int]bool{}
 	for range 80 {
-		lane, _ := s.share("base", 100<<10)
+		lane, _ := s.Share("base", 100<<10)
 		lanes[lane] = true
 	}
 	if len(lanes) != middleLanes || !lanes[0] {
@@ -213,20 +213,20 @@ func TestLargerSmallThingsShareFewerConnections(t *testing.T) {
 }
 
 func TestAClientGetsAsManyConnectionsAsItCameBy(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
+	s, now := new(Spread), time.Unix(1e9, 0)
 	count := map[int]int{}
-	var berths []*berth
+	var berths []*Berth
 	for range 15 {
-		b := s.take("base", new(Client), false, 0, now)
-		count[b.lane]++
+		b := s.Take("base", new(int), false, 0, now)
+		count[b.Lane]++
 		berths = append(berths, b)
 	}
 	if len(count) != 15 {
 		t.Errorf("15 connections of a client became %d: %v", len(count), count)
 	}
 	for _, b := range berths {
-		b.leave()
-		b.leave()
+		b.Leave()
+		b.Leave()
 	}
 	f := s.sources["base"]
 	if len(f.clients) > 0 {
@@ -241,18 +241,18 @@ func TestAClientGetsAsManyConnectionsAsItCameBy(t *testing.T) {
 
 // The go command, over HTTP/1 to a gateway, comes by many connections, and by one over HTTP/2 to the registry itself.
 func TestAConnectionThatBecameFastIsNotLeftForOnesThatBeginSlowly(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
-	s.heard("base", trip)
-	fast := s.take("base", new(Client), false, 480<<10, now)
-	fast.came(480<<10, now)
-	fast.leave()
-	for i, want := range []int{fast.lane, fast.lane, fast.lane} {
-		if b := s.take("base", new(Client), false, 0, now); b.lane != want {
-			t.Errorf("the body number %d at once has connection %d, want %d, which is fast", i+1, b.lane, want)
+	s, now := new(Spread), time.Unix(1e9, 0)
+	s.Heard("base", trip)
+	fast := s.Take("base", new(int), false, 480<<10, now)
+	fast.Came(480<<10, now)
+	fast.Leave()
+	for i, want := range []int{fast.Lane, fast.Lane, fast.Lane} {
+		if b := s.Take("base", new(int), false, 0, now); b.Lane != want {
+			t.Errorf("the body number %d at once has connection %d, want %d, which is fast", i+1, b.Lane, want)
 		}
 	}
-	for range 3 * mostLanes {
-		s.take("base", new(Client), false, 1<<20, now)
+	for range 3 * Most {
+		s.Take("base", new(int), false, 1<<20, now)
 	}
 	for i := range warmLanes {
 		if s.sources["base"].flows[i].load == 0 {
@@ -263,17 +263,17 @@ func TestAConnectionThatBecameFastIsNotLeftForOnesThatBeginSlowly(t *testing.T) 
 
 // Who lies about a length must not end up with a connection that is said to owe less than nothing.
 func TestALengthBeyondAllMeasureIsNotAddedUp(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
-	for range 3 * mostLanes {
-		s.take("base", nil, false, 0, now).owes(math.MaxInt64)
+	s, now := new(Spread), time.Unix(1e9, 0)
+	for range 3 * Most {
+		s.Take("base", nil, false, 0, now).Owes(math.MaxInt64)
 	}
 	for i := range s.sources["base"].flows {
 		if f := &s.sources["base"].flows[i]; f.owed < 0 || f.dry(trip, now) {
 			t.Errorf("connection %d owes %d bytes, want very many", i, f.owed)
 		}
 	}
-	if b := s.part("base", 1<<20, false, now); b != nil {
-		t.Errorf("a part goes over connection %d, which has enough to bring", b.lane)
+	if b := s.Part("base", 1<<20, false, now); b != nil {
+		t.Errorf("a part goes over connection %d, which has enough to bring", b.Lane)
 	}
 }
 
@@ -293,30 +293,30 @@ func TestAClockThatIsSetBackMakesNoConnectionFast(t *testing.T) {
 
 // Else a job whose lead broke would wait for as long as others have anything to ask for.
 func TestWhoHasNothingUnderWayGetsAPlaceBesideOthers(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
+	s, now := new(Spread), time.Unix(1e9, 0)
 	for range 100 {
-		s.take("base", nil, false, 4<<20, now)
+		s.Take("base", nil, false, 4<<20, now)
 	}
-	if b := s.part("base", 64<<10, false, now); b != nil {
-		t.Errorf("a part more goes over connection %d, though all are busy", b.lane)
+	if b := s.Part("base", 64<<10, false, now); b != nil {
+		t.Errorf("a part more goes over connection %d, though all are busy", b.Lane)
 	}
-	if b := s.part("base", 64<<10, true, now); b == nil {
+	if b := s.Part("base", 64<<10, true, now); b == nil {
 		t.Error("the only part of a body has to wait")
 	}
 }
 
 // To be offered a place and not to take it opens no connection.
 func TestAPlaceThatWasNotTakenOpensNothing(t *testing.T) {
-	s, now := new(spread), time.Unix(1e9, 0)
+	s, now := new(Spread), time.Unix(1e9, 0)
 	for range warmLanes {
-		s.part("base", 1<<20, false, now)
+		s.Part("base", 1<<20, false, now)
 	}
-	b := s.part("base", 1<<20, true, now)
-	for b.lane <= warmLanes {
-		b = s.part("base", 1<<20, true, now)
+	b := s.Part("base", 1<<20, true, now)
+	for b.Lane <= warmLanes {
+		b = s.Part("base", 1<<20, true, now)
 	}
-	b.decline()
+	b.Decline()
 	if b.flow.open(now) {
-		t.Errorf("connection %d is thought to be open, which was never asked for anything", b.lane)
+		t.Errorf("connection %d is thought to be open, which was never asked for anything", b.Lane)
 	}
 }

@@ -1,4 +1,6 @@
-package fetch
+// Package lanes says over which of several connections to a source a body travels. Small answers must not wait behind large
+// ones, and one connection is filled by one lost packet as by a slow start.
+package lanes
 
 import (
 	"cmp"
@@ -8,41 +10,28 @@ import (
 	"time"
 )
 
-// spread deals bulk bodies and their parts out over connections of their own: small answers must not wait behind them, and
-// one connection is filled by one lost packet as by a slow start. Each goes where it will have come first. So a clean line
-// is filled by the one or two connections that became fast, and a lossy one by all. The zero value works.
-type spread struct {
+// Spread deals bulk bodies and their parts out over connections of their own, each where it will have come first. So a clean
+// line is filled by the one or two connections that became fast, and a lossy one by all. The zero value works, and its methods
+// may be called from several goroutines. A source is called by its base; now is the time of the call.
+type Spread struct {
 	mu      sync.Mutex
 	sources map[string]*fan
 }
 
 // fan is the connections to one source.
 type fan struct {
-	flows   [mostLanes]flow
+	flows   [Most]flow
 	small   [smallLanes]int // small things under way on each connection for them
-	clients map[*Client]int // connections of clients that wait for some, and for how many
+	clients map[any]int     // connections of clients that wait for some, and for how many
 	bodies  int             // under way, without the parts of each
 	trip    time.Duration   // the shortest round trip that was seen
 	full    float64         // bytes a second that all brought at most while there was a crowd
 	fullAt  time.Time       // when there last was one
 }
 
-// berth is a body's, or a part's, place on a connection. Its methods may be called from several goroutines.
-type berth struct {
-	spread *spread
-	fan    *fan
-	flow   *flow
-	by     *Client
-	lane   int       // of transport, from 1 on
-	owed   int64     // bytes that it is yet to bring, as far as that is known
-	since  time.Time // last of its flow before it came
-	body   bool      // it is no part of one
-	gone   bool
-}
-
 const (
-	// mostLanes is as many as npm opens by itself. Fewer than the client alone would have had must never be forced on it.
-	mostLanes = 16
+	// Most is how many lanes bulk has to a source: as many as npm opens by itself. Fewer than the client alone would have had must never be forced on it.
+	Most = 16
 	// smallLanes are the connections for small things: the common one, and the last of those that bulk gets to. A server
 	// begins a connection with ten segments a round trip (RFC 6928), and a hundred small answers may come at once.
 	smallLanes = 12
@@ -56,18 +45,20 @@ const (
 	warmLanes = 8
 	// usualTrip is the round trip to a source as long as none was seen.
 	usualTrip = 100 * time.Millisecond
+	// far is from which round trip on the way to a source is long.
+	far = 80 * time.Millisecond
 	// usualBody is the size of a body as long as nobody knows it, in bytes.
 	usualBody = 64 << 10
 	// maxFans bounds the sources that are remembered.
 	maxFans = 256
 )
 
-// take gives a body of so many bytes (0: who knows) the connection that will have brought it first, as far as can be told.
+// Take gives a body of so many bytes (0: who knows) the connection that will have brought it first, as far as can be told.
 // Those that are fetched ahead keep off the first, so that one which a client waits for need not share a connection with all
-// of them. by is the client's connection, nil if it is not known: a client has at least as many as it came by, until one has
-// brought anything: the go command comes by many to a gateway, and would have had a single one. The caller calls leave at the
+// of them. by is the client's connection, comparable, nil if it is not known: a client has at least as many as it came by, until one has
+// brought anything: the go command comes by many to a gateway, and would have had a single one. The caller calls Leave at the
 // body's end.
-func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.Time) *berth {
+func (s *Spread) Take(base string, by any, ahead bool, size int64, now time.Time) *Berth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
@@ -79,7 +70,7 @@ func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.
 		f.clients[by]++
 	}
 	lane, _ := f.soonest(from, size, now)
-	if idle := f.idle(min(len(f.clients), mostLanes)); idle >= 0 && !ahead && f.flows[lane].load > 0 && f.flows[lane].rate(now) == 0 {
+	if idle := f.idle(min(len(f.clients), Most)); idle >= 0 && !ahead && f.flows[lane].load > 0 && f.flows[lane].rate(now) == 0 {
 		lane = idle // but what is known to be fast is not left for what would begin slowly
 	}
 	f.bodies++
@@ -91,10 +82,10 @@ func (s *spread) take(base string, by *Client, ahead bool, size int64, now time.
 // hurry is how many times later than the soonest a part may come over a connection that is open and free: who can tell.
 const hurry = 2
 
-// part gives a part of a body a connection that would soon have nothing to do; nil if those that would are much slower than
+// Part gives a part of a body a connection that would soon have nothing to do; nil if those that would are much slower than
 // others, which are busy: by the time when they are not, it may turn out that another is the fastest. must is for who would
 // have nothing under way: it gets the one that will have brought the part first, as a body does.
-func (s *spread) part(base string, size int64, must bool, now time.Time) *berth {
+func (s *Spread) Part(base string, size int64, must bool, now time.Time) *Berth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
@@ -119,8 +110,8 @@ func (s *spread) part(base string, size int64, must bool, now time.Time) *berth 
 	return s.berthLocked(f, free, nil, size, now)
 }
 
-// soon is in what time a part of so many bytes would have come.
-func (s *spread) soon(base string, size int64, now time.Time) time.Duration {
+// Soon is in what time a part of so many bytes would have come.
+func (s *Spread) Soon(base string, size int64, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, in := s.fanLocked(base).soonest(0, size, now)
@@ -131,7 +122,7 @@ const (
 	// crowd is how many bodies are under way when most connections have one: the few others bring a third more in all, at best,
 	// and nothing more on a line that is full. That is not worth what is lost when a body is taken from the connection that
 	// brings it, which is as much as is on its way there.
-	crowd = mostLanes * 3 / 4
+	crowd = Most * 3 / 4
 	// fullFor is for how long it is known what a crowd brought.
 	fullFor = 10 * time.Second
 	// nearly is the part of that from which on a line is full, although there is no crowd any more.
@@ -141,9 +132,9 @@ const (
 	roomy, few = 0.5, 3
 )
 
-// crowded says that one connection more to a source would hardly bring more in all: it has a crowd of bodies to bring, or what
+// Crowded says that one connection more to a source would hardly bring more in all: it has a crowd of bodies to bring, or what
 // it brings now is as much as when it had.
-func (s *spread) crowded(base string, now time.Time) bool {
+func (s *Spread) Crowded(base string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
@@ -170,15 +161,15 @@ func (f *fan) lately(now time.Time) float64 {
 	return float64(max(over, newest)) / (flowWindow * flowSpan).Seconds()
 }
 
-// isFar says that the way to a source is so long that a slow connection should be helped soon.
-func (s *spread) isFar(base string) bool {
+// IsFar says that the way to a source is so long that a slow connection should be helped soon.
+func (s *Spread) IsFar(base string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fanLocked(base).trip >= far
 }
 
-// heard notes how long a source took to answer over a connection that is open; 0 tells nothing.
-func (s *spread) heard(base string, trip time.Duration) {
+// Heard notes how long a source took to answer over a connection that is open; 0 tells nothing.
+func (s *Spread) Heard(base string, trip time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.fanLocked(base); trip > 0 && (f.trip == 0 || trip < f.trip) {
@@ -186,7 +177,7 @@ func (s *spread) heard(base string, trip time.Duration) {
 	}
 }
 
-func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.Time) *berth {
+func (s *Spread) berthLocked(f *fan, lane int, by any, size int64, now time.Time) *Berth {
 	size = min(cmp.Or(size, usualBody), mostOwed)
 	flow := &f.flows[lane]
 	since := flow.last
@@ -195,14 +186,14 @@ func (s *spread) berthLocked(f *fan, lane int, by *Client, size int64, now time.
 	}
 	flow.load++
 	flow.owed += size
-	return &berth{spread: s, fan: f, flow: flow, by: by, lane: lane + 1, owed: size, since: since}
+	return &Berth{spread: s, fan: f, flow: flow, by: by, Lane: lane + 1, owed: size, since: since}
 }
 
 // soonest is the connection, from that number on, that will have brought so many bytes first, and in how many seconds; of
 // those that are alike, one with the fewest bodies.
 func (f *fan) soonest(from int, size int64, now time.Time) (best int, least float64) {
 	way, least := f.way(now), math.Inf(1)
-	for i := from; i < mostLanes; i++ {
+	for i := from; i < Most; i++ {
 		until := f.flows[i].until(cmp.Or(size, usualBody), way, now)
 		if until < least || until == least && f.flows[i].load < f.flows[best].load {
 			best, least = i, until
@@ -235,65 +226,10 @@ func (f *fan) way(now time.Time) way {
 	return w
 }
 
-// came counts bytes that it brought.
-func (b *berth) came(n int, now time.Time) {
-	b.spread.mu.Lock()
-	defer b.spread.mu.Unlock()
-	b.flow.came(n, now)
-	b.payLocked(int64(n))
-}
-
-func (b *berth) payLocked(n int64) {
-	n = min(n, b.owed)
-	b.owed -= n
-	b.flow.owed -= n
-}
-
-// owes corrects how many bytes are yet to come.
-func (b *berth) owes(n int64) {
-	b.spread.mu.Lock()
-	defer b.spread.mu.Unlock()
-	if n = min(n, mostOwed); !b.gone {
-		b.flow.owed += n - b.owed
-		b.owed = n
-	}
-}
-
-// decline gives it back at once: nothing was asked for, so that no connection was opened.
-func (b *berth) decline() {
-	b.spread.mu.Lock()
-	if b.flow.owed == b.owed {
-		b.flow.last = b.since
-	}
-	b.spread.mu.Unlock()
-	b.leave()
-}
-
-// leave ends it. Calls after the first do nothing.
-func (b *berth) leave() {
-	b.spread.mu.Lock()
-	defer b.spread.mu.Unlock()
-	if b.gone {
-		return
-	}
-	b.gone = true
-	b.payLocked(b.owed)
-	b.flow.load--
-	if b.body {
-		b.fan.bodies--
-	}
-	if b.by == nil {
-		return
-	}
-	if b.fan.clients[b.by]--; b.fan.clients[b.by] <= 0 {
-		delete(b.fan.clients, b.by)
-	}
-}
-
-// share gives something small, of so many bytes (0: who knows), a connection; 0 is the common one. Those that fit into a few
+// Share gives something small, of so many bytes (0: who knows), a connection; 0 is the common one. Those that fit into a few
 // packets have more to choose from: the larger ones gain by a connection that others made fast. The caller calls release
 // once, at its end.
-func (s *spread) share(base string, size int64) (lane int, release func()) {
+func (s *Spread) Share(base string, size int64) (lane int, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fanLocked(base)
@@ -312,7 +248,7 @@ func (s *spread) share(base string, size int64) (lane int, release func()) {
 	}
 	f.small[least]++
 	if lane = least; least > 0 {
-		lane = mostLanes + 1 - least
+		lane = Most + 1 - least
 	}
 	return lane, func() {
 		s.mu.Lock()
@@ -321,17 +257,29 @@ func (s *spread) share(base string, size int64) (lane int, release func()) {
 	}
 }
 
-func (s *spread) fanLocked(base string) *fan {
+func (s *Spread) fanLocked(base string) *fan {
 	if f := s.sources[base]; f != nil {
 		return f
 	}
 	if s.sources == nil || len(s.sources) >= maxFans {
 		s.sources = make(map[string]*fan)
 	}
-	f := &fan{clients: make(map[*Client]int)}
+	f := &fan{clients: make(map[any]int)}
 	for i := range warmLanes {
 		f.flows[i].warm = true
 	}
 	s.sources[base] = f
 	return f
+}
+
+// Owed is how many bodies and parts are under way from all sources, and how many bytes they are yet to bring.
+func (s *Spread) Owed() (bodies int, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, fan := range s.sources {
+		for i := range fan.flows {
+			bodies, bytes = bodies+fan.flows[i].load, bytes+fan.flows[i].owed
+		}
+	}
+	return bodies, bytes
 }
