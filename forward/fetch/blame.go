@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"hither/cache"
 	"hither/cache/digest"
 	"hither/forward/measure"
 	"hither/forward/split"
@@ -17,7 +16,7 @@ import (
 // generation is bytes that several sources sent and that were wrong.
 type generation struct {
 	sent []split.Part
-	body cache.Writer
+	body io.ReaderAt
 }
 
 // note records how a try ended and tells the board.
@@ -50,7 +49,7 @@ func (w *fill) sample(t *carried) measure.Sample {
 		s.Name = w.req.Name
 	}
 	if w.spool != nil {
-		s.Size = max(0, w.spool.known())
+		s.Size = max(0, w.spool.Known())
 	}
 	return s
 }
@@ -81,7 +80,7 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 	w.charge(t)
 	if mismatch && mixed {
 		if !w.pieced { // else it changed under one sender's hands
-			w.suspect = append(w.suspect, generation{w.sent, w.spool.writer()})
+			w.suspect = append(w.suspect, generation{w.sent, w.spool.Body()})
 		}
 		w.alone = true
 		w.first(src)
@@ -97,7 +96,7 @@ func (w *fill) blame(ctx context.Context, src rules.Source, t *carried, err erro
 type accusation struct {
 	try  *carried
 	size int64
-	body cache.Writer
+	body io.ReaderAt
 }
 
 // charge notes a try. Of who sent wrong bytes the board hears when the fill ends: if the origin sends the same, it is the
@@ -109,7 +108,7 @@ func (w *fill) charge(t *carried) {
 		return
 	}
 	w.noteMates()
-	now := accusation{t, w.spool.length(), w.spool.writer()}
+	now := accusation{t, w.spool.Length(), w.spool.Body()}
 	for _, a := range w.accused {
 		if t.Origin && a.repeats(now) {
 			a.try.Outcome, t.Outcome = measure.Canceled, measure.Canceled
@@ -147,7 +146,7 @@ func (w *fill) first(src rules.Source) {
 // convict compares the bytes that were wrong with those that are right: whose parts differ lied.
 func (w *fill) convict() {
 	for _, g := range w.suspect {
-		for _, base := range liars(g, w.spool.writer()) {
+		for _, base := range liars(g, w.spool.Body()) {
 			w.f.Board.Add(measure.Sample{Base: base, Outcome: measure.WrongBytes})
 			for i := range w.tries {
 				if t := &w.tries[i]; t.Base == base && t.Bytes > 0 {
@@ -160,7 +159,7 @@ func (w *fill) convict() {
 }
 
 // liars are those whose parts differ from the right bytes.
-func liars(g generation, right cache.Writer) (bases []string) {
+func liars(g generation, right io.ReaderAt) (bases []string) {
 	a, b := buffers.Get().(*[]byte), buffers.Get().(*[]byte)
 	defer buffers.Put(a)
 	defer buffers.Put(b)
@@ -173,7 +172,7 @@ func liars(g generation, right cache.Writer) (bases []string) {
 }
 
 // differ compares one part, by means of two buffers of one size. What cannot be read convicts nobody.
-func differ(wrong, right cache.Writer, p split.Part, a, b []byte) bool {
+func differ(wrong, right io.ReaderAt, p split.Part, a, b []byte) bool {
 	for at := p.From; at < p.To; at += int64(len(a)) {
 		n := min(int64(len(a)), p.To-at)
 		m, errA := wrong.ReadAt(a[:n], at)

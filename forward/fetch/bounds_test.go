@@ -5,11 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"hither/cache"
 )
 
 func TestMistake8AMemoryIsBounded(t *testing.T) {
@@ -32,40 +29,6 @@ func TestABombDoesNotEndCleanly(t *testing.T) {
 		if (err == nil) != (want == nil) {
 			t.Errorf("%d of 10 bytes\ngot  %v\nwant %v", size, err, want)
 		}
-	}
-}
-
-// fullDisk takes nothing.
-type fullDisk struct{ page }
-
-func (*fullDisk) Write([]byte) (int, error) { return 0, cache.ErrFull }
-
-func TestAllFillsTogetherAreBoundedWithoutADisk(t *testing.T) {
-	var all atomic.Int64
-	all.Store(maxOverflows - 5) // other fills
-	o := &overflow{Writer: &fullDisk{}, all: &all, most: maxOverflow}
-	if _, err := o.Write([]byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := o.Write([]byte("!")); !errors.Is(err, cache.ErrFull) {
-		t.Errorf("\ngot  %v\nwant %v", err, cache.ErrFull)
-	}
-	o.Close()
-	o.Close()
-	if got := all.Load(); got != maxOverflows-5 {
-		t.Errorf("\ngot  %d bytes held\nwant %d", got, maxOverflows-5)
-	}
-}
-
-// A client that joins while a liar's body is looked at must not be told its length: of nothing, it would have all.
-func TestNobodyIsToldALengthThatIsNotYetTrue(t *testing.T) {
-	s := newSpool(&page{}, 0, true)
-	if got := s.reader(t.Context()).told; got != -1 {
-		t.Errorf("\ngot  %d bytes promised\nwant -1", got)
-	}
-	s.finish(nil)
-	if got := s.reader(t.Context()).told; got != 0 {
-		t.Errorf("\ngot  %d bytes promised\nwant 0", got)
 	}
 }
 

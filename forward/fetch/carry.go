@@ -12,6 +12,7 @@ import (
 
 	"hither/cache"
 	"hither/forward/measure"
+	"hither/forward/spool"
 	"hither/rules"
 )
 
@@ -114,7 +115,7 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 		return err
 	}
 	w.tries[a.index] = a.Try
-	if a.upto > 0 && a.upto < w.spool.known() {
+	if a.upto > 0 && a.upto < w.spool.Known() {
 		return w.parts(ctx, a)
 	}
 	if total < 0 {
@@ -149,7 +150,7 @@ func (w *fill) prepare(a *asking, size int64) (total int64, err error) {
 	w.sized = w.sized || a.Origin && total >= 0
 	w.last = response{base: a.Base, header: a.header, storable: storable(w.req.Path, a.resp)}
 	flows := total > spoolAll && w.word.flows()
-	w.spool.know(total, !flows)
+	w.spool.Know(total, !flows)
 	if flows {
 		w.tellHead()
 	}
@@ -199,7 +200,7 @@ func (w *fill) dispute(a *asking, total int64) error {
 	if w.spool == nil || !w.want.Pins() || total < 0 {
 		return nil
 	}
-	known := w.spool.known()
+	known := w.spool.Known()
 	told := known > spoolAll
 	if known < 0 || known == total || a.offset == 0 && !told {
 		return nil
@@ -250,7 +251,7 @@ func (w *fill) begin(size int64) error {
 	if !want.Pins() && !want.Weak() {
 		want = "" // an h1 is checked when all is here, and the bytes are kept by their sha256
 	}
-	over := &overflow{want: want, all: &w.f.over, most: maxOverflow}
+	over := &spool.Overflow{Want: want, Held: &w.f.over, Most: spool.MaxOverflow}
 	disk, err := w.f.Store.Create(ctx, want)
 	switch {
 	case err == nil:
@@ -258,15 +259,14 @@ func (w *fill) begin(size int64) error {
 	case size > spoolAll || !w.isWanted(): // what is a guess alone nobody would find
 		return fmt.Errorf("%w: %w", cache.ErrFull, err)
 	default:
-		over.full, over.most = true, spoolAll // a body that turns out larger is passed on: nobody has heard of it before
+		over.Most = spoolAll // a body that turns out larger is passed on: nobody has heard of it before
 	}
 	if w.spool == nil {
-		w.spool = newSpool(over, size, true)
-		w.spool.born = w.f.now()
+		w.spool = spool.New(over, size, true, w.f.now())
 		close(w.begun)
 		return nil
 	}
-	w.spool.restart(over)
+	w.spool.Restart(over)
 	return nil
 }
 

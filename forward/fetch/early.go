@@ -2,8 +2,6 @@ package fetch
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -17,7 +15,7 @@ const maxEarly = 16 << 20
 // The client is then no worse off than without us. What it was given is kept only once the authority has spoken; if that
 // contradicts, the next client gets other bytes, or an error.
 func (w *fill) early(src rules.Source) {
-	size := w.spool.length()
+	size := w.spool.Length()
 	if w.req.Path.Early == "" || !src.Origin || !w.word.pending() || size > maxEarly {
 		return
 	}
@@ -29,8 +27,8 @@ func (w *fill) early(src rules.Source) {
 			return // a mirror began it
 		}
 	}
-	body := make([]byte, size)
-	if n, err := w.spool.writer().ReadAt(body, 0); int64(n) < size && !errors.Is(err, io.EOF) {
+	body, err := w.spool.Document()
+	if err != nil {
 		return // the disk: then it waits
 	}
 	w.tell(outcome{early: body, header: w.last.header, report: w.report()})

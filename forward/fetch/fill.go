@@ -15,6 +15,7 @@ import (
 	"hither/forward/measure"
 	"hither/forward/notary"
 	"hither/forward/split"
+	"hither/forward/spool"
 	"hither/rules"
 )
 
@@ -70,7 +71,7 @@ func (fl *flight) run(ctx context.Context) {
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
 	if w.spool != nil {
-		w.spool.finish(cmp.Or(err, errDiverged)) // without an err it was published, or turned out not to exist
+		w.spool.Finish(cmp.Or(err, spool.ErrDiverged)) // without an err it was published, or turned out not to exist
 	}
 	if err != nil {
 		fl.tell(outcome{err: err})

@@ -15,6 +15,7 @@ import (
 	"hither/cache/digest"
 	"hither/forward/notary"
 	"hither/forward/redirect"
+	"hither/forward/spool"
 )
 
 // flights merges equal requests: one flight a key. The zero value works.
@@ -57,13 +58,13 @@ type flight struct {
 	trail   *redirect.Trail // where sources redirected to
 	begun   chan struct{}   // closed when there is a spool
 	homely  bool            // the origin began it
-	spool   *spool          // nil before the first byte
+	spool   *spool.Spool    // nil before the first byte
 	want    digest.Digest   // which bytes; may become known while they arrive
 }
 
 // outcome is what a flight has to say to those who wait. One of spool, early, entry, gone, head, err is set.
 type outcome struct {
-	spool  *spool
+	spool  *spool.Spool
 	early  []byte       // the whole body, which the authority has not yet named; not nil, but perhaps empty
 	entry  *cache.Entry // the cache has it after all: revalidated, or the same bytes under another name
 	state  State        // of entry
@@ -175,12 +176,12 @@ func (f *Fetcher) reopen(ctx context.Context, req Request, fl *flight, k kept) (
 
 // spooled answers from the bytes that are arriving.
 func (f *Fetcher) spooled(ctx context.Context, req Request, fl *flight, joined bool) (*Answer, error) {
-	if fl.out.spool.far(req) {
+	if fl.out.spool.Far(req.Offset, req.Upto) {
 		return nil, &FarError{fl.trail}
 	}
-	r := fl.out.spool.reader(ctx)
+	r := fl.out.spool.Reader(ctx)
 	a := &Answer{
-		Status: http.StatusOK, Header: repeat(fl.out.header), Size: r.told,
+		Status: http.StatusOK, Header: repeat(fl.out.header), Size: r.Told,
 		ETag: etag(fl.out.report.Digest), Body: r, Report: fl.out.report,
 	}
 	a.Report.State = Miss
@@ -264,7 +265,7 @@ func (fs *flights) launchLocked(key string, fl *flight) {
 		fs.mu.Unlock()
 		fl.waiters.Wait()
 		if fl.spool != nil {
-			fl.spool.release() // also one that nobody was told of
+			fl.spool.Release() // also one that nobody was told of
 		}
 	})
 }
@@ -339,7 +340,7 @@ func (fs *flights) close() {
 func (fl *flight) over() bool {
 	select {
 	case <-fl.ready:
-		return fl.out.err != nil || fl.out.spool != nil && fl.out.spool.complete()
+		return fl.out.err != nil || fl.out.spool != nil && fl.out.spool.Complete()
 	default:
 		return false
 	}

@@ -29,12 +29,12 @@ func (w *fill) refuted(ctx context.Context) (by string, err error) {
 	if ok, _ := w.f.Inspector.Inspects(w.req.Match); !ok {
 		return "", nil
 	}
-	size := w.spool.length()
+	size := w.spool.Length()
 	if size > maxInspected {
 		return "", fmt.Errorf("%w: it has %d bytes", errRefuted, size)
 	}
-	document := make([]byte, size)
-	if n, err := w.spool.writer().ReadAt(document, 0); int64(n) < size && !errors.Is(err, io.EOF) {
+	document, err := w.spool.Document()
+	if err != nil {
 		return "", err // the disk
 	}
 	finding, err := w.f.Inspector.Inspect(ctx, w.req.Match, document)

@@ -2,8 +2,6 @@ package fetch
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -30,7 +28,7 @@ const maxNews = 32 << 20
 
 // herald tells of a document that is newer than others that are kept, perhaps: they were for as long as it may be served itself.
 func (w *fill) herald() {
-	p, size := w.req.Path, w.spool.length()
+	p, size := w.req.Path, w.spool.Length()
 	if w.f.Came == nil || p.Stale == 0 || size > maxNews {
 		return
 	}
@@ -38,8 +36,8 @@ func (w *fill) herald() {
 	if w.kept.Digest == "" && (err != nil || w.f.now().Sub(changed) > time.Duration(p.Keep)+p.Stale) {
 		return
 	}
-	document := make([]byte, size)
-	if n, err := w.spool.writer().ReadAt(document, 0); int64(n) < size && !errors.Is(err, io.EOF) {
+	document, err := w.spool.Document()
+	if err != nil {
 		return // the disk
 	}
 	w.f.Came(w.req.Match, document)

@@ -179,10 +179,6 @@ func (fl *flight) part() {
 }
 
 // awaited says that somebody waits for the body, or reads it.
-func (fl *flight) awaited() bool { return fl.waiting.Load() > 0 || fl.spool != nil && fl.spool.read() }
-
-func (s *spool) read() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.readers > 0
+func (fl *flight) awaited() bool {
+	return fl.waiting.Load() > 0 || fl.spool != nil && fl.spool.IsRead()
 }

@@ -84,7 +84,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 		return body, err
 	}
 	job := split.Job{
-		Size: w.spool.known(), From: w.spool.length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
+		Size: w.spool.Known(), From: w.spool.Length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
 			return open(ctx, member(team, s.Base), w.laneOf(a, s.Base, lane), from, to)
 		},
@@ -144,7 +144,7 @@ func (w *fill) team(a *asking) []rules.Source {
 		return team
 	}
 	best := w.f.Board.Rate(a.Base)
-	if a.Bytes == 0 && float64(w.spool.known()-a.offset) < best*short.Seconds() {
+	if a.Bytes == 0 && float64(w.spool.Known()-a.offset) < best*short.Seconds() {
 		return team
 	}
 	for _, src := range w.queue {
@@ -213,7 +213,7 @@ func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to in
 	if err != nil {
 		return nil, plain(err)
 	}
-	err = checkPart(resp, src.URL, from, to, w.spool.known())
+	err = checkPart(resp, src.URL, from, to, w.spool.Known())
 	if err == nil && !pinned { // else the digest tells, and is of what comes, whatever that is called
 		err = w.belongs(resp)
 	}

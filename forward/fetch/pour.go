@@ -77,13 +77,13 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 // write puts bytes into the spool and remembers whose they are.
 func (w *fill) write(base string, p []byte) error {
 	w.f.absence.flows(w.f.now())
-	at := w.spool.length()
+	at := w.spool.Length()
 	if _, err := w.spool.Write(p); err != nil {
 		return err
 	}
 	w.sent = join(w.sent, split.Part{From: at, To: at + int64(len(p)), Base: base})
-	if w.spool.known() < 0 && w.word.flows() && w.spool.length() > spoolAll { // too long to be spooled whole
-		w.spool.know(-1, false)
+	if w.spool.Known() < 0 && w.word.flows() && w.spool.Length() > spoolAll { // too long to be spooled whole
+		w.spool.Know(-1, false)
 		w.tellHead()
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"slices"
 	"time"
@@ -34,13 +33,13 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 		return err
 	}
 	w.herald()
-	got, err := w.spool.commit(w.want, w.last.storable)
+	got, err := w.spool.Commit(w.want, w.last.storable)
 	if err != nil {
 		return err
 	}
 	w.stored = got
 	entry := cache.Entry{
-		Digest: got, Size: w.spool.length(), Header: w.last.header, Source: cmp.Or(w.mostly(), src.Base), Vouched: cmp.Or(w.word.by, proven),
+		Digest: got, Size: w.spool.Length(), Header: w.last.header, Source: cmp.Or(w.mostly(), src.Base), Vouched: cmp.Or(w.word.by, proven),
 		Stored: w.f.now(), Checked: w.f.now(), Took: w.f.now().Sub(w.began),
 	}
 	w.word.dress(&entry)
@@ -51,7 +50,7 @@ func (w *fill) publish(ctx context.Context, src rules.Source, t *carried) error 
 	w.noteAll(t)
 	w.accuse()
 	w.convict()
-	w.spool.finish(nil)
+	w.spool.Finish(nil)
 	w.tellHead()
 	return nil
 }
@@ -65,16 +64,16 @@ const maxCalled = 4 << 20
 // miscalled says that the right bytes call themselves something else than their sender does. Where an authority says of which kind it is,
 // that counts anyway.
 func (w *fill) miscalled() bool {
-	size := w.spool.length()
+	size := w.spool.Length()
 	if len(w.req.Path.Accept) == 0 || w.word.header["Content-Type"] != "" || size > maxCalled {
 		return false
 	}
-	document := make([]byte, size)
-	if n, err := w.spool.writer().ReadAt(document, 0); int64(n) < size && !errors.Is(err, io.EOF) {
+	document, err := w.spool.Document()
+	if err != nil {
 		return false // the disk
 	}
 	said := notary.Kind(document)
-	return said != "" && said != mediaType(w.last.header["Content-Type"]) && w.want.Check(w.spool.writer(), size) == nil
+	return said != "" && said != mediaType(w.last.header["Content-Type"]) && w.want.Check(w.spool.Body(), size) == nil
 }
 
 // bind records what the name means. Failing to is no reason to fail the client: the next one fetches again.
@@ -158,7 +157,7 @@ func (w *fill) report() Report {
 	}
 	r.Source = cmp.Or(w.mostly(), w.last.base)
 	if w.spool != nil {
-		r.Bytes = w.spool.length()
+		r.Bytes = w.spool.Length()
 	}
 	return r
 }

@@ -1,4 +1,4 @@
-package fetch
+package spool
 
 import (
 	"errors"
@@ -10,13 +10,13 @@ import (
 	"hither/cache/digest"
 )
 
-// overflow goes on in memory when the disk has no room left for the rest of a body that clients are reading already, or none
+// Overflow goes on in memory when the disk has no room left for the rest of a body that clients are reading already, or none
 // for a small one from its first byte on. What went over is served, not kept.
-type overflow struct {
+type Overflow struct {
 	cache.Writer               // nil: all goes over
-	want         digest.Digest // what Writer checks; zero: nothing
-	all          *atomic.Int64 // bytes that all fills of a Fetcher have gone over
-	most         int64         // so many may go over here
+	Want         digest.Digest // what Writer checks; zero: nothing
+	Held         *atomic.Int64 // bytes that all fills together have gone over
+	Most         int64         // so many may go over here
 
 	mu   sync.Mutex
 	disk int64  // bytes that Writer took
@@ -24,19 +24,17 @@ type overflow struct {
 	full bool
 }
 
-// maxOverflow bounds the memory of one fill without a disk, and maxOverflows that of all together. More fails the fill;
+// MaxOverflow bounds the memory of one fill without a disk, and maxOverflows that of all together. More fails the fill;
 // the client's next try is passed on.
 const (
-	maxOverflow  = 64 << 20
+	MaxOverflow  = 64 << 20
 	maxOverflows = 96 << 20
 )
 
-func (o *overflow) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	full := o.full
-	o.mu.Unlock()
+// Write goes on in memory where the disk ends. It returns [cache.ErrFull] when the bounds are reached.
+func (o *Overflow) Write(p []byte) (int, error) {
 	n := 0
-	if !full {
+	if !o.isFull() {
 		var err error
 		n, err = o.Writer.Write(p)
 		o.mu.Lock()
@@ -50,18 +48,18 @@ func (o *overflow) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	more := int64(len(p) - n)
-	if int64(len(o.over))+more > o.most || o.all.Load()+more > maxOverflows {
+	if int64(len(o.over))+more > o.Most || o.Held.Load()+more > maxOverflows {
 		return n, cache.ErrFull
 	}
-	o.all.Add(more)
+	o.Held.Add(more)
 	o.over = append(o.over, p[n:]...)
 	return len(p), nil
 }
 
 // Close gives back the memory too.
-func (o *overflow) Close() error {
+func (o *Overflow) Close() error {
 	o.mu.Lock()
-	o.all.Add(-int64(len(o.over)))
+	o.Held.Add(-int64(len(o.over)))
 	o.over = nil
 	o.mu.Unlock()
 	if o.Writer == nil {
@@ -70,7 +68,8 @@ func (o *overflow) Close() error {
 	return o.Writer.Close()
 }
 
-func (o *overflow) ReadAt(p []byte, off int64) (int, error) {
+// ReadAt reads what was written, as [io.ReaderAt] does; also while more comes.
+func (o *Overflow) ReadAt(p []byte, off int64) (int, error) {
 	o.mu.Lock()
 	disk, over := o.disk, o.over
 	o.mu.Unlock()
@@ -91,18 +90,25 @@ func (o *overflow) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// commit checks the bytes and publishes them if they may be. It returns the name they are kept under; zero if they are
+// isFull says that it is not whole on the disk.
+func (o *Overflow) isFull() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.full || o.Writer == nil
+}
+
+// Commit checks the bytes and publishes them if they may be. It returns the name they are kept under; zero if they are
 // not kept, because there is no room or publish is false.
-func (s *spool) commit(want digest.Digest, publish bool) (digest.Digest, error) {
-	w := s.w.(*overflow)
-	checked := false
-	if want != w.want || w.full || !publish { // an authority spoke late, or named no digest of the bytes as they are
-		if err := check(w, want, s.length()); err != nil {
+func (s *Spool) Commit(want digest.Digest, publish bool) (digest.Digest, error) {
+	w, checked := s.w, false
+	keep := publish && !w.isFull()
+	if want != w.Want || !keep { // an authority spoke late, or named no digest of the bytes as they are
+		if err := check(w, want, s.Length()); err != nil {
 			return "", err
 		}
 		checked = true
 	}
-	if w.full || !publish {
+	if !keep {
 		return "", nil
 	}
 	err := w.Commit()
@@ -114,7 +120,7 @@ func (s *spool) commit(want digest.Digest, publish bool) (digest.Digest, error) 
 	case checked:
 		return "", nil // the disk failed us, the bytes are right
 	}
-	return "", check(w, want, s.length())
+	return "", check(w, want, s.Length())
 }
 
 // check compares what was spooled with want; nothing is wanted if nobody vouches.

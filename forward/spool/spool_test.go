@@ -1,11 +1,14 @@
-package fetch
+package spool
 
 import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"hither/cache"
 	"hither/cache/digest"
 )
 
@@ -69,6 +72,12 @@ func readLetters(r io.Reader, n int) (string, error) {
 	return word, nil
 }
 
+func onDisk(w cache.Writer) *Overflow { return &Overflow{Writer: w, Held: new(atomic.Int64)} }
+
+func newSpool(w cache.Writer, size int64, holdAll bool) *Spool {
+	return New(onDisk(w), size, holdAll, time.Time{})
+}
+
 func TestSpoolGenerations(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -80,14 +89,14 @@ func TestSpoolGenerations(t *testing.T) {
 	}{
 		{"the same again", "abc", "abcd", "", "cd", io.EOF},
 		{"another tail", "abx", "abcd", "", "cd", io.EOF},
-		{"another beginning", "xbc", "abcd", "", "", errDiverged},
-		{"shorter than what was given", "abc", "a", "", "", errDiverged},
-		{"the second is wrong too, the third right", "abc", "xbcd", "abcd", "", errDiverged},
+		{"another beginning", "xbc", "abcd", "", "", ErrDiverged},
+		{"shorter than what was given", "abc", "a", "", "", ErrDiverged},
+		{"the second is wrong too, the third right", "abc", "xbcd", "abcd", "", ErrDiverged},
 		{"the second breaks off early, the third is right", "abc", "a", "abcd", "cd", io.EOF},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSpool(&page{}, -1, false)
-			r := s.reader(t.Context())
+			r := s.Reader(t.Context())
 			write(t, s, c.first)
 			got, err := readLetters(r, len(c.first)-1)
 			if err != nil {
@@ -95,12 +104,12 @@ func TestSpoolGenerations(t *testing.T) {
 			}
 			for _, next := range []string{c.second, c.third} {
 				if next != "" {
-					s.restart(&page{})
+					s.Restart(onDisk(&page{}))
 					write(t, s, next)
 				}
 			}
-			s.finish(nil)
-			s.release()
+			s.Finish(nil)
+			s.Release()
 			rest, err := readLetters(r, 10)
 			if rest != c.want || !errors.Is(err, c.err) {
 				t.Errorf("after %q\ngot  %q, %v\nwant %q, %v", got, rest, err, c.want, c.err)
@@ -113,14 +122,14 @@ func TestSpoolGenerations(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, s *spool, word string) {
+func write(t *testing.T, s *Spool, word string) {
 	t.Helper()
 	if _, err := s.Write(letters(word)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *spool) sweptForTest() bool {
+func (s *Spool) sweptForTest() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.w == nil
@@ -128,7 +137,7 @@ func (s *spool) sweptForTest() bool {
 
 func TestSpoolCloseEndsAWait(t *testing.T) {
 	s := newSpool(&page{}, -1, true)
-	r := s.reader(t.Context())
+	r := s.Reader(t.Context())
 	done := make(chan error)
 	go func() {
 		_, err := r.Read(make([]byte, 1))
@@ -145,43 +154,43 @@ func TestSpoolManyReadersAndRestarts(t *testing.T) {
 	want := "abcdefgh"
 	var wg sync.WaitGroup
 	for range 16 {
-		r := s.reader(t.Context())
+		r := s.Reader(t.Context())
 		wg.Go(func() {
 			defer r.Close()
 			got, err := readLetters(r, len(want))
-			if err == nil && got != want || err != nil && !errors.Is(err, errDiverged) {
+			if err == nil && got != want || err != nil && !errors.Is(err, ErrDiverged) {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
 	}
 	write(t, s, "abcx")
-	s.restart(&page{})
+	s.Restart(onDisk(&page{}))
 	write(t, s, "abcde")
-	s.restart(&page{})
+	s.Restart(onDisk(&page{}))
 	write(t, s, want)
-	s.finish(nil)
-	s.release()
+	s.Finish(nil)
+	s.Release()
 	wg.Wait()
 }
 
 func TestSpoolWhatIsReadAgainDoesNotExcuseTheRest(t *testing.T) {
 	s := newSpool(&page{}, -1, false)
-	r := s.reader(t.Context())
+	r := s.Reader(t.Context())
 	defer r.Close()
 	write(t, s, "axxx")
 	if got, err := readLetters(r, 3); got != "axx" || err != nil {
 		t.Fatal(got, err)
 	}
-	s.restart(&page{})
+	s.Restart(onDisk(&page{}))
 	write(t, s, "a")
 	r.Seek(0, io.SeekStart)
 	if got, err := readLetters(r, 1); got != "a" || err != nil {
 		t.Fatal(got, err)
 	}
 	write(t, s, "bcd")
-	s.finish(nil)
-	if got, err := readLetters(r, 3); !errors.Is(err, errDiverged) {
-		t.Errorf("\ngot  %q, %v\nwant %v", got, err, errDiverged)
+	s.Finish(nil)
+	if got, err := readLetters(r, 3); !errors.Is(err, ErrDiverged) {
+		t.Errorf("\ngot  %q, %v\nwant %v", got, err, ErrDiverged)
 	}
 }
 
@@ -189,15 +198,15 @@ func TestSpoolWhoWasToldASizeGetsNoOther(t *testing.T) {
 	for name, then := range map[string]string{"longer": "abcde", "shorter": "abc"} {
 		t.Run(name, func(t *testing.T) {
 			s := newSpool(&page{}, 4*holdBack, false)
-			r := s.reader(t.Context())
+			r := s.Reader(t.Context())
 			defer r.Close()
 			write(t, s, "ab")
-			s.restart(&page{})
-			s.know(-1, false)
+			s.Restart(onDisk(&page{}))
+			s.Know(-1, false)
 			write(t, s, then)
-			s.finish(nil)
-			if got, err := readLetters(r, 4); !errors.Is(err, errDiverged) {
-				t.Errorf("\ngot  %q, %v\nwant %v", got, err, errDiverged)
+			s.Finish(nil)
+			if got, err := readLetters(r, 4); !errors.Is(err, ErrDiverged) {
+				t.Errorf("\ngot  %q, %v\nwant %v", got, err, ErrDiverged)
 			}
 		})
 	}
@@ -206,10 +215,10 @@ func TestSpoolWhoWasToldASizeGetsNoOther(t *testing.T) {
 func TestSpoolADiskThatEndsEarlyIsNoEnd(t *testing.T) {
 	p := &page{}
 	s := newSpool(p, -1, true)
-	r := s.reader(t.Context())
+	r := s.Reader(t.Context())
 	defer r.Close()
 	write(t, s, "abc")
-	s.finish(nil)
+	s.Finish(nil)
 	p.text = p.text[:holdBack]
 	if n, err := io.Copy(io.Discard, r); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("\ngot  %d bytes, %v\nwant %v", n, err, io.ErrUnexpectedEOF)
@@ -221,15 +230,15 @@ func FuzzSpool(f *testing.F) {
 	f.Add([]byte("abc"), []byte("xbcd"), uint8(9))
 	f.Fuzz(func(t *testing.T, first, second []byte, read uint8) {
 		s := newSpool(&page{}, int64(len(first)+holdBack), false)
-		r := s.reader(t.Context())
+		r := s.Reader(t.Context())
 		s.Write(first)
 		head := make([]byte, min(int(read), len(first)))
 		if _, err := io.ReadFull(r, head); err != nil {
 			t.Fatal(err)
 		}
-		s.restart(&page{})
+		s.Restart(onDisk(&page{}))
 		s.Write(second)
-		s.finish(nil)
+		s.Finish(nil)
 		rest, err := io.ReadAll(r)
 		if err == nil && string(head)+string(rest) != string(second) {
 			t.Errorf("a client was given %q and then %q cleanly, of %q", head, rest, second)
