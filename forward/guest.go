@@ -16,6 +16,7 @@ import (
 
 	"hither/forward/fetch"
 	"hither/forward/listener"
+	"hither/forward/quick"
 )
 
 // guest is a client's connection that we looked at before we knew where it belongs.
@@ -26,7 +27,7 @@ type guest struct {
 	client *fetch.Client // the same for all requests that come by it; nil: nobody knows
 	leave  func()        // closes client.Gone; nil: there is nobody to tell
 	wait   time.Duration // for its first bytes; 0: headerWait
-	quick  *quick        // reads and writes Conn; nil: Conn does it itself
+	quick  *quick.Conn   // reads and writes Conn; nil: Conn does it itself
 	grace  atomic.Int64  // nanoseconds that whoever takes something gets for the next; not above 0: none
 }
 
@@ -39,7 +40,7 @@ func newGuest(c net.Conn) *guest {
 			client.To = to // so the client's own socket says
 		}
 	}
-	return &guest{Conn: c, client: client, leave: sync.OnceFunc(func() { close(gone) }), quick: newQuick(c)}
+	return &guest{Conn: c, client: client, leave: sync.OnceFunc(func() { close(gone) }), quick: quick.New(tcpBelow(c))}
 }
 
 // again is the same client with bytes to be read again.

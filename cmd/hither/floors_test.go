@@ -20,7 +20,7 @@ func floors() map[string]int {
 	return map[string]int{
 		"rules.d": 0, "cache/digest": 0, "cache/wholefile": 0, "cache/filelock": 0, "resolver/exchange": 0, "resolver/exchange/chain": 0, "resolver/exchange/exchangetest": 0, "resolver/hosts": 0, "resolver/link": 0,
 		"resolver/exchange/letter": 1, "resolver/exchange/group": 1, "resolver/exchange/lookup": 1, "resolver/exchange/nameserver": 2,
-		"forward/measure": 0, "forward/split": 0, "forward/lanes": 0, "forward/prefetch/npm/semver": 0,
+		"forward/measure": 0, "forward/split": 0, "forward/quick": 0, "forward/lanes": 0, "forward/prefetch/npm/semver": 0,
 		"forward/peer": 0, "forward/h2": 0, "forward/npmrc": 0, "forward/listener": 0,
 		"forward/mark": 0, "forward/terse": 0, "forward/field": 0, "forward/huddle": 0, "forward/race": 0, "forward/footing": 0, "forward/wiretest": 1,
 		"install/files": 0, "install/lines": 0, "install/ownfile": 0, "install/proxyname": 0, "install/stage": 1, "install/guard": 1, "install": 1,

@@ -1,4 +1,4 @@
-package forward
+package quick
 
 import (
 	"errors"
@@ -9,22 +9,22 @@ import (
 	"syscall"
 )
 
-// quickMost is how many bytes go one way in one quick system call, at most. The scheduler and the garbage collector do not
+// most is how many bytes go one way in one quick system call, at most. The scheduler and the garbage collector do not
 // know of it and may wait for its end, which is a matter of microseconds for so many.
-const quickMost = 32 << 10
+const most = 32 << 10
 
-// quick reads and writes a TCP connection without telling Go's scheduler. A socket of package net never blocks, so that there
+// Conn reads and writes a TCP connection without telling Go's scheduler. A socket of package net never blocks, so that there
 // is nothing to tell; but telling wakes the runtime's monitor, which then looks every 20 µs for threads that hang in the
 // kernel. With many short requests that was a tenth of all processor time. Who computes for long after a quick call is
 // interrupted by the monitor a little later than others; any other system call of the process wakes it.
-type quick struct {
+type Conn struct {
 	tcp *net.TCPConn
-	in  quickWay
-	out quickWay
+	in  way
+	out way
 }
 
-// quickWay is one direction. Its function is made once, because a closure for each call would be an allocation.
-type quickWay struct {
+// way is one direction. Its function is made once, because a closure for each call would be an allocation.
+type way struct {
 	mu   sync.Mutex // one call at a time, and it guards p, n and err
 	wait func(func(fd uintptr) bool) error
 	step func(fd uintptr) bool
@@ -33,9 +33,8 @@ type quickWay struct {
 	err  error
 }
 
-// newQuick returns nil for what is no TCP connection.
-func newQuick(c net.Conn) *quick {
-	tcp := tcpBelow(c)
+// New returns nil for nil, and where it cannot be done: then TCPConn does it itself. Deadlines and Close stay TCPConn's.
+func New(tcp *net.TCPConn) *Conn {
 	if tcp == nil {
 		return nil
 	}
@@ -43,15 +42,15 @@ func newQuick(c net.Conn) *quick {
 	if err != nil {
 		return nil
 	}
-	q := &quick{tcp: tcp}
+	q := &Conn{tcp: tcp}
 	q.in.wait, q.in.step = raw.Read, q.in.read
 	q.out.wait, q.out.step = raw.Write, q.out.write
 	return q
 }
 
 // Read is TCPConn's.
-func (q *quick) Read(p []byte) (int, error) {
-	n, err := q.in.move(p[:min(len(p), quickMost)])
+func (q *Conn) Read(p []byte) (int, error) {
+	n, err := q.in.move(p[:min(len(p), most)])
 	if err == nil && n == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
@@ -59,8 +58,8 @@ func (q *quick) Read(p []byte) (int, error) {
 }
 
 // Write is TCPConn's.
-func (q *quick) Write(p []byte) (int, error) {
-	if len(p) > quickMost {
+func (q *Conn) Write(p []byte) (int, error) {
+	if len(p) > most {
 		return q.tcp.Write(p)
 	}
 	n, err := q.out.move(p)
@@ -68,7 +67,7 @@ func (q *quick) Write(p []byte) (int, error) {
 }
 
 // named says of an error what package net says.
-func (q *quick) named(op string, err error) error {
+func (q *Conn) named(op string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -82,7 +81,7 @@ func (q *quick) named(op string, err error) error {
 }
 
 // move takes step until it is done, and waits for the socket in between, as its deadlines allow.
-func (w *quickWay) move(p []byte) (int, error) {
+func (w *way) move(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -98,14 +97,14 @@ func (w *quickWay) move(p []byte) (int, error) {
 }
 
 // read is done when something came, or the end.
-func (w *quickWay) read(fd uintptr) (done bool) {
+func (w *way) read(fd uintptr) (done bool) {
 	var errno syscall.Errno
 	w.n, errno = untold(syscall.SYS_READ, fd, w.p)
 	return w.settled(errno)
 }
 
 // write is done when all is written.
-func (w *quickWay) write(fd uintptr) (done bool) {
+func (w *way) write(fd uintptr) (done bool) {
 	for w.n < len(w.p) {
 		n, errno := untold(syscall.SYS_WRITE, fd, w.p[w.n:])
 		if errno != 0 {
@@ -117,7 +116,7 @@ func (w *quickWay) write(fd uintptr) (done bool) {
 }
 
 // settled keeps an error. EAGAIN is none: the socket is to be waited for.
-func (w *quickWay) settled(errno syscall.Errno) (done bool) {
+func (w *way) settled(errno syscall.Errno) (done bool) {
 	if errno == syscall.EAGAIN {
 		return false
 	}

@@ -1,4 +1,4 @@
-package forward
+package quick
 
 import (
 	"bytes"
@@ -12,8 +12,17 @@ import (
 	"time"
 )
 
+// conn is a TCP connection that is read and written quickly.
+type conn struct {
+	*net.TCPConn
+	quick *Conn
+}
+
+func (c *conn) Read(p []byte) (int, error)  { return c.quick.Read(p) }
+func (c *conn) Write(p []byte) (int, error) { return c.quick.Write(p) }
+
 // quickPair is a quick connection and its far end.
-func quickPair(t *testing.T) (near *guest, far *net.TCPConn) {
+func quickPair(t *testing.T) (near *conn, far *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +37,8 @@ func quickPair(t *testing.T) (near *guest, far *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, far = newGuest(in), out.(*net.TCPConn)
+	tcp := in.(*net.TCPConn)
+	near, far = &conn{tcp, New(tcp)}, out.(*net.TCPConn)
 	t.Cleanup(func() { near.Close(); far.Close() })
 	if near.quick == nil {
 		t.Fatal("a TCP connection is not quick")
@@ -43,7 +53,7 @@ func TestQuickCarriesAllBytes(t *testing.T) {
 	var work sync.WaitGroup
 	work.Go(func() {
 		for rest := sent; len(rest) > 0; {
-			n, err := near.Write(rest[:min(len(rest), 1+len(rest)%(2*quickMost))])
+			n, err := near.Write(rest[:min(len(rest), 1+len(rest)%(2*most))])
 			if err != nil {
 				t.Error(err)
 				return
@@ -69,28 +79,28 @@ func TestQuickCarriesAllBytes(t *testing.T) {
 
 // TestQuickWaitsAsNetDoes breaks a read and a write that wait, in every way.
 func TestQuickWaitsAsNetDoes(t *testing.T) {
-	read := func(near *guest) error { _, err := near.Read(make([]byte, 10)); return err }
-	write := func(near *guest) error {
+	read := func(near *conn) error { _, err := near.Read(make([]byte, 10)); return err }
+	write := func(near *conn) error {
 		for {
-			if _, err := near.Write(make([]byte, quickMost)); err != nil {
+			if _, err := near.Write(make([]byte, most)); err != nil {
 				return err
 			}
 		}
 	}
-	reset := func(_ *guest, far *net.TCPConn) { far.SetLinger(0); far.Close() }
+	reset := func(_ *conn, far *net.TCPConn) { far.SetLinger(0); far.Close() }
 	for what, c := range map[string]struct {
-		call func(*guest) error
-		stop func(*guest, *net.TCPConn)
+		call func(*conn) error
+		stop func(*conn, *net.TCPConn)
 		want error
 	}{
-		"the client leaves":         {read, func(_ *guest, far *net.TCPConn) { far.Close() }, io.EOF},
+		"the client leaves":         {read, func(_ *conn, far *net.TCPConn) { far.Close() }, io.EOF},
 		"reset while reading":       {read, reset, syscall.ECONNRESET},
 		"reset while writing":       {write, reset, syscall.ECONNRESET},
-		"closed while reading":      {read, func(near *guest, _ *net.TCPConn) { near.Close() }, net.ErrClosed},
-		"closed while writing":      {write, func(near *guest, _ *net.TCPConn) { near.Close() }, net.ErrClosed},
-		"too late while reading":    {read, func(near *guest, _ *net.TCPConn) { near.SetReadDeadline(time.Now()) }, os.ErrDeadlineExceeded},
-		"too late while writing":    {write, func(near *guest, _ *net.TCPConn) { near.SetWriteDeadline(time.Now()) }, os.ErrDeadlineExceeded},
-		"the other deadline passed": {read, func(near *guest, far *net.TCPConn) { near.SetWriteDeadline(time.Now()); far.Close() }, io.EOF},
+		"closed while reading":      {read, func(near *conn, _ *net.TCPConn) { near.Close() }, net.ErrClosed},
+		"closed while writing":      {write, func(near *conn, _ *net.TCPConn) { near.Close() }, net.ErrClosed},
+		"too late while reading":    {read, func(near *conn, _ *net.TCPConn) { near.SetReadDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+		"too late while writing":    {write, func(near *conn, _ *net.TCPConn) { near.SetWriteDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+		"the other deadline passed": {read, func(near *conn, far *net.TCPConn) { near.SetWriteDeadline(time.Now()); far.Close() }, io.EOF},
 	} {
 		near, far := quickPair(t)
 		ended := make(chan error, 1)

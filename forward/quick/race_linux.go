@@ -1,6 +1,6 @@
 //go:build race
 
-package forward
+package quick
 
 import (
 	"errors"
