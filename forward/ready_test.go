@@ -135,7 +135,7 @@ func TestTheSameOnceMoreIsNoNews(t *testing.T) {
 	until(t, func() bool { told, all := seen.counts(); return told == 4 && all == 10 }, "a, b, a, and a behind c are told, all are counted")
 	conn, r = w.enter("")
 	exchange(t, conn, r, fmt.Sprintf(get, "a"))
-	until(t, func() bool { told, _ := seen.counts(); return told == 5 }, "another connection is told of")
+	until(t, func() bool { told, all := seen.counts(); return told == 5 && all == 11 }, "another connection is told of, and counted")
 	var saved time.Duration
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
