@@ -161,6 +161,7 @@ func (w *fill) next(ctx context.Context) bool {
 
 // heed waits for the authority and uses its word before anybody is asked for bytes: perhaps they are here already.
 func (w *fill) heed(ctx context.Context) (done bool, err error) {
+	var limit *notary.LimitError
 	switch err := w.word.wait(ctx); {
 	case errors.Is(err, notary.ErrSecurity):
 		return false, &Failure{Name: w.req.Name, Cause: err}
@@ -170,6 +171,8 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 	case errors.Is(err, notary.ErrGone):
 		w.deny(ctx, negative{status: http.StatusNotFound, source: w.req.Origins()[0].Base})
 		return true, nil
+	case errors.As(err, &limit):
+		return false, w.limited(limit)
 	}
 	if w.word.pending() {
 		return false, &Failure{Name: w.req.Name, Cause: errClosed}
@@ -202,6 +205,16 @@ func (w *fill) heed(ctx context.Context) (done bool, err error) {
 	w.bind(ctx, entry)
 	w.tell(outcome{entry: &entry, state: state})
 	return true, nil
+}
+
+// limited ends a fill whose origin is asked too much already. It has said so to a HEAD, and a GET would count as a pull if it gave way.
+func (w *fill) limited(limit *notary.LimitError) error {
+	src := w.req.Origins()[0]
+	w.tries = append(w.tries, Try{
+		Base: src.Base, URL: src.URL, Origin: true, Outcome: measure.Limited, Err: "answered 429" + advice(src, http.StatusTooManyRequests),
+		Status: http.StatusTooManyRequests, Limits: limitsIn(limit.Header),
+	})
+	return &Failure{Name: w.req.Name, Tries: w.tries}
 }
 
 // weigh decides what a try means: the end, or the next source.

@@ -148,6 +148,28 @@ func TestATagThatIsNotThereIsAskedForOnce(t *testing.T) {
 	})
 }
 
+// TestATagWhoseRegistryIsAskedTooMuchIsAskedForOnce: a GET would be one question more, and a pull that who asks by HEAD did not make.
+func TestATagWhoseRegistryIsAskedTooMuchIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.tag("old", "3")
+		limit := &notary.LimitError{Path: "/tag/latest", Header: http.Header{"Retry-After": {"77"}}}
+		w.notary["tag"].err = limit
+		expect(t, w.look("/tag/latest"), "failure 429 [HEAD reg]")
+		expect(t, w.get("/tag/latest"), "failure 429 after [HEAD reg]")
+		_, err := w.open(w.request("/tag/latest"))
+		var failure *fetch.Failure
+		if !errors.As(err, &failure) || failure.Limits().Get("Retry-After") != "77" {
+			t.Errorf("when to ask again\ngot  %v\nwant after 77 s", err)
+		}
+		w.notary["tag"].err = nil
+		expect(t, w.get("/tag/latest"), "old from reg (miss) after [HEAD reg reg]")
+		time.Sleep(time.Minute)
+		w.notary["tag"].err = limit
+		expect(t, w.get("/tag/latest"), "old from reg (stale) after [HEAD reg]")
+	})
+}
+
 // TestBytesThatAreHereUnderAnotherNameAreCalledBytes: what their source called them was said of that name.
 func TestBytesThatAreHereUnderAnotherNameAreCalledBytes(t *testing.T) {
 	w := newWorld(t)

@@ -8,6 +8,7 @@ package notary
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"hither/cache/digest"
 	"hither/rules"
@@ -25,6 +26,16 @@ var (
 	ErrSecurity = errors.New("the checksum database contradicts itself")
 )
 
+// LimitError says that the authority is asked too much (429). Whoever asks it for the bytes asks it once more, and the answer is the same.
+type LimitError struct {
+	Path   string      // what it was asked for
+	Header http.Header // of its answer: when to ask again
+}
+
+func (e *LimitError) Error() string {
+	return "the registry answered 429 for " + e.Path + ": its limit is reached; wait, or log in with the client"
+}
+
 // Attestation is a notary's answer.
 type Attestation struct {
 	Digest digest.Digest
@@ -40,7 +51,7 @@ type Attestation struct {
 }
 
 // Notary tells which bytes a match means. Attest may be called from many goroutines; it obeys ctx. Its errors wrap one of
-// the sentinels above, or tell that the authority could not be asked now: then too there is no mirror.
+// the errors above, or tell that the authority could not be asked now: then too there is no mirror.
 type Notary interface {
 	Attest(ctx context.Context, m rules.Match) (Attestation, error)
 }

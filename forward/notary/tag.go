@@ -53,7 +53,7 @@ func (t *Tag) Attest(ctx context.Context, m rules.Match) (Attestation, error) {
 	if err != nil {
 		return Attestation{}, fmt.Errorf("asking the registry what %s of %s means: %w", tag, repo, err)
 	}
-	if err := judge(status, m); err != nil {
+	if err := judge(status, header, m); err != nil {
 		return Attestation{}, err
 	}
 	d, err := contentDigest(header)
@@ -93,7 +93,7 @@ func cutManifest(path string) (repo, tag string, ok bool) {
 }
 
 // judge turns a status into an error; nil for 200.
-func judge(status int, m rules.Match) error {
+func judge(status int, header http.Header, m rules.Match) error {
 	switch status {
 	case http.StatusOK:
 		return nil
@@ -104,7 +104,7 @@ func judge(status int, m rules.Match) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: the registry answered %d for %s; if the image is private, log in with the client", ErrRefused, status, m.Clean)
 	case http.StatusTooManyRequests:
-		return fmt.Errorf("the registry answered 429 for %s: its limit is reached; wait, or log in with the client", m.Clean)
+		return &LimitError{m.Clean, header}
 	}
 	return fmt.Errorf("the registry answered %d for %s, which says nothing about the tag; try again later", status, m.Clean)
 }

@@ -35,7 +35,7 @@ func TestTag(t *testing.T) {
 		{"a registry without HEAD does not tell", 405, nil, ErrUnknown},
 		{"a refusal says nothing about the tag", 401, http.Header{"Docker-Content-Digest": {sum}}, ErrRefused},
 		{"a ban says nothing about the tag", 403, nil, ErrRefused},
-		{"a limit says nothing about the tag", 429, nil, plain},
+		{"a limit says nothing about the tag", 429, nil, &LimitError{}},
 		{"a failure says nothing about the tag", 503, nil, plain},
 		{"a redirect nobody followed says nothing", 307, http.Header{"Docker-Content-Digest": {sum}}, plain},
 		{"silence says nothing about the tag", 0, nil, plain},
@@ -73,6 +73,8 @@ func kind(err error) string {
 		return "gone"
 	case errors.Is(err, ErrRefused):
 		return "refused"
+	case errors.As(err, new(*LimitError)):
+		return "limited"
 	}
 	return "other"
 }
