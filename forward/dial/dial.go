@@ -44,6 +44,8 @@ var (
 	ErrPrivate = errors.New("that address is not a public one")
 	// ErrProxied reports a host that is reached by an upstream proxy, for packets of UDP.
 	ErrProxied = errors.New("HTTP/3 is not possible behind an upstream proxy, which carries no UDP; measure h1 or h2")
+	// ErrDenied reports what the upstream proxy has refused, by its own word: a host, or anything without a password.
+	ErrDenied = errors.New("the upstream proxy refuses")
 )
 
 // Resolver finds the addresses of names. lookup.Resolver is one.
@@ -84,7 +86,7 @@ func (d *Dialer) HeadStart(addr netip.AddrPort) time.Duration {
 }
 
 // DialContext connects to addr, which is HOST:PORT, over "tcp", "tcp4" or "tcp6". The caller closes the connection.
-// Errors wrap [ErrSelf] or [ErrPrivate] if it was refused.
+// Errors wrap [ErrSelf], [ErrPrivate] or [ErrDenied] if it was refused.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Timeout, Patience))
 	defer cancel()
@@ -122,8 +124,8 @@ func (d *Dialer) Datagrams(ctx context.Context, addr string) ([]netip.AddrPort, 
 	return candidates, nil
 }
 
-// Reach says why the host of base cannot be connected to now, past all connections that are; nil: it can, or refuses, so that it is
-// there. What it finds says nothing about which address is best. Of a proxy that is given plain requests no tunnel is asked, see
+// Reach says why the host of base cannot be connected to now, past all connections that are; nil: it can, or refuses, or the proxy does,
+// so that it is there. What it finds says nothing about which address is best. Of a proxy that is given plain requests no tunnel is asked, see
 // PlainProxy: that it can be connected to must do.
 func (d *Dialer) Reach(ctx context.Context, base string) error {
 	u, err := url.Parse(base)
@@ -140,7 +142,7 @@ func (d *Dialer) Reach(ctx context.Context, base string) error {
 	}
 	conn, err := probe.DialContext(ctx, "tcp", HostPort(u))
 	switch {
-	case errors.Is(err, refused):
+	case errors.Is(err, refused), errors.Is(err, ErrDenied):
 		return nil
 	case err != nil:
 		return err

@@ -141,7 +141,11 @@ func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr string) (net.Co
 		return nil, WantsPassword(d.Proxy)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("it answered %q to CONNECT %s", resp.Status, addr)
+		err := fmt.Errorf("it answered %q to CONNECT %s", resp.Status, addr)
+		if resp.StatusCode/100 == 4 { // others may be for want of a network there
+			return nil, denial{err}
+		}
+		return nil, err
 	}
 	early, _ := r.Peek(r.Buffered())
 	if len(early) == 0 {
@@ -153,10 +157,15 @@ func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr string) (net.Co
 // WantsPassword says what to do about a 407.
 func WantsPassword(proxy *url.URL) error {
 	if proxy.User != nil {
-		return errors.New("it does not take the user and password in its address; write those it knows, with %XX for what is no letter or digit")
+		return denial{errors.New("it does not take the user and password in its address; write those it knows, with %XX for what is no letter or digit")}
 	}
-	return errors.New("it wants a user and a password; write them into its address as http://USER:PASSWORD@HOST:PORT")
+	return denial{errors.New("it wants a user and a password; write them into its address as http://USER:PASSWORD@HOST:PORT")}
 }
+
+// denial is a proxy's refusal.
+type denial struct{ error }
+
+func (d denial) Is(target error) bool { return target == ErrDenied }
 
 func (d *Dialer) request(addr string) string {
 	auth := ""

@@ -108,8 +108,11 @@ func (c *carrier) socks(conn net.Conn) {
 // A proxy that takes plain requests, and CONNECT for port 443 alone, is no outage. Only it knows the name.
 func TestReachAsksAProxyAsRequestsDo(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.Method != http.MethodConnect || req.URL.Port() != "443" {
+		switch {
+		case req.Method != http.MethodConnect || req.URL.Port() != "443":
 			w.WriteHeader(http.StatusForbidden)
+		case req.URL.Hostname() == "away.example":
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
 	t.Cleanup(proxy.Close)
@@ -121,7 +124,8 @@ func TestReachAsksAProxyAsRequestsDo(t *testing.T) {
 	}{
 		{at, "http://reg.example/deb", true},
 		{at, "https://reg.example/deb", true},
-		{at, "https://reg.example:8443/deb", false},
+		{at, "https://reg.example:8443/deb", true}, // it refuses, which is no outage either
+		{at, "https://away.example/deb", false},
 		{&url.URL{Scheme: "http", Host: "away.example:3128"}, "http://reg.example/deb", false},
 	} {
 		if err := (&Dialer{Proxy: c.proxy}).Reach(t.Context(), c.base); (err == nil) != c.ok {
@@ -231,19 +235,23 @@ func TestProxyThatIsUsIsRefused(t *testing.T) {
 }
 
 func TestProxyThatMisbehaves(t *testing.T) {
-	tests := map[string]struct{ answer, want string }{
-		"wants a password":  {"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "it wants a user and a password"},
-		"refuses":           {"HTTP/1.1 403 Forbidden\r\n\r\n", `it answered "403 Forbidden" to CONNECT reg.example:443`},
-		"is no HTTP server": {"SSH-2.0-OpenSSH\r\n", "no answer to CONNECT reg.example:443"},
-		"hangs up":          {"", "no answer to CONNECT reg.example:443: unexpected EOF"},
-		"never stops":       {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10), "no answer to CONNECT reg.example:443"},
+	tests := map[string]struct {
+		answer, want string
+		denied       bool
+	}{
+		"wants a password":  {"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "it wants a user and a password", true},
+		"refuses":           {"HTTP/1.1 403 Forbidden\r\n\r\n", `it answered "403 Forbidden" to CONNECT reg.example:443`, true},
+		"cannot":            {"HTTP/1.1 504 Gateway Timeout\r\n\r\n", `it answered "504 Gateway Timeout" to CONNECT reg.example:443`, false},
+		"is no HTTP server": {"SSH-2.0-OpenSSH\r\n", "no answer to CONNECT reg.example:443", false},
+		"hangs up":          {"", "no answer to CONNECT reg.example:443: unexpected EOF", false},
+		"never stops":       {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10), "no answer to CONNECT reg.example:443", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			closed := false
 			_, err := proxyAnswers(t, test.answer, &closed, time.Minute)
-			if err == nil || !strings.Contains(err.Error(), test.want) || !closed {
-				t.Errorf("got  %v, closed %t\nwant %s, closed", err, closed, test.want)
+			if err == nil || !strings.Contains(err.Error(), test.want) || !closed || errors.Is(err, ErrDenied) != test.denied {
+				t.Errorf("got  %v, closed %t\nwant %s, closed; a refusal: %t", err, closed, test.want, test.denied)
 			}
 		})
 	}

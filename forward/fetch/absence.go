@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hither/forward/dial"
 	"hither/rules"
 )
 
@@ -246,7 +247,7 @@ func (f *Fetcher) persist(ctx context.Context, own, all []string, wanted func() 
 			GotConn:     func(httptrace.GotConnInfo) { met.Store(true) },
 			ConnectDone: func(_, _ string, err error) { met.CompareAndSwap(false, err == nil) }, // its TLS may fail, or hang
 		}))
-		if err == nil || f.Reach == nil {
+		if err == nil || f.Reach == nil || errors.Is(err, dial.ErrDenied) {
 			break
 		}
 		was, back, away := f.await(ctx, all, wanted, told)

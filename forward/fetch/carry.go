@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hither/cache"
+	"hither/forward/dial"
 	"hither/forward/measure"
 	"hither/forward/spool"
 	"hither/rules"
@@ -42,6 +43,7 @@ type carried struct {
 	extra       int64         // bytes that were thrown away
 	busy        time.Duration // while it sent parts; 0: it sent none, or all
 	met         bool          // a connection was made for it
+	denied      bool          // the upstream proxy refuses it
 	spared      time.Duration // by how much the wait for its body was extended before it was left
 }
 
@@ -58,7 +60,7 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 		w.f.absence.answered(a.Base, w.f.now())
 		err = w.receive(ctx, a)
 	} else {
-		a.met, err = a.connected.Load(), plain(err)
+		a.met, a.denied, err = a.connected.Load(), errors.Is(err, dial.ErrDenied), plain(err)
 	}
 	a.Took = cmp.Or(a.busy, w.f.now().Sub(a.began))
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 type pause struct {
 	since time.Time      // when the patience with the last one was over that had sent any; zero: none had
 	lost  []rules.Source // who could not be asked for the rest, and said nothing to that
-	heard bool           // somebody did
+	heard bool           // somebody did, or the upstream proxy in one's place
 	met   bool           // the last one had a connection, or much time
 	unmet []rules.Source // of lost, those who had neither
 	back  bool           // those lost were asked once more, since they can be connected to
@@ -27,13 +27,13 @@ func (w *fill) lose(src rules.Source, t *carried) {
 	switch {
 	case t.Bytes > 0:
 		*p = pause{since: w.f.now().Add(-t.spared)}
-	case t.Status != 0 && !t.late:
+	case t.Status != 0 && !t.late, t.denied:
 		p.heard = true
 	default:
 		p.lost = append(without(p.lost, src), src)
 	}
 	p.met = t.late || t.met
-	if p.unmet = without(p.unmet, src); !p.met && t.Status == 0 {
+	if p.unmet = without(p.unmet, src); !p.met && t.Status == 0 && !t.denied {
 		p.unmet = append(p.unmet, src)
 	}
 }

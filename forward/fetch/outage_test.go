@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -13,7 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/fetch"
+	"hither/forward/wiretest"
 )
 
 // network fails between two moments: nobody can be connected to, and what was under way stands still for good.
@@ -277,6 +280,37 @@ func TestTheErrorAfterAnOutageNamesTheNetwork(t *testing.T) {
 		}
 		if want := "network is unreachable"; len(told) != 1 || !strings.Contains(told[0], want) {
 			t.Errorf("told of the wait\n got %q\nwant once: %s", told, want)
+		}
+	})
+}
+
+// refuse is what the dialer says of an upstream proxy that refuses, after a second and a half.
+func refuse(ctx context.Context) error {
+	return cmp.Or(pause(ctx, 1500*time.Millisecond), fmt.Errorf("upstream proxy: %w", dial.ErrDenied))
+}
+
+// It has answered in the place of whomever it stands before, so that there is a network, and to ask again helps nobody.
+func TestAProxyThatRefusesIsNoAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		asked := 0
+		w.Transport = wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
+			asked++
+			return nil, refuse(req.Context())
+		})
+		w.Reach = func(ctx context.Context, _ string) error { return refuse(ctx) }
+		for name, ask := range map[string]func() error{
+			"a fill": func() error { _, err := w.all(w.request("/doc/x")); return err },
+			"what is passed on": func() error {
+				return w.Persist(t.Context(), "https://reg", func(ctx context.Context) error { asked++; return refuse(ctx) })
+			},
+		} {
+			began := time.Now()
+			asked = 0
+			err := ask()
+			if took := time.Since(began); err == nil || took > 1500*time.Millisecond || asked != 1 || strings.Contains(err.Error(), "this machine's network") {
+				t.Errorf("%s\n got %v after %s, asked %d times\nwant its refusal after 1.5s, asked once", name, err, took, asked)
+			}
 		}
 	})
 }
