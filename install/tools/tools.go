@@ -3,6 +3,7 @@
 package tools
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,17 +67,19 @@ func Found(m *install.Machine) []string {
 // Steps returns the steps that send the named tools through Hither, each by what it knows itself: go and docker by a list
 // in which the user's own choice stands behind ours, npm and pip by the proxy, so that no lock file changes. Those by
 // the proxy are volatile, because such a tool has no second way; the lists are not. A tool that names another proxy
-// than Upstream is refused with an *install.Refused.
+// than Upstream is refused with an *install.Refused. The error is of names that are none of Names; the steps of the others come with it.
 func Steps(m *install.Machine, t Tooling, which ...string) ([]install.Step, error) {
 	var steps []install.Step
+	var errs []error
 	for _, name := range which {
 		i := slices.IndexFunc(all(), func(t tool) bool { return t.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("the tool %q is not known here: name some of %s", name, strings.Join(Names(), ", "))
+			errs = append(errs, fmt.Errorf("the tool %q is not known here: name some of %s", name, strings.Join(Names(), ", ")))
+			continue
 		}
 		steps = append(steps, all()[i].steps(m, t)...)
 	}
-	return steps, nil
+	return steps, errors.Join(errs...)
 }
 
 func (t Tooling) proxyURL() string { return "http://" + t.Proxy }

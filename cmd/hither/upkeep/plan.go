@@ -53,7 +53,8 @@ func (i *Installation) KeepFormer(former Upkeep, chosen func(flag string) bool) 
 		i.Wanted.Proxy = slices.DeleteFunc(former.Proxy, func(p sysproxy.Place) bool { return another && !p.EveryUsers(i.Machine.System()) })
 	}
 	if !chosen("tools") && !another {
-		i.Wanted.Tools = proxyname.Unique(slices.Concat(former.Tools, i.Wanted.Tools))
+		known := slices.DeleteFunc(slices.Clone(former.Tools), func(name string) bool { return !slices.Contains(tools.Names(), name) }) // a newer Hither knows more
+		i.Wanted.Tools = proxyname.Unique(slices.Concat(known, i.Wanted.Tools))
 	}
 }
 

@@ -251,6 +251,25 @@ func TestAServiceThatRunsBeginsAnewWithWhatWasChosen(t *testing.T) {
 	}
 }
 
+// A word of a newer Hither's keeps neither the other tools from us nor the user from changing what is kept.
+func TestAToolThatIsNotKnownStopsNoOther(t *testing.T) {
+	former := Upkeep{Tools: []string{"brandnew", "npm"}, Home: "/home/u", UID: -1, GID: -1}
+	h := NewHeld(former, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
+		func() *rules.Set { return hithertest.Rules(t, "reg.test") }, nil, environ.List{}, slog.New(slog.DiscardHandler))
+	h.machine.Root, h.machine.OS = t.TempDir(), "linux"
+	hithertest.Must(t, os.MkdirAll(h.machine.Path("/home/u"), 0o700))
+	var trouble string
+	h.Troubled = func(text string) { trouble = text }
+	h.Hold(t.Context())
+	npmrc, err := h.machine.Read("/home/u/.npmrc")
+	hithertest.Must(t, err)
+	hithertest.Contains(t, string(npmrc), "proxy=http://127.0.0.1:1")
+	hithertest.Contains(t, trouble, `the tool "brandnew" is not known here`)
+	i := &Installation{Upkeep: Upkeep{Home: "/home/u"}, Machine: h.machine}
+	i.KeepFormer(former, func(string) bool { return false })
+	hithertest.Same(t, "kept", strings.Join(i.Wanted.Tools, " "), "npm")
+}
+
 // Names are led only to those whose certificates are believed, and after a fault that is tried again.
 func TestNamesAreNotLedWithoutTrust(t *testing.T) {
 	var said hithertest.Journal
