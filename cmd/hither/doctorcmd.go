@@ -29,6 +29,8 @@ import (
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
+	"hither/install"
+	"hither/install/service"
 	"hither/rules"
 )
 
@@ -112,13 +114,13 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
-		AllRights: os.Geteuid() == 0 && a.env.Get("SUDO_USER") == "", // else what is told is typed by a user
+		AllRights: a.allRights(),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)
 			return owner.PID, owner.Name
 		},
 		Rules:  func() (*rules.Set, error) { return (&rulebook.Book{Dir: a.settings.Rules}).Load() },
-		Daemon: daemon,
+		Daemon: daemon, Config: a.settings.Config,
 	}
 	if p.Daemon.CA == "" {
 		p.Daemon.CA = filepath.Join(a.settings.State, "ca.pem")
@@ -126,6 +128,9 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	p.CA, _ = os.ReadFile(p.Daemon.CA) // there is none before the first start
 	if !p.Daemon.Running && p.Daemon.Err == nil {
 		meetStranger(ctx, p)
+	}
+	if s := a.service(); s != nil && (s.User || !p.Daemon.Running || p.Daemon.Stranger || a.settings.State == service.State(&install.Machine{})) {
+		p.Service = s // else it is the user's own Hither that runs, beside that of the machine
 	}
 	a.lendWayOut(p)
 	return p

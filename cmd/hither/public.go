@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/paths"
 	"hither/cmd/hither/shell"
 	"hither/install"
 	"hither/install/service"
@@ -26,12 +28,43 @@ func (a *app) daemon(ctx context.Context) *control.Client {
 	if _, err := own.Ready(ctx); !errors.Is(err, control.ErrNotRunning) {
 		return own
 	}
-	machine := control.NewClient(dir)
-	if _, err := machine.Ready(ctx); errors.Is(err, control.ErrNotRunning) {
-		return own // one that hangs is the one that is meant
+	machine := a.clientOf(dir)
+	if _, err := machine.Ready(ctx); errors.Is(err, control.ErrNotRunning) && service.Find(&install.Machine{}, false) == nil {
+		return own // one that hangs is the one that is meant, and one that is to be started
 	}
 	return machine
 }
+
+// service is the one that starts the Hither that this user means; nil: none does.
+func (a *app) service() *service.Installed {
+	m := &install.Machine{UID: -1, GID: -1, Env: func(name string) string { return a.env.Get(name) }}
+	home, _ := paths.Find(a.env) // empty: there is none
+	m.Home = home.Home
+	machines := service.Find(m, false)
+	switch {
+	case a.settings.State == service.State(m):
+		return machines
+	case a.settings.From["state"] != "default":
+		return nil
+	case os.Geteuid() != 0:
+		if own := service.Find(m, true); own != nil {
+			return own
+		}
+	}
+	return machines
+}
+
+// typed is a service's command as this user types it.
+func (a *app) typed(s *service.Installed, command []string) string {
+	text := strings.Join(command, " ")
+	if !s.User && !a.allRights() {
+		text = "sudo " + text
+	}
+	return text
+}
+
+// allRights says that what is told is typed by root himself.
+func (a *app) allRights() bool { return os.Geteuid() == 0 && a.env.Get("SUDO_USER") == "" }
 
 // ready tells where the Hither is that this user means. That of the machine keeps nothing for him, so State is his own.
 func (a *app) ready(ctx context.Context) (control.Ready, error) {
@@ -59,9 +92,15 @@ func (a *app) printPublic(r control.Ready) {
 	fmt.Fprintln(a.out, "What it has done, for all users, is for root to see: `sudo hither status`.")
 }
 
-// client asks the Hither of the settings. What it tells to type finds the same state directory.
-func (a *app) client() *control.Client {
-	c := control.NewClient(a.settings.State)
+// client asks the Hither of the settings.
+func (a *app) client() *control.Client { return a.clientOf(a.settings.State) }
+
+// clientOf asks the Hither of a state directory. What it tells to type finds that of the settings.
+func (a *app) clientOf(state string) *control.Client {
+	c := control.NewClient(state)
+	if s := a.service(); s != nil {
+		c.Start = "start the service with `" + a.typed(s, s.Start()) + "`"
+	}
 	c.Call = func(command string) string {
 		sh, _ := shell.Find("", shell.Parent(), a.env) // fails only for a name
 		return a.command(sh, command)

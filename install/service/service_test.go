@@ -248,3 +248,31 @@ func TestWithoutAServiceManagerTheStateIsNamed(t *testing.T) {
 		t.Errorf("\n got %v\nwant a command with the state directory of the machine", err)
 	}
 }
+
+// Who asks for Hither is told how it is started here.
+func TestTheServiceThatIsHereIsFound(t *testing.T) {
+	for _, row := range []struct {
+		system, file string
+		user         bool
+		want         string
+	}{
+		{"linux", "/run/systemd/system/x", false, ""},
+		{"linux", "/etc/systemd/system/hither.service", false, "systemctl restart hither"},
+		{"linux", "/usr/lib/systemd/system/hither.service", false, "systemctl restart hither"},
+		{"linux", "/etc/systemd/system/hither.service", true, ""},
+		{"linux", "/home/u/.config/systemd/user/hither.service", true, "systemctl --user restart hither"},
+		{"linux", "/etc/init.d/hither", false, "rc-service hither restart"},
+		{"darwin", "/Library/LaunchDaemons/dev.hither.plist", false, "launchctl kickstart -k system/dev.hither"},
+		{"windows", "/etc/init.d/hither", false, ""},
+	} {
+		w := installtest.NewWorld(t, row.system, map[string]string{row.file: ""})
+		if row.system == "linux" && row.file != "/etc/init.d/hither" {
+			w.Write("/run/systemd/system/y", "")
+		}
+		got := ""
+		if s := Find(w.Machine, row.user); s != nil {
+			got = strings.Join(s.Restart(), " ")
+		}
+		stage.Same(t, row.system+" "+row.file, got, row.want)
+	}
+}

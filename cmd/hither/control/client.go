@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,6 +40,7 @@ var (
 type Client struct {
 	state string
 	Call  func(command string) string // what to type for a command with that state directory
+	Start string                      // how to have it started, in words; empty: by `hither up`
 	HTTP  *http.Client                // by which it asks, on a connection each
 }
 
@@ -179,7 +181,8 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 	}
 	resp, err := c.HTTP.Do(req)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("%w with the state directory %s: start it with `%s`, or for one command with `%s -- COMMAND`", ErrNotRunning, c.state, c.Call("up"), c.Call("run"))
+		start := cmp.Or(c.Start, "start it with `"+c.Call("up")+"`")
+		return nil, fmt.Errorf("%w with the state directory %s: %s, or for one command with `%s -- COMMAND`", ErrNotRunning, c.state, start, c.Call("run"))
 	}
 	if errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%w with the state directory %s, which is no directory: name another with --state", ErrNotRunning, c.state)

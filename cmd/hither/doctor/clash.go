@@ -99,13 +99,13 @@ func (s stranger) finding(p *Patient) Finding {
 	switch {
 	case !p.Daemon.Running && slices.ContainsFunc(p.Listen, func(text string) bool { at, ok := local(text); return ok && at == s.At }):
 		f = fail(fmt.Sprintf("%s, where Hither is set to listen, is %s", s.At, title),
-			fmt.Sprintf("Let both live: `%s --listen %s --upstream-proxy http://%s`; Hither then goes out through it.", p.call("up"), beside(s.At), s.At))
+			fmt.Sprintf("Let both live: %s; Hither then goes out through it.", p.set("listen", beside(s.At), "upstream-proxy", "http://"+s.At.String())))
 	case s.named(p).said():
 		f = fail(fmt.Sprintf("%s is %s, and %s sends tools there instead of to Hither", s.At, title, s.named(p).Name),
-			fmt.Sprintf("Send this shell to Hither: `%s`; for Hither to go out through the other one, start it with `%s --listen %s --upstream-proxy http://%s`.", p.thisShell(), p.call("up"), p.proxyAddress(), s.At))
+			fmt.Sprintf("Send this shell to Hither: `%s`; for Hither to go out through the other one: %s.", p.thisShell(), p.set("listen", p.proxyAddress(), "upstream-proxy", "http://"+s.At.String())))
 	default:
 		f = note(fmt.Sprintf("%s is %s; Hither runs beside it", s.At, title),
-			fmt.Sprintf("If registries are only to be reached through it: `%s --listen %s --upstream-proxy http://%s`.", p.call("up"), p.proxyAddress(), s.At))
+			fmt.Sprintf("If registries are only to be reached through it: %s.", p.set("listen", p.proxyAddress(), "upstream-proxy", "http://"+s.At.String())))
 	}
 	return f.with("port", s.At.String()).with("controller", s.API).with("version", s.Version)
 }

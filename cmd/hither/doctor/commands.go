@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"cmp"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +16,52 @@ func (p *Patient) call(command string) string {
 		return "hither " + command
 	}
 	return p.Call(command)
+}
+
+// start is what has Hither started.
+func (p *Patient) start() string {
+	if p.Service != nil {
+		return p.service(p.Service.Start())
+	}
+	return "`" + p.call("up") + "`"
+}
+
+// again is what ends Hither and starts it.
+func (p *Patient) again() string {
+	switch {
+	case p.Service != nil:
+		return p.service(p.Service.Restart())
+	case p.Daemon.PID == 0:
+		return "`" + p.call("status") + "`, then `" + p.call("up") + "`"
+	case p.system() == "windows":
+		return fmt.Sprintf("`taskkill /PID %d`, then `%s`", p.Daemon.PID, p.call("up"))
+	}
+	return fmt.Sprintf("`kill %d`, then `%s`", p.Daemon.PID, p.call("up"))
+}
+
+// set is what has Hither started with other settings, which are names and values in turn.
+func (p *Patient) set(settings ...string) string {
+	if p.Service == nil {
+		command := p.call("up")
+		for i := 0; i < len(settings); i += 2 {
+			command += " --" + settings[i] + " " + settings[i+1]
+		}
+		return "`" + command + "`"
+	}
+	var lines []string
+	for i := 0; i < len(settings); i += 2 {
+		lines = append(lines, fmt.Sprintf("`%s = %q`", settings[i], settings[i+1]))
+	}
+	return strings.Join(lines, " and ") + " in " + cmp.Or(p.Service.Config, p.Config) + ", then " + p.service(p.Service.Restart())
+}
+
+// service is a command for what starts services; that of the machine is root's to give.
+func (p *Patient) service(command []string) string {
+	text := strings.Join(command, " ")
+	if !p.Service.User {
+		text = "sudo " + text
+	}
+	return "`" + text + "`"
 }
 
 // thisShell puts the shell behind Hither.

@@ -59,7 +59,7 @@ func (t tool) judge(c course, p *Patient) Finding {
 	case c.Door == "":
 		return note(t.Name()+" does not go through Hither: "+c.Why, "")
 	case !p.Daemon.Running:
-		return fail(t.Name()+" is sent to Hither by "+c.Door+" ("+c.Why+"), and Hither does not run", "Start it with `"+p.call("up")+"`.")
+		return fail(t.Name()+" is sent to Hither by "+c.Door+" ("+c.Why+"), and Hither does not run", "Start it: "+p.start()+".")
 	}
 	return well(t.Name() + " goes through Hither by " + c.Door + ": " + c.Why)
 }

@@ -54,7 +54,7 @@ func (dnsPath) own(ctx context.Context, p *Patient) (out []Finding) {
 		switch {
 		case err != nil:
 			out = append(out, fail(fmt.Sprintf("Hither's DNS on %s does not answer, and each look-up of this machine may wait for it: %v", at, err),
-				"Give the machine its old DNS back at once: `"+p.call("restore")+"`; then start Hither again: `"+endCommand(p)+"`, `"+p.call("up")+"`."))
+				"Give the machine its old DNS back at once: `"+p.call("restore")+"`; then start Hither again: "+p.again()+"."))
 		case !slices.ContainsFunc(answers(reply), p.isDoor):
 			out = append(out, warn(fmt.Sprintf("Hither's DNS on %s gives %s its real address: it has stepped aside, because its own TLS door did not answer or its root is not trusted", at, hosts[0]),
 				"See why: `"+p.call("status")+"`; look at its log, then start it again.").with("answer", join(answers(reply), netip.Addr.String)))

@@ -112,7 +112,7 @@ func (r resolvConf) directly(p *Patient) string {
 			return fmt.Sprintf("`sudo sed -i '1i nameserver %s' /etc/resolv.conf`%s.", at.Addr(), r.lasting())
 		}
 	}
-	return "start Hither on the port that resolv.conf means, `" + p.call("up") + " --dns 127.0.0.1:53`, then `sudo sed -i '1i nameserver 127.0.0.1' /etc/resolv.conf`."
+	return "start Hither on the port that resolv.conf means, " + p.set("dns", "127.0.0.1:53") + ", then `sudo sed -i '1i nameserver 127.0.0.1' /etc/resolv.conf`."
 }
 
 // lasting warns of a program that will undo it.
@@ -194,10 +194,12 @@ func (dnsPath) causeResolved(ctx context.Context, p *Patient, set resolvConf, ho
 	case !set.resolved():
 		return "systemd-resolved has Hither's route, and /etc/resolv.conf" + set.owner() + " names " + join(set.Servers, netip.Addr.String) + " instead of it",
 			"Let programs ask systemd-resolved: `sudo ln -sf " + resolvedStub + " /etc/resolv.conf`."
+	case !strings.Contains(domains, "hither") && p.Service != nil && !p.Service.User:
+		return "systemd-resolved has no route to Hither (`resolvectl domain` lists no link of ours)", "Start Hither again, so that it makes one: " + p.again() + "."
 	case !strings.Contains(domains, "hither"):
 		return "systemd-resolved has no route to Hither (`resolvectl domain` lists no link of ours)", "Start Hither with the right to make one: `sudo setcap cap_net_admin,cap_net_bind_service+ep \"$(command -v hither)\"`, then `" + p.call("up") + "` again."
 	case !strings.Contains(domains, host):
-		return "systemd-resolved does not lead " + host + " to Hither", "Start Hither again, so that it names every registry of the rules: `" + endCommand(p) + "`, then `" + p.call("up") + "`."
+		return "systemd-resolved does not lead " + host + " to Hither", "Start Hither again, so that it names every registry of the rules: " + p.again() + "."
 	case strings.Contains(p.run(ctx, "resolvectl", "dnssec"), "yes"):
 		return "systemd-resolved has DNSSEC=yes, so that it gets the true answer for a name that is signed, past Hither", "Let it validate where it can: `sudo resolvectl dnssec hither0 no`."
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/install/service"
 	"hither/install/stage"
 	"hither/rules"
 )
@@ -230,6 +231,18 @@ func TestHitherThatDoesNotAnswer(t *testing.T) {
 	holds(t, w.run1(running{}), "is another user's", "Ask as that user")
 	w.Daemon = Daemon{}
 	holds(t, w.run1(running{}), "Hither does not run", "`hither up`", "127.0.0.1:7890, where Hither is set to listen, is taken by another program")
+}
+
+// A second Hither beside the service would have the service's port, and not its place in the machine.
+func TestAServiceIsStartedAsOne(t *testing.T) {
+	w := newWorld(t)
+	w.write("/etc/init.d/hither", "")
+	w.Service = service.Find(w.machine(), false)
+	holds(t, w.run1(running{}), "`sudo rc-service hither restart`")
+	w.Daemon = Daemon{}
+	holds(t, w.run1(running{}), "Start it: `sudo rc-service hither start`", "Take another port: `listen = \"127.0.0.1:7891\"` in /etc/hither/config.toml, then `sudo rc-service hither restart`.")
+	w.AllRights = true
+	holds(t, Examine(t.Context(), []Check{running{}}, w.Patient).Findings, "Start it: `rc-service hither start`")
 }
 
 // The machine itself answers, whatever it is.

@@ -34,7 +34,7 @@ func (pac) script(p *Patient, who, script string) Finding {
 		return well(who + " reads Hither's own proxy script")
 	}
 	return note(who+" reads the proxy script "+bareURL(script)+", which command-line tools do not: what it says of registries is not looked at",
-		"For Hither to go out through that proxy, name it: `"+p.call("up")+" --upstream-proxy http://HOST:PORT`.")
+		"For Hither to go out through that proxy, name it: "+p.set("upstream-proxy", "http://HOST:PORT")+".")
 }
 
 // desktop is the mode (auto, manual, none, or empty: not known) and the script, or HOST:PORT of the proxy.

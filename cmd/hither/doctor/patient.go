@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/install"
+	"hither/install/service"
 	"hither/resolver/exchange/nameserver"
 	"hither/rules"
 )
@@ -58,6 +59,8 @@ type Patient struct {
 	// Call is what to type for a command of Hither's with this state directory; nil: "hither " and the command.
 	Call func(command string) string
 
+	Service *service.Installed // what starts the Hither that is meant; nil: its user does, by hand
+	Config  string             // file of the settings that the user's own Hither reads
 	Daemon  Daemon
 	CA      []byte   // PEM of the root in force; empty: not known
 	State   string   // the state directory

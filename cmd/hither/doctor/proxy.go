@@ -61,7 +61,7 @@ func (proxies) judge(ctx context.Context, p *Patient, s setting) (out []Finding)
 	defer cancel()
 	conn, err := p.dial(ctx, "tcp", hostPort(u))
 	if err != nil {
-		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", "Start Hither: `"+p.call("up")+"`; or do without the proxy: `"+p.unset(s.Name)+"`.").with("error", err.Error()))
+		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", "Start Hither: "+p.start()+"; or do without the proxy: `"+p.unset(s.Name)+"`.").with("error", err.Error()))
 	}
 	conn.Close()
 	if p.isOurs(hostPort(u)) {
@@ -70,7 +70,7 @@ func (proxies) judge(ctx context.Context, p *Patient, s setting) (out []Finding)
 		}
 		return append(out, well(s.Name+" leads to Hither: "+bare(s.Value)))
 	}
-	f := warn(s.Name+" is "+bare(s.Value)+", which is not Hither, so tools go past it", "Send this shell to Hither, which goes out through that proxy: `"+p.thisShell()+"`, with `"+p.call("up")+" --upstream-proxy "+bare(s.Value)+"`.")
+	f := warn(s.Name+" is "+bare(s.Value)+", which is not Hither, so tools go past it", "Send this shell to Hither, which goes out through that proxy: `"+p.thisShell()+"`, with "+p.set("upstream-proxy", bare(s.Value))+".")
 	return append(out, f)
 }
 

@@ -20,7 +20,7 @@ func (ruleFiles) Run(_ context.Context, p *Patient) []Finding {
 	case err != nil:
 		return []Finding{fail("the rule files do not load, so Hither will not start: "+err.Error(), "Correct the line that is named, or move the file away.")}
 	case p.Daemon.Rules != "":
-		return []Finding{warn("the running Hither has not taken the rule files over: "+p.Daemon.Rules, "Start it again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")}
+		return []Finding{warn("the running Hither has not taken the rule files over: "+p.Daemon.Rules, "Start it again: "+p.again()+".")}
 	}
 	return []Finding{well(count(len(set.Rules()), "rule") + " with " + count(len(set.Hosts()), "host") + " in force")}
 }

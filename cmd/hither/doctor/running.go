@@ -29,16 +29,16 @@ func (c running) Run(ctx context.Context, p *Patient) []Finding {
 	case errors.Is(d.Err, fs.ErrPermission):
 		return []Finding{fail("Hither cannot be asked, for "+p.State+" is another user's", "Ask as that user, or name a directory of your own with `--state`.")}
 	case d.Err != nil:
-		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")}
+		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: "+p.again()+".")}
 	case !d.Running:
-		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: `"+p.call("up")+"`; or for one command: `"+p.call("run")+" -- COMMAND`.")}, c.taken(ctx, p)...)
+		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: "+p.start()+"; or for one command: `"+p.call("run")+" -- COMMAND`.")}, c.taken(ctx, p)...)
 	}
 	var out []Finding
 	for _, at := range d.Proxy {
 		out = append(out, c.asks(ctx, p, at))
 	}
 	if d.Mine != "" && d.Version != d.Mine {
-		out = append(out, note("the running Hither is version "+d.Version+", this program is "+d.Mine, "Start it again to have the newer one: `"+endCommand(p)+"`, then `"+p.call("up")+"`."))
+		out = append(out, note("the running Hither is version "+d.Version+", this program is "+d.Mine, "Start it again to have the newer one: "+p.again()+"."))
 	}
 	return out
 }
@@ -54,7 +54,7 @@ func (running) asks(ctx context.Context, p *Patient, at string) Finding {
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return fail(fmt.Sprintf("Hither (pid %d) runs, but does not answer on %s: %v", p.Daemon.PID, at, err), "End it and start it again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")
+		return fail(fmt.Sprintf("Hither (pid %d) runs, but does not answer on %s: %v", p.Daemon.PID, at, err), "End it and start it again: "+p.again()+".")
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -63,7 +63,7 @@ func (running) asks(ctx context.Context, p *Patient, at string) Finding {
 		return fail("what listens on "+at+" is not Hither: it answered "+resp.Status, "Look who does: `"+p.call("status")+"`.")
 	}
 	if root := p.root(); len(root) > 0 && !bytes.Equal(block.Bytes, root) {
-		return fail("the root certificate in "+p.rootFile()+" is not the one that the running Hither uses", "Start Hither again: `"+endCommand(p)+"`, then `"+p.call("up")+"`.")
+		return fail("the root certificate in "+p.rootFile()+" is not the one that the running Hither uses", "Start Hither again: "+p.again()+".")
 	}
 	switch {
 	case p.Daemon.Stranger && p.Daemon.CA != "": // it has told everybody where it is
@@ -72,16 +72,6 @@ func (running) asks(ctx context.Context, p *Patient, at string) Finding {
 		return note("Hither answers on "+at+", and it is another user's, or has another state directory, so only its doors are looked at", "To see all, ask as it runs: `sudo hither doctor --state DIRECTORY`.")
 	}
 	return well(fmt.Sprintf("Hither runs (pid %d) and answers on %s", p.Daemon.PID, at))
-}
-
-func endCommand(p *Patient) string {
-	switch {
-	case p.Daemon.PID == 0:
-		return p.call("status")
-	case p.system() == "windows":
-		return fmt.Sprintf("taskkill /PID %d", p.Daemon.PID)
-	}
-	return fmt.Sprintf("kill %d", p.Daemon.PID)
 }
 
 // taken says who is where Hither would listen. What answers as a proxy is the clash check's to name.
@@ -99,7 +89,7 @@ func (running) taken(ctx context.Context, p *Patient) (out []Finding) {
 		if answersConnect(ctx, p, at) || answersSOCKS(ctx, p, at) {
 			continue
 		}
-		out = append(out, warn(at.String()+", where Hither is set to listen, is taken by "+p.holder(ctx, at), "Take another port: `"+p.call("up")+" --listen "+beside(at)+"`."))
+		out = append(out, warn(at.String()+", where Hither is set to listen, is taken by "+p.holder(ctx, at), "Take another port: "+p.set("listen", beside(at))+"."))
 	}
 	return out
 }

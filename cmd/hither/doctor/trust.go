@@ -27,7 +27,7 @@ func rootVariables() []string {
 // Run implements Check. Whether a tool needs the store it reads is for the tool's own check to say.
 func (c trust) Run(ctx context.Context, p *Patient) (out []Finding) {
 	if len(p.root()) == 0 {
-		return []Finding{note("Hither's root certificate is not there yet; it is made when Hither first starts", "Start it once: `"+p.call("up")+"`.")}
+		return []Finding{note("Hither's root certificate is not there yet; it is made when Hither first starts", "Start it once: "+p.start()+".")}
 	}
 	byFile, files := map[string][]string{}, []string{}
 	for _, name := range rootVariables() {

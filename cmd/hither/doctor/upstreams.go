@@ -43,7 +43,7 @@ func (c upstreams) Run(ctx context.Context, p *Patient) (out []Finding) {
 	}
 	all.Wait()
 	if len(found) > 1 && allOf(found, func(f Finding) bool { return f.Level == Warn }) {
-		return append(out, fail("no registry is to be reached from here: "+found[0].Cause, "Look at the network first. If there is a proxy, name it: `"+p.call("up")+" --upstream-proxy http://HOST:PORT`."))
+		return append(out, fail("no registry is to be reached from here: "+found[0].Cause, "Look at the network first. If there is a proxy, name it: "+p.set("upstream-proxy", "http://HOST:PORT")+"."))
 	}
 	return append(out, slices.DeleteFunc(found, func(f Finding) bool { return f.Cause == "" })...)
 }
@@ -79,10 +79,10 @@ func unreached(p *Patient, rule *rules.Rule, target string, err error, connected
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return warn(rule.Name+": the certificate of "+target+" has expired or is not valid yet", "Look at this machine's clock: `date -u`.")
 	case errors.As(err, &stranger), errors.As(err, &wrong):
-		return warn(rule.Name+": somebody between here and "+target+" shows a certificate of his own: "+err.Error(), "If that is your company, name its root: `"+p.call("up")+" --ca-files FILE.pem`; else do not trust this network.")
+		return warn(rule.Name+": somebody between here and "+target+" shows a certificate of his own: "+err.Error(), "If that is your company, name its root: "+p.set("ca-files", "FILE.pem")+"; else do not trust this network.")
 	case connected && errors.Is(err, context.DeadlineExceeded):
 		return warn(rule.Name+": "+target+" takes connections and then falls silent, which a path that drops large packets does, or a filter by name"+mirrors,
 			"See whether it is the packet size: `ping -M do -s 1400 -c 3 1.1.1.1`; if only smaller ones come through, lower the MTU: `sudo ip link set dev DEVICE mtu 1280`.")
 	}
-	return warn(rule.Name+": "+target+" cannot be reached from here: "+err.Error()+mirrors, "See who can: `"+p.call("mirrors")+" "+quote(rule.Name)+"`; if there is a proxy, name it: `"+p.call("up")+" --upstream-proxy http://HOST:PORT`.")
+	return warn(rule.Name+": "+target+" cannot be reached from here: "+err.Error()+mirrors, "See who can: `"+p.call("mirrors")+" "+quote(rule.Name)+"`; if there is a proxy, name it: "+p.set("upstream-proxy", "http://HOST:PORT")+".")
 }

@@ -34,7 +34,7 @@ func (vpn) Run(ctx context.Context, p *Patient) (out []Finding) {
 	all.Wait()
 	if i := slices.Index(fake, true); i >= 0 {
 		out = append(out, warn(hosts[i]+" has an address in 198.18.0.0/15 here: Clash or another tunnel answers with fake ones (fake-IP)",
-			"Hither must not learn these: name a real server with `"+p.call("up")+" --dns-upstream 1.1.1.1`, or put the registries into Clash's fake-ip-filter."))
+			"Hither must not learn these: name a real server with "+p.set("dns-upstream", "1.1.1.1")+", or put the registries into Clash's fake-ip-filter."))
 	}
 	return out
 }
