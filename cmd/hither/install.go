@@ -93,6 +93,7 @@ func (a *app) newInstallation(c *cobra.Command, f installFlags) (*upkeep.Install
 	former, unread := upkeep.Read(i.Settings.State)
 	noFormer := unread != nil || upkeep.Foreign(i.Settings.State) != "" // what cannot be read is written anew
 	if !noFormer {
+		i.Former = former
 		i.Upkeep.KeepUser(former, c.Flags().Changed)
 	}
 	i.Machine = i.Upkeep.Machine(upkeep.JournalDir(i.Machine, i.Settings.State), a.before)
@@ -145,6 +146,11 @@ func (a *app) install(ctx context.Context, i *upkeep.Installation, f installFlag
 		return err
 	}
 	report := a.do(ctx, plan.Now)
+	if !slices.ContainsFunc(report, func(s stepReport) bool { return s.Result == "failed" }) {
+		more := a.renew(ctx, i)
+		showSteps(a.err, more)
+		report = append(report, more...)
+	}
 	if f.js {
 		if err := a.printJSON(report); err != nil {
 			return err

@@ -68,6 +68,7 @@ type Steps struct {
 type Installation struct {
 	Wanted   Wanted
 	Upkeep   Upkeep
+	Former   Upkeep            // what an earlier call has left
 	Settings settings.Settings // State is where the installed Hither keeps things
 	Machine  *install.Machine
 	Rules    *rules.Set
@@ -115,6 +116,8 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 	p.Now = append(p.Now, i.leaveWord()...)
 	if i.Wanted.Service {
 		p.Now = append(p.Now, i.Service()...)
+	} else if i.Machine.Privileged() && service.Find(i.Machine, false) != nil && i.serviceState() == i.Settings.State {
+		p.Now = append(p.Now, i.openHome()...)
 	}
 	return p, nil
 }
@@ -156,16 +159,16 @@ func (i *Installation) tellOfProxy(ctx context.Context, p *Steps) {
 }
 
 // Service has Hither started by itself.
-func (i *Installation) Service() (steps []install.Step) {
+func (i *Installation) Service() []install.Step {
 	user := !i.Machine.Privileged()
 	if usual := i.serviceState(); usual != "" && usual != i.Settings.State {
 		return []install.Step{Misplaced{user, i.Settings.State, usual, i.Settings.From["state"]}}
 	}
-	sealed := !i.Upkeep.InHomes(i.Machine.System())
-	if !user && i.Machine.System() == "linux" && !sealed {
-		steps = append(steps, i.openHome())
+	var steps []install.Step
+	if !user {
+		steps = i.openHome()
 	}
-	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: sealed})...)
+	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: !i.Upkeep.InHomes(i.Machine.System())})...)
 }
 
 // serviceState is where a service of whoever calls this keeps things; empty: it has no place.
@@ -210,21 +213,15 @@ func (i *Installation) leaveWord() []install.Step {
 	return []install.Step{install.Refusal("tell Hither what to keep in force while it runs", install.Refuse("%s is of the Hither of %s: choose all but --trust as that user, or leave --state out, for a Hither of this machine", i.Settings.State, owner))}
 }
 
-// remember is the step that leaves upkeep for Hither. One that runs as a service begins anew with it, whether or not this call
-// chose the service.
+// remember is the step that leaves upkeep for Hither. When it is undone, one that runs as a service begins anew without.
 func (i *Installation) remember() install.Step {
 	path := filepath.Join(i.Settings.State, Name)
 	e := install.Edit{
 		On: i.Machine, Name: "tell Hither what to keep in force while it runs, in " + path, Path: path, Mode: 0o600,
 		Change: func([]byte, bool) ([]byte, error) { return json.MarshalIndent(i.Upkeep, "", "  ") },
 	}
-	if i.serviceState() == i.Settings.State && i.Machine.System() == "linux" && i.Machine.Look("systemctl") {
-		systemctl := "systemctl"
-		if !i.Machine.Privileged() {
-			systemctl += " --user"
-		}
-		again := systemctl + " reset-failed hither.service; " + systemctl + " try-restart hither.service" // the fourth start in a minute would be its end
-		e.After = [][]string{{"sh", "-c", "{ " + again + "; } 2>/dev/null || true"}}
+	if s := service.Find(i.Machine, !i.Machine.Privileged()); s != nil && i.serviceState() == i.Settings.State {
+		e.AfterUndo = [][]string{install.Perhaps(s.Renew())}
 	}
 	return e
 }
@@ -257,16 +254,20 @@ func (m Misplaced) Do(ctx context.Context) error {
 // Undo has nothing to take back.
 func (Misplaced) Undo(context.Context) error { return nil }
 
-// openHome lets the hardened unit write what is kept in force for a user, in his files and with his rights.
-func (i *Installation) openHome() install.Step {
-	const path = "/etc/systemd/system/hither.service.d/home.conf"
+// openHome lets the hardened unit of the machine write what is kept in force for a user, in his files and with his rights.
+func (i *Installation) openHome() []install.Step {
+	if !i.Machine.Exists("/run/systemd/system") || !i.Upkeep.InHomes(i.Machine.System()) {
+		return nil
+	}
 	text := "# Proxy settings and tools of a user stand in his home directory; `hither install` wrote this because they were chosen.\n[Service]\n" +
 		"ProtectHome=no\nReadWritePaths=\"-" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(i.Upkeep.Home) + "\"\n" +
 		"CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETUID CAP_SETGID\n"
-	return install.Edit{
-		On: i.Machine, Name: "let the service write in " + i.Upkeep.Home + ", by " + path, Path: path, Mode: 0o644,
+	reload := []string{"systemctl", "daemon-reload"}
+	return []install.Step{install.Edit{
+		On: i.Machine, Name: "let the service write in " + i.Upkeep.Home + ", by " + service.HomeFile, Path: service.HomeFile, Mode: 0o644,
 		Change: func([]byte, bool) ([]byte, error) { return []byte(text), nil },
-	}
+		After:  [][]string{reload}, AfterUndo: [][]string{install.Perhaps(reload)},
+	}}
 }
 
 // bundle finds a file of all roots for tools that read one alone, or makes it. The system's is the best: it stays fresh.

@@ -221,19 +221,18 @@ func TestRootMakesNothingForTheHitherOfAnother(t *testing.T) {
 	hithertest.Contains(t, err.Error(), "is of the Hither of nobody")
 }
 
-// A call that does not choose the service may change what the service that runs is to keep in force.
-func TestAServiceThatRunsBeginsAnewWithWhatWasChosen(t *testing.T) {
+// What is undone is undone for the service that runs, too; one that has another state directory goes on.
+func TestAServiceThatRunsBeginsAnewWithoutWhatIsUndone(t *testing.T) {
 	home := t.TempDir()
 	for _, row := range []struct{ state, want string }{
-		{filepath.Join(home, ".local", "state", "hither"), "systemctl --user reset-failed hither.service; systemctl --user try-restart hither.service"},
+		{filepath.Join(home, ".local", "state", "hither"), "systemctl --user reset-failed hither.service 2>/dev/null; systemctl --user try-restart hither.service"},
 		{t.TempDir(), ""}, // that is not the service's
 	} {
 		root := t.TempDir()
-		hithertest.Write(t, filepath.Join(root, "usr", "bin", "systemctl"), nil)
-		hithertest.Must(t, os.Chmod(filepath.Join(root, "usr", "bin", "systemctl"), 0o700))
+		hithertest.Write(t, filepath.Join(root, home, ".config/systemd/user/hither.service"), nil)
 		i := &Installation{
 			Wanted: Wanted{DNS: "off"}, Upkeep: Upkeep{UID: -1, GID: -1}, Settings: settings.Settings{State: row.state, Listen: []string{"127.0.0.1:7890"}}, Env: environ.List{"HOME=" + home},
-			Machine: &install.Machine{OS: "linux", Root: root, Home: home, UID: -1, GID: -1}, Rules: hithertest.Rules(t, "reg.test"),
+			Machine: &install.Machine{OS: "linux", Root: root, Home: home, UID: -1, GID: -1, Env: func(string) string { return "" }}, Rules: hithertest.Rules(t, "reg.test"),
 		}
 		steps, err := i.Plan(t.Context(), func(string, []string, func() time.Time) ([]byte, string, error) {
 			return stage.RootPEM("Hither"), filepath.Join(home, "ca.pem"), nil
@@ -241,7 +240,7 @@ func TestAServiceThatRunsBeginsAnewWithWhatWasChosen(t *testing.T) {
 		hithertest.Must(t, err)
 		var said []string
 		for _, step := range steps.Now {
-			for _, argv := range step.(install.Edit).After {
+			for _, argv := range step.(install.Edit).AfterUndo {
 				said = append(said, argv...)
 			}
 		}
@@ -249,6 +248,17 @@ func TestAServiceThatRunsBeginsAnewWithWhatWasChosen(t *testing.T) {
 			t.Errorf("%s\n got %q\nwant %q", row.state, got, row.want)
 		}
 	}
+}
+
+// The unit is kept out of homes where nothing is chosen there; a tool that is chosen later must be let in, and systemd must hear of it.
+func TestTheUnitIsLetIntoAHomeWhereSomethingIsKept(t *testing.T) {
+	i := &Installation{Upkeep: Upkeep{Home: "/home/u"}, Machine: &install.Machine{OS: "linux", Root: t.TempDir(), UID: -1, GID: -1}}
+	hithertest.Same(t, "with nothing chosen", len(i.openHome()), 0)
+	i.Upkeep.Tools = []string{"npm"}
+	hithertest.Same(t, "without systemd", len(i.openHome()), 0)
+	hithertest.Write(t, i.Machine.Path("/run/systemd/system/x"), nil)
+	e := i.openHome()[0].(install.Edit)
+	hithertest.Same(t, "afterwards", strings.Join(e.After[0], " "), "systemctl daemon-reload")
 }
 
 // A word of a newer Hither's keeps neither the other tools from us nor the user from changing what is kept.
