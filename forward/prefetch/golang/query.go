@@ -199,10 +199,10 @@ func (w *Walk) upgradedZip(out []project.Want, path string) []project.Want {
 }
 
 // soughtZip wants the zip of a newest version whose go.mod the client does not have, if it looks for packages: then it asked
-// for the versions of a path above the module's, too.
+// for the versions of a path above the module's, too. Of a module whose zip it has asked for, go get reads there what is retracted.
 func (w *Walk) soughtZip(out []project.Want, v module.Version) []project.Want {
 	q := &w.queries
-	if !q.newest[v] || !q.lists[parentOf(v.Path)] || q.each || q.infos[v.Path] {
+	if !q.newest[v] || !q.lists[parentOf(v.Path)] || q.each || q.infos[v.Path] || q.zips[v.Path] {
 		return out
 	}
 	return w.add(out, v, ".zip", whyNewestZip)

@@ -95,6 +95,17 @@ func TestAFoundPackageBringsItsZip(t *testing.T) {
 	}
 }
 
+// TestWhatWasBroughtIsLookedAtForRetractions has go get, which asks for the newest go.mod of each module that it brought in an older
+// version, and beside which it looked for others.
+func TestWhatWasBroughtIsLookedAtForRetractions(t *testing.T) {
+	walk := New(host)
+	for _, path := range []string{"/example.com/x/tool/@v/list", "/example.com/x/@v/list", "/example.com/x/brought/@v/v1.0.0.zip", "/example.com/x/brought/@v/list"} {
+		walk.Asked(match(t, path))
+	}
+	walk.Answered(match(t, "/example.com/x/brought/@v/list"), []byte("v1.0.0\nv1.1.0\n"), 0)
+	same(t, "wants", urls(walk.Asked(match(t, "/example.com/x/brought/@v/v1.1.0.mod"))), "")
+}
+
 // TestWhatMayHoldAPackageBringsNoZip has go get of a package in one version: the zip of the module that is there is asked for while
 // the paths above and below it have not been answered.
 func TestWhatMayHoldAPackageBringsNoZip(t *testing.T) {
