@@ -34,8 +34,8 @@ const (
 // ErrInVain is for Reach: the source cannot be connected to for a reason that waiting does not mend.
 var ErrInVain = errors.New("to wait does not help")
 
-// errAway is the cause of a [Failure] for want of a network.
-var errAway = errors.New("nothing can be connected to; look at this machine's network")
+// errAway is for want of a network.
+var errAway = errors.New("nothing can be connected to")
 
 // absence is what all who wait for the network know together of whether it is away, so that thousands wait as long as one. The zero absence
 // knows nothing. It may be used from many goroutines.

@@ -295,7 +295,7 @@ func (w *fill) leave() {
 		select {
 		case <-a.ended: // it has answered, a moment too late
 			if a.Outcome, a.Wait = measure.Canceled, a.heard; a.err != nil {
-				a.Outcome, a.Wait, a.Err = measure.Broken, 0, plain(a.err).Error()
+				a.Outcome, a.Wait, a.Err = measure.Broken, 0, a.err.Error()
 			} else {
 				a.Bytes = min(max(a.resp.ContentLength, 0), underWay)
 				a.extra = a.Bytes

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -60,7 +59,7 @@ func (w *fill) carry(ctx context.Context, a *asking) {
 		w.f.absence.answered(a.Base, w.f.now())
 		err = w.receive(ctx, a)
 	} else {
-		a.met, a.denied, err = a.connected.Load(), errors.Is(err, dial.ErrDenied), plain(err)
+		a.met, a.denied = a.connected.Load(), errors.Is(err, dial.ErrDenied)
 	}
 	a.Took = cmp.Or(a.busy, w.f.now().Sub(a.began))
 	if err == nil {
@@ -279,12 +278,4 @@ func fits(u cache.Usage, size int64) bool {
 		return false
 	}
 	return u.Free <= 0 || u.Free-size >= u.Floor
-}
-
-// plain drops what net/http says around an error: the source is named elsewhere.
-func plain(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("ended the body too early")
-	}
-	return err
 }

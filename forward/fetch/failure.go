@@ -27,7 +27,7 @@ func (f *Failure) Error() string {
 	fmt.Fprintf(&b, "nobody gave us %s", f.Name)
 	sep := ": "
 	if f.Cause != nil {
-		b.WriteString(sep + f.Cause.Error())
+		b.WriteString(sep + strings.ReplaceAll(f.Cause.Error(), Advice, "")) // it may be a Failure, too
 		sep = "; "
 	}
 	for _, t := range f.Tries {

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -90,6 +91,9 @@ func (w *fill) persist(ctx context.Context) bool {
 	}
 	was, back, err := w.f.await(ctx, basesOf(w.req.Sources()), w.awaited, func(err error) { w.f.waits(w.req, err) })
 	switch {
+	case errors.Is(err, errAway):
+		p.err = fmt.Errorf("%w; look at this machine's network", err)
+		return false
 	case !back:
 		p.err = err
 		return false

@@ -211,7 +211,7 @@ func (w *fill) open(ctx context.Context, src rules.Source, lane int, from, to in
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
 	resp, err := w.f.carrier(w.req.Rule).RoundTrip(req)
 	if err != nil {
-		return nil, plain(err)
+		return nil, err
 	}
 	err = checkPart(resp, src.URL, from, to, w.spool.Known())
 	if err == nil && !pinned { // else the digest tells, and is of what comes, whatever that is called

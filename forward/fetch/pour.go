@@ -65,9 +65,9 @@ func (w *fill) pour(ctx context.Context, a *asking, body io.Reader, size int64) 
 			return nil
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // carry knows if it was late
 			a.Outcome = measure.Short
-			return plain(io.ErrUnexpectedEOF)
+			return errors.New("ended the body too early")
 		case err != nil:
-			return plain(err)
+			return err
 		case w.slow(a, size, speed.after(a.Bytes, time.Now())):
 			return w.parts(ctx, a)
 		}
