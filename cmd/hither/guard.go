@@ -16,7 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hither/cmd/hither/redact"
 	"hither/cmd/hither/terminal"
 	"hither/install"
 	"hither/install/guard"
@@ -68,7 +67,7 @@ func (a *app) keepGuard(ctx context.Context, f guardFlags) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's are for the daemon
 	said := newLateWriter(a.err)
 	defer said.Close()
-	log := slog.New(redact.Handler{Handler: slog.NewTextHandler(said, nil)}).With("process", "guard")
+	log := newLog(said, slog.LevelInfo, isJournal(a.err)).With("process", "guard")
 	g := guard.Guard{
 		Lease: f.lease, Holder: f.holder, In: a.in, Out: terminal.Beneath(a.out), Log: log, Hurry: hurry(),
 		Restore: func(ctx context.Context) error { return giveBack(ctx, f, log) },

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"hither/cmd/hither/environ"
@@ -31,15 +33,58 @@ func openLog(s settings.Settings, stderr io.Writer) (*slog.Logger, io.Closer, er
 	if s.Verbose {
 		level = min(level, slog.LevelInfo)
 	}
-	out, closer := stderr, io.Closer(io.NopCloser(nil))
+	out, closer, journal := stderr, io.Closer(io.NopCloser(nil)), isJournal(stderr)
 	if file != "" {
 		f := &logFile{path: file, limit: logSize}
 		if err := f.open(); err != nil {
 			return nil, nil, s.Wrong("log", fmt.Errorf("%w; name a file that can be written, or one of the levels debug, info, warn, error", err))
 		}
-		out, closer = f, f
+		out, closer, journal = f, f, false
 	}
-	return slog.New(redact.Handler{Handler: slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})}), closer, nil
+	return newLog(out, level, journal), closer, nil
+}
+
+// newLog makes lines. In those for systemd's journal, which has a time of its own for each, the priority comes first (sd-daemon(3)).
+func newLog(out io.Writer, level slog.Level, journal bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if journal {
+		out = prioritised{out}
+		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(redact.Handler{Handler: slog.NewTextHandler(out, options)})
+}
+
+// prioritised is given whole lines that begin with their level.
+type prioritised struct{ io.Writer }
+
+// Write puts the priority of syslog(3) before the line.
+func (p prioritised) Write(line []byte) (int, error) {
+	priority := "<6>"
+	for level, is := range map[slog.Level]string{slog.LevelError: "<3>", slog.LevelWarn: "<4>", slog.LevelDebug: "<7>"} {
+		if bytes.HasPrefix(line, []byte(slog.LevelKey+"="+level.String()+" ")) {
+			priority = is
+		}
+	}
+	if _, err := p.Writer.Write(append([]byte(priority), line...)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// isJournal says that what is written there goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM).
+func isJournal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	_, inode, named := strings.Cut(os.Getenv("JOURNAL_STREAM"), ":")
+	if !ok || !named {
+		return false
+	}
+	socket, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	return err == nil && socket == "socket:["+inode+"]"
 }
 
 // logFile is a file that does not grow for ever.
