@@ -34,11 +34,18 @@ type descriptor struct {
 	Data      []byte // the thing itself, if it is small
 }
 
+// buildCache is what BuildKit puts in the place of an image's configuration (--cache-to type=registry).
+const buildCache = "application/vnd.buildkit.cacheconfig.v0"
+
 // readLayers reads the layers of a manifest, of OCI or of Docker: their fields have the same names (image-spec,
-// "Compatibility Matrix"). An index has none. Descriptors whose digest is none are left without it.
+// "Compatibility Matrix"). An index has none. Descriptors whose digest is none are left without it. A build's cache is no image: the
+// layers of all steps, sorted by their digests, of which a build takes those that it lacks.
 func readLayers(body []byte) descriptors {
-	var doc struct{ Layers descriptors }
-	if json.Unmarshal(body, &doc) != nil {
+	var doc struct {
+		Config struct{ MediaType string }
+		Layers descriptors
+	}
+	if json.Unmarshal(body, &doc) != nil || doc.Config.MediaType == buildCache {
 		return nil
 	}
 	for i := range doc.Layers {

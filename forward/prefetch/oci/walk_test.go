@@ -207,6 +207,16 @@ func TestThingsThatAreNotFetched(t *testing.T) {
 	w.expect("a layer of it", w.asked("blobs", "zstd"), "layer'")
 }
 
+// TestOfABuildsCacheNothingIsFetchedAhead: BuildKit asks for the layers of the steps that it need not run again, in any order.
+func TestOfABuildsCacheNothingIsFetchedAhead(t *testing.T) {
+	w := newWorld(t)
+	_, manifest := w.image()
+	cache := strings.Replace(manifest, "vnd.oci.image.config.v1+json", "vnd.buildkit.cacheconfig.v0", 1)
+	w.expect("--cache-from", w.answered(alpineTag, cache, 0), "")
+	w.expect("what was kept of the steps", w.asked("blobs", "config"), "")
+	w.expect("a layer of one", w.asked("blobs", "one"), "")
+}
+
 func TestPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v2/a/b/manifests/latest": "a/b manifests latest",
