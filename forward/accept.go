@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,18 @@ func acceptance(lines []string) func(mediaType string) bool {
 		return nil
 	}
 	return func(mediaType string) bool { return accepts(ranges, mediaType) }
+}
+
+// readsMore says that a client reads other kinds than those that we ask for, of which there are some.
+func readsMore(lines, asked []string) bool {
+	if len(asked) == 0 {
+		return false
+	}
+	kinds := strings.Split(strings.Join(lines, ","), ",")
+	return slices.ContainsFunc(kinds, func(part string) bool {
+		r, ok := parseMediaRange(part)
+		return !ok || r.q > 0 && !slices.Contains(asked, r.kind+"/"+r.name)
+	})
 }
 
 // parseMediaRange reads TYPE/NAME;PARAMETERS. Of the parameters only q matters here.

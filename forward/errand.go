@@ -115,8 +115,8 @@ func (s *Server) fetch(w *reply, r *http.Request, e errand, doubtful bool) {
 	e.far = nil
 	errors.As(err, &e.far)
 	switch {
-	case err == nil && (doubtful || len(e.match.Path.Accept) > 0) && answer.Status != http.StatusOK:
-		answer.Body.Close() // of the kinds that the rule names there is none; the client may read others
+	case err == nil && answer.Status != http.StatusOK && (doubtful || readsMore(r.Header["Accept"], e.match.Path.Accept)):
+		answer.Body.Close()
 		s.pass(w, r, e)
 	case err == nil:
 		defer answer.Body.Close()

@@ -136,13 +136,17 @@ func TestAManifestOfAnotherKindIsAskedOfTheOrigin(t *testing.T) {
 	for _, c := range []struct {
 		what   string
 		script func(fetch.Request) (*fetch.Answer, error)
+		accept string
 		want   string
 	}{
-		{"there is none of the rule's kinds", content("", gone), "200 origin GET /v2/library/alpine/manifests/old"},
-		{"there is one", content("a manifest", nil), "200 a manifest"},
+		{"there is none of the rule's kinds", content("", gone), "application/vnd.docker.distribution.manifest.v1+prettyjws, */*", "200 origin GET /v2/library/alpine/manifests/old"},
+		{"there is one", content("a manifest", nil), "application/vnd.docker.distribution.manifest.v1+prettyjws, */*", "200 a manifest"},
+		{"the client says of none that it reads it", content("", gone), "", "200 origin GET /v2/library/alpine/manifests/old"},
+		{"it reads no other, as hither warm", content("no such tag", gone), "application/vnd.oci.image.manifest.v1+json", "404 no such tag"},
+		{"it wants no other", content("no such tag", gone), "application/vnd.oci.image.manifest.v1+json;q=0.5, */*;q=0", "404 no such tag"},
 	} {
 		w.setFetch(c.script)
-		res, body := get(t, w.client(false), "https://"+oci+"/v2/library/alpine/manifests/old", "Accept", "application/vnd.docker.distribution.manifest.v1+prettyjws, */*")
+		res, body := get(t, w.client(false), "https://"+oci+"/v2/library/alpine/manifests/old", "Accept", c.accept)
 		if got := fmt.Sprint(res.StatusCode, " ", strings.TrimSpace(body)); got != c.want {
 			t.Errorf("%s\ngot:  %s\nwant: %s", c.what, got, c.want)
 		}
