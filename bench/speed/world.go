@@ -27,7 +27,7 @@ const (
 	yarnHost  = "registry.yarnpkg.com" // the same packages by another name
 	ociHost   = "registry-1.docker.io"
 	tokenHost = "auth.docker.io" //nolint:gosec // a host
-	cdnHost   = "production.cloudflare.docker.com"
+	cdnHost   = "production.cloudfront.docker.com"
 )
 
 func publicHosts() []string {
