@@ -142,8 +142,10 @@ func (i imageName) unfold(body []byte, platforms []Platform) ([]Want, error) {
 	if len(m.Manifests) == 0 {
 		return i.parts(body)
 	}
-	var wants []Want
+	var sums []digest.Digest
 	var missing []string
+	var problem error
+	leads := map[digest.Digest][]Platform{}
 	for _, p := range platforms {
 		d, ok := p.pick(m.Manifests)
 		if !ok {
@@ -152,15 +154,38 @@ func (i imageName) unfold(body []byte, platforms []Platform) ([]Want, error) {
 		}
 		sum, err := digest.Parse(d.Digest)
 		if err != nil || !sum.Pins() {
-			return wants, fmt.Errorf("the index names no digest for %s", p)
+			problem = fmt.Errorf("the index names no digest for %s", p)
+			continue
 		}
-		wants = append(wants, i.manifest(sum.String(), i.parts))
+		if leads[sum] == nil {
+			sums = append(sums, sum)
+		}
+		leads[sum] = append(leads[sum], p)
+	}
+	wants := make([]Want, 0, len(sums))
+	for _, sum := range sums {
+		wants = append(wants, i.manifest(sum.String(), i.deeper(leads[sum])))
 	}
 	if len(missing) > 0 {
-		return wants, fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
+		problem = fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
 			terminal.Shorten(strings.Join(missing, ", "), 400), platformsOf(m.Manifests))
 	}
-	return wants, nil
+	return wants, problem
+}
+
+// deeper reads what an index has for platforms: a manifest, or another index, from which engines go on. No further.
+func (i imageName) deeper(platforms []Platform) func([]byte) ([]Want, error) {
+	return func(body []byte) ([]Want, error) {
+		m, err := readManifest(body)
+		if err != nil || len(m.Manifests) == 0 {
+			return i.parts(body)
+		}
+		wants, err := i.unfold(body, platforms)
+		for n := range wants {
+			wants[n].More = i.parts
+		}
+		return wants, err
+	}
 }
 
 // parts are the configuration and the layers. What is not in the registry (Windows' base layers, once) is not its to give.
@@ -170,7 +195,7 @@ func (i imageName) parts(body []byte) ([]Want, error) {
 		return nil, err
 	}
 	if len(m.Manifests) > 0 {
-		return nil, errors.New("the index leads to another index, which is no image of one platform")
+		return nil, errors.New("the index leads to an index of indexes, which is no image of one platform")
 	}
 	var wants []Want
 	for n, d := range append([]descriptor{m.Config}, m.Layers...) {
@@ -229,8 +254,8 @@ func otherArch() map[string]string {
 // String is OS/ARCH[/VARIANT].
 func (p Platform) String() string { return path.Join(p.OS, p.Arch, p.Variant) }
 
-// pick takes the first that fits, as engines do. Without a variant any will do, but for 32-bit ARM the newest usual one
-// is taken if it is there.
+// pick takes the first that fits, as engines do, or else the first that names no platform. Without a variant any will do, but for
+// 32-bit ARM the newest usual one is taken if it is there.
 func (p Platform) pick(list []descriptor) (descriptor, bool) {
 	wanted := []string{p.Variant}
 	if p.Variant == "" && p.Arch == "arm" {
@@ -242,6 +267,9 @@ func (p Platform) pick(list []descriptor) (descriptor, bool) {
 				return d, true
 			}
 		}
+	}
+	if n := slices.IndexFunc(list, func(d descriptor) bool { return d.Platform.OS+d.Platform.Architecture == "" }); n >= 0 {
+		return list[n], true
 	}
 	return descriptor{}, false
 }

@@ -104,6 +104,42 @@ func TestAPlatformThatIsMissingKeepsNoOtherFromComing(t *testing.T) {
 	hithertest.Contains(t, fmt.Sprint(err), "not there for linux/s390x, plan9/386: ", "of linux/amd64")
 }
 
+// What an index names without a platform, engines take where nothing fits better, and go on if it is another index.
+func TestAnIndexMayLeadToAnother(t *testing.T) {
+	named := func(n int, platform string) string {
+		return fmt.Sprintf(`{"digest":"sha256:%064d"%s}`, n, platform)
+	}
+	of := func(machine string) string { return `,"platform":{"os":"linux","architecture":"` + machine + `"}` }
+	amd64, arm64, s390x := of("amd64"), of("arm64"), of("s390x")
+	i, platforms := imageName{Host: "r.test", Repo: "a"}, []Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "s390x"}}
+	for _, row := range []struct{ name, index, want string }{
+		{"none without a platform is needed", named(1, "") + "," + named(2, amd64) + "," + named(3, s390x), "2 3"},
+		{"the first without one, for both", named(1, arm64) + "," + named(2, "") + "," + named(3, ""), "2"},
+	} {
+		wants, err := i.unfold([]byte(`{"manifests":[`+row.index+`]}`), platforms)
+		hithertest.Same(t, row.name, said(wants, err), row.want)
+	}
+	wants, _ := i.unfold([]byte(`{"manifests":[`+named(1, "")+`]}`), platforms)
+	inner, err := wants[0].More([]byte(`{"manifests":[` + named(4, arm64) + "," + named(5, amd64) + "," + named(6, s390x) + `]}`))
+	hithertest.Same(t, "the inner index", said(inner, err), "5 6")
+	parts, err := inner[0].More([]byte(`{"config":` + named(7, "") + `}`))
+	hithertest.Same(t, "its manifest", said(parts, err), "7")
+	_, err = inner[0].More([]byte(`{"manifests":[` + named(8, amd64) + `]}`))
+	hithertest.Contains(t, fmt.Sprint(err), "an index of indexes")
+}
+
+// said is the last figure of each digest that is wanted, and the error if there is one.
+func said(wants []Want, err error) string {
+	var all []string
+	for _, w := range wants {
+		all = append(all, w.URL[len(w.URL)-1:])
+	}
+	if err != nil {
+		all = append(all, err.Error())
+	}
+	return strings.Join(all, " ")
+}
+
 // Each line of a Dockerfile may name a platform of its own.
 func TestAnImageIsWantedForNoMorePlatformsThanThereAre(t *testing.T) {
 	r := &Reader{}
