@@ -16,6 +16,7 @@ package badger
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -168,6 +169,9 @@ func (s *Store) Usage(ctx context.Context) (cache.Usage, error) {
 		free = 0
 	}
 	onDisk, err := diskUse(s.opt.Dir)
+	if err != nil {
+		err = fmt.Errorf("how much of the disk it takes is not known: %w%s", err, remedy(err))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return cache.Usage{

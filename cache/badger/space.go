@@ -39,12 +39,20 @@ const (
 func (s *Store) spare(n int64) error {
 	free, err := s.opt.Free(s.opt.Dir)
 	if err != nil {
-		return fmt.Errorf("%w: its file system does not tell how much is free: %w", cache.ErrFull, err)
+		return fmt.Errorf("%w: its file system does not tell how much is free: %w%s", cache.ErrFull, err, remedy(err))
 	}
 	if free < n {
 		return fmt.Errorf("%w: %d MiB are free on its file system, and %d MiB must stay free; make room, or set a lower floor", cache.ErrFull, free>>20, n>>20)
 	}
 	return s.files.spare(s.opt.Dir, s.opt.Now(), false)
+}
+
+// remedy is what to do about a directory that cannot be looked at; empty: nobody knows.
+func remedy(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "; its directory was removed, and nothing new is kept until Hither is started again"
+	}
+	return ""
 }
 
 // files is when files could be made last. The zero value does not know.

@@ -43,14 +43,17 @@ func (a *app) cacheUsage() *cobra.Command {
 	return c
 }
 
-// describeUsage says it in one line. Only a store in memory takes nothing of a disk.
+// describeUsage says it in one line. Only a store in memory leaves nothing of a disk free.
 func describeUsage(u cache.Usage) string {
 	text := fmt.Sprintf("%s in %s under %s", amount.Bytes(u.Bytes), amount.Count(u.Blobs, "blob"), amount.Count(u.Names, "name"))
 	if u.Limit > 0 && u.Limit < noLimit {
 		text += fmt.Sprintf(", of %s", amount.Bytes(u.Limit))
 	}
-	if u.OnDisk == 0 {
+	switch {
+	case u.Floor == 0:
 		return text + "; in memory, until Hither ends"
+	case u.OnDisk == 0: // nobody knows
+		return text
 	}
 	text += fmt.Sprintf("; %s on the disk", amount.Bytes(u.OnDisk))
 	if u.Free > 0 {

@@ -59,8 +59,10 @@ func (h *house) Status(ctx context.Context) (control.Status, error) {
 		s.Waiting = h.waiting()
 	}
 	var err error
-	s.Cache, err = h.store.Usage(ctx)
-	return s, err
+	if s.Cache, err = h.store.Usage(ctx); err != nil {
+		s.Trouble = strings.TrimPrefix(s.Trouble+"; cache: "+err.Error(), "; ")
+	}
+	return s, ctx.Err()
 }
 
 // upstreams lists whom the rules name. The board is not asked for its order: it counts how often it is, to try others.

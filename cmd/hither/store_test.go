@@ -55,6 +55,22 @@ func TestTheCacheIsWhereTheSettingsSay(t *testing.T) {
 	}
 }
 
+func TestStatusSpeaksWhereTheCacheCannot(t *testing.T) {
+	skipElsewhere(t)
+	s := settings.Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
+	h := newHousehold(t)
+	defer h.stop()
+	h.house.store, _ = open(t, s)
+	same(t, "removing it", os.RemoveAll(filepath.Join(s.State, "cache")), nil)
+	status, err := h.Status(t.Context())
+	same(t, "error", err, nil)
+	same(t, "rules named", len(status.Upstreams) > 0, true)
+	contains(t, status.Trouble, "cache: how much of the disk it takes is not known", "its directory was removed, and nothing new is kept until Hither is started again")
+	if shown := describeUsage(status.Cache); strings.Contains(shown, "in memory") {
+		t.Errorf("\n got %s\nwant not a word of memory", shown)
+	}
+}
+
 func TestWhatIsToLastIsNotKeptInMemory(t *testing.T) {
 	s := settings.Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1 << 60, Lasting: true}
 	store, err := openStore(s, slog.New(slog.DiscardHandler))

@@ -48,7 +48,7 @@ type Status struct {
 	Upstreams []Upstream            `json:"upstreams,omitempty"` // by rule, then the good ones, fast before slow
 	Errors    []Failure             `json:"errors,omitempty"`    // the last ones, newest first; at most 20
 	Rules     string                `json:"rules,omitempty"`     // what is wrong with the rule files now; empty: nothing
-	Trouble   string                `json:"trouble,omitempty"`   // what of DNS, doors and this machine is not as `hither install` or the settings want it; empty: nothing
+	Trouble   string                `json:"trouble,omitempty"`   // what of DNS, doors, this machine and the cache is not as `hither install` or the settings want it; empty: nothing
 }
 
 // Upstream is how one origin or mirror stands.
