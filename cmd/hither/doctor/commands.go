@@ -55,6 +55,14 @@ func (p *Patient) set(settings ...string) string {
 	return strings.Join(lines, " and ") + " in " + cmp.Or(p.Service.Config, p.Config) + ", then " + p.service(p.Service.Restart())
 }
 
+// elsewhere is what gives Hither another state directory; that of a service is always the same.
+func (p *Patient) elsewhere() string {
+	if p.Service != nil {
+		return "mount another disk on " + p.State
+	}
+	return "`hither up --state DIRECTORY`"
+}
+
 // service is a command for what starts services; that of the machine is root's to give.
 func (p *Patient) service(command []string) string {
 	text := strings.Join(command, " ")

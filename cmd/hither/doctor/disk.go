@@ -40,12 +40,12 @@ func (c disk) Run(_ context.Context, p *Patient) []Finding {
 
 func (disk) judge(p *Patient, s Space) Finding {
 	keep := uint64(max(p.MinFree, 0))
-	room := "Make room (`" + p.call("cache du") + "`, `" + p.call("cache rm") + " --all`), or put the cache elsewhere: `hither up --state DIRECTORY`; to leave less free: " + p.set("cache-free", "200MiB") + "."
+	room := "Make room (`" + p.call("cache du") + "`, `" + p.call("cache rm") + " --all`), or put the cache elsewhere: " + p.elsewhere() + "; to leave less free: " + p.set("cache-free", "200MiB") + "."
 	switch {
 	case s.ReadOnly:
-		return fail("the file system of "+p.State+" is read-only, so nothing can be kept and no certificate made", "Mount it for writing, or name another place: `hither up --state DIRECTORY`.")
+		return fail("the file system of "+p.State+" is read-only, so nothing can be kept and no certificate made", "Mount it for writing, or name another place: "+p.elsewhere()+".")
 	case !s.NoInodes && s.Files < leastFiles:
-		return fail(fmt.Sprintf("the file system of %s has room for %d more files only, however many bytes are free", p.State, s.Files), "Remove small files, or name another place: `hither up --state DIRECTORY`.")
+		return fail(fmt.Sprintf("the file system of %s has room for %d more files only, however many bytes are free", p.State, s.Files), "Remove small files, or name another place: "+p.elsewhere()+".")
 	case s.Free < keep/64 || s.Free < 16<<20:
 		return fail(fmt.Sprintf("the disk of %s is full: %s of %s are free, and Hither leaves %s free, so nothing new is kept and every download comes from the network", p.State, size(s.Free), size(s.Total), size(keep)), room)
 	case s.Free < keep:

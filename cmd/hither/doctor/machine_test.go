@@ -25,7 +25,7 @@ func TestProxyVariables(t *testing.T) {
 		{"ours", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890"}, "proxy ok: HTTPS_PROXY leads to Hither"},
 		{"they differ", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "https_proxy": "http://127.0.0.1:1"}, "each tool reads the one it likes"},
 		{"they differ in writing only", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "https_proxy": "127.0.0.1:7890/"}, "leads to Hither"},
-		{"dead", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "http_proxy is http://127.0.0.1:1, where nobody listens"},
+		{"dead", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "http_proxy is http://127.0.0.1:1, where nobody listens, so tools that read it reach nothing\n\tSend this shell to Hither"},
 		{"dead, the remedy", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "`unset http_proxy`"},
 		{"in fish", map[string]string{"http_proxy": "http://127.0.0.1:1", "SHELL": "/usr/bin/fish"}, "`set -e http_proxy`"},
 		{"another one", map[string]string{"ALL_PROXY": "socks5://other.example"}, "ALL_PROXY is socks5://other.example, which is not Hither"},
@@ -241,6 +241,8 @@ func TestAServiceIsStartedAsOne(t *testing.T) {
 	holds(t, w.run1(running{}), "`sudo rc-service hither restart`")
 	w.Daemon = Daemon{}
 	holds(t, w.run1(running{}), "Start it: `sudo rc-service hither start`", "Take another port: `listen = \"127.0.0.1:7891\"` in /etc/hither/config.toml, then `sudo rc-service hither restart`.")
+	hithers := disk{}.judge(w.Patient, Space{Total: 1 << 40, Files: 1 << 20})
+	holds(t, []Finding{hithers}, "put the cache elsewhere: mount another disk on /home/u/.local/state/hither; to leave less free: `cache-free = \"200MiB\"` in /etc/hither/config.toml")
 	w.AllRights = true
 	holds(t, Examine(t.Context(), []Check{running{}}, w.Patient).Findings, "Start it: `rc-service hither start`")
 }

@@ -61,7 +61,11 @@ func (proxies) judge(ctx context.Context, p *Patient, s setting) (out []Finding)
 	defer cancel()
 	conn, err := p.dial(ctx, "tcp", hostPort(u))
 	if err != nil {
-		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", "Start Hither: "+p.start()+"; or do without the proxy: `"+p.unset(s.Name)+"`.").with("error", err.Error()))
+		remedy := "Send this shell to Hither: `" + p.thisShell() + "`"
+		if p.isOurs(hostPort(u)) {
+			remedy = "Start Hither: " + p.start()
+		}
+		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", remedy+"; or do without the proxy: `"+p.unset(s.Name)+"`.").with("error", err.Error()))
 	}
 	conn.Close()
 	if p.isOurs(hostPort(u)) {
