@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"hither/cmd/hither/environ"
@@ -41,6 +43,7 @@ type Held struct {
 	gaveIn  error          // why we have stopped to lead names: somebody else wants the machine's DNS more than we do
 	over    bool           // released: nothing is changed any more
 	trouble map[string]string
+	untold  error // why a tool goes without our root, though the disk alone keeps us from telling it; nil: none does
 }
 
 // TryAgain is how long after a fault the machine is changed again: systemd-resolved may have been away, or a disk full.
@@ -68,15 +71,16 @@ func (h *Held) bring(ctx context.Context, wanted func(step string) bool) {
 	}
 	before := h.trouble
 	h.trouble = map[string]string{}
-	h.leadLocked(ctx)
 	i := &Installation{Upkeep: h.upkeep, Settings: h.settings, Machine: h.machine, Rules: h.rules()}
-	steps := sysproxy.Steps(ctx, h.machine, i.proxying(), h.upkeep.Proxy...)
+	proxy := sysproxy.Steps(ctx, h.machine, i.proxying(), h.upkeep.Proxy...)
 	sent, err := tools.Steps(h.machine, i.tooling(), h.upkeep.Tools...)
 	if err != nil {
 		h.trouble["tools"] = err.Error()
 	}
-	steps = slices.DeleteFunc(append(steps, sent...), func(s install.Step) bool { return !wanted(s.String()) })
-	h.applyLocked(ctx, steps)
+	unwanted := func(s install.Step) bool { return !wanted(s.String()) }
+	_ = h.applyLocked(ctx, slices.DeleteFunc(proxy, unwanted)) // it is told by trouble
+	h.untold = ofFullDisk(h.applyLocked(ctx, slices.DeleteFunc(sent, unwanted)))
+	h.leadLocked(ctx)
 	h.tellLocked(ctx, before)
 }
 
@@ -126,6 +130,8 @@ func (h *Held) mayLead(names []string) error {
 		return errors.New("Hither answers no DNS: see above why, or give it an address with --dns")
 	case len(names) == 0:
 		return errors.New("the rules have no host that can be led to Hither")
+	case h.untold != nil:
+		return fmt.Errorf("a tool that cannot be told of Hither's root would refuse what it finds: %w", h.untold)
 	case h.Trusted != nil:
 		return h.Trusted()
 	}
@@ -146,7 +152,7 @@ func (h *Held) beginLocked(ctx context.Context, names []string) error {
 	}
 	err = undo(ctx, slices.DeleteFunc(slices.Clone(h.steps), kept))
 	h.setSteps(steps)
-	h.applyLocked(ctx, steps)
+	_ = h.applyLocked(ctx, steps) // it is told by trouble
 	return err
 }
 
@@ -178,16 +184,27 @@ func (h *Held) setSteps(steps []install.Step) {
 	h.led = make(chan struct{})
 }
 
-// applyLocked does the volatile ones of the steps, each by itself.
-func (h *Held) applyLocked(ctx context.Context, steps []install.Step) {
+// applyLocked does the volatile ones of the steps, each by itself. The error joins what is noted as trouble.
+func (h *Held) applyLocked(ctx context.Context, steps []install.Step) error {
+	var errs []error
 	for _, step := range steps {
 		if !install.IsVolatile(step) {
 			continue
 		}
 		if err := install.Apply(ctx, step); err != nil {
 			h.trouble[step.String()] = err.Error()
+			errs = append(errs, err)
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// ofFullDisk is err if a full disk is among its reasons, else nil.
+func ofFullDisk(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	return nil
 }
 
 // tellLocked tells what is not in force, each trouble once.

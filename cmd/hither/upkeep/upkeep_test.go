@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -278,6 +279,27 @@ func TestAToolThatIsNotKnownStopsNoOther(t *testing.T) {
 	i := &Installation{Upkeep: Upkeep{Home: "/home/u"}, Machine: h.machine}
 	i.KeepFormer(former, func(string) bool { return false })
 	hithertest.Same(t, "kept", strings.Join(i.Wanted.Tools, " "), "npm")
+}
+
+// On a full disk npm loses what it was told when Hither ends, and is not told again; it would refuse whom its registry's name leads to.
+func TestNamesAreNotLedWhereTheDiskIsTooFullToTellATool(t *testing.T) {
+	h := NewHeld(Upkeep{DNS: sysdns.Scoped, UID: -1, GID: -1}, settings.Settings{State: t.TempDir(), Listen: []string{"127.0.0.1:1"}},
+		func() *rules.Set { return hithertest.Rules(t, "reg.test") }, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, environ.List{}, slog.New(slog.DiscardHandler))
+	h.machine.Root, h.machine.OS = t.TempDir(), "darwin" // names are led by files there
+	h.machine.Run = func(context.Context, []string, []byte) ([]byte, error) { return nil, nil }
+	for _, row := range []struct {
+		why  error
+		want bool
+	}{{&os.PathError{Op: "write", Path: "journal", Err: syscall.ENOSPC}, false}, {os.ErrPermission, true}} {
+		h.untold = ofFullDisk(h.applyLocked(t.Context(), []install.Step{install.VolatileRefusal(h.machine, "send npm through Hither", row.why)}))
+		h.leadLocked(t.Context())
+		hithertest.Same(t, "led after "+row.why.Error(), h.machine.Exists("/etc/resolver/reg.test"), row.want)
+	}
+	h.untold = syscall.ENOSPC
+	h.SetNames(t.Context())
+	hithertest.Same(t, "led with other rules", h.machine.Exists("/etc/resolver/reg.test"), false)
+	h.Hold(t.Context())
+	hithertest.Same(t, "led again", h.machine.Exists("/etc/resolver/reg.test"), true)
 }
 
 // Names are led only to those whose certificates are believed, and after a fault that is tried again.
