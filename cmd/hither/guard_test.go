@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,4 +48,30 @@ func TestALogThatNobodyReadsHoldsNothingUp(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("Close\n got none\nwant it after a second")
 	}
+}
+
+// Without our program nobody puts the machine back after a power cut; a program that is being replaced is missed for a moment.
+func TestAProgramThatIsRemovedIsMissedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exe := filepath.Join(t.TempDir(), "hither")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		pace, removed := make(chan time.Time), make(chan bool, 1)
+		look := func() {
+			pace <- time.Time{}
+			synctest.Wait()
+		}
+		go func() { removed <- isRemoved(ctx, exe, pace) }()
+		look()
+		lay(t, exe, "")
+		look()
+		must(t, os.Remove(exe))
+		look()
+		same(t, "verdicts while it was missed once", len(removed), 0)
+		look()
+		same(t, "removed", <-removed, true)
+		go func() { removed <- isRemoved(ctx, exe, pace) }()
+		cancel()
+		same(t, "after the end", <-removed, false)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -43,6 +44,7 @@ type keeper struct {
 	ca       *trust.Authority
 	restored func() // called when nobody is sent to us any more by what we changed; perhaps more than once
 	letGo    *control.LetGo
+	removed  bool // our program is gone, which is why letGo was demanded
 	log      *slog.Logger
 }
 
@@ -75,6 +77,7 @@ func (k *keeper) run(ctx context.Context) error {
 func (k *keeper) keep(whole context.Context) error {
 	ctx, stop := k.letGo.Until(whole)
 	defer stop()
+	exe, _ := ownProgram() // else newLease says so
 	dns, doors := k.way.Addresses()
 	if _, ok := led.SealedDoor(doors); !ok && k.upkeep.DNS == sysdns.Scoped {
 		dns = nil // nobody would come in
@@ -94,7 +97,16 @@ func (k *keeper) keep(whole context.Context) error {
 	}
 	k.way.OnNames(func() { h.SetNames(ctx) })
 	h.Hold(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		pace := time.NewTicker(upkeep.TryAgain)
+		defer pace.Stop()
+		if k.removed = isRemoved(ctx, exe, pace.C); k.removed {
+			k.letGo.Demand()
+		}
+	})
 	h.Watch(ctx)
+	looking.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasing)
 	defer cancel()
 	if err := h.Release(ctx); err != nil {
@@ -105,12 +117,33 @@ func (k *keeper) keep(whole context.Context) error {
 	if whole.Err() != nil {
 		k.restored()
 	} else {
-		k.way.Tell("upkeep", "this machine was put back as it was, because `hither restore` or `hither uninstall` asked for it; the next Hither changes it again if it should")
+		why := "`hither restore` or `hither uninstall` asked for it"
+		if k.removed {
+			why = exe + " was removed, and without it nobody could do so after a power cut"
+			k.log.Warn("this machine was put back as it was; put the program back, and start it again", "reason", why)
+		}
+		k.way.Tell("upkeep", "this machine was put back as it was, because "+why+"; the next Hither changes it again if it should")
 	}
 	if err := lease.Close(); err != nil {
 		k.log.Warn("the guard was not told that all is well; it will look by itself", "error", err)
 	}
 	return nil
+}
+
+// isRemoved waits until a program is missing twice in a row, as one that is being replaced may be missing once; false: ctx has ended.
+func isRemoved(ctx context.Context, exe string, pace <-chan time.Time) bool {
+	for missed := 0; missed < 2; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-pace:
+		}
+		missed++
+		if _, err := os.Stat(exe); !errors.Is(err, fs.ErrNotExist) {
+			missed = 0
+		}
+	}
+	return true
 }
 
 // takeLease starts the guard, and tries until it has; nil: ctx has ended. again is called when the guard has taken everything
