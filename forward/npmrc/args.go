@@ -138,7 +138,8 @@ func readArgs(args []string) Level {
 // ProgramName is a program's name by the file that runs it, without what Windows and Node end it with: npm for
 // "/usr/lib/node_modules/npm/bin/npm-cli.js", pnpm for "pnpm.cjs", node for `C:\node\node.exe`.
 func ProgramName(file string) string {
-	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
+	file = strings.ReplaceAll(file, `\`, "/")
+	name := path.Base(file)
 	switch strings.ToLower(path.Ext(name)) {
 	case ".exe", ".cmd", ".ps1", ".js", ".cjs", ".mjs":
 		name = name[:len(name)-len(path.Ext(name))]
@@ -146,7 +147,14 @@ func ProgramName(file string) string {
 	switch name {
 	case "npm-cli", "npx-cli":
 		return strings.TrimSuffix(name, "-cli")
-	case "yarnpkg":
+	case "yarnpkg", "yarn-berry":
+		return "yarn"
+	case "cli":
+		if strings.HasSuffix(file, "/yarn/lib/cli.js") { // as Yarn 1 calls itself in a workspace
+			return "yarn"
+		}
+	}
+	if version, ok := strings.CutPrefix(name, "yarn-"); ok && version != "" && '0' <= version[0] && version[0] <= '9' { // .yarn/releases
 		return "yarn"
 	}
 	return name

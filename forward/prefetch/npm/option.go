@@ -12,7 +12,7 @@ import (
 func (c *command) take(args []string) (words []string) {
 	doubtful := false
 	c.omit = npmrc.OmittedBy(args)
-	for _, arg := range npmrc.ParseArgs(args) {
+	for _, arg := range npmrc.ParseArgs(c.ofNpm(args)) {
 		switch {
 		case arg.Option != "":
 			c.option(arg)
@@ -24,6 +24,56 @@ func (c *command) take(args []string) (words []string) {
 		}
 	}
 	return words
+}
+
+// ofNpm leaves out of the arguments the options that npm does not have, or has for something else, so that what stands behind them
+// is read for what it is: `pnpm -w add react`, `pnpm --filter web add react`.
+func (c *command) ofNpm(args []string) (rest []string) {
+	if c.program == "npm" {
+		return args
+	}
+	for len(args) > 0 && args[0] != "--" {
+		name, _, given := strings.Cut(args[0], "=")
+		took := 1
+		switch {
+		case slices.Contains(elsewhere(), name):
+			c.astray = true // npmrc and the project are those of another directory
+			fallthrough
+		case slices.Contains(valued(), name):
+			if c.fewer = true; !given {
+				took = 2
+			}
+		case name == "--workspace-root", name == "--recursive", name == "--bun", name == "--ignore-workspace-root-check":
+		default:
+			if arg := withoutPlace(c.program, args[0]); arg != "-" {
+				rest = append(rest, arg)
+			}
+		}
+		args = args[min(took, len(args)):]
+	}
+	return append(rest, args...)
+}
+
+// elsewhere are options of pnpm, yarn and bun for the directory that they work in.
+func elsewhere() []string { return []string{"--dir", "--cwd"} }
+
+// valued are others that have a value: which workspaces are meant.
+func valued() []string {
+	return []string{"--filter", "-F", "--filter-prod", "--include", "--exclude", "--from"}
+}
+
+// withoutPlace takes out of short options those that say where: w, r and others, of each its own.
+func withoutPlace(program, arg string) string {
+	letters := map[string]string{"pnpm": "wr", "yarn": "WAR", "bun": "b"}[program]
+	if len(arg) < 2 || arg[0] != '-' || strings.Trim(arg[1:], letters+"DOPELg") != "" { // -reg is --registry
+		return arg
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(letters, r) {
+			return -1
+		}
+		return r
+	}, arg)
 }
 
 // option notes what an option means.

@@ -45,25 +45,48 @@ func readCommand(args []string) command {
 		words = words[1:]
 	}
 	switch c.program {
-	case "npx", "bunx", "pnpx": // bunx calls itself to install: bunx add NAME --no-summary --force
+	case "npx", "bunx", "pnpx", "pnx": // bunx calls itself to install: bunx add NAME --no-summary --force
 		if itself := len(words) > 0 && words[0] == "add" && slices.Contains(words, "--no-summary"); !itself || c.program != "bunx" {
 			words = append([]string{"exec"}, words...)
 		}
-		c.program = map[string]string{"npx": "npm", "bunx": "bun", "pnpx": "pnpm"}[c.program]
+		c.program = map[string]string{"npx": "npm", "bunx": "bun", "pnpx": "pnpm", "pnx": "pnpm"}[c.program]
 	}
 	verb := ""
-	if words = c.take(words); len(words) > 0 {
+	if words = c.within(c.take(words)); len(words) > 0 {
 		verb, c.specs = words[0], words[1:]
 	}
 	c.do(verb)
 	return c
 }
 
+// within leaves out the words that say where the rest is to be done, or which part of the program does it.
+func (c *command) within(words []string) []string {
+	if len(words) < 2 {
+		return words
+	}
+	switch c.program + " " + words[0] {
+	case "yarn workspace":
+		return words[2:]
+	case "yarn workspaces":
+		if words[1] == "foreach" {
+			return words[2:]
+		}
+	case "yarn global":
+		c.apart = true
+		return words[1:]
+	case "yarn npm", "bun pm", "pnpm recursive", "pnpm multi", "pnpm m":
+		return words[1:]
+	}
+	return words
+}
+
 // packageManager knows a package manager by the file that runs it; empty: it is another program.
 func packageManager(file string) string {
 	switch name := npmrc.ProgramName(file); name {
-	case "npm", "pnpm", "yarn", "bun", "npx", "bunx", "pnpx":
+	case "npm", "pnpm", "yarn", "bun", "npx", "bunx", "pnpx", "pnx":
 		return name
+	case "pn":
+		return "pnpm"
 	}
 	return ""
 }
@@ -88,7 +111,11 @@ func (c *command) do(verb string) {
 		}
 	case "view", "v", "info", "show":
 		c.current = c.specs[:min(1, len(c.specs))] // the rest are fields
-	case "outdated":
+	case "create", "c": // the registry is not told: it may be a template of the user's own
+		if c.program != "npm" && len(c.specs) > 0 {
+			c.current = []string{creator(c.specs[0])}
+		}
+	case "outdated", "upgrade-interactive":
 		c.online = true
 	}
 	if c.installs && !c.clean {
@@ -97,6 +124,22 @@ func (c *command) do(verb string) {
 	if !c.installs || c.clean || c.anew {
 		c.specs = nil
 	}
+}
+
+// creator is the package that makes a project of some kind: create-vite@5 for vite@5, @s/create-app for @s/app, @s/create for @s.
+func creator(spec string) string {
+	scope, name, scoped := strings.Cut(spec, "/")
+	if !strings.HasPrefix(spec, "@") {
+		return "create-" + spec
+	}
+	if !scoped {
+		scope, name, scoped = strings.Cut(spec[1:], "@")
+		if scope = "@" + scope + "/create"; scoped {
+			scope += "@" + name
+		}
+		return scope
+	}
+	return scope + "/create-" + name
 }
 
 // Alike says that two programs were called to install the same. npm leaves its options out of what it shows of itself.
