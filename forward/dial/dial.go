@@ -264,6 +264,9 @@ func (d *Dialer) connect(ctx context.Context, network string, to netip.AddrPort)
 	open := d.Connect
 	if open == nil {
 		plain := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 4}}
+		if mark.IsTight(ctx) {
+			plain.Control = shorten
+		}
 		open = plain.DialContext
 	}
 	conn, err := open(untraced{ctx}, network, addr)

@@ -51,6 +51,17 @@ func LaneOf(ctx context.Context) int {
 	return max(n, 0)
 }
 
+type tightKey struct{}
+
+// Tight marks a dial whose connection shall carry short packets both ways, because long ones seem to get lost.
+func Tight(ctx context.Context) context.Context { return context.WithValue(ctx, tightKey{}, true) }
+
+// IsTight says whether a dial is marked [Tight].
+func IsTight(ctx context.Context) bool {
+	marked, _ := ctx.Value(tightKey{}).(bool)
+	return marked
+}
+
 type outsetKey struct{}
 
 // Outset marks a request in a lane that is most likely redirected to where the body is: the way there is asked over the

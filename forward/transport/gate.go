@@ -132,11 +132,13 @@ type wishKey struct{}
 // when that was none for it.
 type wish struct {
 	plain *plainHosts
+	tight *tightHosts
 
 	mu     sync.Mutex
 	served chan struct{} // closed when the request has a connection, or has ended
 	addr   string        // of the last dial
 	first  *lead         // of the same; nil: nobody waits for it
+	short  bool          // likewise; with short packets
 }
 
 // mark makes a request's context tell w what becomes of its connection.
@@ -174,7 +176,7 @@ func (w *wish) endLocked() {
 func (w *wish) dials(addr string) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.addr = addr
+	w.addr, w.short = addr, false
 	if w.served == nil {
 		ended := make(chan struct{})
 		close(ended)
@@ -192,8 +194,11 @@ func (w *wish) leads(l *lead) {
 // shaken learns what a host speaks.
 func (w *wish) shaken(state tls.ConnectionState, err error) {
 	w.mu.Lock()
-	addr, first := w.addr, w.first
+	addr, first, short := w.addr, w.first, w.short
 	w.mu.Unlock()
+	if isLate(err) {
+		w.tight.late(addr, short)
+	}
 	if plain := err == nil && state.NegotiatedProtocol != "h2"; err == nil {
 		w.plain.learn(addr, plain)
 		first.end(plain)
@@ -206,6 +211,7 @@ func (w *wish) shaken(state tls.ConnectionState, err error) {
 type gated struct {
 	*http.Transport
 	plain *plainHosts
+	tight *tightHosts
 	open  *census
 }
 
@@ -214,7 +220,7 @@ func (t *gated) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" {
 		return t.Transport.RoundTrip(req)
 	}
-	w := &wish{plain: t.plain}
+	w := &wish{plain: t.plain, tight: t.tight}
 	defer w.end()
 	return t.Transport.RoundTrip(req.WithContext(w.mark(req.Context())))
 }

@@ -34,6 +34,7 @@ func laneNumber(n int) int {
 type lanes struct {
 	make  func(lane int) *http.Transport
 	plain *plainHosts
+	tight *tightHosts
 	under *footing.Watch
 
 	mu   sync.Mutex
@@ -49,7 +50,7 @@ func (l *lanes) take(n int) *gated {
 	if l.made[n] == nil {
 		t, open := l.make(n), &census{gate: gate{plain: l.plain}, under: l.under}
 		t.DialContext = open.dialer(t.DialContext)
-		l.made[n], l.open[n] = &gated{t, l.plain, open}, open
+		l.made[n], l.open[n] = &gated{t, l.plain, l.tight, open}, open
 	}
 	return l.made[n]
 }

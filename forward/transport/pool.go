@@ -97,12 +97,12 @@ type Pool struct {
 func New(c Config) *Pool {
 	c = c.withDefaults()
 	kept, offers := newSessions(c.Sessions, c.Log)
-	under := new(footing.Watch)
+	tight, under := new(tightHosts), new(footing.Watch)
 	p := &Pool{
-		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain, under), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain, under),
+		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain, tight, under), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain, tight, under),
 		agent: c.UserAgent, proxy: c.Proxy, sessions: kept,
 	}
-	p.patient = &lanes{plain: kept.plain, under: under, make: func(int) *http.Transport {
+	p.patient = &lanes{plain: kept.plain, tight: tight, under: under, make: func(int) *http.Transport {
 		t := p.chosen.make(0)
 		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
 		return t
@@ -123,8 +123,8 @@ func New(c Config) *Pool {
 	return p
 }
 
-func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts, under *footing.Watch) *lanes {
-	return &lanes{plain: plain, under: under, make: func(lane int) *http.Transport {
+func openLanes(c Config, resume tls.ClientSessionCache, plain *plainHosts, tight *tightHosts, under *footing.Watch) *lanes {
+	return &lanes{plain: plain, tight: tight, under: under, make: func(lane int) *http.Transport {
 		t := newTransport(c, resume)
 		if lane > 0 {
 			narrow(t)
@@ -201,7 +201,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c := p.contestOf(mark.IsPublic(req.Context())); c != nil && fits(req) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
-	resp, err := onceMore(named(req, p.agent), carry)
+	resp, err := onceMore(named(req, p.agent), p.chosen.tight.again(carry)) // which knows those of all
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		resp, err = p.refusedByProxy(req, resp)
 	}
@@ -270,6 +270,7 @@ func (p *Pool) CloseIdleConnections() {
 	p.strangers.renew()
 	p.patient.renew()
 	p.chosen.under.Stir() // which is that of all
+	p.chosen.tight.forget()
 	for _, c := range p.quic {
 		c.renew()
 	}

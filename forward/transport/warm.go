@@ -64,7 +64,7 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 	if c := p.contestOf(public); c != nil {
 		c.warm(originOf(u), lane)
 	}
-	if to.census(lane).has(net.JoinHostPort(u.Hostname(), dial.Port(u))) {
+	if to.census(lane).has(addrOf(u)) {
 		return nil
 	}
 	short, cancel := context.WithCancelCause(mark.Lane(ctx, lane))
@@ -88,6 +88,9 @@ func (p *Pool) warm(ctx context.Context, u *url.URL, lane int) error {
 		return context.Cause(ctx)
 	}
 }
+
+// addrOf is where a URL leads, as HOST:PORT.
+func addrOf(u *url.URL) string { return net.JoinHostPort(u.Hostname(), dial.Port(u)) }
 
 // warm connects over HTTP/3 too, if requests would go that way; nobody waits for it.
 func (c *contest) warm(name string, lane int) {
@@ -164,7 +167,8 @@ func (c *census) dialer(dial dialFunc) dialFunc {
 		first, err := c.gate.enter(ctx, addr)
 		var conn net.Conn
 		if err == nil {
-			conn, err = dial(ctx, network, addr)
+			w, _ := ctx.Value(wishKey{}).(*wish)
+			conn, err = dial(w.tighten(ctx, addr), network, addr)
 		}
 		if d != nil && (err != nil || !d.secure) {
 			d.end(err)
