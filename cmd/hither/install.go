@@ -192,7 +192,7 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 	say := func(step install.Step, result string, err error) {
 		s := stepReport{Step: step.String(), Result: result}
 		if err != nil {
-			s.Why = redact.Text(err.Error())
+			s.Why = redact.Text(strings.TrimPrefix(err.Error(), step.String()+": ")) // install.Apply names it, too
 		}
 		report = append(report, s)
 		showSteps(a.err, installReport{s})

@@ -300,3 +300,8 @@ func TestTheUsualInstallationTellsNpmOfTheRoot(t *testing.T) {
 	must(t, c.call(c.app.installCommand(), "--dry-run", "--trust", "--dns", "scoped", "--tools", "none"))
 	same(t, "npm where no tool is chosen", strings.Contains(c.out.String(), "send npm"), false)
 }
+
+func TestAStepThatFailsIsNamedOnce(t *testing.T) {
+	report := (&app{err: io.Discard}).do(t.Context(), []install.Step{install.Refusal("do it", errors.New("there is no room"))})
+	same(t, "why", report[0].Why, "there is no room")
+}

@@ -42,7 +42,7 @@ func (a *app) renew(ctx context.Context, i *upkeep.Installation) installReport {
 	if !changed {
 		return nil // it is no service that runs here, and whoever has started it chose the program
 	}
-	done.Result, done.Why = "left out", fmt.Sprintf("no service of this machine has started it: end it (pid %d), and start it again", before.PID)
+	done.Result, done.Why = "left out", fmt.Sprintf("what has started it is not known: end it (pid %d), and start it again", before.PID)
 	if err != nil {
 		done.Why = err.Error() + "; start it again by hand"
 	}

@@ -39,7 +39,7 @@ func TestAHitherThatRunsBeginsAnewWithWhatIsInstalled(t *testing.T) {
 	i.Upkeep.DNS = sysdns.Full
 	report := a.renew(t.Context(), i)
 	same(t, "by hand", report[0].Result, "left out")
-	hithertest.Contains(t, report[0].Why, "no service of this machine has started it: end it (pid ")
+	hithertest.Contains(t, report[0].Why, "what has started it is not known: end it (pid ")
 	same(t, "commands", len(ran), 0)
 	hithertest.Write(t, filepath.Join(root, "/home/u/.config/systemd/user/hither.service"), nil)
 	report = a.renew(t.Context(), i)

@@ -192,7 +192,7 @@ func (h *Held) applyLocked(ctx context.Context, steps []install.Step) error {
 			continue
 		}
 		if err := install.Apply(ctx, step); err != nil {
-			h.trouble[step.String()] = err.Error()
+			h.trouble[step.String()] = strings.TrimPrefix(err.Error(), step.String()+": ") // install.Apply names it, too
 			errs = append(errs, err)
 		}
 	}

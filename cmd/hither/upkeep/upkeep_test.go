@@ -293,6 +293,7 @@ func TestNamesAreNotLedWhereTheDiskIsTooFullToTellATool(t *testing.T) {
 	}{{&os.PathError{Op: "write", Path: "journal", Err: syscall.ENOSPC}, false}, {os.ErrPermission, true}} {
 		h.untold = ofFullDisk(h.applyLocked(t.Context(), []install.Step{install.VolatileRefusal(h.machine, "send npm through Hither", row.why)}))
 		h.leadLocked(t.Context())
+		hithertest.Same(t, "trouble", h.trouble["send npm through Hither"], row.why.Error())
 		hithertest.Same(t, "led after "+row.why.Error(), h.machine.Exists("/etc/resolver/reg.test"), row.want)
 	}
 	h.untold = syscall.ENOSPC
