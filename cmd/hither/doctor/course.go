@@ -21,7 +21,7 @@ type client interface {
 	Bypass(p *Patient) setting
 	// Roots is the store that it checks Hither's certificates against, and the command by which it comes to know ours.
 	// False: it is not known which one, or it is the system's and that is no file.
-	Roots(p *Patient) (s shelf, remedy string, known bool)
+	Roots(ctx context.Context, p *Patient) (s shelf, remedy string, known bool)
 	// More is what else in its settings matters.
 	More(p *Patient) []Finding
 }
@@ -46,7 +46,7 @@ func (t tool) Run(ctx context.Context, p *Patient) []Finding {
 	c := t.course(ctx, p)
 	out := []Finding{t.judge(c, p).with("door", c.Door).with("host", t.Host()).with("because", c.Why)}
 	if c.Door == "proxy" || c.Door == "DNS" {
-		out = append(out, t.believes(p)...)
+		out = append(out, t.believes(ctx, p)...)
 	}
 	return append(out, t.More(p)...)
 }
@@ -130,8 +130,8 @@ func (p *Patient) isDoor(addr netip.Addr) bool {
 }
 
 // believes says whether the tool knows our root.
-func (t tool) believes(p *Patient) []Finding {
-	s, remedy, known := t.Roots(p)
+func (t tool) believes(ctx context.Context, p *Patient) []Finding {
+	s, remedy, known := t.Roots(ctx, p)
 	switch {
 	case !known && remedy != "":
 		return []Finding{fail(t.Name()+" does not know Hither's root certificate: it was told of no further roots", remedy)}

@@ -60,7 +60,7 @@ func (dockerClient) Bypass(p *Patient) setting {
 }
 
 // Roots implements client: /etc/docker/certs.d/HOST/*.crt stand beside the system's.
-func (c dockerClient) Roots(p *Patient) (shelf, string, bool) {
+func (c dockerClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
 	dir := "/etc/docker/certs.d/" + c.Host()
 	remedy := "Name Hither as a mirror instead, which needs no certificate (see below), or `sudo install -Dm 644 " + quote(p.rootFile()) + " " + dir + "/hither.crt`."
 	if p.exists(dir) {

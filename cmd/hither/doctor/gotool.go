@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 
@@ -83,7 +84,9 @@ func (goClient) Proxy(p *Patient) setting { return p.first("HTTPS_PROXY", "https
 func (goClient) Bypass(p *Patient) setting { return p.first("NO_PROXY", "no_proxy") }
 
 // Roots implements client.
-func (goClient) Roots(p *Patient) (shelf, string, bool) { return p.environmentRoots("SSL_CERT_FILE") }
+func (goClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
+	return p.environmentRoots("SSL_CERT_FILE")
+}
 
 // Advice implements advised.
 func (goClient) Advice(p *Patient) string {

@@ -1,6 +1,9 @@
 package doctor
 
-import "strings"
+import (
+	"context"
+	"strings"
+)
 
 // npmClient is npm; pnpm and Yarn 1 read the same files.
 type npmClient struct{}
@@ -41,7 +44,7 @@ func (npmClient) Bypass(p *Patient) setting {
 
 // Roots implements client. Npm's cafile and ca replace all other roots; without them Node has its own, to which
 // NODE_EXTRA_CA_CERTS adds.
-func (npmClient) Roots(p *Patient) (shelf, string, bool) {
+func (npmClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	set := p.npmSettings()
 	if s := set["cafile"]; s.said() {
 		found := p.shelf(s.Name, s.Value)
@@ -55,10 +58,15 @@ func (npmClient) Roots(p *Patient) (shelf, string, bool) {
 		return p.shelf(s.Name, s.Value), "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
 	}
 	options := p.lookup("NODE_OPTIONS")
-	if p.lookup("NODE_USE_SYSTEM_CA") == "1" || strings.Contains(options, "--use-system-ca") || strings.Contains(options, "--use-openssl-ca") {
+	if p.lookup("NODE_USE_SYSTEM_CA") == "1" || strings.Contains(options, "--use-system-ca") || strings.Contains(options, "--use-openssl-ca") || readsSystem(ctx, p) {
 		return p.environmentRoots("SSL_CERT_FILE")
 	}
 	return shelf{}, "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", false
+}
+
+// readsSystem says that this Node was built to believe whom OpenSSL believes, as Debian's is (--openssl-use-def-ca-store).
+func readsSystem(ctx context.Context, p *Patient) bool {
+	return strings.TrimSpace(p.run(ctx, "node", "-p", "process.config.target_defaults.defines.includes('NODE_OPENSSL_CERT_STORE')")) == "true"
 }
 
 // holdsRoot says whether PEM text, with \n for the ends of lines, has the root in force.

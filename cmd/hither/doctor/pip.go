@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (pipClient) Proxy(p *Patient) setting {
 func (pipClient) Bypass(p *Patient) setting { return p.first("no_proxy", "NO_PROXY") }
 
 // Roots implements client. From 24.2 on pip asks the system; before it had roots of its own.
-func (pipClient) Roots(p *Patient) (shelf, string, bool) {
+func (pipClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
 	if s := p.pipSetting("cert"); s.said() {
 		return p.shelf(s.Name, s.Value), p.appendRemedy(s.Value), true
 	}

@@ -104,7 +104,7 @@ func TestCargosSettingsCountAsForCargo(t *testing.T) {
 	if got := (cargoClient{}).Proxy(w.Patient); got != (setting{"http.proxy in /home/u/.cargo/config", "http://old.example"}) {
 		t.Errorf("got  %v\nwant the proxy of the file with the old name", got)
 	}
-	if roots, _, _ := (cargoClient{}).Roots(w.Patient); !roots.Ours {
+	if roots, _, _ := (cargoClient{}).Roots(t.Context(), w.Patient); !roots.Ours {
 		t.Errorf("got  %v\nwant our root in /home/u/ca/mine.pem", roots)
 	}
 }
@@ -175,6 +175,17 @@ func TestWhetherNpmTrusts(t *testing.T) {
 			holds(t, w.run1(tool{npmClient{}}), row.want)
 		})
 	}
+}
+
+// Debian builds Node so that it believes the system's roots; npm there needs to be told of none.
+func TestANodeThatReadsTheSystemsRoots(t *testing.T) {
+	w := newWorld(t)
+	w.env["HTTPS_PROXY"] = "http://127.0.0.1:7890"
+	w.says["node -p process.config.target_defaults.defines.includes('NODE_OPENSSL_CERT_STORE')"] = "true\n"
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(w.CA))
+	holds(t, w.run1(tool{npmClient{}}), "npm ok: npm trusts Hither: the root in force is in /etc/ssl/certs/ca-certificates.crt")
+	w.write("/etc/ssl/certs/ca-certificates.crt", string(stage.RootPEM("Corp")))
+	holds(t, w.run1(tool{npmClient{}}), "npm fail: npm does not trust Hither: /etc/ssl/certs/ca-certificates.crt lacks")
 }
 
 func TestSettingsThatWeakenATool(t *testing.T) {
