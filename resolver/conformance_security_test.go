@@ -295,14 +295,19 @@ func truthRows() []row {
 		{must, "Hither: signatures", "who asks for signatures of what had none waits for nobody, and hears when it has some", func(w *world) {
 			w.ask(ours, dns.TypeA, withDO)
 			w.pass(3 * time.Hour)
-			w.up.follow(after(time.Second, says("@ 300 IN A 192.0.2.9", sig)))
-			begin := time.Now()
-			same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
-			if took := time.Since(begin); took > 500*time.Millisecond {
+			answer, letGo := held(says("@ 300 IN A 192.0.2.9", sig))
+			w.up.follow(answer)
+			took := answerPatience
+			for range 5 { // the machine may be busy in some of them
+				begin := time.Now()
+				same(w, "records", lines(w.ask(ours, dns.TypeA, withDO).Answer), ours+" A "+ourAddr.String())
+				took = min(took, time.Since(begin))
+			}
+			if took > 200*time.Millisecond {
 				w.failf("got  an answer after %v\nwant one at once", took)
 			}
-			w.rest(1500 * time.Millisecond)
-			same(w, "records when there are some", len(w.ask(ours, dns.TypeA, withDO).Answer), 2)
+			letGo()
+			becomes(w, "records when there are some", func() int { return len(w.ask(ours, dns.TypeA, withDO).Answer) }, 2)
 			same(w, "questions upstream", w.count(ours, dns.TypeA), 2)
 		}, ""},
 		{must, "Hither: signatures", "and if it is signed no more, though that is not to be kept", func(w *world) {

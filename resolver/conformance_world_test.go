@@ -134,6 +134,14 @@ func same[T comparable](w *world, what string, got, want T) {
 	}
 }
 
+// becomes ends the row if a thing is not in time what another goroutine makes of it.
+func becomes[T comparable](w *world, what string, got func() T, want T) {
+	for end := time.Now().Add(answerPatience); got() != want && time.Now().Before(end); {
+		w.rest(time.Millisecond)
+	}
+	same(w, what, got(), want)
+}
+
 // question makes one as a stub would.
 func question(name string, kind uint16, change ...func(*dns.Msg)) *dns.Msg {
 	q := new(dns.Msg).SetQuestion(name, kind)

@@ -275,6 +275,18 @@ func after(d time.Duration, s script) script {
 	}
 }
 
+// held goes on when it is let go.
+func held(s script) (waiting script, letGo func()) {
+	open := make(chan struct{})
+	return func(a *asked) {
+		select {
+		case <-open:
+			s(a)
+		case <-a.up.done:
+		}
+	}, func() { close(open) }
+}
+
 // framed puts a message behind its length (RFC 1035, 4.2.2).
 func framed(packet []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...)

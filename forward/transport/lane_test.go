@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"hither/forward/dial"
 	"hither/forward/mark"
 	"hither/forward/redirect"
 	"hither/forward/wiretest"
@@ -129,16 +127,13 @@ func TestABusyConnectionGetsNoNewRequestsOnceTheIdleAreClosed(t *testing.T) {
 }
 
 func TestALaneHasFewConnectionsToAHost(t *testing.T) {
-	var open, most peak
+	var busy, most peak
 	s, pool := upstream(t, false, func(w http.ResponseWriter, _ *http.Request) {
+		most.atLeast(busy.add(1)) // those that are closed meanwhile are of no use to anybody
 		time.Sleep(2 * time.Millisecond)
+		busy.add(-1)
 		io.WriteString(w, "ok")
 	})
-	pool.chosen.take(3).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(dial.Dialer).DialContext(ctx, network, addr)
-		most.atLeast(open.add(1))
-		return &counted{Conn: conn, open: &open}, err
-	}
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {

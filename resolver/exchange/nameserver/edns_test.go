@@ -64,26 +64,26 @@ func TestRouterThatDropsEDNSIsAskedWithout(t *testing.T) {
 		t.Errorf("got  %d packets for one question\nwant %d", n, 3)
 	}
 	before := len(server.questions())
-	answers(ask(), prompt)
+	answers(ask(), resend)
 	if n := len(server.questions()) - before; n != 1 {
 		t.Errorf("got  %d packets for the second question\nwant 1", n)
 	}
 	unasked.Store(true)
-	answers(ask(), prompt)
+	answers(ask(), resend)
 	unasked.Store(false)
-	answers(ask(), prompt)
+	answers(ask(), resend)
 	answers(validators(), resend) // after a short wait for signatures
 	p := g.Upstreams[0].(Plain)
 	p.past.mu.Lock()
 	p.past.bare = time.Now() // bareAge later
 	p.past.mu.Unlock()
-	answers(ask(), prompt)
+	answers(ask(), resend)
 	if last := server.questions(); last[len(last)-2].msg.IsEdns0() == nil {
 		t.Error("got  no EDNS after a while\nwant it tried again")
 	}
 	before = len(server.questions())
-	answers(ask(), prompt)
-	answers(ask(), prompt)
+	answers(ask(), resend)
+	answers(ask(), resend)
 	if n := len(server.questions()) - before; n != 2 {
 		t.Errorf("got  %d packets then\nwant one for each question", n)
 	}
@@ -139,7 +139,7 @@ func TestLossTakesNoSignaturesFromValidators(t *testing.T) {
 		t.Error("got  a validator answered without EDNS\nwant both sent")
 	}
 	wantWithout(2)
-	answers(ask(), prompt)
+	answers(ask(), resend)
 	wantWithout(2) // known again
 }
 
@@ -197,13 +197,13 @@ func TestRouterThatAddsEDNSUnaskedIsNotTakenToKnowIt(t *testing.T) {
 	t.Parallel()
 	answers, g := groupOfOne(t, &liar{udp: func(q *dns.Msg) [][]byte { return withoutEDNS(t, q, true) }})
 	answers(ask(), 1500*ms)
-	answers(ask(), prompt)
+	answers(ask(), resend)
 	p := g.Upstreams[0].(Plain)
 	p.past.mu.Lock()
 	p.past.bare = time.Now() // bareAge later
 	p.past.mu.Unlock()
-	answers(ask(), prompt)
-	answers(ask(), prompt)
+	answers(ask(), resend)
+	answers(ask(), resend)
 }
 
 // A forwarder has the plain answer in its cache and asks for signatures (dnsmasq).
