@@ -267,7 +267,7 @@ func TestSmallObjectsInLanesAreJudgedTogether(t *testing.T) {
 	if s := standing(p); most > 1 || s.UsedParts {
 		t.Errorf("%d connections at once, %+v\nwant one as long as nothing was chosen, and no word on large bodies", most, s)
 	}
-	win(p) // as it is now, however busy the machine is
+	win(p)                                                                    // as it is now, however busy the machine is
 	if a, b := small(), small(); a != "200 HTTP/3.0" && b != "200 HTTP/3.0" { // one of them may be TCP's turn
 		t.Errorf("got  %s and %s\nwant HTTP/3: no lane waits for a connection of its own", a, b)
 	}
