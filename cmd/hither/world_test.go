@@ -9,12 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -36,7 +34,7 @@ import (
 // TestMain lets the test binary be the program, so that signals and exit statuses are the real ones.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_HITHER") == "" {
-		hearSignals()
+		hithertest.HearSignals()
 		os.Exit(m.Run())
 	}
 	dir, _ := os.Getwd()
@@ -49,16 +47,6 @@ func TestMain(m *testing.M) {
 	}
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), dir: dir, serve: serve}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
-}
-
-// hearSignals takes back what who started us ignores (nohup, a shell's background): children would inherit it, and wait for
-// a signal for ever.
-func hearSignals() {
-	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(s) {
-			signal.Notify(make(chan os.Signal, 1), s)
-		}
-	}
 }
 
 // world is one user with an empty home.
