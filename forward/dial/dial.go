@@ -155,7 +155,11 @@ func (d *Dialer) Reach(ctx context.Context, base string) error {
 func (d *Dialer) viaProxy(ctx context.Context, network string, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	listener, proxy := traceOf(ctx), HostPort(d.Proxy)
 	listener.connectStart(network, proxy)
-	conn, err := dial(untraced{ctx})
+	var bare context.Context = untraced{ctx}
+	if mark.IsTight(ctx) {
+		bare = mark.Tight(bare)
+	}
+	conn, err := dial(bare)
 	err = terse.Error(err)
 	listener.connectDone(network, proxy, err)
 	return conn, err

@@ -1,7 +1,11 @@
 package dial
 
 import (
+	"bufio"
+	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +19,21 @@ func TestATightConnectionCarriesShortPackets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		for {
+			far, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- far
+			go func() { // as a proxy, if it is asked as one
+				if _, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+					io.WriteString(far, "HTTP/1.1 200 OK\r\n\r\n")
+				}
+			}()
+		}
+	}()
 	segment := func(conn net.Conn) (n int) {
 		raw, err := conn.(*net.TCPConn).SyscallConn()
 		if err != nil {
@@ -23,23 +42,29 @@ func TestATightConnectionCarriesShortPackets(t *testing.T) {
 		raw.Control(func(fd uintptr) { n, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG) })
 		return n
 	}
-	for _, tight := range []bool{false, true} {
-		ctx := t.Context()
-		if tight {
-			ctx = mark.Tight(ctx)
-		}
-		near, err := new(Dialer).DialContext(ctx, "tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { near.Close() })
-		far, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { far.Close() })
-		if out, in := segment(near), segment(far); (out <= shortest) != tight || (in <= shortest) != tight {
-			t.Errorf("tight: %t\n got segments of %d bytes out, %d in\nwant %d at most, if it is", tight, out, in, shortest)
+	for _, c := range []struct {
+		name string
+		d    *Dialer
+		addr string
+	}{
+		{"to the host", new(Dialer), l.Addr().String()},
+		{"to the proxy", &Dialer{Proxy: &url.URL{Scheme: "http", Host: l.Addr().String()}}, "reg.example:443"},
+	} {
+		for _, tight := range []bool{false, true} {
+			ctx := t.Context()
+			if tight {
+				ctx = mark.Tight(ctx)
+			}
+			near, err := c.d.DialContext(ctx, "tcp", c.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { near.Close() })
+			far := <-accepted
+			t.Cleanup(func() { far.Close() })
+			if out, in := segment(near), segment(far); (out <= shortest) != tight || (in <= shortest) != tight {
+				t.Errorf("%s, tight: %t\n got segments of %d bytes out, %d in\nwant %d at most, if it is", c.name, tight, out, in, shortest)
+			}
 		}
 	}
 }
