@@ -284,7 +284,7 @@ func TestTCPIsTriedWhereItIsConnected(t *testing.T) {
 		connected bool
 	}{{"connected", true}, {"not connected", false}} {
 		if !c.connected {
-			p.chosen.renew()
+			p.chosen.renew(new(tightHosts))
 		}
 		before := w.count("h2")
 		for range 2 * steadyShare {

@@ -138,7 +138,6 @@ type wish struct {
 	served chan struct{} // closed when the request has a connection, or has ended
 	addr   string        // of the last dial
 	first  *lead         // of the same; nil: nobody waits for it
-	short  bool          // likewise; with short packets
 }
 
 // mark makes a request's context tell w what becomes of its connection.
@@ -176,7 +175,7 @@ func (w *wish) endLocked() {
 func (w *wish) dials(addr string) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.addr, w.short = addr, false
+	w.addr = addr
 	if w.served == nil {
 		ended := make(chan struct{})
 		close(ended)
@@ -194,10 +193,10 @@ func (w *wish) leads(l *lead) {
 // shaken learns what a host speaks.
 func (w *wish) shaken(state tls.ConnectionState, err error) {
 	w.mu.Lock()
-	addr, first, short := w.addr, w.first, w.short
+	addr, first := w.addr, w.first
 	w.mu.Unlock()
 	if isLate(err) {
-		w.tight.late(addr, short)
+		w.tight.late(addr)
 	}
 	if plain := err == nil && state.NegotiatedProtocol != "h2"; err == nil {
 		w.plain.learn(addr, plain)

@@ -34,12 +34,12 @@ func laneNumber(n int) int {
 type lanes struct {
 	make  func(lane int) *http.Transport
 	plain *plainHosts
-	tight *tightHosts
 	under *footing.Watch
 
-	mu   sync.Mutex
-	made [1 + maxLanes]*gated
-	open [1 + maxLanes]*census // of the same
+	mu    sync.Mutex
+	tight *tightHosts // of the network that we are in
+	made  [1 + maxLanes]*gated
+	open  [1 + maxLanes]*census // of the same
 }
 
 // take is the transport of lane n, made at its first use.
@@ -67,10 +67,11 @@ func (l *lanes) census(n int) *census {
 }
 
 // renew closes what is idle, and lets new requests have new connections. A connection that still carries something is
-// closed behind that, or when it was idle for idleTime.
-func (l *lanes) renew() {
+// closed behind that, or when it was idle for idleTime. What it tells of short packets nobody reads any more.
+func (l *lanes) renew(tight *tightHosts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tight = tight
 	l.closeIdleLocked()
 	clear(l.made[:])
 	clear(l.open[:])

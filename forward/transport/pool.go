@@ -201,7 +201,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c := p.contestOf(mark.IsPublic(req.Context())); c != nil && fits(req) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
-	resp, err := onceMore(named(req, p.agent), p.chosen.tight.again(carry)) // which knows those of all
+	resp, err := onceMore(named(req, p.agent), tcp.tight.again(carry))
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		resp, err = p.refusedByProxy(req, resp)
 	}
@@ -266,11 +266,11 @@ func explain(req *http.Request, err error) error {
 // after a change of the network they may be dead, which may show after 20 s only: each is asked for a sign of life. What HTTP/3 was like
 // there is forgotten.
 func (p *Pool) CloseIdleConnections() {
-	p.chosen.renew()
-	p.strangers.renew()
-	p.patient.renew()
+	tight := new(tightHosts)
+	p.chosen.renew(tight)
+	p.strangers.renew(tight)
+	p.patient.renew(tight)
 	p.chosen.under.Stir() // which is that of all
-	p.chosen.tight.forget()
 	for _, c := range p.quic {
 		c.renew()
 	}

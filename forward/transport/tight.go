@@ -14,55 +14,43 @@ import (
 	"hither/forward/mark"
 )
 
-// tightFor is for how long a host is connected to with short packets, or not, before it is tried anew. What it costs is little.
+// tightFor is for how long a host is connected to with short packets, before it is tried anew without. What they cost is little.
 const tightFor = time.Hour
 
-// tightHosts are those that did not answer our first message of TLS in time, by HOST:PORT. Perhaps long packets get lost on the way, and
+// tightHosts are those that did not answer our first message of TLS in time. Perhaps long packets get lost on the way, and
 // nobody says so: a tunnel, and a router that drops ICMP. With its keys of two kinds our message is longer than a packet, as those of many
-// clients are not, and a server's certificates are, too. Such a host is connected to with short packets from then on. The zero value knows none.
+// clients are not, and a server's certificates are, too. Such a host is connected to with short packets from then on, also where that
+// was no better once: perhaps nobody was there. They are those of one network: each has its own. The zero value knows none.
 type tightHosts struct {
 	mu    sync.Mutex
-	hosts map[string]tightHost
-}
-
-type tightHost struct {
-	vain  bool // short packets were no better
-	until time.Time
+	until map[string]time.Time // by HOST:PORT
 }
 
 // has says whether a host is connected to with short packets.
 func (t *tightHosts) has(addr string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	h := t.hosts[addr]
-	return !h.vain && time.Now().Before(h.until)
+	return time.Now().Before(t.until[addr])
 }
 
-// late notes that a handshake with a host came to no end; short: with short packets.
-func (t *tightHosts) late(addr string, short bool) {
+// late notes that a handshake with a host came to no end.
+func (t *tightHosts) late(addr string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if h := t.hosts[addr]; !short && now.Before(h.until) {
-		return // others know more by now
+	if now.Before(t.until[addr]) {
+		return
 	}
-	for old := range t.hosts {
-		if len(t.hosts) < maxOrigins {
+	for old := range t.until {
+		if len(t.until) < maxOrigins {
 			break
 		}
-		delete(t.hosts, old)
+		delete(t.until, old)
 	}
-	if t.hosts == nil {
-		t.hosts = map[string]tightHost{}
+	if t.until == nil {
+		t.until = map[string]time.Time{}
 	}
-	t.hosts[addr] = tightHost{short, now.Add(tightFor)}
-}
-
-// forget is for another network.
-func (t *tightHosts) forget() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	clear(t.hosts)
+	t.until[addr] = now.Add(tightFor)
 }
 
 // again is carry, which asks once more where TLS was not answered and short packets may help: nothing was sent yet.
@@ -71,12 +59,13 @@ func (t *tightHosts) again(carry func(*http.Request) (*http.Response, error)) fu
 		if req.URL.Scheme != "https" || req.Body != nil && req.Body != http.NoBody {
 			return carry(req)
 		}
+		known := t.has(addrOf(req.URL))
 		var late atomic.Bool
 		resp, err := carry(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 			GotConn:          func(httptrace.GotConnInfo) { late.Store(false) },
 			TLSHandshakeDone: func(_ tls.ConnectionState, err error) { late.Store(isLate(err)) },
 		})))
-		if err == nil || !late.Load() || req.Context().Err() != nil || !t.has(addrOf(req.URL)) {
+		if err == nil || known || !late.Load() || req.Context().Err() != nil || !t.has(addrOf(req.URL)) {
 			return resp, err
 		}
 		return carry(req)
@@ -94,8 +83,5 @@ func (w *wish) tighten(ctx context.Context, addr string) context.Context {
 	if w == nil || !w.tight.has(addr) {
 		return ctx
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.short = true
 	return mark.Tight(ctx)
 }

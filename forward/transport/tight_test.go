@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ type narrowPath struct {
 	t      *testing.T
 	server func(net.Conn)
 	hangs  bool // short ones do not help
+	wide   bool // long ones do not get lost
 	dials  []bool
 }
 
@@ -25,7 +28,7 @@ func (n *narrowPath) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
 	n.t.Cleanup(func() { near.Close(); far.Close() })
 	n.dials = append(n.dials, mark.IsTight(ctx))
-	if n.hangs || !mark.IsTight(ctx) {
+	if n.hangs || !n.wide && !mark.IsTight(ctx) {
 		go io.Copy(io.Discard, far)
 	} else {
 		go n.server(far)
@@ -33,63 +36,95 @@ func (n *narrowPath) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return near, nil
 }
 
-// What a router loses without a word is lost to us alone: the first message of many clients fits in a packet, ours does not.
-func TestAHandshakeThatHangsIsTriedWithShortPackets(t *testing.T) {
+// onNarrowPath runs a test with a pool and a server, to which a narrow path leads.
+func onNarrowPath(t *testing.T, test func(t *testing.T, p *Pool, path *narrowPath)) {
 	s, _ := slowHello(t, false, wiretest.Says("ok"))
 	config := s.TLS.Clone()
 	config.GetConfigForClient = nil
 	serve := func(conn net.Conn) {
 		for c := tls.Server(conn, config); ; {
 			buf := make([]byte, 64<<10)
-			if _, err := c.Read(buf); err != nil {
+			n, err := c.Read(buf)
+			if err != nil || bytes.HasPrefix(buf[:n], []byte(http.MethodPost)) { // which it loses
+				c.Close()
 				return
 			}
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
 	}
-	for _, c := range []struct {
-		name  string
-		hangs bool
-		want  string
-		dials int
-		took  time.Duration
-	}{
-		{"they help", false, "200 ok", 2, handshakePatience},
-		{"they do not", true, "net/http: TLS handshake timeout", 2, 2 * handshakePatience},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			path := &narrowPath{t: t, server: serve, hangs: c.hangs}
-			p := New(Config{RootCAs: rootsOf(s), Dial: path.dial})
-			defer p.Close()
-			began := time.Now()
-			want(t, wiretest.Get(t, p, "https://example.com/"), c.want)
-			if took := time.Since(began); took > c.took+time.Second || len(path.dials) != c.dials || path.dials[0] || !path.dials[1] {
-				t.Errorf("%s\n got %s, dials %v\nwant %s, the second with short packets", c.name, took, path.dials, c.took)
-			}
-			p.CloseIdleConnections()
-			p.chosen.tight.late("example.com:443", false)
-			p.chosen.tight.late("example.com:443", c.hangs)
-			began = time.Now()
-			want(t, wiretest.Get(t, p, "https://example.com/"), c.want)
-			if took := time.Since(began); c.hangs && took > handshakePatience+time.Second || !c.hangs && took > time.Second || path.dials[2] == c.hangs {
-				t.Errorf("%s, from then on\n got %s, dials %v\nwant what helps alone", c.name, took, path.dials)
-			}
-		})
+	synctest.Test(t, func(t *testing.T) {
+		path := &narrowPath{t: t, server: serve}
+		p := New(Config{RootCAs: rootsOf(s), Dial: path.dial})
+		defer p.Close()
+		test(t, p, path)
+	})
+}
+
+// asks wants an answer after so long, and such dials for it: T with short packets, l with long ones.
+func (n *narrowPath) asks(what string, p *Pool, answer, dials string, after time.Duration) {
+	n.t.Helper()
+	n.dials = nil
+	began := time.Now()
+	got, made := wiretest.Get(n.t, p, "https://example.com/"), ""
+	took := time.Since(began)
+	for _, tight := range n.dials {
+		made += map[bool]string{false: "l", true: "T"}[tight]
 	}
+	if got != answer || made != dials || took < after || took > after+time.Second {
+		n.t.Errorf("%s\n got %s, dials %s, after %s\nwant %s, dials %s, after %s", what, got, made, took, answer, dials, after)
+	}
+	p.closeIdle()
+}
+
+const tooLate = "net/http: TLS handshake timeout"
+
+// What a router loses without a word is lost to us alone: the first message of many clients fits in a packet, ours does not.
+func TestAHandshakeThatHangsIsTriedWithShortPackets(t *testing.T) {
+	onNarrowPath(t, func(t *testing.T, p *Pool, path *narrowPath) {
+		path.asks("they help", p, "200 ok", "lT", handshakePatience)
+		path.asks("from then on", p, "200 ok", "T", 0)
+		path.hangs = true
+		path.asks("nobody answers for a while", p, tooLate, "T", handshakePatience)
+		path.hangs = false
+		path.asks("then they help as before", p, "200 ok", "T", 0)
+		time.Sleep(tightFor - handshakePatience)
+		path.asks("an hour after the first time", p, "200 ok", "lT", handshakePatience)
+	})
+	onNarrowPath(t, func(_ *testing.T, p *Pool, path *narrowPath) {
+		path.hangs = true
+		path.asks("they do not help", p, tooLate, "lT", 2*handshakePatience)
+		path.asks("from then on", p, tooLate, "T", handshakePatience)
+		path.hangs = false
+		path.asks("somebody answers after all", p, "200 ok", "T", 0)
+	})
 }
 
 func TestAnotherNetworkHasOtherPackets(t *testing.T) {
-	p := New(Config{})
-	defer p.Close()
+	onNarrowPath(t, func(t *testing.T, p *Pool, path *narrowPath) {
+		path.asks("on the one", p, "200 ok", "lT", handshakePatience)
+		p.CloseIdleConnections()
+		path.wide = true
+		path.asks("on the other", p, "200 ok", "l", 0)
+	})
+	onNarrowPath(t, func(t *testing.T, p *Pool, path *narrowPath) {
+		go wiretest.Get(t, p, "https://example.com/")
+		time.Sleep(handshakePatience / 2)
+		p.CloseIdleConnections()
+		time.Sleep(handshakePatience)
+		synctest.Wait()
+		p.closeIdle()
+		path.wide = true
+		path.asks("after a handshake that the change has cut off", p, "200 ok", "l", 0)
+	})
+}
+
+func TestHostsWithShortPacketsAreBounded(t *testing.T) {
+	var hosts tightHosts
 	for range maxOrigins + 10 {
-		p.chosen.tight.late(time.Now().String(), false)
+		hosts.late(time.Now().String())
 	}
-	p.chosen.tight.late("reg:443", false)
-	if got := len(p.chosen.tight.hosts); got > maxOrigins || !p.chosen.tight.has("reg:443") {
+	hosts.late("reg:443")
+	if got := len(hosts.until); got > maxOrigins || !hosts.has("reg:443") {
 		t.Errorf("known\n got %d\nwant %d at most, and the last one", got, maxOrigins)
-	}
-	p.CloseIdleConnections()
-	if p.chosen.tight.has("reg:443") {
-		t.Error("it is connected to with short packets on another network, too")
 	}
 }
