@@ -53,19 +53,19 @@ func (t *tightHosts) late(addr string) {
 	t.until[addr] = now.Add(tightFor)
 }
 
-// again is carry, which asks once more where TLS was not answered and short packets may help: nothing was sent yet.
+// again is carry, which asks once more where TLS was not answered and short packets may help, unless something may have been sent.
 func (t *tightHosts) again(carry func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) {
 		if req.URL.Scheme != "https" || req.Body != nil && req.Body != http.NoBody {
 			return carry(req)
 		}
 		known := t.has(addrOf(req.URL))
-		var late atomic.Bool
+		var got, late atomic.Bool // that of another request may serve it
 		resp, err := carry(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-			GotConn:          func(httptrace.GotConnInfo) { late.Store(false) },
+			GotConn:          func(httptrace.GotConnInfo) { got.Store(true) },
 			TLSHandshakeDone: func(_ tls.ConnectionState, err error) { late.Store(isLate(err)) },
 		})))
-		if err == nil || known || !late.Load() || req.Context().Err() != nil || !t.has(addrOf(req.URL)) {
+		if err == nil || known || got.Load() || !late.Load() || req.Context().Err() != nil {
 			return resp, err
 		}
 		return carry(req)

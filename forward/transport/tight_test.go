@@ -1,15 +1,18 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"hither/forward/mark"
 	"hither/forward/wiretest"
@@ -17,17 +20,21 @@ import (
 
 // narrowPath is a way on which long packets get lost: a handshake hangs, unless its connection carries short ones.
 type narrowPath struct {
-	t      *testing.T
-	server func(net.Conn)
-	hangs  bool // short ones do not help
-	wide   bool // long ones do not get lost
-	dials  []bool
+	t       *testing.T
+	server  func(net.Conn)
+	hangs   bool // short ones do not help
+	wide    bool // long ones do not get lost
+	refuses bool // nobody listens
+	dials   []bool
 }
 
 func (n *narrowPath) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
 	n.t.Cleanup(func() { near.Close(); far.Close() })
 	n.dials = append(n.dials, mark.IsTight(ctx))
+	if n.refuses {
+		return nil, errRefused
+	}
 	if n.hangs || !n.wide && !mark.IsTight(ctx) {
 		go io.Copy(io.Discard, far)
 	} else {
@@ -44,9 +51,7 @@ func onNarrowPath(t *testing.T, test func(t *testing.T, p *Pool, path *narrowPat
 	serve := func(conn net.Conn) {
 		for c := tls.Server(conn, config); ; {
 			buf := make([]byte, 64<<10)
-			n, err := c.Read(buf)
-			if err != nil || bytes.HasPrefix(buf[:n], []byte(http.MethodPost)) { // which it loses
-				c.Close()
+			if _, err := c.Read(buf); err != nil {
 				return
 			}
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -76,11 +81,16 @@ func (n *narrowPath) asks(what string, p *Pool, answer, dials string, after time
 	p.closeIdle()
 }
 
+var errRefused = errors.New("refused")
+
 const tooLate = "net/http: TLS handshake timeout"
 
 // What a router loses without a word is lost to us alone: the first message of many clients fits in a packet, ours does not.
 func TestAHandshakeThatHangsIsTriedWithShortPackets(t *testing.T) {
-	onNarrowPath(t, func(t *testing.T, p *Pool, path *narrowPath) {
+	onNarrowPath(t, func(_ *testing.T, p *Pool, path *narrowPath) {
+		path.refuses = true
+		path.asks("nobody listens", p, errRefused.Error(), "l", 0)
+		path.refuses = false
 		path.asks("they help", p, "200 ok", "lT", handshakePatience)
 		path.asks("from then on", p, "200 ok", "T", 0)
 		path.hangs = true
@@ -100,7 +110,7 @@ func TestAHandshakeThatHangsIsTriedWithShortPackets(t *testing.T) {
 }
 
 func TestAnotherNetworkHasOtherPackets(t *testing.T) {
-	onNarrowPath(t, func(t *testing.T, p *Pool, path *narrowPath) {
+	onNarrowPath(t, func(_ *testing.T, p *Pool, path *narrowPath) {
 		path.asks("on the one", p, "200 ok", "lT", handshakePatience)
 		p.CloseIdleConnections()
 		path.wide = true
@@ -127,4 +137,44 @@ func TestHostsWithShortPacketsAreBounded(t *testing.T) {
 	if got := len(hosts.until); got > maxOrigins || !hosts.has("reg:443") {
 		t.Errorf("known\n got %d\nwant %d at most, and the last one", got, maxOrigins)
 	}
+}
+
+// A request that got another connection, over which it was lost, may have been done: that its own hangs says nothing of that.
+func TestWhatWasSentIsNotTriedWithShortPackets(t *testing.T) {
+	s, _ := slowHello(t, true, wiretest.Says("ok"))
+	var posts atomic.Int64
+	config := s.TLS.Clone()
+	config.GetConfigForClient = nil
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int64
+		p := New(Config{RootCAs: rootsOf(s), Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			t.Cleanup(func() { near.Close(); far.Close() })
+			if dials.Add(1) == 1 {
+				go io.Copy(io.Discard, far)
+				return near, nil
+			}
+			go func() {
+				secure := tls.Server(far, config)
+				secure.Handshake()
+				new(http2.Server).ServeConn(secure, &http2.ServeConnOpts{Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+					if req.Method == http.MethodPost {
+						posts.Add(1)
+						time.Sleep(2 * handshakePatience)
+						far.Close()
+					}
+				})})
+			}()
+			return near, nil
+		}})
+		defer p.Close()
+		go func() {
+			time.Sleep(headStart / 2)
+			wiretest.Get(t, p, "https://example.com/")
+		}()
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://example.com/", nil)
+		if got := wiretest.Send(p, req); posts.Load() != 1 || dials.Load() != 2 {
+			t.Errorf("\n got %s, asked %d times, dials %d\nwant it asked once", got, posts.Load(), dials.Load())
+		}
+	})
 }
