@@ -336,11 +336,11 @@ func (fs *flights) close() {
 	fs.wg.Wait()
 }
 
-// over says that a flight brought nothing, or that somebody may have had its last byte: who asks after that wants to know how it is now.
+// over says that a flight has told all that it had to tell, of a body the last byte: who asks after that wants to know how it is now.
 func (fl *flight) over() bool {
 	select {
 	case <-fl.ready:
-		return fl.out.err != nil || fl.out.spool != nil && fl.out.spool.Complete()
+		return fl.out.early == nil && (fl.out.spool == nil || fl.out.spool.Complete())
 	default:
 		return false
 	}
