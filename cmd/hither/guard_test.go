@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hither/install/guard"
 )
 
 func TestTheGuardsCommandLineIsItsOwn(t *testing.T) {
@@ -54,6 +56,7 @@ func TestALogThatNobodyReadsHoldsNothingUp(t *testing.T) {
 func TestAProgramThatIsRemovedIsMissedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		exe := filepath.Join(t.TempDir(), "hither")
+		lease := &guard.Lease{Guard: guardCommand(exe, "j", "l", "")}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		pace, removed := make(chan time.Time), make(chan bool, 1)
@@ -61,7 +64,7 @@ func TestAProgramThatIsRemovedIsMissedTwice(t *testing.T) {
 			pace <- time.Time{}
 			synctest.Wait()
 		}
-		go func() { removed <- isRemoved(ctx, exe, pace) }()
+		go func() { removed <- isRemoved(ctx, lease, pace) }()
 		look()
 		lay(t, exe, "")
 		look()
@@ -70,7 +73,7 @@ func TestAProgramThatIsRemovedIsMissedTwice(t *testing.T) {
 		same(t, "verdicts while it was missed once", len(removed), 0)
 		look()
 		same(t, "removed", <-removed, true)
-		go func() { removed <- isRemoved(ctx, exe, pace) }()
+		go func() { removed <- isRemoved(ctx, lease, pace) }()
 		cancel()
 		same(t, "after the end", <-removed, false)
 	})

@@ -77,7 +77,6 @@ func (k *keeper) run(ctx context.Context) error {
 func (k *keeper) keep(whole context.Context) error {
 	ctx, stop := k.letGo.Until(whole)
 	defer stop()
-	exe, _ := ownProgram() // else newLease says so
 	dns, doors := k.way.Addresses()
 	if _, ok := led.SealedDoor(doors); !ok && k.upkeep.DNS == sysdns.Scoped {
 		dns = nil // nobody would come in
@@ -101,7 +100,7 @@ func (k *keeper) keep(whole context.Context) error {
 	looking.Go(func() {
 		pace := time.NewTicker(upkeep.TryAgain)
 		defer pace.Stop()
-		if k.removed = isRemoved(ctx, exe, pace.C); k.removed {
+		if k.removed = isRemoved(ctx, lease, pace.C); k.removed {
 			k.letGo.Demand()
 		}
 	})
@@ -119,7 +118,7 @@ func (k *keeper) keep(whole context.Context) error {
 	} else {
 		why := "`hither restore` or `hither uninstall` asked for it"
 		if k.removed {
-			why = exe + " was removed, and without it nobody could do so after a power cut"
+			why = lease.Guard[0] + " was removed, and without it nobody could do so after a power cut"
 			k.log.Warn("this machine was put back as it was; put the program back, and start it again", "reason", why)
 		}
 		k.way.Tell("upkeep", "this machine was put back as it was, because "+why+"; the next Hither changes it again if it should")
@@ -130,8 +129,9 @@ func (k *keeper) keep(whole context.Context) error {
 	return nil
 }
 
-// isRemoved waits until a program is missing twice in a row, as one that is being replaced may be missing once; false: ctx has ended.
-func isRemoved(ctx context.Context, exe string, pace <-chan time.Time) bool {
+// isRemoved waits until the guard's program is missing twice in a row, as one that is being replaced may be missing once; false: ctx
+// has ended.
+func isRemoved(ctx context.Context, lease *guard.Lease, pace <-chan time.Time) bool {
 	for missed := 0; missed < 2; {
 		select {
 		case <-ctx.Done():
@@ -139,7 +139,7 @@ func isRemoved(ctx context.Context, exe string, pace <-chan time.Time) bool {
 		case <-pace:
 		}
 		missed++
-		if _, err := os.Stat(exe); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(lease.Guard[0]); !errors.Is(err, fs.ErrNotExist) {
 			missed = 0
 		}
 	}
