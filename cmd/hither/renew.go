@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/upkeep"
-	"hither/install/service"
 )
 
 // renew has a Hither that runs begin anew with what `hither install` has changed under it: what it keeps in force, how it is
@@ -20,17 +20,13 @@ import (
 func (a *app) renew(ctx context.Context, i *upkeep.Installation) installReport {
 	client := control.NewClient(i.Settings.State)
 	before, err := client.Ready(ctx)
-	if err != nil {
-		return nil // none runs, or one that hangs, of which status and doctor speak
+	if err != nil || before.Run {
+		return nil // none runs, or one that hangs, of which status and doctor speak, or one that keeps nothing in force
 	}
-	s := service.Find(i.Machine, !i.Machine.Privileged())
-	changed := i.Upkeep.Any() || i.Former.Any()
-	files := []string{filepath.Join(i.Settings.State, upkeep.Name)}
-	if s != nil {
-		files = append(files, s.Files...)
-	}
-	changed = changed && slices.ContainsFunc(files, func(file string) bool { return isNewer(i.Machine.Path(file), before.Since) })
-	if !changed && (s == nil || !isExchanged(before, i.Exe)) {
+	newer := func(file string) bool { return isNewer(i.Machine.Path(file), before.Since) }
+	changed := (i.Upkeep.Any() || i.Former.Any()) && newer(filepath.Join(i.Settings.State, upkeep.Name))
+	s := i.Serving()
+	if !changed && (s == nil || !slices.ContainsFunc(s.Files, newer) && !isReplaced(before)) {
 		return nil
 	}
 	done := stepReport{Step: fmt.Sprintf("have the Hither that runs (pid %d) begin anew, with what is so now", before.PID), Result: "done"}
@@ -55,11 +51,13 @@ func isNewer(file string, since time.Time) bool {
 	return err == nil && info.ModTime().After(since)
 }
 
-// isExchanged says that the program of a running Hither is no longer the one that services start.
-func isExchanged(r control.Ready, exe string) bool {
-	running, err := os.Stat(filepath.Join("/proc", strconv.Itoa(r.PID), "exe"))
-	there, err2 := os.Stat(exe)
-	if errors.Join(err, err2) != nil { // not Linux
+// isReplaced says that where a running Hither was started from another program is now.
+func isReplaced(r control.Ready) bool {
+	exe := filepath.Join("/proc", strconv.Itoa(r.PID), "exe")
+	path, err := os.Readlink(exe)
+	running, err2 := os.Stat(exe)
+	there, err3 := os.Stat(strings.TrimSuffix(path, " (deleted)"))
+	if errors.Join(err, err2, err3) != nil { // not Linux
 		return r.Version != version()
 	}
 	return !os.SameFile(running, there)

@@ -238,7 +238,7 @@ func notifying(ready func(control.Ready), log *slog.Logger) func(control.Ready) 
 // newReady tells where everything is.
 func newReady(s settings.Settings, proxy network.Self, way *led.Way, keep upkeep.Upkeep, ca *trust.Authority) control.Ready {
 	r := control.Ready{
-		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.Addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, DNSMode: keep.DNS,
+		PID: os.Getpid(), Version: version(), Since: time.Now(), Proxy: proxy.Addresses(), CA: ca.File(), Upstream: s.UpstreamProxy, Run: s.Runner != 0, DNSMode: keep.DNS,
 	}
 	dns, doors := way.Addresses()
 	r.DNS, r.Transparent = network.Self(dns).Addresses(), network.Self(doors).Addresses()

@@ -21,6 +21,7 @@ type Ready struct {
 	State    string    `json:"state"`              // the state directory
 	CA       string    `json:"ca"`                 // PEM file with our root, and nothing else
 	Upstream string    `json:"upstream,omitempty"` // proxy on the way out, without userinfo; empty: none
+	Run      bool      `json:"run,omitempty"`      // a `hither run` has started it, which ends it, too
 
 	DNS         []string    `json:"dns,omitempty"`         // ADDRESS:PORT where names are answered; none: nowhere
 	DNSMode     sysdns.Mode `json:"dns_mode,omitempty"`    // which names of the machine are led there; empty: none by us

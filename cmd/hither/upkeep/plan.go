@@ -116,7 +116,7 @@ func (i *Installation) Plan(ctx context.Context, open rootOpener) (Steps, error)
 	p.Now = append(p.Now, i.leaveWord()...)
 	if i.Wanted.Service {
 		p.Now = append(p.Now, i.Service()...)
-	} else if i.Machine.Privileged() && service.Find(i.Machine, false) != nil && i.serviceState() == i.Settings.State {
+	} else if i.Machine.Privileged() && i.Serving() != nil {
 		p.Now = append(p.Now, i.openHome()...)
 	}
 	return p, nil
@@ -171,6 +171,14 @@ func (i *Installation) Service() []install.Step {
 	return append(steps, service.Steps(i.Machine, service.Serving{Exe: i.Exe, User: user, Sealed: !i.Upkeep.InHomes(i.Machine.System())})...)
 }
 
+// Serving is the service that starts the Hither of this state directory; nil: none does.
+func (i *Installation) Serving() *service.Installed {
+	if i.serviceState() != i.Settings.State {
+		return nil
+	}
+	return service.Find(i.Machine, !i.Machine.Privileged())
+}
+
 // serviceState is where a service of whoever calls this keeps things; empty: it has no place.
 func (i *Installation) serviceState() string {
 	if i.Machine.Privileged() {
@@ -220,7 +228,7 @@ func (i *Installation) remember() install.Step {
 		On: i.Machine, Name: "tell Hither what to keep in force while it runs, in " + path, Path: path, Mode: 0o600,
 		Change: func([]byte, bool) ([]byte, error) { return json.MarshalIndent(i.Upkeep, "", "  ") },
 	}
-	if s := service.Find(i.Machine, !i.Machine.Privileged()); s != nil && i.serviceState() == i.Settings.State {
+	if s := i.Serving(); s != nil {
 		e.AfterUndo = [][]string{install.Perhaps(s.Renew())}
 	}
 	return e
