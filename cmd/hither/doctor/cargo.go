@@ -110,11 +110,11 @@ func (p *Patient) gitProxy() setting {
 func (cargoClient) Bypass(p *Patient) setting { return p.first("no_proxy", "NO_PROXY") }
 
 // Roots implements client.
-func (cargoClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
+func (cargoClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	if c, file := p.cargoFile(); c.HTTP.CAInfo != "" && p.lookup("CARGO_HTTP_CAINFO") == "" {
 		return p.shelf("http.cainfo in "+file, c.HTTP.CAInfo), p.appendRemedy(c.HTTP.CAInfo), true
 	}
-	return p.environmentRoots("CARGO_HTTP_CAINFO", "SSL_CERT_FILE")
+	return p.environmentRoots(ctx, "CARGO_HTTP_CAINFO", "SSL_CERT_FILE")
 }
 
 // More implements client.

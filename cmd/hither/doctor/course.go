@@ -159,10 +159,10 @@ func bareURL(text string) string {
 }
 
 // environmentRoots is the store of a tool that reads one of the variables, else the system's.
-func (p *Patient) environmentRoots(names ...string) (shelf, string, bool) {
+func (p *Patient) environmentRoots(ctx context.Context, names ...string) (shelf, string, bool) {
 	if s := p.first(names...); s.said() {
 		return p.shelf(s.Name, s.Value), p.appendRemedy(s.Value), true
 	}
-	s, known := p.systemShelf()
+	s, known := p.systemShelf(ctx)
 	return s, "Add it to the system's roots: `" + p.trustCommand() + "`; or for this shell: `" + p.thisShell() + "`.", known
 }

@@ -60,7 +60,7 @@ func (dockerClient) Bypass(p *Patient) setting {
 }
 
 // Roots implements client: /etc/docker/certs.d/HOST/*.crt stand beside the system's.
-func (c dockerClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
+func (c dockerClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	dir := "/etc/docker/certs.d/" + c.Host()
 	remedy := "Name Hither as a mirror instead, which needs no certificate (see below), or `sudo install -Dm 644 " + quote(p.rootFile()) + " " + dir + "/hither.crt`."
 	if p.exists(dir) {
@@ -68,7 +68,7 @@ func (c dockerClient) Roots(_ context.Context, p *Patient) (shelf, string, bool)
 			return s, remedy, true
 		}
 	}
-	s, known := p.systemShelf()
+	s, known := p.systemShelf(ctx)
 	if s.Late = p.engineBefore(s.Path); s.Late && s.Ours {
 		remedy = "Start Docker's engine anew, which ends its containers unless live-restore is set: `sudo systemctl restart docker`."
 	}

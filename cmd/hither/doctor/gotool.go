@@ -83,9 +83,20 @@ func (goClient) Proxy(p *Patient) setting { return p.first("HTTPS_PROXY", "https
 // Bypass implements client.
 func (goClient) Bypass(p *Patient) setting { return p.first("NO_PROXY", "no_proxy") }
 
-// Roots implements client.
-func (goClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
-	return p.environmentRoots("SSL_CERT_FILE")
+// Roots implements client. Beside the file of SSL_CERT_FILE Go reads the system's directories; on macOS and Windows no variable counts.
+func (goClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
+	if system := p.system(); system == "windows" || system == "darwin" {
+		return p.environmentRoots(ctx)
+	}
+	found, remedy, known := p.environmentRoots(ctx, "SSL_CERT_FILE")
+	if !found.Ours && p.lookup("SSL_CERT_DIR") == "" {
+		for _, dir := range []string{"/etc/ssl/certs", "/etc/pki/tls/certs"} { // of crypto/x509
+			if beside := p.shelf("", dir); beside.Ours {
+				return beside, remedy, true
+			}
+		}
+	}
+	return found, remedy, known
 }
 
 // Advice implements advised.

@@ -42,8 +42,8 @@ func (npmClient) Bypass(p *Patient) setting {
 	return p.first("NO_PROXY", "no_proxy")
 }
 
-// Roots implements client. Npm's cafile and ca replace all other roots; without them Node has its own, to which
-// NODE_EXTRA_CA_CERTS adds.
+// Roots implements client. Npm's cafile and ca replace all other roots; without them Node has its own, or the system's, to
+// which NODE_EXTRA_CA_CERTS adds.
 func (npmClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	set := p.npmSettings()
 	if s := set["cafile"]; s.said() {
@@ -54,18 +54,26 @@ func (npmClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 		return shelf{Setting: s.Name, Path: "its text", Ours: holdsRoot(p, s.Value)},
 			"Name a file instead that has both: `npm config delete ca && npm config set cafile " + quote(p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
 	}
-	if s := p.first("NODE_EXTRA_CA_CERTS"); s.said() {
-		return p.shelf(s.Name, s.Value), "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
+	extra, found := p.first("NODE_EXTRA_CA_CERTS"), shelf{}
+	if extra.said() {
+		found = p.shelf(extra.Name, extra.Value)
 	}
-	options := p.lookup("NODE_OPTIONS")
-	if p.lookup("NODE_USE_SYSTEM_CA") == "1" || strings.Contains(options, "--use-system-ca") || strings.Contains(options, "--use-openssl-ca") || readsSystem(ctx, p) {
-		return p.environmentRoots("SSL_CERT_FILE")
+	if !found.Ours && readsSystem(ctx, p) {
+		return p.environmentRoots(ctx, "SSL_CERT_FILE")
 	}
-	return shelf{}, "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", false
+	return found, "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", extra.said()
 }
 
-// readsSystem says that this Node was built to believe whom OpenSSL believes, as Debian's is (--openssl-use-def-ca-store).
+// readsSystem says that this Node believes the system's roots: it was told so, or built so that it believes whom OpenSSL believes, as
+// Debian's is (--openssl-use-def-ca-store).
 func readsSystem(ctx context.Context, p *Patient) bool {
+	options := p.lookup("NODE_OPTIONS")
+	switch {
+	case p.lookup("NODE_USE_SYSTEM_CA") == "1", strings.Contains(options, "--use-system-ca"), strings.Contains(options, "--use-openssl-ca"):
+		return true
+	case strings.Contains(options, "--use-bundled-ca"):
+		return false
+	}
 	return strings.TrimSpace(p.run(ctx, "node", "-p", "process.config.target_defaults.defines.includes('NODE_OPENSSL_CERT_STORE')")) == "true"
 }
 

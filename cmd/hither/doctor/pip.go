@@ -67,11 +67,11 @@ func (pipClient) Proxy(p *Patient) setting {
 func (pipClient) Bypass(p *Patient) setting { return p.first("no_proxy", "NO_PROXY") }
 
 // Roots implements client. From 24.2 on pip asks the system; before it had roots of its own.
-func (pipClient) Roots(_ context.Context, p *Patient) (shelf, string, bool) {
+func (pipClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	if s := p.pipSetting("cert"); s.said() {
 		return p.shelf(s.Name, s.Value), p.appendRemedy(s.Value), true
 	}
-	return p.environmentRoots("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+	return p.environmentRoots(ctx, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 }
 
 // More implements client.

@@ -2,9 +2,12 @@ package doctor
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -162,10 +165,14 @@ func systemFiles() []string {
 	}
 }
 
-// systemShelf is what programs read that were told nothing; false: this system keeps its roots elsewhere.
-func (p *Patient) systemShelf() (shelf, bool) {
-	if system := p.system(); system == "windows" || system == "darwin" {
-		return shelf{}, false
+// systemShelf is what programs read that were told nothing; false: there is none.
+func (p *Patient) systemShelf(ctx context.Context) (shelf, bool) {
+	switch p.system() {
+	case "darwin":
+		text := p.run(ctx, "/usr/bin/security", "find-certificate", "-a", "-p", "-c", "Hither local authority")
+		return p.pemShelf("the keychains", text), true
+	case "windows":
+		return p.certificateStore(ctx), true
 	}
 	for _, file := range systemFiles() {
 		if s := p.shelf("", file); !errors.Is(s.Err, fs.ErrNotExist) {
@@ -173,6 +180,19 @@ func (p *Patient) systemShelf() (shelf, bool) {
 		}
 	}
 	return shelf{}, false
+}
+
+// certificateStore asks Windows for the roots that bear our name.
+func (p *Patient) certificateStore(ctx context.Context) shelf {
+	out := p.run(ctx, "powershell", "-NoProfile", "-Command",
+		"Get-ChildItem Cert:\\LocalMachine\\Root, Cert:\\CurrentUser\\Root | Where-Object Subject -like '*Hither local authority*' | ForEach-Object { [Convert]::ToBase64String($_.RawData) }")
+	var text strings.Builder
+	for _, word := range strings.Fields(out) {
+		if _, err := base64.StdEncoding.DecodeString(word); err == nil {
+			fmt.Fprintf(&text, "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n", word)
+		}
+	}
+	return p.pemShelf("the certificate store", text.String())
 }
 
 // trustCommand is how a root becomes one of the system.

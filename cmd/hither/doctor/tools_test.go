@@ -188,6 +188,39 @@ func TestANodeThatReadsTheSystemsRoots(t *testing.T) {
 	holds(t, w.run1(tool{npmClient{}}), "npm fail: npm does not trust Hither: /etc/ssl/certs/ca-certificates.crt lacks")
 }
 
+// What a tool reads beside the system's roots is not all that it believes.
+func TestRootsBesideTheSystems(t *testing.T) {
+	const system, corp = "/etc/ssl/certs/ca-certificates.crt", "/home/u/corp.pem"
+	const builtSo = "node -p process.config.target_defaults.defines.includes('NODE_OPENSSL_CERT_STORE')"
+	for _, row := range []struct {
+		says string
+		tool client
+		os   string
+		env  map[string]string
+		want string
+	}{
+		{"Debian's Node", npmClient{}, "linux", map[string]string{"NODE_EXTRA_CA_CERTS": corp}, "npm ok: npm trusts Hither: the root in force is in " + system},
+		{"the variable's file is gone", npmClient{}, "linux", map[string]string{"NODE_EXTRA_CA_CERTS": "/home/u/none"}, "npm ok: npm trusts Hither"},
+		{"Debian's Node with Node's own roots", npmClient{}, "linux", map[string]string{"NODE_OPTIONS": "--use-bundled-ca"}, "npm fail: npm does not know Hither's root certificate"},
+		{"and with others", npmClient{}, "linux", map[string]string{"NODE_EXTRA_CA_CERTS": corp, "NODE_OPTIONS": "--use-bundled-ca"}, "npm fail: npm does not trust Hither: NODE_EXTRA_CA_CERTS (/home/u/corp.pem) lacks"},
+		{"Go", goClient{}, "linux", map[string]string{"SSL_CERT_FILE": corp}, "go ok: go trusts Hither: the root in force is in /etc/ssl/certs"},
+		{"Go in another directory", goClient{}, "linux", map[string]string{"SSL_CERT_FILE": corp, "SSL_CERT_DIR": "/home/u"}, "go fail: go does not trust Hither: SSL_CERT_FILE (/home/u/corp.pem) lacks"},
+		{"Go on macOS", goClient{}, "darwin", map[string]string{"SSL_CERT_FILE": corp}, "go ok: go trusts Hither: the root in force is in the keychains"},
+		{"Node on macOS", npmClient{}, "darwin", map[string]string{"NODE_USE_SYSTEM_CA": "1"}, "npm ok: npm trusts Hither: the root in force is in the keychains"},
+		{"Go on Windows", goClient{}, "windows", map[string]string{}, "go fail: go does not trust Hither: the certificate store lacks Hither's root certificate"},
+	} {
+		w := newWorld(t)
+		w.OS, w.env = row.os, row.env
+		w.env["HTTPS_PROXY"] = "http://127.0.0.1:7890"
+		w.says[builtSo] = "true\n"
+		w.says["/usr/bin/security find-certificate -a -p -c Hither local authority"] = string(w.CA)
+		w.write(corp, string(stage.RootPEM("Corp")))
+		w.write(system, string(w.CA))
+		w.write("/etc/ssl/certs/hither.pem", string(w.CA))
+		t.Run(row.says, func(t *testing.T) { holds(t, w.run1(tool{row.tool}), row.want) })
+	}
+}
+
 func TestSettingsThatWeakenATool(t *testing.T) {
 	for _, row := range []struct {
 		says string

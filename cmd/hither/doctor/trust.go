@@ -2,9 +2,7 @@ package doctor
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -67,11 +65,8 @@ func (trust) named(p *Patient, file string, names []string) []Finding {
 }
 
 // system looks at the system's own store.
-func (c trust) system(ctx context.Context, p *Patient) []Finding {
-	found, known := p.systemShelf()
-	if !known {
-		found = c.keychain(ctx, p)
-	}
+func (trust) system(ctx context.Context, p *Patient) []Finding {
+	found, _ := p.systemShelf(ctx)
 	remedy := "If tools are to trust Hither without variables: `" + p.trustCommand() + "`."
 	switch {
 	case found.Path == "":
@@ -84,26 +79,6 @@ func (c trust) system(ctx context.Context, p *Patient) []Finding {
 		return []Finding{well("Hither's root is among the system's (" + found.Path + ")")}
 	}
 	return []Finding{note("Hither's root is not among the system's ("+found.Path+")", remedy)}
-}
-
-// keychain asks macOS and Windows for the roots that bear our name.
-func (trust) keychain(ctx context.Context, p *Patient) shelf {
-	switch p.system() {
-	case "darwin":
-		text := p.run(ctx, "/usr/bin/security", "find-certificate", "-a", "-p", "-c", "Hither local authority")
-		return p.pemShelf("the keychains", text)
-	case "windows":
-		out := p.run(ctx, "powershell", "-NoProfile", "-Command",
-			"Get-ChildItem Cert:\\LocalMachine\\Root, Cert:\\CurrentUser\\Root | Where-Object Subject -like '*Hither local authority*' | ForEach-Object { [Convert]::ToBase64String($_.RawData) }")
-		var text strings.Builder
-		for _, word := range strings.Fields(out) {
-			if _, err := base64.StdEncoding.DecodeString(word); err == nil {
-				fmt.Fprintf(&text, "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n", word)
-			}
-		}
-		return p.pemShelf("the certificate store", text.String())
-	}
-	return shelf{}
 }
 
 // git looks at the file that git was told to read.
