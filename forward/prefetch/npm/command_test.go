@@ -40,7 +40,7 @@ func TestWhatACommandWantsToBeNew(t *testing.T) {
 
 // TestAnotherDirectoryMayHaveAnotherRegistry, which alone is to hear what is installed.
 func TestAnotherDirectoryMayHaveAnotherRegistry(t *testing.T) {
-	for _, command := range []string{"pnpm --dir web add p", "yarn --cwd web add p", "bun --cwd=web add p", "pnpm -registry https://npm.corp.example add p"} {
+	for _, command := range []string{"pnpm --dir web add p", "yarn --cwd web add p", "bun --cwd=web add p", "yarn workspace web add p", "yarn workspaces foreach -A add p", "pnpm -registry https://npm.corp.example add p"} {
 		same(t, command, len(New(registry).Project("", strings.Fields(command))), 0)
 	}
 	for command, want := range map[string]string{"pnpm -F web add p": registry + "/p", "pnpm add -wD p": registry + "/p"} {

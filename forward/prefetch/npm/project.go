@@ -65,10 +65,12 @@ func (c *command) within(words []string) []string {
 		return words
 	}
 	switch c.program + " " + words[0] {
-	case "yarn workspace":
+	case "yarn workspace": // Yarn 4 goes by its .yarnrc.yml, too
+		c.astray = true
 		return words[2:]
 	case "yarn workspaces":
 		if words[1] == "foreach" {
+			c.astray = true
 			return words[2:]
 		}
 	case "yarn global":
