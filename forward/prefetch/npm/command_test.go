@@ -49,3 +49,13 @@ func TestAnotherDirectoryMayHaveAnotherRegistry(t *testing.T) {
 		}
 	}
 }
+
+// TestAnotherProgramInstallsNothing, though it has the name of a package manager among its arguments.
+func TestAnotherProgramInstallsNothing(t *testing.T) {
+	for command, want := range map[string]bool{
+		"yarn": true, "node --no-warnings /usr/bin/yarn.js": true, "node /usr/lib/node_modules/corepack/dist/corepack.js yarn": true, "corepack yarn install": true,
+		"curl -O https://registry.example/yarn/-/yarn-1.22.22.tgz": false, "wget https://registry.example/yarn-1.22.22.js": false, "node /usr/bin/ncu -u -p yarn": false, "node": false,
+	} {
+		same(t, command, readCommand(strings.Fields(command)).installs, want)
+	}
+}

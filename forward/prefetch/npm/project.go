@@ -40,9 +40,17 @@ func readCommand(args []string) command {
 	if c.fewer {
 		words = strings.Fields(args[0])
 	}
-	for len(words) > 0 && c.program == "" {
-		c.program = packageManager(words[0])
+	for len(words) > 1 && runsPackageManagers(words[0]) {
 		words = words[1:]
+		for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+			words = words[1:]
+		}
+	}
+	if len(words) > 0 {
+		c.program, words = packageManager(words[0]), words[1:]
+	}
+	if c.program == "" { // in any other place its name is something of another program: curl https://HOST/yarn
+		return c
 	}
 	switch c.program {
 	case "npx", "bunx", "pnpx", "pnx": // bunx calls itself to install: bunx add NAME --no-summary --force
@@ -80,6 +88,15 @@ func (c *command) within(words []string) []string {
 		return words[1:]
 	}
 	return words
+}
+
+// runsPackageManagers knows, by its file, what a package manager may run in.
+func runsPackageManagers(file string) bool {
+	switch npmrc.ProgramName(file) {
+	case "node", "nodejs", "corepack":
+		return true
+	}
+	return false
 }
 
 // packageManager knows a package manager by the file that runs it; empty: it is another program.
