@@ -29,6 +29,9 @@ type upstream struct {
 func newUpstream(t *testing.T, handler http.HandlerFunc) *upstream {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
+	s.Listener.Close()
+	var udp *net.UDPConn
+	s.Listener, udp = onePort(t)
 	s.EnableHTTP2 = true
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
@@ -36,17 +39,31 @@ func newUpstream(t *testing.T, handler http.HandlerFunc) *upstream {
 	t.Cleanup(s.CloseClientConnections) // hanging handlers
 	u := &upstream{Server: s, roots: x509.NewCertPool()}
 	u.roots.AddCert(s.Certificate())
-	u.serveQUIC(t, handler)
+	u.serveQUIC(t, handler, udp)
 	return u
 }
 
-func (u *upstream) serveQUIC(t *testing.T, handler http.HandlerFunc) {
+// onePort tries ports until one is free for both TCP and UDP.
+func onePort(t *testing.T) (net.Listener, *net.UDPConn) {
 	t.Helper()
-	addr := u.Listener.Addr().(*net.TCPAddr)
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: addr.Port})
-	if err != nil {
-		t.Fatal(err)
+	for range 20 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := tcp.Addr().(*net.TCPAddr)
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: addr.Port})
+		if err == nil {
+			return tcp, udp
+		}
+		tcp.Close()
 	}
+	t.Fatal("no port is free for both TCP and UDP")
+	return nil, nil
+}
+
+func (u *upstream) serveQUIC(t *testing.T, handler http.HandlerFunc, udp *net.UDPConn) {
+	t.Helper()
 	s := &http3.Server{Handler: handler, TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: u.TLS.Certificates})}
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Serve(socket{udp}) }()

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
@@ -64,16 +65,20 @@ func (w *world) ociRule(o *ociOrigin, mirrors ...*wire) {
 	w.rule("docker", []map[string]any{{"name": ociHost, "origin": []string{o.URL}}}, mirrors...)
 }
 
-// dockerRegistry starts Debian's docker-registry (distribution 2.8) on a port of its own and returns its address.
+// dockerRegistry starts Debian's docker-registry (distribution 2.8) and returns its socket. A port that was free may be
+// somebody else's when it comes to open it.
 func (w *world) dockerRegistry(realm string) string {
 	w.t.Helper()
-	addr := freeAddr(w)
+	dir, err := os.MkdirTemp("", "hither") // the name of a socket is short
+	w.must(err)
+	w.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "registry")
 	config := w.write("registry/config.yml", fmt.Appendf(nil, `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %s}}
-http: {addr: %q, relativeurls: true, secret: world}
+http: {net: unix, addr: %q, relativeurls: true, secret: world}
 auth: {token: {realm: %q, service: world, issuer: world, rootcertbundle: %s}}
-`, w.mkdir("registry/data"), addr, realm, w.roots))
+`, w.mkdir("registry/data"), socket, realm, w.roots))
 	cmd := exec.Command("docker-registry", "serve", config)
 	log, err := os.Create(filepath.Join(w.dir, "registry", "log"))
 	w.must(err)
@@ -86,29 +91,36 @@ auth: {token: {realm: %q, service: world, issuer: world, rootcertbundle: %s}}
 		_ = cmd.Wait()
 		_ = log.Close()
 	})
-	w.await("docker-registry at "+addr, func() bool {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
+	w.await("docker-registry at "+socket, func() bool {
+		conn, err := net.DialTimeout("unix", socket, time.Second)
 		if err == nil {
 			_ = conn.Close()
 		}
 		return err == nil
 	})
-	return addr
+	return socket
 }
 
 // registryAt passes everything to the registry under the name that the client used.
-func registryAt(addr string) http.Handler {
-	target := &url.URL{Scheme: "http", Host: addr}
-	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+func registryAt(socket string) http.Handler {
+	target := &url.URL{Scheme: "http", Host: "registry"}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	return &httputil.ReverseProxy{Transport: &http.Transport{DialContext: dial}, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		r.Out.Host = r.In.Host
 		r.SetXForwarded()
 	}}
 }
 
+// freeAddr is at an address of this machine that is nobody's: of 127.0.0.1 another program may have the port a moment later.
 func freeAddr(w *world) string {
 	w.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.77.1:0")
+	if err != nil { // only Linux has it by itself
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	w.must(err)
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()
