@@ -65,7 +65,7 @@ func scopedWithResolved(t *testing.T, m *machine) {
 			t.Errorf("status %v of a stopped Hither\n got %v: %s\nwant that it says nothing", state, err, said)
 		}
 	}
-	if took := time.Since(begun); took > 10*time.Second {
+	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("that took %v, want 3 s each", took)
 	}
 	d.signal(t, syscall.SIGCONT)
@@ -110,10 +110,10 @@ func (m *machine) traces() func(name string) string {
 func (m *machine) powerCut(d *daemon) {
 	m.t.Helper()
 	m.await("a guard", func() bool { return len(guards()) == 1 })
+	guard := guards()[0]
+	m.must(syscall.Kill(guard, syscall.SIGSTOP)) // the daemon does not see that, as it would see its end
 	d.signal(m.t, syscall.SIGKILL)
-	for _, pid := range guards() {
-		m.must(syscall.Kill(pid, syscall.SIGKILL))
-	}
+	m.must(syscall.Kill(guard, syscall.SIGKILL))
 }
 
 // boots does what the unit of the next boot does; see install/files/hither-restore.service.
@@ -149,9 +149,9 @@ func full(t *testing.T, m *machine) {
 		t.Helper()
 		m.wantLed(when, bySystem, bySystem)
 		m.becomes(when+": resolv.conf", conf, former)
-		m.becomesWithin(20*time.Second, when+": environment.d", session, "none")
+		m.becomes(when+": environment.d", session, "none")
 		if desktop {
-			m.becomesWithin(20*time.Second, when+": GNOME's proxy", m.proxyMode, "'none'")
+			m.becomes(when+": GNOME's proxy", m.proxyMode, "'none'")
 		}
 	}
 	ours := func(when string) {
@@ -221,8 +221,8 @@ func shellsAndSessions(t *testing.T, m *machine) {
 	has(t, "status", m.hither("install", "--status"), "/etc/profile.d/zz-hither-proxy.sh, while Hither runs")
 
 	d.signal(t, syscall.SIGKILL)
-	m.becomesWithin(15*time.Second, "a new shell after kill -9", named, "proxy:")
-	m.becomesWithin(15*time.Second, "a new session after kill -9", session, "LANG=C.UTF-8\n")
+	m.becomes("a new shell after kill -9", named, "proxy:")
+	m.becomes("a new session after kill -9", session, "LANG=C.UTF-8\n")
 
 	d = m.up()
 	m.becomes("a new shell, up again", named, "proxy:http://127.0.0.1:7890")

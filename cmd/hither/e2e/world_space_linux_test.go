@@ -61,7 +61,7 @@ func newSpace(t *testing.T) (*space, bool) {
 // waits for it. more are further kinds of namespaces (clone(2)).
 func again(t *testing.T, variable string, more uintptr) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=4m")
+	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), variable)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | more, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
