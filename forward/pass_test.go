@@ -294,6 +294,9 @@ func TestAnUploadAndAStrangerMayTakeTheirTime(t *testing.T) {
 	t.Cleanup(func() { pool.Load().CloseIdleConnections() })
 	w.setOrigin(func(rw http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
+		if r.Method == http.MethodGet && r.Host == host {
+			<-r.Context().Done()
+		}
 		time.Sleep(400 * time.Millisecond)
 		io.WriteString(rw, "done")
 	})

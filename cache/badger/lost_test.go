@@ -197,7 +197,7 @@ func TestWhatADamagedTableHidesIsNotSweptAway(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.unswept && len(s.garbage) == 0
 	}
-	for range 200 {
+	for range 2000 {
 		if !unswept() {
 			time.Sleep(5 * time.Millisecond)
 		}

@@ -78,7 +78,7 @@ func (w *world) hither(args ...string) int {
 	w.out.Reset()
 	w.err.Reset()
 	a := &app{in: strings.NewReader(""), out: &w.out, err: &w.err, env: w.env, dir: cmp.Or(w.dir, w.home), serve: w.fake.serve}
-	return a.run(w.t.Context(), args)
+	return a.run(w.t.Context(), append([]string{}, args...)) // nil would be those of this test
 }
 
 // up runs the fake Hither until the test ends, or until the returned function is called.
