@@ -148,7 +148,10 @@ func passes(ctx context.Context, err error, doubtful bool) bool {
 
 // wish reads what the client said of what it wants.
 func wish(r *http.Request, m rules.Match) fetch.Request {
-	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Accepts: acceptance(r.Header["Accept"]), Client: cameFrom(r).client}
+	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Client: cameFrom(r).client}
+	if !alone(m.Path) {
+		request.Accepts = acceptance(r.Header["Accept"])
+	}
 	request.Offset, request.Upto, request.Part = part(r)
 	// npm sends what its lock file says. A claim that cannot be read is as good as none.
 	request.Claim, _ = digest.ParseSRI(r.Header.Get("Pacote-Integrity"))
@@ -160,6 +163,12 @@ func wish(r *http.Request, m rules.Match) fetch.Request {
 		request.Fresh = request.Fresh || control["max-age"] == "0" || pushes(r, m) || looks(r.Header)
 	}
 	return request
+}
+
+// alone says that there is one document under a URL for good, which registries send whatever the client accepts (RFC 9110, 12.5.1,
+// allows it): Verdaccio asks for tarballs as application/json.
+func alone(p *rules.Path) bool {
+	return p.Keep == rules.Forever && len(p.Accept) == 0 && len(p.Variants) == 0
 }
 
 // looks says that an npm shows what there is now, or runs the newest. It has its own cache ask anew for that, and tells the registry no

@@ -327,6 +327,17 @@ func TestWhatTheClientCanRead(t *testing.T) {
 			t.Errorf("Accept %q, %s\ngot:  %v\nwant: %v", c.accept, c.kind, got, c.want)
 		}
 	}
+	if get(t, w.client(false), "https://"+host+"/forever/a", "Accept", "application/json"); !readsAll(w) {
+		t.Error("what never changes and is of one kind is refused to a client that asks for another, which the registry does not mind")
+	}
+	if get(t, w.client(false), "https://"+oci+"/v2/library/alpine/manifests/v1", "Accept", "application/json"); readsAll(w) {
+		t.Error("a manifest is given to a client that cannot read its kind")
+	}
+}
+
+func readsAll(w *world) bool {
+	wish, _ := w.lastWish()
+	return wish.Accepts == nil
 }
 
 func TestGatewayPaths(t *testing.T) {
