@@ -18,20 +18,9 @@ import (
 
 	"hither/forward"
 	"hither/forward/fetch"
+	"hither/forward/wiretest"
 	"hither/rules"
 )
-
-// pipes is a listener without a network, so that time can be virtual.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // slow is a connection on which a kilobyte comes a second, and in the end nothing more.
 type slow struct {
@@ -102,7 +91,7 @@ const slowSize = 600 << 10
 // askSlowly asks for it over a slow way on which so many bytes come. It returns how many of the body did, when the answer had ended for
 // us, and how.
 func askSlowly(t *testing.T, scheme string, h2 bool, most int) (came int64, took time.Duration, failed error) {
-	ca, l, done := newTestCA(t), make(pipes), make(chan error, 1)
+	ca, l, done := newTestCA(t), make(wiretest.Pipes), make(chan error, 1)
 	set, err := rules.Load(fstest.MapFS{"reg.toml": {Data: []byte(strings.ReplaceAll(regFile, "ORIGIN", "https://origin.test"))}})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hither/forward"
+	"hither/forward/wiretest"
 	"hither/rules"
 )
 
@@ -40,7 +41,7 @@ func (o reading) RoundTrip(r *http.Request) (*http.Response, error) {
 // uploadSlowly sends pieces with a pause in front of each, and then the end, or nothing more. It returns what the client heard, and after
 // which time.
 func uploadSlowly(t *testing.T, scheme string, h2 bool, to reading, pieces int, pause time.Duration, ends bool) string {
-	ca, l := newTestCA(t), make(pipes)
+	ca, l := newTestCA(t), make(wiretest.Pipes)
 	set, err := rules.Load(fstest.MapFS{"reg.toml": {Data: []byte(strings.ReplaceAll(regFile, "ORIGIN", "https://origin.test"))}})
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func TestRunTakesAnotherPortIfTheUsualOneIsTaken(t *testing.T) {
 		if ours = err == nil; ours {
 			server := &http.Server{Handler: http.NotFoundHandler()}
 			go server.Serve(l[0])
-			defer server.Close()
+			t.Cleanup(func() { _ = server.Close() })
 		}
 		run := w.hither("run", "--", "sh", "-c", "echo $HTTPS_PROXY")
 		address := strings.TrimSpace(w.out.String())

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"hither/forward/mark"
 	"hither/forward/wiretest"
 )
@@ -146,6 +144,17 @@ func TestWhatWasSentIsNotTriedWithShortPackets(t *testing.T) {
 	config := s.TLS.Clone()
 	config.GetConfigForClient = nil
 	synctest.Test(t, func(t *testing.T) {
+		served := make(wiretest.Pipes)
+		var carried net.Conn // by which that of another request goes
+		server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodPost {
+				posts.Add(1)
+				time.Sleep(2 * handshakePatience)
+				carried.Close()
+			}
+		})}
+		go server.Serve(served)
+		defer server.Close()
 		var dials atomic.Int64
 		p := New(Config{RootCAs: rootsOf(s), Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
@@ -154,17 +163,8 @@ func TestWhatWasSentIsNotTriedWithShortPackets(t *testing.T) {
 				go io.Copy(io.Discard, far)
 				return near, nil
 			}
-			go func() {
-				secure := tls.Server(far, config)
-				secure.Handshake()
-				new(http2.Server).ServeConn(secure, &http2.ServeConnOpts{Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-					if req.Method == http.MethodPost {
-						posts.Add(1)
-						time.Sleep(2 * handshakePatience)
-						far.Close()
-					}
-				})})
-			}()
+			carried = far
+			served <- tls.Server(far, config)
 			return near, nil
 		}})
 		defer p.Close()
