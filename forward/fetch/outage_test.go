@@ -293,6 +293,7 @@ func refuse(ctx context.Context) error {
 func TestAProxyThatRefusesIsNoAbsence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.get("/doc/somebody has answered before")
 		asked := 0
 		w.Transport = wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
 			asked++
