@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hither/forward/dial"
 	"hither/forward/mark"
 )
 
@@ -56,7 +57,7 @@ func (t *tightHosts) late(addr string) {
 // again is carry, which asks once more where TLS was not answered and short packets may help, unless something may have been sent.
 func (t *tightHosts) again(carry func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) {
-		if req.URL.Scheme != "https" || req.Body != nil && req.Body != http.NoBody {
+		if !dial.Shortens || req.URL.Scheme != "https" || req.Body != nil && req.Body != http.NoBody {
 			return carry(req)
 		}
 		known := t.has(addrOf(req.URL))
