@@ -76,6 +76,14 @@ func (p prioritised) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// asError is text as an error's, each line of it, where it goes to systemd's journal.
+func asError(w io.Writer, text string) string {
+	if !isJournal(w) {
+		return text
+	}
+	return "<3>" + strings.ReplaceAll(text, "\n", "\n<3>")
+}
+
 // isJournal says that what is written there goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM).
 func isJournal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+
+	"hither/cmd/hither/environ"
 )
 
 // journald puts its own time before each line, and looks for the priority in front.
@@ -29,4 +32,12 @@ func TestTheJournalHasPriorities(t *testing.T) {
 	must(t, syscall.Fstat(sockets[0], &socket))
 	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", socket.Dev, socket.Ino))
 	same(t, "its socket is the journal", isJournal(stream), true)
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: stream, env: environ.List{"HOME=" + t.TempDir()}}
+	same(t, "status", a.run(t.Context(), []string{"up", "--cache", "tape"}), exitUsage)
+	said := make([]byte, 4096)
+	n, err := syscall.Read(sockets[1], said)
+	must(t, err)
+	same(t, "why it ends is an error", strings.HasPrefix(string(said[:n]), "<3>hither: "), true)
+	same(t, "each line of it", asError(stream, "a\nb"), "<3>a\n<3>b")
+	same(t, "elsewhere", asError(&out, "a\nb"), "a\nb")
 }

@@ -98,7 +98,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	}
 	if text := redact.Text(err.Error()); text != "" {
-		fmt.Fprintln(a.err, "hither:", a.advice(text))
+		fmt.Fprintln(a.err, asError(a.err, "hither: "+a.advice(text)))
 	}
 	return exitStatus(err)
 }
