@@ -131,9 +131,18 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	}
 	if s := a.service(); s != nil && (s.User || !p.Daemon.Running || p.Daemon.Stranger || a.settings.State == service.State(&install.Machine{})) {
 		p.Service = s // else it is the user's own Hither that runs, beside that of the machine
+		a.settings.Rules = a.rulesOf(s)
 	}
 	a.lendWayOut(p)
 	return p
+}
+
+// rulesOf is the directory of the rule files that a service reads.
+func (a *app) rulesOf(s *service.Installed) string {
+	if s.Config == "" || a.settings.From["rules"] != "default" {
+		return a.settings.Rules
+	}
+	return filepath.Join(filepath.Dir(s.Config), "rules.d")
 }
 
 // lendWayOut lets the doctor dial as Hither does. What is wrong with these settings `hither up` says.

@@ -17,7 +17,9 @@ import (
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/paths"
+	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
+	"hither/install/service"
 	"hither/install/stage"
 )
 
@@ -152,4 +154,13 @@ func answerDNS(t *testing.T) (address string) {
 	go server.ActivateAndServe()
 	t.Cleanup(func() { _ = server.Shutdown() })
 	return conn.LocalAddr().String()
+}
+
+// Root's rule files are not those of the service that he looks after.
+func TestTheDoctorReadsTheRuleFilesOfTheService(t *testing.T) {
+	a := &app{settings: settings.Settings{Rules: "/root/.config/hither/rules.d", From: map[string]string{"rules": "default"}}}
+	same(t, "the machine's", a.rulesOf(&service.Installed{Config: "/etc/hither/config.toml"}), filepath.FromSlash("/etc/hither/rules.d"))
+	same(t, "the user's", a.rulesOf(&service.Installed{}), a.settings.Rules)
+	a.settings.From["rules"] = "--rules"
+	same(t, "named", a.rulesOf(&service.Installed{Config: "/etc/hither/config.toml"}), a.settings.Rules)
 }

@@ -18,6 +18,7 @@ type Installed struct {
 	User   bool     // that of this user alone
 	Config string   // file of its settings; empty: it reads the user's
 	Files  []string // that say how it is started
+	Log    []string // command that shows what it has said last; empty: not known
 	words  func(verb string) []string
 }
 
@@ -33,9 +34,10 @@ func Find(m *install.Machine, user bool) *Installed {
 		i.Config = "/var/root/Library/Application Support/hither/config.toml"
 	case m.System() != "linux":
 	case user && m.Home != "":
+		i.Log = []string{"journalctl", "--user", "-u", "hither", "-n", "20"}
 		i.words, i.Files = systemctl("systemctl", "--user"), []string{m.Join(m.XDGConfig(), "systemd/user/hither.service")}
 	case !user && m.Exists("/run/systemd/system"):
-		i.words = systemctl("systemctl")
+		i.words, i.Log = systemctl("systemctl"), []string{"journalctl", "-u", "hither", "-n", "20"}
 		i.Config = "/etc/hither/config.toml" // XDG_CONFIG_HOME of the unit, as of the script below
 		for _, dir := range []string{"/etc", "/usr/lib", "/lib"} {
 			i.Files = append(i.Files, filepath.Join(dir, "systemd/system/hither.service"))

@@ -26,6 +26,14 @@ func (p *Patient) start() string {
 	return "`" + p.call("up") + "`"
 }
 
+// lastWords is where a service that does not stay up says why; empty: nobody knows.
+func (p *Patient) lastWords() string {
+	if p.Service == nil || len(p.Service.Log) == 0 {
+		return ""
+	}
+	return ", and if it ends, see why: " + p.service(p.Service.Log)
+}
+
 // again is what ends Hither and starts it.
 func (p *Patient) again() string {
 	switch {

@@ -205,7 +205,9 @@ func TestRuleFilesThatDoNotLoad(t *testing.T) {
 	w := newWorld(t)
 	holds(t, w.run1(ruleFiles{}), "rules ok: 4 rules with")
 	w.Daemon.Rules = "mine.toml:2: no such key"
-	holds(t, w.run1(ruleFiles{}), "has not taken the rule files over: mine.toml:2")
+	broken := w.run1(ruleFiles{})
+	holds(t, broken, "has not taken the rule files over: mine.toml:2", "Correct what is named")
+	lacks(t, broken, "Start it again") // it would not start
 	w.Rules = func() (*rules.Set, error) { return nil, errors.New("mine.toml:2: no such key") }
 	holds(t, w.run1(ruleFiles{}), "the running Hither has its last good ones: mine.toml:2")
 	w.Daemon = Daemon{}
@@ -243,7 +245,13 @@ func TestAServiceIsStartedAsOne(t *testing.T) {
 	holds(t, w.run1(running{}), "Start it: `sudo rc-service hither start`", "Take another port: `listen = \"127.0.0.1:7891\"` in /etc/hither/config.toml, then `sudo rc-service hither restart`.")
 	hithers := disk{}.judge(w.Patient, Space{Total: 1 << 40, Files: 1 << 20})
 	holds(t, []Finding{hithers}, "put the cache elsewhere: mount another disk on /home/u/.local/state/hither; to leave less free: `cache-free = \"200MiB\"` in /etc/hither/config.toml")
-	w.AllRights = true
+	lacks(t, w.run1(running{}), "see why") // OpenRC keeps no log
+	w.write("/run/systemd/system/x", "")
+	w.write("/etc/systemd/system/hither.service", "")
+	openRC := w.Service
+	w.Service = service.Find(w.machine(), false)
+	holds(t, w.run1(running{}), "Start it: `sudo systemctl start hither`, and if it ends, see why: `sudo journalctl -u hither -n 20`; or for one command")
+	w.Service, w.AllRights = openRC, true
 	holds(t, Examine(t.Context(), []Check{running{}}, w.Patient).Findings, "Start it: `rc-service hither start`")
 }
 

@@ -20,7 +20,7 @@ func (ruleFiles) Run(_ context.Context, p *Patient) []Finding {
 	case err != nil:
 		return []Finding{fail("the rule files do not load, so Hither will not start: "+err.Error(), "Correct the line that is named, or move the file away.")}
 	case p.Daemon.Rules != "":
-		return []Finding{warn("the running Hither has not taken the rule files over: "+p.Daemon.Rules, "Start it again: "+p.again()+".")}
+		return []Finding{warn("the running Hither has not taken the rule files over: "+p.Daemon.Rules, "Correct what is named; Hither reads the files again by itself, and might not start with them as they are.")}
 	}
 	return []Finding{well(count(len(set.Rules()), "rule") + " with " + count(len(set.Hosts()), "host") + " in force")}
 }

@@ -31,7 +31,7 @@ func (c running) Run(ctx context.Context, p *Patient) []Finding {
 	case d.Err != nil:
 		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: "+p.again()+".")}
 	case !d.Running:
-		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: "+p.start()+"; or for one command: `"+p.call("run")+" -- COMMAND`.")}, c.taken(ctx, p)...)
+		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: "+p.start()+p.lastWords()+"; or for one command: `"+p.call("run")+" -- COMMAND`.")}, c.taken(ctx, p)...)
 	}
 	var out []Finding
 	for _, at := range d.Proxy {
