@@ -127,6 +127,17 @@ func TestDisks(t *testing.T) {
 	}
 }
 
+// The machine's service keeps nothing in the directory of the user who asks, and is not to be set anew for it.
+func TestTheDiskOfAnothersHitherIsNotLookedAt(t *testing.T) {
+	w := newWorld(t)
+	w.Space = func(string) (Space, error) { return Space{Free: 4096, Files: 1 << 20}, nil }
+	holds(t, w.run1(disk{}), "disk fail")
+	w.Daemon.Stranger = true
+	if found := w.run1(disk{}); len(found) > 0 {
+		t.Errorf("\n got %s\nwant nothing", text(found))
+	}
+}
+
 func TestWhoMayReadTheKey(t *testing.T) {
 	w := newWorld(t)
 	w.write(w.State+"/ca-key.pem", "secret")
