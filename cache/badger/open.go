@@ -41,7 +41,7 @@ func Open(opt Options) (*Store, error) {
 	if opt.Floor == 0 {
 		opt.Floor = defaultFloor(opt.Dir)
 	}
-	opt.Floor = max(opt.Floor, leastFloor)
+	opt.Floor = max(opt.Floor, LeastFloor)
 	s := &Store{
 		opt: opt, seed: maphash.MakeSeed(), flight: semaphore.NewWeighted(maxFlight),
 		tidying: make(chan struct{}, 1), kick: make(chan struct{}, 1), held: make(map[uint64]*hold),

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// leastFloor is what must stay free however small a floor was asked for, in bytes. Badger writes through memory
+	// LeastFloor is what must stay free however small a floor was asked for, in bytes. Badger writes through memory
 	// maps, so a full disk is a SIGBUS in one of its goroutines: nothing can catch it, and the process dies.
-	leastFloor = 256 << 20
+	LeastFloor = 256 << 20
 	// reserve must be free before anything at all is written: names, evictions, what Close has to write. It is the room
 	// for a memtable, the tables it becomes, and the flights of fills that were begun above the floor.
 	reserve = 64 << 20

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hither/cache/badger"
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
@@ -113,7 +114,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	daemon := a.askDaemon(ctx)
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
-		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: int64(a.settings.CacheFree),
+		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: max(int64(a.settings.CacheFree), badger.LeastFloor), LeastFree: badger.LeastFloor,
 		AllRights: a.allRights(),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)

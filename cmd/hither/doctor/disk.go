@@ -40,7 +40,11 @@ func (c disk) Run(_ context.Context, p *Patient) []Finding {
 
 func (disk) judge(p *Patient, s Space) Finding {
 	keep := uint64(max(p.MinFree, 0))
-	room := "Make room (`" + p.call("cache du") + "`, `" + p.call("cache rm") + " --all`), or put the cache elsewhere: " + p.elsewhere() + "; to leave less free: " + p.set("cache-free", "200MiB") + "."
+	room := "Make room (`" + p.call("cache du") + "`, `" + p.call("cache rm") + " --all`), or put the cache elsewhere: " + p.elsewhere()
+	if p.MinFree > p.LeastFree {
+		room += "; to leave less free: " + p.set("cache-free", fmt.Sprintf("%dMiB", p.LeastFree>>20))
+	}
+	room += "."
 	switch {
 	case s.ReadOnly:
 		return fail("the file system of "+p.State+" is read-only, so nothing can be kept and no certificate made", "Mount it for writing, or name another place: "+p.elsewhere()+".")

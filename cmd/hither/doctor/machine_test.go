@@ -114,13 +114,14 @@ func TestDisks(t *testing.T) {
 		{"below what stays free", Space{Free: 1 << 30, Total: 100 << 30, Files: 1 << 20}, "has 1.0 GiB of 100 GiB free, less than the 2.0 GiB that Hither leaves free"},
 		{"full", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "disk fail: the disk of /home/u/.local/state/hither is full: 4.0 KiB of 8.0 MiB"},
 		{"its remedy", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "`hither cache rm --all`"},
+		{"less can be left", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "; to leave less free: `hither up --cache-free 256MiB`."},
 		{"no more files", Space{Free: 50 << 30, Files: 3}, "room for 3 more files only"},
 		{"files are not counted", Space{Free: 50 << 30, NoInodes: true}, "disk ok"},
 		{"read-only", Space{Free: 50 << 30, ReadOnly: true}, "is read-only"},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			w := newWorld(t)
-			w.MinFree = 2 << 30
+			w.MinFree, w.LeastFree = 2<<30, 256<<20
 			w.Space = func(string) (Space, error) { return row.s, nil }
 			holds(t, w.run1(disk{}), row.want)
 		})
@@ -132,6 +133,7 @@ func TestTheDiskOfAnothersHitherIsNotLookedAt(t *testing.T) {
 	w := newWorld(t)
 	w.Space = func(string) (Space, error) { return Space{Free: 4096, Files: 1 << 20}, nil }
 	holds(t, w.run1(disk{}), "disk fail")
+	lacks(t, w.run1(disk{}), "to leave less free") // it leaves the least
 	w.Daemon.Stranger = true
 	if found := w.run1(disk{}); len(found) > 0 {
 		t.Errorf("\n got %s\nwant nothing", text(found))
@@ -254,6 +256,7 @@ func TestAServiceIsStartedAsOne(t *testing.T) {
 	holds(t, w.run1(running{}), "`sudo rc-service hither restart`")
 	w.Daemon = Daemon{}
 	holds(t, w.run1(running{}), "Start it: `sudo rc-service hither start`", "Take another port: `listen = \"127.0.0.1:7891\"` in /etc/hither/config.toml, then `sudo rc-service hither restart`.")
+	w.MinFree, w.LeastFree = 2<<30, 200<<20
 	hithers := disk{}.judge(w.Patient, Space{Total: 1 << 40, Files: 1 << 20})
 	holds(t, []Finding{hithers}, "put the cache elsewhere: mount another disk on /home/u/.local/state/hither; to leave less free: `cache-free = \"200MiB\"` in /etc/hither/config.toml")
 	lacks(t, w.run1(running{}), "see why") // OpenRC keeps no log

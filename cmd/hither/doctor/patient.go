@@ -66,6 +66,8 @@ type Patient struct {
 	State   string   // the state directory
 	Listen  []string // HOST:PORT that Hither is set to listen on
 	MinFree int64    // bytes of the disk that Hither leaves free
+	// LeastFree is the least that it can be told to leave.
+	LeastFree int64
 }
 
 // Daemon is what the running Hither says of itself.
