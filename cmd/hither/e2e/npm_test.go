@@ -20,8 +20,8 @@ func TestNPMPackagesComeThroughAndStay(t *testing.T) {
 	same(t, "package-lock.json of npm install", w.read(dir, "package-lock.json"), w.read(direct, "package-lock.json"))
 
 	h.npmCI(o, direct, "cold")
-	asked := o.Asked(nil)
 	w.Dark()
+	asked := o.Asked(nil) // with what was fetched ahead at the last moment
 	h.npmCI(o, direct, "warm")
 	if got := o.Asked(nil); got != asked {
 		t.Errorf("requests that reached an origin that is off\n got %d\nwant %d", got, asked)

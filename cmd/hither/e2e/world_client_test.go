@@ -19,12 +19,13 @@ import (
 func (w *world) clientEnv(name string, extra ...string) []string {
 	w.t.Helper()
 	home := w.mkdir(filepath.Join("home", name))
+	w.write(filepath.Join("home", name, ".config/go/telemetry/mode"), []byte("off")) // else go counts in there when the test has ended
 	env := []string{
 		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "TMPDIR=" + w.mkdir("tmp"), "XDG_RUNTIME_DIR=" + home,
 		"SSL_CERT_FILE=" + w.roots, "SSL_CERT_DIR=" + w.mkdir("none"),
 		"GOPATH=" + filepath.Join(home, "go"), "GOMODCACHE=" + filepath.Join(home, "gomod"), "GOCACHE=" + filepath.Join(home, "gocache"),
 		"GORACE=atexit_sleep_ms=0", // a child with the race detector else takes a second to end
-		"GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
+		"GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off",
 		"npm_config_cache=" + filepath.Join(home, "npm"), "npm_config_userconfig=" + filepath.Join(home, "npmrc"),
 		"npm_config_globalconfig=" + filepath.Join(home, "npmrc.global"),
 		"npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false",
