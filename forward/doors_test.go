@@ -2,12 +2,16 @@ package forward_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"hither/forward"
 	"hither/forward/fetch"
@@ -231,5 +235,39 @@ func TestBareTLSForAStrangerIsTunnelledBlind(t *testing.T) {
 	}
 	if want := net.JoinHostPort(alien, "443"); len(w.dialed) != 1 || w.dialed[0] != want {
 		t.Errorf("dialled\ngot:  %v\nwant: %v", w.dialed, want)
+	}
+}
+
+// fullListener has no file left for a connection until somebody lets go of one.
+type fullListener struct {
+	net.Listener
+	freed *atomic.Bool
+}
+
+func (l fullListener) Accept() (net.Conn, error) {
+	if !l.freed.Load() {
+		return nil, syscall.EMFILE
+	}
+	return l.Listener.Accept()
+}
+
+func TestWithoutAFileLeftOthersLetGoForAClient(t *testing.T) {
+	w := newWorld(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	freed := new(atomic.Bool)
+	s := &forward.Server{Rules: w.server.Rules, Pass: w.server.Pass, Dial: w.server.Dial, Console: w.server.Console, Short: func() { freed.Store(true) }}
+	s.Self = func(hostport string) bool { return hostport == l.Addr().String() }
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(fullListener{l, freed}) }()
+	res, body := get(t, &http.Client{Timeout: 30 * time.Second}, "http://"+l.Addr().String()+"/x")
+	if body != "console GET /x" {
+		t.Errorf("\ngot:  %s %s\nwant: console GET /x", res.Status, body)
+	}
+	s.Shutdown(t.Context())
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve\ngot:  %v\nwant: %v", err, http.ErrServerClosed)
 	}
 }

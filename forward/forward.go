@@ -83,6 +83,9 @@ type Server struct {
 	// Changed is told of what a client has changed at its origin, before it hears that it has: what Fetch keeps of it counts no
 	// more. nil: nobody is.
 	Changed func(context.Context, rules.Match)
+	// Short is called where no connection could be accepted, most likely since this process has as many files open as it may: whoever
+	// keeps connections for later lets go of them. It must not block for long. nil: nobody is told.
+	Short func()
 	// ID tells this Hither from others in Via, by which loops are found. Two that may stand in a row need different ones.
 	ID string
 
@@ -222,6 +225,9 @@ func (s *Server) accept(l net.Listener) error {
 			return err
 		}
 		// Most likely there are no file descriptors left; they come back.
+		if s.Short != nil {
+			s.Short()
+		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		s.log().Warn("a connection could not be accepted", "error", err, "pause", pause)
 		select {

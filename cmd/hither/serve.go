@@ -82,7 +82,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	doors := &forward.Server{
 		Rules: book.Now, Fetch: h.ledger.Saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
 		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.Served, Again: h.ledger.Again(fetcher),
-		Greeted: kindle.Greet, Changed: fetcher.Changed, Persist: fetcher.Persist, ID: instance(),
+		Greeted: kindle.Greet, Changed: fetcher.Changed, Persist: fetcher.Persist, Short: out.Pool.CloseIdle, ID: instance(),
 	}
 	h.removed, h.waiting = doors.Forget, fetcher.Waiting
 	way.Answer(s, book.Now(), out.Names, log)

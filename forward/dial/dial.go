@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"hither/forward/mark"
@@ -72,6 +73,9 @@ type Dialer struct {
 	Timeout time.Duration
 	// Connect opens one connection to an address; nil: TCP with keep-alive.
 	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Short is called where this process has as many files open as it may, before it is tried once more to connect: whoever keeps
+	// connections for later lets go of them. nil: it is not tried again.
+	Short func()
 
 	memory race.Memory
 	opened opened
@@ -132,7 +136,7 @@ func (d *Dialer) Reach(ctx context.Context, base string) error {
 	if err != nil {
 		return err
 	}
-	probe := &Dialer{Resolver: d.Resolver, Self: d.Self, Proxy: d.Proxy, Bypass: d.Bypass, RootCAs: d.RootCAs, Timeout: d.Timeout, Connect: d.Connect}
+	probe := &Dialer{Resolver: d.Resolver, Self: d.Self, Proxy: d.Proxy, Bypass: d.Bypass, RootCAs: d.RootCAs, Timeout: d.Timeout, Connect: d.Connect, Short: d.Short}
 	proxy, err := d.PlainProxy((&http.Request{URL: u}).WithContext(ctx))
 	if err != nil {
 		return err
@@ -274,6 +278,10 @@ func (d *Dialer) connect(ctx context.Context, network string, to netip.AddrPort)
 		open = plain.DialContext
 	}
 	conn, err := open(untraced{ctx}, network, addr)
+	if d.Short != nil && (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) {
+		d.Short()
+		conn, err = open(untraced{ctx}, network, addr)
+	}
 	listener.connectDone(network, addr, err)
 	if err == nil {
 		d.opened.add(conn, to, time.Now())

@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,6 +260,33 @@ func TestFamilyIsObeyed(t *testing.T) {
 		d.DialContext(t.Context(), network, "reg.example:443")
 		if got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", network, got, want)
+		}
+	}
+}
+
+// Where no more files may be open, connections that are kept for later are let go of, and it is tried once more.
+func TestWithoutAFileLeftOthersLetGoFirst(t *testing.T) {
+	for _, want := range []struct {
+		frees bool
+		err   error
+		tried int
+	}{{true, nil, 2}, {false, syscall.EMFILE, 2}} {
+		open, tried := false, 0
+		d := &Dialer{Short: func() { open = want.frees }}
+		d.Connect = func(context.Context, string, string) (net.Conn, error) {
+			if tried++; !open {
+				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+			}
+			near, far := net.Pipe()
+			far.Close()
+			return near, nil
+		}
+		conn, err := d.DialContext(t.Context(), "tcp", "192.0.2.1:443")
+		if conn != nil {
+			conn.Close()
+		}
+		if !errors.Is(err, want.err) || tried != want.tried {
+			t.Errorf("where they do (%v)\n got %v after %d\nwant %v after %d", want.frees, err, tried, want.err, want.tried)
 		}
 	}
 }

@@ -107,7 +107,7 @@ func New(c Config) *Pool {
 		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
 		return t
 	}}
-	under.Died = p.closeIdle
+	under.Died = p.CloseIdle
 	if c.Datagrams == nil {
 		return p
 	}
@@ -276,9 +276,10 @@ func (p *Pool) CloseIdleConnections() {
 	}
 }
 
-// closeIdle is for a way that has forgotten a connection: it has forgotten those that carry nothing, too, and what was asked over that
-// one would be asked over each of them in turn, and wait on each.
-func (p *Pool) closeIdle() {
+// CloseIdle closes the connections that carry nothing now, and no more: for who needs the files that they are, and for a way that has
+// forgotten a connection. It has forgotten those that carry nothing, too, and what was asked over that one would be asked over each of
+// them in turn, and wait on each.
+func (p *Pool) CloseIdle() {
 	p.chosen.closeIdle()
 	p.strangers.closeIdle()
 	p.patient.closeIdle()

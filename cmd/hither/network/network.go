@@ -70,6 +70,7 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 		config.Sessions = filepath.Join(s.State, "sessions.json")
 	}
 	n.Pool, n.single = transport.New(config), config.Single
+	n.Dialer.Short = n.Pool.CloseIdle
 	n.Follow = &redirect.Follow{Next: n.Pool}
 	n.Tokens = &bearer.Tokens{Next: n.Pool, Connect: n.Pool.Warm}
 	n.Bearer = &redirect.Follow{Next: n.Tokens} // each hop has tokens of its own

@@ -1,0 +1,71 @@
+//go:build unix
+
+package main_test
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestNewClientsComeInWhereConnectionsAreKeptForLater lets Hither open 64 files, of which it needs some twenty for itself. A crowd leaves
+// one connection each to the registry, and its own. Who comes later needs those of the first kind, which nobody uses.
+func TestNewClientsComeInWhereConnectionsAreKeptForLater(t *testing.T) {
+	const crowd, later = 18, 16
+	w := newWorld(t)
+	var all sync.WaitGroup
+	all.Add(crowd)
+	registry := w.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/crowd") {
+			all.Done()
+			all.Wait()
+		}
+		_, _ = io.WriteString(w, r.URL.Path)
+	}))
+	w.write("rules.d/crowd.toml", []byte(`name = "crowd"
+home = "https://world.test"
+gateway = "/here"
+[[host]]
+name = "registry.world.test"
+origin = ["`+registry.URL+`"]
+[[path]]
+match = "/{all...}"
+keep = "never"
+`))
+	h := w.newHither(plainHither, nil)
+	h.bin = w.write("few.sh", []byte("#!/bin/sh\nulimit -n 64\nexec "+h.bin+` "$@"`+"\n"))
+	w.must(os.Chmod(h.bin, 0o700))
+	h.Start()
+	clients := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: crowd + later}}
+	t.Cleanup(clients.CloseIdleConnections)
+	var came sync.WaitGroup
+	for range crowd {
+		came.Go(func() { h.asks(clients, "/crowd") })
+	}
+	came.Wait()
+	for range later {
+		one := &http.Client{Timeout: 40 * time.Second, Transport: new(http.Transport)}
+		t.Cleanup(one.CloseIdleConnections)
+		h.asks(one, "/later")
+	}
+}
+
+// asks wants 200 and the path of the rule's gateway.
+func (h *hither) asks(c *http.Client, path string) {
+	h.w.t.Helper()
+	began := time.Now()
+	answer, err := c.Get("http://" + h.addr + "/here" + path)
+	if err != nil {
+		h.w.t.Errorf("%s after %v\n got %v\nwant %q", path, time.Since(began).Round(time.Second), err, path)
+		return
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if string(body) != path || err != nil {
+		h.w.t.Errorf("%s\n got %s %q %v\nwant %q", path, answer.Status, body, err, path)
+	}
+}
