@@ -26,9 +26,9 @@ const (
 // Watch notices that the machine has another network, or was asleep. Fields are set before Run; the zero value looks at
 // this machine and tells nobody.
 type Watch struct {
-	Look    func() string    // the network in a line, for comparison; nil: the machine's
-	Wall    func() time.Time // nil: the system's clock, which goes on while the machine sleeps
-	Changed func(why string) // called once for each change, in Run's own goroutine; nil: nobody is told
+	Look    func() (string, error) // the network in a line, for comparison, or why it cannot be seen now; nil: the machine's
+	Wall    func() time.Time       // nil: the system's clock, which goes on while the machine sleeps
+	Changed func(why string)       // called once for each change, in Run's own goroutine; nil: nobody is told
 }
 
 // Run looks until ctx ends.
@@ -41,7 +41,8 @@ func (n Watch) Run(ctx context.Context) error {
 	}
 	pace := time.NewTicker(netPace)
 	defer pace.Stop()
-	known, wall, inner := n.Look(), n.Wall(), time.Now()
+	known, err := n.Look()
+	wall, inner := n.Wall(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,7 +53,11 @@ func (n Watch) Run(ctx context.Context) error {
 		if gap := n.Wall().Sub(wall) - time.Since(inner); gap > sleepGap {
 			why = fmt.Sprintf("the machine was asleep for %s", amount.Rough(gap))
 		}
-		if now := n.Look(); now != known {
+		switch now, blind := n.Look(); {
+		case blind != nil: // as where no files are left to be opened: nothing has changed that we know of
+		case err != nil:
+			known, err = now, nil
+		case now != known:
 			known, why = n.settle(ctx, now), "the network changed"
 		}
 		wall, inner = n.Wall(), time.Now()
@@ -71,7 +76,10 @@ func (n Watch) settle(ctx context.Context, now string) string {
 		case <-time.After(netSettle):
 		}
 		last := now
-		if now = n.Look(); now == last {
+		if seen, err := n.Look(); err == nil {
+			now = seen
+		}
+		if now == last {
 			break
 		}
 	}
@@ -87,24 +95,31 @@ type link struct {
 
 // networkNow sums up how packets leave the machine. Where the routes can be read, only links that have a default route
 // count, and tunnels: containers come and go and change nothing about the way out.
-func networkNow() string {
-	routes, known := defaultRoutes()
+func networkNow() (string, error) {
+	routes, known, err := defaultRoutes()
+	if err != nil {
+		return "", err
+	}
+	up, err := links()
+	if err != nil {
+		return "", err
+	}
 	parts := slices.Clone(routes)
-	for _, l := range links() {
+	for _, l := range up {
 		ways := slices.ContainsFunc(routes, func(route string) bool { return strings.HasPrefix(route, l.name+" ") })
 		if !known || len(routes) == 0 || ways || l.tunnel {
 			parts = append(parts, l.name+" "+strings.Join(l.nets, " "))
 		}
 	}
 	slices.Sort(parts)
-	return strings.Join(parts, "\n")
+	return strings.Join(parts, "\n"), nil
 }
 
 // links are the interfaces that lead out of the machine. Our own leads nowhere.
-func links() (out []link) {
+func links() (out []link, err error) {
 	all, err := net.Interfaces()
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	for _, i := range all {
 		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 || i.Name == sysdns.ScopedLink {
@@ -112,7 +127,7 @@ func links() (out []link) {
 		}
 		addrs, err := i.Addrs()
 		if err != nil {
-			continue
+			return nil, err
 		}
 		l := link{name: i.Name, tunnel: i.Flags&net.FlagPointToPoint != 0}
 		for _, addr := range addrs {
@@ -125,7 +140,7 @@ func links() (out []link) {
 			out = append(out, l)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // networkOf is an address as far as it tells networks apart; empty if it tells nothing.

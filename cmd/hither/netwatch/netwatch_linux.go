@@ -1,18 +1,23 @@
 package netwatch
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // defaultRoutes are the ways out, each "INTERFACE FAMILY GATEWAY METRIC", sorted; known is false if the kernel does not tell.
-func defaultRoutes() (routes []string, known bool) {
+func defaultRoutes() (routes []string, known bool, err error) {
 	for _, from := range []struct {
 		file  string
 		parse func(string) []string
 	}{{"/proc/net/route", parseRoutes4}, {"/proc/net/ipv6_route", parseRoutes6}} {
 		text, err := os.ReadFile(from.file)
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			return nil, false, err
+		}
 		if err != nil {
 			continue // no such protocol
 		}
@@ -20,7 +25,7 @@ func defaultRoutes() (routes []string, known bool) {
 		routes = append(routes, from.parse(string(text))...)
 	}
 	slices.Sort(routes)
-	return slices.Compact(routes), known
+	return slices.Compact(routes), known, nil
 }
 
 // halves of the Internet are what VPNs route to themselves, so as to leave the default route in its place.

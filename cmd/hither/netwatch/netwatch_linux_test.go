@@ -1,11 +1,25 @@
 package netwatch
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"hither/cmd/hither/hithertest"
 )
+
+func TestANetworkThatCannotBeSeenIsNotAnother(t *testing.T) {
+	var before unix.Rlimit
+	hithertest.Must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	hithertest.Must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}))
+	now, err := networkNow()
+	hithertest.Must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+	if !errors.Is(err, unix.EMFILE) {
+		t.Errorf("without a file to be opened\n got %q, %v\nwant %v", now, err, unix.EMFILE)
+	}
+}
 
 func TestDefaultRoutes(t *testing.T) {
 	four := parseRoutes4("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n" +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,17 @@ func TestAChangeOfTheNetworkIsToldOnce(t *testing.T) {
 		var slept atomic.Int64
 		var told atomic.Value
 		var calls atomic.Int64
+		var blind atomic.Bool
 		now.Store("home")
 		told.Store("")
 		n := Watch{
-			Look: func() string { return now.Load().(string) }, Wall: func() time.Time { return time.Now().Round(0).Add(time.Duration(slept.Load())) },
+			Look: func() (string, error) {
+				if blind.Load() {
+					return "", syscall.EMFILE
+				}
+				return now.Load().(string), nil
+			},
+			Wall:    func() time.Time { return time.Now().Round(0).Add(time.Duration(slept.Load())) },
 			Changed: func(why string) { calls.Add(1); told.Store(why) },
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -35,6 +43,8 @@ func TestAChangeOfTheNetworkIsToldOnce(t *testing.T) {
 			{"nothing happens", func() {}, 0, ""},
 			{"another network", func() { now.Store("café") }, 1, "the network changed"},
 			{"it stays", func() {}, 1, "the network changed"},
+			{"it cannot be seen", func() { blind.Store(true) }, 1, "the network changed"},
+			{"it is seen again", func() { blind.Store(false) }, 1, "the network changed"},
 			{"the clock is put right by seconds", func() { slept.Add(int64(9 * time.Second)) }, 1, "the network changed"},
 			{"the clock is put back", func() { slept.Add(-int64(time.Hour)) }, 1, "the network changed"},
 			{"the machine slept", func() { slept.Add(int64(time.Hour)) }, 2, "asleep for 1h"},
@@ -57,7 +67,8 @@ func TestNetworksAreToldApartByWhatStays(t *testing.T) {
 	} {
 		hithertest.Same(t, text, networkOf(text), want)
 	}
-	if strings.Contains(networkNow(), "127.0.0.1") {
-		t.Errorf("\n got %s\nwant no loopback", networkNow())
+	now, err := networkNow()
+	if strings.Contains(now, "127.0.0.1") || err != nil {
+		t.Errorf("\n got %s, %v\nwant no loopback", now, err)
 	}
 }
