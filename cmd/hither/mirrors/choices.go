@@ -37,8 +37,11 @@ type choicesFile struct {
 	Pin    map[string]string `json:"pin,omitempty"` // rule → base that is asked first
 }
 
-// ReadChoices reads STATE/choices.json. Without a file nothing was decided. A damaged file is an error that ends with the
-// remedy; then, too, nothing was decided.
+// ErrDamaged reports a file of choices that says nothing.
+var ErrDamaged = errors.New("is damaged")
+
+// ReadChoices reads STATE/choices.json. Without a file nothing was decided. A damaged file is an [ErrDamaged] that ends with the
+// remedy; then, too, nothing was decided. After another error it is not known what was.
 func ReadChoices(path string) (rules.Choices, error) {
 	data, err := wholefile.Read(path, choicesLimit)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +56,7 @@ func ReadChoices(path string) (rules.Choices, error) {
 			return c, nil
 		}
 	}
-	return rules.Choices{}, fmt.Errorf("your choices of mirrors are ignored, %s is damaged (%w): remove it, and choose again with `hither mirrors set`, `off` and `on`", path, err)
+	return rules.Choices{}, fmt.Errorf("your choices of mirrors are ignored, %s %w (%w): remove it, and choose again with `hither mirrors set`, `off` and `on`", path, ErrDamaged, err)
 }
 
 // parseChoices takes nothing that writeChoices would not have written.
@@ -93,8 +96,11 @@ func Decide(state string, set *rules.Set, change Change) (rules.Choices, string,
 	path := filepath.Join(state, ChoicesName)
 	old, err := ReadChoices(path)
 	aside := ""
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDamaged):
 		aside = path + ".damaged"
+	case err != nil:
+		return old, "", err
 	}
 	next, said, err := change.apply(set, old)
 	if err != nil {

@@ -1,13 +1,13 @@
 package rulebook
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/shell"
-	"hither/rules"
 )
 
 // Choose does one change to the user's choices, in the file and in the rules in force. It says what was done.
@@ -26,24 +26,42 @@ func (b *Book) Choose(change mirrors.Change) (string, error) {
 func (b *Book) Rechoose() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.lookChoices() != b.chosen {
-		b.applyLocked()
+	if b.lookChoices() != b.chosen && b.readLocked() {
+		b.set.Store(b.plain.With(b.wanted))
 		b.Log.Info("your choices of mirrors are in force", "file", b.choices())
 	}
 }
 
-// applyLocked puts the plain rules in force as the user wants them. A damaged file of choices is told once, and ignored.
+// applyLocked puts the plain rules in force as the user wants them.
 func (b *Book) applyLocked() {
-	var c rules.Choices
 	if b.State != "" {
-		b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by Rechoose
-		var err error
-		if c, err = mirrors.ReadChoices(b.choices()); err != nil {
-			b.Log.Warn(shell.Advise(err.Error(), shell.System, b.State, os.Environ()))
-		}
+		b.readLocked()
 	}
-	b.set.Store(b.plain.With(c))
+	b.set.Store(b.plain.With(b.wanted))
 }
+
+// readLocked reads what the user wants. A damaged file of choices is told once, and ignored. One that cannot be read now, as where no
+// more files may be open, is told once, too; then what was read last stays, the answer is false, and Rechoose tries again.
+func (b *Book) readLocked() bool {
+	b.chosen = b.lookChoices() // before it is read: what changes meanwhile is seen by Rechoose
+	c, err := mirrors.ReadChoices(b.choices())
+	trouble := ""
+	if err != nil {
+		trouble = err.Error()
+	}
+	if trouble != "" && trouble != b.unread {
+		b.Log.Warn(shell.Advise(trouble, shell.System, b.State, os.Environ()))
+	}
+	if err != nil && !errors.Is(err, mirrors.ErrDamaged) {
+		b.chosen, b.unread = notRead, trouble
+		return false
+	}
+	b.wanted, b.unread = c, ""
+	return true
+}
+
+// notRead is no state that a file has.
+const notRead = "not read"
 
 func (b *Book) choices() string { return filepath.Join(b.State, mirrors.ChoicesName) }
 

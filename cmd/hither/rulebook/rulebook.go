@@ -40,9 +40,11 @@ type Book struct {
 	seen  string // what the user's files were when they were last read; only Watch changes it
 
 	mu      sync.Mutex
-	plain   *rules.Set // the rule files without the user's choices
-	chosen  string     // the file of choices as it was when it was last read
-	problem string     // why the files as they are now are not in force; empty: they are
+	plain   *rules.Set    // the rule files without the user's choices
+	wanted  rules.Choices // the user's choices as they were read last
+	chosen  string        // the file of choices as it was when it was last read
+	unread  string        // why it could not be, and that was told; empty: it could
+	problem string        // why the files as they are now are not in force; empty: they are
 }
 
 // Open reads the rules. It fails if the user's are wrong.
