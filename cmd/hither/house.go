@@ -262,7 +262,11 @@ func (h *house) Remove(ctx context.Context, text string, all bool) (control.Remo
 	if h.removed != nil {
 		defer h.removed() // also when only some of them could be forgotten
 	}
-	return h.forget(ctx, names)
+	out, err := h.forget(ctx, names)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%d of %d names were forgotten in the time that an answer may take; do it again for the rest", out.Names, len(names))
+	}
+	return out, err
 }
 
 // names are all that a URL may be kept under.

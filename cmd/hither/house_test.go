@@ -13,6 +13,7 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
+	"hither/cache/mem"
 	"hither/cmd/hither/control"
 	"hither/forward/measure"
 )
@@ -227,6 +228,29 @@ func TestRemove(t *testing.T) {
 	same(t, "all others", got, control.Removal{Names: 2})
 	same(t, "what is pinned stays", h.kept(), 1)
 	same(t, "the doors are told", told, 3)
+}
+
+// slow is a store that takes a second to forget a name.
+type slow struct{ cache.Store }
+
+func (s slow) Forget(ctx context.Context, name cache.Name) error {
+	<-time.After(time.Second)
+	return s.Store.Forget(ctx, name)
+}
+
+func TestWhatCannotBeForgottenInTimeIsForgottenByAnotherTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{store: slow{new(mem.Store)}}
+		for _, name := range []cache.Name{"a", "b", "c"} {
+			same(t, "bound", h.store.Bind(t.Context(), name, cache.Entry{Value: []byte("x")}), nil)
+		}
+		for _, want := range []string{"2 of 3 names were forgotten in the time that an answer may take; do it again for the rest", "<nil>"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+			_, err := h.Remove(ctx, "", true)
+			cancel()
+			same(t, "what is said", fmt.Sprint(err), want)
+		}
+	})
 }
 
 // checked is a store that can be read through, with what is found in it.
