@@ -54,6 +54,11 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
+// doubter is a Resolver that remembers what it found, and looks again if that was wrong.
+type doubter interface {
+	Doubt(host string) bool
+}
+
 // Dialer makes connections past ourselves, to the address of a name that answers soonest: it remembers how long each took.
 // Fields are set before first use; then it may be used from many goroutines.
 // The zero value reaches addresses and localhost.
@@ -83,6 +88,12 @@ type Dialer struct {
 
 // Forget is for a change of the network: how long addresses took to answer says nothing any more.
 func (d *Dialer) Forget() { d.memory.Forget() }
+
+// Doubt is for when nobody answers at the addresses of host, or somebody else. It says whether to look them up anew may help.
+func (d *Dialer) Doubt(host string) bool {
+	r, ok := d.Resolver.(doubter)
+	return ok && r.Doubt(host)
+}
 
 // HeadStart is how long an address is waited for before the next one is tried, by how long its connections took lately.
 func (d *Dialer) HeadStart(addr netip.AddrPort) time.Duration {
@@ -188,13 +199,24 @@ func (d *Dialer) dialDirect(ctx context.Context, network, host string, port uint
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	conn, err := race.Remembering(ctx, &d.memory, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-		return d.connect(ctx, network, to)
-	})
+	conn, err := d.race(ctx, network, candidates)
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) && d.Doubt(host) {
+		others, wrong := d.candidates(ctx, network, host, port)
+		others = slices.DeleteFunc(others, func(to netip.AddrPort) bool { return slices.Contains(candidates, to) })
+		if wrong == nil && len(others) > 0 {
+			conn, err = d.race(ctx, network, others)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	return conn, nil
+}
+
+func (d *Dialer) race(ctx context.Context, network string, candidates []netip.AddrPort) (net.Conn, error) {
+	return race.Remembering(ctx, &d.memory, candidates, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		return d.connect(ctx, network, to)
+	})
 }
 
 // candidates are the addresses that host may be reached at, whom to try first in front, or why there are none.

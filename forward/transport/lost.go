@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -40,4 +41,17 @@ func isLoss(err error) bool {
 	var late net.Error
 	var refused http2.StreamError
 	return !(errors.As(err, &late) && late.Timeout()) && !errors.As(err, &refused)
+}
+
+// elsewhere is carry, which asks once more, where the name leads by now, for what nobody but a stranger answered: the host has moved, or a
+// sign-in page has said that all names are its own. Nothing was sent yet.
+func (p *Pool) elsewhere(carry func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := carry(req)
+		var stranger *tls.CertificateVerificationError
+		if err == nil || p.doubt == nil || req.Body != nil && req.Body != http.NoBody || !errors.As(err, &stranger) || !p.doubt(req.URL.Hostname()) {
+			return resp, err
+		}
+		return carry(req)
+	}
 }

@@ -85,6 +85,47 @@ func TestWhatIsRefusedIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+// Behind a sign-in page all names lead to it, and when it lets go they are remembered for as long as it said.
+func TestWhereAStrangerAnswersTheNameIsLookedUpAnew(t *testing.T) {
+	s, _ := upstream(t, true, wiretest.Says("here"))
+	stranger := strings.TrimPrefix(certified(t, "login.test"), "https://")
+	for _, c := range []struct {
+		name, method string
+		moved        bool
+		want         string
+		doubts       int
+	}{
+		{"it has let go", http.MethodGet, true, "200 here", 1},
+		{"it has not", http.MethodGet, false, "sign in", 1},
+		{"what has a body", http.MethodPost, true, "sign in", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			leads, doubts := stranger, 0
+			pool := New(Config{
+				RootCAs: rootsOf(s),
+				Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return new(dial.Dialer).DialContext(ctx, network, leads)
+				},
+				Doubt: func(host string) bool {
+					want(t, host, "example.com")
+					if doubts++; c.moved {
+						leads = s.Listener.Addr().String()
+					}
+					return c.moved
+				},
+			})
+			t.Cleanup(pool.CloseIdleConnections)
+			req, _ := http.NewRequestWithContext(t.Context(), c.method, "https://example.com/", nil)
+			if c.method == http.MethodPost {
+				req.Body = io.NopCloser(strings.NewReader("an upload"))
+			}
+			if got := wiretest.Send(pool, req); !strings.HasSuffix(got, c.want) || doubts != c.doubts {
+				t.Errorf("got  %s, doubted %d times\nwant …%s, %d times", got, doubts, c.want, c.doubts)
+			}
+		})
+	}
+}
+
 // dialling knows its connections.
 type dialling struct {
 	mu   sync.Mutex

@@ -58,6 +58,10 @@ type Config struct {
 	UserAgent     string                                                            // who we are, for requests that do not say; empty: "hither"
 	HeaderTimeout time.Duration                                                     // for the first byte of an answer; 0: 75 s
 
+	// Doubt is told of a host that shows somebody else's certificate, and says whether it is worth looking up anew: dial.Dialer.Doubt.
+	// nil: it is not.
+	Doubt func(host string) bool
+
 	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: dial.Dialer.Datagrams. Only HTTP/3 needs it.
 	// nil: that of the zero dial.Dialer if Dial is nil too, else HTTP/3 is an error.
 	Datagrams func(ctx context.Context, addr string) ([]netip.AddrPort, error)
@@ -89,6 +93,7 @@ type Pool struct {
 	patient   *lanes // where the user sent us, for those who wait as long as they like: lane 0 alone
 	agent     string
 	proxy     func(*http.Request) (*url.URL, error)
+	doubt     func(host string) bool
 	sessions  *sessions
 	quic      []*contest // of those whom the user sent, and of strangers; empty: no HTTP/3
 }
@@ -100,7 +105,7 @@ func New(c Config) *Pool {
 	tight, under := new(tightHosts), new(footing.Watch)
 	p := &Pool{
 		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain, tight, under), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain, tight, under),
-		agent: c.UserAgent, proxy: c.Proxy, sessions: kept,
+		agent: c.UserAgent, proxy: c.Proxy, doubt: c.Doubt, sessions: kept,
 	}
 	p.patient = &lanes{plain: kept.plain, tight: tight, under: under, make: func(int) *http.Transport {
 		t := p.chosen.make(0)
@@ -201,7 +206,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c := p.contestOf(mark.IsPublic(req.Context())); c != nil && fits(req) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
-	resp, err := onceMore(named(req, p.agent), tcp.tight.again(carry))
+	resp, err := onceMore(named(req, p.agent), p.elsewhere(tcp.tight.again(carry)))
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		resp, err = p.refusedByProxy(req, resp)
 	}
@@ -255,6 +260,9 @@ func explain(req *http.Request, err error) error {
 	err = terse.Error(err)
 	if invalid := new(x509.CertificateInvalidError); errors.As(err, invalid) && invalid.Reason == x509.Expired {
 		return fmt.Errorf("%s shows a certificate that is not valid today (%w); if the clock of this machine is wrong, correct it", req.URL.Host, err)
+	}
+	if other := new(x509.HostnameError); errors.As(err, other) {
+		return fmt.Errorf("%s shows somebody else's certificate (%w); if this network has a sign-in page, open any page in a browser and sign in", req.URL.Host, err)
 	}
 	if unknown := new(tls.CertificateVerificationError); errors.As(err, &unknown) {
 		return fmt.Errorf("%s shows a certificate that is not vouched for (%w); if your network re-signs TLS, name its root certificate in the setting ca-files", req.URL.Host, err)

@@ -62,7 +62,7 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 		Resolver: names.Resolver, Self: self.address, Proxy: proxy, Bypass: dial.BypassFromEnvironment(), RootCAs: roots,
 	}}
 	config := transport.Config{
-		Dial: n.Dialer.DialContext, Datagrams: n.Dialer.Datagrams, HeadStart: n.Dialer.HeadStart, Proxy: n.Dialer.PlainProxy, RootCAs: roots,
+		Dial: n.Dialer.DialContext, Datagrams: n.Dialer.Datagrams, HeadStart: n.Dialer.HeadStart, Doubt: n.Dialer.Doubt, Proxy: n.Dialer.PlainProxy, RootCAs: roots,
 		UserAgent: "hither/" + version + " (registry accelerator on a developer's machine)",
 		Offers:    offersH3, HTTPS: names.Resolver.LookupHTTPS, Log: log,
 	}

@@ -3,6 +3,7 @@ package lookup
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -24,7 +25,8 @@ const (
 // answer is what is known of a name. The zero answer is nothing.
 type answer struct {
 	addrs []netip.Addr
-	err   error     // if there are no addrs
+	err   error // if there are no addrs
+	asked time.Time
 	fresh time.Time // not asked again before
 	stale time.Time // forgotten then
 }
@@ -54,7 +56,7 @@ func (m *memory) keep(name string, f found, now time.Time) answer {
 
 // weigh returns what to answer when this was found, which is the old addresses if the servers could not be asked.
 func (m *memory) weigh(name string, f found, now time.Time) answer {
-	a := answer{addrs: f.addrs, err: f.err}
+	a := answer{addrs: f.addrs, err: f.err, asked: now}
 	switch {
 	case f.err == nil:
 		a.fresh = now.Add(min(max(f.ttl, minFresh), maxFresh))
@@ -68,7 +70,7 @@ func (m *memory) weigh(name string, f found, now time.Time) answer {
 			return a
 		}
 		a = old
-		a.fresh = now.Add(retry)
+		a.asked, a.fresh = now, now.Add(retry)
 	}
 	return a
 }
@@ -79,6 +81,22 @@ func (m *memory) doubt() {
 		a.fresh = time.Time{}
 		m.names[name] = a
 	}
+}
+
+// mistrust has what is known of name be old, and of those that lead to one of its addresses: whoever answers there may have told so. false:
+// nothing is known, or it was asked for just now.
+func (m *memory) mistrust(name string, now time.Time) bool {
+	wrong, ok := m.names[name]
+	if !ok || len(wrong.addrs) == 0 || now.Sub(wrong.asked) < minFresh {
+		return false
+	}
+	for other, a := range m.names {
+		if slices.ContainsFunc(a.addrs, func(addr netip.Addr) bool { return slices.Contains(wrong.addrs, addr) }) {
+			a.fresh = time.Time{}
+			m.names[other] = a
+		}
+	}
+	return true
 }
 
 // makeRoom drops what is too old if the memory is full, or anything if nothing is.

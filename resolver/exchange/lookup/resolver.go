@@ -134,6 +134,18 @@ func (r *Resolver) Forget() {
 	clear(r.asking)
 }
 
+// Doubt has host be asked for anew by who comes next, because nobody answers at its addresses, or somebody else: it has moved, or the
+// network's sign-in page had told to be it. false: that is known since just now, or not from the name servers.
+func (r *Resolver) Doubt(host string) bool {
+	name, err := canonical(host)
+	if err != nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.memory.mistrust(name, r.now())
+}
+
 // wait takes the answer, or known if that has addresses and the answer is late.
 func (q *question) wait(ctx context.Context, known answer) ([]netip.Addr, error) {
 	var late <-chan time.Time

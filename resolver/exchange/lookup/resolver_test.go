@@ -320,3 +320,47 @@ func text[T interface{ String() string }](list []T) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// A sign-in page says of all names that they are its own, and to whom it has let go that it was so is no use.
+func TestWhatLedToSomebodyElseIsAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := func(addr string) exchangetest.Oracle {
+			return func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+				if q.Question[0].Qtype == dns.TypeAAAA {
+					return exchangetest.Reply(t, q), nil
+				}
+				return exchangetest.Reply(t, q, q.Question[0].Name+" 300 IN A "+addr), nil
+			}
+		}
+		now := names("192.168.0.1")
+		r := &Resolver{Exchange: exchangetest.Oracle(func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) { return now(ctx, q) })}
+		check := func(when, host, want string) {
+			t.Helper()
+			if got := lookup(t, r, host); got != want {
+				t.Errorf("%s, %s\ngot  %s\nwant %s", when, host, got, want)
+			}
+		}
+		doubt := func(when, host string, want bool) {
+			t.Helper()
+			if got := r.Doubt(host); got != want {
+				t.Errorf("%s, %s\ngot  %t\nwant %t", when, host, got, want)
+			}
+		}
+		check("behind the page", "reg.example", "192.168.0.1")
+		check("behind the page", "git.example", "192.168.0.1")
+		doubt("just asked", "reg.example", false)
+		doubt("never asked", "other.example", false)
+		doubt("no name", "192.168.0.1", false)
+		time.Sleep(minFresh)
+		now = names("192.0.2.1")
+		check("undoubted", "reg.example", "192.168.0.1")
+		doubt("a stranger answered", "reg.example", true)
+		check("after that", "reg.example", "192.0.2.1")
+		check("after that, as it led to the same", "git.example", "192.0.2.1")
+		time.Sleep(minFresh)
+		now = down
+		doubt("it failed", "reg.example", true)
+		check("while nobody answers", "reg.example", "192.0.2.1")
+		doubt("while nobody answers", "reg.example", false)
+	})
+}
