@@ -17,6 +17,11 @@ type fact[V any] struct {
 	until time.Time
 }
 
+// over says that its time has passed, by either clock: the program's own stands still while the machine sleeps, and the wall's may be put back.
+func (f fact[V]) over(now time.Time) bool {
+	return !now.Before(f.until) || !now.Round(0).Before(f.until.Round(0))
+}
+
 const (
 	maxFacts = 20_000 // bounds a memory of names to a few megabytes
 	maxGones = 2_000  // bounds a memory of names with the bodies of their 404s, up to maxGone each, to 32 MiB
@@ -39,7 +44,7 @@ func (m *memory[V]) get(key string, now time.Time) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f, ok := m.facts[key]
-	if !ok || !now.Before(f.until) {
+	if !ok || f.over(now) {
 		var none V
 		return none, false
 	}
@@ -55,7 +60,7 @@ func (m *memory[V]) drop(key string) {
 // shrinkLocked leaves at most left facts.
 func (m *memory[V]) shrinkLocked(now time.Time, left int) {
 	for key, f := range m.facts {
-		if !now.Before(f.until) {
+		if f.over(now) {
 			delete(m.facts, key)
 		}
 	}
