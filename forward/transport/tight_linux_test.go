@@ -76,7 +76,7 @@ func (n *narrowPath) asks(what string, p *Pool, answer, dials string, after time
 	if got != answer || made != dials || took < after || took > after+time.Second {
 		n.t.Errorf("%s\n got %s, dials %s, after %s\nwant %s, dials %s, after %s", what, got, made, took, answer, dials, after)
 	}
-	p.closeIdle()
+	p.CloseIdle()
 }
 
 var errRefused = errors.New("refused")
@@ -120,7 +120,7 @@ func TestAnotherNetworkHasOtherPackets(t *testing.T) {
 		p.CloseIdleConnections()
 		time.Sleep(handshakePatience)
 		synctest.Wait()
-		p.closeIdle()
+		p.CloseIdle()
 		path.wide = true
 		path.asks("after a handshake that the change has cut off", p, "200 ok", "l", 0)
 	})
