@@ -2,6 +2,7 @@ package npm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,5 +58,15 @@ func TestAnotherProgramInstallsNothing(t *testing.T) {
 		"curl -O https://registry.example/yarn/-/yarn-1.22.22.tgz": false, "wget https://registry.example/yarn-1.22.22.js": false, "node /usr/bin/ncu -u -p yarn": false, "node": false,
 	} {
 		same(t, command, readCommand(strings.Fields(command)).installs, want)
+	}
+}
+
+// TestWhatIsAskedAheadIsOfTheKindThatTheClientAsksFor, which would not take the other.
+func TestWhatIsAskedAheadIsOfTheKindThatTheClientAsksFor(t *testing.T) {
+	for command, want := range map[string]string{"npm add p": full, "yarn add p": full, "pnpm add p": short, "bun add p": short} {
+		wants := New(registry).Project("", strings.Fields(command))
+		if len(wants) != 1 || !slices.Equal(wants[0].Accept, []string{want}) {
+			t.Errorf("%s\n got %v\nwant one of %s", command, wants, want)
+		}
 	}
 }

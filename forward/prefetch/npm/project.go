@@ -179,6 +179,9 @@ func (w *Walk) Project(dir string, args []string) []project.Want {
 		w.idle = true
 		return nil
 	}
+	if w.accept == "" && (c.program == "pnpm" || c.program == "bun") {
+		w.accept = short // until it asks for another
+	}
 	w.tarballs, w.never = w.tarballs || !c.bare, c.bare
 	if c.astray {
 		return nil
