@@ -78,8 +78,8 @@ type Dialer struct {
 	Timeout time.Duration
 	// Connect opens one connection to an address; nil: TCP with keep-alive.
 	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Short is called where this process has as many files open as it may, before it is tried once more to connect: whoever keeps
-	// connections for later lets go of them. nil: it is not tried again.
+	// Short is called where this process has as many files open as it may, before it is tried once more to look up or to connect: whoever
+	// keeps connections for later lets go of them. nil: it is not tried again.
 	Short func()
 
 	memory race.Memory
@@ -266,6 +266,9 @@ func (d *Dialer) lookup(ctx context.Context, host string) (addrs []netip.Addr, n
 	listener := traceOf(ctx)
 	listener.dnsStart(host)
 	addrs, err = d.Resolver.LookupNetIP(untraced{ctx}, host)
+	if d.letGo(err) {
+		addrs, err = d.Resolver.LookupNetIP(untraced{ctx}, host)
+	}
 	listener.dnsDone(addrs, err)
 	addrs = slices.Clone(addrs)
 	for i := range addrs {
@@ -300,8 +303,7 @@ func (d *Dialer) connect(ctx context.Context, network string, to netip.AddrPort)
 		open = plain.DialContext
 	}
 	conn, err := open(untraced{ctx}, network, addr)
-	if d.Short != nil && (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) {
-		d.Short()
+	if d.letGo(err) {
 		conn, err = open(untraced{ctx}, network, addr)
 	}
 	listener.connectDone(network, addr, err)
@@ -309,4 +311,13 @@ func (d *Dialer) connect(ctx context.Context, network string, to netip.AddrPort)
 		d.opened.add(conn, to, time.Now())
 	}
 	return conn, err
+}
+
+// letGo says whether something failed for want of files, and has others let go of theirs then.
+func (d *Dialer) letGo(err error) bool {
+	short := d.Short != nil && (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE))
+	if short {
+		d.Short()
+	}
+	return short
 }

@@ -335,3 +335,21 @@ func TestWithoutAFileLeftOthersLetGoFirst(t *testing.T) {
 		}
 	}
 }
+
+// full is a resolver that has no file left to ask with until somebody lets go of one.
+type full struct {
+	wiretest.Names
+	freed bool
+}
+
+func (f *full) LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error) {
+	if !f.freed {
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	}
+	return f.Names.LookupNetIP(ctx, host)
+}
+
+func TestWithoutAFileLeftOthersLetGoForALookUp(t *testing.T) {
+	names := &full{Names: wiretest.Names{"reg.example": "192.0.2.1"}}
+	want(t, dialed(t.Context(), t, &Dialer{Resolver: names, Short: func() { names.freed = true }}, "reg.example:443"), "192.0.2.1:443")
+}

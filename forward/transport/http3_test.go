@@ -175,3 +175,30 @@ func clients() int {
 	}
 	return n
 }
+
+// Each connection has a socket of its own.
+func TestWhoNeedsFilesHasThoseOfIdleHTTP3Connections(t *testing.T) {
+	w := newTwin(t, false)
+	p := w.pool(t, nil)
+	prefer(t, w, p)
+	c := p.quic[0]
+	c.mu.Lock()
+	l := c.lines[lineKey{strings.TrimPrefix(w.url, "https://"), 0}]
+	busy := &line{key: lineKey{"busy.test:443", 0}, busy: 1}
+	c.alive[busy] = struct{}{}
+	c.mu.Unlock()
+	p.CloseIdle()
+	if _, err := l.conn.socket.udp.Write(nil); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the idle one's socket\ngot  %v\nwant %v", err, net.ErrClosed)
+	}
+	c.mu.Lock()
+	if busy.retired {
+		t.Errorf("the busy one\ngot  retired\nwant as it was")
+	}
+	delete(c.alive, busy)
+	c.mu.Unlock()
+	until(t, "HTTP/3 is connected anew", func() bool { wiretest.Get(t, p, w.url); return standing(p).Connected == 1 })
+	if s := standing(p); s.Failures != 0 {
+		t.Errorf("got  %+v\nwant no failure", s)
+	}
+}

@@ -182,6 +182,22 @@ func (c *contest) restLocked(l *line) {
 	})
 }
 
+// closeIdle lets go of the lines that nobody uses now: their sockets are closed when it returns.
+func (c *contest) closeIdle() {
+	var idle []*line
+	c.mu.Lock()
+	for l := range c.alive {
+		if l.busy == 0 {
+			c.dropLocked(l)
+			idle = append(idle, l)
+		}
+	}
+	c.mu.Unlock()
+	for _, l := range idle {
+		l.conn.Close()
+	}
+}
+
 // retireLocked gives a line nothing new.
 func (c *contest) retireLocked(l *line) {
 	c.dropLocked(l)

@@ -112,7 +112,7 @@ func New(c Config) *Pool {
 		t.ResponseHeaderTimeout, t.MaxConnsPerHost = 0, 0
 		return t
 	}}
-	under.Died = p.CloseIdle
+	under.Died = p.closeIdle
 	if c.Datagrams == nil {
 		return p
 	}
@@ -284,10 +284,17 @@ func (p *Pool) CloseIdleConnections() {
 	}
 }
 
-// CloseIdle closes the connections that carry nothing now, and no more: for who needs the files that they are, and for a way that has
-// forgotten a connection. It has forgotten those that carry nothing, too, and what was asked over that one would be asked over each of
-// them in turn, and wait on each.
+// CloseIdle closes the connections that carry nothing now, and no more: for who needs the files that they are.
 func (p *Pool) CloseIdle() {
+	p.closeIdle()
+	for _, c := range p.quic {
+		c.closeIdle()
+	}
+}
+
+// closeIdle is that of TCP, and for a way that has forgotten a connection. It has forgotten those that carry nothing, too, and what was
+// asked over that one would be asked over each of them in turn, and wait on each.
+func (p *Pool) closeIdle() {
 	p.chosen.closeIdle()
 	p.strangers.closeIdle()
 	p.patient.closeIdle()
