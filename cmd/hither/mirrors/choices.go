@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"hither/cache/wholefile"
 	"hither/cmd/hither/private"
@@ -46,6 +47,9 @@ func ReadChoices(path string) (rules.Choices, error) {
 	data, err := wholefile.Read(path, choicesLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rules.Choices{}, nil
+	}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return rules.Choices{}, fmt.Errorf("your choices of mirrors: %w; try again, or let Hither open more files", err)
 	}
 	if err != nil && !errors.Is(err, wholefile.ErrTooLarge) {
 		return rules.Choices{}, fmt.Errorf("your choices of mirrors: %w; make the file readable, or remove it", err)

@@ -58,8 +58,17 @@ func TestChoicesThatCannotBeReadNowStayAsTheyAre(t *testing.T) {
 	})
 	off("unread", near+" ")
 	hithertest.Same(t, "a choice without a file", errors.Is(err, unix.EMFILE), true)
+	hithertest.Contains(t, err.Error(), "try again")
 	b.Rechoose()
 	off("read again", near+" ")
 	hithertest.Must(t, choose("off", far))
 	off("in the end", near+" "+far+" ")
+}
+
+func TestRuleFilesThatCannotBeReadNowAreReadLater(t *testing.T) {
+	s := newShelf(t, filepath.Join(t.TempDir(), "rules.d"))
+	hithertest.Write(t, filepath.Join(s.Dir, "a.toml"), hithertest.Rule("a", "a.test"))
+	withoutFiles(t, func() { hithertest.Same(t, "their chance was had without a file", s.Reload(s.changed), false) })
+	hithertest.Same(t, "their chance was had with one", s.Reload(s.changed), true)
+	hithertest.Same(t, "a.test", s.knows("a.test"), true)
 }

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -270,10 +271,10 @@ func addFile(sum hash.Hash, path string) {
 }
 
 // Reload puts the files in force, or says why not and keeps the last good set. It says whether the files have had their
-// chance: what stood in the way may also have been something else, such as a full disk.
+// chance: what stood in the way may also have been something else, such as a full disk, or as many files open as may be.
 func (b *Book) Reload(changed func(*rules.Set) error) bool {
 	set, err := b.Load()
-	wrong := err != nil
+	wrong := err != nil && !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE)
 	if err == nil {
 		err = changed(set)
 	}
