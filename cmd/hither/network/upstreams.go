@@ -42,7 +42,7 @@ func newUpstreams(s settings.Settings, self Self, roots *x509.CertPool, log *slo
 		all = &group.Group{Fallback: all, Strict: s.DNSStrict, Log: log}
 	}
 	u := &Upstreams{servers: &lookup.Resolver{Exchange: network}}
-	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: u.servers.LookupNetIP}
+	options := nameserver.Options{Self: self.address, RootCAs: roots, Lookup: u.servers.LookupNetIP, Doubt: u.servers.Doubt}
 	for _, text := range s.DNSUpstream {
 		e, err := nameserver.Parse(text, options)
 		if err != nil {

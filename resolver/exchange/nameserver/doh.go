@@ -63,6 +63,7 @@ func (u *webUpstream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error
 	}
 	reply, err := u.ask(ctx, l)
 	if err != nil {
+		u.end.failed(ctx)
 		return nil, fmt.Errorf("name server %s: %w", u.url, err)
 	}
 	return letter.Readdress(reply, q, true), nil

@@ -26,6 +26,7 @@ type endpoint struct {
 	port   uint16
 	addrs  []netip.Addr // empty: looked up
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	doubt  func(host string) bool    // nil: what was looked up counts as long as it says
 	self   func(netip.AddrPort) bool // nil: none are we
 	roots  *x509.CertPool            // nil: the system's
 
@@ -76,6 +77,14 @@ func (e *endpoint) prefer(at netip.AddrPort) {
 }
 
 func (e *endpoint) forget() { e.prefer(netip.AddrPort{}) }
+
+// failed has the host looked up anew by who comes next: it has moved, or a sign-in page has said to be it. Of a question that nobody
+// waits for any more it learns nothing.
+func (e *endpoint) failed(ctx context.Context) {
+	if e != nil && e.doubt != nil && len(e.addrs) == 0 && !errors.Is(ctx.Err(), context.Canceled) {
+		e.doubt(e.host)
+	}
+}
 
 // dialTCP connects to the first address that answers.
 func (e *endpoint) dialTCP(ctx context.Context) (net.Conn, error) {

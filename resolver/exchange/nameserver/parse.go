@@ -41,6 +41,8 @@ type Options struct {
 	// Lookup finds the addresses of a host whose URL does not say them; [lookup.Resolver.LookupNetIP] fits. It must not ask us. nil: the servers this machine
 	// is set up with, without those that are we.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Doubt is told of a host that did not answer, or was somebody else, so that Lookup asks anew; [lookup.Resolver.Doubt] fits. nil: nobody is.
+	Doubt func(host string) bool
 	// Self says which addresses are our own listeners; an upstream there is refused. nil: none.
 	Self func(netip.AddrPort) bool
 	// RootCAs are whom an encrypted upstream's certificate must come from. nil: those the system trusts.
@@ -140,7 +142,7 @@ func (o Options) plain(name, scheme string, server netip.AddrPort) (exchange.Exc
 
 // endpoint reads host, port and addresses of a URL.
 func (o Options) endpoint(u *url.URL, port uint16) (*endpoint, error) {
-	e := &endpoint{host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), port: port, lookup: o.Lookup, self: o.Self, roots: o.RootCAs}
+	e := &endpoint{host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), port: port, lookup: o.Lookup, doubt: o.Doubt, self: o.Self, roots: o.RootCAs}
 	if port == 0 {
 		e.port = tlsPort
 	}
@@ -166,7 +168,8 @@ func (o Options) endpoint(u *url.URL, port uint16) (*endpoint, error) {
 		return nil, fmt.Errorf("%s: %q is not a host; write it like tls://dns.example", u.Redacted(), e.host)
 	}
 	if e.lookup == nil {
-		e.lookup = (&lookup.Resolver{Exchange: &Split{Self: o.Self}}).LookupNetIP
+		names := &lookup.Resolver{Exchange: &Split{Self: o.Self}}
+		e.lookup, e.doubt = names.LookupNetIP, names.Doubt
 	}
 	return e, nil
 }

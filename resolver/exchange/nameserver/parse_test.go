@@ -10,6 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+
+	"hither/resolver/exchange/exchangetest"
+	"hither/resolver/exchange/lookup"
 )
 
 func TestParse(t *testing.T) {
@@ -123,6 +128,43 @@ func TestHostIsLookedUpUnlessItsAddressesAreGiven(t *testing.T) {
 	defer shut(e)
 	if _, err := e.Exchange(t.Context(), ask()); err == nil || !strings.Contains(err.Error(), "our own") {
 		t.Errorf("got  %v\nwant a refusal: the name leads to us", err)
+	}
+}
+
+// Behind a sign-in page all names lead to it for as long as it said, also that of the name server.
+func TestAHostThatIsSomebodyElseIsLookedUpAnew(t *testing.T) {
+	a := newAuthority(t, "dns.example")
+	for _, kind := range []string{"tls", "https", "h3", "quic"} {
+		t.Run(kind, func(t *testing.T) {
+			u := &upstream{kind: kind, tls: serverTLS(a)}
+			u.answer = right1(t)
+			u.start(t)
+			const page = "127.0.0.77" // on other systems than Linux nobody is there
+			if l, err := tls.Listen("tcp", fmt.Sprintf("%s:%d", page, u.port), serverTLS(newAuthority(t, "login.example"))); err == nil {
+				t.Cleanup(func() { l.Close() })
+				go (&http.Server{ErrorLog: quiet()}).Serve(l)
+			}
+			leads, now := page, time.Now()
+			names := &lookup.Resolver{Now: func() time.Time { return now }, Exchange: exchangetest.Oracle(func(_ context.Context, q *dns.Msg) (*dns.Msg, error) {
+				if q.Question[0].Qtype == dns.TypeAAAA {
+					return exchangetest.Reply(t, q), nil
+				}
+				return exchangetest.Reply(t, q, "dns.example. 300 IN A "+leads), nil
+			})}
+			plain, _, _ := strings.Cut(u.url(), "#")
+			e, err := Parse(plain, Options{RootCAs: a.roots, Lookup: names.LookupNetIP, Doubt: names.Doubt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer shut(e)
+			for _, when := range []string{"behind the page", "just signed in"} {
+				if reply, err := e.Exchange(t.Context(), ask()); err == nil {
+					t.Errorf("%s\ngot  %v\nwant an error", when, reply)
+				}
+				leads, now = "127.0.0.1", now.Add(10*time.Second)
+			}
+			exchanged(t, e, ask())
+		})
 	}
 }
 

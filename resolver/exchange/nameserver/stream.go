@@ -31,6 +31,7 @@ func (s *stream) Exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	}
 	reply, err := s.line.ask(ctx, l)
 	if err != nil {
+		s.end.failed(ctx)
 		return nil, fmt.Errorf("name server %s: %w", s.url, err)
 	}
 	return letter.Readdress(reply, q, s.trusted), nil
