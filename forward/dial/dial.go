@@ -56,7 +56,7 @@ type Resolver interface {
 
 // doubter is a Resolver that remembers what it found, and looks again if that was wrong.
 type doubter interface {
-	Doubt(host string) bool
+	Doubt(host string, since time.Time) bool
 }
 
 // Dialer makes connections past ourselves, to the address of a name that answers soonest: it remembers how long each took.
@@ -89,10 +89,11 @@ type Dialer struct {
 // Forget is for a change of the network: how long addresses took to answer says nothing any more.
 func (d *Dialer) Forget() { d.memory.Forget() }
 
-// Doubt is for when nobody answers at the addresses of host, or somebody else. It says whether to look them up anew may help.
-func (d *Dialer) Doubt(host string) bool {
+// Doubt is for when nobody answers at the addresses that host had at a time, or somebody else. It says whether to look them up anew may
+// help.
+func (d *Dialer) Doubt(host string, since time.Time) bool {
 	r, ok := d.Resolver.(doubter)
-	return ok && r.Doubt(host)
+	return ok && r.Doubt(host, since)
 }
 
 // HeadStart is how long an address is waited for before the next one is tried, by how long its connections took lately.
@@ -199,8 +200,9 @@ func (d *Dialer) dialDirect(ctx context.Context, network, host string, port uint
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
+	since := time.Now()
 	conn, err := d.race(ctx, network, candidates)
-	if err != nil && !errors.Is(ctx.Err(), context.Canceled) && d.Doubt(host) {
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) && d.Doubt(host, since) {
 		others, wrong := d.candidates(ctx, network, host, port)
 		others = slices.DeleteFunc(others, func(to netip.AddrPort) bool { return slices.Contains(candidates, to) })
 		if wrong == nil && len(others) > 0 {

@@ -125,51 +125,6 @@ func TestWhereADialMayGo(t *testing.T) {
 	}
 }
 
-// moving is a resolver whose name leads elsewhere once it is doubted.
-type moving struct {
-	wiretest.Names
-	then   string
-	doubts int
-}
-
-func (m *moving) Doubt(host string) bool {
-	m.doubts++
-	moved := m.Names[host] != m.then
-	m.Names[host] = m.then
-	return moved
-}
-
-func TestAHostThatHasMovedIsLookedUpAnew(t *testing.T) {
-	for _, c := range []struct{ name, before, then, want string }{
-		{"it has", "192.0.2.1", "192.0.2.2", "192.0.2.1:443, 192.0.2.2:443"},
-		{"one of its addresses has", "192.0.2.1 192.0.2.3", "192.0.2.2 192.0.2.3", "192.0.2.1:443, 192.0.2.3:443, 192.0.2.2:443"},
-		{"it has not", "192.0.2.1", "192.0.2.1", "192.0.2.1:443"},
-		{"it leads to ourselves now", "192.0.2.1", "127.0.0.1", "192.0.2.1:443"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			m := &moving{Names: wiretest.Names{"reg.example": c.before}, then: c.then}
-			want(t, dialed(t.Context(), t, &Dialer{Resolver: m}, "reg.example:443"), c.want)
-			if m.doubts != 1 {
-				t.Errorf("got  doubted %d times\nwant once", m.doubts)
-			}
-		})
-	}
-}
-
-// Who hangs up before there is a connection says nothing about where a name leads.
-func TestADialThatIsGivenUpCastsNoDoubt(t *testing.T) {
-	m := &moving{Names: wiretest.Names{"reg.example": "192.0.2.1"}, then: "192.0.2.2"}
-	ctx, cancel := context.WithCancel(t.Context())
-	d := &Dialer{Resolver: m, Connect: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		cancel()
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}}
-	if _, err := d.DialContext(ctx, "tcp", "reg.example:443"); err == nil || m.doubts != 0 {
-		t.Errorf("got  %v, doubted %d times\nwant an error and no doubt", err, m.doubts)
-	}
-}
-
 // A host is a line of what an upstream proxy is told.
 func TestHostThatWouldBreakALineIsNotDialled(t *testing.T) {
 	for _, addr := range []string{"evil.example\r\nX-Injected: yes:443", "evil.example:25 HTTP/1.1:443", "a b.example:443", "a\x00.example:443"} {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -47,9 +48,10 @@ func isLoss(err error) bool {
 // sign-in page has said that all names are its own. Nothing was sent yet.
 func (p *Pool) elsewhere(carry func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) {
+		since := time.Now()
 		resp, err := carry(req)
 		var stranger *tls.CertificateVerificationError
-		if err == nil || p.doubt == nil || req.Body != nil && req.Body != http.NoBody || !errors.As(err, &stranger) || !p.doubt(req.URL.Hostname()) {
+		if err == nil || p.doubt == nil || req.Body != nil && req.Body != http.NoBody || !errors.As(err, &stranger) || !p.doubt(req.URL.Hostname(), since) {
 			return resp, err
 		}
 		return carry(req)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"hither/forward/dial"
 	"hither/forward/wiretest"
@@ -100,14 +101,18 @@ func TestWhereAStrangerAnswersTheNameIsLookedUpAnew(t *testing.T) {
 		{"what has a body", http.MethodPost, true, "sign in", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			leads, doubts := stranger, 0
+			leads, doubts, dialled := stranger, 0, time.Time{}
 			pool := New(Config{
 				RootCAs: rootsOf(s),
 				Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					dialled = time.Now()
 					return new(dial.Dialer).DialContext(ctx, network, leads)
 				},
-				Doubt: func(host string) bool {
+				Doubt: func(host string, since time.Time) bool {
 					want(t, host, "example.com")
+					if since.After(dialled) {
+						t.Errorf("got  doubted since %s later than it was connected to\nwant since before", since.Sub(dialled))
+					}
 					if doubts++; c.moved {
 						leads = s.Listener.Addr().String()
 					}

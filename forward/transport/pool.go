@@ -58,9 +58,9 @@ type Config struct {
 	UserAgent     string                                                            // who we are, for requests that do not say; empty: "hither"
 	HeaderTimeout time.Duration                                                     // for the first byte of an answer; 0: 75 s
 
-	// Doubt is told of a host that shows somebody else's certificate, and says whether it is worth looking up anew: dial.Dialer.Doubt.
-	// nil: it is not.
-	Doubt func(host string) bool
+	// Doubt is told of a host that shows somebody else's certificate, and since when it was asked there, and says whether it is worth looking
+	// up anew: dial.Dialer.Doubt. nil: it is not.
+	Doubt func(host string, since time.Time) bool
 
 	// Datagrams tells where UDP packets for HOST:PORT may be sent, best first: dial.Dialer.Datagrams. Only HTTP/3 needs it.
 	// nil: that of the zero dial.Dialer if Dial is nil too, else HTTP/3 is an error.
@@ -93,7 +93,7 @@ type Pool struct {
 	patient   *lanes // where the user sent us, for those who wait as long as they like: lane 0 alone
 	agent     string
 	proxy     func(*http.Request) (*url.URL, error)
-	doubt     func(host string) bool
+	doubt     func(host string, since time.Time) bool
 	sessions  *sessions
 	quic      []*contest // of those whom the user sent, and of strangers; empty: no HTTP/3
 }

@@ -83,11 +83,16 @@ func (m *memory) doubt() {
 	}
 }
 
-// mistrust has what is known of name be old, and of those that lead to one of its addresses: whoever answers there may have told so. false:
-// nothing is known, or it was asked for just now.
-func (m *memory) mistrust(name string, now time.Time) bool {
+// mistrust has what was known of name at a time be old, and of those that lead to one of its addresses: whoever answers there may have told
+// so. false: nothing is known, or it was asked for just before that time.
+func (m *memory) mistrust(name string, since, now time.Time) bool {
 	wrong, ok := m.names[name]
-	if !ok || len(wrong.addrs) == 0 || now.Sub(wrong.asked) < minFresh {
+	switch {
+	case !ok || len(wrong.addrs) == 0:
+		return false
+	case wrong.asked.After(since):
+		return true // somebody else has doubted it, too
+	case now.Sub(wrong.asked) < minFresh:
 		return false
 	}
 	for other, a := range m.names {

@@ -134,16 +134,16 @@ func (r *Resolver) Forget() {
 	clear(r.asking)
 }
 
-// Doubt has host be asked for anew by who comes next, because nobody answers at its addresses, or somebody else: it has moved, or the
-// network's sign-in page had told to be it. false: that is known since just now, or not from the name servers.
-func (r *Resolver) Doubt(host string) bool {
+// Doubt has host be asked for anew by who comes next, because nobody answers at the addresses that it had since then, or somebody else: it
+// has moved, or the network's sign-in page had told to be it. false: they were found just before that, or not by the name servers.
+func (r *Resolver) Doubt(host string, since time.Time) bool {
 	name, err := canonical(host)
 	if err != nil {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.memory.mistrust(name, r.now())
+	return r.memory.mistrust(name, since, r.now())
 }
 
 // wait takes the answer, or known if that has addresses and the answer is late.

@@ -340,9 +340,9 @@ func TestWhatLedToSomebodyElseIsAskedAnew(t *testing.T) {
 				t.Errorf("%s, %s\ngot  %s\nwant %s", when, host, got, want)
 			}
 		}
-		doubt := func(when, host string, want bool) {
+		doubt := func(when, host string, want bool, since ...time.Time) {
 			t.Helper()
-			if got := r.Doubt(host); got != want {
+			if got := r.Doubt(host, append(since, time.Now())[0]); got != want {
 				t.Errorf("%s, %s\ngot  %t\nwant %t", when, host, got, want)
 			}
 		}
@@ -357,6 +357,9 @@ func TestWhatLedToSomebodyElseIsAskedAnew(t *testing.T) {
 		doubt("a stranger answered", "reg.example", true)
 		check("after that", "reg.example", "192.0.2.1")
 		check("after that, as it led to the same", "git.example", "192.0.2.1")
+		now = names("192.0.2.2")
+		doubt("a stranger answered somebody who had asked before", "reg.example", true, time.Now().Add(-1))
+		check("who is told what others found", "reg.example", "192.0.2.1")
 		time.Sleep(minFresh)
 		now = down
 		doubt("it failed", "reg.example", true)

@@ -26,9 +26,9 @@ type endpoint struct {
 	port   uint16
 	addrs  []netip.Addr // empty: looked up
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	doubt  func(host string) bool    // nil: what was looked up counts as long as it says
-	self   func(netip.AddrPort) bool // nil: none are we
-	roots  *x509.CertPool            // nil: the system's
+	doubt  func(host string, since time.Time) bool // nil: what was looked up counts as long as it says
+	self   func(netip.AddrPort) bool               // nil: none are we
+	roots  *x509.CertPool                          // nil: the system's
 
 	mu   sync.Mutex
 	best netip.Addr // led to a connection last
@@ -82,7 +82,7 @@ func (e *endpoint) forget() { e.prefer(netip.AddrPort{}) }
 // waits for any more it learns nothing.
 func (e *endpoint) failed(ctx context.Context) {
 	if e != nil && e.doubt != nil && len(e.addrs) == 0 && !errors.Is(ctx.Err(), context.Canceled) {
-		e.doubt(e.host)
+		e.doubt(e.host, time.Now())
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -42,7 +43,7 @@ type Options struct {
 	// is set up with, without those that are we.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Doubt is told of a host that did not answer, or was somebody else, so that Lookup asks anew; [lookup.Resolver.Doubt] fits. nil: nobody is.
-	Doubt func(host string) bool
+	Doubt func(host string, since time.Time) bool
 	// Self says which addresses are our own listeners; an upstream there is refused. nil: none.
 	Self func(netip.AddrPort) bool
 	// RootCAs are whom an encrypted upstream's certificate must come from. nil: those the system trusts.
