@@ -2,9 +2,15 @@ package dial
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +78,23 @@ func TestWhatOneHasLookedUpAnewServesAllWhoFailed(t *testing.T) {
 		if err := <-failed; err != nil {
 			t.Errorf("got  %v\nwant a connection", err)
 		}
+	}
+}
+
+// Behind a sign-in page an upstream proxy's name leads to it, too.
+func TestAProxyThatIsSomebodyElseIsLookedUpAnew(t *testing.T) {
+	page := httptest.NewUnstartedServer(http.NotFoundHandler())
+	page.Config.ErrorLog = log.New(io.Discard, "", 0)
+	page.StartTLS()
+	t.Cleanup(page.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(page.Certificate())
+	m := &shifting{leads: "192.0.2.1"}
+	d := &Dialer{Resolver: m, Proxy: &url.URL{Scheme: "https", Host: "proxy.test"}, RootCAs: roots, Connect: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, page.Listener.Addr().String())
+	}}
+	if _, err := d.DialContext(t.Context(), "tcp", "reg.example:443"); err == nil || m.leads != "192.0.2.2" {
+		t.Errorf("got  %v, and the proxy's name leads to %s\nwant an error, and it doubted", err, m.leads)
 	}
 }
 

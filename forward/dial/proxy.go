@@ -114,6 +114,9 @@ func (d *Dialer) dialConnect(ctx context.Context, addr string) (net.Conn, error)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
+	if stranger := new(tls.CertificateVerificationError); errors.As(err, &stranger) {
+		d.Doubt(d.Proxy.Hostname(), time.Now()) // for who comes next
+	}
 	if err != nil {
 		conn.Close()
 		return nil, err
