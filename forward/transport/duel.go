@@ -203,7 +203,7 @@ func (c *contest) lost(w *way, req *http.Request, err error) {
 		c.retireLocked(w.line)
 	}
 	switch {
-	case o == nil, !first, rejected, errors.Is(err, errMoved):
+	case o == nil, !first, rejected, errors.Is(err, errMoved), lacksFiles(err):
 	case errors.Is(err, errElsewhere):
 		o.answers, o.record = offer{}, offer{} // RFC 7838, 6
 		o.fail(time.Now())

@@ -14,8 +14,11 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,5 +203,33 @@ func TestWhoNeedsFilesHasThoseOfIdleHTTP3Connections(t *testing.T) {
 	until(t, "HTTP/3 is connected anew", func() bool { wiretest.Get(t, p, w.url); return standing(p).Connected == 1 })
 	if s := standing(p); s.Failures != 0 {
 		t.Errorf("got  %+v\nwant no failure", s)
+	}
+}
+
+// That we have no file left says nothing about UDP, and HTTP/3 need not rest for it.
+func TestWithoutAFileLeftHTTP3HasNotFailed(t *testing.T) {
+	w := newTwin(t, false)
+	var asked, full atomic.Int64
+	full.Store(1)
+	p := w.pool(t, func(c *Config) {
+		c.Dial = new(dial.Dialer).DialContext
+		c.Datagrams = func(context.Context, string) ([]netip.AddrPort, error) {
+			if asked.Add(1); full.Load() > 0 {
+				return nil, os.NewSyscallError("socket", syscall.EMFILE)
+			}
+			return []netip.AddrPort{w.udp}, nil
+		}
+	})
+	until(t, "it is tried twice", func() bool { wiretest.Get(t, p, w.url); return asked.Load() > 1 })
+	full.Store(0)
+	prefer(t, w, p)
+	c, name := p.quic[0], strings.TrimPrefix(w.url, "https://")
+	early := &way{name: name, line: &line{key: lineKey{name, 1}, busy: 1}}
+	c.mu.Lock()
+	early.origin = c.origins[name]
+	c.mu.Unlock()
+	c.lost(early, new(http.Request), os.NewSyscallError("socket", syscall.EMFILE)) // a request that was to begin a connection
+	if s := standing(p); s.Failures != 0 || !s.Retry.IsZero() {
+		t.Errorf("got  %+v\nwant no failure and no rest", s)
 	}
 }
