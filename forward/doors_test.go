@@ -37,8 +37,9 @@ func TestEveryDoorLeadsToTheSameAnswer(t *testing.T) {
 	} {
 		res, body := door.ask()
 		wish, _ := w.lastWish()
-		got := fmt.Sprint(res.StatusCode, " ", body, " ", wish.Name)
-		if want := "200 the bytes reg/" + host + "/forever/a"; got != want {
+		agent, _, _ := strings.Cut(wish.Agent, "/")
+		got := fmt.Sprint(res.StatusCode, " ", body, " ", wish.Name, " ", agent)
+		if want := "200 the bytes reg/" + host + "/forever/a Go-http-client"; got != want {
 			t.Errorf("%s\ngot:  %s\nwant: %s", door.name, got, want)
 		}
 	}

@@ -148,7 +148,7 @@ func passes(ctx context.Context, err error, doubtful bool) bool {
 
 // wish reads what the client said of what it wants.
 func wish(r *http.Request, m rules.Match) fetch.Request {
-	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Client: cameFrom(r).client}
+	request := fetch.Request{Match: m, Head: r.Method == http.MethodHead, Client: cameFrom(r).client, Agent: r.Header.Get("User-Agent")}
 	if !alone(m.Path) {
 		request.Accepts = acceptance(r.Header["Accept"])
 	}

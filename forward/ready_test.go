@@ -116,7 +116,7 @@ func TestAReadyAnswerIsTheSame(t *testing.T) {
 	wish, _ := w.lastWish()
 	for i, req := range seen.asks {
 		rep := seen.told[i]
-		if req.Client == nil || req.Client.Gone == nil || req.Rule != wish.Rule || rep.State != fetch.Hit || rep.Age < time.Hour || rep.When.IsZero() {
+		if req.Client == nil || req.Client.Gone == nil || req.Agent != "" || req.Rule != wish.Rule || rep.State != fetch.Hit || rep.Age < time.Hour || rep.When.IsZero() {
 			t.Errorf("told\ngot:  %+v %+v\nwant: the request of this client, and a hit", req, rep)
 		}
 	}

@@ -83,7 +83,7 @@ func (s *Server) prepare(w *reply, r *http.Request, a *fetch.Answer, body []byte
 		key: key, set: w.set, until: now.Add(readyLife), checked: now.Add(-a.Report.Age), body: bytes.Clone(body),
 		request: *w.request, report: a.Report, host: r.Host, path: r.URL.EscapedPath(),
 	}
-	ready.request.Client = nil
+	ready.request.Client, ready.request.Agent = nil, ""
 	head := w.Header().Clone()
 	if w.gateway {
 		enclose(head)

@@ -68,6 +68,8 @@ type Request struct {
 	Part int64
 	// Client is who asks; nil: Hither itself, or nobody knows.
 	Client *Client
+	// Agent is what the client calls itself, its User-Agent; empty: it does not say.
+	Agent string
 	// Beside says that no client asks for this, but a notary who is to vouch for something else.
 	Beside bool
 	// Ahead says that nobody waits for this yet: it is a guess of what a client will ask for. It gives way to what clients

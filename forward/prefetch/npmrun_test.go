@@ -61,6 +61,21 @@ func TestNPMHasPassedByWhatItAskedFor32Behind(t *testing.T) {
 	})
 }
 
+func TestTheWalkHearsWhichNPMItIs(t *testing.T) {
+	const tool = `{"dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"peerDependencies":{"extra":"1"},"peerDependenciesMeta":{"extra":{"optional":true}}}}}`
+	for agent, want := range map[string]int{"npm/11.19.1 node/v20.20.2 linux x64": 1, "npm/11.20.0 node/v20.20.2 linux x64": 0} {
+		inWorld(t, withNPM, func(w *world) {
+			w.bodies[npmRegistry+"/tool"] = []byte(tool)
+			w.bodies[npmRegistry+"/extra"] = []byte("{}")
+			if _, err := w.fetch(w.t.Context(), fetch.Request{Match: w.packument("registry.npmjs.org", "tool", "application/json"), Agent: agent}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			same(t, agent, w.asked("/extra"), want)
+		})
+	}
+}
+
 // yarn asks a registry of its own, whose packages must not be asked for at npm's.
 func TestYarnsPackagesComeFromItsRegistry(t *testing.T) {
 	const registry, entry = "https://registry.yarnpkg.com", "\"p%02d@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"p%02d@npm:1.0.0\"\n\n"

@@ -183,7 +183,7 @@ func (p *Prefetcher) told(req fetch.Request, report *fetch.Report) {
 	if !p.alive() {
 		return
 	}
-	e := event{match: req.Match, kind: demanded, claim: req.Claim}
+	e := event{match: req.Match, kind: demanded, claim: req.Claim, agent: req.Agent}
 	if e.head = req.Head; e.head {
 		e.depth = 1 // whether it wants what that leads to is not known yet
 	}

@@ -22,8 +22,9 @@ type event struct {
 	size  int64       // of an answer; -1 if it is not known
 	body  []byte      // of what was brought; nil: there is no such thing
 	depth int
-	again bool // the body was to be read before
-	head  bool // the client asked by HEAD, for which no body need have come
+	again bool   // the body was to be read before
+	agent string // what the client that asked calls itself
+	head  bool   // the client asked by HEAD, for which no body need have come
 }
 
 type kind int
@@ -152,7 +153,7 @@ func (p *Prefetcher) step(r *run, e event) {
 	var read bool
 	switch {
 	case e.kind == demanded:
-		wants = r.walk.Asked(e.match)
+		wants = asked(r.walk, e)
 	case e.kind == answered && e.state == fetch.Negative:
 		wants = r.walk.Answered(e.match, nil, 0)
 	case e.kind == answered:

@@ -84,6 +84,19 @@ func withheld(w Walk, wants []project.Want) []project.Want {
 // who connects then is another.
 type steady interface{ Steady() }
 
+// versed is a Walk of a client that asks for something else in another version.
+type versed interface {
+	// Agent is told before Asked what the client calls itself, which is empty if it does not say.
+	Agent(agent string)
+}
+
+func asked(w Walk, e event) []project.Want {
+	if v, ok := w.(versed); ok {
+		v.Agent(e.agent)
+	}
+	return w.Asked(e.match)
+}
+
 // sized is a Walk that knows how large the packages of its ecosystem are, in bytes: so many are asked for ahead, until some
 // have come, as fit a window by that size.
 type sized interface{ UsualSize() int64 }

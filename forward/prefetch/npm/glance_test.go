@@ -90,6 +90,38 @@ func TestPeersAreWantedForThoseThatInstallThem(t *testing.T) {
 	}
 }
 
+// Later ones look only at what is there already. Which one it is shows with its first request, so nothing is looked at before.
+func TestOnlyOlderNPMsLookAtOptionalPeers(t *testing.T) {
+	for agent, looks := range map[string]bool{
+		"npm/7.24.2 node/v16.20.2 linux x64":                  true,
+		"npm/10.9.9 node/v20.20.2 linux x64 workspaces/false": true,
+		"npm/11.19.1 node/v20.20.2 linux x64":                 true,
+		"npm/11.20.0 node/v20.20.2 linux x64":                 false,
+		"npm/12.0.2 node/v22.22.0 linux x64":                  true,
+		"npm/12.1.0 node/v22.22.0 linux x64":                  false,
+		"npm/13.0.0":                                          false,
+		"npm/":                                                true,
+		"pnpm/12.1.0 npm/? node/v22.22.0":                     true,
+		"":                                                    true,
+	} {
+		w := newWorld(t)
+		w.publish("tool", `1.0.0 "dependencies":{"part":"1"},`+optionalPeer)
+		w.publish("part", "1.0.0 "+strings.ReplaceAll(optionalPeer, "extra", "far"))
+		w.publish("extra", "1.0.0")
+		w.publish("far", "1.0.0")
+		w.fetch(w.walk.Project("", []string{"npm", "install", "tool"}), 1)
+		same(t, agent+": wanted before it asks", strings.Join(w.ahead, " "), "/tool /part")
+		w.ahead = nil
+		w.walk.Agent(agent)
+		w.ask("/tool", full)
+		want := ""
+		if looks {
+			want = "/extra /far"
+		}
+		same(t, agent+": wanted then", strings.Join(w.ahead, " "), want)
+	}
+}
+
 // Others than npm ask for no optional peer.
 func TestOthersLookAtNoOptionalPeers(t *testing.T) {
 	for how, ask := range map[string]func(w *world) []project.Want{

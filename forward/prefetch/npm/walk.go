@@ -66,10 +66,13 @@ type Walk struct {
 	asked    bool   // a tarball was asked for
 	all      bool   // it installs all that its lock file names
 	peerless bool   // it asks for no peers: Yarn, or npm with legacy-peer-deps
+	heard    bool   // it asked for something
+	blind    bool   // it looks at no optional peers
 
 	predicted bool // the client asked for a packument that was wanted before
 	refuted   map[*release]bool
 	home      map[*release]*pkg // of picks
+	unlooked  []*release        // of picks: they have optional peers, and came before the client asked for anything
 	needers   map[string][]*pkg // that have a doc, some version in which needs a package, in the order in which it came
 	puzzles   []string          // packuments that nothing chosen needs, and that the client asked for
 	planted   tree              // see there
@@ -118,6 +121,7 @@ func New(registry string) *Walk {
 
 // Asked takes note of how the client asks, and lets go of the tarballs when it asked for the first.
 func (w *Walk) Asked(m rules.Match) []project.Want {
+	w.look()
 	if m.Path.Bulk {
 		w.asked, w.tarballs = true, !w.idle
 		w.correct(m.Subject, m.Clean)
@@ -336,7 +340,7 @@ func (w *Walk) follow(p *pkg, r *release) {
 // need notes a dependency, and wants its packument. A glance is at what may never be installed.
 func (w *Walk) need(by *release, n need, glance bool) {
 	name, want, ok := parseRequest(n.name, n.spec)
-	if !ok || w.locked[name] || glance && !w.isNPM() {
+	if !ok || w.locked[name] || glance && !w.looks(by) {
 		return
 	}
 	want.by, want.glance = by, glance
