@@ -255,6 +255,7 @@ type need struct {
 	name, spec string
 	peer       bool
 	optional   bool // a peer that is installed only if somebody else needs it
+	spare      bool // an optional dependency: whoever cannot install it does without
 }
 
 // needs are the dependencies whose packuments npm asks for when it has chosen a release, by name: all but what is in its
@@ -271,7 +272,7 @@ func (f *factSheet) needs() []need {
 		found[name] = need{name: name, spec: spec.is}
 	}
 	for name, spec := range f.OptionalDependencies.is {
-		found[name] = need{name: name, spec: spec.is}
+		found[name] = need{name: name, spec: spec.is, spare: true}
 	}
 	for _, name := range slices.Concat(f.BundleDependencies.list, f.BundledDependencies.list) {
 		delete(found, name)

@@ -23,7 +23,7 @@ func TestPackument(t *testing.T) {
 	}
 	first := doc.release("1.0.0")
 	got := doc.sheet(first).needs()
-	want := []need{{name: "a", spec: "^1"}, {name: "b"}, {name: "o", spec: "~2"}, {name: "x", spec: ">=1", peer: true}, {name: "y", spec: "*", peer: true, optional: true}}
+	want := []need{{name: "a", spec: "^1"}, {name: "b"}, {name: "o", spec: "~2", spare: true}, {name: "x", spec: ">=1", peer: true}, {name: "y", spec: "*", peer: true, optional: true}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("needs\n got %v\nwant %v", got, want)
 	}

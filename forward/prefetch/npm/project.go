@@ -192,7 +192,7 @@ func (w *Walk) Project(dir string, args []string) []project.Want {
 	for _, spec := range c.specs {
 		name, text := cutSpec(spec)
 		delete(w.locked, name)
-		w.root(name, text, whyNamed, true)
+		w.root(need{name: name, spec: text}, whyNamed, true)
 	}
 	return w.flush()
 }
@@ -240,7 +240,7 @@ func (w *Walk) readProject(dir string, c command) {
 	for _, m := range append([]*project.Manifest{manifest}, manifest.Workspaces...) {
 		for _, n := range directNeeds(m, !w.peerless) {
 			if !own[n.name] {
-				w.root(n.name, n.spec, whyDirect, bare)
+				w.root(n, whyDirect, bare)
 			}
 		}
 	}
@@ -286,19 +286,24 @@ func directNeeds(m *project.Manifest, peers bool) []need {
 	}
 	needs := make([]need, 0, len(found))
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		needs = append(needs, need{name: name, spec: found[name]})
+		_, spare := m.OptionalDependencies[name]
+		needs = append(needs, need{name: name, spec: found[name], spare: spare})
 	}
 	return needs
 }
 
 // root notes what the project wants of a package. Its packument may have come already.
-func (w *Walk) root(name, spec, why string, want bool) {
-	name, ask, ok := parseRequest(name, spec)
+func (w *Walk) root(n need, why string, want bool) {
+	name, ask, ok := parseRequest(n.name, n.spec)
 	if !ok || w.locked[name] {
 		return
 	}
 	p := w.pack(name)
-	if p == nil || !p.ask(ask) {
+	if p == nil {
+		return
+	}
+	p.named(n)
+	if !p.ask(ask) {
 		return
 	}
 	p.direct = true

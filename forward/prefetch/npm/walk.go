@@ -9,6 +9,7 @@
 package npm
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ const (
 )
 
 // The two packuments there are. npm 11 asks for the full one when it builds a tree, and for the short one when it only needs
-// an address; pnpm, yarn and bun ask for the short one.
+// an address; pnpm, yarn and bun ask for the short one, but for some of optional dependencies (see Agent).
 const (
 	full  = "application/json"
 	short = "application/vnd.npm.install-v1+json"
@@ -58,6 +59,8 @@ type Walk struct {
 	registry string // without a slash at the end
 	machine  machine
 	accept   string // the variant of packuments that the client asks for; empty: not known yet
+	spare    string // and the one of optional dependencies, if it is not the same
+	linux    string // of those for Linux
 	claims   bool   // the client says which bytes it expects of a tarball, as npm does, so our request has to say so as well
 	known    bool   // claims was told by the command
 	idle     bool   // it was called with a command that installs nothing
@@ -72,7 +75,7 @@ type Walk struct {
 	predicted bool // the client asked for a packument that was wanted before
 	refuted   map[*release]bool
 	home      map[*release]*pkg // of picks
-	unlooked  []*release        // of picks: they have optional peers, and came before the client asked for anything
+	unlooked  []*release        // of picks: what they need waits until the client has asked for something, some of it
 	needers   map[string][]*pkg // that have a doc, some version in which needs a package, in the order in which it came
 	puzzles   []string          // packuments that nothing chosen needs, and that the client asked for
 	planted   tree              // see there
@@ -106,6 +109,7 @@ type pkg struct {
 	looks    []*release // that were looked at, and are not among picks
 	guess    bool       // what comes out of asks is a guess
 	direct   bool       // the project itself wants it
+	spare    bool       // all who want it do so as an optional dependency
 }
 
 // New begins a run of npm, pnpm, yarn or bun at a registry, of which it is told the base URL.
@@ -121,7 +125,7 @@ func New(registry string) *Walk {
 
 // Asked takes note of how the client asks, and lets go of the tarballs when it asked for the first.
 func (w *Walk) Asked(m rules.Match) []project.Want {
-	w.look()
+	w.hear()
 	if m.Path.Bulk {
 		w.asked, w.tarballs = true, !w.idle
 		w.correct(m.Subject, m.Clean)
@@ -129,7 +133,7 @@ func (w *Walk) Asked(m rules.Match) []project.Want {
 	}
 	if name, ok := packumentName(m); ok && !w.itself(name) {
 		if !w.asked { // behind the first tarball it may be our own notary that asks
-			w.accept = m.Variant
+			w.asksFor(name, m.Variant)
 		}
 		w.demanded(name)
 	}
@@ -340,7 +344,7 @@ func (w *Walk) follow(p *pkg, r *release) {
 // need notes a dependency, and wants its packument. A glance is at what may never be installed.
 func (w *Walk) need(by *release, n need, glance bool) {
 	name, want, ok := parseRequest(n.name, n.spec)
-	if !ok || w.locked[name] || glance && !w.looks(by) {
+	if !ok || w.locked[name] || w.tooEarly(by, n) || glance && (w.blind || !w.isNPM()) {
 		return
 	}
 	want.by, want.glance = by, glance
@@ -349,6 +353,7 @@ func (w *Walk) need(by *release, n need, glance bool) {
 		return
 	}
 	p.needed = p.needed || !glance
+	p.named(n)
 	p.beside = p.beside || n.peer
 	if !p.ask(want) && (glance || !w.doubts(p, want)) {
 		return
@@ -388,9 +393,6 @@ func (w *Walk) packument(p *pkg, why string) {
 	if p.moves = w.moves; p.moves > 0 {
 		w.pending++
 	}
-	accept := w.accept
-	if accept == "" {
-		accept = full
-	}
+	accept := cmp.Or(*w.form(p), w.accept, full)
 	w.out = append(w.out, project.Want{URL: w.registry + "/" + p.name, Accept: []string{accept}, Why: why})
 }

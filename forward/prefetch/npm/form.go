@@ -1,0 +1,83 @@
+package npm
+
+import (
+	"strings"
+
+	"hither/forward/prefetch/npm/semver"
+)
+
+// The short packuments do not say for which C library a version is. So pnpm (from 10.28.2, its pull request 10455) asks for the
+// full ones of optional dependencies, and Bun (from 1.4.4, measured) of those that have linux in their names.
+
+// Agent learns from what the client calls itself, as npm/11.21.2 node/v20.20.2 linux x64, what that version asks for. What it asked
+// for already counts more.
+func (w *Walk) Agent(agent string) {
+	word, _, _ := strings.Cut(agent, " ")
+	program, text, _ := strings.Cut(word, "/")
+	v, _ := semver.ParseVersion(text, true)
+	since := func(major, minor, patch uint64) bool {
+		return v.Compare(semver.Version{Major: major, Minor: minor, Patch: patch}) >= 0
+	}
+	switch {
+	case program == "npm":
+		w.blind = since(11, 20, 0) && v.Major == 11 || since(12, 1, 0)
+	case w.spare+w.linux != "":
+	case program == "pnpm" && since(10, 28, 2):
+		w.spare, w.linux = full, full
+	case program == "Bun" && since(1, 4, 4):
+		w.linux = full
+	}
+}
+
+// form is the variant of packuments that the client asks for, of a package like this one; empty: it is not known to be another.
+func (w *Walk) form(p *pkg) *string {
+	switch {
+	case !p.spare:
+		return &w.accept
+	case strings.Contains(p.name, "linux"):
+		return &w.linux
+	}
+	return &w.spare
+}
+
+// asksFor takes note of a variant that the client asked for.
+func (w *Walk) asksFor(name, variant string) {
+	p := w.packages[name]
+	switch {
+	case p != nil && p.spare:
+		*w.form(p) = variant
+	case variant == full && w.accept == short && !w.isNPM() && (p == nil || len(p.seen) == 0):
+		// it may be an optional dependency of what has not come yet
+	default:
+		w.accept = variant
+	}
+}
+
+// named notes that somebody needs a package, before what he wants of it is noted.
+func (p *pkg) named(n need) { p.spare = n.spare && (p.spare || len(p.seen) == 0) }
+
+// tooEarly says that something is not wanted before the client has asked for anything, because it is not known before in which
+// version it does so or whether at all. Then by, who needs it, is noted.
+func (w *Walk) tooEarly(by *release, n need) bool {
+	if w.heard || !n.optional && (!n.spare || !w.known || w.claims) {
+		return false
+	}
+	if len(w.unlooked) == 0 || w.unlooked[len(w.unlooked)-1] != by {
+		w.unlooked = append(w.unlooked, by)
+	}
+	return true
+}
+
+// hear goes on with what was too early.
+func (w *Walk) hear() {
+	w.heard = true
+	for _, r := range w.unlooked {
+		for _, n := range w.home[r].doc.sheet(r).needs() {
+			if n.optional && !w.peerless || n.spare {
+				w.need(r, n, n.optional)
+			}
+		}
+		w.settle(w.home[r])
+	}
+	w.unlooked = nil
+}

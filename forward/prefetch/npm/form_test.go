@@ -1,0 +1,79 @@
+package npm
+
+import (
+	"strings"
+	"testing"
+
+	"hither/forward/project"
+)
+
+// inForm are the packuments that are wanted, by path; those in full with a plus.
+func inForm(wants []project.Want) string {
+	var all []string
+	for _, want := range wants {
+		if want.Bulk {
+			continue
+		}
+		path := strings.TrimPrefix(want.URL, registry)
+		if want.Accept[0] == full {
+			path += "+"
+		}
+		all = append(all, path)
+	}
+	return strings.Join(all, " ")
+}
+
+const withSpares = `1.0.0 "dependencies":{"part":"1"},"optionalDependencies":{"tool-darwin":"1","tool-linux":"1"}`
+
+// What is an optional dependency is asked for in the form in which this version of the client does. It shows with its first request.
+func TestOptionalDependenciesAreWantedAsTheClientAsksForThem(t *testing.T) {
+	for _, c := range []struct{ program, agent, before, then string }{
+		{"pnpm", "pnpm/9.15.9 npm/? node/v20.20.2 linux x64", "/part", "/tool-darwin /tool-linux"},
+		{"pnpm", "pnpm/10.28.1 npm/? node/v20.20.2 linux x64", "/part", "/tool-darwin /tool-linux"},
+		{"pnpm", "pnpm/10.28.2 npm/? node/v20.20.2 linux x64", "/part", "/tool-darwin+ /tool-linux+"},
+		{"pnpm", "pnpm/11.0.0", "/part", "/tool-darwin+ /tool-linux+"},
+		{"bun", "Bun/1.4.3", "/part", "/tool-darwin /tool-linux"},
+		{"bun", "Bun/1.4.4", "/part", "/tool-darwin /tool-linux+"},
+		{"bun", "", "/part", "/tool-darwin /tool-linux"},
+		{"npm", "npm/11.19.1 node/v20.20.2 linux x64", "/part+ /tool-darwin+ /tool-linux+", ""},
+	} {
+		w := newWorld(t)
+		w.publish("tool", withSpares)
+		form := short
+		if c.program == "npm" {
+			form = full
+		}
+		m := w.match("/tool", form)
+		w.walk.Project("", []string{c.program, "add", "tool"})
+		same(t, c.agent+": before it asks", inForm(w.walk.Answered(m, w.registry["/tool"], 1)), c.before)
+		w.walk.Agent(c.agent)
+		same(t, c.agent+": then", inForm(w.walk.Asked(m)), c.then)
+	}
+}
+
+// Of a client that does not say what it is, it shows when it asks for the first.
+func TestTheFormOfOptionalDependenciesIsLearnt(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"tool", "other"} {
+		w.publish(name, strings.ReplaceAll(withSpares, "tool", name))
+	}
+	answer := func(name string) string {
+		m := w.match(name, short)
+		w.walk.Asked(m)
+		return inForm(w.walk.Answered(m, w.registry[name], 0))
+	}
+	same(t, "not known", answer("/tool"), "/part /tool-darwin /tool-linux")
+	w.walk.Asked(w.match("/tool-linux", full))
+	w.walk.Asked(w.match("/of-what-has-not-come", full))
+	same(t, "known", answer("/other"), "/other-darwin /other-linux+")
+	w.walk.Asked(w.match("/tool/-/tool-1.0.0.tgz", "*/*"))
+	w.publish("part", `1.0.0 "dependencies":{"deep":"1"}`)
+	same(t, "behind a tarball", inForm(w.walk.Answered(w.match("/part", short), w.registry["/part"], 1)), "/deep")
+}
+
+// What the project itself has as optional dependencies is no other.
+func TestOptionalDependenciesOfTheProject(t *testing.T) {
+	needs := directNeeds(&project.Manifest{Dependencies: map[string]string{"a": "1"}, OptionalDependencies: map[string]string{"b": "1"}}, true)
+	same(t, "a", needs[0].spare, false)
+	same(t, "b", needs[1].spare, true)
+}
