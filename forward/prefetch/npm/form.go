@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"cmp"
 	"strings"
 
 	"hither/forward/prefetch/npm/semver"
@@ -21,6 +22,9 @@ func (w *Walk) Agent(agent string) {
 	switch {
 	case program == "npm":
 		w.blind = since(11, 20, 0) && v.Major == 11 || since(12, 1, 0)
+		if since(10, 4, 0) { // older ones make them of what they ask for first
+			w.builds = full
+		}
 	case w.spare+w.linux != "":
 	case program == "pnpm" && since(10, 28, 2):
 		w.spare, w.linux = full, full
@@ -49,7 +53,7 @@ func (w *Walk) asksFor(name, variant string) {
 	case variant == full && w.accept == short && !w.isNPM() && (p == nil || len(p.seen) == 0):
 		// it may be an optional dependency of what has not come yet
 	default:
-		w.accept = variant
+		w.accept = cmp.Or(w.builds, variant)
 	}
 }
 

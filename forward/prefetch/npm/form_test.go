@@ -51,6 +51,26 @@ func TestOptionalDependenciesAreWantedAsTheClientAsksForThem(t *testing.T) {
 	}
 }
 
+// npx asks for the short packument of what it is to run, to know its version, and builds the tree from the full ones.
+func TestTheFirstRequestOfNPXSaysNothingOfTheOthers(t *testing.T) {
+	for _, c := range []struct{ agent, before, then string }{
+		{"npm/10.3.0 node/v20.20.2 linux x64", "/part", "/deep"},
+		{"npm/10.4.0 node/v20.20.2 linux x64", "/part+", "/deep+"},
+		{"", "/part", "/deep"},
+	} {
+		w := newWorld(t)
+		w.publish("tool", `1.0.0 "dependencies":{"part":"1"}`)
+		w.publish("part", `1.0.0 "dependencies":{"deep":"1"}`)
+		w.walk.Project("", []string{"npm exec tool"})
+		w.walk.Agent(c.agent)
+		m := w.match("/tool", short)
+		same(t, c.agent+": at first", inForm(w.walk.Asked(m)), "")
+		same(t, c.agent+": the tool's", inForm(w.walk.Answered(m, w.registry["/tool"], 0)), c.before)
+		w.walk.Asked(w.match("/npm", short))
+		same(t, c.agent+": the part's", inForm(w.walk.Answered(w.match("/part", full), w.registry["/part"], 1)), c.then)
+	}
+}
+
 // Of a client that does not say what it is, it shows when it asks for the first.
 func TestTheFormOfOptionalDependenciesIsLearnt(t *testing.T) {
 	w := newWorld(t)

@@ -39,8 +39,8 @@ const (
 	maxWork = 50_000_000
 )
 
-// The two packuments there are. npm 11 asks for the full one when it builds a tree, and for the short one when it only needs
-// an address; pnpm, yarn and bun ask for the short one, but for some of optional dependencies (see Agent).
+// The two packuments there are. npm, from 10.4, asks for the full one when it builds a tree, and for the short one when it only
+// needs an address, as npx does first; pnpm, yarn and bun ask for the short one, but for some of optional dependencies (see Agent).
 const (
 	full  = "application/json"
 	short = "application/vnd.npm.install-v1+json"
@@ -59,6 +59,7 @@ type Walk struct {
 	registry string // without a slash at the end
 	machine  machine
 	accept   string // the variant of packuments that the client asks for; empty: not known yet
+	builds   string // the one of which it makes trees, whatever else it asks for; empty: that is not known
 	spare    string // and the one of optional dependencies, if it is not the same
 	linux    string // of those for Linux
 	claims   bool   // the client says which bytes it expects of a tarball, as npm does, so our request has to say so as well
