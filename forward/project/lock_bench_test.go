@@ -9,7 +9,7 @@ import (
 
 // BenchmarkNPMLock reads a package-lock.json of 5 MB.
 func BenchmarkNPMLock(b *testing.B) {
-	data, err := os.ReadFile("../../cmd/hither/testdata/live/npm/package-lock.json")
+	data, err := os.ReadFile("../../cmd/hither/e2e/testdata/live/npm/package-lock.json")
 	if err != nil {
 		b.Fatal(err)
 	}

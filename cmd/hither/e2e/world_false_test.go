@@ -12,6 +12,16 @@ package e2e_test
 //	world_big_test.go      one blob of more than a GiB, which nobody ever holds
 //	world_hither_test.go   the child process
 //	world_client_test.go   real clients, each with a home of its own
+//	world_self_test.go     the clients in this world without Hither: what they leave is what Hither must not change
+//
+// Some worlds are also in namespaces of Linux, for what is done to a machine:
+//
+//	world_space_linux_test.go     a network of the world's own, where the public names are behind port 443
+//	world_zone_linux_test.go      its name server
+//	world_machine_linux_test.go   a whole machine of one test's own, which may be changed
+//	world_resolved_linux_test.go  its systemd-resolved, its D-Bus and its desktop
+//	world_snapshot_linux_test.go  its files, to be compared afterwards
+//	world_cut_linux_test.go       a program that is killed between two changes of its disk
 
 import (
 	"crypto/ecdsa"
