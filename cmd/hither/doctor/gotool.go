@@ -83,17 +83,23 @@ func (goClient) Proxy(p *Patient) setting { return p.first("HTTPS_PROXY", "https
 // Bypass implements client.
 func (goClient) Bypass(p *Patient) setting { return p.first("NO_PROXY", "no_proxy") }
 
-// Roots implements client. Beside the file of SSL_CERT_FILE Go reads the system's directories; on macOS and Windows no variable counts.
+// Roots implements client. Beside the file of SSL_CERT_FILE Go reads directories, the system's or those of SSL_CERT_DIR; on macOS
+// and Windows no variable counts.
 func (goClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	if system := p.system(); system == "windows" || system == "darwin" {
 		return p.environmentRoots(ctx)
 	}
 	found, remedy, known := p.environmentRoots(ctx, "SSL_CERT_FILE")
-	if !found.Ours && p.lookup("SSL_CERT_DIR") == "" {
-		for _, dir := range []string{"/etc/ssl/certs", "/etc/pki/tls/certs"} { // of crypto/x509
-			if beside := p.shelf("", dir); beside.Ours {
-				return beside, remedy, true
-			}
+	if found.Ours {
+		return found, remedy, known
+	}
+	setting, dirs := "", []string{"/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/ssl/certs/ca-certificates.crt"} // of crypto/x509, and what shelf leaves out
+	if list := p.lookup("SSL_CERT_DIR"); list != "" {
+		setting, dirs = "SSL_CERT_DIR", strings.Split(list, ":")
+	}
+	for _, dir := range dirs {
+		if beside := p.shelf(setting, dir); beside.Ours {
+			return beside, remedy, true
 		}
 	}
 	return found, remedy, known

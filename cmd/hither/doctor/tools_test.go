@@ -205,6 +205,7 @@ func TestRootsBesideTheSystems(t *testing.T) {
 		{"and with others", npmClient{}, "linux", map[string]string{"NODE_EXTRA_CA_CERTS": corp, "NODE_OPTIONS": "--use-bundled-ca"}, "npm fail: npm does not trust Hither: NODE_EXTRA_CA_CERTS (/home/u/corp.pem) lacks"},
 		{"Go", goClient{}, "linux", map[string]string{"SSL_CERT_FILE": corp}, "go ok: go trusts Hither: the root in force is in /etc/ssl/certs"},
 		{"Go in another directory", goClient{}, "linux", map[string]string{"SSL_CERT_FILE": corp, "SSL_CERT_DIR": "/home/u"}, "go fail: go does not trust Hither: SSL_CERT_FILE (/home/u/corp.pem) lacks"},
+		{"Go in a directory with ours", goClient{}, "linux", map[string]string{"SSL_CERT_FILE": corp, "SSL_CERT_DIR": "/none:/home/u/ours"}, "go ok: go trusts Hither: the root in force is in SSL_CERT_DIR (/home/u/ours)"},
 		{"Go on macOS", goClient{}, "darwin", map[string]string{"SSL_CERT_FILE": corp}, "go ok: go trusts Hither: the root in force is in the keychains"},
 		{"Node on macOS", npmClient{}, "darwin", map[string]string{"NODE_USE_SYSTEM_CA": "1"}, "npm ok: npm trusts Hither: the root in force is in the keychains"},
 		{"Go on Windows", goClient{}, "windows", map[string]string{}, "go fail: go does not trust Hither: the certificate store lacks Hither's root certificate"},
@@ -217,8 +218,14 @@ func TestRootsBesideTheSystems(t *testing.T) {
 		w.write(corp, string(stage.RootPEM("Corp")))
 		w.write(system, string(w.CA))
 		w.write("/etc/ssl/certs/hither.pem", string(w.CA))
+		w.write("/home/u/ours/hither.pem", string(w.CA))
 		t.Run(row.says, func(t *testing.T) { holds(t, w.run1(tool{row.tool}), row.want) })
 	}
+	w := newWorld(t)
+	w.env = map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "SSL_CERT_FILE": corp}
+	w.write(corp, string(stage.RootPEM("Corp")))
+	w.write(system, string(w.CA))
+	holds(t, w.run1(tool{goClient{}}), "go ok: go trusts Hither: the root in force is in "+system) // which stands in a directory that Go reads
 }
 
 func TestSettingsThatWeakenATool(t *testing.T) {
