@@ -114,7 +114,7 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	daemon := a.askDaemon(ctx)
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
-		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: max(int64(a.settings.CacheFree), badger.LeastFloor), LeastFree: badger.LeastFloor,
+		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: leftFree(a.settings), LeastFree: badger.LeastFloor,
 		AllRights: a.allRights(),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)
@@ -132,19 +132,34 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 	}
 	if s := a.service(); s != nil && (s.User || !p.Daemon.Running || p.Daemon.Stranger || a.settings.State == service.State(&install.Machine{})) {
 		p.Service = s // else it is the user's own Hither that runs, beside that of the machine
-		a.settings.Rules = a.rulesOf(s)
+		a.settings = a.settingsOf(s)
+		p.Listen, p.MinFree = a.settings.Listen, leftFree(a.settings)
 	}
 	a.lendWayOut(p)
 	return p
 }
 
-// rulesOf is the directory of the rule files that a service reads.
-func (a *app) rulesOf(s *service.Installed) string {
-	if s.Config == "" || a.settings.From["rules"] != "default" {
-		return a.settings.Rules
+// settingsOf is what a service is set to: the machine's has a file of its own, beside its rule files. Where that is not there, or
+// cannot be read, all else is as for whoever asks; a file that was named on the command line is the one that is meant.
+func (a *app) settingsOf(s *service.Installed) settings.Settings {
+	if s.Config == "" || a.sources.Config != "" {
+		return a.settings
 	}
-	return filepath.Join(filepath.Dir(s.Config), "rules.d")
+	in := a.sources
+	in.Config = s.Config
+	set, err := settings.Load(in)
+	if err != nil {
+		set = a.settings
+	}
+	set.State = a.settings.State
+	if set.From["rules"] == "default" {
+		set.Rules = filepath.Join(filepath.Dir(s.Config), "rules.d")
+	}
+	return set
 }
+
+// leftFree is how many bytes of the disk stay free, however little was asked for.
+func leftFree(s settings.Settings) int64 { return max(int64(s.CacheFree), badger.LeastFloor) }
 
 // lendWayOut lets the doctor dial as Hither does. What is wrong with these settings `hither up` says.
 func (a *app) lendWayOut(p *doctor.Patient) {

@@ -16,6 +16,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
@@ -156,11 +157,34 @@ func answerDNS(t *testing.T) (address string) {
 	return conn.LocalAddr().String()
 }
 
-// Root's rule files are not those of the service that he looks after.
-func TestTheDoctorReadsTheRuleFilesOfTheService(t *testing.T) {
-	a := &app{settings: settings.Settings{Rules: "/root/.config/hither/rules.d", From: map[string]string{"rules": "default"}}}
-	same(t, "the machine's", a.rulesOf(&service.Installed{Config: "/etc/hither/config.toml"}), filepath.FromSlash("/etc/hither/rules.d"))
-	same(t, "the user's", a.rulesOf(&service.Installed{}), a.settings.Rules)
-	a.settings.From["rules"] = "--rules"
-	same(t, "named", a.rulesOf(&service.Installed{Config: "/etc/hither/config.toml"}), a.settings.Rules)
+// Root's settings and rule files are not those of the service that he looks after.
+func TestTheDoctorReadsTheSettingsOfTheService(t *testing.T) {
+	root, etc := t.TempDir(), t.TempDir()
+	of := func(s *service.Installed, config string, flags map[string][]string) settings.Settings {
+		t.Helper()
+		a := &app{sources: settings.Sources{Flags: flags, Config: config, Env: environ.List{"HOME=" + root}, Dir: root, ReadFile: os.ReadFile}}
+		var err error
+		a.settings, err = settings.Load(a.sources)
+		must(t, err)
+		a.settings.State = "/var/lib/hither"
+		return a.settingsOf(s)
+	}
+	file := filepath.Join(etc, "config.toml")
+	machines, users := &service.Installed{Config: file}, &service.Installed{}
+	same(t, "without a file: the machine's rules", of(machines, "", nil).Rules, filepath.Join(etc, "rules.d"))
+	must(t, os.WriteFile(file, []byte("listen = \"127.0.0.1:7999\"\ncache-free = \"300MiB\"\n"), 0o600))
+	set := of(machines, "", nil)
+	same(t, "the machine's rules", set.Rules, filepath.Join(etc, "rules.d"))
+	same(t, "the machine's address", strings.Join(set.Listen, " "), "127.0.0.1:7999")
+	same(t, "what the machine's leaves free", leftFree(set), 300<<20)
+	same(t, "its state directory", set.State, "/var/lib/hither")
+	same(t, "named", of(machines, "", map[string][]string{"rules": {"/named"}}).Rules, "/named")
+	must(t, os.WriteFile(file, []byte("cache-free = \"1MiB\"\nrules = \"mine\"\n"), 0o600))
+	set = of(machines, "", nil)
+	same(t, "rules that the machine's names", set.Rules, filepath.Join(etc, "mine"))
+	same(t, "the least", leftFree(set), 256<<20)
+	mine := filepath.Join(root, "own.toml")
+	must(t, os.WriteFile(mine, []byte("rules = \"own\"\n"), 0o600))
+	same(t, "a file that is named", of(machines, mine, nil).Rules, filepath.Join(root, "own"))
+	same(t, "the user's", strings.Join(of(users, "", nil).Listen, " "), settings.DefaultListen)
 }

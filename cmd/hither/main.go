@@ -60,7 +60,8 @@ type app struct {
 	serve    func(ctx context.Context, s settings.Settings, log *slog.Logger, ready func(control.Ready)) error
 
 	before   environ.List // env without what Hither itself put there
-	settings settings.Settings
+	sources  settings.Sources
+	settings settings.Settings // of the sources
 }
 
 // exitError carries a status that is not 1. Without Err there is nothing to say.
@@ -159,9 +160,8 @@ func (a *app) load(flags *pflag.FlagSet) error {
 	}
 	a.before = before
 	config, _ := flags.GetString("config")
-	a.settings, err = settings.Load(settings.Sources{
-		Flags: givenFlags(flags), Config: config, Env: before, Dir: a.dir, ReadFile: os.ReadFile,
-	})
+	a.sources = settings.Sources{Flags: givenFlags(flags), Config: config, Env: before, Dir: a.dir, ReadFile: os.ReadFile}
+	a.settings, err = settings.Load(a.sources)
 	return err
 }
 
