@@ -19,6 +19,7 @@ func (w *Walk) Agent(agent string) {
 	since := func(major, minor, patch uint64) bool {
 		return v.Compare(semver.Version{Major: major, Minor: minor, Patch: patch}) >= 0
 	}
+	w.builds = "" // behind one address another program may ask next
 	switch {
 	case program == "npm":
 		w.blind = since(11, 20, 0) && v.Major == 11 || since(12, 1, 0)

@@ -97,3 +97,20 @@ func TestOptionalDependenciesOfTheProject(t *testing.T) {
 	same(t, "a", needs[0].spare, false)
 	same(t, "b", needs[1].spare, true)
 }
+
+// Behind one address there may be several programs. What is known of npm says nothing of the one that asks then.
+func TestAnotherClientBehindNPMIsHeard(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"tool", "other"} {
+		w.publish(name, `1.0.0 "dependencies":{"`+name+`-part":"1"}`)
+	}
+	for _, c := range []struct{ agent, name, form, want string }{
+		{"npm/11.19.1 node/v20.20.2 linux x64", "/tool", full, "/tool-part+"},
+		{"pnpm/9.15.9 npm/? node/v20.20.2 linux x64", "/other", short, "/other-part"},
+	} {
+		w.walk.Agent(c.agent)
+		m := w.match(c.name, c.form)
+		w.walk.Asked(m)
+		same(t, c.agent, inForm(w.walk.Answered(m, w.registry[c.name], 0)), c.want)
+	}
+}
