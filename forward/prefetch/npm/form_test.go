@@ -114,3 +114,19 @@ func TestAnotherClientBehindNPMIsHeard(t *testing.T) {
 		same(t, c.agent, inForm(w.walk.Answered(m, w.registry[c.name], 0)), c.want)
 	}
 }
+
+// What waits for the first request is asked for in the form in which that came.
+func TestWhatWaitedIsWantedAsTheClientAsks(t *testing.T) {
+	for _, c := range []struct{ agent, form, want string }{
+		{"npm/9.9.4 node/v18.20.8 linux x64", short, "/extra"},
+		{"npm/10.9.9 node/v20.20.2 linux x64", full, "/extra+"},
+	} {
+		w := newWorld(t)
+		w.publish("tool", "1.0.0 "+optionalPeer)
+		m := w.match("/tool", c.form)
+		w.walk.Project("", []string{"npm", "install", "tool"})
+		same(t, c.agent+": before it asks", inForm(w.walk.Answered(m, w.registry["/tool"], 1)), "")
+		w.walk.Agent(c.agent)
+		same(t, c.agent+": then", inForm(w.walk.Asked(m)), c.want)
+	}
+}

@@ -126,16 +126,16 @@ func New(registry string) *Walk {
 
 // Asked takes note of how the client asks, and lets go of the tarballs when it asked for the first.
 func (w *Walk) Asked(m rules.Match) []project.Want {
+	name, ok := packumentName(m)
+	if ok = ok && !w.itself(name); ok && !w.asked { // behind the first tarball it may be our own notary that asks
+		w.asksFor(name, m.Variant)
+	}
 	w.hear()
-	if m.Path.Bulk {
+	switch {
+	case m.Path.Bulk:
 		w.asked, w.tarballs = true, !w.idle
 		w.correct(m.Subject, m.Clean)
-		return w.flush()
-	}
-	if name, ok := packumentName(m); ok && !w.itself(name) {
-		if !w.asked { // behind the first tarball it may be our own notary that asks
-			w.asksFor(name, m.Variant)
-		}
+	case ok:
 		w.demanded(name)
 	}
 	return w.flush()
