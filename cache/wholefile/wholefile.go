@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -23,6 +24,12 @@ const (
 
 // ErrTooLarge is met in a file that was never written by us.
 var ErrTooLarge = errors.New("it is larger than it was ever written")
+
+// OutOfFiles says that something failed because this process, or the machine, has as many files open as may be, connections among
+// them: that tells nothing of what was to be opened.
+func OutOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
 
 // Read returns what a file holds, if that is not more than most bytes; else the error is ErrTooLarge.
 func Read(path string, most int) ([]byte, error) {

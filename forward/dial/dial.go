@@ -20,9 +20,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"hither/cache/wholefile"
 	"hither/forward/mark"
 	"hither/forward/race"
 	"hither/forward/terse"
@@ -317,7 +317,7 @@ func (d *Dialer) connect(ctx context.Context, network string, to netip.AddrPort)
 
 // letGo says whether something failed for want of files, and has others let go of theirs then.
 func (d *Dialer) letGo(err error) bool {
-	short := d.Short != nil && (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE))
+	short := d.Short != nil && wholefile.OutOfFiles(err)
 	if short {
 		d.Short()
 	}

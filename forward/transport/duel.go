@@ -14,6 +14,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"hither/cache/wholefile"
 )
 
 const (
@@ -203,7 +205,7 @@ func (c *contest) lost(w *way, req *http.Request, err error) {
 		c.retireLocked(w.line)
 	}
 	switch {
-	case o == nil, !first, rejected, errors.Is(err, errMoved), lacksFiles(err):
+	case o == nil, !first, rejected, errors.Is(err, errMoved), wholefile.OutOfFiles(err):
 	case errors.Is(err, errElsewhere):
 		o.answers, o.record = offer{}, offer{} // RFC 7838, 6
 		o.fail(time.Now())

@@ -9,12 +9,12 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"hither/cache/wholefile"
 	"hither/forward/dial"
 	"hither/forward/race"
 )
@@ -105,7 +105,7 @@ func (c *contest) dialled(l *line, conn *quicConn, err error) {
 		}
 	case wanted:
 		c.dropLocked(l)
-		if o != nil && !lacksFiles(err) {
+		if o != nil && !wholefile.OutOfFiles(err) {
 			o.fail(time.Now())
 		}
 	}
@@ -113,11 +113,6 @@ func (c *contest) dialled(l *line, conn *quicConn, err error) {
 	if !wanted && err == nil {
 		conn.Close()
 	}
-}
-
-// lacksFiles says that we have as many files open as we may, which is no word about UDP.
-func lacksFiles(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // joinLocked gives a line its connection.

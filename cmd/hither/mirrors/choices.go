@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"hither/cache/wholefile"
 	"hither/cmd/hither/private"
@@ -48,7 +47,7 @@ func ReadChoices(path string) (rules.Choices, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return rules.Choices{}, nil
 	}
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+	if wholefile.OutOfFiles(err) {
 		return rules.Choices{}, fmt.Errorf("your choices of mirrors: %w; try again, or let Hither open more files", err)
 	}
 	if err != nil && !errors.Is(err, wholefile.ErrTooLarge) {

@@ -1,11 +1,11 @@
 package netwatch
 
 import (
-	"errors"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
+
+	"hither/cache/wholefile"
 )
 
 // defaultRoutes are the ways out, each "INTERFACE FAMILY GATEWAY METRIC", sorted; known is false if the kernel does not tell.
@@ -15,7 +15,7 @@ func defaultRoutes() (routes []string, known bool, err error) {
 		parse func(string) []string
 	}{{"/proc/net/route", parseRoutes4}, {"/proc/net/ipv6_route", parseRoutes6}} {
 		text, err := os.ReadFile(from.file)
-		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		if wholefile.OutOfFiles(err) {
 			return nil, false, err
 		}
 		if err != nil {

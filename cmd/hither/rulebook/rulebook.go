@@ -20,11 +20,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
+	"hither/cache/wholefile"
 	"hither/cmd/hither/settings"
 	"hither/forward/bearer"
 	"hither/rules"
@@ -274,7 +274,7 @@ func addFile(sum hash.Hash, path string) {
 // chance: what stood in the way may also have been something else, such as a full disk, or as many files open as may be.
 func (b *Book) Reload(changed func(*rules.Set) error) bool {
 	set, err := b.Load()
-	wrong := err != nil && !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE)
+	wrong := err != nil && !wholefile.OutOfFiles(err)
 	if err == nil {
 		err = changed(set)
 	}
