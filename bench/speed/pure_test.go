@@ -287,6 +287,9 @@ func TestThisProcessUsesTimeAndMemory(t *testing.T) {
 	if err != nil || m.anonymous <= 0 || m.anonymous > 10_000 {
 		t.Errorf("memory\ngot  %+v %v\nwant some MiB", m, err)
 	}
+	if n, err := switches(os.Getpid()); err != nil || n <= 0 {
+		t.Errorf("context switches\ngot  %d %v\nwant some", n, err)
+	}
 }
 
 // TestOnlyWholeAnswersCount has h2load's own words.

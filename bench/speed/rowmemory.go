@@ -66,6 +66,9 @@ func memoryRow(ctx context.Context, w *world, r *report) error {
 	if err := r.memory(p.PID, "idle", "idle, anonymous MiB, "+held, mostIdle); err != nil {
 		return err
 	}
+	if err := r.idle(ctx, p.PID); err != nil {
+		return err
+	}
 	return w.watchPull(ctx, r, p)
 }
 

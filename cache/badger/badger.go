@@ -78,6 +78,7 @@ type Store struct {
 	running sync.WaitGroup     // calls, flights and the keeper; Close waits for them
 
 	gate    sync.RWMutex        // held for reading by who writes, and for writing by DropPrefix, during which Badger refuses writes
+	merging sync.Mutex          // held by who merges tables or drops a prefix; before gate
 	walks   sync.RWMutex        // held for reading by who has an iterator, and for writing by Rest; before gate
 	counts  sync.RWMutex        // held for reading from a change of names or blobs until it is counted, and for writing by who counts all; before the stripes
 	stripes [64]sync.Mutex      // one is held from reading a record until its new version is written
@@ -89,6 +90,7 @@ type Store struct {
 	evict   sync.Mutex          // one at a time looks for the oldest
 	tidying chan struct{}       // of size 1: held by who collects garbage
 	kick    chan struct{}       // of size 1: tells the keeper that there is something to do
+	wrote   chan struct{}       // of size 1: tells level that something was written
 	used    used                //
 	seals   seals               //
 	files   files               //
@@ -205,9 +207,12 @@ func (s *Store) keep(ctx context.Context) {
 }
 
 // wake lets the keeper look, soon.
-func (s *Store) wake() {
+func (s *Store) wake() { nudge(s.kick) }
+
+// nudge tells who waits for a channel of size 1.
+func nudge(c chan<- struct{}) {
 	select {
-	case s.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default: // it has been told
 	}
 }

@@ -126,6 +126,8 @@ func (s *Store) dropMany(ids []uint64) error {
 
 // dropPrefix keeps our writers waiting meanwhile: Badger would refuse them.
 func (s *Store) dropPrefix(prefixes ...[]byte) error {
+	s.merging.Lock()
+	defer s.merging.Unlock()
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if err := s.files.spare(s.opt.Dir, s.opt.Now(), true); err != nil {

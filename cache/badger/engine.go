@@ -23,11 +23,11 @@ func engine(opt Options) badger.Options {
 	o := badger.DefaultOptions(opt.Dir).WithLogger(logger{opt.Log})
 	o.ValueThreshold = valueThreshold
 	o.ValueLogFileSize = logSize(opt.Limit)
-	o.MemTableSize = 8 << 20 // the defaults are for gigabytes of small keys; ours are few
+	o.MemTableSize = memTable // the defaults are for gigabytes of small keys; ours are few
 	o.NumMemtables = 2
-	o.NumCompactors = 2
-	o.NumLevelZeroTables = 2
-	o.NumLevelZeroTablesStall = 8
+	o.NumCompactors = 0 // level.go is ours
+	o.NumLevelZeroTables = fewTables
+	o.NumLevelZeroTablesStall = stallTables
 	o.Compression = options.None // packages are packed already
 	o.BlockCacheSize = 0         // the system's page cache is one
 	o.IndexCacheSize = 16 << 20

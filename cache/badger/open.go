@@ -44,7 +44,7 @@ func Open(opt Options) (*Store, error) {
 	opt.Floor = max(opt.Floor, LeastFloor)
 	s := &Store{
 		opt: opt, seed: maphash.MakeSeed(), flight: semaphore.NewWeighted(maxFlight),
-		tidying: make(chan struct{}, 1), kick: make(chan struct{}, 1), held: make(map[uint64]*hold),
+		tidying: make(chan struct{}, 1), kick: make(chan struct{}, 1), wrote: make(chan struct{}, 1), held: make(map[uint64]*hold),
 	}
 	// Before Badger writes its first byte, as that may be its last. A cache that has filled its disk down to the floor
 	// must open again, to be read and to make room: so half of the floor is enough.
@@ -69,8 +69,9 @@ func Open(opt Options) (*Store, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
 	s.stop = stop
-	s.running.Add(1)
+	s.running.Add(2)
 	go s.keep(ctx)
+	go s.level(ctx)
 	s.wake()
 	return s, nil
 }

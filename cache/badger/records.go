@@ -160,6 +160,7 @@ func (s *Store) update(f func(*badger.Txn) error) error {
 	}
 	s.gate.RLock()
 	defer s.gate.RUnlock()
+	defer nudge(s.wrote)
 	return s.db.Update(f)
 }
 
