@@ -28,6 +28,7 @@ import (
 	"hither/cmd/hither/roots"
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/shell"
 	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
 	"hither/install"
@@ -110,11 +111,12 @@ func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Chec
 
 // patient is this machine, with the environment of the shell as it is, and not as it was before Hither changed it.
 func (a *app) patient(ctx context.Context) *doctor.Patient {
-	home, _ := paths.Find(a.env) // empty: there is none
+	home, _ := paths.Find(a.env)                   // empty: there is none
+	sh, _ := shell.Find("", shell.Parent(), a.env) // fails only for a name
 	daemon := a.askDaemon(ctx)
 	p := &doctor.Patient{
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
-		Install: "hither install", Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: leftFree(a.settings), LeastFree: badger.LeastFloor,
+		Install: "hither install", Shell: sh, Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: leftFree(a.settings), LeastFree: badger.LeastFloor,
 		AllRights: a.allRights(),
 		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
 			owner := port.Owner(ctx, at)

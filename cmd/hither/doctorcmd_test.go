@@ -19,6 +19,7 @@ import (
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
+	"hither/cmd/hither/shell"
 	"hither/cmd/hither/terminal"
 	"hither/install/service"
 	"hither/install/stage"
@@ -98,6 +99,16 @@ func TestTheDoctorsExitStatus(t *testing.T) {
 	if strings.Contains(text, `"check": "npm"`) {
 		t.Errorf("a tool that was not asked for\n%s", text)
 	}
+}
+
+func TestTheDoctorSpeaksTheLanguageOfTheShell(t *testing.T) {
+	skipElsewhere(t)
+	w := newWorld(t)
+	w.env = append(w.env, "SHELL=/usr/bin/pwsh", "HTTPS_PROXY=http://127.0.0.1:1")
+	sh, err := shell.Find("", shell.Parent(), w.env)
+	must(t, err)
+	w.doctor()
+	contains(t, strings.Join(strings.Fields(w.out.String()), " "), "`"+sh.Unset("HTTPS_PROXY")+"`")
 }
 
 func TestTheDoctorFindsAHitherThatHangs(t *testing.T) {

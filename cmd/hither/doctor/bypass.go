@@ -19,7 +19,7 @@ func (bypasses) Run(_ context.Context, p *Patient) (out []Finding) {
 	upper, lower := p.first("NO_PROXY"), p.first("no_proxy")
 	if upper.said() && lower.said() && !sameList(upper.Value, lower.Value) && p.system() != "windows" {
 		out = append(out, warn("NO_PROXY and no_proxy differ, and each tool reads the one it likes: "+upper.Value+" against "+lower.Value,
-			"Make them equal: `"+p.copyVariable("no_proxy", "NO_PROXY")+"`."))
+			"Make them equal: `"+p.Shell.Copy("no_proxy", "NO_PROXY")+"`."))
 	}
 	for _, s := range []setting{upper, lower} {
 		out = append(out, judgeBypass(p, s)...)

@@ -124,7 +124,7 @@ func (cargoClient) More(p *Patient) []Finding {
 		return nil
 	}
 	if _, err := parseCargo([]byte(p.text(file))); err != nil {
-		return []Finding{warn("cargo's configuration "+file+" does not parse: "+err.Error(), "Correct it: `$EDITOR "+quote(file)+"`.")}
+		return []Finding{warn("cargo's configuration "+file+" does not parse: "+err.Error(), "Correct it: `$EDITOR "+p.Shell.Quote(file)+"`.")}
 	}
 	return nil
 }

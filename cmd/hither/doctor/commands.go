@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The commands of remedies, in the words of the shell that the user has: PowerShell on Windows, fish, else a POSIX one.
+// The commands of remedies.
 
 // call is a command of Hither's that finds the same state directory.
 func (p *Patient) call(command string) string {
@@ -81,44 +81,15 @@ func (p *Patient) service(command []string) string {
 }
 
 // thisShell puts the shell behind Hither.
-func (p *Patient) thisShell() string {
-	switch {
-	case p.system() == "windows":
-		return p.call("env") + " | Out-String | Invoke-Expression"
-	case p.isFish():
-		return p.call("env") + " | source"
-	}
-	return `eval "$(` + p.call("env") + `)"`
-}
+func (p *Patient) thisShell() string { return p.Shell.Use(p.call("env")) }
 
-// export sets a variable.
+// export sets a variable; what the shell cannot be told is at least said.
 func (p *Patient) export(name, value string) string {
-	switch {
-	case p.system() == "windows":
-		return "$env:" + name + " = '" + strings.ReplaceAll(value, "'", "''") + "'"
-	case p.isFish():
-		return "set -gx " + name + " " + quote(value)
+	line, err := p.Shell.Set(name, value)
+	if err != nil {
+		return name + "=" + value
 	}
-	return "export " + name + "=" + quote(value)
-}
-
-// copyVariable gives one variable the value of another, without showing it.
-func (p *Patient) copyVariable(to, from string) string {
-	if p.isFish() {
-		return "set -gx " + to + " $" + from
-	}
-	return "export " + to + "=\"$" + from + "\""
-}
-
-// unset takes variables away.
-func (p *Patient) unset(names ...string) string {
-	switch {
-	case p.system() == "windows":
-		return "Remove-Item Env:" + strings.Join(names, ", Env:")
-	case p.isFish():
-		return "set -e " + strings.Join(names, " ")
-	}
-	return "unset " + strings.Join(names, " ")
+	return line
 }
 
 // installs is the command for one change to the machine that can be undone; empty: there is none. The state directory is
@@ -129,15 +100,13 @@ func (p *Patient) installs(what string) string {
 	}
 	command := p.Install + " " + what
 	if p.State != "" && !p.Daemon.Stranger {
-		command += " --state " + quote(p.State)
+		command += " --state " + p.Shell.Quote(p.State)
 	}
 	if p.system() != "windows" {
 		command = "sudo " + command
 	}
 	return command
 }
-
-func (p *Patient) isFish() bool { return filepath.Base(p.lookup("SHELL")) == "fish" }
 
 // appendRemedy adds our root to a file of roots that a user keeps. The system's own bundle is not to be written by hand,
 // and what is in our state directory Hither makes itself.
@@ -151,15 +120,5 @@ func (p *Patient) appendRemedy(file string) string {
 	case p.State != "" && strings.HasPrefix(file, p.State+string(filepath.Separator)):
 		return "The file is an earlier one of Hither's; have a new one made " + shell
 	}
-	return "Add Hither's root to it: `cat " + quote(p.rootFile()) + " >> " + quote(file) + "`; or " + shell
-}
-
-// quote makes one word of a shell's command.
-func quote(word string) string {
-	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-\\", r)
-	}) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return "Add Hither's root to it: `cat " + p.Shell.Quote(p.rootFile()) + " >> " + p.Shell.Quote(file) + "`; or " + shell
 }

@@ -62,7 +62,7 @@ func (dockerClient) Bypass(p *Patient) setting {
 // Roots implements client: /etc/docker/certs.d/HOST/*.crt stand beside the system's.
 func (c dockerClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	dir := "/etc/docker/certs.d/" + c.Host()
-	remedy := "Name Hither as a mirror instead, which needs no certificate (see below), or `sudo install -Dm 644 " + quote(p.rootFile()) + " " + dir + "/hither.crt`."
+	remedy := "Name Hither as a mirror instead, which needs no certificate (see below), or `sudo install -Dm 644 " + p.Shell.Quote(p.rootFile()) + " " + dir + "/hither.crt`."
 	if p.exists(dir) {
 		if s := p.shelf("certs.d", dir); s.Ours || s.wrong() != "" {
 			return s, remedy, true
@@ -115,7 +115,7 @@ func (dockerClient) Advice(p *Patient) string {
 func (c dockerClient) More(p *Patient) (out []Finding) {
 	engine := p.engine()
 	if engine.err != nil {
-		return []Finding{fail(engine.file+" does not parse, so Docker's engine will not start again: "+engine.err.Error(), "Correct it: `sudo dockerd --validate --config-file "+quote(engine.file)+"`.")}
+		return []Finding{fail(engine.file+" does not parse, so Docker's engine will not start again: "+engine.err.Error(), "Correct it: `sudo dockerd --validate --config-file "+p.Shell.Quote(engine.file)+"`.")}
 	}
 	for _, mirror := range engine.Mirrors {
 		u, err := url.Parse(mirror)
@@ -156,7 +156,7 @@ func (containers) proxies(p *Patient) (out []Finding) {
 	}
 	guests, err := parseGuest(data)
 	if err != nil {
-		return []Finding{warn(file+" does not parse: "+err.Error(), "Correct it: `$EDITOR "+quote(file)+"`.")}
+		return []Finding{warn(file+" does not parse: "+err.Error(), "Correct it: `$EDITOR "+p.Shell.Quote(file)+"`.")}
 	}
 	for engine, set := range guests.Proxies {
 		for _, text := range []string{set.HTTP, set.HTTPS} {

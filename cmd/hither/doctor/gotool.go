@@ -120,7 +120,7 @@ func (c goClient) More(p *Patient) (out []Finding) {
 		}
 	}
 	if s := p.goSetting("GOSUMDB"); s.Value == "off" {
-		out = append(out, warn(s.Name+" is off: the go command no longer compares modules with the checksum database", "Take it back: `go env -u GOSUMDB; "+p.unset("GOSUMDB")+"`; for private modules set GOPRIVATE."))
+		out = append(out, warn(s.Name+" is off: the go command no longer compares modules with the checksum database", "Take it back: `go env -u GOSUMDB; "+p.Shell.Unset("GOSUMDB")+"`; for private modules set GOPRIVATE."))
 	}
 	for _, name := range []string{"GONOSUMDB", "GONOSUMCHECK", "GONOPROXY", "GOINSECURE"} {
 		s := p.goSetting(name)
@@ -128,7 +128,7 @@ func (c goClient) More(p *Patient) (out []Finding) {
 			continue
 		}
 		if s.Value == "*" || name == "GONOSUMCHECK" {
-			out = append(out, warn(s.Name+" is "+s.Value+", which holds for every module: "+goMeaning(name), "Name only your own modules in it: `go env -u "+name+"; "+p.unset(name)+"`, then set GOPRIVATE."))
+			out = append(out, warn(s.Name+" is "+s.Value+", which holds for every module: "+goMeaning(name), "Name only your own modules in it: `go env -u "+name+"; "+p.Shell.Unset(name)+"`, then set GOPRIVATE."))
 		} else {
 			out = append(out, note(s.Name+" is "+s.Value+": "+goMeaning(name), ""))
 		}

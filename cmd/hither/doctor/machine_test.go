@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"hither/cmd/hither/shell"
 	"hither/install/service"
 	"hither/install/stage"
 	"hither/rules"
@@ -27,7 +29,6 @@ func TestProxyVariables(t *testing.T) {
 		{"they differ in writing only", map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7890", "https_proxy": "127.0.0.1:7890/"}, "leads to Hither"},
 		{"dead", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "http_proxy is http://127.0.0.1:1, where nobody listens, so tools that read it reach nothing\n\tSend this shell to Hither"},
 		{"dead, the remedy", map[string]string{"http_proxy": "http://127.0.0.1:1"}, "`unset http_proxy`"},
-		{"in fish", map[string]string{"http_proxy": "http://127.0.0.1:1", "SHELL": "/usr/bin/fish"}, "`set -e http_proxy`"},
 		{"another one", map[string]string{"ALL_PROXY": "socks5://other.example"}, "ALL_PROXY is socks5://other.example, which is not Hither"},
 		{"TLS to us", map[string]string{"HTTPS_PROXY": "https://127.0.0.1:7890"}, "speaks plain HTTP"},
 		{"none at all", map[string]string{"HTTPS_PROXY": "http://"}, "is no address of a proxy"},
@@ -41,13 +42,30 @@ func TestProxyVariables(t *testing.T) {
 	}
 }
 
+// A remedy is typed into the shell that is open, whatever the system, or the user's own shell, is.
+func TestRemediesAreInTheLanguageOfTheShell(t *testing.T) {
+	for sh, remedies := range map[shell.Language][]string{
+		"":           {"`unset http_proxy`", "`eval \"$(hither env)\"`", "`export https_proxy=\"$HTTPS_PROXY\"`", `/ca.pem >> '/home/u/a\b.pem'`},
+		"fish":       {"`set -e http_proxy`", "`hither env | source`", "`set -gx https_proxy $HTTPS_PROXY`"},
+		"powershell": {"`Remove-Item Env:http_proxy", "`hither env | Out-String | Invoke-Expression`", "`$env:https_proxy = $env:HTTPS_PROXY`"},
+		"cmd":        {"`set \"http_proxy=\"`", "`set \"https_proxy=%HTTPS_PROXY%\"`"},
+	} {
+		w := newWorld(t)
+		w.Shell = sh
+		w.env["http_proxy"], w.env["HTTPS_PROXY"], w.env["https_proxy"] = "http://127.0.0.1:1", "http://127.0.0.1:7890", "http://127.0.0.1:7891"
+		w.env["NODE_EXTRA_CA_CERTS"] = `/home/u/a\b.pem`
+		w.write(`/home/u/a\b.pem`, string(stage.RootPEM("Some CA")))
+		holds(t, slices.Concat(w.run1(proxies{}), w.run1(trust{})), remedies...)
+	}
+}
+
 func TestNoProxyMistakes(t *testing.T) {
 	for _, row := range []struct {
 		list, want string
 	}{
 		{"*", "no-proxy fail: NO_PROXY has *, which hides registry-1.docker.io, proxy.golang.org, registry.npmjs.org"},
 		{"localhost,.npmjs.org", "NO_PROXY has .npmjs.org, which hides registry.npmjs.org from Hither"},
-		{"localhost,.npmjs.org", "`export NO_PROXY=localhost`"},
+		{"localhost,.npmjs.org", "`export NO_PROXY='localhost'`"},
 		{"a'b,registry.npmjs.org", `export NO_PROXY='a'\''b'`},
 		{"corp.example", "lacks localhost"},
 		{"localhost,127.0.0.1", "hides no registry"},
@@ -98,7 +116,7 @@ func TestTheDesktopsProxy(t *testing.T) {
 	w.OS = "darwin"
 	w.says["scutil --proxy"] = "<dictionary> {\n  HTTPSEnable : 1\n  HTTPSPort : 8080\n  HTTPSProxy : corp.example\n}\n"
 	holds(t, w.run1(pac{}), "the desktop's proxy is corp.example:8080")
-	w.OS = "windows"
+	w.OS, w.Shell = "windows", "powershell"
 	w.says[`reg query HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings`] = "\r\nHKEY_CURRENT_USER\\…\r\n    ProxyEnable    REG_DWORD    0x1\r\n    ProxyServer    REG_SZ    corp.example:1\r\n"
 	holds(t, w.run1(pac{}), "corp.example:1", "Out-String | Invoke-Expression")
 }

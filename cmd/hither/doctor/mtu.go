@@ -21,7 +21,7 @@ func (mtu) Run(_ context.Context, p *Patient) (out []Finding) {
 			continue
 		}
 		out = append(out, warn(fmt.Sprintf("the interface %s passes packets of at most %d bytes, below the %d that IPv6 and QUIC need: handshakes may hang", l.Name, l.MTU, smallest),
-			fmt.Sprintf("Raise it: `sudo ip link set dev %s mtu %d`; if it is a tunnel, set its MTU in the VPN's configuration.", quote(l.Name), smallest)))
+			fmt.Sprintf("Raise it: `sudo ip link set dev %s mtu %d`; if it is a tunnel, set its MTU in the VPN's configuration.", p.Shell.Quote(l.Name), smallest)))
 	}
 	return out
 }

@@ -52,7 +52,7 @@ func (npmClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	}
 	if s := set["ca"]; s.said() {
 		return shelf{Setting: s.Name, Path: "its text", Ours: holdsRoot(p, s.Value)},
-			"Name a file instead that has both: `npm config delete ca && npm config set cafile " + quote(p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
+			"Name a file instead that has both: `npm config delete ca && npm config set cafile " + p.Shell.Quote(p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
 	}
 	extra, found := p.first("NODE_EXTRA_CA_CERTS"), shelf{}
 	if extra.said() {
@@ -90,7 +90,7 @@ func (npmClient) More(p *Patient) (out []Finding) {
 			"Take it back: `npm config delete strict-ssl`; Hither needs no such thing."))
 	}
 	if s := p.first("NODE_TLS_REJECT_UNAUTHORIZED"); s.Value == "0" {
-		out = append(out, warn("Node checks no certificates: NODE_TLS_REJECT_UNAUTHORIZED is 0", "Take it back: `"+p.unset("NODE_TLS_REJECT_UNAUTHORIZED")+"`; Hither needs no such thing."))
+		out = append(out, warn("Node checks no certificates: NODE_TLS_REJECT_UNAUTHORIZED is 0", "Take it back: `"+p.Shell.Unset("NODE_TLS_REJECT_UNAUTHORIZED")+"`; Hither needs no such thing."))
 	}
 	return out
 }

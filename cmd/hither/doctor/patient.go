@@ -18,6 +18,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/shell"
 	"hither/install"
 	"hither/install/service"
 	"hither/resolver/exchange/nameserver"
@@ -56,6 +57,8 @@ type Patient struct {
 	Install string
 	// AllRights says that the shell has all rights, so that no command needs sudo, which small systems do not have.
 	AllRights bool
+	// Shell is the language of the shell that is open; empty: a POSIX one's.
+	Shell shell.Language
 	// Call is what to type for a command of Hither's with this state directory; nil: "hither " and the command.
 	Call func(command string) string
 

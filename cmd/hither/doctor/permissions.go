@@ -35,7 +35,7 @@ func (c permissions) Run(_ context.Context, p *Patient) (out []Finding) {
 	case !mode.IsDir():
 		return []Finding{fail("the state directory "+p.State+" is no directory", "Name another with `hither up --state DIRECTORY`.")}
 	case mode.Perm()&0o077 != 0:
-		out = append(out, fail(fmt.Sprintf("others may enter the state directory %s (mode %04o), which holds the key of the certificate authority", p.State, mode.Perm()), "Close it: `chmod 700 "+quote(p.State)+"`."))
+		out = append(out, fail(fmt.Sprintf("others may enter the state directory %s (mode %04o), which holds the key of the certificate authority", p.State, mode.Perm()), "Close it: `chmod 700 "+p.Shell.Quote(p.State)+"`."))
 	}
 	entries, _ := os.ReadDir(p.path(p.State))
 	for _, entry := range entries[:min(len(entries), maxKept)] {
@@ -55,13 +55,13 @@ func (permissions) judge(p *Patient, file string, uid int) (out []Finding) {
 	}
 	key := strings.HasSuffix(file, "-key.pem") || strings.HasSuffix(file, ".key")
 	if owner >= 0 && owner != uid {
-		out = append(out, fail(fmt.Sprintf("%s belongs to user %d, and the directory to user %d: was Hither started with sudo once?", file, owner, uid), fmt.Sprintf("Give it back: `sudo chown -R %d %s`.", uid, quote(p.State))))
+		out = append(out, fail(fmt.Sprintf("%s belongs to user %d, and the directory to user %d: was Hither started with sudo once?", file, owner, uid), fmt.Sprintf("Give it back: `sudo chown -R %d %s`.", uid, p.Shell.Quote(p.State))))
 	}
 	switch perm := mode.Perm(); {
 	case key && perm&0o077 != 0:
-		out = append(out, fail(fmt.Sprintf("others may read the key %s (mode %04o): with it they can pretend to be a registry to whoever trusts this root", file, perm), "Close it: `chmod 600 "+quote(file)+"`; if others may have read it, make a new root: stop Hither, remove ca.pem and ca-key.pem beside it, start Hither, trust the new one."))
+		out = append(out, fail(fmt.Sprintf("others may read the key %s (mode %04o): with it they can pretend to be a registry to whoever trusts this root", file, perm), "Close it: `chmod 600 "+p.Shell.Quote(file)+"`; if others may have read it, make a new root: stop Hither, remove ca.pem and ca-key.pem beside it, start Hither, trust the new one."))
 	case perm&0o022 != 0:
-		out = append(out, warn(fmt.Sprintf("others may change %s (mode %04o)", file, perm), "Close it: `chmod go-w "+quote(file)+"`."))
+		out = append(out, warn(fmt.Sprintf("others may change %s (mode %04o)", file, perm), "Close it: `chmod go-w "+p.Shell.Quote(file)+"`."))
 	}
 	return out
 }

@@ -33,7 +33,7 @@ func (c proxies) Run(ctx context.Context, p *Patient) (out []Finding) {
 		upper, lower := p.first(pair[0]), p.first(pair[1])
 		if upper.said() && lower.said() && !sameProxy(upper.Value, lower.Value) {
 			out = append(out, warn(fmt.Sprintf("%s is %s and %s is %s: each tool reads the one it likes", upper.Name, bare(upper.Value), lower.Name, bare(lower.Value)),
-				"Make them equal: `"+p.copyVariable(pair[1], pair[0])+"`; or for this shell: `"+p.thisShell()+"`."))
+				"Make them equal: `"+p.Shell.Copy(pair[1], pair[0])+"`; or for this shell: `"+p.thisShell()+"`."))
 		}
 	}
 	seen := map[string]bool{}
@@ -65,7 +65,7 @@ func (proxies) judge(ctx context.Context, p *Patient, s setting) (out []Finding)
 		if p.isOurs(hostPort(u)) {
 			remedy = "Start Hither: " + p.start()
 		}
-		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", remedy+"; or do without the proxy: `"+p.unset(s.Name)+"`.").with("error", err.Error()))
+		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", remedy+"; or do without the proxy: `"+p.Shell.Unset(s.Name)+"`.").with("error", err.Error()))
 	}
 	conn.Close()
 	if p.isOurs(hostPort(u)) {

@@ -200,7 +200,7 @@ func (p *Patient) trustCommand() string {
 	if command := p.installs("--trust"); command != "" {
 		return command
 	}
-	file := quote(p.rootFile())
+	file := p.Shell.Quote(p.rootFile())
 	switch p.system() {
 	case "darwin":
 		return "sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain " + file

@@ -85,7 +85,7 @@ func (speed) compare(ctx context.Context, p *Patient, target string) (Finding, b
 	}
 	f := well(fmt.Sprintf("%s takes %v directly and %v through Hither: %s", target, round(direct), round(ours), words))
 	if ratio < 0.5 && ours-direct > 50*time.Millisecond {
-		f = note(f.Cause, "See whom Hither asks, and why: `"+p.call("why")+" "+quote(target)+"`.")
+		f = note(f.Cause, "See whom Hither asks, and why: `"+p.call("why")+" "+p.Shell.Quote(target)+"`.")
 	}
 	return f.with("direct", direct.String()).with("through", ours.String()).with("ratio", fmt.Sprintf("%.2f", ratio)), true
 }

@@ -53,9 +53,9 @@ func (trust) named(p *Patient, file string, names []string) []Finding {
 	found := p.shelf(who, file)
 	switch {
 	case errors.Is(found.Err, fs.ErrNotExist):
-		return []Finding{fail(found.place()+" is not there, so tools that read it trust nobody or stop", "Take it back: `"+p.unset(names...)+"`; or for this shell: `"+p.thisShell()+"`.")}
+		return []Finding{fail(found.place()+" is not there, so tools that read it trust nobody or stop", "Take it back: `"+p.Shell.Unset(names...)+"`; or for this shell: `"+p.thisShell()+"`.")}
 	case found.Err != nil:
-		return []Finding{fail(found.place()+" cannot be used: "+found.Err.Error(), "Name a file of PEM certificates, or: `"+p.unset(names...)+"`.")}
+		return []Finding{fail(found.place()+" cannot be used: "+found.Err.Error(), "Name a file of PEM certificates, or: `"+p.Shell.Unset(names...)+"`.")}
 	case found.Ours:
 		return []Finding{well("Hither's root is in " + found.place())}
 	case found.wrong() != "":
@@ -129,9 +129,9 @@ func stores(p *Patient) (files []string) {
 // store looks at one database. None of the clients that Hither knows needs it, so what it lacks is a note.
 func (trust) store(p *Patient, file string) []Finding {
 	found := p.shelf("", file)
-	remedy := "If Java is to trust Hither: `sudo keytool -importcert -noprompt -alias hither -storepass changeit -keystore " + quote(file) + " -file " + quote(p.rootFile()) + "`."
+	remedy := "If Java is to trust Hither: `sudo keytool -importcert -noprompt -alias hither -storepass changeit -keystore " + p.Shell.Quote(file) + " -file " + p.Shell.Quote(p.rootFile()) + "`."
 	if strings.HasSuffix(file, ".db") {
-		remedy = "If browsers are to trust Hither: `certutil -A -d sql:" + quote(filepath.Dir(file)) + " -t C,, -n hither -i " + quote(p.rootFile()) + "`."
+		remedy = "If browsers are to trust Hither: `certutil -A -d sql:" + p.Shell.Quote(filepath.Dir(file)) + " -t C,, -n hither -i " + p.Shell.Quote(p.rootFile()) + "`."
 	}
 	switch {
 	case found.Err != nil:

@@ -27,7 +27,7 @@ const reachWait = 5 * time.Second
 func (c upstreams) Run(ctx context.Context, p *Patient) (out []Finding) {
 	for _, u := range p.Daemon.Upstreams {
 		if u.Requests >= 5 && u.Failures*2 > u.Requests {
-			out = append(out, warn(fmt.Sprintf("%s failed %d of %d requests of the running Hither", u.Base, u.Failures, u.Requests), "See why: `"+p.call("mirrors")+" "+quote(u.Rule)+"`.").with("note", u.Note))
+			out = append(out, warn(fmt.Sprintf("%s failed %d of %d requests of the running Hither", u.Base, u.Failures, u.Requests), "See why: `"+p.call("mirrors")+" "+p.Shell.Quote(u.Rule)+"`.").with("note", u.Note))
 		}
 	}
 	set, err := p.rules()
@@ -84,5 +84,5 @@ func unreached(p *Patient, rule *rules.Rule, target string, err error, connected
 		return warn(rule.Name+": "+target+" takes connections and then falls silent, which a path that drops large packets does, or a filter by name"+mirrors,
 			"See whether it is the packet size: `ping -M do -s 1400 -c 3 1.1.1.1`; if only smaller ones come through, lower the MTU: `sudo ip link set dev DEVICE mtu 1280`.")
 	}
-	return warn(rule.Name+": "+target+" cannot be reached from here: "+err.Error()+mirrors, "See who can: `"+p.call("mirrors")+" "+quote(rule.Name)+"`; if there is a proxy, name it: "+p.set("upstream-proxy", "http://HOST:PORT")+".")
+	return warn(rule.Name+": "+target+" cannot be reached from here: "+err.Error()+mirrors, "See who can: `"+p.call("mirrors")+" "+p.Shell.Quote(rule.Name)+"`; if there is a proxy, name it: "+p.set("upstream-proxy", "http://HOST:PORT")+".")
 }

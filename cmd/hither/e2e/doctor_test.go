@@ -117,7 +117,7 @@ func TestTheDoctorNamesNoProxy(t *testing.T) {
 	_, h := sick(t)
 	env := append(h.shellBehind("hidden"), "NO_PROXY=localhost,.npmjs.org")
 	r, _ := h.doctor(env, "--tool", "npm")
-	r.names(t, "no-proxy", "NO_PROXY has .npmjs.org", npmHost, "`export NO_PROXY=localhost`")
+	r.names(t, "no-proxy", "NO_PROXY has .npmjs.org", npmHost, "`export NO_PROXY='localhost'`")
 }
 
 func TestTheDoctorNamesACafileWithoutUs(t *testing.T) {

@@ -82,17 +82,30 @@ func (s Language) Set(name, value string) (string, error) {
 	return "export " + name + "='" + install.QuotePosix(value) + "'", nil
 }
 
-// Unset is the line that takes a variable away.
-func (s Language) Unset(name string) string {
+// Copy is the line that gives a variable the value of another one, without showing it.
+func (s Language) Copy(to, from string) string {
 	switch s {
 	case fish:
-		return "set -e " + name
+		return "set -gx " + to + " $" + from
 	case powerShell:
-		return "Remove-Item Env:" + name + " -ErrorAction SilentlyContinue"
+		return "$env:" + to + " = $env:" + from
 	case cmdExe:
-		return `set "` + name + `="`
+		return `set "` + to + "=%" + from + `%"`
 	}
-	return "unset " + name
+	return "export " + to + `="$` + from + `"`
+}
+
+// Unset is the line that takes variables away.
+func (s Language) Unset(names ...string) string {
+	switch s {
+	case fish:
+		return "set -e " + strings.Join(names, " ")
+	case powerShell:
+		return "Remove-Item Env:" + strings.Join(names, ", Env:") + " -ErrorAction SilentlyContinue"
+	case cmdExe:
+		return `set "` + strings.Join(names, `=" & set "`) + `="`
+	}
+	return "unset " + strings.Join(names, " ")
 }
 
 // Use is what a person types to run the lines of a command in the shell that is open.

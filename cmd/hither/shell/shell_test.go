@@ -31,11 +31,11 @@ func TestShellsReadBackWhatWasQuoted(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				out, err := exec.Command(program, "-c", line+"\nprintenv "+variable+"\n"+sh.Unset(variable)+"\nprintenv "+variable+" || echo gone").Output()
+				out, err := exec.Command(program, "-c", line+"\nprintenv "+variable+"\n"+sh.Copy("B", variable)+"\nprintenv B\n"+sh.Unset(variable, "B")+"\nprintenv "+variable+" || echo gone").Output()
 				if err != nil {
 					t.Fatal(err)
 				}
-				hithertest.Same(t, line, string(out), value+"\ngone\n")
+				hithertest.Same(t, line, string(out), value+"\n"+value+"\ngone\n")
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func TestOtherShellsAreQuotedByTheirManual(t *testing.T) {
 		t.Error("a zero byte was taken")
 	}
 	hithertest.Same(t, "unset in PowerShell", powerShell.Unset("A"), "Remove-Item Env:A -ErrorAction SilentlyContinue")
-	hithertest.Same(t, "unset in cmd", cmdExe.Unset("A"), `set "A="`)
+	hithertest.Same(t, "unset in cmd", cmdExe.Unset("A", "B"), `set "A=" & set "B="`)
 }
 
 func TestTheShellIsFound(t *testing.T) {
