@@ -15,6 +15,7 @@ func TestAmounts(t *testing.T) {
 	}{
 		{"0", 0, "0 B"}, {"4096", 4096, "4 KiB"}, {"20GiB", 20 << 30, "20 GiB"}, {"1.5 gib", 3 << 29, "1.5 GiB"},
 		{"500MB", 500e6, "477 MiB"}, {"1TiB", 1 << 40, "1 TiB"}, {"1023 B", 1023, "0.999 KiB"},
+		{"999.4 TiB", 1098851920799334, "999 TiB"}, {"1200 TiB", 1200 << 40, "1200 TiB"},
 	} {
 		got, err := ParseBytes(row.text)
 		if err != nil {

@@ -40,8 +40,12 @@ func ParseBytes(text string) (Bytes, error) {
 	return Bytes(n * float64(size)), nil
 }
 
-// String is at most three digits and a binary unit.
+// String is at most three digits and a binary unit; thousands of TiB are written out.
 func (b Bytes) String() string {
+	largest := units()[0]
+	if n := float64(b) / float64(largest.size); n >= 999.5 {
+		return strconv.FormatFloat(n, 'f', 0, 64) + " " + largest.name
+	}
 	for _, u := range units()[:4] {
 		if n := float64(b) / float64(u.size); n >= 999.5/1024 {
 			return strconv.FormatFloat(n, 'g', 3, 64) + " " + u.name

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -117,13 +116,6 @@ func servers(texts []string) (out []netip.AddrPort) {
 }
 
 const dnsPort = 53
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
-}
 
 func join[T any](list []T, show func(T) string) string {
 	words := make([]string, len(list))

@@ -3,6 +3,9 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"math"
+
+	"hither/cmd/hither/amount"
 )
 
 // disk looks whether there is room for the cache.
@@ -60,17 +63,5 @@ func (disk) judge(p *Patient, s Space) Finding {
 	return well(fmt.Sprintf("%s are free for the cache in %s", size(s.Free), p.State))
 }
 
-// size is an amount for people.
-func size(n uint64) string {
-	value, unit := float64(n), "B"
-	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if value < 1024 {
-			break
-		}
-		value, unit = value/1024, next
-	}
-	if unit == "B" || value >= 10 {
-		return fmt.Sprintf("%.0f %s", value, unit)
-	}
-	return fmt.Sprintf("%.1f %s", value, unit)
-}
+// size is an amount for people. A file system of the network may say that it has no end.
+func size(n uint64) string { return amount.Bytes(min(n, math.MaxInt64)).String() }

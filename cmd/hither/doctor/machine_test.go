@@ -129,12 +129,13 @@ func TestDisks(t *testing.T) {
 	}{
 		{"room", Space{Free: 50 << 30, Total: 100 << 30, Files: 1 << 20}, "disk ok: 50 GiB are free"},
 		{"little room", Space{Free: 5 << 29, Total: 100 << 30, Files: 1 << 20}, "disk note"},
-		{"below what stays free", Space{Free: 1 << 30, Total: 100 << 30, Files: 1 << 20}, "has 1.0 GiB of 100 GiB free, less than the 2.0 GiB that Hither leaves free"},
-		{"full", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "disk fail: the disk of /home/u/.local/state/hither is full: 4.0 KiB of 8.0 MiB"},
+		{"below what stays free", Space{Free: 1 << 30, Total: 100 << 30, Files: 1 << 20}, "has 1 GiB of 100 GiB free, less than the 2 GiB that Hither leaves free"},
+		{"full", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "disk fail: the disk of /home/u/.local/state/hither is full: 4 KiB of 8 MiB"},
 		{"its remedy", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "`hither cache rm --all`"},
 		{"less can be left", Space{Free: 4096, Total: 8 << 20, Files: 1 << 20}, "; to leave less free: `hither up --cache-free 256MiB`."},
 		{"no more files", Space{Free: 50 << 30, Files: 3}, "room for 3 more files only"},
 		{"files are not counted", Space{Free: 50 << 30, NoInodes: true}, "disk ok"},
+		{"no end", Space{Free: 1<<64 - 1, NoInodes: true}, "disk ok: 8388608 TiB are free"},
 		{"read-only", Space{Free: 50 << 30, ReadOnly: true}, "is read-only"},
 	} {
 		t.Run(row.says, func(t *testing.T) {

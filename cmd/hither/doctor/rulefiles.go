@@ -1,6 +1,10 @@
 package doctor
 
-import "context"
+import (
+	"context"
+
+	"hither/cmd/hither/amount"
+)
 
 // ruleFiles reads the rule files as they are now.
 type ruleFiles struct{}
@@ -22,5 +26,5 @@ func (ruleFiles) Run(_ context.Context, p *Patient) []Finding {
 	case p.Daemon.Rules != "":
 		return []Finding{warn("the running Hither has not taken the rule files over: "+p.Daemon.Rules, "Correct what is named; Hither reads the files again by itself, and might not start with them as they are.")}
 	}
-	return []Finding{well(count(len(set.Rules()), "rule") + " with " + count(len(set.Hosts()), "host") + " in force")}
+	return []Finding{well(amount.Count(int64(len(set.Rules())), "rule") + " with " + amount.Count(int64(len(set.Hosts())), "host") + " in force")}
 }
