@@ -25,7 +25,7 @@ func floors() map[string]int {
 		"forward/mark": 0, "forward/terse": 0, "forward/field": 0, "forward/huddle": 0, "forward/race": 0, "forward/footing": 0, "forward/wiretest": 1,
 		"install/files": 0, "install/lines": 0, "install/ownfile": 0, "install/proxyname": 0, "install/stage": 1, "install/guard": 1, "install": 1,
 		"install/installtest": 2, "install/service": 2, "install/sysdns": 2, "install/sysproxy": 2, "install/toolfile": 2, "install/tools": 3, "install/truststore": 3,
-		"cmd/hither/terminal": 0, "cmd/hither/amount": 0, "cmd/hither/redact": 0, "cmd/hither/environ": 0, "cmd/hither/watchdog": 0,
+		"cmd/hither/terminal": 0, "cmd/hither/amount": 0, "cmd/hither/redact": 0, "cmd/hither/environ": 0, "cmd/hither/watchdog": 0, "cmd/hither/doctor/kernel": 0,
 		"rules": 1, "cache": 1, "forward/project": 1, "forward/dial": 1, "forward/authority": 1, "cmd/hither/port": 1, "cmd/hither/scores": 1, "cmd/hither/paths": 1, "cmd/hither/private": 1,
 		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/cachetest": 2, "forward/notary": 2, "forward/spool": 2, "forward/prefetch/npm": 2, "forward/prefetch/oci": 2, "forward/prefetch/recall": 2, "forward/redirect": 2, "cmd/hither/memory": 2, "cmd/hither/kindling": 2, "cmd/hither/mirrors": 2,
 		"cmd/hither/shell": 2, "cmd/hither/goenv": 2, "cmd/hither/trust": 2, "cmd/hither/hithertest": 2,

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"hither/cmd/hither/amount"
+	"hither/cmd/hither/doctor/kernel"
 )
 
 // disk looks whether there is room for the cache.
@@ -28,7 +29,7 @@ func (c disk) Run(_ context.Context, p *Patient) []Finding {
 	}
 	look := p.Space
 	if look == nil {
-		look = systemSpace
+		look = kernel.SpaceAt
 	}
 	place := p.State
 	if !p.exists(place) {
@@ -41,7 +42,7 @@ func (c disk) Run(_ context.Context, p *Patient) []Finding {
 	return []Finding{c.judge(p, s).with("free", size(s.Free)).with("total", size(s.Total)).with("kept free", size(uint64(max(p.MinFree, 0))))}
 }
 
-func (disk) judge(p *Patient, s Space) Finding {
+func (disk) judge(p *Patient, s kernel.Space) Finding {
 	keep := uint64(max(p.MinFree, 0))
 	room := "Make room (`" + p.call("cache du") + "`, `" + p.call("cache rm") + " --all`), or put the cache elsewhere: " + p.elsewhere()
 	if p.MinFree > p.LeastFree {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/doctor/kernel"
 	"hither/cmd/hither/shell"
 	"hither/install"
 	"hither/install/service"
@@ -41,8 +42,8 @@ type Patient struct {
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)       // nil: net.Dialer
 	Look  func(ctx context.Context, host string) ([]netip.Addr, error)               // the addresses that the system's programs get; nil: asks the system
 	Ask   func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) // one question to one server; nil: over UDP
-	Links func() ([]Link, error)                                                     // network interfaces; nil: the machine's
-	Space func(path string) (Space, error)                                           // of the file system that path is on; nil: the machine's
+	Links func() ([]kernel.Link, error)                                              // network interfaces; nil: the machine's
+	Space func(path string) (kernel.Space, error)                                    // of the file system that path is on; nil: the machine's
 	Owner func(ctx context.Context, at netip.AddrPort) (pid int, name string)        // who listens; nil or 0: not known
 	Held  func(path string) (uid int, mode fs.FileMode, err error)                   // whose a file is; nil: the machine's; uid -1: not known
 
@@ -96,24 +97,6 @@ type Upstream struct {
 	Origin             bool
 	Requests, Failures int64
 	Note               string
-}
-
-// Link is a network interface.
-type Link struct {
-	Name     string
-	MTU      int // 0: not known
-	Up       bool
-	Loopback bool
-	Addrs    []netip.Addr
-}
-
-// Space is what is left of a file system.
-type Space struct {
-	Free     uint64 // bytes that we may take
-	Total    uint64
-	Files    uint64 // how many more files there may be; meaningless if NoInodes
-	NoInodes bool   // the file system does not count files
-	ReadOnly bool
 }
 
 // readLimit is more than any file that is looked at has, in bytes: a machine's whole set of roots has 0.3 MB, a browser's

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hither/cmd/hither/doctor/kernel"
 )
 
 // permissions looks who may read and change what Hither keeps.
@@ -70,5 +72,5 @@ func (p *Patient) held(name string) (int, fs.FileMode, error) {
 	if p.Held != nil {
 		return p.Held(name)
 	}
-	return systemHeld(p.path(name))
+	return kernel.OwnerOf(p.path(name))
 }

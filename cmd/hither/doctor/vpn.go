@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"hither/cmd/hither/doctor/kernel"
 )
 
 // vpn looks for what stands between this machine and the network: tunnels, and answers that are no real addresses.
@@ -41,7 +43,7 @@ func (vpn) Run(ctx context.Context, p *Patient) (out []Finding) {
 
 func tunnels(p *Patient) (names []string) {
 	for _, l := range p.links() {
-		if l.tunnel() {
+		if isTunnel(l) {
 			names = append(names, l.Name)
 		}
 	}
@@ -54,4 +56,33 @@ func vpnCause(p *Patient) string {
 		return "a VPN is up (" + strings.Join(names, ", ") + "), which"
 	}
 	return ""
+}
+
+// links are the interfaces that are up; none if the system does not tell.
+func (p *Patient) links() (up []kernel.Link) {
+	list := p.Links
+	if list == nil {
+		list = kernel.Links
+	}
+	all, _ := list()
+	for _, l := range all {
+		if l.Up {
+			up = append(up, l)
+		}
+	}
+	return up
+}
+
+// isTunnel says whether an interface is one of a VPN, by the names that VPNs give, and not our own.
+func isTunnel(l kernel.Link) bool {
+	name := strings.ToLower(l.Name)
+	if strings.HasPrefix(name, "hither") {
+		return false
+	}
+	for _, known := range []string{"tun", "tap", "wg", "ppp", "utun", "tailscale", "zt", "nordlynx", "proton", "mihomo", "meta", "clash", "sing-box"} {
+		if strings.HasPrefix(name, known) {
+			return true
+		}
+	}
+	return false
 }

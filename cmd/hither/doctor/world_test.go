@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/doctor/kernel"
 	"hither/install/stage"
 	"hither/rules"
 	rulesd "hither/rules.d"
@@ -62,7 +63,7 @@ func newWorld(t *testing.T) *world {
 		Ask: func(context.Context, netip.AddrPort, *dns.Msg) (*dns.Msg, error) {
 			return nil, errors.New("nobody answers")
 		},
-		Links:  func() ([]Link, error) { return nil, nil },
+		Links:  func() ([]kernel.Link, error) { return nil, nil },
 		Held:   func(string) (int, os.FileMode, error) { return 1000, os.ModeDir | 0o700, nil },
 		Rules:  func() (*rules.Set, error) { return set, nil },
 		Daemon: Daemon{Running: true, PID: 4711, Proxy: []string{ourAddress}, CA: "/home/u/.local/state/hither/ca.pem"},

@@ -1,10 +1,10 @@
 //go:build !linux && !darwin && !windows
 
-package doctor
+package kernel
 
 import "errors"
 
-// systemSpace does not know these systems' calls.
-func systemSpace(string) (Space, error) {
+// SpaceAt does not know these systems' calls.
+func SpaceAt(string) (Space, error) {
 	return Space{}, errors.New("this system does not tell how much is free")
 }

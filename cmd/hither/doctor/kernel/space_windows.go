@@ -1,9 +1,9 @@
-package doctor
+package kernel
 
 import "golang.org/x/sys/windows"
 
-// systemSpace asks for what this user may take. NTFS makes room for files as they come.
-func systemSpace(path string) (Space, error) {
+// SpaceAt asks for what this user may take. NTFS makes room for files as they come.
+func SpaceAt(path string) (Space, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return Space{}, err

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package doctor
+package kernel
 
 import (
 	"io/fs"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// systemHeld says whose a file is.
-func systemHeld(path string) (int, fs.FileMode, error) {
+// OwnerOf says whose a file is.
+func OwnerOf(path string) (int, fs.FileMode, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return -1, 0, err
