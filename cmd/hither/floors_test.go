@@ -30,7 +30,7 @@ func floors() map[string]int {
 		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/cachetest": 2, "forward/notary": 2, "forward/spool": 2, "forward/prefetch/npm": 2, "forward/prefetch/oci": 2, "forward/prefetch/recall": 2, "forward/redirect": 2, "cmd/hither/memory": 2, "cmd/hither/kindling": 2, "cmd/hither/mirrors": 2,
 		"cmd/hither/shell": 2, "cmd/hither/goenv": 2, "cmd/hither/trust": 2, "cmd/hither/hithertest": 2,
 		"resolver": 3, "forward/fetch": 3, "forward/transport": 3, "forward/bearer": 3, "forward/prefetch/golang": 3, "cmd/hither/roots": 3, "cmd/hither/settings": 3, "cmd/hither/netwatch": 3,
-		"forward": 4, "forward/prefetch": 4, "cmd/hither/child": 4, "cmd/hither/why": 4, "cmd/hither/rulebook": 4, "cmd/hither/network": 4, "cmd/hither/upkeep": 4,
+		"forward": 4, "forward/prefetch": 4, "cmd/hither/child": 4, "cmd/hither/logbook": 4, "cmd/hither/why": 4, "cmd/hither/rulebook": 4, "cmd/hither/network": 4, "cmd/hither/upkeep": 4,
 		"cmd/hither/console": 5, "cmd/hither/metrics": 5, "cmd/hither/doctor": 5, "cmd/hither/warm": 5, "cmd/hither/control": 5,
 		"cmd/hither/projects": 6, "cmd/hither/ledger": 6, "cmd/hither/led": 6,
 		"cmd/hither": 7, "cmd/hither/e2e": 8, "bench/wan": 6, "bench/lab": 5, "bench/dns": 6, "bench/mirrors": 6, "bench/speed": 6,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -12,10 +11,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"hither/cmd/hither/logbook"
 	"hither/cmd/hither/terminal"
 	"hither/install"
 	"hither/install/guard"
@@ -65,9 +64,9 @@ func (a *app) keepGuard(ctx context.Context, f guardFlags) error {
 	debug.SetMemoryLimit(guardMemory)
 	debug.SetGCPercent(10)
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's are for the daemon
-	said := newLateWriter(a.err)
+	said := logbook.NewLate(a.err)
 	defer said.Close()
-	log := newLog(said, slog.LevelInfo, isJournal(a.err)).With("process", "guard")
+	log := logbook.New(said, slog.LevelInfo, logbook.IsJournal(a.err)).With("process", "guard")
 	g := guard.Guard{
 		Lease: f.lease, Holder: f.holder, In: a.in, Out: terminal.Beneath(a.out), Log: log, Hurry: hurry(),
 		Restore: func(ctx context.Context) error { return giveBack(ctx, f, log) },
@@ -100,49 +99,6 @@ func hurry() <-chan struct{} {
 		close(now)
 	}()
 	return now
-}
-
-// lateWriter hands lines on to a writer that may block for ever, a terminal that was stopped with Ctrl-S for instance,
-// without waiting for it. Lines that have no room are lost.
-type lateWriter struct {
-	lines chan []byte
-	done  chan struct{}
-}
-
-// lateLines is how many lines wait at most, and lateTime how long Close waits for them.
-const (
-	lateLines = 64
-	lateTime  = time.Second
-)
-
-func newLateWriter(out io.Writer) *lateWriter {
-	w := &lateWriter{lines: make(chan []byte, lateLines), done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		for line := range w.lines {
-			_, _ = out.Write(line) // there is nowhere to say that nobody hears
-		}
-	}()
-	return w
-}
-
-// Write never fails and never waits.
-func (w *lateWriter) Write(line []byte) (int, error) {
-	select {
-	case w.lines <- append([]byte(nil), line...):
-	default:
-	}
-	return len(line), nil
-}
-
-// Close waits a moment for what is still to be written. Nothing may be written afterwards.
-func (w *lateWriter) Close() error {
-	close(w.lines)
-	select {
-	case <-w.done:
-	case <-time.After(lateTime):
-	}
-	return nil
 }
 
 // ownProgram is the path of this program, as services need it.

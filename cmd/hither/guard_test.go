@@ -33,25 +33,6 @@ func TestAGuardStartedByHandSaysWhatToDo(t *testing.T) {
 	contains(t, err.Error(), "hither restore")
 }
 
-// TestALogThatNobodyReadsHoldsNothingUp guards restoring against a terminal that was stopped with Ctrl-S.
-func TestALogThatNobodyReadsHoldsNothingUp(t *testing.T) {
-	read, write := io.Pipe()
-	defer read.Close()
-	w := newLateWriter(write)
-	for range 10 * lateLines {
-		if n, err := w.Write([]byte("line\n")); n != 5 || err != nil {
-			t.Fatalf("\n got %d, %v\nwant 5, no error", n, err)
-		}
-	}
-	closed := make(chan struct{})
-	go func() { w.Close(); close(closed) }()
-	select {
-	case <-closed:
-	case <-time.After(20 * time.Second):
-		t.Error("Close\n got none\nwant it after a second")
-	}
-}
-
 // Without our program nobody puts the machine back after a power cut; a program that is being replaced is missed for a moment.
 func TestAProgramThatIsRemovedIsMissedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+
+	"hither/cmd/hither/logbook"
 )
 
 // hearHangups listens for the signal by which users of daemons, and logrotate, have files read again; see hangupSignals.
@@ -20,26 +21,10 @@ func hearHangups() (hangups <-chan os.Signal, stop func()) {
 }
 
 // hangup does what is left to do: rule files are read whenever they change, see rulebook.
-func (a *app) hangup(log *slog.Logger, file io.Closer) {
-	if f, ok := file.(*logFile); ok {
-		if err := f.reopen(); err != nil {
-			log.Error("the log file could not be opened anew; what follows is in the old one", "error", err)
-		}
+func (a *app) hangup(log *slog.Logger, file *logbook.File) {
+	if err := file.Reopen(); err != nil {
+		log.Error("the log file could not be opened anew; what follows is in the old one", "error", err)
 	}
 	log.Warn("SIGHUP: rule files that changed are in force within seconds, with or without it; settings that changed need a restart",
 		"settings", a.settings.Config)
-}
-
-// reopen opens the file by its name, under which there may be none any more. If it cannot, the one that is open stays.
-func (f *logFile) reopen() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	old := f.file
-	if err := f.open(); err != nil {
-		return err
-	}
-	if old != nil {
-		old.Close()
-	}
-	return nil
 }

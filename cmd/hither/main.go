@@ -26,6 +26,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/logbook"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/redact"
 	"hither/cmd/hither/settings"
@@ -99,7 +100,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	}
 	if text := redact.Text(err.Error()); text != "" {
-		fmt.Fprintln(a.err, asError(a.err, "hither: "+a.advice(text)))
+		fmt.Fprintln(a.err, logbook.AsError(a.err, "hither: "+a.advice(text)))
 	}
 	return exitStatus(err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/logbook"
 	"hither/cmd/hither/mirrors"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/rulebook"
@@ -193,7 +194,7 @@ func (m *measurer) survey(ctx context.Context, ask mirrors.Ask, progress func(mi
 
 // prepare opens the network and the rules, and nothing of the state directory but the user's choices.
 func (m *measurer) prepare() error {
-	log, file, err := openLog(m.app.settings, m.app.err)
+	log, file, err := logbook.Open(m.app.settings, m.app.err)
 	if err != nil {
 		return err
 	}
@@ -260,7 +261,7 @@ func (a *app) keptHistory() ([]mirrors.History, error) {
 
 // loadRules are the rule files as they are, without the user's choices.
 func (a *app) loadRules() (*rules.Set, error) {
-	log, file, err := openLog(a.settings, a.err)
+	log, file, err := logbook.Open(a.settings, a.err)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
+	"hither/cmd/hither/logbook"
 	"hither/cmd/hither/port"
 	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
@@ -71,7 +72,7 @@ func orStatus(status int, err error) error {
 // runBehind runs the command between a session's begin and end. Signals are caught from the first moment, so that none
 // ends us while the command lives.
 func (a *app) runBehind(ctx context.Context, args []string) error {
-	log, file, err := openLog(a.settings, a.err)
+	log, file, err := logbook.Open(a.settings, a.err)
 	if err != nil {
 		return orStatus(exitHither, err)
 	}

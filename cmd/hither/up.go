@@ -13,6 +13,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/logbook"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
 	"hither/install/service"
@@ -47,7 +48,7 @@ func (a *app) up() *cobra.Command {
 
 // keepUp serves until a signal that ends it, or until serve fails.
 func (a *app) keepUp(ctx context.Context, ready func(control.Ready)) error {
-	log, file, err := openLog(a.settings, a.err)
+	log, file, err := logbook.Open(a.settings, a.err)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"hither/cmd/hither/amount"
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/logbook"
 	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/terminal"
@@ -85,7 +86,7 @@ func (a *app) runWarm(c *cobra.Command, f warmFlags, args []string) error {
 		return a.reportWarm(tally.Report(), f, nil)
 	}
 	screen := &warm.Screen{Out: a.err}
-	log, file, err := openLog(a.settings, screen)
+	log, file, err := logbook.Open(a.settings, screen)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package logbook
 
 import (
 	"errors"
@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/settings"
 )
 
 func TestTheLogHasNoSecrets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	log, closer, err := openLog(settings.Settings{Log: "debug," + file, From: map[string]string{}}, nil)
+	log, closer, err := Open(settings.Settings{Log: "debug," + file, From: map[string]string{}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func TestTheLogHasNoSecrets(t *testing.T) {
 	if strings.Contains(string(data), "hush") {
 		t.Errorf("a secret is in the log:\n%s", data)
 	}
-	contains(t, string(data), "g.n=3", "g.inner.deep")
+	hithertest.Contains(t, string(data), "g.n=3", "g.inner.deep")
 }
 
 func TestTheLogSaysWhatIsWanted(t *testing.T) {
@@ -43,7 +44,7 @@ func TestTheLogSaysWhatIsWanted(t *testing.T) {
 		{"errors alone", "error", false, "ERROR"},
 	} {
 		var out strings.Builder
-		log, _, err := openLog(settings.Settings{Log: row.log, Verbose: row.verbose}, &out)
+		log, _, err := Open(settings.Settings{Log: row.log, Verbose: row.verbose}, &out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,13 +58,13 @@ func TestTheLogSaysWhatIsWanted(t *testing.T) {
 				levels = append(levels, level)
 			}
 		}
-		same(t, row.says, strings.Join(levels, " "), row.want)
+		hithertest.Same(t, row.says, strings.Join(levels, " "), row.want)
 	}
 }
 
 func TestTheLogFileStaysSmall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	f := &logFile{path: path, limit: 100}
+	f := &File{path: path, limit: 100}
 	for range 50 {
 		if _, err := f.Write([]byte(strings.Repeat("x", 29) + "\n")); err != nil {
 			t.Fatal(err)
@@ -83,14 +84,14 @@ func TestTheLogFileStaysSmall(t *testing.T) {
 
 // As root, the null device would be moved away, and a file take its place.
 func TestOnlyAFileIsPutAside(t *testing.T) {
-	skipElsewhere(t)
+	hithertest.SkipElsewhere(t)
 	dir := t.TempDir()
 	for _, row := range []struct{ link, to string }{{"null", os.DevNull}, {"linked", filepath.Join(dir, "real")}} {
 		path := filepath.Join(dir, row.link)
 		if err := os.Symlink(row.to, path); err != nil {
 			t.Fatal(err)
 		}
-		f := &logFile{path: path, limit: 10}
+		f := &File{path: path, limit: 10}
 		for range 3 {
 			if _, err := f.Write([]byte("seven.\n")); err != nil {
 				t.Fatal(err)
@@ -98,18 +99,18 @@ func TestOnlyAFileIsPutAside(t *testing.T) {
 		}
 		f.Close()
 		to, err := os.Readlink(path)
-		same(t, row.link+": error", err, nil)
-		same(t, row.link, to, row.to)
+		hithertest.Same(t, row.link+": error", err, nil)
+		hithertest.Same(t, row.link, to, row.to)
 	}
 	_, err := os.Stat(filepath.Join(dir, "real.1"))
-	same(t, "put aside", err, nil)
+	hithertest.Same(t, "put aside", err, nil)
 }
 
 // Where its directory cannot be written it is to stay small all the same, and whole.
 func TestALogFileThatCannotBePutAsideBeginsAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	write(t, filepath.Join(path+".1", "x"), nil)
-	f := &logFile{path: path, limit: 100}
+	hithertest.Write(t, filepath.Join(path+".1", "x"), nil)
+	f := &File{path: path, limit: 100}
 	for range 50 {
 		if _, err := f.Write([]byte(strings.Repeat("x", 29) + "\n")); err != nil {
 			t.Fatal(err)
@@ -117,31 +118,6 @@ func TestALogFileThatCannotBePutAsideBeginsAnew(t *testing.T) {
 	}
 	f.Close()
 	info, err := os.Stat(path)
-	same(t, "error", err, nil)
-	same(t, "bytes", info.Size(), 60)
-}
-
-// The directory of the log may be gone, or closed to us, when SIGHUP has the file opened anew.
-func TestALogFileThatCannotBeOpenedAnewIsKept(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "logs")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	log, file, err := openLog(settings.Settings{Log: filepath.Join(dir, "log")}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := os.Rename(dir, dir+"-moved"); err != nil {
-		t.Skip("no file that is open can be moved here:", err)
-	}
-	(&app{}).hangup(log, file)
-	log.Warn("still heard")
-	text, err := os.ReadFile(filepath.Join(dir+"-moved", "log"))
-	same(t, "error", err, nil)
-	for _, line := range []string{"could not be opened anew", "SIGHUP: ", "still heard"} {
-		if !strings.Contains(string(text), line) {
-			t.Errorf("the old file\ngot  %s\nwant %s", text, line)
-		}
-	}
+	hithertest.Same(t, "error", err, nil)
+	hithertest.Same(t, "bytes", info.Size(), 60)
 }
