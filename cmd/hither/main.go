@@ -42,6 +42,7 @@ const (
 	exitUsage      = 2
 	exitNotRunning = 3
 	exitNoSource   = 4
+	exitUnwell     = 5
 )
 
 func main() {

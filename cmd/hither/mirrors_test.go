@@ -2,25 +2,15 @@ package main
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/mirrors"
 	"hither/forward/measure"
 )
-
-// update writes the golden files anew: go test ./cmd/hither -run Doctor -update
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	hithertest.Golden(t, name, got, *update)
-}
 
 const ms = time.Millisecond
 

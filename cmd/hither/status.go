@@ -18,6 +18,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// statusWait bounds questions whether the running Hither is well: that it hangs is an answer, too.
+const statusWait = 3 * time.Second
+
 func (a *app) status() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,13 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
-
-	"github.com/spf13/cobra"
 
 	"hither/cache/badger"
-	"hither/cmd/hither/amount"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
 	"hither/cmd/hither/goenv"
@@ -29,85 +23,11 @@ import (
 	"hither/cmd/hither/rulebook"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
-	"hither/cmd/hither/terminal"
 	"hither/forward/transport"
 	"hither/install"
 	"hither/install/service"
 	"hither/rules"
 )
-
-// exitUnwell is the exit status of a doctor who found something broken.
-const exitUnwell = 5
-
-// statusWait bounds questions whether the running Hither is well: that it hangs is an answer, too.
-const statusWait = 3 * time.Second
-
-// doctorFlags are what the command line says of an examination.
-type doctorFlags struct {
-	json, quick bool
-	tools       []string
-}
-
-func (a *app) doctor() *cobra.Command {
-	var f doctorFlags
-	c := &cobra.Command{
-		Use:   "doctor",
-		Short: "Say why requests do not go through Hither, or are not believed, and what to do about it",
-		Long: "Look at this machine and say, tool by tool, whether requests go through Hither, by which door, and whether the tool\n" +
-			"trusts it; and look for what stands in the way: Hither itself, its port, DNS, certificates, proxy variables, Clash and\n" +
-			"VPNs, Docker, the clock, the disk, permissions. Nothing is changed. It ends within 15 seconds.\n\n" +
-			"It sees the environment of this shell: run it where the tool runs. The levels are ok, note, warn (something goes past\n" +
-			"Hither, or is about to break) and fail (something is broken).\n\n" +
-			"--json prints one object: schema (1), when, took (nanoseconds), findings. A finding has check, level, cause, remedy,\n" +
-			"details. Fields may be added; one that comes to mean something else raises schema.\n\n" +
-			"Exit status: 0 nothing is broken, 5 something is, 2 wrong command line.",
-		Example: "  hither doctor\n  hither doctor --tool npm,go\n  hither doctor --quick --json",
-		Args:    arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			checks, err := f.checks()
-			if err != nil {
-				return usageError(c, err)
-			}
-			return a.runDoctor(c.Context(), f, checks)
-		},
-	}
-	c.Flags().BoolVar(&f.quick, "quick", false, "measure nothing and ask no registry")
-	c.Flags().StringSliceVar(&f.tools, "tool", nil, "of the tools, look at these only: "+join(doctor.Tools()))
-	addJSONFlag(c, &f.json)
-	addFlags(c.Flags(), func(k settings.Key) bool { // what matters without a running Hither
-		return slices.Contains([]string{"listen", "rules", "upstream-proxy", "ca-files", "cache-free", "dns-upstream"}, k.Name)
-	})
-	return c
-}
-
-// checks leaves out the tools that are not wanted.
-func (f doctorFlags) checks() ([]doctor.Check, error) {
-	for _, name := range f.tools {
-		if !slices.Contains(doctor.Tools(), name) {
-			return nil, fmt.Errorf("--tool: there is no tool %q: name some of %s", name, join(doctor.Tools()))
-		}
-	}
-	return slices.DeleteFunc(doctor.Checks(), func(c doctor.Check) bool {
-		return len(f.tools) > 0 && slices.Contains(doctor.Tools(), c.Name()) && !slices.Contains(f.tools, c.Name())
-	}), nil
-}
-
-func (a *app) runDoctor(ctx context.Context, f doctorFlags, checks []doctor.Check) error {
-	p := a.patient(ctx)
-	p.Quick = f.quick
-	report := doctor.Examine(ctx, checks, p)
-	if f.json {
-		if err := a.printJSON(report); err != nil {
-			return err
-		}
-	} else if err := (doctorTable{Ink: a.ink()}).Print(a.out, report); err != nil {
-		return err
-	}
-	if report.Worst() == doctor.Fail {
-		return &exitError{Status: exitUnwell}
-	}
-	return nil
-}
 
 // patient is this machine, with the environment of the shell as it is, and not as it was before Hither changed it.
 func (a *app) patient(ctx context.Context) *doctor.Patient {
@@ -240,64 +160,4 @@ func meetStranger(ctx context.Context, p *doctor.Patient) {
 			return
 		}
 	}
-}
-
-// doctorTable prints a report for people, what is worst first.
-type doctorTable struct{ Ink terminal.Ink }
-
-// Widths of the columns before the text.
-const (
-	levelColumns = 6
-	checkColumns = 13
-)
-
-// Print writes the report.
-func (t doctorTable) Print(w io.Writer, r doctor.Report) error {
-	lines := []string{t.summary(r), ""}
-	for _, level := range []doctor.Level{doctor.Fail, doctor.Warn, doctor.Note, doctor.OK} {
-		for _, f := range r.Findings {
-			if f.Level == level {
-				lines = append(lines, t.finding(f)...)
-			}
-		}
-	}
-	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
-	return err
-}
-
-func (t doctorTable) summary(r doctor.Report) string {
-	switch failed, warned := r.Count(doctor.Fail), r.Count(doctor.Warn); {
-	case failed > 0:
-		return t.Ink.Red(fmt.Sprintf("Broken: %s.", amount.Count(int64(failed), "thing"))) + fmt.Sprintf(" Warnings: %d.", warned)
-	case warned > 0:
-		return fmt.Sprintf("Nothing is broken. Warnings: %d.", warned)
-	}
-	return t.Ink.Green("All is well.")
-}
-
-// finding is the level, the check, and the cause with its remedy below.
-func (t doctorTable) finding(f doctor.Finding) (lines []string) {
-	const before = levelColumns + checkColumns
-	level := terminal.Fit(string(f.Level), levelColumns)
-	switch f.Level {
-	case doctor.Fail:
-		level = t.Ink.Red(level)
-	case doctor.OK:
-		level = t.Ink.Green(level)
-	}
-	for i, line := range terminal.Wrap(terminal.Plain(f.Cause), terminal.Width-before) {
-		if i == 0 {
-			lines = append(lines, level+terminal.Fit(terminal.Plain(f.Check), checkColumns)+line)
-		} else {
-			lines = append(lines, strings.Repeat(" ", before)+line)
-		}
-	}
-	for i, line := range terminal.Wrap(terminal.Plain(f.Remedy), terminal.Width-before-2) {
-		mark := "→ "
-		if i > 0 {
-			mark = "  "
-		}
-		lines = append(lines, strings.Repeat(" ", before)+mark+line)
-	}
-	return lines
 }

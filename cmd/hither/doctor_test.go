@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -20,44 +18,9 @@ import (
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/settings"
 	"hither/cmd/hither/shell"
-	"hither/cmd/hither/terminal"
 	"hither/install/service"
 	"hither/install/stage"
 )
-
-// reportOfAll has every level, a long remedy, and words of strangers.
-func reportOfAll() doctor.Report {
-	return doctor.Report{
-		Schema: doctor.Schema, When: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), Took: 412 * time.Millisecond,
-		Findings: []doctor.Finding{
-			{Check: "daemon", Level: doctor.OK, Cause: "Hither runs (pid 4711) and answers on 127.0.0.1:7890"},
-			{Check: "npm", Level: doctor.Fail, Cause: "npm does not trust Hither: cafile in /home/u/.npmrc (/home/u/corp.pem) lacks Hither's root certificate",
-				Remedy:  "Add Hither's root to it: `cat /home/u/.local/state/hither/ca.pem >> /home/u/corp.pem`; or for this shell: `eval \"$(hither env)\"`.",
-				Details: map[string]string{"door": "proxy"}},
-			{Check: "clash", Level: doctor.Note, Cause: "127.0.0.1:7890 is Clash (v1\x1b[31m\u202e 登录), held by verge (pid 99); Hither runs beside it"},
-			{Check: "proxy", Level: doctor.Warn, Cause: "HTTPS_PROXY is http://…@proxy.corp:3128, which is not Hither, so tools go past it",
-				Remedy: "Send this shell to Hither: `eval \"$(hither env)\"`."},
-		},
-	}
-}
-
-func TestTheDoctorsReport(t *testing.T) {
-	var out bytes.Buffer
-	if err := (doctorTable{}).Print(&out, reportOfAll()); err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "doctor.txt", out.String())
-	for line := range strings.Lines(out.String()) {
-		if n := terminal.Columns(strings.TrimRight(line, "\n")); n > terminal.Width {
-			t.Errorf("a line of %d columns\n got %s", n, line)
-		}
-	}
-	data, err := json.MarshalIndent(reportOfAll(), "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "doctor.json", string(data)+"\n")
-}
 
 // doctor calls the command in this world, wherever main.go has it.
 func (w *world) doctor(args ...string) int {
