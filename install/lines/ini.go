@@ -13,14 +13,15 @@ import (
 type INIStyle struct {
 	equals   string              // what is written between name and value
 	colon    bool                // a colon may stand for the equals sign
-	wraps    bool                // an indented line goes on with the value above
+	wraps    bool                // a line that is indented more than the one with the name goes on with its value
 	sections bool                // nothing may stand above the first section
+	raw      bool                // quotes around a value are a part of it
 	fold     func(string) string // the form in which names are compared; nil: as they are
 }
 
 // PipStyle is what pip reads.
 func PipStyle() INIStyle {
-	return INIStyle{equals: " = ", colon: true, wraps: true, sections: true, fold: func(name string) string {
+	return INIStyle{equals: " = ", colon: true, wraps: true, sections: true, raw: true, fold: func(name string) string {
 		return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	}}
 }
@@ -31,10 +32,11 @@ func KDEStyle() INIStyle { return INIStyle{equals: "="} }
 // NpmStyle is what npm reads.
 func NpmStyle() INIStyle { return INIStyle{equals: "="} }
 
-// INIEntry is a value and the lines it stands on, from and up to.
+// INIEntry is a value, what stands before it, and the lines it stands on, from and up to.
 type INIEntry struct {
-	Value    string
-	from, to int
+	Value                 string
+	section, name, indent string
+	from, to              int
 }
 
 // INI is a file of names and values in lines, with sections or without.
@@ -68,33 +70,55 @@ func (f *INI) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 
 // Get finds the last value of that name in a section, which is the one that counts.
 func (f *INI) Get(section, name string) (INIEntry, bool) {
-	var found INIEntry
-	ok, here := false, ""
-	for i, line := range f.lines {
-		if header, is := iniHeader(line); is {
-			here = header
-			continue
-		}
-		n, value, is := f.split(line)
-		if !is || here != section || f.folded(n) != f.folded(name) {
-			continue
-		}
-		found, ok = INIEntry{Value: Unquote(value), from: i, to: i + 1}, true
-		for f.style.wraps && found.to < len(f.lines) && isINIWrapped(f.lines[found.to]) {
-			found.Value += "\n" + strings.TrimSpace(f.lines[found.to])
-			found.to++
+	all := f.entries()
+	for i := len(all) - 1; i >= 0; i-- {
+		if e := all[i]; e.section == section && f.folded(e.name) == f.folded(name) {
+			return e, true
 		}
 	}
-	return found, ok
+	return INIEntry{}, false
 }
 
+// entries are all values in their order. An indented line belongs to the value above only if that one's name is indented less, as
+// in Python's configparser: users indent whole sections.
+func (f *INI) entries() (all []INIEntry) {
+	section, open, depth := "", false, 0
+	for i, line := range f.lines {
+		if IsBlank(line) {
+			continue
+		}
+		if f.style.wraps && open && len(indent(line)) > depth {
+			last := &all[len(all)-1]
+			last.Value, last.to = last.Value+"\n"+strings.TrimSpace(line), i+1
+			continue
+		}
+		depth = len(indent(line))
+		if header, ok := iniHeader(line); ok {
+			section, open = header, false
+		} else if name, value, ok := f.split(line); ok {
+			if !f.style.raw {
+				value = Unquote(value)
+			}
+			all, open = append(all, INIEntry{Value: value, section: section, name: name, indent: indent(line), from: i, to: i + 1}), true
+		}
+	}
+	return all
+}
+
+// indent is the blank space that a line begins with.
+func indent(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
+
 // Set gives a name a value. A value that is there is replaced where it stands; a new one goes below the section's header,
-// or above the first section if it belongs to none.
+// or above the first section if it belongs to none. It is indented as its neighbours are, which else would belong to it.
 func (f *INI) Set(section, name, value string) {
 	line := name + f.style.equals + value + Ending(f.Bytes())
 	if old, ok := f.Get(section, name); ok {
-		f.lines = slices.Replace(f.lines, old.from, old.to, line)
+		f.lines = slices.Replace(f.lines, old.from, old.to, old.indent+line)
 		return
+	}
+	all := f.entries()
+	if i := slices.IndexFunc(all, func(e INIEntry) bool { return e.section == section }); i >= 0 {
+		line = all[i].indent + line
 	}
 	header := slices.IndexFunc(f.lines, func(line string) bool {
 		s, ok := iniHeader(line)
@@ -123,7 +147,7 @@ func (f *INI) endLine(i int) {
 }
 
 func (f *INI) split(line string) (name, value string, ok bool) {
-	if IsBlank(line) || f.style.wraps && isINIWrapped(line) {
+	if IsBlank(line) {
 		return "", "", false
 	}
 	separators := "="
@@ -156,10 +180,6 @@ func iniHeader(line string) (string, bool) {
 func IsBlank(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || line[0] == '#' || line[0] == ';'
-}
-
-func isINIWrapped(line string) bool {
-	return !IsBlank(line) && (line[0] == ' ' || line[0] == '\t')
 }
 
 // Unquote takes off the quotes of a value that stands in a pair of them.

@@ -112,14 +112,9 @@ func flatINI(text []byte, style INIStyle) (map[string]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	flat, section := map[string]string{}, ""
-	for _, line := range f.lines {
-		if header, ok := iniHeader(line); ok {
-			section = header
-		} else if name, _, ok := f.split(line); ok {
-			entry, _ := f.Get(section, name)
-			flat[section+"\x00"+f.folded(name)] = entry.Value
-		}
+	flat := map[string]string{}
+	for _, e := range f.entries() {
+		flat[e.section+"\x00"+f.folded(e.name)] = e.Value
 	}
 	return flat, true
 }

@@ -82,3 +82,19 @@ func FuzzMendCommas(f *testing.F) {
 		}
 	})
 }
+
+// As Python's configparser has it, which was asked: see TestRealClientsSeeTheChange of install/tools.
+func TestALineBelongsToOneThatIsIndentedLess(t *testing.T) {
+	f, err := ParseINI([]byte("[global]\n  a = 1\n  b = 2\n\n    3\n# x\n    4\n  [c]\na = \"5\"\n"), PipStyle())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ section, name, want string }{{"global", "a", "1"}, {"global", "b", "2\n3\n4"}, {"c", "a", `"5"`}} {
+		got, _ := f.Get(row.section, row.name)
+		stage.Same(t, row.section+"."+row.name, got.Value, row.want)
+	}
+	f.Set("global", "b", "6")
+	f.Set("global", "d", "7")
+	f.Set("c", "e", "8")
+	stage.Same(t, "after changes", string(f.Bytes()), "[global]\n  d = 7\n  a = 1\n  b = 6\n  [c]\ne = 8\na = \"5\"\n")
+}

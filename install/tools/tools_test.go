@@ -67,6 +67,8 @@ func TestAToolGoesThroughUsAndBack(t *testing.T) {
 		{"pip", "/home/u/.config/pip/pip.conf", "", "[global]\nproxy = http://127.0.0.1:7890\ncert = /state/bundle.pem\n"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[global]\nindex-url = https://a.example/simple\ntrusted_host = a\n  b\n[install]\nproxy = http://c\n",
 			"[global]\nproxy = http://127.0.0.1:7890\ncert = /state/bundle.pem\nindex-url = https://a.example/simple\ntrusted_host = a\n  b\n[install]\nproxy = http://c\n"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n    index-url = https://a.example/simple\n    trusted_host = a\n      b\n",
+			"[global]\n    proxy = http://127.0.0.1:7890\n    cert = /state/bundle.pem\n    index-url = https://a.example/simple\n    trusted_host = a\n      b\n"},
 	} {
 		t.Run(row.tool, func(t *testing.T) {
 			files := map[string]string{"/home/u/": ""}
@@ -116,6 +118,7 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"cargo", "/home/u/.cargo/config.toml", "http = {timeout = 3}\n", "by hand"},
 		{"pip", "/home/u/.config/pip/pip.conf", "index-url = https://me:pw@pypi.corp.example\n", "in line 1, above its first [section]"},
 		{"pip", "/etc/pip.conf", "[global]\nproxy: http://proxy.corp.example\n", "/etc/pip.conf"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n  timeout = 9\n\n  proxy = http://proxy.corp.example\n", "upstream-proxy"},
 	} {
 		t.Run(row.tool+" "+row.says, func(t *testing.T) {
 			w := installtest.NewWorld(t, "linux", map[string]string{"/home/u/": "", row.path: row.text})
@@ -268,6 +271,7 @@ func TestRealClientsSeeTheChange(t *testing.T) {
 		{"npm", "/home/u/.npmrc", "noproxy=.corp.example\n", []string{"npm", "config", "get", "https-proxy", "noproxy"},
 			"https-proxy=http://127.0.0.1:7890\nnoproxy=.corp.example,localhost,127.0.0.1,::1"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[install]\nno-cache-dir = true\n", []string{"pip", "config", "get", "global.proxy"}, "http://127.0.0.1:7890"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n\tindex-url = https://a.example/simple\n\ttimeout = 9\n", []string{"pip", "config", "get", "global.index-url"}, "https://a.example/simple"},
 		{"docker", "/etc/docker/daemon.json", "{\n  \"debug\": true\n}\n", []string{"dockerd", "--validate", "--config-file", "/etc/docker/daemon.json"}, "configuration OK"},
 	} {
 		t.Run(row.argv[0], func(t *testing.T) {
