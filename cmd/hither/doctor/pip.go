@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hither/install/lines"
 	"hither/install/toolfile"
 )
 
@@ -36,14 +37,14 @@ func (p *Patient) pipSetting(name string) setting {
 	return setting{}
 }
 
-// findPip reads one section of one file.
-func findPip(text, section, name string) (found setting) {
-	for _, l := range parseINI(text) {
-		if l.Section == section && l.Key == name {
-			found = setting{Name: name, Value: l.Value}
-		}
+// findPip reads one section of one file; one that pip would not read says nothing.
+func findPip(text, section, name string) setting {
+	file, err := lines.ParseINI([]byte(text), lines.PipStyle())
+	if err != nil {
+		return setting{}
 	}
-	return found
+	entry, _ := file.Get(section, name)
+	return setting{Name: name, Value: entry.Value}
 }
 
 // Registry implements client.

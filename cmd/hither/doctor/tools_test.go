@@ -82,6 +82,10 @@ func TestPipsSettingsCountAsForPip(t *testing.T) {
 		{"the user's beside one that is not there", "/own", map[string]string{mine: "[global]\nproxy=a\n"}, "a"},
 		{"none", "/dev/null", map[string]string{mine: "[global]\nproxy=a\n", site: "[global]\nproxy=c\n"}, ""},
 		{"a command's own section goes first", "", map[string]string{mine: "[install]\nproxy=b\n[global]\nproxy = a\n"}, "b"},
+		{"sections are as they are written", "", map[string]string{mine: "[GLOBAL]\nproxy=a\n"}, ""},
+		{"and so are quotes", "", map[string]string{mine: "[global]\nproxy = \"a\"\n"}, "\"a\""},
+		{"lines that are indented alike", "", map[string]string{mine: "[global]\n  timeout=9\n  proxy=a\n"}, "a"},
+		{"names are not", "", map[string]string{mine: "[global]\nPROXY: a\n"}, "a"},
 		{"in whatever file", "", map[string]string{mine: "[global]\nproxy=a\n", site: "[install]\nproxy=c\n"}, "c"},
 	} {
 		w := newWorld(t)
