@@ -28,7 +28,7 @@ func floors() map[string]int {
 		"cmd/hither/terminal": 0, "cmd/hither/amount": 0, "cmd/hither/redact": 0, "cmd/hither/environ": 0, "cmd/hither/watchdog": 0, "cmd/hither/doctor/kernel": 0,
 		"rules": 1, "cache": 1, "forward/project": 1, "forward/dial": 1, "forward/authority": 1, "cmd/hither/port": 1, "cmd/hither/scores": 1, "cmd/hither/paths": 1, "cmd/hither/private": 1,
 		"cache/badger": 2, "cache/hot": 2, "cache/mem": 2, "cache/cachetest": 2, "forward/notary": 2, "forward/spool": 2, "forward/prefetch/npm": 2, "forward/prefetch/oci": 2, "forward/prefetch/recall": 2, "forward/redirect": 2, "cmd/hither/memory": 2, "cmd/hither/kindling": 2, "cmd/hither/mirrors": 2,
-		"cmd/hither/shell": 2, "cmd/hither/goenv": 2, "cmd/hither/trust": 2, "cmd/hither/hithertest": 2,
+		"cmd/hither/shell": 2, "cmd/hither/goenv": 2, "cmd/hither/trust": 2, "cmd/hither/hithertest": 2, "cmd/hither/doctor/told": 3,
 		"resolver": 3, "forward/fetch": 3, "forward/transport": 3, "forward/bearer": 3, "forward/prefetch/golang": 3, "cmd/hither/roots": 3, "cmd/hither/settings": 3, "cmd/hither/netwatch": 3,
 		"forward": 4, "forward/prefetch": 4, "cmd/hither/child": 4, "cmd/hither/logbook": 4, "cmd/hither/why": 4, "cmd/hither/rulebook": 4, "cmd/hither/network": 4, "cmd/hither/upkeep": 4,
 		"cmd/hither/console": 5, "cmd/hither/metrics": 5, "cmd/hither/doctor": 5, "cmd/hither/warm": 5, "cmd/hither/control": 5,

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 
+	"hither/cmd/hither/doctor/told"
+
 	"golang.org/x/net/http/httpproxy"
 )
 
@@ -17,22 +19,22 @@ func (bypasses) Name() string { return "no-proxy" }
 // Run implements Check.
 func (bypasses) Run(_ context.Context, p *Patient) (out []Finding) {
 	upper, lower := p.first("NO_PROXY"), p.first("no_proxy")
-	if upper.said() && lower.said() && !sameList(upper.Value, lower.Value) && p.system() != "windows" {
+	if upper.Said() && lower.Said() && !sameList(upper.Value, lower.Value) && p.system() != "windows" {
 		out = append(out, warn("NO_PROXY and no_proxy differ, and each tool reads the one it likes: "+upper.Value+" against "+lower.Value,
 			"Make them equal: `"+p.Shell.Copy("no_proxy", "NO_PROXY")+"`."))
 	}
-	for _, s := range []setting{upper, lower} {
+	for _, s := range []told.Setting{upper, lower} {
 		out = append(out, judgeBypass(p, s)...)
 	}
-	if len(out) == 0 && (upper.said() || lower.said()) {
+	if len(out) == 0 && (upper.Said() || lower.Said()) {
 		out = append(out, well("NO_PROXY hides no registry from Hither"))
 	}
 	return out
 }
 
 // judgeBypass looks at one list.
-func judgeBypass(p *Patient, s setting) (out []Finding) {
-	if !s.said() {
+func judgeBypass(p *Patient, s told.Setting) (out []Finding) {
+	if !s.Said() {
 		return nil
 	}
 	hidden := map[string][]string{} // by entry
@@ -49,7 +51,7 @@ func judgeBypass(p *Patient, s setting) (out []Finding) {
 		out = append(out, fail(s.Name+" has "+entry+", which hides "+strings.Join(hosts, ", ")+" from Hither: tools go there directly",
 			"Take it out: `"+p.export(s.Name, without(s.Value, entry))+"`, also where your shell's profile sets it.").with("entry", entry).with("list", s.Value))
 	}
-	proxied := p.first("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy").said()
+	proxied := p.first("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy").Said()
 	if proxied && hides(s.Value, "localhost") == "" && len(hidden) == 0 {
 		out = append(out, note(s.Name+" lacks localhost, so some tools send even requests to this machine through the proxy",
 			"Add it: `"+p.export(s.Name, s.Value+",localhost,127.0.0.1,::1")+"`."))

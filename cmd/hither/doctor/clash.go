@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hither/cmd/hither/doctor/told"
 )
 
 // clash looks for another proxy on this machine: Clash, mihomo and their like sit on port 7890 too.
@@ -100,7 +102,7 @@ func (s stranger) finding(p *Patient) Finding {
 	case !p.Daemon.Running && slices.ContainsFunc(p.Listen, func(text string) bool { at, ok := local(text); return ok && at == s.At }):
 		f = fail(fmt.Sprintf("%s, where Hither is set to listen, is %s", s.At, title),
 			fmt.Sprintf("Let both live: %s; Hither then goes out through it.", p.set("listen", beside(s.At), "upstream-proxy", "http://"+s.At.String())))
-	case s.named(p).said():
+	case s.named(p).Said():
 		f = fail(fmt.Sprintf("%s is %s, and %s sends tools there instead of to Hither", s.At, title, s.named(p).Name),
 			fmt.Sprintf("Send this shell to Hither: `%s`; for Hither to go out through the other one: %s.", p.thisShell(), p.set("listen", p.proxyAddress(), "upstream-proxy", "http://"+s.At.String())))
 	default:
@@ -111,7 +113,7 @@ func (s stranger) finding(p *Patient) Finding {
 }
 
 // named is the proxy variable that leads to it.
-func (s stranger) named(p *Patient) setting {
+func (s stranger) named(p *Patient) told.Setting {
 	for _, v := range proxySettings(p) {
 		if u, ok := parseProxy(v.Value); ok {
 			if at, ok := local(hostPort(u)); ok && at == s.At {
@@ -119,7 +121,7 @@ func (s stranger) named(p *Patient) setting {
 			}
 		}
 	}
-	return setting{}
+	return told.Setting{}
 }
 
 // answersConnect asks for a tunnel to a name that cannot exist (RFC 6761, section 6.4).

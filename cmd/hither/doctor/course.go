@@ -6,19 +6,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"hither/cmd/hither/doctor/told"
 )
 
 // client is a tool that asks registries, as its settings make it.
 type client interface {
 	Name() string
-	// Host is the registry that it asks if nobody says otherwise.
-	Host() string
-	// Registry is what it is told to ask instead, first of all; the zero setting: nothing.
-	Registry(p *Patient) setting
-	// Proxy is the proxy that it takes for https.
-	Proxy(p *Patient) setting
-	// Bypass is its NO_PROXY.
-	Bypass(p *Patient) setting
+	// Told is what it is told of whom to ask, and how.
+	Told(p *Patient) told.Tool
 	// Roots is the store that it checks Hither's certificates against, and the command by which it comes to know ours.
 	// False: it is not known which one, or it is the system's and that is no file.
 	Roots(ctx context.Context, p *Patient) (s shelf, remedy string, known bool)
@@ -40,11 +36,12 @@ func (t tool) Run(ctx context.Context, p *Patient) []Finding {
 	if !p.has(t.Name()) {
 		return nil
 	}
-	if !p.ruled(t.Host()) {
-		return append([]Finding{note("no rule speaks of "+t.Host()+", so what "+t.Name()+" asks there is not Hither's", "").with("host", t.Host())}, t.More(p)...)
+	host := t.Told(p).Host()
+	if !p.ruled(host) {
+		return append([]Finding{note("no rule speaks of "+host+", so what "+t.Name()+" asks there is not Hither's", "").with("host", host)}, t.More(p)...)
 	}
 	c := t.course(ctx, p)
-	out := []Finding{t.judge(c, p).with("door", c.Door).with("host", t.Host()).with("because", c.Why)}
+	out := []Finding{t.judge(c, p).with("door", c.Door).with("host", host).with("because", c.Why)}
 	if c.Door == "proxy" || c.Door == "DNS" {
 		out = append(out, t.believes(ctx, p)...)
 	}
@@ -76,8 +73,9 @@ func (t tool) remedy(p *Patient) string {
 
 // course follows the settings as the tool would.
 func (t tool) course(ctx context.Context, p *Patient) course {
-	host := t.Host()
-	if s := t.Registry(p); s.said() {
+	of := t.Told(p)
+	host := of.Host()
+	if s := of.Registry(); s.Said() {
 		u, err := url.Parse(s.Value)
 		switch {
 		case err != nil || u.Host == "":
@@ -89,15 +87,14 @@ func (t tool) course(ctx context.Context, p *Patient) course {
 		}
 		host = u.Hostname()
 	}
-	if s := t.Proxy(p); s.said() {
-		return t.proxied(p, s, host)
+	if s := of.Proxy(); s.Said() {
+		return proxied(p, s, of.Bypass(), host)
 	}
 	return resolved(ctx, p, host)
 }
 
 // proxied is the course of a tool that has a proxy.
-func (t tool) proxied(p *Patient, s setting, host string) course {
-	bypass := t.Bypass(p)
+func proxied(p *Patient, s, bypass told.Setting, host string) course {
 	if entry := hides(bypass.Value, host); entry != "" {
 		return course{Why: bypass.Name + " has " + entry + ", which hides " + host}
 	}
@@ -160,7 +157,7 @@ func bareURL(text string) string {
 
 // environmentRoots is the store of a tool that reads one of the variables, else the system's.
 func (p *Patient) environmentRoots(ctx context.Context, names ...string) (shelf, string, bool) {
-	if s := p.first(names...); s.said() {
+	if s := p.first(names...); s.Said() {
 		return p.shelf(s.Name, s.Value), p.appendRemedy(s.Value), true
 	}
 	s, known := p.systemShelf(ctx)

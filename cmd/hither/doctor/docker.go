@@ -6,9 +6,10 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"hither/cmd/hither/doctor/told"
 )
 
 // dockerClient is Docker's engine, which pulls images; the docker command only asks it to.
@@ -17,51 +18,14 @@ type dockerClient struct{}
 // Name implements client.
 func (dockerClient) Name() string { return "docker" }
 
-// Host implements client.
-func (dockerClient) Host() string { return "registry-1.docker.io" }
-
-// Registry implements client: the first mirror, which is asked before the registry.
-func (dockerClient) Registry(p *Patient) setting {
-	c := p.engine()
-	if len(c.Mirrors) == 0 {
-		return setting{}
-	}
-	for _, mirror := range c.Mirrors { // another one before us still leaves us the rest
-		if s := (setting{"registry-mirrors in " + c.file, throughDesktop(mirror)}); p.isOursURL(s.Value) {
-			return s
-		}
-	}
-	return setting{"registry-mirrors in " + c.file, c.Mirrors[0]}
-}
-
-// throughDesktop is the name that Docker Desktop's machine has for this one.
-func throughDesktop(text string) string {
-	if u, err := url.Parse(text); err == nil && (u.Hostname() == "host.docker.internal" || u.Hostname() == "gateway.docker.internal") {
-		u.Host = "127.0.0.1:" + u.Port()
-		return u.String()
-	}
-	return text
-}
-
-// Proxy implements client: its own file goes before its environment.
-func (dockerClient) Proxy(p *Patient) setting {
-	if c := p.engine(); c.Proxies.HTTPS != "" {
-		return setting{"proxies in " + c.file, throughDesktop(c.Proxies.HTTPS)}
-	}
-	return p.unitProxy("HTTPS_PROXY", "https_proxy")
-}
-
-// Bypass implements client.
-func (dockerClient) Bypass(p *Patient) setting {
-	if c := p.engine(); c.Proxies.NoProxy != "" {
-		return setting{"no-proxy in " + c.file, c.Proxies.NoProxy}
-	}
-	return p.unitProxy("NO_PROXY", "no_proxy")
+// Told implements client.
+func (dockerClient) Told(p *Patient) told.Tool {
+	return told.Docker{Reader: p.reader(), Ours: p.isOursURL}
 }
 
 // Roots implements client: /etc/docker/certs.d/HOST/*.crt stand beside the system's.
 func (c dockerClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
-	dir := "/etc/docker/certs.d/" + c.Host()
+	dir := "/etc/docker/certs.d/" + c.Told(p).Host()
 	remedy := "Name Hither as a mirror instead, which needs no certificate (see below), or `sudo install -Dm 644 " + p.Shell.Quote(p.rootFile()) + " " + dir + "/hither.crt`."
 	if p.exists(dir) {
 		if s := p.shelf("certs.d", dir); s.Ours || s.wrong() != "" {
@@ -98,7 +62,7 @@ func (p *Patient) engineBefore(file string) bool {
 
 // Advice implements advised: the engine does not see this shell's variables.
 func (dockerClient) Advice(p *Patient) string {
-	file, address := p.engine().file, p.proxyAddress()
+	file, address := p.reader().Engine().File, p.proxyAddress()
 	if file == "" {
 		file = "/etc/docker/daemon.json"
 	}
@@ -113,18 +77,18 @@ func (dockerClient) Advice(p *Patient) string {
 
 // More implements client.
 func (c dockerClient) More(p *Patient) (out []Finding) {
-	engine := p.engine()
-	if engine.err != nil {
-		return []Finding{fail(engine.file+" does not parse, so Docker's engine will not start again: "+engine.err.Error(), "Correct it: `sudo dockerd --validate --config-file "+p.Shell.Quote(engine.file)+"`.")}
+	engine := p.reader().Engine()
+	if engine.Err != nil {
+		return []Finding{fail(engine.File+" does not parse, so Docker's engine will not start again: "+engine.Err.Error(), "Correct it: `sudo dockerd --validate --config-file "+p.Shell.Quote(engine.File)+"`.")}
 	}
 	for _, mirror := range engine.Mirrors {
 		u, err := url.Parse(mirror)
 		if err == nil && p.isOurs(hostPort(u)) && p.system() != "linux" {
-			out = append(out, fail("Docker Desktop's engine runs in a machine of its own, where "+mirror+" is not Hither", "Write `\"registry-mirrors\": [\"http://host.docker.internal:"+u.Port()+"\"]` in "+engine.file+" and restart Docker."))
+			out = append(out, fail("Docker Desktop's engine runs in a machine of its own, where "+mirror+" is not Hither", "Write `\"registry-mirrors\": [\"http://host.docker.internal:"+u.Port()+"\"]` in "+engine.File+" and restart Docker."))
 		}
 	}
-	if slices.Contains(engine.Insecure, c.Host()) || slices.Contains(engine.Insecure, "0.0.0.0/0") {
-		out = append(out, warn("Docker checks no certificate of "+c.Host()+": insecure-registries in "+engine.file, "Take it out of "+engine.file+"; Hither needs no such thing."))
+	if host := c.Told(p).Host(); slices.Contains(engine.Insecure, host) || slices.Contains(engine.Insecure, "0.0.0.0/0") {
+		out = append(out, warn("Docker checks no certificate of "+host+": insecure-registries in "+engine.File, "Take it out of "+engine.File+"; Hither needs no such thing."))
 	}
 	return out
 }
@@ -146,17 +110,9 @@ func (c containers) Run(ctx context.Context, p *Patient) []Finding {
 
 // proxies finds proxies that containers are told of and cannot reach.
 func (containers) proxies(p *Patient) (out []Finding) {
-	file := filepath.Join(p.lookup("DOCKER_CONFIG"), "config.json")
-	if p.lookup("DOCKER_CONFIG") == "" {
-		file = p.home(".docker", "config.json")
-	}
-	data, err := p.read(file)
-	if err != nil {
-		return nil
-	}
-	guests, err := parseGuest(data)
-	if err != nil {
-		return []Finding{warn(file+" does not parse: "+err.Error(), "Correct it: `$EDITOR "+p.Shell.Quote(file)+"`.")}
+	guests := p.reader().Guests()
+	if guests.Err != nil {
+		return []Finding{warn(guests.File+" does not parse: "+guests.Err.Error(), "Correct it: `$EDITOR "+p.Shell.Quote(guests.File)+"`.")}
 	}
 	for engine, set := range guests.Proxies {
 		for _, text := range []string{set.HTTP, set.HTTPS} {
@@ -166,8 +122,8 @@ func (containers) proxies(p *Patient) (out []Finding) {
 				at, isAddress = local(hostPort(u))
 			}
 			if isAddress && at.Addr().IsLoopback() {
-				out = append(out, fail(file+" tells containers ("+engine+") of the proxy "+bare(text)+", which in a container is the container itself",
-					"Take it out of "+file+", or name an address that containers reach, such as the bridge's: `docker network inspect bridge`."))
+				out = append(out, fail(guests.File+" tells containers ("+engine+") of the proxy "+bare(text)+", which in a container is the container itself",
+					"Take it out of "+guests.File+", or name an address that containers reach, such as the bridge's: `docker network inspect bridge`."))
 				break
 			}
 		}
@@ -177,10 +133,10 @@ func (containers) proxies(p *Patient) (out []Finding) {
 
 // names finds name servers that containers cannot reach, and answers of ours that mean nothing in a container.
 func (containers) names(p *Patient) (out []Finding) {
-	engine := p.engine()
+	engine := p.reader().Engine()
 	for _, text := range engine.DNS {
 		if addr, err := netip.ParseAddr(text); err == nil && addr.IsLoopback() {
-			out = append(out, fail("dns in "+engine.file+" is "+text+", which in a container is the container itself", "Name the network's own servers there: `\"dns\": [\"192.0.2.1\"]` with the addresses of `resolvectl dns`, or of resolv.conf."))
+			out = append(out, fail("dns in "+engine.File+" is "+text+", which in a container is the container itself", "Name the network's own servers there: `\"dns\": [\"192.0.2.1\"]` with the addresses of `resolvectl dns`, or of resolv.conf."))
 		}
 	}
 	if p.Daemon.Mode != "full" || len(p.Daemon.DNS) == 0 || len(engine.DNS) > 0 {
@@ -196,14 +152,12 @@ func (containers) names(p *Patient) (out []Finding) {
 
 // engine compares the running engine with its file.
 func (containers) engine(ctx context.Context, p *Patient) (out []Finding) {
-	text := p.run(ctx, "docker", "info", "--format", "{{json .}}")
-	info, err := parseInfo([]byte(text))
-	if err != nil || len(info.ServerErrors) > 0 || text == "" {
+	inForce, err := told.Mirrors([]byte(p.run(ctx, "docker", "info", "--format", "{{json .}}")))
+	if err != nil {
 		return []Finding{note("Docker's engine does not answer, so only its files were looked at", "")}
 	}
-	inFile := slices.ContainsFunc(p.engine().Mirrors, func(m string) bool { return p.isOursURL(throughDesktop(m)) })
-	inForce := slices.ContainsFunc(info.RegistryConfig.Mirrors, func(m string) bool { return p.isOursURL(strings.TrimRight(throughDesktop(m), "/")) })
-	if inFile && !inForce {
+	isOurs := func(mirror string) bool { return p.isOursURL(strings.TrimRight(told.FromDesktop(mirror), "/")) }
+	if slices.ContainsFunc(p.reader().Engine().Mirrors, isOurs) && !slices.ContainsFunc(inForce, isOurs) {
 		out = append(out, warn("daemon.json names Hither as a mirror, and the running engine does not know it yet", "Let it read its file: `sudo systemctl reload docker`."))
 	}
 	return out

@@ -2,10 +2,9 @@ package doctor
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 
-	"hither/install/lines"
+	"hither/cmd/hither/doctor/told"
 )
 
 // goClient is the go command.
@@ -14,74 +13,8 @@ type goClient struct{}
 // Name implements client.
 func (goClient) Name() string { return "go" }
 
-// Host implements client.
-func (goClient) Host() string { return "proxy.golang.org" }
-
-// goSetting looks where the go command does: the environment, the file of `go env -w`, GOROOT/go.env (cmd/go/internal/cfg).
-func (p *Patient) goSetting(name string) setting {
-	if s := p.first(name); s.said() {
-		return s
-	}
-	for _, file := range p.goFiles() {
-		if value, _ := lines.GoSetting(p.text(file), name); value != "" {
-			return setting{Name: name + " in " + file, Value: value}
-		}
-	}
-	return setting{}
-}
-
-func (p *Patient) goFiles() (files []string) {
-	own := p.lookup("GOENV")
-	if own == "" {
-		own = p.configFile("go", "env")
-	}
-	if own != "" && own != "off" {
-		files = append(files, own)
-	}
-	if p.GoRoot != "" {
-		files = append(files, filepath.Join(p.GoRoot, "go.env"))
-	}
-	return files
-}
-
-// configFile is a file in the user's directory of settings, as os.UserConfigDir has it; empty: there is no home.
-func (p *Patient) configFile(parts ...string) string {
-	base := ""
-	switch p.system() {
-	case "windows":
-		base = p.lookup("AppData")
-	case "darwin":
-		base = p.home("Library", "Application Support")
-	default:
-		if base = p.lookup("XDG_CONFIG_HOME"); base == "" {
-			base = p.home(".config")
-		}
-	}
-	if base == "" {
-		return ""
-	}
-	return filepath.Join(append([]string{base}, parts...)...)
-}
-
-// Registry implements client: the first of GOPROXY that counts. What the public proxy stands before, Go asks only when
-// that has nothing.
-func (c goClient) Registry(p *Patient) setting {
-	s := p.goSetting("GOPROXY")
-	first := s.Value
-	if i := strings.IndexAny(first, ",|"); i >= 0 {
-		first = first[:i]
-	}
-	if s.Value = strings.TrimSpace(first); strings.TrimRight(s.Value, "/") == "https://"+c.Host() {
-		return setting{}
-	}
-	return s
-}
-
-// Proxy implements client (net/http.ProxyFromEnvironment).
-func (goClient) Proxy(p *Patient) setting { return p.first("HTTPS_PROXY", "https_proxy") }
-
-// Bypass implements client.
-func (goClient) Bypass(p *Patient) setting { return p.first("NO_PROXY", "no_proxy") }
+// Told implements client.
+func (goClient) Told(p *Patient) told.Tool { return told.Go{Reader: p.reader()} }
 
 // Roots implements client. Beside the file of SSL_CERT_FILE Go reads directories, the system's or those of SSL_CERT_DIR; on macOS
 // and Windows no variable counts.
@@ -111,20 +44,21 @@ func (goClient) Advice(p *Patient) string {
 }
 
 // More implements client: settings that make the go command ask less, or believe more, than it should.
-func (c goClient) More(p *Patient) (out []Finding) {
-	list := p.goSetting("GOPROXY")
-	if u := c.Registry(p); u.said() && strings.HasPrefix(u.Value, "http") && strings.Contains(u.Value, "://") {
+func (goClient) More(p *Patient) (out []Finding) {
+	tool := told.Go{Reader: p.reader()}
+	list := tool.Get("GOPROXY")
+	if u := tool.Registry(); u.Said() && strings.HasPrefix(u.Value, "http") && strings.Contains(u.Value, "://") {
 		if rest := strings.TrimPrefix(list.Value, u.Value); strings.HasPrefix(rest, ",") && p.isOursURL(u.Value) {
 			out = append(out, note(list.Name+" has a comma behind Hither, at which Go stops when Hither does not run",
 				"Put a bar there: `go env -w 'GOPROXY="+u.Value+"|"+strings.TrimPrefix(rest, ",")+"'`."))
 		}
 	}
-	if s := p.goSetting("GOSUMDB"); s.Value == "off" {
+	if s := tool.Get("GOSUMDB"); s.Value == "off" {
 		out = append(out, warn(s.Name+" is off: the go command no longer compares modules with the checksum database", "Take it back: `go env -u GOSUMDB; "+p.Shell.Unset("GOSUMDB")+"`; for private modules set GOPRIVATE."))
 	}
 	for _, name := range []string{"GONOSUMDB", "GONOSUMCHECK", "GONOPROXY", "GOINSECURE"} {
-		s := p.goSetting(name)
-		if !s.said() {
+		s := tool.Get(name)
+		if !s.Said() {
 			continue
 		}
 		if s.Value == "*" || name == "GONOSUMCHECK" {
@@ -133,7 +67,7 @@ func (c goClient) More(p *Patient) (out []Finding) {
 			out = append(out, note(s.Name+" is "+s.Value+": "+goMeaning(name), ""))
 		}
 	}
-	if s := p.goSetting("GOFLAGS"); strings.Contains(s.Value, "-insecure") {
+	if s := tool.Get("GOFLAGS"); strings.Contains(s.Value, "-insecure") {
 		out = append(out, warn(s.Name+" has -insecure, which Go removed in 1.19 and older ones take for a leave to use plain HTTP", "Take it out: `go env -u GOFLAGS`."))
 	} else if strings.Contains(s.Value, "-mod=vendor") {
 		out = append(out, note(s.Name+" has -mod=vendor, so builds download nothing", ""))

@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"strings"
+
+	"hither/cmd/hither/doctor/told"
 )
 
 // npmClient is npm; pnpm and Yarn 1 read the same files.
@@ -11,57 +13,29 @@ type npmClient struct{}
 // Name implements client.
 func (npmClient) Name() string { return "npm" }
 
-// Host implements client.
-func (npmClient) Host() string { return "registry.npmjs.org" }
-
-// Registry implements client.
-func (c npmClient) Registry(p *Patient) setting {
-	s := p.npmSettings()["registry"]
-	if strings.TrimRight(s.Value, "/") == "https://"+c.Host() {
-		return setting{}
-	}
-	return s
-}
-
-// Proxy implements client: npm's own settings go before the environment.
-func (npmClient) Proxy(p *Patient) setting {
-	set := p.npmSettings()
-	for _, name := range []string{"https-proxy", "proxy"} {
-		if s := set[name]; s.said() && s.Value != "false" {
-			return s
-		}
-	}
-	return p.first("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "PROXY", "proxy")
-}
-
-// Bypass implements client.
-func (npmClient) Bypass(p *Patient) setting {
-	if s := p.npmSettings()["noproxy"]; s.said() {
-		return s
-	}
-	return p.first("NO_PROXY", "no_proxy")
-}
+// Told implements client.
+func (npmClient) Told(p *Patient) told.Tool { return told.Npm{Reader: p.reader()} }
 
 // Roots implements client. Npm's cafile and ca replace all other roots; without them Node has its own, or the system's, to
 // which NODE_EXTRA_CA_CERTS adds.
 func (npmClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
-	set := p.npmSettings()
-	if s := set["cafile"]; s.said() {
+	tool := told.Npm{Reader: p.reader()}
+	if s := tool.Get("cafile"); s.Said() {
 		found := p.shelf(s.Name, s.Value)
 		return found, p.appendRemedy(s.Value), true
 	}
-	if s := set["ca"]; s.said() {
+	if s := tool.Get("ca"); s.Said() {
 		return shelf{Setting: s.Name, Path: "its text", Ours: holdsRoot(p, s.Value)},
 			"Name a file instead that has both: `npm config delete ca && npm config set cafile " + p.Shell.Quote(p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", true
 	}
 	extra, found := p.first("NODE_EXTRA_CA_CERTS"), shelf{}
-	if extra.said() {
+	if extra.Said() {
 		found = p.shelf(extra.Name, extra.Value)
 	}
 	if !found.Ours && readsSystem(ctx, p) {
 		return p.environmentRoots(ctx, "SSL_CERT_FILE")
 	}
-	return found, "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", extra.said()
+	return found, "Name Hither's root: `" + p.export("NODE_EXTRA_CA_CERTS", p.rootFile()) + "`; or for this shell: `" + p.thisShell() + "`.", extra.Said()
 }
 
 // readsSystem says that this Node believes the system's roots: it was told so, or built so that it believes whom OpenSSL believes, as
@@ -85,7 +59,7 @@ func holdsRoot(p *Patient, text string) bool {
 
 // More implements client.
 func (npmClient) More(p *Patient) (out []Finding) {
-	if s := p.npmSettings()["strict-ssl"]; s.Value == "false" {
+	if s := (told.Npm{Reader: p.reader()}).Get("strict-ssl"); s.Value == "false" {
 		out = append(out, warn("npm checks no certificates: "+s.Name+" is false, so whoever is between can change packages",
 			"Take it back: `npm config delete strict-ssl`; Hither needs no such thing."))
 	}

@@ -14,7 +14,7 @@ func (pac) Name() string { return "pac" }
 
 // Run implements Check.
 func (c pac) Run(ctx context.Context, p *Patient) (out []Finding) {
-	if s := p.first("auto_proxy", "AUTO_PROXY"); s.said() {
+	if s := p.first("auto_proxy", "AUTO_PROXY"); s.Said() {
 		out = append(out, c.script(p, s.Name, s.Value))
 	}
 	mode, script := c.desktop(ctx, p)

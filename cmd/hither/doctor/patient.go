@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/cmd/hither/doctor/kernel"
+	"hither/cmd/hither/doctor/told"
 	"hither/cmd/hither/shell"
 	"hither/install"
 	"hither/install/service"
@@ -147,22 +148,7 @@ func (p *Patient) lookup(name string) string {
 }
 
 // first is the first variable that is set and not empty.
-func (p *Patient) first(names ...string) setting {
-	for _, name := range names {
-		if value := p.lookup(name); value != "" {
-			return setting{Name: name, Value: value}
-		}
-	}
-	return setting{}
-}
-
-// setting is a value and where it was said. The zero setting was said nowhere.
-type setting struct {
-	Name  string // "HTTPS_PROXY", "cafile in /home/u/.npmrc"
-	Value string
-}
-
-func (s setting) said() bool { return s.Value != "" }
+func (p *Patient) first(names ...string) told.Setting { return p.reader().First(names...) }
 
 // path is where a file of the patient is on this machine.
 func (p *Patient) path(name string) string {
@@ -177,13 +163,13 @@ func (p *Patient) machine() *install.Machine {
 	return &install.Machine{OS: p.system(), Root: p.Root, Home: p.Home, UID: -1, GID: -1, Env: p.lookup}
 }
 
-// home is a file below the user's home; empty if there is none.
-func (p *Patient) home(parts ...string) string {
-	if p.Home == "" {
-		return ""
-	}
-	return filepath.Join(append([]string{p.Home}, parts...)...)
+// reader looks where tools are told on it.
+func (p *Patient) reader() told.Reader {
+	return told.Reader{On: p.machine(), Dir: p.Dir, GoRoot: p.GoRoot, Read: p.read, Has: p.has, Print: p.run}
 }
+
+// home is a file below the user's home; empty if there is none.
+func (p *Patient) home(parts ...string) string { return p.reader().AtHome(parts...) }
 
 // read reads an ordinary file. A pipe, which would never end, and what is too large for any file of settings is refused.
 func (p *Patient) read(name string) ([]byte, error) {

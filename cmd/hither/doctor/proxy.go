@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"hither/cmd/hither/doctor/told"
 )
 
 // proxies looks at the proxy variables of this shell.
@@ -14,13 +16,13 @@ type proxies struct{}
 func (proxies) Name() string { return "proxy" }
 
 // proxySettings are the proxy variables that are set.
-func proxySettings(p *Patient) (out []setting) {
+func proxySettings(p *Patient) (out []told.Setting) {
 	names := []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}
 	if p.system() == "windows" { // where letters do not differ
 		names = []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"}
 	}
 	for _, name := range names {
-		if s := p.first(name); s.said() {
+		if s := p.first(name); s.Said() {
 			out = append(out, s)
 		}
 	}
@@ -31,7 +33,7 @@ func proxySettings(p *Patient) (out []setting) {
 func (c proxies) Run(ctx context.Context, p *Patient) (out []Finding) {
 	for _, pair := range [][2]string{{"HTTPS_PROXY", "https_proxy"}, {"HTTP_PROXY", "http_proxy"}, {"ALL_PROXY", "all_proxy"}} {
 		upper, lower := p.first(pair[0]), p.first(pair[1])
-		if upper.said() && lower.said() && !sameProxy(upper.Value, lower.Value) {
+		if upper.Said() && lower.Said() && !sameProxy(upper.Value, lower.Value) {
 			out = append(out, warn(fmt.Sprintf("%s is %s and %s is %s: each tool reads the one it likes", upper.Name, bare(upper.Value), lower.Name, bare(lower.Value)),
 				"Make them equal: `"+p.Shell.Copy(pair[1], pair[0])+"`; or for this shell: `"+p.thisShell()+"`."))
 		}
@@ -47,7 +49,7 @@ func (c proxies) Run(ctx context.Context, p *Patient) (out []Finding) {
 }
 
 // judge looks where one variable leads.
-func (proxies) judge(ctx context.Context, p *Patient, s setting) (out []Finding) {
+func (proxies) judge(ctx context.Context, p *Patient, s told.Setting) (out []Finding) {
 	u, ok := parseProxy(s.Value)
 	if !ok {
 		return []Finding{fail(s.Name+" is no address of a proxy", "Correct it: `"+p.export(s.Name, "http://"+p.proxyAddress())+"`.")}

@@ -68,69 +68,14 @@ func TestCargoReadsAFileThatNotepadWrote(t *testing.T) {
 	}
 }
 
-// Which of its files counts, as pip itself says with `pip config debug`.
-func TestPipsSettingsCountAsForPip(t *testing.T) {
-	const mine, legacy, site, xdg = "/home/u/.config/pip/pip.conf", "/home/u/.pip/pip.conf", "/etc/pip.conf", "/etc/xdg/pip/pip.conf"
-	for _, row := range []struct {
-		says, own string // PIP_CONFIG_FILE
-		files     map[string]string
-		want      string
-	}{
-		{"the user's", "", map[string]string{mine: "[global]\nproxy=a\n", legacy: "[global]\nproxy=b\n", site: "[global]\nproxy=c\n"}, "a"},
-		{"the machine's", "", map[string]string{site: "[global]\nproxy=c\n", xdg: "[global]\nproxy=d\n"}, "c"},
-		{"the machine's beside one that a variable names", "/own", map[string]string{"/own": "", mine: "[global]\nproxy=a\n", site: "[global]\nproxy=c\n"}, "c"},
-		{"the user's beside one that is not there", "/own", map[string]string{mine: "[global]\nproxy=a\n"}, "a"},
-		{"none", "/dev/null", map[string]string{mine: "[global]\nproxy=a\n", site: "[global]\nproxy=c\n"}, ""},
-		{"a command's own section goes first", "", map[string]string{mine: "[install]\nproxy=b\n[global]\nproxy = a\n"}, "b"},
-		{"sections are as they are written", "", map[string]string{mine: "[GLOBAL]\nproxy=a\n"}, ""},
-		{"and so are quotes", "", map[string]string{mine: "[global]\nproxy = \"a\"\n"}, "\"a\""},
-		{"lines that are indented alike", "", map[string]string{mine: "[global]\n  timeout=9\n  proxy=a\n"}, "a"},
-		{"names are not", "", map[string]string{mine: "[global]\nPROXY: a\n"}, "a"},
-		{"in whatever file", "", map[string]string{mine: "[global]\nproxy=a\n", site: "[install]\nproxy=c\n"}, "c"},
-	} {
-		w := newWorld(t)
-		w.env["PIP_CONFIG_FILE"] = row.own
-		for name, text := range row.files {
-			w.write(name, text)
-		}
-		if got := w.pipSetting("proxy").Value; got != row.want {
-			t.Errorf("%s\n got %q\nwant %q", row.says, got, row.want)
-		}
-	}
-}
-
 // Cargo itself warns that it takes the old name, and looks for the file beside .cargo.
-func TestCargosSettingsCountAsForCargo(t *testing.T) {
+func TestCargosRootsStandBesideItsDirectory(t *testing.T) {
 	w := newWorld(t)
-	w.write("/home/u/.cargo/config.toml", "[http]\nproxy = \"http://new.example\"\n")
-	w.write("/home/u/.cargo/config", "[http]\nproxy = \"http://old.example\"\ncainfo = \"ca/mine.pem\"\n")
+	w.write("/home/u/.cargo/config", "[http]\ncainfo = \"ca/mine.pem\"\n")
 	w.write("/home/u/ca/mine.pem", string(w.CA))
-	if got := (cargoClient{}).Proxy(w.Patient); got != (setting{"http.proxy in /home/u/.cargo/config", "http://old.example"}) {
-		t.Errorf("got  %v\nwant the proxy of the file with the old name", got)
-	}
 	if roots, _, _ := (cargoClient{}).Roots(t.Context(), w.Patient); !roots.Ours {
 		t.Errorf("got  %v\nwant our root in /home/u/ca/mine.pem", roots)
 	}
-}
-
-// Cargo asks git's settings before libcurl's variables.
-func TestCargoTakesTheProxyOfGit(t *testing.T) {
-	w := newWorld(t)
-	wants := func(want setting) {
-		t.Helper()
-		if got := (cargoClient{}).Proxy(w.Patient); got != want {
-			t.Errorf("\n got %v\nwant %v", got, want)
-		}
-	}
-	w.env["https_proxy"] = "http://127.0.0.1:7890"
-	w.says["git config --system --includes --get http.proxy"] = "http://machine.example\n"
-	wants(setting{"https_proxy", "http://127.0.0.1:7890"}) // git has no settings, so it is not asked
-	w.write("/home/u/.gitconfig", "")
-	wants(setting{"git's http.proxy", "http://machine.example"})
-	w.says["git config --global --includes --get http.proxy"] = "http://mine.example\n"
-	wants(setting{"git's http.proxy", "http://mine.example"})
-	w.env["CARGO_HTTP_PROXY"] = "http://cargo.example"
-	wants(setting{"CARGO_HTTP_PROXY", "http://cargo.example"})
 }
 
 func TestAToolThatIsSentToAHitherThatDoesNotRun(t *testing.T) {

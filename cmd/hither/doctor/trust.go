@@ -29,7 +29,7 @@ func (c trust) Run(ctx context.Context, p *Patient) (out []Finding) {
 	}
 	byFile, files := map[string][]string{}, []string{}
 	for _, name := range rootVariables() {
-		if s := p.first(name); s.said() {
+		if s := p.first(name); s.Said() {
 			if byFile[s.Value] == nil {
 				files = append(files, s.Value)
 			}
