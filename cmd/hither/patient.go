@@ -38,12 +38,9 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 		Home: home.Home, Dir: a.dir, GoRoot: goenv.FindRoot(a.env), Env: a.env.Lookup, Redact: redact.Text,
 		Install: "hither install", Shell: sh, Call: a.client().Call, State: a.settings.State, Listen: a.settings.Listen, MinFree: leftFree(a.settings), LeastFree: badger.LeastFloor,
 		AllRights: a.allRights(),
-		Owner: func(ctx context.Context, at netip.AddrPort) (int, string) {
-			owner := port.Owner(ctx, at)
-			return owner.PID, owner.Name
-		},
-		Rules:  func() (*rules.Set, error) { return (&rulebook.Book{Dir: a.settings.Rules}).Load() },
-		Daemon: daemon, Config: a.settings.Config,
+		Owner:     port.Owner,
+		Rules:     func() (*rules.Set, error) { return (&rulebook.Book{Dir: a.settings.Rules}).Load() },
+		Daemon:    daemon, Config: a.settings.Config,
 	}
 	if p.Daemon.CA == "" {
 		p.Daemon.CA = filepath.Join(a.settings.State, "ca.pem")

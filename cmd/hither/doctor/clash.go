@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/doctor/told"
+	"hither/cmd/hither/port"
 )
 
 // clash looks for another proxy on this machine: Clash, mihomo and their like sit on port 7890 too.
@@ -21,7 +21,7 @@ type clash struct{}
 // Name implements Check.
 func (clash) Name() string { return "clash" }
 
-// strangerWait bounds each question to a stranger on this machine.
+// strangerWait bounds the question to the controller of a stranger on this machine.
 const strangerWait = time.Second
 
 // stranger is another proxy on this machine.
@@ -63,7 +63,7 @@ func (clash) candidates(p *Patient) (list []netip.AddrPort) {
 
 // meet asks what is there, by what every proxy answers.
 func (c clash) meet(ctx context.Context, p *Patient, at netip.AddrPort) (s stranger, found bool) {
-	s = stranger{At: at, HTTP: answersConnect(ctx, p, at), SOCKS: answersSOCKS(ctx, p, at)}
+	s = stranger{At: at, HTTP: port.AnswersConnect(ctx, p.dial, at.String()), SOCKS: port.AnswersSOCKS(ctx, p.dial, at.String())}
 	if !s.HTTP && !s.SOCKS {
 		return s, false
 	}
@@ -101,7 +101,7 @@ func (s stranger) finding(p *Patient) Finding {
 	switch {
 	case !p.Daemon.Running && slices.ContainsFunc(p.Listen, func(text string) bool { at, ok := local(text); return ok && at == s.At }):
 		f = fail(fmt.Sprintf("%s, where Hither is set to listen, is %s", s.At, title),
-			fmt.Sprintf("Let both live: %s; Hither then goes out through it.", p.set("listen", beside(s.At), "upstream-proxy", "http://"+s.At.String())))
+			fmt.Sprintf("Let both live: %s; Hither then goes out through it.", p.set("listen", port.Next(s.At.String()), "upstream-proxy", "http://"+s.At.String())))
 	case s.named(p).Said():
 		f = fail(fmt.Sprintf("%s is %s, and %s sends tools there instead of to Hither", s.At, title, s.named(p).Name),
 			fmt.Sprintf("Send this shell to Hither: `%s`; for Hither to go out through the other one: %s.", p.thisShell(), p.set("listen", p.proxyAddress(), "upstream-proxy", "http://"+s.At.String())))
@@ -122,39 +122,6 @@ func (s stranger) named(p *Patient) told.Setting {
 		}
 	}
 	return told.Setting{}
-}
-
-// answersConnect asks for a tunnel to a name that cannot exist (RFC 6761, section 6.4).
-func answersConnect(ctx context.Context, p *Patient, at netip.AddrPort) bool {
-	line := exchangeBytes(ctx, p, at, "CONNECT hither.invalid:443 HTTP/1.1\r\nHost: hither.invalid:443\r\n\r\n", 12)
-	if !startsWithHTTP(line) || len(line) < 12 {
-		return false
-	}
-	return slices.Contains([]string{"200", "407", "502", "503", "504"}, line[9:12])
-}
-
-// answersSOCKS offers to go without a name (RFC 1928, section 3).
-func answersSOCKS(ctx context.Context, p *Patient, at netip.AddrPort) bool {
-	return strings.HasPrefix(exchangeBytes(ctx, p, at, "\x05\x01\x00", 2), "\x05")
-}
-
-// exchangeBytes sends and reads at most n bytes.
-func exchangeBytes(ctx context.Context, p *Patient, at netip.AddrPort, send string, n int) string {
-	ctx, cancel := context.WithTimeout(ctx, strangerWait)
-	defer cancel()
-	conn, err := p.dial(ctx, "tcp", at.String())
-	if err != nil {
-		return ""
-	}
-	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
-	if _, err := io.WriteString(conn, send); err != nil {
-		return ""
-	}
-	buf := make([]byte, n)
-	got, _ := io.ReadFull(conn, buf)
-	return string(buf[:got])
 }
 
 // controllers are where Clash's API may be: as its configuration says, else at the usual ports. Of that file nothing else
@@ -215,16 +182,8 @@ func askController(ctx context.Context, p *Patient, api string) (version string,
 
 // holder says in words who has a port.
 func (p *Patient) holder(ctx context.Context, at netip.AddrPort) string {
-	if pid, name := p.owner(ctx, at); pid != 0 {
-		return fmt.Sprintf("%s (pid %d)", name, pid)
+	if p.Owner == nil {
+		return port.Process{}.String()
 	}
-	return "another program"
-}
-
-// beside proposes the neighbouring port.
-func beside(at netip.AddrPort) string {
-	if at.Port() == 65535 {
-		return net.JoinHostPort(at.Addr().String(), "0")
-	}
-	return netip.AddrPortFrom(at.Addr(), at.Port()+1).String()
+	return p.Owner(ctx, at).String()
 }

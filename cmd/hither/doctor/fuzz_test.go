@@ -25,6 +25,7 @@ func FuzzOtherFiles(f *testing.F) {
 		if u, ok := parseProxy(text); ok {
 			hostPort(u)
 		}
+		(&Patient{Listen: []string{"127.0.0.1:7890"}}).isOursURL(text)
 		bare(text)
 		bareURL(text)
 	})

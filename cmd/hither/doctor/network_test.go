@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"hither/cmd/hither/port"
 	"hither/install/stage"
 )
 
@@ -156,7 +157,7 @@ func TestClashIsRecognisedByWhatItAnswers(t *testing.T) {
 		}
 		return nil, errors.New("connection refused")
 	}
-	w.Owner = func(context.Context, netip.AddrPort) (int, string) { return 99, "verge" }
+	w.Owner = func(context.Context, netip.AddrPort) port.Process { return port.Process{PID: 99, Name: "verge"} }
 	w.Listen, w.Daemon = []string{mixed}, Daemon{}
 	holds(t, w.run1(clash{}), "is another proxy, which speaks HTTP and SOCKS on one port as Clash does, held by verge (pid 99)")
 	w.write("/home/u/.config/mihomo/config.yaml", "mixed-port: 7890\nexternal-controller: '"+controller+"'\nsecret: hush\n")

@@ -20,6 +20,7 @@ import (
 
 	"hither/cmd/hither/doctor/kernel"
 	"hither/cmd/hither/doctor/told"
+	"hither/cmd/hither/port"
 	"hither/cmd/hither/shell"
 	"hither/install"
 	"hither/install/service"
@@ -45,7 +46,7 @@ type Patient struct {
 	Ask   func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) // one question to one server; nil: over UDP
 	Links func() ([]kernel.Link, error)                                              // network interfaces; nil: the machine's
 	Space func(path string) (kernel.Space, error)                                    // of the file system that path is on; nil: the machine's
-	Owner func(ctx context.Context, at netip.AddrPort) (pid int, name string)        // who listens; nil or 0: not known
+	Owner func(ctx context.Context, at netip.AddrPort) port.Process                  // who listens; nil, or the zero one: not known
 	Held  func(path string) (uid int, mode fs.FileMode, err error)                   // whose a file is; nil: the machine's; uid -1: not known
 
 	Out    func(ctx context.Context, network, address string) (net.Conn, error) // as Hither itself dials: past itself, by its upstream proxy; nil: as Dial
@@ -266,13 +267,6 @@ func (p *Patient) ask(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.
 		return p.Ask(ctx, at, q)
 	}
 	return nameserver.Plain{Server: at, Timeout: 2 * time.Second}.Exchange(ctx, q)
-}
-
-func (p *Patient) owner(ctx context.Context, at netip.AddrPort) (int, string) {
-	if p.Owner == nil {
-		return 0, ""
-	}
-	return p.Owner(ctx, at)
 }
 
 func (p *Patient) rules() (*rules.Set, error) {

@@ -9,8 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strings"
 	"time"
+
+	"hither/cmd/hither/port"
 )
 
 // running asks whether Hither runs and answers where it says.
@@ -86,13 +87,10 @@ func (running) taken(ctx context.Context, p *Patient) (out []Finding) {
 			continue
 		}
 		conn.Close()
-		if answersConnect(ctx, p, at) || answersSOCKS(ctx, p, at) {
+		if port.AnswersConnect(ctx, p.dial, at.String()) || port.AnswersSOCKS(ctx, p.dial, at.String()) {
 			continue
 		}
-		out = append(out, warn(at.String()+", where Hither is set to listen, is taken by "+p.holder(ctx, at), "Take another port: "+p.set("listen", beside(at))+"."))
+		out = append(out, warn(at.String()+", where Hither is set to listen, is taken by "+p.holder(ctx, at), "Take another port: "+p.set("listen", port.Next(at.String()))+"."))
 	}
 	return out
 }
-
-// startsWithHTTP is an answer of a web server.
-func startsWithHTTP(line string) bool { return strings.HasPrefix(line, "HTTP/1.") }

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -87,6 +88,25 @@ func TestAHitherIsKnownByItsAnswer(t *testing.T) {
 	}
 	hithertest.Same(t, "Hither", taken.Hither, true)
 	hithertest.Same(t, "proxy", taken.Proxy, false)
+}
+
+// A status line may come in pieces.
+func TestAnAnswerIsReadWhole(t *testing.T) {
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			_, _ = far.Read(make([]byte, 512))
+			for _, piece := range []string{"HTTP/1.1 ", "20", "0 OK\r\n\r\n"} {
+				_, _ = far.Write([]byte(piece))
+			}
+		}()
+		return near, nil
+	}
+	hithertest.Same(t, "a proxy", AnswersConnect(t.Context(), dial, "x"), true)
+	hithertest.Same(t, "one for SOCKS", AnswersSOCKS(t.Context(), dial, "x"), false)
+	hithertest.Same(t, "Hither", answersAsHither(t.Context(), dial, "x"), false)
+	hithertest.Same(t, "behind the last port", Next("[::1]:65535"), "[::1]:0")
 }
 
 func TestAFailureLeavesNoListener(t *testing.T) {
