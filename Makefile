@@ -21,7 +21,7 @@ vet:
 	$(GO) vet ./...
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 		GOOS=$$os GOARCH=$$arch $(GO) vet ./... || exit 1; done; done
-	for os in darwin windows; do for package in $$($(GO) list ./install/... ./resolver/...) ./cmd/hither ./cmd/hither/e2e; do \
+	for os in darwin windows; do for package in $$($(GO) list ./install/... ./resolver/...) ./cmd/hither ./cmd/hither/child ./cmd/hither/e2e; do \
 		GOOS=$$os $(GO) test -c -o /dev/null $$package || exit 1; done; done
 
 lint:

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"hither/cmd/hither/child"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/logbook"
@@ -202,7 +203,7 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 	if err != nil {
 		return orStatus(exitHither, err)
 	}
-	command, err := newCommand(args)
+	command, err := child.Command(args)
 	if err != nil {
 		return orStatus(exitCannotRun, fmt.Errorf("%s: %w", args[0], err))
 	}
@@ -224,7 +225,7 @@ func (a *app) runIn(s session, args []string, signals <-chan os.Signal) error {
 	if command.ProcessState == nil {
 		return orStatus(exitHither, err)
 	}
-	if status := commandStatus(command.ProcessState); status != 0 {
+	if status := child.Status(command.ProcessState); status != 0 {
 		return &exitError{Status: status}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"hither/cmd/hither/child"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/port"
@@ -301,7 +302,7 @@ func (p *program) status() int {
 	go io.Copy(io.Discard, p.stdout)
 	_, _ = io.Copy(io.Discard, p.stderr)
 	_ = p.Wait()
-	return commandStatus(p.ProcessState)
+	return child.Status(p.ProcessState)
 }
 
 // TestProjectsAreReadOnlyIfTheUserAllowsIt has real clients, whose processes the system is asked for.

@@ -23,5 +23,3 @@ func hangupSignals() []os.Signal { return nil }
 func passedSignals() []os.Signal { return []os.Signal{os.Interrupt} }
 
 func fromKeyboard(os.Signal) bool { return true }
-
-func commandStatus(state *os.ProcessState) int { return state.ExitCode() }

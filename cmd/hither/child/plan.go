@@ -1,6 +1,8 @@
-// Package child is what a process is given so that it and its children come through Hither, and believe it.
+// Package child is a command that somebody wants run, and what it is given so that it and its children come through Hither, and
+// believe it.
 //
 //	changes := child.Plan{Env: env, Proxy: proxy, Bundle: bundle}.Changes()
+//	command, err := child.Command(args)
 package child
 
 import (

@@ -1,10 +1,12 @@
-package main
+package child
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hither/cmd/hither/hithertest"
 )
 
 // TestABatchFileIsGivenWhatWasTyped: npm is one, and lodash@>=4 a version.
@@ -14,7 +16,7 @@ func TestABatchFileIsGivenWhatWasTyped(t *testing.T) {
 	if err := os.WriteFile(file, []byte("@echo off\r\necho %* >out.txt\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := newCommand([]string{file, "install", "lodash@>=4", "x^1", "a&b", "", "two words", `c:\`, `a "quote"`})
+	c, err := Command([]string{file, "install", "lodash@>=4", "x^1", "a&b", "", "two words", `c:\`, `a "quote"`})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +28,7 @@ func TestABatchFileIsGivenWhatWasTyped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "arguments", strings.TrimSpace(string(text)), `install "lodash@>=4" "x^1" "a&b" "" "two words" "c:\\" "a ""quote"""`)
+	hithertest.Same(t, "arguments", strings.TrimSpace(string(text)), `install "lodash@>=4" "x^1" "a&b" "" "two words" "c:\\" "a ""quote"""`)
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
 		t.Errorf("got  %v, %v\nwant the file and its output alone", entries, err)
 	}
@@ -41,7 +43,7 @@ func TestABatchFileIsKnownWithoutItsExtension(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{`.\tool.1`, "./tool.1", filepath.Join(dir, "tool.1"), filepath.Join(dir, "TOOL.1.CMD"), `.\tool.1.cmd. .`} {
-		c, err := newCommand([]string{name, "x>=4", "50%OS%"})
+		c, err := Command([]string{name, "x>=4", "50%OS%"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,9 +51,9 @@ func TestABatchFileIsKnownWithoutItsExtension(t *testing.T) {
 			t.Fatalf("%v: %s", err, text)
 		}
 		text, err := os.ReadFile("out.txt")
-		same(t, "error", err, nil)
-		same(t, name+" is given", strings.HasPrefix(string(text), `"x>=4" "50%`), true)
-		same(t, name+" is given the name of the system", strings.Contains(string(text), "Windows_NT"), false)
+		hithertest.Same(t, "error", err, nil)
+		hithertest.Same(t, name+" is given", strings.HasPrefix(string(text), `"x>=4" "50%`), true)
+		hithertest.Same(t, name+" is given the name of the system", strings.Contains(string(text), "Windows_NT"), false)
 		if entries, err := os.ReadDir("."); err != nil || len(entries) != 2 {
 			t.Errorf("got  %v, %v\nwant the file and its output alone", entries, err)
 		}
@@ -60,8 +62,8 @@ func TestABatchFileIsKnownWithoutItsExtension(t *testing.T) {
 
 func TestALineForABatchFile(t *testing.T) {
 	got, err := batchLine(`C:\100%\npm.cmd`, []string{"50%OS%", `a\"b`})
-	same(t, "error", err, nil)
-	same(t, "line", got, `cmd.exe /e:ON /v:OFF /d /c ""C:\100%%cd:~,%\npm.cmd" "50%%cd:~,%OS%%cd:~,%" "a\\""b""`)
+	hithertest.Same(t, "error", err, nil)
+	hithertest.Same(t, "line", got, `cmd.exe /e:ON /v:OFF /d /c ""C:\100%%cd:~,%\npm.cmd" "50%%cd:~,%OS%%cd:~,%" "a\\""b""`)
 	_, err = batchLine(`C:\npm.cmd`, []string{"two\nlines"})
-	same(t, "several lines are refused", err != nil, true)
+	hithertest.Same(t, "several lines are refused", err != nil, true)
 }

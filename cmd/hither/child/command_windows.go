@@ -1,7 +1,8 @@
-package main
+package child
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -10,9 +11,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// newCommand is the command of `hither run`. A batch file, as npm and yarn are, is run by cmd.exe, to which > & ^ and % in
+// Command is what runs a program, whose name comes first, with its arguments. A batch file, as npm and yarn are, is run by cmd.exe, to which > & ^ and % in
 // an argument mean something: os/exec writes the line for programs of C. It may be named without its extension.
-func newCommand(args []string) (*exec.Cmd, error) {
+func Command(args []string) (*exec.Cmd, error) {
 	c := exec.Command(args[0], args[1:]...)
 	if c.Err != nil {
 		return c, nil
@@ -76,3 +77,6 @@ func batchWord(word string) string {
 	}
 	return s.String() + strings.Repeat(`\`, slashes) + `"`
 }
+
+// Status is the command's own.
+func Status(state *os.ProcessState) int { return state.ExitCode() }
