@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"hither/resolver/socket"
+
 	"github.com/miekg/dns"
 )
 
@@ -32,7 +34,7 @@ func BenchmarkWire(b *testing.B) {
 				packets[i] = packed(b, query(fmt.Sprintf("host%d.example.com", (c*window+i)%100), dns.TypeA, nil))
 				_, _ = conn.Write(packets[i])
 			}
-			in := make([]byte, packetSize)
+			in := make([]byte, socket.PacketSize)
 			for i := range b.N / parallel {
 				if _, err := conn.Read(in); err != nil {
 					return

@@ -21,6 +21,7 @@ import (
 	"hither/resolver/exchange"
 	"hither/resolver/exchange/group"
 	"hither/resolver/exchange/nameserver"
+	"hither/resolver/socket"
 )
 
 // answerPatience is more than the 2.5 s in which each question has to be answered, and less than the 5 s after which stubs
@@ -64,7 +65,7 @@ func newWorld(tb testing.TB, network string) *world {
 		Now:      func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) },
 		Log:      slog.New(slog.DiscardHandler),
 	}
-	sockets, err := resolver.Listen(ctx, "127.0.0.1:0")
+	sockets, err := socket.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver"
+	"hither/resolver/socket"
 )
 
 // oracle is an Exchanger that is a function.
@@ -36,7 +37,7 @@ func TestMemoryIsFlatUnderAFloodOfRandomNames(t *testing.T) {
 		return nil, errors.New("nobody answers; this is a test")
 	})}
 	ctx, cancel := context.WithCancel(t.Context())
-	sockets, err := resolver.Listen(ctx, "127.0.0.1:0")
+	sockets, err := socket.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,15 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
+
+	"hither/resolver/hosts"
 
 	"github.com/miekg/dns"
 )
@@ -98,11 +101,7 @@ func (s *Server) hostsState() (f fileState) {
 	if s.Hosts == nil {
 		return f
 	}
-	path := s.Hosts.Path
-	if path == "" {
-		path = hostsPath
-	}
-	if info, err := os.Stat(path); err == nil {
+	if info, err := os.Stat(cmp.Or(s.Hosts.Path, hosts.Path)); err == nil {
 		f = fileState{info.ModTime(), info.Size()}
 	}
 	return f

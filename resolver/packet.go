@@ -3,6 +3,8 @@ package resolver
 import (
 	"encoding/binary"
 
+	"hither/resolver/socket"
+
 	"github.com/miekg/dns"
 )
 
@@ -13,8 +15,8 @@ const (
 	optLen    = 11 // an OPT record without options
 	// plainSize is what a client without EDNS takes over UDP (RFC 1035, 4.2.1).
 	plainSize = 512
-	// ednsSize is what fits every network in one piece (RFC 9715), in bytes; more is asked for over TCP.
-	ednsSize = 1232
+	// ednsSize is the longest answer over UDP, in bytes; more is asked for over TCP.
+	ednsSize = socket.ReplySize
 	// streamSize is what fits the length before a message over TCP (RFC 1035, 4.2.2).
 	streamSize = 65535
 	// typeNXNAME stands in signed answers for names that do not exist; it is no type to ask for (RFC 9824, 3.5).

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/resolver/socket"
+
 	"github.com/miekg/dns"
 )
 
@@ -168,7 +170,7 @@ func TestWhatIsSavedIsThereAtTheNextStart(t *testing.T) {
 	up := &upstream{say: records("300 IN A 192.0.2.1")}
 	s := &Server{Exchange: up, State: dir, Private: func(name string) bool { return name == "secret.corp.example." }}
 	ctx, cancel := context.WithCancel(t.Context())
-	sockets, err := Listen(ctx, "127.0.0.1:0")
+	sockets, err := socket.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,12 @@ import (
 	"net/netip"
 	"time"
 
+	"hither/resolver/socket"
+
 	"github.com/miekg/dns"
 )
 
 const (
-	// packetSize is what is read of a question over UDP, in bytes. Real ones are below 300.
-	packetSize = 2048
 	// maxReadErrors in a row mean that a socket is of no use any more. Some systems report a client's closed port as an
 	// error of the next read, so a few mean nothing.
 	maxReadErrors = 1000
@@ -50,14 +50,14 @@ func (s *Server) servePackets(ctx context.Context, conn *net.UDPConn, local neti
 
 // readPackets is the way of nearly all questions. Nothing on it allocates, waits or logs.
 func (s *Server) readPackets(ctx context.Context, conn *net.UDPConn, local netip.Addr) error {
-	b, err := newBatch(conn)
+	b, err := socket.NewBatch(conn)
 	if err != nil {
 		return err
 	}
 	q := new(question)
 	failed := 0
 	for {
-		n, err := b.receive()
+		n, err := b.Receive()
 		if err != nil {
 			if failed++; ctx.Err() != nil || errors.Is(err, net.ErrClosed) || failed > maxReadErrors {
 				return err
@@ -67,22 +67,22 @@ func (s *Server) readPackets(ctx context.Context, conn *net.UDPConn, local netip
 		failed = 0
 		now := s.now()
 		for i := range n {
-			packet, addr := b.packet(i)
+			packet, addr := b.Packet(i)
 			a := asker{addr: addr, net: "udp", size: ednsSize, when: now}
 			if !s.serves(&a, local) {
 				s.counts.questions.Add(1)
 				s.counts.dropped.Add(1)
 				continue
 			}
-			reply, done := s.quick(b.room(), q, packet, &a)
+			reply, done := s.quick(b.Room(), q, packet, &a)
 			switch {
 			case !done:
 				s.slowly(ctx, bytes.Clone(packet), a, &datagrams{conn, addr})
 			case len(reply) > 0:
-				b.reply(i, reply)
+				b.Reply(i, reply)
 			}
 		}
-		b.send()
+		b.Send()
 	}
 }
 

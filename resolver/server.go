@@ -3,7 +3,7 @@
 // nothing and serves no other machine. Who asks for signatures may validate, and gets the true answer even for those hosts if it
 // is signed.
 //
-//	sockets, err := resolver.Listen(ctx, "127.0.0.1:53")
+//	sockets, err := socket.Listen(ctx, "127.0.0.1:53")
 //	server := &resolver.Server{Names: names.Load, Exchange: upstreams, Hosts: &hosts.File{}}
 //	err = server.Serve(ctx, sockets)
 package resolver
@@ -20,6 +20,7 @@ import (
 
 	"hither/resolver/exchange"
 	"hither/resolver/hosts"
+	"hither/resolver/socket"
 )
 
 // budget is what a question may take from its arrival to its answer. The stub resolvers of the systems ask again, or
@@ -101,7 +102,7 @@ func (s *Server) now() time.Time {
 // Serve answers on sockets until ctx ends, and then returns nil; it returns an error if a socket fails before. Either way the
 // sockets are closed at once, because a name server that is open and mute costs its clients more than none, and
 // everything Serve started has ended. It is called once.
-func (s *Server) Serve(ctx context.Context, sockets ...*Sockets) error {
+func (s *Server) Serve(ctx context.Context, sockets ...*socket.Set) error {
 	s.init()
 	s.load()
 	ctx, cancel := context.WithCancel(ctx)
@@ -119,8 +120,8 @@ func (s *Server) Serve(ctx context.Context, sockets ...*Sockets) error {
 		})
 	}
 	for _, set := range sockets {
-		for _, conn := range set.packets {
-			start(func(ctx context.Context) error { return s.servePackets(ctx, conn, set.local) })
+		for _, conn := range set.Packets {
+			start(func(ctx context.Context) error { return s.servePackets(ctx, conn, set.Addr()) })
 		}
 		start(func(ctx context.Context) error { return s.serveStreams(ctx, set) })
 	}

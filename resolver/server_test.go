@@ -332,3 +332,16 @@ func TestRebindingByAnAliasOfTheNetwork(t *testing.T) {
 		t.Errorf("got  %s\nwant it withheld", got)
 	}
 }
+
+// The zone of a client's address on a link tells where to answer, and not who it is.
+func TestClientsOfALinkAreServedWithTheirZone(t *testing.T) {
+	link := netip.MustParsePrefix("fe80::/64")
+	s := &Server{Clients: link.Contains}
+	a := asker{addr: netip.MustParseAddrPort("[fe80::2%7]:53")}
+	if !s.serves(&a, netip.MustParseAddr("fe80::1%eth0")) || a.host {
+		t.Errorf("got  %+v\nwant a client of the link, not of this machine", a)
+	}
+	if a.addr = netip.MustParseAddrPort("[fe80::1%7]:53"); !s.serves(&a, netip.MustParseAddr("fe80::1%eth0")) || !a.host {
+		t.Errorf("got  %+v\nwant a process of this machine", a)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"hither/resolver/socket"
 )
 
 const (
@@ -46,13 +48,13 @@ type streams struct {
 }
 
 // serveStreams accepts connections until the sockets are closed. It returns when all connections are.
-func (s *Server) serveStreams(ctx context.Context, set *Sockets) error {
+func (s *Server) serveStreams(ctx context.Context, set *socket.Set) error {
 	all := &streams{open: map[*stream]struct{}{}}
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer all.closeAll()
 	for {
-		conn, err := set.streams.Accept()
+		conn, err := set.Streams.Accept()
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 			if err == nil {
 				conn.Close()
@@ -66,7 +68,7 @@ func (s *Server) serveStreams(ctx context.Context, set *Sockets) error {
 			pause(ctx, acceptPause)
 			continue
 		}
-		st, ok := s.newStream(conn, set.local.Addr())
+		st, ok := s.newStream(conn, set.Addr().Addr())
 		if !ok || !all.add(st, s.now()) {
 			s.counts.dropped.Add(1)
 			conn.Close()
@@ -102,13 +104,13 @@ func (s *Server) newStream(conn net.Conn, local netip.Addr) (*stream, bool) {
 	ok = s.serves(&a, local)
 	return &stream{
 		conn: conn, asker: a, places: make(chan struct{}, maxPending),
-		in: bufio.NewReaderSize(conn, packetSize), out: bufio.NewWriterSize(conn, packetSize),
+		in: bufio.NewReaderSize(conn, socket.PacketSize), out: bufio.NewWriterSize(conn, socket.PacketSize),
 	}, ok
 }
 
 // readStream answers questions until the client has no more, or takes too long.
 func (s *Server) readStream(ctx context.Context, st *stream, all *streams) error {
-	packet, out := make([]byte, 0, packetSize), make([]byte, 0, packetSize)
+	packet, out := make([]byte, 0, socket.PacketSize), make([]byte, 0, socket.PacketSize)
 	q := new(question)
 	for {
 		if !st.ready() {
@@ -135,7 +137,7 @@ func (s *Server) readStream(ctx context.Context, st *stream, all *streams) error
 			}
 			st.pending.Add(1)
 			given := packet
-			packet = make([]byte, 0, packetSize)
+			packet = make([]byte, 0, socket.PacketSize)
 			s.slowly(ctx, given, a, st)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"hither/resolver/socket"
+
 	"github.com/miekg/dns"
 )
 
@@ -155,7 +157,7 @@ func TestOverUDP(t *testing.T) {
 			if _, err := conn.Write(wire); err != nil {
 				t.Fatal(err)
 			}
-			buf := make([]byte, packetSize)
+			buf := make([]byte, socket.PacketSize)
 			n, err := conn.Read(buf)
 			if err != nil {
 				t.Fatal(err)
@@ -168,37 +170,9 @@ func TestOverUDP(t *testing.T) {
 	}
 }
 
-func TestListen(t *testing.T) {
-	ctx := t.Context()
-	first, err := Listen(ctx, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	if second, err := Listen(ctx, first.Addr().String()); err == nil || !Taken(err) || !strings.Contains(err.Error(), "--dns") {
-		if err == nil {
-			second.Close()
-		}
-		t.Errorf("got  %v\nwant an error that says that the port is taken and what to do", err)
-	}
-	other, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if _, err := Listen(ctx, other.LocalAddr().String()); err == nil || !Taken(err) {
-		t.Errorf("got  %v\nwant an error that says that another program's UDP port is taken", err)
-	}
-	for _, addr := range []string{"0.0.0.0:0", "[::]:0", "192.0.2.1:53", "8.8.8.8:53", "localhost:53", "127.0.0.1", ""} {
-		if _, err := Listen(ctx, addr); err == nil || !strings.Contains(err.Error(), "127.0.0.1:53") {
-			t.Errorf("%q\ngot  %v\nwant an error that names an address that would do", addr, err)
-		}
-	}
-}
-
 func TestAServerThatEndsLeavesNoSocketOpen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	sockets, err := Listen(ctx, "127.0.0.1:0")
+	sockets, err := socket.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +190,7 @@ func TestAServerThatEndsLeavesNoSocketOpen(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("Serve does not end")
 	}
-	again, err := Listen(t.Context(), sockets.Addr().String())
+	again, err := socket.Listen(t.Context(), sockets.Addr().String())
 	if err != nil {
 		t.Fatalf("got  %v\nwant the port free again", err)
 	}
@@ -224,12 +198,12 @@ func TestAServerThatEndsLeavesNoSocketOpen(t *testing.T) {
 }
 
 func TestASocketThatFailsIsAnError(t *testing.T) {
-	sockets, err := Listen(t.Context(), "127.0.0.1:0")
+	sockets, err := socket.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &Server{Exchange: &upstream{say: silent}}
-	sockets.packets[0].Close()
+	sockets.Packets[0].Close()
 	if err := s.Serve(t.Context(), sockets); err == nil {
 		t.Error("got  nil\nwant an error: somebody has to end or begin anew")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"hither/resolver/hosts"
+	"hither/resolver/socket"
 )
 
 // upstream answers as its functions say, and counts.
@@ -94,7 +95,7 @@ func silent(ctx context.Context, _ *dns.Msg) (*dns.Msg, error) {
 func serve(tb testing.TB, s *Server) netip.AddrPort {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	sockets, err := Listen(ctx, "127.0.0.1:0")
+	sockets, err := socket.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}

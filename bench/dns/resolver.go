@@ -12,6 +12,7 @@ import (
 	"hither/resolver/exchange/group"
 	"hither/resolver/exchange/nameserver"
 	"hither/resolver/hosts"
+	"hither/resolver/socket"
 )
 
 // serveResolver is Hither's resolver without the rest of Hither, at args[0], with the upstream args[1].
@@ -29,7 +30,7 @@ func serveResolver(ctx context.Context, args []string) error {
 		Exchange: &group.Group{Upstreams: []exchange.Exchanger{upstream}},
 		Hosts:    &hosts.File{},
 	}
-	sockets, err := resolver.Listen(ctx, args[0])
+	sockets, err := socket.Listen(ctx, args[0])
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 // replaced without the ones above it.
 func floors() map[string]int {
 	return map[string]int{
-		"rules.d": 0, "cache/digest": 0, "cache/wholefile": 0, "cache/filelock": 0, "resolver/exchange": 0, "resolver/exchange/chain": 0, "resolver/exchange/exchangetest": 0, "resolver/hosts": 0, "resolver/link": 0,
+		"rules.d": 0, "cache/digest": 0, "cache/wholefile": 0, "cache/filelock": 0, "resolver/exchange": 0, "resolver/exchange/chain": 0, "resolver/exchange/exchangetest": 0, "resolver/hosts": 0, "resolver/link": 0, "resolver/socket": 0,
 		"resolver/exchange/letter": 1, "resolver/exchange/group": 1, "resolver/exchange/lookup": 1, "resolver/exchange/nameserver": 2,
 		"forward/measure": 0, "forward/split": 0, "forward/quick": 0, "forward/lanes": 0, "forward/prefetch/npm/semver": 0,
 		"forward/peer": 0, "forward/h2": 0, "forward/npmrc": 0, "forward/listener": 0,

@@ -27,7 +27,7 @@ const (
 // File is a hosts file, read again when it changed. The zero value is this machine's own file; a nil *File knows no names. It
 // may be used from many goroutines.
 type File struct {
-	Path string // empty: /etc/hosts, or where Windows keeps it
+	Path string // empty: the constant
 	// Skip says which addresses are not to be believed, because they are ours and stand there to bring others to us.
 	// nil: none.
 	Skip func(netip.Addr) bool
@@ -60,7 +60,7 @@ func (h *File) refreshLocked() {
 		return
 	}
 	h.looked = now()
-	info, err := os.Stat(cmp.Or(h.Path, path))
+	info, err := os.Stat(cmp.Or(h.Path, Path))
 	if err != nil {
 		h.names, h.mod, h.size = map[string][]netip.Addr{}, time.Time{}, 0
 		return
@@ -75,7 +75,7 @@ func (h *File) readLocked(info os.FileInfo) {
 	if h.names == nil {
 		h.names = map[string][]netip.Addr{}
 	}
-	file, err := os.Open(cmp.Or(h.Path, path))
+	file, err := os.Open(cmp.Or(h.Path, Path))
 	if err != nil {
 		return
 	}

@@ -2,5 +2,5 @@
 
 package hosts
 
-// path is where the C library looks.
-const path = "/etc/hosts"
+// Path is where the C library looks.
+const Path = "/etc/hosts"

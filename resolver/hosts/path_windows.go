@@ -1,4 +1,4 @@
 package hosts
 
-// path is where the DNS client service looks.
-const path = `C:\Windows\System32\drivers\etc\hosts`
+// Path is where the DNS client service looks.
+const Path = `C:\Windows\System32\drivers\etc\hosts`

@@ -29,6 +29,7 @@ import (
 	"hither/forward/listener"
 	"hither/install/sysdns"
 	"hither/resolver"
+	"hither/resolver/socket"
 	"hither/rules"
 )
 
@@ -36,7 +37,7 @@ import (
 // names, and doors at that address. The zero value has neither. Its methods may be called at once, but for Answer, which
 // comes before Serve, and Close.
 type Way struct {
-	sockets  []*resolver.Sockets
+	sockets  []*socket.Set
 	doors    []*listener.Listener
 	server   *resolver.Server // nil: DNS is not answered
 	networks listener.Networks
@@ -89,8 +90,8 @@ func Open(ctx context.Context, s settings.Settings, keep upkeep.Upkeep, inherite
 // openSockets opens all or none.
 func (l *Way) openSockets(ctx context.Context, addrs []string) error {
 	for _, addr := range addrs {
-		sockets, err := resolver.Listen(ctx, addr)
-		if resolver.Taken(err) {
+		sockets, err := socket.Listen(ctx, addr)
+		if socket.Taken(err) {
 			err = errors.Join(err, inspectDNSPort(ctx, addr))
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package resolver
+package socket
 
 import (
 	"net/netip"
@@ -10,7 +10,7 @@ import (
 
 // A client on a link's own address is answered from a goroutine too, which needs the link for it.
 func TestClientsOfALinkKeepTheirZone(t *testing.T) {
-	b := new(batch)
+	b := new(Batch)
 	fill := func(addr string, scope uint32) {
 		b.names[0] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: netip.MustParseAddr(addr).As16(), Scope_id: scope}
 		port := (*[2]byte)(unsafe.Pointer(&b.names[0].Port))
@@ -18,17 +18,8 @@ func TestClientsOfALinkKeepTheirZone(t *testing.T) {
 	}
 	for want, scope := range map[string]uint32{"[fe80::1%7]:53": 7, "[fd00::1]:53": 0} {
 		fill(netip.MustParseAddrPort(want).Addr().WithZone("").String(), scope)
-		if _, got := b.packet(0); got.String() != want {
+		if _, got := b.Packet(0); got.String() != want {
 			t.Errorf("got  %v\nwant %s", got, want)
 		}
-	}
-	link := netip.MustParsePrefix("fe80::/64")
-	s := &Server{Clients: link.Contains}
-	a := asker{addr: netip.MustParseAddrPort("[fe80::2%7]:53")}
-	if !s.serves(&a, netip.MustParseAddr("fe80::1%eth0")) || a.host {
-		t.Errorf("got  %+v\nwant a client of the link, not of this machine", a)
-	}
-	if a.addr = netip.MustParseAddrPort("[fe80::1%7]:53"); !s.serves(&a, netip.MustParseAddr("fe80::1%eth0")) || !a.host {
-		t.Errorf("got  %+v\nwant a process of this machine", a)
 	}
 }

@@ -1,4 +1,4 @@
-package resolver
+package socket
 
 import (
 	"errors"
@@ -16,15 +16,15 @@ import (
 // question is not kept waiting for others.
 const batchSize = 32
 
-// batch reads and answers packets of one UDP socket, many at a time (recvmmsg(2), sendmmsg(2)). x/net has this too, but
+// Batch reads and answers packets of one UDP socket, many at a time (recvmmsg(2), sendmmsg(2)). x/net has this too, but
 // allocates the address of each. It is for one goroutine.
-type batch struct {
+type Batch struct {
 	raw      syscall.RawConn
 	in, out  [batchSize]mmsghdr
 	names    [batchSize]unix.RawSockaddrInet6 // of the clients; those of IPv4 are shorter and begin alike
 	vectors  [2 * batchSize]unix.Iovec
-	packets  [batchSize][packetSize]byte
-	replies  [batchSize][ednsSize]byte
+	packets  [batchSize][PacketSize]byte
+	replies  [batchSize][ReplySize]byte
 	received int // of this batch
 	queued   int // answers to it
 	sent     int // of those
@@ -39,15 +39,16 @@ type mmsghdr struct {
 	length uint32
 }
 
-func newBatch(conn *net.UDPConn) (*batch, error) {
+// NewBatch is for one socket.
+func NewBatch(conn *net.UDPConn) (*Batch, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{raw: raw}
+	b := &Batch{raw: raw}
 	for i := range batchSize {
 		b.vectors[i].Base = &b.packets[i][0]
-		b.vectors[i].SetLen(packetSize)
+		b.vectors[i].SetLen(PacketSize)
 		b.in[i].header = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&b.names[i])), Iov: &b.vectors[i]}
 		b.in[i].header.SetIovlen(1)
 		b.out[i].header = unix.Msghdr{Iov: &b.vectors[batchSize+i]}
@@ -57,8 +58,8 @@ func newBatch(conn *net.UDPConn) (*batch, error) {
 	return b, nil
 }
 
-// receive waits for packets and returns how many came.
-func (b *batch) receive() (int, error) {
+// Receive waits for packets and returns how many came.
+func (b *Batch) Receive() (int, error) {
 	b.received, b.queued, b.sent, b.err = 0, 0, 0, nil
 	for i := range b.in {
 		b.in[i].header.Namelen = unix.SizeofSockaddrInet6
@@ -67,7 +68,7 @@ func (b *batch) receive() (int, error) {
 }
 
 // recvmmsg returns false to be called again when there is something. It never waits itself.
-func (b *batch) recvmmsg(fd uintptr) bool {
+func (b *Batch) recvmmsg(fd uintptr) bool {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 	switch errno {
 	case 0:
@@ -81,9 +82,9 @@ func (b *batch) recvmmsg(fd uintptr) bool {
 	return true
 }
 
-// packet is the i-th that came, and from whom.
-func (b *batch) packet(i int) ([]byte, netip.AddrPort) {
-	data := b.packets[i][:min(b.in[i].length, packetSize)]
+// Packet is the i-th that came, and from whom.
+func (b *Batch) Packet(i int) ([]byte, netip.AddrPort) {
+	data := b.packets[i][:min(b.in[i].length, PacketSize)]
 	name := &b.names[i]
 	port := *(*[2]byte)(unsafe.Pointer(&name.Port))
 	at := uint16(port[0])<<8 | uint16(port[1])
@@ -98,11 +99,11 @@ func (b *batch) packet(i int) ([]byte, netip.AddrPort) {
 	return data, netip.AddrPortFrom(addr, at)
 }
 
-// room is where the next answer may be written, to be given to reply.
-func (b *batch) room() []byte { return b.replies[b.queued][:0] }
+// Room is where the next answer may be written, to be given to Reply.
+func (b *Batch) Room() []byte { return b.replies[b.queued][:0] }
 
-// reply answers the i-th packet, at the next send. wire is kept until then.
-func (b *batch) reply(i int, wire []byte) {
+// Reply answers the i-th packet, at the next Send. wire is kept until then.
+func (b *Batch) Reply(i int, wire []byte) {
 	m := &b.out[b.queued].header
 	m.Name, m.Namelen = b.in[i].header.Name, b.in[i].header.Namelen
 	m.Iov.Base = &wire[0]
@@ -110,15 +111,15 @@ func (b *batch) reply(i int, wire []byte) {
 	b.queued++
 }
 
-// send sends the answers. Those that cannot be sent are lost, as any packet may be.
-func (b *batch) send() {
+// Send sends the answers. Those that cannot be sent are lost, as any packet may be.
+func (b *Batch) Send() {
 	if b.queued > 0 {
 		_ = b.raw.Write(b.write)
 	}
 }
 
 // sendmmsg returns false to be called again when there is room.
-func (b *batch) sendmmsg(fd uintptr) bool {
+func (b *Batch) sendmmsg(fd uintptr) bool {
 	for b.sent < b.queued {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.queued-b.sent), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
