@@ -125,7 +125,7 @@ func (a *app) askDaemon(ctx context.Context) doctor.Daemon {
 		d.PID = client.PID()
 	}
 	for _, u := range s.Upstreams {
-		d.Upstreams = append(d.Upstreams, doctor.Upstream{Rule: u.Rule, Base: u.Base, Origin: u.Origin, Requests: u.Requests, Failures: u.Failures, Note: u.Note})
+		d.Upstreams = append(d.Upstreams, doctor.Upstream{Rule: u.Rule, Base: u.Base, Requests: u.Requests, Failures: u.Failures, Note: u.Note})
 	}
 	return d
 }

@@ -78,15 +78,6 @@ func parseProxy(text string) (*url.URL, bool) {
 	return u, true
 }
 
-// hostPort is HOST:PORT of a URL, with the port of its scheme where it says none.
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
-
 // bare is a proxy without its password, for people.
 func bare(text string) string {
 	u, ok := parseProxy(text)

@@ -13,6 +13,7 @@ import (
 
 	"hither/cmd/hither/doctor/told"
 	"hither/cmd/hither/port"
+	"hither/forward/dial"
 )
 
 // clash looks for another proxy on this machine: Clash, mihomo and their like sit on port 7890 too.
@@ -49,7 +50,7 @@ func (clash) candidates(p *Patient) (list []netip.AddrPort) {
 	texts := append(slices.Clone(p.Listen), "127.0.0.1:7890", "127.0.0.1:7897")
 	for _, s := range proxySettings(p) {
 		if u, ok := parseProxy(s.Value); ok {
-			texts = append(texts, hostPort(u))
+			texts = append(texts, dial.HostPort(u))
 		}
 	}
 	for _, text := range texts {
@@ -116,7 +117,7 @@ func (s stranger) finding(p *Patient) Finding {
 func (s stranger) named(p *Patient) told.Setting {
 	for _, v := range proxySettings(p) {
 		if u, ok := parseProxy(v.Value); ok {
-			if at, ok := local(hostPort(u)); ok && at == s.At {
+			if at, ok := local(dial.HostPort(u)); ok && at == s.At {
 				return v
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/doctor/told"
+	"hither/forward/dial"
 )
 
 // client is a tool that asks registries, as its settings make it.
@@ -80,7 +81,7 @@ func (t tool) course(ctx context.Context, p *Patient) course {
 		switch {
 		case err != nil || u.Host == "":
 			return course{Why: s.Name + " is " + bareURL(s.Value)}
-		case p.isOurs(hostPort(u)):
+		case p.isOurs(dial.HostPort(u)):
 			return course{"gateway", s.Name + " names " + u.Host}
 		case !p.ruled(u.Host):
 			return course{Why: s.Name + " names " + u.Host + ", of which no rule speaks"}
@@ -102,7 +103,7 @@ func proxied(p *Patient, s, bypass told.Setting, host string) course {
 	if !ok {
 		return course{Why: s.Name + " is no address of a proxy"}
 	}
-	if p.isOurs(hostPort(u)) {
+	if p.isOurs(dial.HostPort(u)) {
 		return course{"proxy", s.Name + " is " + bare(s.Value)}
 	}
 	return course{Why: s.Name + " is " + bare(s.Value) + ", which is another proxy"}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/doctor/told"
+	"hither/forward/dial"
 )
 
 // dockerClient is Docker's engine, which pulls images; the docker command only asks it to.
@@ -83,7 +84,7 @@ func (c dockerClient) More(p *Patient) (out []Finding) {
 	}
 	for _, mirror := range engine.Mirrors {
 		u, err := url.Parse(mirror)
-		if err == nil && p.isOurs(hostPort(u)) && p.system() != "linux" {
+		if err == nil && p.isOurs(dial.HostPort(u)) && p.system() != "linux" {
 			out = append(out, fail("Docker Desktop's engine runs in a machine of its own, where "+mirror+" is not Hither", "Write `\"registry-mirrors\": [\"http://host.docker.internal:"+u.Port()+"\"]` in "+engine.File+" and restart Docker."))
 		}
 	}
@@ -119,7 +120,7 @@ func (containers) proxies(p *Patient) (out []Finding) {
 			u, ok := parseProxy(text)
 			at, isAddress := netip.AddrPort{}, false
 			if text != "" && ok {
-				at, isAddress = local(hostPort(u))
+				at, isAddress = local(dial.HostPort(u))
 			}
 			if isAddress && at.Addr().IsLoopback() {
 				out = append(out, fail(guests.File+" tells containers ("+engine+") of the proxy "+bare(text)+", which in a container is the container itself",

@@ -3,6 +3,8 @@ package doctor
 import (
 	"net/netip"
 	"testing"
+
+	"hither/forward/dial"
 )
 
 // What stands in a user's files may be anything. Nothing may crash, and no value may be longer than the file.
@@ -23,7 +25,7 @@ func FuzzOtherFiles(f *testing.F) {
 		new(shelf).takePEM(&Patient{}, data)
 		hides(text, "registry.npmjs.org")
 		if u, ok := parseProxy(text); ok {
-			hostPort(u)
+			dial.HostPort(u)
 		}
 		(&Patient{Listen: []string{"127.0.0.1:7890"}}).isOursURL(text)
 		bare(text)

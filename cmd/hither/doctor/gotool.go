@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hither/cmd/hither/doctor/told"
+	"hither/forward/dial"
 )
 
 // goClient is the go command.
@@ -87,5 +88,5 @@ func goMeaning(name string) string {
 
 func (p *Patient) isOursURL(text string) bool {
 	u, ok := parseProxy(text)
-	return ok && p.isOurs(hostPort(u))
+	return ok && p.isOurs(dial.HostPort(u))
 }

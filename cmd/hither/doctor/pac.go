@@ -4,6 +4,8 @@ import (
 	"context"
 	"regexp"
 	"strings"
+
+	"hither/forward/dial"
 )
 
 // pac looks at the desktop's proxy settings, which browsers read and command-line tools do not.
@@ -30,7 +32,7 @@ func (c pac) Run(ctx context.Context, p *Patient) (out []Finding) {
 }
 
 func (pac) script(p *Patient, who, script string) Finding {
-	if u, ok := parseProxy(script); ok && p.isOurs(hostPort(u)) {
+	if u, ok := parseProxy(script); ok && p.isOurs(dial.HostPort(u)) {
 		return well(who + " reads Hither's own proxy script")
 	}
 	return note(who+" reads the proxy script "+bareURL(script)+", which command-line tools do not: what it says of registries is not looked at",

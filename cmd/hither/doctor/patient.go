@@ -96,7 +96,6 @@ type Daemon struct {
 // Upstream is how an origin or mirror stands with the running Hither.
 type Upstream struct {
 	Rule, Base         string
-	Origin             bool
 	Requests, Failures int64
 	Note               string
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hither/cmd/hither/doctor/told"
+	"hither/forward/dial"
 )
 
 // proxies looks at the proxy variables of this shell.
@@ -61,16 +62,16 @@ func (proxies) judge(ctx context.Context, p *Patient, s told.Setting) (out []Fin
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	conn, err := p.dial(ctx, "tcp", hostPort(u))
+	conn, err := p.dial(ctx, "tcp", dial.HostPort(u))
 	if err != nil {
 		remedy := "Send this shell to Hither: `" + p.thisShell() + "`"
-		if p.isOurs(hostPort(u)) {
+		if p.isOurs(dial.HostPort(u)) {
 			remedy = "Start Hither: " + p.start()
 		}
 		return append(out, fail(s.Name+" is "+bare(s.Value)+", where nobody listens, so tools that read it reach nothing", remedy+"; or do without the proxy: `"+p.Shell.Unset(s.Name)+"`.").with("error", err.Error()))
 	}
 	conn.Close()
-	if p.isOurs(hostPort(u)) {
+	if p.isOurs(dial.HostPort(u)) {
 		if u.Scheme == "https" {
 			return append(out, fail(s.Name+" is "+bare(s.Value)+", and Hither's proxy speaks plain HTTP on loopback, not TLS", "Write http: `"+p.export(s.Name, "http://"+u.Host)+"`."))
 		}
@@ -87,4 +88,4 @@ func sameProxy(a, b string) bool {
 }
 
 // identity is scheme, user and address: what two variables must have in common.
-func identity(u *url.URL) string { return u.Scheme + "://" + u.User.String() + "@" + hostPort(u) }
+func identity(u *url.URL) string { return u.Scheme + "://" + u.User.String() + "@" + dial.HostPort(u) }

@@ -47,7 +47,6 @@ const documentLimit = 1 << 20
 type fetched struct {
 	Status int
 	Header http.Header
-	Bytes  int64
 	Took   time.Duration
 }
 
@@ -64,6 +63,6 @@ func get(ctx context.Context, by http.RoundTripper, method, target string) (fetc
 		return fetched{}, err
 	}
 	defer resp.Body.Close()
-	n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, documentLimit))
-	return fetched{Status: resp.StatusCode, Header: resp.Header, Bytes: n, Took: time.Since(began)}, err
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, documentLimit))
+	return fetched{Status: resp.StatusCode, Header: resp.Header, Took: time.Since(began)}, err
 }
