@@ -7,6 +7,7 @@ import (
 
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/goenv"
+	"hither/cmd/hither/house"
 	"hither/cmd/hither/kindling"
 	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
@@ -44,11 +45,11 @@ func beginning(at *projects.Finder, ahead *prefetch.Prefetcher) func(pid int, ar
 	}
 }
 
-// lookAhead has what clients will ask for fetched before they do, as long as h.ahead runs.
-func (h *house) lookAhead(c *control.Socket, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
-	at := projects.New(h.settings.ReadProjects, h.settings.Listen, h.settings.Runner)
-	h.ahead = newPrefetcher(h.settings, h.book.Now, f, at.Where, k, log)
-	c.Enter, c.Begun = at.Enter, beginning(at, h.ahead)
+// lookAhead has what clients will ask for fetched before they do, as long as h.Ahead runs.
+func lookAhead(h *house.House, c *control.Socket, f *fetch.Fetcher, k *kindling.Lighter, log *slog.Logger) {
+	at := projects.New(h.Settings.ReadProjects, h.Settings.Listen, h.Settings.Runner)
+	h.Ahead = newPrefetcher(h.Settings, h.Book.Now, f, at.Where, k, log)
+	c.Enter, c.Begun = at.Enter, beginning(at, h.Ahead)
 }
 
 // newPrefetcher makes what asks ahead of clients, and lets it hear what they ask. It begins with Run.

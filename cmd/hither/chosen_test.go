@@ -14,27 +14,27 @@ import (
 func TestTheRulebookFollowsChoices(t *testing.T) {
 	h := newHousehold(t)
 	defer h.stop()
-	h.book.State = filepath.Join(t.TempDir(), "state")
+	h.Book.State = filepath.Join(t.TempDir(), "state")
 	if _, err := h.Choose(t.Context(), mirrors.Change{Verb: "set", Rule: "reg", URL: "far.test"}); err != nil {
 		t.Fatal(err)
 	}
-	rule, _ := h.book.Now().Host("reg.test")
+	rule, _ := h.Book.Now().Host("reg.test")
 	same(t, "pinned", rule.Pin, "https://far.test")
 	contains(t, h.why("/reg"+blobPath("x")), "Choice: far.test, because you pinned it", "pinned by you")
-	file := filepath.Join(h.book.State, mirrors.ChoicesName)
+	file := filepath.Join(h.Book.State, mirrors.ChoicesName)
 	good, err := os.ReadFile(file)
 	same(t, "error", err, nil)
 	var said strings.Builder
-	h.book.Log = slog.New(slog.NewTextHandler(&said, nil))
+	h.Book.Log = slog.New(slog.NewTextHandler(&said, nil))
 	write(t, file, []byte("{"))
-	h.book.Rechoose()
-	contains(t, said.String(), "choose again with `hither mirrors set --state "+h.book.State+"`")
+	h.Book.Rechoose()
+	contains(t, said.String(), "choose again with `hither mirrors set --state "+h.Book.State+"`")
 	write(t, file, good)
-	if _, _, err := mirrors.Decide(h.book.State, h.book.Plain(), mirrors.Change{Verb: "off", URL: "far.test"}); err != nil {
+	if _, _, err := mirrors.Decide(h.Book.State, h.Book.Plain(), mirrors.Change{Verb: "off", URL: "far.test"}); err != nil {
 		t.Fatal(err)
 	}
-	h.book.Rechoose()
-	rule, _ = h.book.Now().Host("reg.test")
+	h.Book.Rechoose()
+	rule, _ = h.Book.Now().Host("reg.test")
 	same(t, "pinned", rule.Pin, "")
 	contains(t, rule.Mirrors[1].Off, "switched off by you")
 }

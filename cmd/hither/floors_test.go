@@ -33,7 +33,8 @@ func floors() map[string]int {
 		"forward": 4, "forward/prefetch": 4, "cmd/hither/child": 4, "cmd/hither/logbook": 4, "cmd/hither/why": 4, "cmd/hither/rulebook": 4, "cmd/hither/network": 4, "cmd/hither/upkeep": 4,
 		"cmd/hither/console": 5, "cmd/hither/metrics": 5, "cmd/hither/doctor": 5, "cmd/hither/warm": 5, "cmd/hither/control": 5,
 		"cmd/hither/projects": 6, "cmd/hither/ledger": 6, "cmd/hither/led": 6,
-		"cmd/hither": 7, "cmd/hither/e2e": 8, "bench/wan": 6, "bench/lab": 5, "bench/dns": 6, "bench/mirrors": 6, "bench/speed": 6,
+		"cmd/hither/house": 7,
+		"cmd/hither":       8, "cmd/hither/e2e": 9, "bench/wan": 6, "bench/lab": 5, "bench/dns": 6, "bench/mirrors": 6, "bench/speed": 6,
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"hither/cache"
 	"hither/cache/digest"
-	"hither/cache/mem"
 	"hither/cmd/hither/control"
 	"hither/forward/measure"
 )
@@ -54,7 +53,7 @@ func TestWhyUnderstandsEverySpelling(t *testing.T) {
 func TestWhySaysWhoseRuleItIs(t *testing.T) {
 	h := newHousehold(t)
 	defer h.stop()
-	contains(t, h.why("/reg/list/a"), "of the rule reg ("+h.book.Dir+"/reg.toml:")
+	contains(t, h.why("/reg/list/a"), "of the rule reg ("+h.Book.Dir+"/reg.toml:")
 	contains(t, h.why("/npm/express"), "of the rule npm (built-in npm.toml:")
 }
 
@@ -64,9 +63,9 @@ func (h *household) prefer() {
 	h.hosts["reg.test"] = has("first")
 	same(h.t, "the first blob", h.get("http://reg.test"+blobPath("first")), http.StatusOK)
 	for range 3 { // with less the board would try others
-		h.board.Add(measure.Sample{Base: "https://near.test", Wait: time.Microsecond, Took: time.Microsecond})
-		h.board.Add(measure.Sample{Base: "https://reg.test", Wait: time.Second, Took: time.Second})
-		h.board.Add(measure.Sample{Base: "https://far.test", Wait: time.Hour, Took: time.Hour})
+		h.Board.Add(measure.Sample{Base: "https://near.test", Wait: time.Microsecond, Took: time.Microsecond})
+		h.Board.Add(measure.Sample{Base: "https://reg.test", Wait: time.Second, Took: time.Second})
+		h.Board.Add(measure.Sample{Base: "https://far.test", Wait: time.Hour, Took: time.Hour})
 	}
 }
 
@@ -199,9 +198,9 @@ func TestRemove(t *testing.T) {
 		same(t, path, h.get("http://reg.test"+path), http.StatusOK)
 	}
 	told := 0
-	h.removed = func() { told++ }
+	h.Removed = func() { told++ }
 	pinned := cache.Entry{Value: []byte("a tree head"), Pinned: true}
-	if err := h.store.Bind(t.Context(), "pinned", pinned); err != nil {
+	if err := h.Store.Bind(t.Context(), "pinned", pinned); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []struct {
@@ -211,7 +210,7 @@ func TestRemove(t *testing.T) {
 	}{
 		{"/reg/list/a", control.Removal{Names: 1, Bytes: 4}, ""}, // the same bytes as the others
 		{"/reg/list/a", control.Removal{}, ""},
-		{"/reg/never/a", control.Removal{}, "is never kept, by " + h.book.Dir + "/reg.toml:"},
+		{"/reg/never/a", control.Removal{}, "is never kept, by " + h.Book.Dir + "/reg.toml:"},
 		{"https://example.com/x?key=hush", control.Removal{}, "https://example.com/x?key=…: No rule speaks of this host"},
 		{"example", control.Removal{}, "names no host"},
 	} {
@@ -228,29 +227,6 @@ func TestRemove(t *testing.T) {
 	same(t, "all others", got, control.Removal{Names: 2})
 	same(t, "what is pinned stays", h.kept(), 1)
 	same(t, "the doors are told", told, 3)
-}
-
-// slow is a store that takes a second to forget a name.
-type slow struct{ cache.Store }
-
-func (s slow) Forget(ctx context.Context, name cache.Name) error {
-	<-time.After(time.Second)
-	return s.Store.Forget(ctx, name)
-}
-
-func TestWhatCannotBeForgottenInTimeIsForgottenByAnotherTry(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := &house{store: slow{new(mem.Store)}}
-		for _, name := range []cache.Name{"a", "b", "c"} {
-			same(t, "bound", h.store.Bind(t.Context(), name, cache.Entry{Value: []byte("x")}), nil)
-		}
-		for _, want := range []string{"2 of 3 names were forgotten in the time that an answer may take; do it again for the rest", "<nil>"} {
-			ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
-			_, err := h.Remove(ctx, "", true)
-			cancel()
-			same(t, "what is said", fmt.Sprint(err), want)
-		}
-	})
 }
 
 // checked is a store that can be read through, with what is found in it.
@@ -273,7 +249,7 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 		h := newHousehold(t)
 		defer h.stop()
 		broken := digest.ErrMismatch
-		h.store = checked{Store: h.store, blobs: []error{nil, broken, nil, nil, nil, nil, broken, nil}}
+		h.Store = checked{Store: h.Store, blobs: []error{nil, broken, nil, nil, nil, nil, broken, nil}}
 		var told []control.Verification
 		same(t, "error", h.Verify(t.Context(), func(v control.Verification) { told = append(told, v) }), nil)
 		last := told[len(told)-1]
@@ -283,7 +259,7 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 		same(t, "named", len(last.Damaged), 2)
 		same(t, "done", last.Done, true)
 		same(t, "told meanwhile", len(told) >= 3 && !told[0].Done, true)
-		h.store = checked{Store: h.store, err: errors.New("the disk is gone")}
+		h.Store = checked{Store: h.Store, err: errors.New("the disk is gone")}
 		if err := h.Verify(t.Context(), func(control.Verification) { t.Error("a check that failed was told as done") }); err == nil {
 			t.Error("no error")
 		}

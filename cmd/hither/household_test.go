@@ -18,6 +18,7 @@ import (
 	"hither/cache/mem"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/hithertest"
+	"hither/cmd/hither/house"
 	"hither/cmd/hither/ledger"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/rulebook"
@@ -31,7 +32,7 @@ import (
 // household is a Hither without doors to the machine: the network is a map, the cache is in memory, and requests come as
 // function calls. All else is what serve.go joins.
 type household struct {
-	*house
+	*house.House
 	t       *testing.T
 	hosts   map[string]http.HandlerFunc // the network, by host; one that is not in it cannot be reached
 	fetcher *fetch.Fetcher
@@ -76,21 +77,21 @@ func newHousehold(t *testing.T, private ...string) *household {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.house = &house{settings: s, self: network.Self{netip.MustParseAddrPort("127.0.0.1:7890")}, book: book, store: &mem.Store{}, rounds: new(measure.Rounds)}
+	h.House = &house.House{Settings: s, Self: network.Self{netip.MustParseAddrPort("127.0.0.1:7890")}, Book: book, Store: &mem.Store{}, Rounds: new(measure.Rounds)}
 	h.start(log)
 	return h
 }
 
 // start puts the rooms together, again perhaps: what is in the cache stays.
 func (h *household) start(log *slog.Logger) {
-	h.ledger, h.board = ledger.New(), new(measure.Board)
+	h.Ledger, h.Board = ledger.New(), new(measure.Board)
 	out := &network.Network{Follow: h, Bearer: h}
-	h.fetcher = newFetcher(h.settings, h.store, ledger.Tallied{Board: h.board, Ledger: h.ledger}, out, h.ledger, log)
+	h.fetcher = newFetcher(h.Settings, h.Store, ledger.Tallied{Board: h.Board, Ledger: h.Ledger}, out, h.Ledger, log)
 	h.fetcher.Reach = nil                                                     // no network is here that could be away
-	h.ahead = newPrefetcher(h.settings, h.book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
+	h.Ahead = newPrefetcher(h.Settings, h.Book.Now, h.fetcher, nil, nil, log) // it sleeps until Run
 	h.server = &forward.Server{
-		Rules: h.book.Now, Fetch: h.ledger.Saving(h.fetcher.Fetch), Pass: h, Self: h.self.Host, Done: h.ledger.Served, ID: "test",
-		Console: welcome(h.self, &trust.Authority{}, h.book.Now),
+		Rules: h.Book.Now, Fetch: h.Ledger.Saving(h.fetcher.Fetch), Pass: h, Self: h.Self.Host, Done: h.Ledger.Served, ID: "test",
+		Console: welcome(h.Self, &trust.Authority{}, h.Book.Now),
 	}
 }
 

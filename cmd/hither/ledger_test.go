@@ -97,7 +97,7 @@ func TestWhatAuthoritiesAskForIsNoRequest(t *testing.T) {
 	same(t, "requests", fmt.Sprint(s.Requests), "map[miss:1]")
 	same(t, "both are kept", s.Cache.Names, 2)
 	contains(t, h.why("/reg/list/authority"), "Last answer:")
-	asked := h.ledger.Upstream("https://reg.test").Requests
+	asked := h.Ledger.Upstream("https://reg.test").Requests
 	same(t, "but the upstream was asked twice", asked, 2)
 }
 

@@ -14,6 +14,7 @@ import (
 	"hither/cache"
 	"hither/cache/hot"
 	"hither/cmd/hither/control"
+	"hither/cmd/hither/house"
 	"hither/cmd/hither/kindling"
 	"hither/cmd/hither/led"
 	"hither/cmd/hither/ledger"
@@ -71,20 +72,20 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	if err != nil {
 		return err
 	}
-	h := &house{settings: s, self: self, book: book, way: way, store: store, ledger: ledger.New(), probe: out.Prober().Probe}
+	h := &house.House{Settings: s, Self: self, Book: book, Way: way, Store: store, Ledger: ledger.New(), Probe: out.Prober().Probe}
 	calm := memory.NewQuiet(kept, log)
-	h.ledger.Stir = calm.Stir
-	learned := h.measure(out, log)
-	fetcher := newFetcher(s, store, noticing{ledger.Tallied{Board: h.board, Ledger: h.ledger}, h.rounds.Used}, out, h.ledger, log)
+	h.Ledger.Stir = calm.Stir
+	learned := remember(h, out, log)
+	fetcher := newFetcher(s, store, noticing{ledger.Tallied{Board: h.Board, Ledger: h.Ledger}, h.Rounds.Used}, out, h.Ledger, log)
 	defer fetcher.Close()
-	kindle := &kindling.Lighter{Connect: out.Pool.Warm, Board: h.board}
-	h.lookAhead(socket, fetcher, kindle, log)
+	kindle := &kindling.Lighter{Connect: out.Pool.Warm, Board: h.Board}
+	lookAhead(h, socket, fetcher, kindle, log)
 	doors := &forward.Server{
-		Rules: book.Now, Fetch: h.ledger.Saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
-		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.ledger.Served, Again: h.ledger.Again(fetcher),
+		Rules: book.Now, Fetch: h.Ledger.Saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
+		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.Ledger.Served, Again: h.Ledger.Again(fetcher),
 		Greeted: kindle.Greet, Changed: fetcher.Changed, Persist: fetcher.Persist, Short: out.Pool.CloseIdle, ID: instance(),
 	}
-	h.removed, h.waiting = doors.Forget, fetcher.Waiting
+	h.Removed, h.Waiting = doors.Forget, fetcher.Waiting
 	way.Answer(s, book.Now(), out.Names, log)
 	socket.Names, socket.Log = way.NamesServer(), log
 	here := newReady(s, network.NewSelf(in.listeners), way, keep, trust)
@@ -94,10 +95,10 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	socket.LetGo = keeping.letGo
 	openDoors(open, work, doors, in.listeners)
 	way.Serve(open, doors, work.Go)
-	runAll(ctx, work, keeping.run, learned.Run, h.ahead.Run, calm.Run,
+	runAll(ctx, work, keeping.run, learned.Run, h.Ahead.Run, calm.Run,
 		func(ctx context.Context) error { return book.Watch(ctx, extending(trust, way)) },
-		func(ctx context.Context) error { return untilEnd(ctx, h.rounds.Run) },
-		func(ctx context.Context) error { return watchNetwork(ctx, h.board, h.rounds, out, way, log) })
+		func(ctx context.Context) error { return untilEnd(ctx, h.Rounds.Run) },
+		func(ctx context.Context) error { return watchNetwork(ctx, h.Board, h.Rounds, out, way, log) })
 	tell, withdraw := publishing(notifying(ready, log), log)
 	defer withdraw()
 	work.Go(func() error { return socket.Serve(ctx, h, here, tell) })
@@ -183,13 +184,13 @@ func extending(ca *trust.Authority, way *led.Way) func(*rules.Set) error {
 // hotMemory is for small things that clients ask for again and again, in bytes.
 const hotMemory = 32 << 20
 
-// measure begins with what was measured before this start.
-func (h *house) measure(out *network.Network, log *slog.Logger) *scores.Keeper {
-	h.board = new(measure.Board)
-	h.rounds = &measure.Rounds{
-		Prober: out.Prober(), Board: ledger.Tallied{Board: h.board, Ledger: h.ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.book.Now()) },
+// remember gives a house its board and rounds, with what was measured before this start.
+func remember(h *house.House, out *network.Network, log *slog.Logger) *scores.Keeper {
+	h.Board = new(measure.Board)
+	h.Rounds = &measure.Rounds{
+		Prober: out.Prober(), Board: ledger.Tallied{Board: h.Board, Ledger: h.Ledger}, Targets: func() [][]measure.Target { return mirrors.Targets(h.Book.Now()) },
 	}
-	kept := &scores.Keeper{State: h.settings.State, Board: h.board, Rounds: h.rounds, Log: log}
+	kept := &scores.Keeper{State: h.Settings.State, Board: h.Board, Rounds: h.Rounds, Log: log}
 	kept.Load()
 	return kept
 }

@@ -60,7 +60,7 @@ func TestStatusSpeaksWhereTheCacheCannot(t *testing.T) {
 	s := settings.Settings{State: t.TempDir(), Cache: "disk", CacheFree: 1}
 	h := newHousehold(t)
 	defer h.stop()
-	h.house.store, _ = open(t, s)
+	h.Store, _ = open(t, s)
 	same(t, "removing it", os.RemoveAll(filepath.Join(s.State, "cache")), nil)
 	status, err := h.Status(t.Context())
 	same(t, "error", err, nil)

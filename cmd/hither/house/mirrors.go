@@ -1,4 +1,4 @@
-package main
+package house
 
 import (
 	"cmp"
@@ -13,33 +13,33 @@ import (
 )
 
 // Survey implements control.Daemon. Surveys take turns, round by round, so that they do not measure each other.
-func (h *house) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
-	s := mirrors.Surveyor{Probe: h.probe, Board: h.board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
-	return s.Survey(ctx, h.book.Now(), ask, progress)
+func (h *House) Survey(ctx context.Context, ask mirrors.Ask, progress func(mirrors.SurveyLine)) (mirrors.Survey, error) {
+	s := mirrors.Surveyor{Probe: h.Probe, Board: h.Board, Heard: h.surveyed, Turns: &h.turns, Pauses: &h.pauses, Daemon: true}
+	return s.Survey(ctx, h.Book.Now(), ask, progress)
 }
 
 // surveyed counts what a measurement cost, and takes it from the upstream's budget for today.
-func (h *house) surveyed(r measure.Result) {
+func (h *House) surveyed(r measure.Result) {
 	s := r.Sample()
 	s.Bytes = r.Cost
-	h.ledger.Tally(s)
+	h.Ledger.Tally(s)
 	if !r.Unspoken {
-		h.rounds.Charge(r.Base, r.Cost)
+		h.Rounds.Charge(r.Base, r.Cost)
 	}
 }
 
 // History implements control.Daemon.
-func (h *house) History(context.Context) ([]mirrors.History, error) {
-	return mirrors.Histories(h.book.Now(), h.board, time.Now().Add(-mirrors.HeatSpan)), nil
+func (h *House) History(context.Context) ([]mirrors.History, error) {
+	return mirrors.Histories(h.Book.Now(), h.Board, time.Now().Add(-mirrors.HeatSpan)), nil
 }
 
 // Choose implements control.Daemon.
-func (h *house) Choose(_ context.Context, change mirrors.Change) (string, error) {
-	return h.book.Choose(change)
+func (h *House) Choose(_ context.Context, change mirrors.Change) (string, error) {
+	return h.Book.Choose(change)
 }
 
 // sources tells who would be asked now, and why in that order. Where no authority names the bytes, the origin goes first.
-func (h *house) sources(m rules.Match, e *why.Explanation) {
+func (h *House) sources(m rules.Match, e *why.Explanation) {
 	if !e.Keeps() {
 		origin := m.Origins()[0]
 		e.Sources = []why.Source{{URL: origin.URL, Origin: true, Why: "the request goes there as it comes"}}
@@ -51,7 +51,7 @@ func (h *house) sources(m rules.Match, e *why.Explanation) {
 		byBase[s.Base] = s
 		bases = append(bases, s.Base)
 	}
-	places := mirrors.Rank(h.board, m.Rule, bases, objectOf(m, e))
+	places := mirrors.Rank(h.Board, m.Rule, bases, objectOf(m, e))
 	first := m.Path.Notary == "" && m.Path.From == rules.FromAny
 	if first {
 		slices.SortStableFunc(places, func(a, b measure.Place) int {

@@ -1,4 +1,7 @@
-package main
+// Package house answers what the commands ask by the control socket: it knows all the rooms of a running Hither.
+//
+//	err := socket.Serve(ctx, &house.House{Store: store, Board: board, …}, ready, show)
+package house
 
 import (
 	"cmp"
@@ -28,51 +31,51 @@ import (
 	"hither/rules"
 )
 
-// house answers the control socket: it knows all the rooms.
-type house struct {
-	settings settings.Settings
-	self     network.Self
-	book     *rulebook.Book
-	way      *led.Way // nil: nobody is led to us
-	store    cache.Store
-	board    *measure.Board
-	rounds   *measure.Rounds // has the budgets that surveys are charged to
-	ledger   *ledger.Ledger
-	ahead    *prefetch.Prefetcher
-	probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
-	removed  func()                                                                   // is told that the cache lost something; nil: nobody is
-	waiting  func() int                                                               // how many wait for the network: fetch.Fetcher.Waiting; nil: none
+// House is a running Hither, as its parts are joined. The fields are set before it is asked.
+type House struct {
+	Settings settings.Settings
+	Self     network.Self
+	Book     *rulebook.Book
+	Way      *led.Way // nil: nobody is led to us
+	Store    cache.Store
+	Board    *measure.Board
+	Rounds   *measure.Rounds // has the budgets that surveys are charged to
+	Ledger   *ledger.Ledger
+	Ahead    *prefetch.Prefetcher
+	Probe    func(ctx context.Context, t measure.Target, proto string) measure.Result // for surveys
+	Removed  func()                                                                   // is told that the cache lost something; nil: nobody is
+	Waiting  func() int                                                               // how many wait for the network: fetch.Fetcher.Waiting; nil: none
 
 	turns  mirrors.Turns
 	pauses mirrors.Pauses
 }
 
-var _ control.Daemon = (*house)(nil)
+var _ control.Daemon = (*House)(nil)
 
 // Status implements control.Daemon.
-func (h *house) Status(ctx context.Context) (control.Status, error) {
-	s := h.ledger.Snapshot()
-	s.Rules, s.Trouble = h.book.Problem(), h.way.Trouble()
+func (h *House) Status(ctx context.Context) (control.Status, error) {
+	s := h.Ledger.Snapshot()
+	s.Rules, s.Trouble = h.Book.Problem(), h.Way.Trouble()
 	s.Upstreams = h.upstreams()
-	s.Prefetch = h.ahead.Report()
-	if h.waiting != nil {
-		s.Waiting = h.waiting()
+	s.Prefetch = h.Ahead.Report()
+	if h.Waiting != nil {
+		s.Waiting = h.Waiting()
 	}
 	var err error
-	if s.Cache, err = h.store.Usage(ctx); err != nil {
+	if s.Cache, err = h.Store.Usage(ctx); err != nil {
 		s.Trouble = strings.TrimPrefix(s.Trouble+"; cache: "+err.Error(), "; ")
 	}
 	return s, ctx.Err()
 }
 
 // upstreams lists whom the rules name. The board is not asked for its order: it counts how often it is, to try others.
-func (h *house) upstreams() (out []control.Upstream) {
+func (h *House) upstreams() (out []control.Upstream) {
 	known := h.standings()
-	for _, r := range h.book.Now().Rules() {
+	for _, r := range h.Book.Now().Rules() {
 		all := r.Upstreams()
 		slices.SortStableFunc(all, func(a, b rules.Source) int { return compareStandings(known[a.Base], known[b.Base]) })
 		for _, up := range all {
-			s, n := known[up.Base], h.ledger.Upstream(up.Base)
+			s, n := known[up.Base], h.Ledger.Upstream(up.Base)
 			out = append(out, control.Upstream{
 				Rule: r.Name, Base: up.Base, Origin: up.Origin, Requests: n.Requests, Failures: n.Failures,
 				Wait: s.Wait, Speed: int64(s.Rate), Note: note(s),
@@ -82,9 +85,9 @@ func (h *house) upstreams() (out []control.Upstream) {
 	return out
 }
 
-func (h *house) standings() map[string]measure.Standing {
+func (h *House) standings() map[string]measure.Standing {
 	known := make(map[string]measure.Standing)
-	for _, s := range h.board.Report() {
+	for _, s := range h.Board.Report() {
 		known[s.Base] = s
 	}
 	return known
@@ -107,18 +110,18 @@ func note(s measure.Standing) string {
 }
 
 // Why implements control.Daemon.
-func (h *house) Why(ctx context.Context, text string) (why.Explanation, error) {
+func (h *House) Why(ctx context.Context, text string) (why.Explanation, error) {
 	m, note, err := h.match(text)
 	if err != nil || m.Rule == nil {
 		return why.Explanation{Note: note}, err
 	}
 	m = h.variant(ctx, m)
 	e := why.Explanation{Rule: why.NewRulePart(m), Private: h.private(m)}
-	e.Rule.File = h.book.Place(m.Rule.File)
+	e.Rule.File = h.Book.Place(m.Rule.File)
 	if e.Keeps() {
 		h.look(ctx, m, &e)
 	}
-	if last, ok := h.ledger.Report(cache.Name(m.Name)); ok && e.Keeps() {
+	if last, ok := h.Ledger.Report(cache.Name(m.Name)); ok && e.Keeps() {
 		e.Last = &last
 	}
 	h.sources(m, &e)
@@ -126,8 +129,8 @@ func (h *house) Why(ctx context.Context, text string) (why.Explanation, error) {
 }
 
 // private is the user's pattern that m fits; empty: none.
-func (h *house) private(m rules.Match) string {
-	for _, pattern := range h.settings.Private {
+func (h *House) private(m rules.Match) string {
+	for _, pattern := range h.Settings.Private {
 		if m.Private([]string{pattern}) {
 			return pattern
 		}
@@ -136,17 +139,17 @@ func (h *house) private(m rules.Match) string {
 }
 
 // look fills in what is kept. Whether it is fresh is asked of a fetcher that has nothing but the cache, and tells nobody.
-func (h *house) look(ctx context.Context, m rules.Match, e *why.Explanation) {
-	entry, err := h.store.Lookup(ctx, cache.Name(m.Name))
+func (h *House) look(ctx context.Context, m rules.Match, e *why.Explanation) {
+	entry, err := h.Store.Lookup(ctx, cache.Name(m.Name))
 	if err != nil {
 		return
 	}
 	e.Cached = &entry
-	if blob, err := h.store.Open(ctx, entry.Digest); err == nil {
+	if blob, err := h.Store.Open(ctx, entry.Digest); err == nil {
 		e.Present = true
 		blob.Close()
 	}
-	answer, err := (&fetch.Fetcher{Store: h.store}).Fetch(ctx, fetch.Request{Match: m, KeptOnly: true})
+	answer, err := (&fetch.Fetcher{Store: h.Store}).Fetch(ctx, fetch.Request{Match: m, KeptOnly: true})
 	if err == nil {
 		e.Fresh = answer.Report.State == fetch.Hit
 		answer.Body.Close()
@@ -155,12 +158,12 @@ func (h *house) look(ctx context.Context, m rules.Match, e *why.Explanation) {
 
 // variant finds which of several documents under one URL is meant, since a URL alone does not say: the one that was asked
 // for last, else one that is kept, else the first.
-func (h *house) variant(ctx context.Context, m rules.Match) rules.Match {
+func (h *House) variant(ctx context.Context, m rules.Match) rules.Match {
 	var last time.Time
 	best := m
 	for _, v := range m.Path.Variants {
 		other := m.WithVariant(v)
-		if r, ok := h.ledger.Report(cache.Name(other.Name)); ok && r.When.After(last) {
+		if r, ok := h.Ledger.Report(cache.Name(other.Name)); ok && r.When.After(last) {
 			best, last = other, r.When
 		} else if last.IsZero() && !h.bound(ctx, best) && h.bound(ctx, other) {
 			best = other
@@ -169,20 +172,20 @@ func (h *house) variant(ctx context.Context, m rules.Match) rules.Match {
 	return best
 }
 
-func (h *house) bound(ctx context.Context, m rules.Match) bool {
-	_, err := h.store.Lookup(ctx, cache.Name(m.Name))
+func (h *House) bound(ctx context.Context, m rules.Match) bool {
+	_, err := h.Store.Lookup(ctx, cache.Name(m.Name))
 	return err == nil
 }
 
 // match finds what a URL means: one of a registry, or one of our own gateway. A path alone is a gateway's. Without a rule
 // that speaks of it, note tells what happens to it.
-func (h *house) match(text string) (m rules.Match, note string, err error) {
+func (h *House) match(text string) (m rules.Match, note string, err error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return m, "", fmt.Errorf("%q is not a URL: %w", text, errors.Unwrap(err))
 	}
-	set, q := h.book.Now(), rules.Query{URL: u}
-	own := h.self.Host(dial.HostPort(u))
+	set, q := h.Book.Now(), rules.Query{URL: u}
+	own := h.Self.Host(dial.HostPort(u))
 	switch rule, ruled := set.Host(u.Host); {
 	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
 		err = fmt.Errorf("%q names no host: write it as https://HOST/PATH, or as a gateway path such as /go/…", text)
@@ -199,7 +202,7 @@ func (h *house) match(text string) (m rules.Match, note string, err error) {
 }
 
 // Usage implements control.Daemon.
-func (h *house) Usage(ctx context.Context) (cache.Usage, error) { return h.store.Usage(ctx) }
+func (h *House) Usage(ctx context.Context) (cache.Usage, error) { return h.Store.Usage(ctx) }
 
 // verifier is a store that can read all it has again; the one in memory need not.
 type verifier interface {
@@ -213,10 +216,10 @@ const verifyPace = 2 * time.Second
 const maxDamaged = 100
 
 // Verify implements control.Daemon.
-func (h *house) Verify(ctx context.Context, progress func(control.Verification)) error {
+func (h *House) Verify(ctx context.Context, progress func(control.Verification)) error {
 	var v control.Verification
 	told := time.Now()
-	if store, ok := h.store.(verifier); ok {
+	if store, ok := h.Store.(verifier); ok {
 		err := store.Verify(ctx, func(d digest.Digest, size int64, err error) {
 			v.Blobs++
 			v.Bytes += size
@@ -241,10 +244,10 @@ func (h *house) Verify(ctx context.Context, progress func(control.Verification))
 }
 
 // Remove implements control.Daemon. A blob that other names mean too goes with the name: it can be fetched again.
-func (h *house) Remove(ctx context.Context, text string, all bool) (control.Removal, error) {
+func (h *House) Remove(ctx context.Context, text string, all bool) (control.Removal, error) {
 	var names []cache.Name
 	if all {
-		err := h.store.Names(ctx, func(name cache.Name, e cache.Entry) bool {
+		err := h.Store.Names(ctx, func(name cache.Name, e cache.Entry) bool {
 			if !e.Pinned {
 				names = append(names, name)
 			}
@@ -259,8 +262,8 @@ func (h *house) Remove(ctx context.Context, text string, all bool) (control.Remo
 			return control.Removal{}, err
 		}
 	}
-	if h.removed != nil {
-		defer h.removed() // also when only some of them could be forgotten
+	if h.Removed != nil {
+		defer h.Removed() // also when only some of them could be forgotten
 	}
 	out, err := h.forget(ctx, names)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -270,7 +273,7 @@ func (h *house) Remove(ctx context.Context, text string, all bool) (control.Remo
 }
 
 // names are all that a URL may be kept under.
-func (h *house) names(text string) ([]cache.Name, error) {
+func (h *House) names(text string) ([]cache.Name, error) {
 	m, note, err := h.match(text)
 	if err != nil {
 		return nil, err
@@ -279,7 +282,7 @@ func (h *house) names(text string) ([]cache.Name, error) {
 		return nil, errors.New(redact.Text(text) + ": " + note)
 	}
 	if m.Path.Keep == rules.Never {
-		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact.Text(text), h.book.Place(m.Rule.File), m.Path.Line)
+		return nil, fmt.Errorf("%s is never kept, by %s:%d", redact.Text(text), h.Book.Place(m.Rule.File), m.Path.Line)
 	}
 	names := []cache.Name{cache.Name(m.Name)}
 	for _, v := range m.Path.Variants {
@@ -290,9 +293,9 @@ func (h *house) names(text string) ([]cache.Name, error) {
 	return names, nil
 }
 
-func (h *house) forget(ctx context.Context, names []cache.Name) (out control.Removal, err error) {
+func (h *House) forget(ctx context.Context, names []cache.Name) (out control.Removal, err error) {
 	for _, name := range names {
-		entry, err := h.store.Lookup(ctx, name)
+		entry, err := h.Store.Lookup(ctx, name)
 		if errors.Is(err, cache.ErrNotFound) {
 			continue
 		}
@@ -300,15 +303,15 @@ func (h *house) forget(ctx context.Context, names []cache.Name) (out control.Rem
 			return out, err
 		}
 		if entry.Digest != "" {
-			if blob, err := h.store.Open(ctx, entry.Digest); err == nil {
+			if blob, err := h.Store.Open(ctx, entry.Digest); err == nil {
 				out.Bytes += blob.Size()
 				blob.Close()
 			}
-			if err := h.store.Remove(ctx, entry.Digest); err != nil {
+			if err := h.Store.Remove(ctx, entry.Digest); err != nil {
 				return out, err
 			}
 		}
-		if err := h.store.Forget(ctx, name); err != nil {
+		if err := h.Store.Forget(ctx, name); err != nil {
 			return out, err
 		}
 		out.Names++
