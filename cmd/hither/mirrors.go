@@ -160,13 +160,6 @@ func failing(s mirrors.Survey) error {
 	return &exitError{Status: exitNoSource, Err: fmt.Errorf("no source works for %s: is the network there? `hither mirrors --json` tells what each of them did", join(dead))}
 }
 
-// ink has colours on a terminal whose user did not refuse them (no-color.org).
-func (a *app) ink() terminal.Ink {
-	_, _, shown := terminal.Size(a.out)
-	refused, said := a.env.Lookup("NO_COLOR")
-	return terminal.Ink{On: shown && (!said || refused == "") && a.env.Get("TERM") != "dumb"}
-}
-
 // measurer asks the running Hither, or measures by itself if there is none.
 type measurer struct {
 	app   *app

@@ -213,4 +213,11 @@ func upstreamRow(u control.Upstream) string {
 	return fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s\t%s", u.Rule, base, u.Requests, u.Failures, wait, speed, u.Note)
 }
 
-func join(list []string) string { return strings.Join(list, ", ") }
+// printPublic is all of a status that everybody may know.
+func (a *app) printPublic(r control.Ready) {
+	fmt.Fprintf(a.out, "Hither %s, a service of this machine, is up on %s, pid %d, for %s.\n", r.Version, join(r.Proxy), r.PID, amount.Rough(time.Since(r.Since)))
+	if len(r.DNS) > 0 {
+		fmt.Fprintf(a.out, "It answers DNS on %s%s.\n", join(r.DNS), ledInWords(r.DNSMode))
+	}
+	fmt.Fprintln(a.out, "What it has done, for all users, is for root to see: `sudo hither status`.")
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -71,16 +70,4 @@ func (a *app) version() *cobra.Command {
 	}
 	addJSONFlag(c, &asJSON)
 	return c
-}
-
-func addJSONFlag(c *cobra.Command, asJSON *bool) {
-	c.Flags().BoolVar(asJSON, "json", false, "print JSON, for programs")
-}
-
-// printJSON prints one indented document.
-func (a *app) printJSON(value any) error {
-	out := json.NewEncoder(a.out)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(value)
 }

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
-	"time"
 
-	"hither/cmd/hither/amount"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/paths"
 	"hither/cmd/hither/shell"
@@ -81,15 +78,6 @@ func (a *app) ready(ctx context.Context) (control.Ready, error) {
 	}
 	machine.State = a.settings.State
 	return machine, nil
-}
-
-// printPublic is all of a status that everybody may know.
-func (a *app) printPublic(r control.Ready) {
-	fmt.Fprintf(a.out, "Hither %s, a service of this machine, is up on %s, pid %d, for %s.\n", r.Version, join(r.Proxy), r.PID, amount.Rough(time.Since(r.Since)))
-	if len(r.DNS) > 0 {
-		fmt.Fprintf(a.out, "It answers DNS on %s%s.\n", join(r.DNS), ledInWords(r.DNSMode))
-	}
-	fmt.Fprintln(a.out, "What it has done, for all users, is for root to see: `sudo hither status`.")
 }
 
 // client asks the Hither of the settings.
