@@ -103,22 +103,27 @@ func TestYarnsPackagesComeFromItsRegistry(t *testing.T) {
 	})
 }
 
-// An optional peer may never be asked for, so that it is a guess also where it waited for the client's first request.
-func TestNoOptionalPeerIsFetchedWhileAllIsKept(t *testing.T) {
-	const tool = `{"dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"peerDependencies":{"extra":"1"},"peerDependenciesMeta":{"extra":{"optional":true}}}}}`
-	inWorld(t, withNPM, func(w *world) {
-		place := Place{PID: 7, Dir: t.TempDir(), Args: words("npm install tool"), Has: hasNone}
-		w.Project = func(fetch.Client) (Place, bool) { return place, true }
-		m := w.packument("registry.npmjs.org", "tool", "application/json")
-		w.bodies[npmRegistry+"/tool"], w.kept[m.Name] = []byte(tool), true
-		w.bodies[npmRegistry+"/extra"] = []byte("{}")
-		w.Begin("registry.npmjs.org", place)
-		time.Sleep(time.Second)
-		if _, err := w.fetch(w.t.Context(), fetch.Request{Match: m, Client: w.client(1).of, Agent: "npm/10.9.9"}); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Second)
-		same(t, "ahead", w.balance().Ahead, 1)
-		same(t, "of optional peers", w.asked("/extra"), 0)
-	})
+// An optional peer may never be asked for, so that it is a guess also where it waited for the client's first request. What else
+// waited, as an optional dependency does of pnpm, follows from an answer all the same.
+func TestNothingThatWaitedIsFetchedWhileAllIsKept(t *testing.T) {
+	for _, c := range []struct{ command, agent, accept, needs string }{
+		{"npm install tool", "npm/10.9.9", "application/json", `"peerDependencies":{"extra":"1"},"peerDependenciesMeta":{"extra":{"optional":true}}`},
+		{"pnpm add tool", "pnpm/10.28.2", "application/vnd.npm.install-v1+json", `"optionalDependencies":{"extra":"1"}`},
+	} {
+		inWorld(t, withNPM, func(w *world) {
+			place := Place{PID: 7, Dir: t.TempDir(), Args: words(c.command), Has: hasNone}
+			w.Project = func(fetch.Client) (Place, bool) { return place, true }
+			m := w.packument("registry.npmjs.org", "tool", c.accept)
+			w.bodies[npmRegistry+"/tool"], w.kept[m.Name] = []byte(`{"dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{`+c.needs+`}}}`), true
+			w.bodies[npmRegistry+"/extra"] = []byte("{}")
+			w.Begin("registry.npmjs.org", place)
+			time.Sleep(time.Second)
+			if _, err := w.fetch(w.t.Context(), fetch.Request{Match: m, Client: w.client(1).of, Agent: c.agent}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			same(t, c.command+": ahead", w.balance().Ahead, 1)
+			same(t, c.command+": of what waited", w.asked("/extra"), 0)
+		})
+	}
 }

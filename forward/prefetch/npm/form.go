@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hither/forward/prefetch/npm/semver"
+	"hither/forward/project"
 )
 
 // The short packuments do not say for which C library a version is. So pnpm (from 10.28.2, its pull request 10455) asks for the
@@ -58,13 +59,28 @@ func (w *Walk) asksFor(name, variant string) {
 	}
 }
 
+// isNPM says that the client is npm, as far as it showed. Yarn's name for the registry is Yarn's alone; Yarn 4 asks for the full
+// packuments, as npm does.
+func (w *Walk) isNPM() bool {
+	if w.known {
+		return w.claims
+	}
+	if w.registry == project.YarnRegistry {
+		return false
+	}
+	return w.accept == full || w.accept == ""
+}
+
 // named notes that somebody needs a package, before what he wants of it is noted.
 func (p *pkg) named(n need) { p.spare = n.spare && (p.spare || len(p.seen) == 0) }
 
-// tooEarly says that something is not wanted before the client has asked for anything, because it is not known before in which
-// version it does so or whether at all. Then by, who needs it, is noted.
+// early says that something is not wanted before the client has asked for anything, because it is not known before in which
+// version it does so or whether at all.
+func (w *Walk) early(n need) bool { return !w.heard && (n.optional || n.spare && w.known && !w.claims) }
+
+// tooEarly is early, and notes then by, who needs it.
 func (w *Walk) tooEarly(by *release, n need) bool {
-	if w.heard || !n.optional && (!n.spare || !w.known || w.claims) {
+	if !w.early(n) {
 		return false
 	}
 	if len(w.unlooked) == 0 || w.unlooked[len(w.unlooked)-1] != by {
@@ -76,6 +92,9 @@ func (w *Walk) tooEarly(by *release, n need) bool {
 // hear goes on with what was too early.
 func (w *Walk) hear() {
 	w.heard = true
+	for _, p := range w.spares {
+		w.packument(p, whyDirect)
+	}
 	for _, r := range w.unlooked {
 		for _, n := range w.home[r].doc.sheet(r).needs() {
 			if n.optional && !w.peerless || n.spare {
@@ -84,5 +103,5 @@ func (w *Walk) hear() {
 		}
 		w.settle(w.home[r])
 	}
-	w.unlooked = nil
+	w.spares, w.unlooked = nil, nil
 }

@@ -1,6 +1,8 @@
 package npm
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -93,9 +95,21 @@ func TestTheFormOfOptionalDependenciesIsLearnt(t *testing.T) {
 
 // What the project itself has as optional dependencies is no other.
 func TestOptionalDependenciesOfTheProject(t *testing.T) {
-	needs := directNeeds(&project.Manifest{Dependencies: map[string]string{"a": "1"}, OptionalDependencies: map[string]string{"b": "1"}}, true)
-	same(t, "a", needs[0].spare, false)
-	same(t, "b", needs[1].spare, true)
+	for _, c := range []struct{ command, agent, before, then string }{
+		{"npm install", "npm/11.19.1 node/v20.20.2 linux x64", "/a+ /b+ /c-linux+", ""},
+		{"pnpm install", "pnpm/10.28.1 npm/? node/v20.20.2 linux x64", "/a", "/b /c-linux"},
+		{"pnpm install", "pnpm/10.28.2 npm/? node/v20.20.2 linux x64", "/a", "/b+ /c-linux+"},
+		{"bun install", "Bun/1.4.4", "/a", "/b /c-linux+"},
+	} {
+		w, dir := newWorld(t), t.TempDir()
+		file := `{"dependencies":{"a":"1"},"optionalDependencies":{"b":"1","c-linux":"1"}}`
+		if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		same(t, c.agent+": before it asks", inForm(w.walk.Project(dir, strings.Fields(c.command))), c.before)
+		w.walk.Agent(c.agent)
+		same(t, c.agent+": then", inForm(w.walk.Asked(w.match("/pnpm", short))), c.then)
+	}
 }
 
 // Behind one address there may be several programs. What is known of npm says nothing of the one that asks then.

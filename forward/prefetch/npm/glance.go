@@ -7,8 +7,10 @@ import "slices"
 // that they depend on: unless somebody else needs them, they are not installed. Later ones look only at what is there already
 // (npm/cli#9877).
 
-// Guesses says that an optional peer is one, also where it waited for the client's first request.
-func (w *Walk) Guesses(why string, usually bool) bool { return usually || why == whyGlance }
+// Guesses says that an optional peer is one, and all other packuments that waited for the client's first request.
+func (w *Walk) Guesses(why string, usually bool) bool {
+	return usually || why == whyGlance || w.waited && why != whyTarball && why != whyLatest
+}
 
 // glance looks at the version of a package that an optional peer would be.
 func (w *Walk) glance(p *pkg, want request) {

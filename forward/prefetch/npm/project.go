@@ -310,6 +310,8 @@ func (w *Walk) root(n need, why string, want bool) {
 	switch {
 	case p.doc != nil:
 		w.settle(p)
+	case want && w.early(n):
+		w.spares = append(w.spares, p)
 	case want:
 		w.packument(p, why)
 	}

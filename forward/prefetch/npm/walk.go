@@ -77,6 +77,8 @@ type Walk struct {
 	refuted   map[*release]bool
 	home      map[*release]*pkg // of picks
 	unlooked  []*release        // of picks: what they need waits until the client has asked for something, some of it
+	spares    []*pkg            // of the project, which wait likewise
+	waited    bool              // and what is wanted now did
 	needers   map[string][]*pkg // that have a doc, some version in which needs a package, in the order in which it came
 	puzzles   []string          // packuments that nothing chosen needs, and that the client asked for
 	planted   tree              // see there
@@ -130,6 +132,7 @@ func (w *Walk) Asked(m rules.Match) []project.Want {
 	if ok = ok && !w.itself(name); ok && !w.asked { // behind the first tarball it may be our own notary that asks
 		w.asksFor(name, m.Variant)
 	}
+	w.waited = !w.heard
 	w.hear()
 	switch {
 	case m.Path.Bulk:
@@ -371,18 +374,6 @@ func (w *Walk) need(by *release, n need, glance bool) {
 		why = whyPeer
 	}
 	w.packument(p, why)
-}
-
-// isNPM says that the client is npm, as far as it showed. Yarn's name for the registry is Yarn's alone; Yarn 4 asks for the full
-// packuments, as npm does.
-func (w *Walk) isNPM() bool {
-	if w.known {
-		return w.claims
-	}
-	if w.registry == project.YarnRegistry {
-		return false
-	}
-	return w.accept == full || w.accept == ""
 }
 
 func (w *Walk) packument(p *pkg, why string) {
