@@ -20,7 +20,7 @@ func (w *Walk) Agent(agent string) {
 	since := func(major, minor, patch uint64) bool {
 		return v.Compare(semver.Version{Major: major, Minor: minor, Patch: patch}) >= 0
 	}
-	w.builds = "" // behind one address another program may ask next
+	w.meet(program)
 	switch {
 	case program == "npm":
 		w.blind = since(11, 20, 0) && v.Major == 11 || since(12, 1, 0)
@@ -33,6 +33,17 @@ func (w *Walk) Agent(agent string) {
 	case program == "Bun" && since(1, 4, 4):
 		w.linux = full
 	}
+}
+
+// meet is told which program asks: behind one address another may do so next. What is known of one that has come to its tarballs,
+// and so to its end nearly, says nothing of that.
+func (w *Walk) meet(program string) {
+	if w.asked && !w.known && program != "" && w.program != "" && program != w.program {
+		work := w.work
+		*w = *New(w.registry)
+		w.work = work
+	}
+	w.program, w.builds = cmp.Or(program, w.program), ""
 }
 
 // form is the variant of packuments that the client asks for, of a package like this one; empty: it is not known to be another.
@@ -52,7 +63,7 @@ func (w *Walk) asksFor(name, variant string) {
 	switch {
 	case p != nil && p.spare:
 		*w.form(p) = variant
-	case variant == full && w.accept == short && !w.isNPM() && (p == nil || len(p.seen) == 0):
+	case variant == full && w.accept == short && w.builds == "" && !w.isNPM() && (p == nil || len(p.seen) == 0):
 		// it may be an optional dependency of what has not come yet
 	default:
 		w.accept = cmp.Or(w.builds, variant)

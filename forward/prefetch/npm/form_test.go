@@ -112,20 +112,49 @@ func TestOptionalDependenciesOfTheProject(t *testing.T) {
 	}
 }
 
-// Behind one address there may be several programs. What is known of npm says nothing of the one that asks then.
+// Behind one address there may be several programs. What is known of one says nothing of the next, also where it has come to its
+// tarballs, behind which its own packuments are no news.
 func TestAnotherClientBehindNPMIsHeard(t *testing.T) {
-	w := newWorld(t)
-	for _, name := range []string{"tool", "other"} {
-		w.publish(name, `1.0.0 "dependencies":{"`+name+`-part":"1"}`)
+	for _, done := range []bool{false, true} {
+		w := newWorld(t)
+		for _, c := range []struct{ agent, name, form, want string }{
+			{"npm/11.19.1 node/v20.20.2 linux x64", "/tool", full, "/tool-part+"},
+			{"pnpm/9.15.9 npm/? node/v20.20.2 linux x64", "/other", short, "/other-part"},
+			{"npm/11.19.1 node/v20.20.2 linux x64", "/more", full, "/more-part+"},
+		} {
+			w.publish(c.name[1:], `1.0.0 "dependencies":{"`+c.name[1:]+`-part":"1"}`)
+			w.walk.Agent(c.agent)
+			m := w.match(c.name, c.form)
+			w.walk.Asked(m)
+			same(t, c.agent, inForm(w.walk.Answered(m, w.registry[c.name], 0)), c.want)
+			if done {
+				w.walk.Asked(w.match(c.name+"/-"+c.name+"-1.0.0.tgz", "*/*"))
+			}
+		}
 	}
-	for _, c := range []struct{ agent, name, form, want string }{
-		{"npm/11.19.1 node/v20.20.2 linux x64", "/tool", full, "/tool-part+"},
-		{"pnpm/9.15.9 npm/? node/v20.20.2 linux x64", "/other", short, "/other-part"},
+}
+
+// What all of them cost is counted together, and who does not say what it is, or is known by its process, is no other.
+func TestTheSameClientIsNotHeardAnew(t *testing.T) {
+	for _, c := range []struct{ command, agent, want string }{
+		{"", "pnpm/9.15.9", ""},
+		{"", "", "/tool-part"},
+		{"npm install tool", "pnpm/9.15.9", "/tool-part"},
 	} {
+		w := newWorld(t)
+		w.publish("tool", `1.0.0 "dependencies":{"tool-part":"1"}`)
+		w.walk.Project("", strings.Fields(c.command))
+		w.walk.Agent("npm/11.19.1 node/v20.20.2 linux x64")
+		w.ask("/tool", full)
+		w.ask("/tool/-/tool-1.0.0.tgz", "*/*")
+		cost := w.walk.work
 		w.walk.Agent(c.agent)
-		m := w.match(c.name, c.form)
-		w.walk.Asked(m)
-		same(t, c.agent, inForm(w.walk.Answered(m, w.registry[c.name], 0)), c.want)
+		known := ""
+		if w.walk.packages["tool-part"] != nil {
+			known = "/tool-part"
+		}
+		same(t, c.command+" "+c.agent+": what it knows", known, c.want)
+		same(t, c.command+" "+c.agent+": what that cost", w.walk.work, cost)
 	}
 }
 

@@ -62,6 +62,7 @@ type Walk struct {
 	builds   string // the one of which it makes trees, whatever else it asks for; empty: that is not known
 	spare    string // and the one of optional dependencies, if it is not the same
 	linux    string // of those for Linux
+	program  string // that asked last, as it calls itself; empty: it does not
 	claims   bool   // the client says which bytes it expects of a tarball, as npm does, so our request has to say so as well
 	known    bool   // claims was told by the command
 	idle     bool   // it was called with a command that installs nothing
