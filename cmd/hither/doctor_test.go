@@ -131,26 +131,38 @@ func answerDNS(t *testing.T) (address string) {
 	return conn.LocalAddr().String()
 }
 
-// Root's settings and rule files are not those of the service that he looks after.
+// Root's settings and rule files are not those of the service that he looks after, nor what his shell says.
 func TestTheDoctorReadsTheSettingsOfTheService(t *testing.T) {
 	root, etc := t.TempDir(), t.TempDir()
-	of := func(s *service.Installed, config string, flags map[string][]string) settings.Settings {
+	write(t, filepath.Join(root, ".config", "hither", "config.toml"), []byte("cache-free = \"7GiB\"\n"))
+	wrongly := func(s *service.Installed, config string, flags map[string][]string) (settings.Settings, error) {
 		t.Helper()
-		a := &app{sources: settings.Sources{Flags: flags, Config: config, Env: environ.List{"HOME=" + root}, Dir: root, ReadFile: os.ReadFile}}
+		env := environ.List{"HOME=" + root, "XDG_CONFIG_HOME=" + filepath.Join(root, ".config"), "HITHER_LISTEN=127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:2"}
+		a := &app{sources: settings.Sources{Flags: flags, Config: config, Env: env, Dir: root, ReadFile: os.ReadFile}}
 		var err error
 		a.settings, err = settings.Load(a.sources)
 		must(t, err)
 		a.settings.State = "/var/lib/hither"
 		return a.settingsOf(s)
 	}
+	of := func(s *service.Installed, config string, flags map[string][]string) settings.Settings {
+		t.Helper()
+		set, wrong := wrongly(s, config, flags)
+		must(t, wrong)
+		return set
+	}
 	file := filepath.Join(etc, "config.toml")
 	machines, users := &service.Installed{Config: file}, &service.Installed{}
-	same(t, "without a file: the machine's rules", of(machines, "", nil).Rules, filepath.Join(etc, "rules.d"))
-	must(t, os.WriteFile(file, []byte("listen = \"127.0.0.1:7999\"\ncache-free = \"300MiB\"\n"), 0o600))
 	set := of(machines, "", nil)
+	same(t, "without a file: the machine's rules", set.Rules, filepath.Join(etc, "rules.d"))
+	same(t, "without a file: its address", strings.Join(set.Listen, " "), settings.DefaultListen)
+	same(t, "without a file: what it leaves free", leftFree(set), 2<<30)
+	must(t, os.WriteFile(file, []byte("listen = \"127.0.0.1:7999\"\ncache-free = \"300MiB\"\n"), 0o600))
+	set = of(machines, "", nil)
 	same(t, "the machine's rules", set.Rules, filepath.Join(etc, "rules.d"))
 	same(t, "the machine's address", strings.Join(set.Listen, " "), "127.0.0.1:7999")
 	same(t, "what the machine's leaves free", leftFree(set), 300<<20)
+	same(t, "its way out", set.UpstreamProxy, "")
 	same(t, "its state directory", set.State, "/var/lib/hither")
 	same(t, "named", of(machines, "", map[string][]string{"rules": {"/named"}}).Rules, "/named")
 	must(t, os.WriteFile(file, []byte("cache-free = \"1MiB\"\nrules = \"mine\"\n"), 0o600))
@@ -160,5 +172,9 @@ func TestTheDoctorReadsTheSettingsOfTheService(t *testing.T) {
 	mine := filepath.Join(root, "own.toml")
 	must(t, os.WriteFile(mine, []byte("rules = \"own\"\n"), 0o600))
 	same(t, "a file that is named", of(machines, mine, nil).Rules, filepath.Join(root, "own"))
-	same(t, "the user's", strings.Join(of(users, "", nil).Listen, " "), settings.DefaultListen)
+	same(t, "the user's", strings.Join(of(users, "", nil).Listen, " "), "127.0.0.1:1")
+	must(t, os.WriteFile(file, []byte("cache-fre = \"1MiB\"\n"), 0o600))
+	set, wrong := wrongly(machines, "", nil)
+	same(t, "a file that is wrong: the machine's rules", set.Rules, filepath.Join(etc, "rules.d"))
+	contains(t, fmt.Sprint(wrong), file+":1: ")
 }

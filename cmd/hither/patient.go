@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"hither/cache/badger"
 	"hither/cmd/hither/control"
 	"hither/cmd/hither/doctor"
+	"hither/cmd/hither/environ"
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/network"
 	"hither/cmd/hither/paths"
@@ -46,35 +48,47 @@ func (a *app) patient(ctx context.Context) *doctor.Patient {
 		p.Daemon.CA = filepath.Join(a.settings.State, "ca.pem")
 	}
 	p.CA, _ = os.ReadFile(p.Daemon.CA) // there is none before the first start
-	if !p.Daemon.Running && p.Daemon.Err == nil {
-		meetStranger(ctx, p)
-	}
-	if s := a.service(); s != nil && (s.User || !p.Daemon.Running || p.Daemon.Stranger || a.settings.State == service.State(&install.Machine{})) {
+	stated := a.settings.From["state"] != "default"
+	if s := a.service(); s != nil && (s.User || !p.Daemon.Running || a.settings.State == service.State(&install.Machine{})) {
 		p.Service = s // else it is the user's own Hither that runs, beside that of the machine
-		a.settings = a.settingsOf(s)
+		a.settings, p.Wrong = a.settingsOf(s)
 		p.Listen, p.MinFree = a.settings.Listen, leftFree(a.settings)
+	}
+	if !p.Daemon.Running && p.Daemon.Err == nil {
+		meetStranger(ctx, p, !stated && (p.Service == nil || !p.Service.User))
 	}
 	a.lendWayOut(p)
 	return p
 }
 
-// settingsOf is what a service is set to: the machine's has a file of its own, beside its rule files. Where that is not there, or
-// cannot be read, all else is as for whoever asks; a file that was named on the command line is the one that is meant.
-func (a *app) settingsOf(s *service.Installed) settings.Settings {
+// settingsOf is what a service is set to: the machine's has a file of its own, beside its rule files, and nothing of the shell of
+// whoever asks. Where that cannot be read, which wrong says if that is not for want of rights, all else is as for him; a file that was
+// named on the command line is the one that is meant.
+func (a *app) settingsOf(s *service.Installed) (set settings.Settings, wrong error) {
 	if s.Config == "" || a.sources.Config != "" {
-		return a.settings
+		return a.settings, nil
 	}
 	in := a.sources
-	in.Config = s.Config
+	in.Config, in.Env = s.Config, environ.List{"HOME=" + service.State(&install.Machine{})}
+	in.ReadFile = func(name string) ([]byte, error) {
+		text, err := a.sources.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) { // then it has what all settings are without a file
+			return nil, nil
+		}
+		return text, err
+	}
 	set, err := settings.Load(in)
 	if err != nil {
 		set = a.settings
+	}
+	if !errors.Is(err, fs.ErrPermission) {
+		wrong = err
 	}
 	set.State = a.settings.State
 	if set.From["rules"] == "default" {
 		set.Rules = filepath.Join(filepath.Dir(s.Config), "rules.d")
 	}
-	return set
+	return set, wrong
 }
 
 // leftFree is how many bytes of the disk stay free, however little was asked for.
@@ -131,12 +145,18 @@ func (a *app) askDaemon(ctx context.Context) doctor.Daemon {
 }
 
 // meetStranger looks whether a Hither listens where ours would: the one that is installed as a service has a state directory
-// that users cannot enter, and tools go through it all the same. That one tells everybody where it is.
-func meetStranger(ctx context.Context, p *doctor.Patient) {
+// that users cannot enter, and tools go through it all the same. That one tells everybody where it is, which counts where no other
+// is meant.
+func meetStranger(ctx context.Context, p *doctor.Patient, told bool) {
 	ctx, cancel := context.WithTimeout(ctx, control.ProbeWait)
 	defer cancel()
 	by := &http.Transport{DisableKeepAlives: true}
-	for _, at := range p.Listen {
+	public, _ := control.ReadPublic(ctx, control.PublicDir()) // else it is looked for all the same
+	places := slices.Clone(p.Listen)
+	if told {
+		places = append(places, public.Proxy...)
+	}
+	for _, at := range places {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/ca.pem", nil)
 		if err != nil {
 			continue
@@ -150,7 +170,7 @@ func meetStranger(ctx context.Context, p *doctor.Patient) {
 		if doctor.IsRoot(text) {
 			p.Daemon.Running, p.Daemon.Stranger, p.Daemon.Proxy, p.CA = true, true, append(p.Daemon.Proxy, at), text
 			p.Daemon.Version = p.Daemon.Mine // it does not say
-			if public, err := control.ReadPublic(ctx, control.PublicDir()); err == nil && slices.Contains(public.Proxy, at) {
+			if slices.Contains(public.Proxy, at) {
 				p.Daemon.Version, p.Daemon.CA, p.Daemon.Proxy = public.Version, public.CA, public.Proxy
 				p.Daemon.DNS, p.Daemon.Transparent, p.Daemon.Mode = public.DNS, public.Transparent, string(public.DNSMode)
 			}

@@ -245,6 +245,12 @@ func TestRuleFilesThatDoNotLoad(t *testing.T) {
 	holds(t, w.run1(ruleFiles{}), "the running Hither has its last good ones: mine.toml:2")
 	w.Daemon = Daemon{}
 	holds(t, w.run1(ruleFiles{}), "Hither will not start")
+	w.Rules = func() (*rules.Set, error) { return nil, fs.ErrPermission }
+	holds(t, w.run1(ruleFiles{}), "Hither will not start") // nor may it read them
+	w.Service = &service.Installed{User: true}
+	holds(t, w.run1(ruleFiles{}), "Hither will not start")
+	w.Service.User = false
+	holds(t, w.run1(ruleFiles{}), "rules note: ", "not for all to read", "`sudo hither doctor`")
 }
 
 func TestUpstreamsThatFail(t *testing.T) {
@@ -274,7 +280,11 @@ func TestAServiceIsStartedAsOne(t *testing.T) {
 	w.write("/etc/init.d/hither", "")
 	w.Service = service.Find(w.machine(), false)
 	holds(t, w.run1(running{}), "`sudo rc-service hither restart`")
+	w.Wrong = errors.New("/etc/hither/config.toml:2: no such setting")
+	holds(t, w.run1(running{}), "daemon warn: the running Hither will not start again with its settings: /etc/hither/config.toml:2: no such setting")
 	w.Daemon = Daemon{}
+	holds(t, w.run1(running{}), "will not start with its settings: /etc/hither/config.toml:2: no such setting", "Correct what is named, then start it: `sudo rc-service hither start`")
+	w.Wrong = nil
 	holds(t, w.run1(running{}), "Start it: `sudo rc-service hither start`", "Take another port: `listen = \"127.0.0.1:7891\"` in /etc/hither/config.toml, then `sudo rc-service hither restart`.")
 	w.MinFree, w.LeastFree = 2<<30, 200<<20
 	hithers := disk{}.judge(w.Patient, kernel.Space{Total: 1 << 40, Files: 1 << 20})

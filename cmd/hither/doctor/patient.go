@@ -66,6 +66,7 @@ type Patient struct {
 	Call func(command string) string
 
 	Service *service.Installed // what starts the Hither that is meant; nil: its user does, by hand
+	Wrong   error              // of its settings, with which it will not start; nil: they are well, or not to be read
 	Config  string             // file of the settings that the user's own Hither reads
 	Daemon  Daemon
 	CA      []byte   // PEM of the root in force; empty: not known

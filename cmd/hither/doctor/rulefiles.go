@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 
 	"hither/cmd/hither/amount"
 )
@@ -19,6 +21,8 @@ func (ruleFiles) Run(_ context.Context, p *Patient) []Finding {
 	}
 	set, err := p.Rules()
 	switch {
+	case errors.Is(err, fs.ErrPermission) && p.Service != nil && !p.Service.User: // it may read what this user may not
+		return []Finding{note("the rule files of the machine's Hither are not for all to read: "+err.Error(), "To see all: `sudo hither doctor`.")}
 	case err != nil && p.Daemon.Running:
 		return []Finding{fail("the rule files do not load, and the running Hither has its last good ones: "+err.Error(), "Correct the line that is named; Hither reads the file again by itself.")}
 	case err != nil:

@@ -31,10 +31,15 @@ func (c running) Run(ctx context.Context, p *Patient) []Finding {
 		return []Finding{fail("Hither cannot be asked, for "+p.State+" is another user's", "Ask as that user, or name a directory of your own with `--state`.")}
 	case d.Err != nil:
 		return []Finding{fail("Hither holds its state directory and does not answer: "+d.Err.Error(), "End it and start it again: "+p.again()+".")}
+	case !d.Running && p.Wrong != nil:
+		return []Finding{fail("Hither does not run with the state directory "+p.State+", and will not start with its settings: "+p.Wrong.Error(), "Correct what is named, then start it: "+p.start()+".")}
 	case !d.Running:
 		return append([]Finding{fail("Hither does not run with the state directory "+p.State, "Start it: "+p.start()+p.lastWords()+"; or for one command: `"+p.call("run")+" -- COMMAND`.")}, c.taken(ctx, p)...)
 	}
 	var out []Finding
+	if p.Wrong != nil {
+		out = append(out, warn("the running Hither will not start again with its settings: "+p.Wrong.Error(), "Correct what is named, before the machine or the service begins anew."))
+	}
 	for _, at := range d.Proxy {
 		out = append(out, c.asks(ctx, p, at))
 	}

@@ -20,6 +20,7 @@ func TestInstalled(t *testing.T) {
 		"ClientsFindAndTrust":   clientsFindAndTrust,
 		"NoNamesWithoutTrust":   noNamesWithoutTrust,
 		"ShellsAndSessions":     shellsAndSessions,
+		"DoctorsOfAService":     doctorsOfAService,
 	})
 }
 
@@ -31,6 +32,37 @@ func (m *machine) wantLed(when, us, others string) {
 	m.t.Helper()
 	m.becomes(when+": "+npmHost, m.resolves(npmHost), us)
 	m.becomes(when+": "+stranger, m.resolves(stranger), others)
+}
+
+// anybody calls a program that all may run, as nobody who has a home.
+func (m *machine) anybody(words ...string) string {
+	m.t.Helper()
+	words = append([]string{"--reuid=65534", "--regid=65534", "--clear-groups"}, words...)
+	said, _ := m.try("/", []string{"HOME=/nonexistent", "PATH=" + os.Getenv("PATH")}, "setpriv", words...)
+	return said
+}
+
+// doctorsOfAService ask after one that listens elsewhere, as its own file says: the shell of whoever asks says nothing of it.
+func doctorsOfAService(t *testing.T, m *machine) {
+	const forAll = "/usr/local/bin/hither"
+	run(t, "install", "-m", "755", m.bin, forAll)
+	put(t, "/etc/init.d/hither", "#!/bin/sh\n")
+	put(t, "/etc/hither/config.toml", "listen = \"127.0.0.1:7999\"\n")
+	m.env = append(m.env, "XDG_CONFIG_HOME=/etc")
+	m.up()
+	said, _ := m.try("/", []string{"HOME=" + machineHome, "PATH=" + os.Getenv("PATH"), "HITHER_CACHE_FREE=900TiB", "HITHER_LISTEN=127.0.0.1:1"}, m.bin, "doctor", "--quick")
+	has(t, "root's doctor", said, "answers on 127.0.0.1:7999")
+	if strings.Contains(said, "900 TiB") {
+		t.Errorf("root's doctor\n got %s\nwant nothing of his shell's settings", said)
+	}
+	for _, mode := range []string{"0644", "0600"} { // then it is known by what it tells everybody
+		run(t, "chmod", mode, "/etc/hither/config.toml")
+		said = m.anybody(forAll, "doctor", "--quick")
+		has(t, mode+": anybody's doctor", strings.Join(strings.Fields(said), " "), "a service of this machine, answers on 127.0.0.1:7999")
+		if strings.Contains(said, "does not run") || strings.Contains(said, "another proxy") {
+			t.Errorf("%s: anybody's doctor\n got %s\nwant that it runs, and is no other proxy", mode, said)
+		}
+	}
 }
 
 func scopedWithResolved(t *testing.T, m *machine) {
@@ -45,9 +77,7 @@ func scopedWithResolved(t *testing.T, m *machine) {
 	m.wantLed("up", byUs, bySystem)
 	said, _ := m.try("/", m.env, m.bin, "doctor", "--quick") // its status is about the whole machine
 	has(t, "root's doctor", said, "Hither runs (pid")
-	anybody := []string{"--reuid=65534", "--regid=65534", "--clear-groups", forAll, "doctor", "--quick"}
-	said, _ = m.try("/", []string{"HOME=/nonexistent", "PATH=" + os.Getenv("PATH")}, "setpriv", anybody...)
-	has(t, "anybody's doctor", said, "npm goes through Hither by DNS")
+	has(t, "anybody's doctor", m.anybody(forAll, "doctor", "--quick"), "npm goes through Hither by DNS")
 	if text := asked(npmHost); strings.Contains(text, stranger) {
 		t.Errorf("questions that came to us\n got %s\nwant none for %s", text, stranger)
 	}
