@@ -27,13 +27,15 @@ func (goClient) Roots(ctx context.Context, p *Patient) (shelf, string, bool) {
 	if found.Ours {
 		return found, remedy, known
 	}
-	setting, dirs := "", []string{"/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/ssl/certs/ca-certificates.crt"} // of crypto/x509, and what shelf leaves out
+	setting, dirs := "", []string{"/etc/ssl/certs", "/etc/pki/tls/certs"} // of crypto/x509
 	if list := p.lookup("SSL_CERT_DIR"); list != "" {
 		setting, dirs = "SSL_CERT_DIR", strings.Split(list, ":")
 	}
 	for _, dir := range dirs {
-		if beside := p.shelf(setting, dir); beside.Ours {
-			return beside, remedy, true
+		for _, place := range []string{dir, filepath.Join(dir, "ca-certificates.crt")} { // which shelf leaves out
+			if beside := p.shelf(setting, place); beside.Ours {
+				return beside, remedy, true
+			}
 		}
 	}
 	return found, remedy, known

@@ -175,6 +175,8 @@ func TestRootsBesideTheSystems(t *testing.T) {
 	w.write(corp, string(stage.RootPEM("Corp")))
 	w.write(system, string(w.CA))
 	holds(t, w.run1(tool{goClient{}}), "go ok: go trusts Hither: the root in force is in "+system) // which stands in a directory that Go reads
+	w.env["SSL_CERT_DIR"] = "/none:/etc/ssl/certs"
+	holds(t, w.run1(tool{goClient{}}), "go ok: go trusts Hither: the root in force is in SSL_CERT_DIR ("+system+")")
 }
 
 func TestSettingsThatWeakenATool(t *testing.T) {
