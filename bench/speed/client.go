@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,10 +96,8 @@ func (w *world) do(ctx context.Context, c client, how way, p *product) (o outcom
 	defer os.RemoveAll(dir)
 	home := filepath.Join(dir, "home")
 	work := filepath.Join(dir, "work")
-	for _, made := range []string{home, work} {
-		if err := os.Mkdir(made, 0o755); err != nil {
-			return o, err
-		}
+	if err := errors.Join(makeHome(home), os.Mkdir(work, 0o755)); err != nil {
+		return o, err
 	}
 	if c.prepare != nil {
 		if err := c.prepare(work); err != nil {
@@ -124,6 +123,16 @@ func (w *world) do(ctx context.Context, c client, how way, p *product) (o outcom
 		return o, fmt.Errorf("%s, %s: %w", c.name, how, err)
 	}
 	return o, nil
+}
+
+// makeHome makes a home in which nothing ran before. Without the mode, which go reads from no variable, each go counts there, and
+// starts another process beside itself.
+func makeHome(home string) error {
+	telemetry := filepath.Join(home, ".config", "go", "telemetry")
+	if err := os.MkdirAll(telemetry, 0o755); err != nil {
+		return err
+	}
+	return put(telemetry, map[string][]byte{"mode": []byte("off")})
 }
 
 // through is what is run, and in which environment.

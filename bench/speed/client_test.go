@@ -60,6 +60,15 @@ func TestWhoDoesOtherWorkIsNotFaster(t *testing.T) {
 	}
 }
 
+// TestGoCountsNothing: in a new home each go else starts another process, to send what it has counted.
+func TestGoCountsNothing(t *testing.T) {
+	c := script(`[ "$(go env GOTELEMETRY)" = off ]`)
+	c.env = goEnv()
+	if _, err := nowhere(t).do(t.Context(), c, real, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOfABlobTheBytesCount: curl is content with any.
 func TestOfABlobTheBytesCount(t *testing.T) {
 	one, other := t.TempDir(), t.TempDir()

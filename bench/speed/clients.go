@@ -24,7 +24,7 @@ const cores = 8
 func goEnv() []string {
 	return []string{
 		fmt.Sprintf("GOMAXPROCS=%d", cores), "GOMODCACHE={home}/mod", "GOPATH={home}/go", "GOCACHE={home}/build", "GOENV=off",
-		"GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
+		"GOFLAGS=-modcacherw", "GOTOOLCHAIN=local",
 	}
 }
 
