@@ -44,17 +44,25 @@ type Step interface {
 // undoTime is how long TakeBack may spend on taking back what it did. A longer wait would look like a hang.
 const undoTime = 2 * time.Minute
 
-// Apply does the steps that are not in force yet. It stops at the first that fails and undoes those of this call, newest
-// first, also if ctx has ended; the error tells what could not be undone.
+// Failed is a step that could not be done.
+type Failed struct {
+	Step Step
+	Why  error // and what could not be undone
+}
+
+// Error names the step first.
+func (f *Failed) Error() string { return f.Step.String() + ": " + f.Why.Error() }
+
+func (f *Failed) Unwrap() error { return f.Why }
+
+// Apply does the steps that are not in force yet. It stops at the first that fails, with a *Failed, and undoes those of this call,
+// newest first, also if ctx has ended.
 func Apply(ctx context.Context, steps ...Step) error {
 	var tried []Step
 	for _, step := range steps {
-		err := apply(ctx, step, &tried)
-		if err == nil {
-			continue
+		if err := apply(ctx, step, &tried); err != nil {
+			return &Failed{Step: step, Why: errors.Join(err, TakeBack(ctx, tried...))}
 		}
-		err = fmt.Errorf("%s: %w", step, err)
-		return errors.Join(err, TakeBack(ctx, tried...))
 	}
 	return nil
 }

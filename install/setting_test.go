@@ -3,7 +3,6 @@ package install
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"hither/install/stage"
@@ -112,7 +111,8 @@ func TestApplyTakesBackWhatItDidIfAStepFails(t *testing.T) {
 	w.Play = v.play
 	before := w.Tree()
 	err := Apply(t.Context(), addLine(w, "/etc/new/b", false), addLine(w, "/etc/a", false), newSetting(w, &v, "ours"))
-	if err == nil || !strings.Contains(err.Error(), "keep it: exit status 1") {
+	var failed *Failed
+	if !errors.As(err, &failed) || failed.Step.String() != "keep it" || failed.Why.Error() != "exit status 1" || err.Error() != "keep it: exit status 1" {
 		t.Errorf("got %v", err)
 	}
 	stage.Same(t, "tree", w.Tree(), before)

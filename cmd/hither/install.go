@@ -192,7 +192,7 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 	say := func(step install.Step, result string, err error) {
 		s := stepReport{Step: step.String(), Result: result}
 		if err != nil {
-			s.Why = redact.Text(strings.TrimPrefix(err.Error(), step.String()+": ")) // install.Apply names it, too
+			s.Why = redact.Text(err.Error())
 		}
 		report = append(report, s)
 		showSteps(a.err, installReport{s})
@@ -206,15 +206,15 @@ func (a *app) do(ctx context.Context, steps []install.Step) installReport {
 		err = install.Apply(ctx, step)
 		_, optional := step.(install.Optional)
 		var refused *install.Refused
+		if failed := (*install.Failed)(nil); errors.As(err, &failed) {
+			err = failed.Why // the report names the step
+		}
 		switch {
 		case err == nil:
 			done = append(done, step)
 			say(step, "done", nil)
 			continue
-		case errors.As(err, &refused):
-			say(step, "left out", refused) // what err has before it is the step
-			continue
-		case optional:
+		case errors.As(err, &refused), optional:
 			say(step, "left out", err)
 			continue
 		}

@@ -191,9 +191,10 @@ func (h *Held) applyLocked(ctx context.Context, steps []install.Step) error {
 		if !install.IsVolatile(step) {
 			continue
 		}
-		if err := install.Apply(ctx, step); err != nil {
-			h.trouble[step.String()] = strings.TrimPrefix(err.Error(), step.String()+": ") // install.Apply names it, too
-			errs = append(errs, err)
+		var failed *install.Failed
+		if errors.As(install.Apply(ctx, step), &failed) {
+			h.trouble[step.String()] = failed.Why.Error()
+			errs = append(errs, failed)
 		}
 	}
 	return errors.Join(errs...)
