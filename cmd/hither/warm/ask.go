@@ -75,7 +75,7 @@ func (w *Warmer) ask(ctx context.Context, want *Want) (got answer, err error) {
 	if want.More == nil {
 		_, err = io.Copy(io.Discard, body)
 	} else if got.body, err = io.ReadAll(io.LimitReader(body, maxManifest+1)); err == nil && len(got.body) > maxManifest {
-		return got, &fault{says: "the manifest is larger than 4 MiB, which no image's is", next: "is this the name of an image?"}
+		return got, &fault{says: "the manifest, or the configuration, is larger than 4 MiB, which no image's is", next: "is this the name of an image?"}
 	}
 	got.size = body.n
 	if err != nil {

@@ -109,6 +109,9 @@ type descriptor struct {
 	Platform  struct{ OS, Architecture, Variant string }
 }
 
+// unsaid says that it names no platform.
+func (d descriptor) unsaid() bool { return d.Platform.OS+d.Platform.Architecture == "" }
+
 // manifest is an index or one platform's manifest; which of them, its fields tell (image-spec, manifest.md and
 // image-index.md).
 type manifest struct {
@@ -132,8 +135,8 @@ func readManifest(body []byte) (manifest, error) {
 	return m, nil
 }
 
-// unfold reads what a tag means: an index, of which the manifests of the wanted platforms are taken, or a manifest. That one is
-// missing does not keep the others from being fetched.
+// unfold reads what a tag means: an index, of which the manifests of the wanted platforms are taken, or a manifest, which engines take
+// whatever its platform is.
 func (i imageName) unfold(body []byte, platforms []Platform) ([]Want, error) {
 	m, err := readManifest(body)
 	if err != nil {
@@ -142,14 +145,20 @@ func (i imageName) unfold(body []byte, platforms []Platform) ([]Want, error) {
 	if len(m.Manifests) == 0 {
 		return i.parts(body)
 	}
+	return i.choose(m.Manifests, platforms, i.deeper)
+}
+
+// choose takes what an index has for platforms. That one is missing does not keep the others from being fetched. next reads what comes;
+// unsaid tells that the index does not say of which platform that is.
+func (i imageName) choose(list []descriptor, platforms []Platform, next func(platforms []Platform, unsaid bool) func([]byte) ([]Want, error)) ([]Want, error) {
 	var sums []digest.Digest
-	var missing []string
+	var missing []Platform
 	var problem error
-	leads := map[digest.Digest][]Platform{}
+	leads, unsaid := map[digest.Digest][]Platform{}, map[digest.Digest]bool{}
 	for _, p := range platforms {
-		d, ok := p.pick(m.Manifests)
+		d, ok := p.pick(list)
 		if !ok {
-			missing = append(missing, terminal.Plain(p.String()))
+			missing = append(missing, p)
 			continue
 		}
 		sum, err := digest.Parse(d.Digest)
@@ -161,31 +170,63 @@ func (i imageName) unfold(body []byte, platforms []Platform) ([]Want, error) {
 			sums = append(sums, sum)
 		}
 		leads[sum] = append(leads[sum], p)
+		unsaid[sum] = unsaid[sum] || d.unsaid()
 	}
 	wants := make([]Want, 0, len(sums))
 	for _, sum := range sums {
-		wants = append(wants, i.manifest(sum.String(), i.deeper(leads[sum])))
+		wants = append(wants, i.manifest(sum.String(), next(leads[sum], unsaid[sum])))
 	}
 	if len(missing) > 0 {
-		problem = fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
-			terminal.Shorten(strings.Join(missing, ", "), 400), platformsOf(m.Manifests))
+		problem = notThere(missing, list)
 	}
 	return wants, problem
 }
 
+// notThere says for which platforms an image is not, and for which it is.
+func notThere(missing []Platform, list []descriptor) error {
+	var names []string
+	for _, p := range missing {
+		names = append(names, terminal.Plain(p.String()))
+	}
+	return fmt.Errorf("the image is not there for %s: name one, with --platform or in the FROM line, of %s",
+		terminal.Shorten(strings.Join(names, ", "), 400), platformsOf(list))
+}
+
 // deeper reads what an index has for platforms: a manifest, or another index, from which engines go on. No further.
-func (i imageName) deeper(platforms []Platform) func([]byte) ([]Want, error) {
+func (i imageName) deeper(platforms []Platform, unsaid bool) func([]byte) ([]Want, error) {
 	return func(body []byte) ([]Want, error) {
 		m, err := readManifest(body)
 		if err != nil || len(m.Manifests) == 0 {
-			return i.parts(body)
+			return i.single(platforms, unsaid)(body)
 		}
-		wants, err := i.unfold(body, platforms)
-		for n := range wants {
-			wants[n].More = i.parts
+		return i.choose(m.Manifests, platforms, i.single)
+	}
+}
+
+// single reads the manifest that an index has for platforms. Where the index does not say of which it is, engines ask its configuration
+// (containerd, images.Manifest).
+func (i imageName) single(platforms []Platform, unsaid bool) func([]byte) ([]Want, error) {
+	return func(body []byte) ([]Want, error) {
+		wants, err := i.parts(body)
+		if len(wants) > 0 && unsaid {
+			wants[0].More = func(body []byte) ([]Want, error) { return nil, suits(body, platforms) }
 		}
 		return wants, err
 	}
+}
+
+// suits says for which of platforms the image with this configuration is not. One that says nothing is for all.
+func suits(config []byte, platforms []Platform) error {
+	var d descriptor
+	if json.Unmarshal(config, &d.Platform) != nil {
+		return nil //nolint:nilerr // it is no image's
+	}
+	list := []descriptor{d}
+	missing := slices.DeleteFunc(slices.Clone(platforms), func(p Platform) bool { _, ok := p.pick(list); return ok })
+	if len(missing) == 0 {
+		return nil
+	}
+	return notThere(missing, list)
 }
 
 // parts are the configuration and the layers. What is not in the registry (Windows' base layers, once) is not its to give.
@@ -268,7 +309,7 @@ func (p Platform) pick(list []descriptor) (descriptor, bool) {
 			}
 		}
 	}
-	if n := slices.IndexFunc(list, func(d descriptor) bool { return d.Platform.OS+d.Platform.Architecture == "" }); n >= 0 {
+	if n := slices.IndexFunc(list, descriptor.unsaid); n >= 0 {
 		return list[n], true
 	}
 	return descriptor{}, false

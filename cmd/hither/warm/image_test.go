@@ -128,6 +128,38 @@ func TestAnIndexMayLeadToAnother(t *testing.T) {
 	hithertest.Contains(t, fmt.Sprint(err), "an index of indexes")
 }
 
+// What an index names without a platform is for the one that its configuration says; engines find none other there.
+func TestTheConfigurationSaysWhatAnIndexDoesNot(t *testing.T) {
+	named := func(n int, more string) string { return fmt.Sprintf(`{"digest":"sha256:%064d"%s}`, n, more) }
+	i, platforms := imageName{Host: "r.test", Repo: "a"}, []Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "s390x"}}
+	for _, row := range []struct{ name, index, inner, config, want string }{
+		{"of the one", named(1, ""), "", `{"os":"linux","architecture":"amd64"}`, "not there for linux/s390x: name one, with --platform or in the FROM line, of linux/amd64"},
+		{"of neither", named(1, ""), "", `{"os":"linux","architecture":"arm","variant":"v7"}`, "not there for linux/amd64, linux/s390x: name one, with --platform or in the FROM line, of linux/arm/v7"},
+		{"one deeper", named(1, ""), named(2, ""), `{"os":"linux","architecture":"s390x"}`, "not there for linux/amd64: "},
+		{"of all", named(1, ""), "", `{}`, ""},
+		{"not an image's", named(1, ""), "", "\x1f\x8b", ""},
+		{"said by the index", named(1, `,"platform":{"os":"linux","architecture":"amd64"}`), "", "", ""},
+	} {
+		wants, err := i.unfold([]byte(`{"manifests":[`+row.index+`]}`), platforms)
+		if row.inner != "" && err == nil {
+			wants, err = wants[0].More([]byte(`{"manifests":[` + row.inner + `]}`))
+		}
+		if len(wants) != 1 {
+			t.Fatalf("%s\n got %s\nwant one manifest", row.name, said(wants, err))
+		}
+		parts, err := wants[0].More([]byte(`{"config":` + named(7, "") + `,"layers":[` + named(8, "") + `]}`))
+		hithertest.Same(t, row.name+": its parts", said(parts, err), "7 8")
+		hithertest.Same(t, row.name+": the configuration is read", parts[0].More != nil, row.config != "")
+		if parts[0].More == nil {
+			continue
+		}
+		more, err := parts[0].More([]byte(row.config))
+		hithertest.Same(t, row.name+": it leads on", len(more), 0)
+		hithertest.Same(t, row.name+": it is wrong", err != nil, row.want != "")
+		hithertest.Contains(t, fmt.Sprint(err), row.want)
+	}
+}
+
 // said is the last figure of each digest that is wanted, and the error if there is one.
 func said(wants []Want, err error) string {
 	var all []string
