@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,23 @@ func TestWhatACommandNeedsComesWhileItStarts(t *testing.T) {
 				time.Sleep(2 * idleAfter)
 				same(t, "runs of a client that never came", w.running(), 0)
 			})
+		})
+	}
+}
+
+// In the directory of a workspace's package npm installs what that one needs.
+func TestNpmCiInAPackageOfAWorkspaceIsNotForAll(t *testing.T) {
+	for where, want := range map[string]int{"web": bulkAhead, "docs": 20} {
+		inWorld(t, withNPM, func(w *world) {
+			dir, _ := w.locked(20)
+			for name, text := range map[string]string{"package.json": `{"workspaces":["web"]}`, "web/package.json": "{}", "docs/README": ""} {
+				if err := errors.Join(os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.Begin("registry.npmjs.org", Place{PID: 7, Dir: filepath.Join(dir, where), Args: words("npm ci"), Has: hasNone})
+			time.Sleep(10 * time.Second)
+			same(t, "tarballs, in "+where, w.asked(".tgz"), want)
 		})
 	}
 }

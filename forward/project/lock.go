@@ -32,6 +32,8 @@ type Lock struct {
 	File string // where it was read
 	// Packages are in the order of the file, in which npm fetches them.
 	Packages []Package
+	// Member says that it was asked for by a package of its workspace: npm installs what that one needs, as with --workspace.
+	Member bool
 	// Platform decides about packages that are for some systems only; ReadLock sets it to Here.
 	Platform Platform
 	// OmitDev leaves out what only developers need, as `npm ci --omit=dev` does. It knows them from package-lock.json and
@@ -98,10 +100,11 @@ func ReadLock(dir string) (*Lock, error) { return ReadLockOf(dir, "") }
 
 // ReadLockOf is ReadLock of what one of npm, pnpm, yarn and bun goes by; empty: whichever is there.
 func ReadLockOf(dir, program string) (*Lock, error) {
-	root, err := npmRoot(dir)
+	at, err := npmPackage(dir)
 	if err != nil {
 		return nil, err
 	}
+	root := workspaceOf(at)
 	for _, f := range readBy(program) {
 		data, err := readIn(root, f.name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -110,7 +113,11 @@ func ReadLockOf(dir, program string) (*Lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		return parseLock(filepath.Join(root, f.name), data, f.parse)
+		l, err := parseLock(filepath.Join(root, f.name), data, f.parse)
+		if err == nil {
+			l.Member = root != at
+		}
+		return l, err
 	}
 	return nil, fmt.Errorf("a lock file in %s: %w", root, fs.ErrNotExist)
 }
@@ -220,14 +227,13 @@ func plainName(s string) bool {
 	return s != "" && s != "." && s != ".."
 }
 
-// npmRoot is the directory whose lock file stands for dir: the nearest with a package.json or a node_modules (npm-prefix),
-// or the workspace above that has it.
-func npmRoot(dir string) (string, error) {
+// npmPackage is the directory of the package that dir is in: the nearest with a package.json or a node_modules (npm-prefix).
+func npmPackage(dir string) (string, error) {
 	for at := range upFrom(dir) {
 		if !exists(at, "package.json") && !exists(at, "node_modules") && !hasLock(at) {
 			continue
 		}
-		return workspaceOf(at), nil
+		return at, nil
 	}
 	return "", fmt.Errorf("a package.json in %s and above: %w", dir, fs.ErrNotExist)
 }

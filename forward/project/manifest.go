@@ -73,10 +73,11 @@ func (r *ranges) UnmarshalJSON(data []byte) error {
 // ReadManifest reads the package.json that npm finds from dir, which is absolute: that of the workspace dir is in, with
 // all its packages, else the nearest. The error is fs.ErrNotExist if there is none.
 func ReadManifest(dir string) (*Manifest, error) {
-	at, err := npmRoot(dir)
+	at, err := npmPackage(dir)
 	if err != nil {
 		return nil, err
 	}
+	at = workspaceOf(at)
 	root, err := os.OpenRoot(at)
 	if err != nil {
 		return nil, err

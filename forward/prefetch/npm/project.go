@@ -223,7 +223,7 @@ func (w *Walk) readProject(dir string, c command) {
 			lock.OmitPeers = c.peerless || slices.Contains(c.omit, "peer")
 			lock.OmitDev, lock.OmitOptional = slices.Contains(c.omit, "dev"), slices.Contains(c.omit, "optional")
 			w.sparse(lock, c)
-			w.all = c.clean && c.program == "npm" && !c.fewer
+			w.all = c.clean && c.program == "npm" && !c.fewer && !lock.Member
 			w.lockedTarballs(lock)
 		}
 		return
