@@ -75,7 +75,7 @@ func (s *Server) fail(w *reply, r *http.Request, status int, sentence string) {
 	if status >= 500 {
 		s.warn("a request failed", "method", r.Method, "host", r.Host, "path", r.URL.EscapedPath(), "status", status, "error", sentence)
 	}
-	kind, body := "text/plain; charset=utf-8", []byte(sentence+"\n")
+	kind, body := "text/plain; charset=utf-8", []byte(shown(w.problem, sentence)+"\n")
 	if isOCI(r) {
 		kind, body = "application/json", ociError(status, sentence)
 	}
@@ -91,6 +91,18 @@ func (s *Server) fail(w *reply, r *http.Request, status int, sentence string) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that has left needs no answer
 	}
+}
+
+// maxShown is what go shows of an error, in bytes, and of that no line which does not fit (cmd/go/internal/web, formatErrorDetail).
+const maxShown = 8 * 81
+
+// shown is a sentence about a problem as plain text, of which the end may not be read.
+func shown(problem error, sentence string) string {
+	var failure *fetch.Failure
+	if len(sentence) > maxShown && errors.As(problem, &failure) && !errors.Is(problem, notary.ErrSecurity) {
+		return failure.Lines()
+	}
+	return sentence
 }
 
 // isOCI says whether the client speaks to a container registry.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hither/forward"
+	"hither/forward/fetch"
 )
 
 // named is a carrier that has a name for the origin where it has none of the client's.
@@ -111,5 +112,22 @@ func TestARegistrysOwnPlacesAreByTheGateway(t *testing.T) {
 		if got := res.Header.Get(c.name); got != here(c.said) {
 			t.Errorf("%s, by the proxy\ngot:  %s\nwant: %s", c.what, got, here(c.said))
 		}
+	}
+}
+
+// The go command shows 648 bytes of an error, and of the line that does not fit into that nothing.
+func TestWhatToDoIsToldBeforeManyReasons(t *testing.T) {
+	w := newWorld(t)
+	away := fetch.Try{Base: "https://mirror.test", Err: strings.Repeat("it cannot be reached; ", 40)}
+	refused := fetch.Try{Base: "https://" + host, Err: "answered 400: it is not for you", Status: 400, Origin: true}
+	w.setFetch(fails(&fetch.Failure{Name: "zip", Tries: []fetch.Try{away, refused}}))
+	_, body := get(t, w.client(false), "https://"+host+"/forever/a")
+	if want := "nobody gave us zip" + fetch.Advice + "\n" + refused.Base + " " + refused.Err + "\nhttps://mirror.test it cannot be reached\n"; !strings.HasPrefix(body, want) {
+		t.Errorf("got:  %s\nwant: %s…", body, want)
+	}
+	w.setFetch(fails(&fetch.Failure{Name: "zip", Tries: []fetch.Try{refused}}))
+	_, body = get(t, w.client(false), "https://"+host+"/forever/a")
+	if want := "nobody gave us zip: " + refused.Base + " " + refused.Err + fetch.Advice + "\n"; body != want {
+		t.Errorf("got:  %s\nwant: %s", body, want)
 	}
 }

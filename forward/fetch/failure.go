@@ -23,19 +23,31 @@ type Failure struct {
 
 // Error names every source, so that the reader sees each.
 func (f *Failure) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "nobody gave us %s", f.Name)
-	sep := ": "
+	text := "nobody gave us " + f.Name
+	if reasons := f.reasons(); len(reasons) > 0 {
+		text += ": " + strings.Join(reasons, "; ")
+	}
+	return text + Advice
+}
+
+// Lines is Error for who shows the first lines of it only: what to do, the refusal of an origin, and then the rest.
+func (f *Failure) Lines() string {
+	reasons := f.reasons()
+	if t := f.refusal(); t != nil {
+		first := t.told()
+		reasons = append([]string{first}, slices.DeleteFunc(reasons, func(r string) bool { return r == first })...)
+	}
+	return "nobody gave us " + f.Name + Advice + "\n" + strings.ReplaceAll(strings.Join(reasons, "\n"), "; ", "\n")
+}
+
+func (f *Failure) reasons() (all []string) {
 	if f.Cause != nil {
-		b.WriteString(sep + strings.ReplaceAll(f.Cause.Error(), Advice, "")) // it may be a Failure, too
-		sep = "; "
+		all = append(all, strings.ReplaceAll(f.Cause.Error(), Advice, "")) // it may be a Failure, too
 	}
 	for _, t := range f.Tries {
-		b.WriteString(sep + t.Base + " " + t.words())
-		sep = "; "
+		all = append(all, t.told())
 	}
-	b.WriteString(Advice)
-	return b.String()
+	return all
 }
 
 func (f *Failure) Unwrap() error { return f.Cause }
@@ -105,6 +117,9 @@ func (f *Failure) refused() bool {
 		return false
 	})
 }
+
+// told says who did what.
+func (t Try) told() string { return t.Base + " " + t.words() }
 
 // words says what the upstream did, for a person.
 func (t Try) words() string {

@@ -13,10 +13,11 @@ import (
 	"github.com/pquerna/cachecontrol/cacheobject"
 
 	"hither/forward/measure"
+	"hither/forward/terse"
 	"hither/rules"
 )
 
-// maxGone bounds the body of a 404 that is repeated to the client; cmd/go prints the first lines of it.
+// maxGone bounds what is read of the body of a no. That of a 404 is repeated to the client; cmd/go prints the first lines of it.
 const maxGone = 16 << 10
 
 // judge looks at the head of an answer. done means that there is no body to fetch.
@@ -39,10 +40,11 @@ func (w *fill) judge(src rules.Source, t *carried, resp *http.Response) (done bo
 		return true, fmt.Errorf("has nothing behind byte %d", t.offset)
 	default:
 		t.Outcome, t.retry = refusal(resp, t.URL), measure.RetryAfter(resp.Header, w.f.now())
+		why := ""
 		if src.Origin {
-			t.Limits = limitsIn(resp.Header)
+			t.Limits, why = limitsIn(resp.Header), excuse(resp)
 		}
-		return true, fmt.Errorf("answered %d%s%s", code, elsewhere(resp, t.URL), advice(src, code))
+		return true, fmt.Errorf("answered %d%s%s%s", code, elsewhere(resp, t.URL), why, advice(src, code))
 	}
 	if isPage(w.req.Path, kind) {
 		t.Outcome = measure.Page
@@ -107,7 +109,7 @@ func (w *fill) older(src rules.Source, t *carried) bool {
 	return err1 == nil && err2 == nil && sent.Before(kept)
 }
 
-// explanation is the body of a 404, as far as it can be read.
+// explanation is the body of a no, as far as it can be read.
 func explanation(resp *http.Response) []byte {
 	body, _, err := decode(resp)
 	if err != nil {
@@ -115,6 +117,22 @@ func explanation(resp *http.Response) []byte {
 	}
 	text, _ := io.ReadAll(io.LimitReader(body, maxGone))
 	return text
+}
+
+// maxExcuse is in bytes.
+const maxExcuse = 240
+
+// excuse is why an origin refuses, if it says so in plain text, as go shows it; in one line and in no more words than go shows beside ours.
+func excuse(resp *http.Response) string {
+	if !refuses(resp.StatusCode) || mediaType(resp.Header.Get("Content-Type")) != "text/plain" {
+		return ""
+	}
+	words := strings.Join(strings.Fields(string(explanation(resp))), " ")
+	words = strings.ToValidUTF8(words[:min(len(words), maxExcuse)], "")
+	if words == "" {
+		return ""
+	}
+	return ": " + terse.Error(errors.New(strings.TrimSuffix(words, "."))).Error()
 }
 
 // decode undoes a coding that we asked for. What a digest pins we never ask for encoded.
