@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"hither/cmd/hither/control"
 	"hither/cmd/hither/environ"
 	"hither/cmd/hither/hithertest"
 	"hither/cmd/hither/paths"
@@ -50,6 +52,20 @@ func newChangedMachine(t *testing.T) *changedMachine {
 		}))
 	}
 	return c
+}
+
+// The guard may be killed with its Hither, or fail, and the program be removed and put back later.
+func TestStatusTellsWhatNobodyHasPutBack(t *testing.T) {
+	c := newChangedMachine(t)
+	lay(t, filepath.Join(c.dir, "config.toml"), "")
+	err := c.call(c.app.status())
+	if !errors.Is(err, control.ErrNotRunning) || !strings.Contains(fmt.Sprint(err), "not put back (change "+c.brief+"): do that with `hither restore`") {
+		t.Errorf("before\n got %v\nwant what is to be put back, and how", err)
+	}
+	must(t, c.call(c.app.restoreCommand()))
+	if err := c.call(c.app.status()); !errors.Is(err, control.ErrNotRunning) || strings.Contains(err.Error(), "put back") {
+		t.Errorf("after\n got %v\nwant that none runs, and no more", err)
+	}
 }
 
 func lay(t *testing.T, path, text string) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +15,7 @@ import (
 	"hither/cmd/hither/control"
 	"hither/forward/fetch"
 	"hither/forward/prefetch"
+	"hither/install"
 	"hither/install/sysdns"
 
 	"github.com/spf13/cobra"
@@ -42,6 +45,7 @@ func (a *app) status() *cobra.Command {
 					a.printPublic(ready)
 					return nil
 				}
+				return a.stillChanged(c, err)
 			}
 			if err != nil {
 				return err
@@ -55,6 +59,27 @@ func (a *app) status() *cobra.Command {
 	}
 	addJSONFlag(c, &asJSON)
 	return c
+}
+
+// stillChanged adds to the error that no Hither runs what one has changed for as long as it runs, and nobody has put back: its guard was
+// killed with it, or could not.
+func (a *app) stillChanged(c *cobra.Command, err error) error {
+	var steps []string
+	for _, m := range a.installed(c) {
+		if _, err := control.NewClient(filepath.Dir(m.Journal.Path())).Ready(c.Context()); !errors.Is(err, control.ErrNotRunning) {
+			continue
+		}
+		records, _ := m.Journal.Records() // what it cannot read `hither restore` tells
+		for _, r := range records {
+			if install.Volatile(r) && !slices.Contains(steps, r.Step) {
+				steps = append(steps, r.Step)
+			}
+		}
+	}
+	if len(steps) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; what it has changed on this machine is not put back (%s): do that with `hither restore`", err, strings.Join(steps, "; "))
 }
 
 // awake is the client of daemon, but an error for a Hither that says nothing at all: what is asked of it would be waited for, for long.
