@@ -91,6 +91,7 @@ type Pool struct {
 	chosen    *lanes // where the user sent us
 	strangers *lanes // where a stranger sent us: its connections are dialled under Public, and shared with nobody else
 	patient   *lanes // where the user sent us, for those who wait as long as they like: lane 0 alone
+	config    Config // with its defaults
 	agent     string
 	proxy     func(*http.Request) (*url.URL, error)
 	doubt     func(host string, since time.Time) bool
@@ -105,7 +106,7 @@ func New(c Config) *Pool {
 	tight, under := new(tightHosts), new(footing.Watch)
 	p := &Pool{
 		chosen: openLanes(c, kept.shelves[chosenTCP], kept.plain, tight, under), strangers: openLanes(c, kept.shelves[strangersTCP], kept.plain, tight, under),
-		agent: c.UserAgent, proxy: c.Proxy, doubt: c.Doubt, sessions: kept,
+		config: c, agent: c.UserAgent, proxy: c.Proxy, doubt: c.Doubt, sessions: kept,
 	}
 	p.patient = &lanes{plain: kept.plain, tight: tight, under: under, make: func(int) *http.Transport {
 		t := p.chosen.make(0)

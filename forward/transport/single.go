@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 
+	"hither/forward/mark"
 	"hither/forward/redirect"
 )
 
@@ -59,6 +61,18 @@ func (c Config) Single(proto string) (http.RoundTripper, func(), error) {
 		return nil, nil, fmt.Errorf("%q is no protocol to measure; write h1, h2 or h3", proto)
 	}
 	return &redirect.Follow{Next: s}, s.close, nil
+}
+
+// Single is [Config.Single] with what the pool has seen: where long packets get lost on the way, its connections carry short ones, too.
+func (p *Pool) Single(proto string) (http.RoundTripper, func(), error) {
+	c := p.config
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if p.chosen.take(0).tight.has(addr) {
+			ctx = mark.Tight(ctx)
+		}
+		return p.config.Dial(ctx, network, addr)
+	}
+	return c.Single(proto)
 }
 
 // single sends each request over a connection of its own.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -123,6 +124,27 @@ func TestAnotherNetworkHasOtherPackets(t *testing.T) {
 		p.CloseIdle()
 		path.wide = true
 		path.asks("after a handshake that the change has cut off", p, "200 ok", "l", 0)
+	})
+}
+
+// What is measured is what traffic gets, else a source that serves it is left alone because it seems to hang.
+func TestAProbeHasTheShortPacketsOfThePool(t *testing.T) {
+	onNarrowPath(t, func(t *testing.T, p *Pool, path *narrowPath) {
+		probe, done, err := p.Single("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		path.asks("traffic", p, "200 ok", "lT", handshakePatience)
+		path.dials = nil
+		if got := wiretest.Get(t, probe, "https://example.com/"); got != "200 ok" || !slices.Equal(path.dials, []bool{true}) {
+			t.Errorf("a probe\n got %s, with short packets %v\nwant 200 ok, [true]", got, path.dials)
+		}
+		p.CloseIdleConnections()
+		path.wide, path.dials = true, nil
+		if got := wiretest.Get(t, probe, "https://example.com/"); got != "200 ok" || !slices.Equal(path.dials, []bool{false}) {
+			t.Errorf("on another network\n got %s, with short packets %v\nwant 200 ok, [false]", got, path.dials)
+		}
 	})
 }
 

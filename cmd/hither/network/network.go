@@ -36,12 +36,11 @@ type Network struct {
 	Names  *Upstreams
 	Dialer *dial.Dialer
 	Pool   *transport.Pool
-	Follow http.RoundTripper                                     // goes where an answer leads
-	Tokens *bearer.Tokens                                        // anonymous, for registries that want some
-	Bearer http.RoundTripper                                     // that with tokens
-	keep   func()                                                // what was learnt of realms, for the next start; nil: nothing is kept
-	Pass   http.RoundTripper                                     // what goes as it came: no redirects, no tokens
-	single func(proto string) (http.RoundTripper, func(), error) // for measuring: each request on a connection of its own
+	Follow http.RoundTripper // goes where an answer leads
+	Tokens *bearer.Tokens    // anonymous, for registries that want some
+	Bearer http.RoundTripper // that with tokens
+	keep   func()            // what was learnt of realms, for the next start; nil: nothing is kept
+	Pass   http.RoundTripper // what goes as it came: no redirects, no tokens
 }
 
 // New is told of which version we are, and which upstreams offer HTTP/3 although they may not say so.
@@ -69,7 +68,7 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 	if s.State != "" {
 		config.Sessions = filepath.Join(s.State, "sessions.json")
 	}
-	n.Pool, n.single = transport.New(config), config.Single
+	n.Pool = transport.New(config)
 	n.Dialer.Short = n.Pool.CloseIdle
 	n.Follow = &redirect.Follow{Next: n.Pool}
 	n.Tokens = &bearer.Tokens{Next: n.Pool, Connect: n.Pool.Warm}
@@ -82,7 +81,7 @@ func New(s settings.Settings, self Self, version string, offersH3 func(host stri
 }
 
 // Prober measures upstreams, by the same ways out as traffic.
-func (n *Network) Prober() *measure.Prober { return &measure.Prober{Single: n.single} }
+func (n *Network) Prober() *measure.Prober { return &measure.Prober{Single: n.Pool.Single} }
 
 // Reach implements fetch.Fetcher's: why the host of base cannot be connected to now.
 func (n *Network) Reach(ctx context.Context, base string) error {
