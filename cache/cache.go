@@ -67,6 +67,10 @@ type Store interface {
 	// Remove drops a blob, as after damage; dropping what is not here is no error.
 	Remove(ctx context.Context, d digest.Digest) error
 
+	// Clear unbinds all names but pinned ones, and drops all blobs. Who has one open may read on. What comes meanwhile may stay,
+	// and so may the rest when ctx ends.
+	Clear(ctx context.Context) error
+
 	// Names calls yield for each bound name until it returns false.
 	Names(ctx context.Context, yield func(Name, Entry) bool) error
 	// Usage tells what is kept.

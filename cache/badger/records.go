@@ -261,6 +261,18 @@ func fills(txn *badger.Txn, prefix string, from uint64, f func(id uint64) bool) 
 	}
 }
 
+// keys returns the keys under prefix, from the key from on, of some bytes together.
+func (s *Store) keys(prefix, from string, bytes int) (keys []string, err error) {
+	err = s.walk([]byte(prefix), func(it *badger.Iterator) error {
+		for it.Seek([]byte(from)); it.Valid() && bytes > 0; it.Next() {
+			keys = append(keys, string(it.Item().Key()))
+			bytes -= len(it.Item().Key())
+		}
+		return nil
+	})
+	return keys, err
+}
+
 // page returns copies of up to maxBatch records under prefix, from the key from on. Who works long on each record takes
 // pages: an open iterator keeps files from being deleted.
 func (s *Store) page(prefix, from string) (keys []string, values [][]byte, err error) {

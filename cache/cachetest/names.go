@@ -3,6 +3,7 @@ package cachetest
 import (
 	"context"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"sync"
@@ -53,6 +54,30 @@ var aboutNames = []promise{
 		w.wantErr("lookup", err, cache.ErrNotFound)
 		w.must(w.Forget(w.ctx(), "a"))
 		w.want("names", w.usage().Names, int64(0))
+	}},
+	{"cleared, it has pinned names alone, and who reads a blob reads on", func(w world) {
+		d, other := w.fill("", content(1, 700_000)), w.fill("", content(2, 100))
+		for i := range 600 {
+			w.bind(cache.Name(fmt.Sprint(i)), cache.Entry{Digest: d})
+		}
+		w.bind("pinned", cache.Entry{Value: []byte("x"), Pinned: true})
+		w.wantBlob(other, content(2, 100))
+		w.lookup("1")
+		open, err := w.Open(w.ctx(), d)
+		w.must(err)
+		defer open.Close()
+		w.must(w.Clear(w.ctx()))
+		w.wantGone(d)
+		w.wantGone(other)
+		_, err = w.Lookup(w.ctx(), "1")
+		w.wantErr("lookup", err, cache.ErrNotFound)
+		w.want("the pinned name", string(w.lookup("pinned").Value), "x")
+		w.want("names", w.usage().Names, int64(1))
+		w.want("bytes", w.usage().Bytes, int64(0))
+		got, err := io.ReadAll(open)
+		w.must(err)
+		w.wantBytes("what is read on", got, content(1, 700_000))
+		w.wantBlob(w.fill("", content(1, 700_000)), content(1, 700_000))
 	}},
 	{"forgetting a name keeps the blob", func(w world) {
 		d := w.fill("", content(1, 100))

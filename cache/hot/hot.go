@@ -130,6 +130,12 @@ func (s *hot) Remove(ctx context.Context, d digest.Digest) error {
 	return s.under.Remove(ctx, d)
 }
 
+// Clear drops all but pinned names.
+func (s *hot) Clear(ctx context.Context) error {
+	defer s.set.clear()
+	return s.under.Clear(ctx)
+}
+
 // Create begins a blob. What it commits is not here before somebody asks for it.
 func (s *hot) Create(ctx context.Context, want digest.Digest) (cache.Writer, error) {
 	return s.under.Create(ctx, want)

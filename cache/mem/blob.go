@@ -46,6 +46,24 @@ func (s *Store) Remove(ctx context.Context, d digest.Digest) error {
 	return nil
 }
 
+// Clear drops all but pinned names.
+func (s *Store) Clear(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usableLocked(ctx); err != nil {
+		return err
+	}
+	for name, e := range s.names {
+		if !e.Value.(*binding).entry.Pinned {
+			s.forgetLocked(name)
+		}
+	}
+	for _, e := range s.blobs {
+		s.dropLocked(e)
+	}
+	return nil
+}
+
 // Create begins a blob.
 func (s *Store) Create(ctx context.Context, want digest.Digest) (cache.Writer, error) {
 	s.mu.Lock()

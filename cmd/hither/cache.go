@@ -136,7 +136,7 @@ func (a *app) cacheRemove() *cobra.Command {
 }
 
 func (a *app) printRemoval(r control.Removal) {
-	if r.Names == 0 {
+	if r == (control.Removal{}) {
 		fmt.Fprintln(a.out, "Nothing of it was kept.")
 		return
 	}

@@ -229,6 +229,30 @@ func TestRemove(t *testing.T) {
 	same(t, "the doors are told", told, 3)
 }
 
+// unproven is a store after an unclean end: to open a blob is to read all of it.
+type unproven struct {
+	cache.Store
+	opened int
+}
+
+func (s *unproven) Open(ctx context.Context, d digest.Digest) (cache.Blob, error) {
+	s.opened++
+	return s.Store.Open(ctx, d)
+}
+
+func TestWhatIsForgottenIsNotReadBefore(t *testing.T) {
+	h := newHousehold(t)
+	defer h.stop()
+	h.hosts["reg.test"] = has("good")
+	same(t, "status", h.get("http://reg.test/list/a"), http.StatusOK)
+	store := &unproven{Store: h.Store}
+	h.Store = store
+	got, err := h.Remove(t.Context(), "", true)
+	same(t, "error", err, nil)
+	same(t, "removed", got, control.Removal{Names: 1, Bytes: 4})
+	same(t, "blobs opened", store.opened, 0)
+}
+
 // checked is a store that can be read through, with what is found in it.
 type checked struct {
 	cache.Store

@@ -244,30 +244,29 @@ func (h *House) Verify(ctx context.Context, progress func(control.Verification))
 }
 
 // Remove implements control.Daemon. A blob that other names mean too goes with the name: it can be fetched again.
-func (h *House) Remove(ctx context.Context, text string, all bool) (control.Removal, error) {
+func (h *House) Remove(ctx context.Context, text string, all bool) (out control.Removal, err error) {
 	var names []cache.Name
-	if all {
-		err := h.Store.Names(ctx, func(name cache.Name, e cache.Entry) bool {
-			if !e.Pinned {
-				names = append(names, name)
-			}
-			return true
-		})
-		if err != nil {
-			return control.Removal{}, err
-		}
-	} else {
-		var err error
+	if !all {
 		if names, err = h.names(text); err != nil {
-			return control.Removal{}, err
+			return out, err
 		}
 	}
+	before, _ := h.Store.Usage(ctx) // also where the disk does not tell
 	if h.Removed != nil {
 		defer h.Removed() // also when only some of them could be forgotten
 	}
-	out, err := h.forget(ctx, names)
+	if all {
+		err = h.Store.Clear(ctx)
+	} else {
+		out.Names, err = h.forget(ctx, names)
+	}
+	after, _ := h.Store.Usage(context.WithoutCancel(ctx))
+	out.Bytes = max(before.Bytes-after.Bytes, 0) // to open a blob for its size may be to read all of it
+	if all {
+		out.Names = max(before.Names-after.Names, 0)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%d of %d names were forgotten in the time that an answer may take; do it again for the rest", out.Names, len(names))
+		err = fmt.Errorf("%d of %d names were forgotten in the time that an answer may take; do it again for the rest", out.Names, before.Names)
 	}
 	return out, err
 }
@@ -293,28 +292,22 @@ func (h *House) names(text string) ([]cache.Name, error) {
 	return names, nil
 }
 
-func (h *House) forget(ctx context.Context, names []cache.Name) (out control.Removal, err error) {
+func (h *House) forget(ctx context.Context, names []cache.Name) (forgotten int64, err error) {
 	for _, name := range names {
 		entry, err := h.Store.Lookup(ctx, name)
 		if errors.Is(err, cache.ErrNotFound) {
 			continue
 		}
+		if err == nil && entry.Digest != "" {
+			err = h.Store.Remove(ctx, entry.Digest)
+		}
+		if err == nil {
+			err = h.Store.Forget(ctx, name)
+		}
 		if err != nil {
-			return out, err
+			return forgotten, err
 		}
-		if entry.Digest != "" {
-			if blob, err := h.Store.Open(ctx, entry.Digest); err == nil {
-				out.Bytes += blob.Size()
-				blob.Close()
-			}
-			if err := h.Store.Remove(ctx, entry.Digest); err != nil {
-				return out, err
-			}
-		}
-		if err := h.Store.Forget(ctx, name); err != nil {
-			return out, err
-		}
-		out.Names++
+		forgotten++
 	}
-	return out, nil
+	return forgotten, nil
 }

@@ -2,6 +2,7 @@ package house
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -15,9 +16,11 @@ import (
 // slow is a store that takes a second to forget a name.
 type slow struct{ cache.Store }
 
-func (s slow) Forget(ctx context.Context, name cache.Name) error {
-	<-time.After(time.Second)
-	return s.Store.Forget(ctx, name)
+func (s slow) Clear(ctx context.Context) error {
+	return errors.Join(s.Names(ctx, func(name cache.Name, _ cache.Entry) bool {
+		<-time.After(time.Second)
+		return s.Forget(ctx, name) == nil
+	}), ctx.Err())
 }
 
 func TestWhatCannotBeForgottenInTimeIsForgottenByAnotherTry(t *testing.T) {
