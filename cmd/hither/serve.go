@@ -33,6 +33,8 @@ import (
 	"hither/forward/listener"
 	"hither/forward/measure"
 	"hither/forward/notary"
+	"hither/forward/split"
+	"hither/forward/spool"
 	"hither/rules"
 )
 
@@ -60,7 +62,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	if err != nil {
 		return err
 	}
-	store := hot.New(kept, hotMemory)
+	store := hot.New(kept, memory.Scaled(hotMemory))
 	defer store.Close()
 	out, err := network.New(s, self, version(), book.OffersH3, log)
 	if err != nil {
@@ -181,8 +183,12 @@ func extending(ca *trust.Authority, way *led.Way) func(*rules.Set) error {
 	}
 }
 
-// hotMemory is for small things that clients ask for again and again, in bytes.
-const hotMemory = 32 << 20
+// What is held in memory, in bytes; less where there is little.
+const (
+	hotMemory  = 32 << 20 // small things that clients ask for again and again
+	partMemory = 32 << 20 // parts of large bodies that come before their turn
+	overMemory = 96 << 20 // bodies on their way, for want of a disk
+)
 
 // remember gives a house its board and rounds, with what was measured before this start.
 func remember(h *house.House, out *network.Network, log *slog.Logger) *scores.Keeper {
@@ -199,6 +205,7 @@ func remember(h *house.House, out *network.Network, log *slog.Logger) *scores.Ke
 func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *network.Network, l *ledger.Ledger, log *slog.Logger) *fetch.Fetcher {
 	f := &fetch.Fetcher{
 		Store: store, Board: board, Transport: out.Follow, Bearer: out.Bearer, Connect: out.Pool.Warm, Reach: out.Reach, Private: s.Private, Hedge: &l.Hedges,
+		Ahead: split.Memory{Limit: memory.Scaled(partMemory)}, Over: spool.Room{Limit: memory.Scaled(overMemory)},
 		Trace: fetch.Trace{Answered: l.Answered, Filled: l.Filled},
 	}
 	f.Trace.Waits = warnOfWaits(log)

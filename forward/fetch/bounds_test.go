@@ -34,5 +34,5 @@ func TestABombDoesNotEndCleanly(t *testing.T) {
 
 // Busy is what a Fetcher holds: transfers, bodies that come in parts, bytes that wait in memory.
 func (f *Fetcher) Busy() (transfers int, splits, waiting int64) {
-	return len(f.slots.free), f.splits.Load(), f.over.Load()
+	return len(f.slots.free), f.splits.Load(), f.Over.Held()
 }

@@ -252,7 +252,7 @@ func (w *fill) begin(size int64) error {
 	if !want.Pins() && !want.Weak() {
 		want = "" // an h1 is checked when all is here, and the bytes are kept by their sha256
 	}
-	over := &spool.Overflow{Want: want, Held: &w.f.over, Most: spool.MaxOverflow}
+	over := &spool.Overflow{Want: want, Room: &w.f.Over}
 	disk, err := w.f.Store.Create(ctx, want)
 	switch {
 	case err == nil:

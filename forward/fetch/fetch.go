@@ -27,6 +27,7 @@ import (
 	"hither/forward/notary"
 	"hither/forward/redirect"
 	"hither/forward/split"
+	"hither/forward/spool"
 	"hither/rules"
 )
 
@@ -201,6 +202,9 @@ type Fetcher struct {
 	Trace Trace
 	Now   func() time.Time // nil: time.Now
 
+	Ahead split.Memory // bounds the parts of large bodies that come before their turn
+	Over  spool.Room   // bounds what fills hold in memory for want of a disk
+
 	flights flights
 	gone    memory[negative]    // what the origin said it does not have
 	tired   memory[struct{}]    // names of which nobody had a new copy a moment ago
@@ -220,8 +224,6 @@ type Fetcher struct {
 	met     memory[struct{}] // sources that were connected to ahead
 	splits  atomic.Int64     // bodies that come in parts now
 	unheard atomic.Int64     // fills that asked for bytes before a notary that pins has named them
-	waiting split.Memory     // parts of large bodies that came before their turn
-	over    atomic.Int64     // bytes that fills hold in memory for want of a disk
 }
 
 // Fetch answers a request, or returns an error wrapping ErrPass, a *Failure, or ctx's error.

@@ -84,7 +84,7 @@ func (w *fill) parts(ctx context.Context, a *asking) error {
 		return body, err
 	}
 	job := split.Job{
-		Size: w.spool.Known(), From: w.spool.Length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.waiting,
+		Size: w.spool.Known(), From: w.spool.Length(), Lead: a.resp.Body, LeadTo: a.upto, Memory: &w.f.Ahead,
 		Open: func(ctx context.Context, s split.Source, lane int, from, to int64) (io.ReadCloser, error) {
 			return open(ctx, member(team, s.Base), w.laneOf(a, s.Base, lane), from, to)
 		},

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"sync"
@@ -15,8 +16,8 @@ import (
 type Overflow struct {
 	cache.Writer               // nil: all goes over
 	Want         digest.Digest // what Writer checks; zero: nothing
-	Held         *atomic.Int64 // bytes that all fills together have gone over
-	Most         int64         // so many may go over here
+	Room         *Room         // for what goes over
+	Most         int64         // so many bytes may go over here; 0: two thirds of Room
 
 	mu   sync.Mutex
 	disk int64  // bytes that Writer took
@@ -24,12 +25,21 @@ type Overflow struct {
 	full bool
 }
 
-// MaxOverflow bounds the memory of one fill without a disk, and maxOverflows that of all together. More fails the fill;
-// the client's next try is passed on.
-const (
-	MaxOverflow  = 64 << 20
-	maxOverflows = 96 << 20
-)
+// Room bounds the bytes that all fills together hold in memory without a disk. One fill has two thirds of it at most. More fails
+// the fill; the client's next try is passed on. The zero value works.
+type Room struct {
+	Limit int64 // bytes; 0: 96 MiB
+
+	held atomic.Int64
+}
+
+// ownRoom is for two large bodies at a time, when a disk is found full in the midst of them.
+const ownRoom = 96 << 20
+
+func (r *Room) limit() int64 { return cmp.Or(r.Limit, ownRoom) }
+
+// Held is how many bytes are held now.
+func (r *Room) Held() int64 { return r.held.Load() }
 
 // Write goes on in memory where the disk ends. It returns [cache.ErrFull] when the bounds are reached.
 func (o *Overflow) Write(p []byte) (int, error) {
@@ -48,10 +58,10 @@ func (o *Overflow) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	more := int64(len(p) - n)
-	if int64(len(o.over))+more > o.Most || o.Held.Load()+more > maxOverflows {
+	if int64(len(o.over))+more > cmp.Or(o.Most, o.Room.limit()*2/3) || o.Room.Held()+more > o.Room.limit() {
 		return n, cache.ErrFull
 	}
-	o.Held.Add(more)
+	o.Room.held.Add(more)
 	o.over = append(o.over, p[n:]...)
 	return len(p), nil
 }
@@ -59,7 +69,7 @@ func (o *Overflow) Write(p []byte) (int, error) {
 // Close gives back the memory too.
 func (o *Overflow) Close() error {
 	o.mu.Lock()
-	o.Held.Add(-int64(len(o.over)))
+	o.Room.held.Add(-int64(len(o.over)))
 	o.over = nil
 	o.mu.Unlock()
 	if o.Writer == nil {

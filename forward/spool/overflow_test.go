@@ -2,7 +2,6 @@ package spool
 
 import (
 	"errors"
-	"sync/atomic"
 	"testing"
 
 	"hither/cache"
@@ -14,9 +13,9 @@ type fullDisk struct{ page }
 func (*fullDisk) Write([]byte) (int, error) { return 0, cache.ErrFull }
 
 func TestAllFillsTogetherAreBoundedWithoutADisk(t *testing.T) {
-	var all atomic.Int64
-	all.Store(maxOverflows - 5) // other fills
-	o := &Overflow{Writer: &fullDisk{}, Held: &all, Most: MaxOverflow}
+	all := Room{Limit: 30}
+	all.held.Store(25) // other fills
+	o := &Overflow{Writer: &fullDisk{}, Room: &all}
 	if _, err := o.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -25,8 +24,12 @@ func TestAllFillsTogetherAreBoundedWithoutADisk(t *testing.T) {
 	}
 	o.Close()
 	o.Close()
-	if got := all.Load(); got != maxOverflows-5 {
-		t.Errorf("\ngot  %d bytes held\nwant %d", got, maxOverflows-5)
+	if got := all.Held(); got != 25 {
+		t.Errorf("\ngot  %d bytes held\nwant 25", got)
+	}
+	all.held.Store(0)
+	if _, err := (&Overflow{Writer: &fullDisk{}, Room: &all}).Write(make([]byte, 21)); !errors.Is(err, cache.ErrFull) {
+		t.Errorf("of more than two thirds for one\ngot  %v\nwant %v", err, cache.ErrFull)
 	}
 }
 

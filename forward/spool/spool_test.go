@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +71,7 @@ func readLetters(r io.Reader, n int) (string, error) {
 	return word, nil
 }
 
-func onDisk(w cache.Writer) *Overflow { return &Overflow{Writer: w, Held: new(atomic.Int64)} }
+func onDisk(w cache.Writer) *Overflow { return &Overflow{Writer: w, Room: new(Room)} }
 
 func newSpool(w cache.Writer, size int64, holdAll bool) *Spool {
 	return New(onDisk(w), size, holdAll, time.Time{})

@@ -34,9 +34,17 @@ func TestTheLeastLimitOfAControlGroupCounts(t *testing.T) {
 }
 
 func TestTheHeapHasAShareOfTheMachine(t *testing.T) {
-	for machine, want := range map[int64]int64{0: mostMemory, 1 << 30: leastMemory, 4 << 30: 256 << 20, 64 << 30: mostMemory} {
+	for machine, want := range map[int64]int64{0: mostMemory, 64 << 20: 32 << 20, 1 << 30: leastMemory, 4 << 30: 256 << 20, 64 << 30: mostMemory} {
 		if got := memoryBudget(machine); got != want {
 			t.Errorf("of %d bytes the heap has %d, want %d", machine, got, want)
+		}
+	}
+}
+
+func TestInASmallContainerLessIsHeld(t *testing.T) {
+	for machine, want := range map[int64]int64{0: 128 << 20, 64 << 20: 16 << 20, 256 << 20: 64 << 20, 512 << 20: 128 << 20, 64 << 30: 128 << 20} {
+		if got := scaled(128<<20, machine); got != want {
+			t.Errorf("of %d bytes %d are held of 128 MiB, want %d", machine, got, want)
 		}
 	}
 }
