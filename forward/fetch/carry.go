@@ -243,8 +243,11 @@ func (w *fill) refuse(t *carried, err error) {
 // begin makes room for a body from its first byte on.
 func (w *fill) begin(size int64) error {
 	ctx := context.Background() //nolint:forbidigo // a writer lives as long as its readers, not as long as one source
-	if size > spoolAll {        // what is smaller goes over in memory if it must; Usage looks at every file of the store
-		if usage, err := w.f.Store.Usage(ctx); err == nil && !fits(usage, size) {
+	w.plan(0)
+	if size > spoolAll { // what is smaller goes over in memory if it must; Usage looks at every file of the store
+		all := w.plan(size)
+		if usage, err := w.f.Store.Usage(ctx); err == nil && !fits(usage, all) {
+			w.plan(0)
 			return errTooLarge
 		}
 	}
@@ -271,8 +274,15 @@ func (w *fill) begin(size int64) error {
 	return nil
 }
 
-// fits says whether a store has room for size more bytes, as far as one can know before they come. One blob may not push
-// out half of everything else.
+// plan is how many bytes all large bodies under way have, with size for this one.
+func (w *fill) plan(size int64) (all int64) {
+	all = w.f.planned.Add(size - w.planned)
+	w.planned = size
+	return all
+}
+
+// fits says whether a store has room for size more bytes, as far as one can know before they come. What comes at a time may not
+// push out half of everything else.
 func fits(u cache.Usage, size int64) bool {
 	if u.Limit > 0 && size > u.Limit/2 {
 		return false

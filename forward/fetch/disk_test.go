@@ -198,6 +198,34 @@ func TestWithoutADiskWhatIsLargeIsPassedOn(t *testing.T) {
 	}
 }
 
+func TestWhatDoesNotFitBesideWhatIsUnderWayIsPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := w.blob(noise(10<<20)), w.blob(noise(9<<20))
+		w.disk.Limit, w.Over.Limit = 30<<20, 1<<20
+		gate := make(chan struct{})
+		for _, h := range w.hosts {
+			h.gate = gate
+		}
+		a, err := w.open(w.request(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		if got := w.get(second); !strings.HasPrefix(got, "pass after") {
+			t.Errorf("while another is under way\n got %s\nwant pass", got)
+		}
+		close(gate)
+		if n, err := io.Copy(io.Discard, a.Body); n != 10<<20 || err != nil {
+			t.Errorf("the first\n got %d bytes, %v\nwant all", n, err)
+		}
+		synctest.Wait()
+		if got := w.get(second); !strings.Contains(got, "(miss)") {
+			t.Errorf("when that is here\n got %s\nwant a miss", got)
+		}
+	})
+}
+
 func TestADiskThatFillsUpInTheMiddleStillServesAllBytes(t *testing.T) {
 	for name, size := range map[string]int{"a small blob": 100 << 10, "a large blob, which flows": 12 << 20} {
 		t.Run(name, func(t *testing.T) {

@@ -223,6 +223,7 @@ type Fetcher struct {
 	spread  lanes.Spread
 	met     memory[struct{}] // sources that were connected to ahead
 	splits  atomic.Int64     // bodies that come in parts now
+	planned atomic.Int64     // bytes of large bodies that are being stored, when they are whole
 	unheard atomic.Int64     // fills that asked for bytes before a notary that pins has named them
 }
 

@@ -49,6 +49,7 @@ type fill struct {
 	refused bool           // the origin knows us and says no: strangers are not asked about what may be private
 	began   time.Time
 	last    response      // the head of the response whose body fills the spool
+	planned int64         // bytes of a large body that is to be stored
 	stored  digest.Digest // the name the bytes were published under; zero before, and if they are not kept
 }
 
@@ -70,6 +71,7 @@ func (fl *flight) run(ctx context.Context) {
 	w := &fill{flight: fl, began: fl.f.now(), heads: make(chan *asking, maxTries), opened: make(chan struct{}, 1)}
 	w.word = fl.ask(ctx)
 	err := w.fill(ctx)
+	w.plan(0)
 	if w.spool != nil {
 		w.spool.Finish(cmp.Or(err, spool.ErrDiverged)) // without an err it was published, or turned out not to exist
 	}
