@@ -136,8 +136,10 @@ func TestAFullDisk(t *testing.T) {
 	if err := s.Bind(t.Context(), "name", cache.Entry{}); !errors.Is(err, cache.ErrFull) {
 		t.Errorf("binding a name without any room\n got %v\nwant %v", err, cache.ErrFull)
 	}
-	if err := s.Forget(t.Context(), "name"); !errors.Is(err, cache.ErrFull) {
-		t.Errorf("forgetting a name without any room\n got %v\nwant %v, for that is written too", err, cache.ErrFull)
+	for what, err := range map[string]error{"a name": s.Forget(t.Context(), "name"), "all": s.Clear(t.Context())} {
+		if want := "64 MiB must stay free; make room, or end Hither and delete " + dir; !errors.Is(err, cache.ErrFull) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("forgetting %s without any room\n got %v\nwant %v: … %s, for that is written too", what, err, cache.ErrFull, want)
+		}
 	}
 	if _, err := s.Lookup(t.Context(), "name"); err != nil {
 		t.Errorf("reading needs no room, but: %v", err)

@@ -42,9 +42,20 @@ func (s *Store) spare(n int64) error {
 		return fmt.Errorf("%w: its file system does not tell how much is free: %w%s", cache.ErrFull, err, remedy(err))
 	}
 	if free < n {
-		return fmt.Errorf("%w: %d MiB are free on its file system, and %d MiB must stay free; make room, or set a lower floor", cache.ErrFull, free>>20, n>>20)
+		return fmt.Errorf("%w: %d MiB are free on its file system, and %d MiB must stay free; %s", cache.ErrFull, free>>20, n>>20, s.advice(n))
 	}
 	return s.files.spare(s.opt.Dir, s.opt.Now(), false)
+}
+
+// advice is what to do where less than n bytes are free.
+func (s *Store) advice(n int64) string {
+	switch {
+	case n <= reserve: // which nobody can set, and to forget is to write, too
+		return "make room, or end Hither and delete " + s.opt.Dir
+	case s.opt.Floor <= LeastFloor:
+		return "make room"
+	}
+	return "make room, or set a lower floor"
 }
 
 // remedy is what to do about a directory that cannot be looked at; empty: nobody knows.
