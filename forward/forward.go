@@ -105,6 +105,7 @@ type Server struct {
 	ready    readies
 	calendar calendar
 	warnings seldom
+	crowded  atomic.Bool // hardly more files may be open than sources need
 	closing  atomic.Bool // Shutdown has begun: nothing is answered but by the servers, who say goodbye
 
 	serving   sync.WaitGroup
@@ -211,11 +212,16 @@ func (s *Server) newServer(answer func(*reply, *http.Request)) *http.Server {
 
 // accept hands each connection to a goroutine of its own, which waits for the first byte.
 func (s *Server) accept(l net.Listener) error {
-	for pause := time.Duration(0); ; {
+	for pause := time.Duration(0); ; s.sleep(pause) {
+		longer := min(max(2*pause, 5*time.Millisecond), time.Second)
 		conn, err := l.Accept()
 		if err == nil {
 			pause = 0
+			late := isLate(conn)
 			s.admit(newGuest(conn))
+			if s.crowd(late); late { // the others need files for their sources
+				pause = longer
+			}
 			continue
 		}
 		if s.listeners.isClosed() {
@@ -228,12 +234,27 @@ func (s *Server) accept(l net.Listener) error {
 		if s.Short != nil {
 			s.Short()
 		}
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		pause = longer
 		s.log().Warn("a connection could not be accepted", "error", err, "pause", pause)
-		select {
-		case <-time.After(pause):
-		case <-s.ctx.Done():
-		}
+	}
+}
+
+// crowd lets clients keep their connections after an answer, or has them make room for others.
+func (s *Server) crowd(is bool) {
+	if s.crowded.Swap(is) == is {
+		return
+	}
+	s.plain.SetKeepAlivesEnabled(!is)
+	s.sealed.SetKeepAlivesEnabled(!is)
+}
+
+func (s *Server) sleep(d time.Duration) {
+	if d == 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-s.ctx.Done():
 	}
 }
 

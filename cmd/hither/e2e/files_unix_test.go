@@ -26,6 +26,38 @@ func TestNewClientsComeInWhereConnectionsAreKeptForLater(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, r.URL.Path)
 	}))
+	h := w.hitherOfFewFiles(registry)
+	clients := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: crowd + later}}
+	t.Cleanup(clients.CloseIdleConnections)
+	var came sync.WaitGroup
+	for range crowd {
+		came.Go(func() { h.asks(clients, "/crowd") })
+	}
+	came.Wait()
+	for range later {
+		one := &http.Client{Timeout: 40 * time.Second, Transport: new(http.Transport)}
+		t.Cleanup(one.CloseIdleConnections)
+		h.asks(one, "/later")
+	}
+}
+
+// TestMoreClientsThanFilesAreServedInTurn has more clients come at once than Hither may have files open: it must not take so many in
+// that none is left to ask the registry for them.
+func TestMoreClientsThanFilesAreServedInTurn(t *testing.T) {
+	w := newWorld(t)
+	h := w.hitherOfFewFiles(w.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })))
+	clients := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	t.Cleanup(clients.CloseIdleConnections)
+	var came sync.WaitGroup
+	for range 100 {
+		came.Go(func() { h.asks(clients, "/many") })
+	}
+	came.Wait()
+}
+
+// hitherOfFewFiles lets Hither open 64 files, and passes everything under /here to a registry.
+func (w *world) hitherOfFewFiles(registry *wire) *hither {
+	w.t.Helper()
 	w.write("rules.d/crowd.toml", []byte(`name = "crowd"
 home = "https://world.test"
 gateway = "/here"
@@ -40,18 +72,7 @@ keep = "never"
 	h.bin = w.write("few.sh", []byte("#!/bin/sh\nulimit -n 64\nexec "+h.bin+` "$@"`+"\n"))
 	w.must(os.Chmod(h.bin, 0o700))
 	h.Start()
-	clients := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: crowd + later}}
-	t.Cleanup(clients.CloseIdleConnections)
-	var came sync.WaitGroup
-	for range crowd {
-		came.Go(func() { h.asks(clients, "/crowd") })
-	}
-	came.Wait()
-	for range later {
-		one := &http.Client{Timeout: 40 * time.Second, Transport: new(http.Transport)}
-		t.Cleanup(one.CloseIdleConnections)
-		h.asks(one, "/later")
-	}
+	return h
 }
 
 // asks wants 200 and the path of the rule's gateway.
