@@ -107,9 +107,10 @@ func (c *contest) choose(req *http.Request, name string, tcp *gated) *way {
 		return w
 	}
 	w.choice = true
-	if w.trial = !o.chosen[w.kind]; w.trial && w.kind == parts && req.Header.Get("Range") == "" {
-		return w // a whole large body is too much to try things with
+	if _, size := spanOf(req.Header.Get("Range")); !o.dares(w.kind, size) {
+		return w
 	}
+	w.trial = !o.chosen[w.kind]
 	if !o.turn(w.kind) && (w.trial || tcp.open.has(name)) { // nor is TCP tried at the price of a handshake
 		return w
 	}

@@ -234,6 +234,9 @@ func TestALargeBodyIsNoTrial(t *testing.T) {
 	before := w.count("h3")
 	for range 2 * steadyShare {
 		want(t, lined(t, p, w.url, 1), "HTTP/2.0")
+		req, _ := http.NewRequestWithContext(mark.Lane(t.Context(), 1), http.MethodGet, w.url, nil)
+		req.Header.Set("Range", "bytes=0-8388607")
+		want(t, wiretest.Send(p, req), "200 HTTP/2.0")
 	}
 	if s := standing(p); s.Connected > 0 || w.count("h3") > before {
 		t.Errorf("got  %+v\nwant nothing tried", s)

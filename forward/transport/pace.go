@@ -25,6 +25,9 @@ const (
 	// Until both are known, each eagerShare-th request goes by the protocol that is not the chosen one, but no more than
 	// eagerTries; later each steadyShare-th: what was slower may be faster by now.
 	eagerTries, eagerShare, steadyShare = 10, 3, 20
+	// shortBody is what may go over HTTP/3 while nobody knows how fast that carries. A longer body goes there where the rates say that it
+	// needs at most longTimes as long as over TCP: something may slow down UDP, or let so much of it through and no more.
+	shortBody, longTimes = 1 << 20, 1.5
 )
 
 // pace is how fast one protocol was to one origin. The zero pace is not known.
@@ -42,6 +45,9 @@ func (p *pace) sawWait(wait time.Duration) {
 	wait = min(wait, outlier*max(p.wait, time.Millisecond))
 	p.wait += time.Duration(smoothing * float64(wait-p.wait))
 }
+
+// takes is how many seconds a body of that size needs. The rate is known.
+func (p *pace) takes(size float64) float64 { return p.wait.Seconds() + size/p.rate }
 
 func (p *pace) sawBody(size int64, took time.Duration) {
 	if size < rateBytes || took <= 0 {
@@ -129,6 +135,17 @@ func (r *rivals) sent(k kind) {
 	r.tries[k]++
 }
 
+// dares says whether a request may go over HTTP/3 by what its body would cost there. size is that of its range; 0: nobody knows.
+func (r *rivals) dares(k kind, size int64) bool {
+	switch {
+	case k == whole, size > 0 && size <= shortBody:
+		return true
+	case size == 0:
+		return r.chosen[k]
+	}
+	return r.rated() && r.h3.takes(float64(size)) <= longTimes*r.tcp.takes(float64(size))
+}
+
 func (r *rivals) of(h3 bool) *pace {
 	if h3 {
 		return &r.h3
@@ -160,8 +177,7 @@ func (r *rivals) judge() {
 		}
 		tcp, h3 := r.tcp.wait.Seconds(), r.h3.wait.Seconds()
 		if r.rated() {
-			tcp += r.size[k] / r.tcp.rate
-			h3 += r.size[k] / r.h3.rate
+			tcp, h3 = r.tcp.takes(r.size[k]), r.h3.takes(r.size[k])
 		}
 		if r.chosen[k] {
 			r.chosen[k] = h3 <= tcp

@@ -148,3 +148,39 @@ func TestTriesAreCountedAndNotTurns(t *testing.T) {
 		t.Errorf("got  %d\nwant %d", h3, eagerTries+10)
 	}
 }
+
+// Where UDP is slow, or ends, a long body costs seconds.
+func TestALongBodyIsNotWhereHTTP3IsTried(t *testing.T) {
+	const ms = time.Millisecond
+	var r rivals
+	want := func(when string, kind kind, size int64, want bool) {
+		t.Helper()
+		if got := r.dares(kind, size); got != want {
+			t.Errorf("%s, %d bytes\ngot  %t\nwant %t", when, size, got, want)
+		}
+	}
+	feed(&r, 10, 100*ms, 50*ms)
+	if !r.chosen[opening] {
+		t.Fatalf("got  %v\nwant HTTP/3 for openings, by waits alone", r.chosen)
+	}
+	want("no rate is known", whole, 0, true)
+	want("no rate is known", opening, 1<<20, true)
+	want("no rate is known", opening, 1<<20+1, false)
+	want("no rate is known", parts, 4<<20, false)
+	want("no rate is known", parts, 0, false)
+	for range steadyRates {
+		r.sawBody(parts, false, 1<<20, 500*ms)
+		r.sawBody(parts, true, 1<<20, time.Second)
+	}
+	want("half as fast", parts, 1<<20, true)
+	want("half as fast", opening, 4<<20, false)
+	for range 20 {
+		r.sawBody(parts, true, 1<<20, 600*ms)
+	}
+	want("nearly as fast", opening, 4<<20, true)
+	want("nearly as fast", parts, 0, false)
+	for range 20 {
+		r.sawBody(parts, true, 1<<20, 300*ms)
+	}
+	want("faster", parts, 0, true)
+}
