@@ -47,6 +47,9 @@ func (r Request) asksWhere() bool {
 // headOnly answers a HEAD from the origin: for what it does not have, and for something large that is not kept. nil: from what
 // is kept, or fetch it. The origin's no is not remembered, for what is missing is pushed next.
 func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) (*Answer, error) {
+	if req.Path.Bulk && f.isClosed(req) {
+		return nil, ErrPass
+	}
 	for _, src := range req.Origins() {
 		whose := src.Base
 		if req.Path.Bulk { // where it redirects to may be silent while the registry is not: no quorum may speak then
@@ -65,6 +68,9 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) (*Answer, e
 		case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
 			return (&negative{status: resp.StatusCode, source: src.Base}).answer(nil, f.now()), nil
 		case req.untold(resp.StatusCode, k):
+			if resp.StatusCode == http.StatusUnauthorized {
+				f.refuse(req, "")
+			}
 			return nil, ErrPass
 		case k.fresh || resp.StatusCode != http.StatusOK || !req.suffices(resp):
 			return nil, nil
@@ -79,6 +85,13 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) (*Answer, e
 		return nil, ErrPass
 	}
 	return nil, nil
+}
+
+// isClosed says that the origin has just refused something of the subject to us, so that a client without credentials should hear for
+// itself where tokens are had. With them, it was asked about this very name since.
+func (f *Fetcher) isClosed(req Request) bool {
+	_, closed := f.closed.get(req.subject(), f.now())
+	return closed && !req.Doubtful
 }
 
 // onlyItKnows says that bytes which are here, or come from elsewhere, do not tell whether the origin has them where they are asked after:

@@ -57,6 +57,29 @@ func TestWhatIsAskedAfterForAPushIsWhatTheRegistryHas(t *testing.T) {
 	}
 }
 
+// Who pushes asks after each layer without a token first (BuildKit, containerd, regctl), dozens at once: what the registry said of
+// one counts for the image.
+func TestLayersOfARepositoryThatWantsALoginAreAskedAfterOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		reg := w.hosts["reg"]
+		reg.files["/v2/mine/blobs/"+string(sum([]byte("kept")))] = []byte("kept")
+		w.get("/v2/mine/blobs/" + string(sum([]byte("kept"))))
+		after := func(repo, layer string) string {
+			head := w.request("/v2/" + repo + "/blobs/" + string(sum([]byte(layer))))
+			head.Head = true
+			return w.ask(head)
+		}
+		reg.status = http.StatusUnauthorized
+		expect(t, after("mine", "one"), "pass after [HEAD reg]")
+		expect(t, after("mine", "two"), "pass after []")
+		expect(t, after("mine", "kept"), "pass after []")
+		expect(t, after("other", "two"), "pass after [HEAD reg]")
+		time.Sleep(time.Minute)
+		expect(t, after("mine", "two"), "pass after [HEAD reg]")
+	})
+}
+
 // Who pushes an image again asks first whether the registry has its manifest, and if so, pushes nothing of it. A pull through a
 // gateway asks the same, and has nothing to push.
 func TestAManifestIsWhereTheRegistrySaysItIs(t *testing.T) {
