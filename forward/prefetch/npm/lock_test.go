@@ -99,3 +99,24 @@ func TestTheLockFileOfAnotherProgramIsNone(t *testing.T) {
 		same(t, c.command+" beside "+c.file, strings.Join(pathsOf(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
 	}
 }
+
+// A lock file that names nothing yet says nothing of what package.json names: Yarn wants an empty one at the top of a project.
+func TestAnEmptyLockFileIsNone(t *testing.T) {
+	for _, c := range []struct{ file, text, command, want string }{
+		{"yarn.lock", "", "yarn install", "/a"},
+		{"yarn.lock", "__metadata:\n  version: 8\n", "yarn install", "/a"},
+		{"package-lock.json", `{"lockfileVersion":3,"packages":{"":{"name":"x"}}}`, "npm install", "/a"},
+		{"package-lock.json", `{"lockfileVersion":3,"packages":{"":{"name":"x"}}}`, "npm ci", ""},
+		{"pnpm-lock.yaml", "lockfileVersion: '9.0'\nimporters:\n  .: {}\n", "pnpm install", "/a"},
+		{"bun.lock", `{"lockfileVersion":1,"workspaces":{"":{"name":"x"}},"packages":{}}`, "bun install", "/a"},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"package.json": `{"dependencies":{"a":"1"}}`, c.file: c.text} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := newWorld(t)
+		same(t, c.command+" beside "+c.file, strings.Join(pathsOf(w.walk.Project(dir, strings.Fields(c.command))), " "), c.want)
+	}
+}

@@ -215,7 +215,8 @@ func cutSpec(spec string) (name, which string) {
 // readProject reads the files of a project. Where something is installed already, npm asks only for what is missing, which
 // nobody knows but npm: then the ranges are noted, and nothing is wanted for them.
 func (w *Walk) readProject(dir string, c command) {
-	if lock, err := project.ReadLockOf(dir, c.program); err == nil && !c.anew {
+	// An empty one, as Yarn wants it at the top of a project, says nothing of what package.json names.
+	if lock, err := project.ReadLockOf(dir, c.program); err == nil && !c.anew && len(lock.Packages) > 0 {
 		for _, p := range lock.Packages {
 			w.locked[p.Name] = true
 		}
