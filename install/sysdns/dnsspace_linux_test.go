@@ -18,6 +18,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
+
+	"hither/install/installtest"
 )
 
 // TestInNamespaces has the tests that change a whole machine, or start and kill what serves one. Six run at once, the
@@ -187,39 +189,18 @@ func until(t *testing.T, what string, got func() string, want string) time.Durat
 }
 
 const (
-	busAt    = "unix:path=/run/dbus/system_bus_socket"
 	stub     = "127.0.0.53:53"
 	systemAt = "127.0.0.7"
 	oursAt   = "127.0.0.9:5300"
 )
 
-// resolvedPlaces are where Debian has systemd-resolved, and where .ci/deps unpacks it: the package itself would change
-// the resolv.conf of the machine that runs the tests.
-var resolvedPlaces = []string{"/usr/lib/systemd/systemd-resolved", "/lib/systemd/systemd-resolved", "/opt/systemd-resolved/lib/systemd/systemd-resolved"}
-
 // systemdResolved starts a bus and systemd-resolved, and in front of it a server for the rest of the world.
 func systemdResolved(t *testing.T) (bus, resolved *exec.Cmd) {
 	t.Helper()
-	program := ""
-	for _, place := range resolvedPlaces {
-		if _, err := os.Stat(place); err == nil {
-			program = place
-		}
-	}
-	if _, err := exec.LookPath("dbus-daemon"); err != nil || program == "" {
-		t.Skip("systemd-resolved or dbus-daemon is not here: .ci/deps unpacks them")
-	}
-	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		t.Skip("there is no /dev/net/tun")
-	}
+	program := installtest.FindResolved(t)
 	privateEtc(t)
-	addUser(t, "systemd-resolve")
-	must(t, os.MkdirAll("/run/systemd", 0o755)) // it makes the rest itself, before it turns into its user
-	must(t, os.MkdirAll("/run/dbus", 0o755))
-	must(t, os.MkdirAll("/etc/systemd", 0o755))
-	must(t, os.WriteFile("/etc/systemd/resolved.conf", []byte("[Resolve]\nDNS="+systemAt+"\nFallbackDNS=\nLLMNR=no\nMulticastDNS=no\nDNSSEC=no\nCache=no\n"), 0o644))
-	must(t, os.WriteFile("/run/bus.conf", []byte(`<busconfig><type>system</type><listen>`+busAt+`</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow user="*"/><allow own="*"/><allow send_type="method_call"/><allow send_type="signal"/><allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/><allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/></policy></busconfig>`), 0o644))
+	installtest.LayResolved(t, systemAt)
+	must(t, os.WriteFile("/run/bus.conf", installtest.BusConfig("system", installtest.SystemBus), 0o644))
 	nameServer(t, systemAt+":53", "192.0.2.1")
 	bus = start(t, nil, "dbus-daemon", "--config-file=/run/bus.conf", "--nofork", "--nopidfile")
 	until(t, "the bus", func() string {
@@ -246,23 +227,9 @@ func wayOut(t *testing.T) {
 
 func startResolved(t *testing.T, program string) *exec.Cmd {
 	t.Helper()
-	cmd := start(t, []string{"DBUS_SYSTEM_BUS_ADDRESS=" + busAt, "SYSTEMD_LOG_TARGET=console", "SYSTEMD_LOG_LEVEL=warning"}, program)
+	cmd := start(t, installtest.ResolvedEnv(), program)
 	until(t, "systemd-resolved", func() string { return ask(stub, "ready.example") }, "192.0.2.1")
 	return cmd
-}
-
-// addUser writes the user that systemd-resolved turns into.
-func addUser(t *testing.T, name string) {
-	t.Helper()
-	for file, line := range map[string]string{
-		"/etc/passwd": name + ":x:971:971::/:/usr/sbin/nologin\n", "/etc/group": name + ":x:971:\n",
-	} {
-		text, err := os.ReadFile(file)
-		must(t, err)
-		if !bytes.Contains(text, []byte(name+":")) {
-			must(t, os.WriteFile(file, append(text, line...), 0o644))
-		}
-	}
 }
 
 // role starts this test program as something else: TestRole does what name says. It returns when that has begun.

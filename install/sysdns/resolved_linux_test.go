@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hither/install/installtest"
 )
 
 const oursName = "reg.lab.example"
@@ -17,7 +19,7 @@ const oursName = "reg.lab.example"
 func holdForTest(t *testing.T) *Held {
 	t.Helper()
 	nameServer(t, oursAt, byUs)
-	h, err := HoldScoped(t.Context(), Scope{Names: []string{oursName}, Server: netip.MustParseAddrPort(oursAt), Bus: busAt})
+	h, err := HoldScoped(t.Context(), Scope{Names: []string{oursName}, Server: netip.MustParseAddrPort(oursAt), Bus: installtest.SystemBus})
 	must(t, err)
 	t.Cleanup(func() { h.Close() })
 	return h
@@ -63,14 +65,14 @@ func aScopeOfAllLeavesVPNsTheirs(t *testing.T) {
 	}
 	systemdResolved(t)
 	nameServer(t, oursAt, byUs)
-	h, err := HoldScoped(t.Context(), Scope{All: true, Server: netip.MustParseAddrPort(oursAt), Bus: busAt})
+	h, err := HoldScoped(t.Context(), Scope{All: true, Server: netip.MustParseAddrPort(oursAt), Bus: installtest.SystemBus})
 	must(t, err)
 	wantAsked(t, map[string]string{oursName: byUs, "other.example": byUs})
 	if !h.knows(t.Context()) {
 		t.Error("systemd-resolved\ngot  something else than we told it\nwant the same")
 	}
 	nameServer(t, "127.0.0.8:53", "203.0.113.8")
-	vpn, err := HoldScoped(t.Context(), Scope{Names: []string{"corp.example"}, Server: netip.MustParseAddrPort("127.0.0.8:53"), Bus: busAt, Link: "vpn0"})
+	vpn, err := HoldScoped(t.Context(), Scope{Names: []string{"corp.example"}, Server: netip.MustParseAddrPort("127.0.0.8:53"), Bus: installtest.SystemBus, Link: "vpn0"})
 	must(t, err)
 	wantAsked(t, map[string]string{"wiki.corp.example": "203.0.113.8", "other.example": byUs})
 	must(t, vpn.Close())
@@ -185,6 +187,6 @@ func roleScoped(ctx context.Context) error {
 	if _, err := serveNames(oursAt, byUs); err != nil {
 		return err
 	}
-	_, err := HoldScoped(ctx, Scope{Names: []string{oursName}, Server: netip.MustParseAddrPort(oursAt), Bus: busAt})
+	_, err := HoldScoped(ctx, Scope{Names: []string{oursName}, Server: netip.MustParseAddrPort(oursAt), Bus: installtest.SystemBus})
 	return err
 }
