@@ -130,7 +130,10 @@ func nameServer(t *testing.T, at string, answer string) {
 	t.Helper()
 	srv, err := serveNames(at, answer)
 	must(t, err)
-	t.Cleanup(func() { srv.Shutdown() })
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.PacketConn.Close() // of a server that has not begun yet, Shutdown leaves it open
+	})
 }
 
 // serveNames is nameServer for roles.
