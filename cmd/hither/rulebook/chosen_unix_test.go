@@ -72,3 +72,25 @@ func TestRuleFilesThatCannotBeReadNowAreReadLater(t *testing.T) {
 	hithertest.Same(t, "their chance was had with one", s.Reload(s.changed), true)
 	hithertest.Same(t, "a.test", s.knows("a.test"), true)
 }
+
+// A look for which no file could be opened says nothing: neither that the files changed, nor later that they are still wrong.
+func TestALookWithoutAFileChangesNothing(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		follows(t, func(t *testing.T, s *shelf) {
+			if there {
+				hithertest.Write(t, filepath.Join(s.Dir, "a.toml"), hithertest.Rule("a", "a.test"))
+			}
+			s.wait()
+			told, said := len(s.told), s.said.String()
+			withoutFiles(t, s.wait)
+			hithertest.Same(t, "told without a file", len(s.told), told)
+			hithertest.Same(t, "said without a file", s.said.String(), said)
+			s.wait()
+			hithertest.Same(t, "told with one", len(s.told), told)
+			hithertest.Same(t, "what is wrong", s.Problem(), "")
+			hithertest.Write(t, filepath.Join(s.Dir, "b.toml"), hithertest.Rule("b", "b.test"))
+			s.wait()
+			hithertest.Same(t, "b.test", s.knows("b.test"), true)
+		})
+	}
+}

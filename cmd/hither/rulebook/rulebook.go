@@ -51,7 +51,7 @@ type Book struct {
 // Open reads the rules. It fails if the user's are wrong.
 func Open(s settings.Settings, log *slog.Logger) (*Book, error) {
 	b := &Book{Dir: s.Rules, State: s.State, Log: log}
-	b.seen = b.look() // before they are read: what changes meanwhile is seen by Watch
+	b.seen, _ = b.look() // before they are read: what changes meanwhile is seen by Watch
 	set, err := b.Load()
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (b *Book) follow(ctx context.Context, hints <-chan struct{}, changed func(*
 	defer pace.Stop()
 	for {
 		b.Rechoose()
-		if now := b.look(); now != b.seen {
+		if now, ok := b.look(); ok && now != b.seen {
 			if now = b.settle(ctx, now); ctx.Err() != nil {
 				return
 			}
@@ -229,37 +229,39 @@ func (b *Book) settle(ctx context.Context, now string) string {
 		case <-time.After(settleWait):
 		}
 		last := now
-		if now = b.look(); now == last {
+		seen, ok := b.look()
+		if now = seen; ok && now == last {
 			return now
 		}
 	}
 }
 
-// look sums up the user's files as they are.
-func (b *Book) look() string {
+// look sums up the user's files as they are. False: as many files are open as may be, so that it says nothing.
+func (b *Book) look() (now string, ok bool) {
 	sum := sha256.New()
 	_, err := os.Stat(b.Dir)
 	fmt.Fprintln(sum, err)
 	files, err := os.ReadDir(b.Dir)
 	fmt.Fprintln(sum, err)
+	ok = !wholefile.OutOfFiles(err)
 	for _, file := range files {
 		if filepath.Ext(file.Name()) == ".toml" {
 			fmt.Fprintf(sum, "%q ", file.Name())
-			addFile(sum, filepath.Join(b.Dir, file.Name()))
+			ok = addFile(sum, filepath.Join(b.Dir, file.Name())) && ok
 		}
 	}
-	return string(sum.Sum(nil))
+	return string(sum.Sum(nil)), ok
 }
 
 // lookLimit is more than the largest file that rules reads, in bytes.
 const lookLimit = 2 << 20
 
-// addFile reads ordinary files only: a pipe would never end.
-func addFile(sum hash.Hash, path string) {
+// addFile reads ordinary files only: a pipe would never end. False: none could be opened.
+func addFile(sum hash.Hash, path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		fmt.Fprintln(sum, err)
-		return
+		return true
 	}
 	fmt.Fprintln(sum, info.Size())
 	file, err := os.Open(path)
@@ -268,6 +270,7 @@ func addFile(sum hash.Hash, path string) {
 		_, err = io.Copy(sum, io.LimitReader(file, lookLimit))
 	}
 	fmt.Fprintln(sum, err)
+	return !wholefile.OutOfFiles(err)
 }
 
 // Reload puts the files in force, or says why not and keeps the last good set. It says whether the files have had their
