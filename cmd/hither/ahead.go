@@ -9,6 +9,7 @@ import (
 	"hither/cmd/hither/goenv"
 	"hither/cmd/hither/house"
 	"hither/cmd/hither/kindling"
+	"hither/cmd/hither/memory"
 	"hither/cmd/hither/projects"
 	"hither/cmd/hither/settings"
 	"hither/forward/fetch"
@@ -23,9 +24,14 @@ import (
 
 // walks are the ecosystems whose clients are known to walk step by step, by the word that rule files use.
 func walks() map[string]func(registry string) prefetch.Walk {
+	most := int(memory.Scaled(npm.MaxReleases))
 	return map[string]func(string) prefetch.Walk{
-		"go":  func(registry string) prefetch.Walk { return golang.New(registry) },
-		"npm": func(registry string) prefetch.Walk { return npm.New(registry) },
+		"go": func(registry string) prefetch.Walk { return golang.New(registry) },
+		"npm": func(registry string) prefetch.Walk {
+			w := npm.New(registry)
+			w.Most = most
+			return w
+		},
 		"oci": func(registry string) prefetch.Walk { return oci.New(registry) },
 	}
 }
@@ -58,7 +64,7 @@ func newPrefetcher(
 ) *prefetch.Prefetcher {
 	p := &prefetch.Prefetcher{
 		Rules: set, Fetch: f.Fetch, Walks: walks(), News: map[string]prefetch.News{"npm": new(npm.News)}, Project: project, Log: log, Ready: k.Light,
-		Recall: &recall.Memory{Path: filepath.Join(s.State, "successors.json")},
+		Recall: &recall.Memory{Path: filepath.Join(s.State, "successors.json")}, Bodies: memory.Scaled(prefetch.MaxBodies),
 	}
 	told := f.Trace
 	f.Trace.Asked, f.Trace.Missed = p.Asked, func(req fetch.Request) { k.Light(req.Rule) }

@@ -108,9 +108,13 @@ func TestBodiesStayWithinTheirBound(t *testing.T) {
 	_, _ = read(maxBody / 2)
 	_, err = read(maxBody)
 	same(t, "one too many", errors.Is(err, errCrowded), true)
-	if p.bodies > maxBodies {
-		t.Errorf("bytes in memory:\n got %d\nwant at most %d", p.bodies, maxBodies)
+	if p.bodies > MaxBodies {
+		t.Errorf("bytes in memory:\n got %d\nwant at most %d", p.bodies, MaxBodies)
 	}
+	p = Prefetcher{Bodies: 1 << 20}
+	_, err = read(1 << 20)
+	same(t, "one too many where there is little memory", errors.Is(err, errCrowded), true)
+	same(t, "leaves nothing behind", p.bodies, 0)
 }
 
 // TestABodyThatFoundNoRoomIsReadLater fills the memory for bodies while the first answer comes.
@@ -121,12 +125,12 @@ func TestABodyThatFoundNoRoomIsReadLater(t *testing.T) {
 		return nil
 	}}), func(w *world) {
 		w.put("x", append(paths("a", 3, ".mod"), first)...)
-		w.reserve(maxBodies)
+		w.reserve(MaxBodies)
 		g := w.client(1)
 		g.get(first)
 		time.Sleep(5 * time.Second)
 		same(t, "told while there is no room", heard.Load(), 0)
-		w.reserve(-maxBodies)
+		w.reserve(-MaxBodies)
 		time.Sleep(5 * time.Second)
 		same(t, "told later", heard.Load(), 4)
 		same(t, "requests", len(w.sent()), 4)
@@ -315,14 +319,14 @@ func TestAWalkIsToldOfWhatIsReadLaterInVain(t *testing.T) {
 		}}
 	}, func(w *world) {
 		w.put("x", append(mods, first)...)
-		w.reserve(maxBodies)
+		w.reserve(MaxBodies)
 		w.client(1).get(first)
 		time.Sleep(5 * time.Second)
 		w.mu.Lock()
 		clear(w.kept)
 		w.broken = true
 		w.mu.Unlock()
-		w.reserve(-maxBodies)
+		w.reserve(-MaxBodies)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		same(t, "missed", got, mods[0])

@@ -72,6 +72,7 @@ type Prefetcher struct {
 	Bulk     int              // fetches of packages under way at one registry; 0: 8
 	Window   int64            // bytes of packages that may be under way at one registry beyond Bulk, 90 at most; 0: 8 MiB
 	Budget   int64            // bytes of packages that may lie unused in one run; 0: 512 MiB
+	Bodies   int64            // bytes of clients' answers that are read, or wait for that, in memory; 0: 64 MiB
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // nil: silence
 
@@ -111,7 +112,7 @@ const (
 	maxObjects = 100_000  // of all runs, some hundred bytes each
 	maxReading = 32       // bodies of clients' answers read at once
 	maxBody    = 32 << 20 // bytes of one body that a walk is told of; nearly all packuments have less than 10 MB
-	maxBodies  = 64 << 20 // bytes of all of them in memory
+	MaxBodies  = 64 << 20 // bytes of all of them in memory
 )
 
 // Run lets the prefetcher work until ctx ends, and waits for what it started. It is called once.

@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -390,7 +391,7 @@ func (p *Prefetcher) grow(body []byte, more int) ([]byte, error) {
 func (p *Prefetcher) reserve(more int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bodies+more > maxBodies {
+	if p.bodies+more > cmp.Or(p.Bodies, MaxBodies) {
 		return false
 	}
 	p.bodies += more

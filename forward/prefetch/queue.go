@@ -1,6 +1,7 @@
 package prefetch
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -210,7 +211,7 @@ func (p *Prefetcher) scheduleLocked() {
 	for more := p.alive(); more; {
 		more = false
 		for _, r := range p.order {
-			for r.far && p.reading < maxReading && p.bodies < maxBodies/2 && len(r.reads) > 0 {
+			for r.far && p.reading < maxReading && p.bodies < cmp.Or(p.Bodies, MaxBodies)/2 && len(r.reads) > 0 {
 				e := r.reads[0]
 				r.reads = r.reads[1:]
 				p.reading++

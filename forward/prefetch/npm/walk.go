@@ -32,8 +32,8 @@ const (
 const (
 	// maxPackages bounds the packages a run knows of. The largest trees have some 5000.
 	maxPackages = 20_000
-	// maxReleases bounds the versions of them that are kept in memory: about 400 bytes each. A tree of 600 packages has 60 000.
-	maxReleases = 150_000
+	// MaxReleases bounds the versions of them that are kept in memory: about 400 bytes each. A tree of 600 packages has 60 000.
+	MaxReleases = 150_000
 	// maxWork bounds the versions that are compared with ranges in one run, about 50 ns each: a hostile document could
 	// otherwise keep a core busy. A tree of 600 packages needs a million.
 	maxWork = 50_000_000
@@ -56,6 +56,7 @@ const (
 //
 // Its methods are called one at a time.
 type Walk struct {
+	Most     int    // versions that are kept in memory; 0: MaxReleases
 	registry string // without a slash at the end
 	machine  machine
 	accept   string // the variant of packuments that the client asks for; empty: not known yet
@@ -175,7 +176,7 @@ func (w *Walk) demanded(name string) {
 // Reads wants packuments, each once.
 func (w *Walk) Reads(m rules.Match) bool {
 	name, ok := packumentName(m)
-	if !ok || w.idle || w.itself(name) || w.releases >= maxReleases || w.work >= maxWork {
+	if !ok || w.idle || w.itself(name) || w.releases >= cmp.Or(w.Most, MaxReleases) || w.work >= maxWork {
 		return false
 	}
 	p := w.pack(name)

@@ -319,7 +319,11 @@ func TestNPMIsBounded(t *testing.T) {
 	if len(wants) >= maxPackages || len(w.walk.packages) > maxPackages {
 		t.Errorf("%d wants, %d packages", len(wants), len(w.walk.packages))
 	}
-	w.walk.work = maxWork
+	w.walk.Most = w.walk.releases
+	if w.walk.Reads(w.match("/p1", full)) {
+		t.Error("it goes on although it keeps as much as it may")
+	}
+	w.walk.Most, w.walk.work = 0, maxWork
 	if w.walk.Reads(w.match("/p1", full)) {
 		t.Error("it goes on although its work is done")
 	}
