@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// clock compares this machine's clock with a registry's.
+// clock compares this machine's clock with those of the registries.
 type clock struct{}
 
 // Name implements Check.
@@ -21,7 +21,8 @@ const (
 	slowClock = 30 * time.Second
 )
 
-// Run implements Check. A registry is asked for what Hither does not keep, through Hither; a HEAD of the root is enough.
+// Run implements Check. Registries are asked for what Hither does not keep, through Hither, until one's clock agrees: then those of the
+// others are wrong. A HEAD of the root is enough.
 func (c clock) Run(ctx context.Context, p *Patient) []Finding {
 	if p.Quick || len(p.root()) == 0 {
 		return nil
@@ -31,16 +32,25 @@ func (c clock) Run(ctx context.Context, p *Patient) []Finding {
 		return nil
 	}
 	defer through.CloseIdleConnections()
+	var off []Finding
 	for _, host := range p.registries() {
 		answer, err := get(ctx, through, http.MethodHead, "https://"+host+"/")
 		if err != nil {
 			continue
 		}
-		if there, ok := dateOf(answer.Header); ok && answer.Status < http.StatusInternalServerError {
-			return []Finding{judgeClock(p, p.now().Sub(there), host)}
+		there, ok := dateOf(answer.Header)
+		if !ok || answer.Status >= http.StatusInternalServerError {
+			continue
+		}
+		found := []Finding{judgeClock(p, p.now().Sub(there), host)}
+		if found[0].Level == OK {
+			return found
+		}
+		if off == nil {
+			off = found
 		}
 	}
-	return nil
+	return off
 }
 
 // dateOf is when an answer was given, by its sender's clock and the time it was kept on the way (RFC 9110, section

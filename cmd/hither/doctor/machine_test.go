@@ -217,6 +217,23 @@ func TestClocks(t *testing.T) {
 	}
 }
 
+// A registry's clock can be the wrong one.
+func TestOneClockThatAgreesIsEnough(t *testing.T) {
+	w := newWorld(t)
+	hosts := w.registries()
+	off := map[string]time.Duration{}
+	now := time.Now().Truncate(time.Second)
+	w.answering(hosts, func(host string) time.Time { return now.Add(off[host]) })
+	w.Quick, w.Now = false, func() time.Time { return now }
+	holds(t, w.run1(clock{}), "clock ok: this machine's clock agrees with "+hosts[0])
+	off[hosts[0]] = 24 * time.Hour
+	holds(t, w.run1(clock{}), "clock ok: this machine's clock agrees with "+hosts[1])
+	for _, host := range hosts {
+		off[host] = 24 * time.Hour
+	}
+	holds(t, w.run1(clock{}), "clock fail: this machine's clock is 24h0m0s behind that of "+hosts[0])
+}
+
 func TestAQuickLookAsksNoRegistryForItsClock(t *testing.T) {
 	w := newWorld(t)
 	asked := 0

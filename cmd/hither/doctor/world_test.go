@@ -2,17 +2,22 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
 	"hither/cmd/hither/doctor/kernel"
+	"hither/forward/authority"
 	"hither/install/stage"
 	"hither/rules"
 	rulesd "hither/rules.d"
@@ -101,6 +106,51 @@ func answerWith(q *dns.Msg, addr string) *dns.Msg {
 		reply.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.ParseIP(addr)}}
 	}
 	return reply
+}
+
+// answering makes Hither lead to hosts, which say what time it is there.
+func (w *world) answering(hosts []string, clock func(host string) time.Time) {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	ca, err := authority.Open(dir, hosts, time.Now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.CA, err = os.ReadFile(filepath.Join(dir, "ca.pem")); err != nil {
+		w.t.Fatal(err)
+	}
+	there := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		rw.Header().Set("Date", clock(req.Host).UTC().Format(http.TimeFormat))
+	}))
+	there.TLS = &tls.Config{GetCertificate: ca.Certificate}
+	there.StartTLS()
+	w.t.Cleanup(there.Close)
+	w.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", there.Listener.Addr().String())
+		return &consenting{Conn: conn}, err
+	}
+}
+
+// consenting is a connection to a proxy that consents to the CONNECT, and leads where it led.
+type consenting struct {
+	net.Conn
+	asked, said bool
+}
+
+func (c *consenting) Write(b []byte) (int, error) {
+	if !c.asked {
+		c.asked = true
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *consenting) Read(b []byte) (int, error) {
+	if !c.said {
+		c.said = true
+		return copy(b, "HTTP/1.1 200 OK\r\n\r\n"), nil
+	}
+	return c.Conn.Read(b)
 }
 
 // run1 runs one check.
