@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hither/cmd/hither/led"
+	"hither/cmd/hither/paths"
+	"hither/cmd/hither/settings"
+	"hither/cmd/hither/upkeep"
 	"hither/install/guard"
 )
 
@@ -58,4 +63,40 @@ func TestAProgramThatIsRemovedIsMissedTwice(t *testing.T) {
 		cancel()
 		same(t, "after the end", <-removed, false)
 	})
+}
+
+// A Hither that was asked to let go, or whose program was removed, lives on, and so its guard leaves all as it is.
+func TestWhatCannotBePutBackIsToldAndTriedAgain(t *testing.T) {
+	for _, c := range []struct {
+		what           string
+		ended, removed bool
+		told           string
+		again          bool
+	}{
+		{"it was asked to let go", false, false, "; call `", false},
+		{"it ends", true, false, "; the guard goes on trying for a minute, and then call `", false},
+		{"its program was removed", false, true, "; trying again now and then; if that is in vain, put the program back and call `", true},
+		{"and it ends", true, true, "; the guard goes on trying", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			state := t.TempDir()
+			journal := filepath.Join(state, paths.JournalName)
+			must(t, os.Mkdir(journal, 0o700)) // nobody can read that
+			k := &keeper{settings: settings.Settings{State: state}, way: &led.Way{}, removed: c.removed, log: slog.New(slog.DiscardHandler)}
+			whole, end := context.WithCancel(t.Context())
+			defer end()
+			if c.ended {
+				end()
+			}
+			released := make(chan error, 1)
+			go func() {
+				released <- k.release(whole, upkeep.NewHeld(upkeep.Upkeep{UID: -1, GID: -1}, k.settings, nil, nil, nil, k.log))
+			}()
+			synctest.Wait()
+			contains(t, k.way.Trouble(), "could not be put back as it was (", c.told, "hither restore")
+			same(t, c.what+": it tries again", len(released) == 0, c.again)
+			must(t, os.Remove(journal))
+			same(t, c.what+": an error", <-released != nil, !c.again)
+		})
+	}
 }

@@ -106,11 +106,7 @@ func (k *keeper) keep(whole context.Context) error {
 	})
 	h.Watch(ctx)
 	looking.Wait()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasing)
-	defer cancel()
-	if err := h.Release(ctx); err != nil {
-		k.log.Error("this machine could not be put back as it was; the guard goes on trying for a minute, and then call `"+
-			shell.Calling(shell.System, "restore", k.settings.State, os.Environ())+"`", "error", err)
+	if err := k.release(whole, h); err != nil {
 		return err // without a goodbye
 	}
 	if whole.Err() != nil {
@@ -127,6 +123,38 @@ func (k *keeper) keep(whole context.Context) error {
 		k.log.Warn("the guard was not told that all is well; it will look by itself", "error", err)
 	}
 	return nil
+}
+
+// release puts back what h changed. If that fails, the guard tries when we have ended, and who asked us to let go does so himself; where
+// our program was removed we live on, and nobody else would.
+func (k *keeper) release(whole context.Context, h *upkeep.Held) error {
+	for told := ""; ; {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(whole), releasing)
+		err := h.Release(ctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		next := "call `" + shell.Calling(shell.System, "restore", k.settings.State, os.Environ()) + "`"
+		switch {
+		case whole.Err() != nil:
+			next = "the guard goes on trying for a minute, and then " + next
+		case k.removed:
+			next = "trying again now and then; if that is in vain, put the program back and " + next
+		}
+		if told != err.Error()+next {
+			told = err.Error() + next
+			k.log.Error("this machine could not be put back as it was; "+next, "error", err)
+			k.way.Tell("upkeep", fmt.Sprintf("this machine could not be put back as it was (%v); %s", err, next))
+		}
+		if whole.Err() != nil || !k.removed {
+			return err
+		}
+		select {
+		case <-whole.Done():
+		case <-time.After(upkeep.TryAgain):
+		}
+	}
 }
 
 // isRemoved waits until the guard's program is missing twice in a row, as one that is being replaced may be missing once; false: ctx
