@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -28,6 +29,15 @@ func (w *fill) note(t *carried) {
 	w.f.Board.Add(w.sample(t))
 }
 
+// health is what an outcome says of whoever was asked. An origin that wants credentials is as well as one that lacks the thing: else
+// who pulls private images would have it rest, and strangers be asked before it.
+func health(o measure.Outcome, origin bool, status int) measure.Outcome {
+	if origin && o == measure.Refused && status == http.StatusUnauthorized {
+		return measure.Missing
+	}
+	return o
+}
+
 // noteAll records a try and those who sent parts beside it.
 func (w *fill) noteAll(t *carried) {
 	w.noteMates()
@@ -43,7 +53,7 @@ func (w *fill) noteMates() {
 
 func (w *fill) sample(t *carried) measure.Sample {
 	s := measure.Sample{
-		Base: t.Base, When: t.began, Outcome: t.Outcome, Wait: t.Wait, Took: t.Took, Bytes: t.Bytes, Extra: t.extra, RetryAfter: t.retry,
+		Base: t.Base, When: t.began, Outcome: health(t.Outcome, t.Origin, t.Status), Wait: t.Wait, Took: t.Took, Bytes: t.Bytes, Extra: t.extra, RetryAfter: t.retry,
 	}
 	if !t.Origin { // that the origin lacks it is said otherwise, and for less long
 		s.Name = w.req.Name

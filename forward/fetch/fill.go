@@ -263,8 +263,11 @@ func (w *fill) weigh(ctx context.Context, src rules.Source, t *carried) (done bo
 func (w *fill) again(src rules.Source, t *carried) {
 	if src.Origin && (t.Outcome == measure.Refused || t.Outcome == measure.Page) {
 		w.refused = true
-		if w.granted.Load() {
+		switch {
+		case w.granted.Load():
 			w.leave() // its token promised too much: nobody else is heard
+		case t.Status == http.StatusUnauthorized:
+			w.f.refuse(w.req, "")
 		}
 	}
 	w.lose(src, t)

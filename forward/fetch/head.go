@@ -87,13 +87,6 @@ func (f *Fetcher) headOnly(ctx context.Context, req Request, k kept) (*Answer, e
 	return nil, nil
 }
 
-// isClosed says that the origin has just refused something of the subject to us, so that a client without credentials should hear for
-// itself where tokens are had. With them, it was asked about this very name since.
-func (f *Fetcher) isClosed(req Request) bool {
-	_, closed := f.closed.get(req.subject(), f.now())
-	return closed && !req.Doubtful
-}
-
 // onlyItKnows says that bytes which are here, or come from elsewhere, do not tell whether the origin has them where they are asked after:
 // another repository may have the same.
 func (r Request) onlyItKnows(k kept) bool { return r.Path.Bulk && r.Path.Notary == "path" && !k.fresh }
@@ -293,7 +286,7 @@ func (f *Fetcher) Poll(ctx context.Context, m rules.Match, src rules.Source) (ht
 	case http.StatusNotFound:
 		sample.Outcome = measure.Missing
 	default:
-		sample.Outcome, sample.RetryAfter = refusal(resp, src.URL), measure.RetryAfter(resp.Header, f.now())
+		sample.Outcome, sample.RetryAfter = health(refusal(resp, src.URL), src.Origin, resp.StatusCode), measure.RetryAfter(resp.Header, f.now())
 	}
 	if !src.Origin && elsewhere(resp, src.URL) != "" {
 		return http.Header{}, http.StatusFound, nil

@@ -75,11 +75,11 @@ func (w *fill) unvouched() bool {
 }
 
 // mayAsk says whether a stranger may hear this name. If the origin has not yet given the subject to us, the authority must
-// have spoken first: what it knows is public.
+// have spoken first: what it knows is public. What the origin has just refused to us is not, whether it can be reached now or not.
 func (w *fill) mayAsk(ctx context.Context) bool {
 	if !w.isPublic() {
 		_ = w.word.wait(ctx)
-		if w.refused || w.word.pending() {
+		if w.refused || w.word.pending() || w.f.isClosed(w.req) {
 			return false
 		}
 	}
@@ -144,4 +144,11 @@ func (f *Fetcher) refuse(req Request, asked string) {
 	if req.Subject != "" {
 		f.closed.put(req.subject(), asked, f.now(), closedLife, maxFacts)
 	}
+}
+
+// isClosed says that the origin has just refused something of the subject to us, so that a client without credentials should hear for
+// itself where tokens are had. With them, it was asked about this very name since.
+func (f *Fetcher) isClosed(req Request) bool {
+	_, closed := f.closed.get(req.subject(), f.now())
+	return closed && !req.Doubtful
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hither/forward/fetch"
+	"hither/forward/measure"
 	"hither/forward/notary"
 )
 
@@ -114,6 +115,34 @@ func TestAPrivateImageIsProvenSoOnce(t *testing.T) {
 		w.hosts["reg"].status = http.StatusNotFound // it is to be pushed
 		expect(t, w.ask(layer("third", "one")), "pass after [HEAD reg]")
 		expect(t, w.ask(layer("third", "two")), "pass after [HEAD reg]")
+	})
+}
+
+// TestWhatTheOriginRefusedIsToldToNoStranger: neither while it rests, nor when it cannot be reached any more. And that it wants
+// credentials for one thing is no failure, for which it would rest.
+func TestWhatTheOriginRefusedIsToldToNoStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.notary["tag"].head = w.Head
+		reg := w.hosts["reg"]
+		layer := func(repo, text string) string {
+			body := []byte(text)
+			path := "/v2/" + repo + "/blobs/" + string(sum(body))
+			w.put(path, body)
+			return w.get(path)
+		}
+		reg.status = http.StatusUnauthorized
+		expect(t, layer("mine", "one"), "failure 401 after [reg]")
+		w.put("/tag/mine", []byte("tagged"))
+		expect(t, w.get("/tag/mine"), "failure 401 after [HEAD reg reg]")
+		if got := w.board.outcomes("reg"); slices.ContainsFunc(got, measure.Outcome.Failed) {
+			t.Errorf("what the board hears of an origin that wants credentials\ngot  %v\nwant no failure", got)
+		}
+		w.board.resting = []string{"reg"}
+		expect(t, layer("mine", "two"), "failure 401 after [reg]")
+		reg.dead = true
+		expect(t, layer("mine", "three"), "failure 502 after [reg]")
+		expect(t, layer("other", "three"), "three from near (miss) after [near]")
 	})
 }
 
