@@ -215,7 +215,9 @@ type gated struct {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *gated) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *gated) RoundTrip(req *http.Request) (*http.Response, error) { return onceMore(req, t.once) }
+
+func (t *gated) once(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" {
 		return t.Transport.RoundTrip(req)
 	}

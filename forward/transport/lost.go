@@ -18,7 +18,8 @@ import (
 // sleep or on another network all of them may be dead, which says nothing of the upstream. Only what may be asked twice (RFC
 // 9110, section 9.2.2) and has no body is, and nothing that was waited for until its time was over, or that the upstream itself
 // has refused over a connection that lives: net/http has asked again already where that may help. A new connection that the
-// machine itself took the ground from is as good as one that stood.
+// machine itself took the ground from is as good as one that stood. HTTP/3 that is asked beside is not waited for: where the ground is
+// gone it is silent for idleTime.
 func onceMore(req *http.Request, carry func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead || req.Body != nil && req.Body != http.NoBody {
 		return carry(req)

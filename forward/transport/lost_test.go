@@ -55,6 +55,35 @@ func TestWhatALostConnectionSwallowedIsAskedOnceMore(t *testing.T) {
 	}
 }
 
+// Where the ground is gone, nothing comes over HTTP/3 either, and nobody says so.
+func TestWhatALostConnectionSwallowedDoesNotWaitForHTTP3(t *testing.T) {
+	w := newTwin(t, false)
+	var cutting dialling
+	p := w.pool(t, func(c *Config) {
+		c.Dial, c.Datagrams, c.HeaderTimeout = cutting.DialContext, new(dial.Dialer).Datagrams, time.Minute
+	})
+	prefer(t, w, p)
+	var asked atomic.Int64
+	w.set(func() {
+		w.answer = func(rw http.ResponseWriter, req *http.Request) {
+			if req.ProtoMajor == 2 && asked.Add(1) > 1 {
+				io.WriteString(rw, req.Proto)
+				return
+			}
+			if req.ProtoMajor == 2 {
+				cutting.cut()
+			}
+			<-req.Context().Done()
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
+	if got := wiretest.Send(p, req); got != "200 HTTP/2.0" || asked.Load() != 2 {
+		t.Errorf("got  %s, asked %d times over TCP\nwant 200 HTTP/2.0, twice", got, asked.Load())
+	}
+}
+
 // A host that closes each connection is asked twice at most.
 func TestWhatIsLostOverANewConnectionIsNotAskedAgain(t *testing.T) {
 	var asked atomic.Int64

@@ -207,7 +207,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c := p.contestOf(mark.IsPublic(req.Context())); c != nil && fits(req) {
 		carry = func(req *http.Request) (*http.Response, error) { return c.carry(req, tcp) }
 	}
-	resp, err := onceMore(named(req, p.agent), p.elsewhere(tcp.tight.again(carry)))
+	resp, err := p.elsewhere(tcp.tight.again(carry))(named(req, p.agent))
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		resp, err = p.refusedByProxy(req, resp)
 	}

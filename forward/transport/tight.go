@@ -63,6 +63,7 @@ func (t *tightHosts) again(carry func(*http.Request) (*http.Response, error)) fu
 		known := t.has(addrOf(req.URL))
 		var got, late atomic.Bool // that of another request may serve it
 		resp, err := carry(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+			GetConn:          func(string) { got.Store(false) }, // once more, where one was lost
 			GotConn:          func(httptrace.GotConnInfo) { got.Store(true) },
 			TLSHandshakeDone: func(_ tls.ConnectionState, err error) { late.Store(isLate(err)) },
 		})))
