@@ -71,7 +71,7 @@ func (w *Walk) asksFor(name, variant string) {
 }
 
 // isNPM says that the client is npm, as far as it showed. Yarn's name for the registry is Yarn's alone; Yarn 4 asks for the full
-// packuments, as npm does.
+// packuments, as npm does, and so do Deno and vlt.
 func (w *Walk) isNPM() bool {
 	if w.known {
 		return w.claims
@@ -80,6 +80,12 @@ func (w *Walk) isNPM() bool {
 		return false
 	}
 	return w.accept == full || w.accept == ""
+}
+
+// isNPMItself is isNPM of a client that does not call itself something else than npm, or what npm is made of.
+func (w *Walk) isNPMItself() bool {
+	own := w.program == "" || w.program == "npm" || w.program == "pacote" || strings.HasPrefix(w.program, "npm-registry-fetch@")
+	return w.isNPM() && (w.known || own)
 }
 
 // named notes that somebody needs a package, before what he wants of it is noted.

@@ -3,6 +3,7 @@ package npm
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,5 +172,26 @@ func TestWhatWaitedIsWantedAsTheClientAsks(t *testing.T) {
 		same(t, c.agent+": before it asks", inForm(w.walk.Answered(m, w.registry["/tool"], 1)), "")
 		w.walk.Agent(c.agent)
 		same(t, c.agent+": then", inForm(w.walk.Asked(m)), c.want)
+	}
+}
+
+// Yarn 4 by the gateway, Deno and vlt ask for the full packuments, as npm does. Only npm says which bytes it expects of a
+// tarball, and looks at the optional peers of all.
+func TestWhoAsksAsNPMDoesIsNotNPM(t *testing.T) {
+	for agent, want := range map[string]string{
+		"npm/11.19.1 node/v20.20.2 linux x64": "/part+ /extra+", "pacote/22.0.0 node/v26.10.0 linux x64": "/part+ /extra+", "npm-registry-fetch@19.1.1/node@v26.10.0+x64 (linux)": "/part+ /extra+", "": "/part+ /extra+",
+		"got (https://github.com/sindresorhus/got)": "/part+", "Deno/2.9.6": "/part+", "@vltpkg/registry-client/1.0.0-rc.23 Node.js/26": "/part+", "npminstall/7.12.0": "/part+",
+	} {
+		w := newWorld(t)
+		w.publish("tool", `1.0.0 "dependencies":{"part":"1"},`+optionalPeer)
+		w.publish("part", "1.0.0")
+		m := w.match("/tool", full)
+		w.walk.Agent(agent)
+		w.walk.Asked(m)
+		got := strings.Fields(inForm(w.walk.Answered(m, w.registry["/tool"], 0)))
+		slices.SortFunc(got, func(a, b string) int { return strings.Compare(b, a) })
+		same(t, agent+": packuments", strings.Join(got, " "), want)
+		says := w.walk.agreed(project.Want{Digest: "x"}).Digest != ""
+		same(t, agent+": it says which bytes it expects", says, strings.Contains(want, "extra"))
 	}
 }

@@ -78,14 +78,14 @@ func (w *Walk) ofTree() (out []project.Want) {
 		w.inTurn(now)
 	}
 	for _, t := range now {
-		out = append(out, t.Want)
+		out = append(out, w.agreed(t.Want))
 	}
 	return out
 }
 
 // agreed is what fetch is asked for: it merges only requests that expect the same bytes.
 func (w *Walk) agreed(want project.Want) project.Want {
-	if !w.isNPM() {
+	if !w.isNPMItself() {
 		want.Digest = ""
 	}
 	return want

@@ -350,7 +350,7 @@ func (w *Walk) follow(p *pkg, r *release) {
 // need notes a dependency, and wants its packument. A glance is at what may never be installed.
 func (w *Walk) need(by *release, n need, glance bool) {
 	name, want, ok := parseRequest(n.name, n.spec)
-	if !ok || w.locked[name] || w.tooEarly(by, n) || glance && (w.blind || !w.isNPM()) {
+	if !ok || w.locked[name] || w.tooEarly(by, n) || glance && (w.blind || !w.isNPMItself()) {
 		return
 	}
 	want.by, want.glance = by, glance
