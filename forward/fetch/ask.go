@@ -159,11 +159,6 @@ func (w *fill) meet() {
 	}
 }
 
-// leads says that a source sends us elsewhere for the body.
-func (w *fill) leads(src rules.Source) bool {
-	return src.Origin && w.req.Path.Bulk && len(w.req.Host.Stores) > 0
-}
-
 // traced notes how long the source takes to answer over a connection that is open.
 func (a *asking) traced(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -88,6 +88,7 @@ func (w *fill) receive(ctx context.Context, a *asking) error {
 	if done, err := w.judge(a.src, a.carried, a.resp); done || err != nil {
 		return err
 	}
+	w.noteOwner(a)
 	if done, err := w.overhear(ctx, a); done || err != nil {
 		return err
 	}

@@ -222,6 +222,7 @@ type Fetcher struct {
 	probes  singleflight.Group // whether sources can be connected to, by base
 	spread  lanes.Spread
 	met     memory[struct{}] // sources that were connected to ahead
+	owners  memory[struct{}] // origins that sent a body themselves, though their rule knows of stores
 	splits  atomic.Int64     // bodies that come in parts now
 	planned atomic.Int64     // bytes of large bodies that are being stored, when they are whole
 	unheard atomic.Int64     // fills that asked for bytes before a notary that pins has named them

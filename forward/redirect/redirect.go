@@ -6,6 +6,7 @@
 package redirect
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,6 +66,11 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 			Discard(resp)
 			return lost(err)
 		}
+		if target == nil && ownsIt(home, resp) {
+			Discard(resp)
+			req = req.WithContext(home)
+			continue
+		}
 		if target == nil {
 			if !isPart(resp.StatusCode) {
 				trail.note(first, nil)
@@ -82,6 +88,15 @@ func (f *Follow) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = hop(req.WithContext(home), first, target)
 		home = req.Context()
 	}
+}
+
+// wayside is how many bytes of a body may come over the connection that is for asking the way.
+const wayside = 64 << 10
+
+// ownsIt says that who was only asked the way sends a body itself, over the connection by which all are asked the way. There the
+// bodies of an image would share what a lost packet leaves of one, so that each is asked for again, over that which it was given.
+func ownsIt(home context.Context, resp *http.Response) bool {
+	return mark.LaneOf(resp.Request.Context()) != mark.LaneOf(home) && resp.ProtoMajor > 1 && isPart(resp.StatusCode) && resp.ContentLength > wayside
 }
 
 // location is where the answer sends us; nil if it does not.

@@ -48,6 +48,34 @@ func TestTheWayToTheBodyIsAskedOverTheCommonConnection(t *testing.T) {
 	}
 }
 
+// TestWhoWasAskedTheWayAndHasTheBodyIsAskedForIt: the bodies of an image would all come over the one connection.
+func TestWhoWasAskedTheWayAndHasTheBodyIsAskedForIt(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		major int
+		size  int64
+		ctx   context.Context
+		want  []int
+	}{
+		{"a body", 2, wayside + 1, mark.Outset(mark.Lane(t.Context(), 3)), []int{0, 3}},
+		{"a small one", 2, wayside, mark.Outset(mark.Lane(t.Context(), 3)), []int{0}},
+		{"one on a connection of its own", 1, wayside + 1, mark.Outset(mark.Lane(t.Context(), 3)), []int{0}},
+		{"one that has no lane", 2, wayside + 1, mark.Outset(t.Context()), []int{0}},
+		{"one that was asked for", 2, wayside + 1, mark.Lane(t.Context(), 3), []int{3}},
+	} {
+		var lanes []int
+		next := wiretest.RoundTrip(func(req *http.Request) (*http.Response, error) {
+			lanes = append(lanes, mark.LaneOf(req.Context()))
+			return &http.Response{StatusCode: http.StatusPartialContent, ProtoMajor: c.major, ContentLength: c.size, Header: http.Header{}, Body: http.NoBody}, nil
+		})
+		req, _ := http.NewRequestWithContext(c.ctx, http.MethodGet, "https://reg.example/", nil)
+		resp, err := (&Follow{Next: next}).RoundTrip(req)
+		if err != nil || !slices.Equal(lanes, c.want) || resp.Request.URL.String() != "https://reg.example/" {
+			t.Errorf("%s\ngot  %v, error %v\nwant %v", c.name, lanes, err, c.want)
+		}
+	}
+}
+
 func TestRedirects(t *testing.T) {
 	world := map[string]http.HandlerFunc{
 		"https://cdn.example":   wiretest.Says("the bytes"),
