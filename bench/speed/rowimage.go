@@ -9,7 +9,7 @@ import (
 )
 
 func imageCells() []string {
-	return []string{"image0", "blob0.1", "image0.1", "blob1", "image1", "skopeo0", "skopeo0.1"}
+	return []string{"image0", "blob0.1", "image0.1", "blob1", "image1", "skopeo0", "skopeo0.1", "own0", "own1", "ownskopeo1"}
 }
 
 // imageRow is the first part of Done-when 3. Its bounds were made for a client that fetches three layers at once, as dockerd
@@ -19,11 +19,15 @@ func imageRow(ctx context.Context, w *world, r *report) error {
 	if err != nil {
 		return err
 	}
+	ownID, err := w.shelf.addImage(ownImage, 5, 40<<20)
+	if err != nil {
+		return err
+	}
 	digest, err := w.shelf.addBlob("seven", 7<<20)
 	if err != nil {
 		return err
 	}
-	image, other, one := dockerPull("bench", id), pull("bench"), blob("seven", "library/seven", digest)
+	image, own, other, one := dockerPull("bench", id), dockerPull(ownImage, ownID), pull("bench"), blob("seven", "library/seven", digest)
 	at := func(loss float64) line { return line{rtt: 200, loss: loss, rate: 100} }
 	cells := []cell{
 		{"image0", "docker pull, 5 layers, 40 MiB", at(0), image, []bound{{level1, 0.70}}},
@@ -33,6 +37,9 @@ func imageRow(ctx context.Context, w *world, r *report) error {
 		{"image1", "docker pull, 5 layers, 40 MiB", at(1), image, []bound{{level1, 0.20}}},
 		{"skopeo0", "skopeo, 5 layers, 40 MiB", at(0), other, []bound{{level1, 0}}},
 		{"skopeo0.1", "skopeo, 5 layers, 40 MiB", at(0.1), other, []bound{{level1, 0}}},
+		{"own0", "docker pull, 5 layers, 40 MiB, from the registry itself", at(0), own, []bound{{level1, 0.70}}},
+		{"own1", "docker pull, 5 layers, 40 MiB, from the registry itself", at(1), own, []bound{{level1, 0.20}}},
+		{"ownskopeo1", "skopeo, 5 layers, 40 MiB, from the registry itself", line{rtt: 50, loss: 1, rate: 100}, pull(ownImage), []bound{{level1, 1.10}}},
 	}
 	if w.brief() {
 		cells = cells[:2]

@@ -52,8 +52,11 @@ func admitted(r *http.Request) bool {
 	return r.Header.Get("Authorization") == "Bearer "+token([]string{"repository:" + repo + ":pull"})
 }
 
+// ownImage is the one whose blobs the registry sends itself, as those do that people run themselves.
+const ownImage = "own"
+
 // shelf is the made images and blobs, as Docker Hub serves them: by a token, and the blobs from another host, to which it
-// redirects. Methods may be used at once.
+// redirects, but for those of [ownImage]. Methods may be used at once.
 type shelf struct {
 	mu        sync.Mutex
 	blobs     map[string]func() io.ReadSeeker // by digest
@@ -187,7 +190,7 @@ func (s *shelf) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	case strings.Contains(r.URL.Path, "/manifests/"):
 		s.manifest(w, r)
-	case strings.Contains(r.URL.Path, "/blobs/") && registry:
+	case strings.Contains(r.URL.Path, "/blobs/") && registry && !strings.HasPrefix(r.URL.Path, "/v2/library/"+ownImage+"/"):
 		w.Header().Set("Location", "https://"+cdnHost+r.URL.Path+"?verify=1234567890-signed%3D")
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	case strings.Contains(r.URL.Path, "/blobs/"):
