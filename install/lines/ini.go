@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -16,13 +17,15 @@ type INIStyle struct {
 	wraps    bool                // a line that is indented more than the one with the name goes on with its value
 	sections bool                // nothing may stand above the first section
 	raw      bool                // quotes around a value are a part of it
+	defaults string              // the section whose values all others have that are there; empty: none
+	tails    bool                // what stands behind the bracket of a section means nothing
 	fold     func(string) string // the form in which names are compared; nil: as they are
 }
 
-// PipStyle is what pip reads.
+// PipStyle is what pip reads, with Python's configparser. A name may be written as on the command line.
 func PipStyle() INIStyle {
-	return INIStyle{equals: " = ", colon: true, wraps: true, sections: true, raw: true, fold: func(name string) string {
-		return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return INIStyle{equals: " = ", colon: true, wraps: true, sections: true, raw: true, defaults: "DEFAULT", tails: true, fold: func(name string) string {
+		return strings.TrimPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "--")
 	}}
 }
 
@@ -37,6 +40,11 @@ type INIEntry struct {
 	Value                 string
 	section, name, indent string
 	from, to              int
+}
+
+type iniHeading struct {
+	section string
+	line    int
 }
 
 // INI is a file of names and values in lines, with sections or without.
@@ -55,7 +63,7 @@ func ParseINI(text []byte, style INIStyle) (*INI, error) {
 		return f, nil
 	}
 	for i, line := range f.lines {
-		if _, ok := iniHeader(line); ok {
+		if _, ok := f.header(line); ok {
 			break
 		}
 		if !IsBlank(line) {
@@ -68,9 +76,17 @@ func ParseINI(text []byte, style INIStyle) (*INI, error) {
 // Bytes is the text as it is now.
 func (f *INI) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 
-// Get finds the last value of that name in a section, which is the one that counts.
+// Get finds the last value of that name in a section, which is the one that counts, or the one that all sections have.
 func (f *INI) Get(section, name string) (INIEntry, bool) {
-	all := f.entries()
+	e, ok := f.find(section, name)
+	if !ok && f.style.defaults != "" && f.headerOf(section) >= 0 {
+		return f.find(f.style.defaults, name)
+	}
+	return e, ok
+}
+
+func (f *INI) find(section, name string) (INIEntry, bool) {
+	_, all := f.read()
 	for i := len(all) - 1; i >= 0; i-- {
 		if e := all[i]; e.section == section && f.folded(e.name) == f.folded(name) {
 			return e, true
@@ -79,22 +95,22 @@ func (f *INI) Get(section, name string) (INIEntry, bool) {
 	return INIEntry{}, false
 }
 
-// entries are all values in their order. An indented line belongs to the value above only if that one's name is indented less, as
+// read finds all headers and values in their order. An indented line belongs to the value above only if that one's name is indented less, as
 // in Python's configparser: users indent whole sections.
-func (f *INI) entries() (all []INIEntry) {
+func (f *INI) read() (headers []iniHeading, all []INIEntry) {
 	section, open, depth := "", false, 0
 	for i, line := range f.lines {
 		if IsBlank(line) {
 			continue
 		}
-		if f.style.wraps && open && len(indent(line)) > depth {
+		if f.style.wraps && open && utf8.RuneCountInString(indent(line)) > depth {
 			last := &all[len(all)-1]
 			last.Value, last.to = last.Value+"\n"+strings.TrimSpace(line), i+1
 			continue
 		}
-		depth = len(indent(line))
-		if header, ok := iniHeader(line); ok {
-			section, open = header, false
+		depth = utf8.RuneCountInString(indent(line))
+		if header, ok := f.header(line); ok {
+			section, open, headers = header, false, append(headers, iniHeading{header, i})
 		} else if name, value, ok := f.split(line); ok {
 			if !f.style.raw {
 				value = Unquote(value)
@@ -102,33 +118,33 @@ func (f *INI) entries() (all []INIEntry) {
 			all, open = append(all, INIEntry{Value: value, section: section, name: name, indent: indent(line), from: i, to: i + 1}), true
 		}
 	}
-	return all
+	return headers, all
 }
 
 // indent is the blank space that a line begins with.
-func indent(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
+func indent(line string) string {
+	return line[:len(line)-len(strings.TrimLeftFunc(line, unicode.IsSpace))]
+}
 
 // Set gives a name a value. A value that is there is replaced where it stands; a new one goes below the section's header,
-// or above the first section if it belongs to none. It is indented as its neighbours are, which else would belong to it.
+// or above the first section if it belongs to none. It is indented as the line that follows, which else would belong to it.
 func (f *INI) Set(section, name, value string) {
-	line := name + f.style.equals + value + Ending(f.Bytes())
-	if old, ok := f.Get(section, name); ok {
-		f.lines = slices.Replace(f.lines, old.from, old.to, old.indent+line)
+	rest := f.style.equals + value + Ending(f.Bytes())
+	if old, ok := f.find(section, name); ok {
+		f.lines = slices.Replace(f.lines, old.from, old.to, old.indent+old.name+rest) // there may be one with another spelling
 		return
 	}
-	all := f.entries()
-	if i := slices.IndexFunc(all, func(e INIEntry) bool { return e.section == section }); i >= 0 {
-		line = all[i].indent + line
-	}
-	header := slices.IndexFunc(f.lines, func(line string) bool {
-		s, ok := iniHeader(line)
-		return ok && (s == section || section == "")
-	})
+	line := name + rest
+	header := f.headerOf(section)
 	switch {
 	case section == "" && header >= 0:
 		f.lines = slices.Insert(f.lines, header, line)
 	case header >= 0:
 		f.endLine(header)
+		below := f.lines[header+1:]
+		if i := slices.IndexFunc(below, func(line string) bool { return !IsBlank(line) }); i >= 0 {
+			line = indent(below[i]) + line
+		}
 		f.lines = slices.Insert(f.lines, header+1, line)
 	case section == "":
 		f.endLine(len(f.lines) - 1)
@@ -166,6 +182,24 @@ func (f *INI) folded(name string) string {
 		return name
 	}
 	return f.style.fold(name)
+}
+
+// headerOf is the line with which a section begins; with which the first does, if it has no name. -1: there is none.
+func (f *INI) headerOf(section string) int {
+	headers, _ := f.read()
+	for _, h := range headers {
+		if h.section == section || section == "" {
+			return h.line
+		}
+	}
+	return -1
+}
+
+func (f *INI) header(line string) (string, bool) {
+	if end := strings.LastIndexByte(line, ']'); f.style.tails && end >= 0 {
+		line = line[:end+1]
+	}
+	return iniHeader(line)
 }
 
 func iniHeader(line string) (string, bool) {

@@ -113,7 +113,8 @@ func flatINI(text []byte, style INIStyle) (map[string]string, bool) {
 		return nil, false
 	}
 	flat := map[string]string{}
-	for _, e := range f.entries() {
+	_, all := f.read()
+	for _, e := range all {
 		flat[e.section+"\x00"+f.folded(e.name)] = e.Value
 	}
 	return flat, true

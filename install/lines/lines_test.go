@@ -98,3 +98,26 @@ func TestALineBelongsToOneThatIsIndentedLess(t *testing.T) {
 	f.Set("c", "e", "8")
 	stage.Same(t, "after changes", string(f.Bytes()), "[global]\n  d = 7\n  a = 1\n  b = 6\n  [c]\ne = 8\na = \"5\"\n")
 }
+
+// Each of these was asked of Python's configparser, and pip.
+func TestPipsSectionsAreFound(t *testing.T) {
+	for _, row := range []struct{ name, text, value, after string }{
+		{"a comment behind the bracket", "[global] # mine\na = 1\n", "1", "[global] # mine\na = 2\n"},
+		{"brackets that begin a name", "[global]=b\na = 1\n", "1", "[global]=b\na = 2\n"},
+		{"an indented section below an empty one", "[global]\n  [c]\n  b = 1\n", "", "[global]\n  a = 2\n  [c]\n  b = 1\n"},
+		{"what looks like a section goes on with a value", "[c]\nb = 1\n  [global]\n", "", "[c]\nb = 1\n  [global]\n[global]\na = 2\n"},
+		{"blank space of other kinds", "[global]\n\u00a0b = 1\n", "", "[global]\n\u00a0a = 2\n\u00a0b = 1\n"},
+		{"a name as on the command line", "[global]\nA = 3\n--a = 1\n", "1", "[global]\nA = 3\n--a = 2\n"},
+		{"what all sections have", "[DEFAULT]\na = 1\n[global]\n", "1", "[DEFAULT]\na = 1\n[global]\na = 2\n"},
+		{"a section that is not there has nothing", "[DEFAULT]\na = 1\n[c]\n", "", "[DEFAULT]\na = 1\n[c]\n[global]\na = 2\n"},
+	} {
+		f, err := ParseINI([]byte(row.text), PipStyle())
+		if err != nil {
+			t.Fatalf("%s: %v", row.name, err)
+		}
+		got, _ := f.Get("global", "a")
+		stage.Same(t, row.name, got.Value, row.value)
+		f.Set("global", "a", "2")
+		stage.Same(t, row.name+", set", string(f.Bytes()), row.after)
+	}
+}

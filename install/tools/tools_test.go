@@ -119,6 +119,9 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"pip", "/home/u/.config/pip/pip.conf", "index-url = https://me:pw@pypi.corp.example\n", "in line 1, above its first [section]"},
 		{"pip", "/etc/pip.conf", "[global]\nproxy: http://proxy.corp.example\n", "/etc/pip.conf"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n  timeout = 9\n\n  proxy = http://proxy.corp.example\n", "upstream-proxy"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[global] # mine\nproxy = http://proxy.corp.example\n", "upstream-proxy"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n--proxy = http://proxy.corp.example\n", "upstream-proxy"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[DEFAULT]\nproxy = http://proxy.corp.example\n[global]\ntimeout = 9\n", "upstream-proxy"},
 	} {
 		t.Run(row.tool+" "+row.says, func(t *testing.T) {
 			w := installtest.NewWorld(t, "linux", map[string]string{"/home/u/": "", row.path: row.text})
@@ -272,6 +275,8 @@ func TestRealClientsSeeTheChange(t *testing.T) {
 			"https-proxy=http://127.0.0.1:7890\nnoproxy=.corp.example,localhost,127.0.0.1,::1"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[install]\nno-cache-dir = true\n", []string{"pip", "config", "get", "global.proxy"}, "http://127.0.0.1:7890"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n\tindex-url = https://a.example/simple\n\ttimeout = 9\n", []string{"pip", "config", "get", "global.index-url"}, "https://a.example/simple"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[install]\npre = true\n[global] ; mine\ntimeout = 9\n", []string{"pip", "config", "get", "global.timeout"}, "9"},
+		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n  [install]\n  pre = true\n", []string{"pip", "config", "get", "install.pre"}, "true"},
 		{"docker", "/etc/docker/daemon.json", "{\n  \"debug\": true\n}\n", []string{"dockerd", "--validate", "--config-file", "/etc/docker/daemon.json"}, "configuration OK"},
 	} {
 		t.Run(row.argv[0], func(t *testing.T) {
