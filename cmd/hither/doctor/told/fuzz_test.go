@@ -25,7 +25,7 @@ func FuzzPip(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if value := findPip(text, "global", "index-url"); len(value) > len(text) {
+		if value, _ := findPip(text, "global", "index-url"); len(value) > len(text) {
 			t.Errorf("the value is longer than the file: %q", value)
 		}
 	})

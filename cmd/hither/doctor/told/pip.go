@@ -16,30 +16,37 @@ type Pip struct{ Reader }
 func (Pip) Host() string { return "pypi.org" }
 
 // Get looks where pip does: PIP_NAME, then the configuration files, the strongest first (pip's documentation,
-// "Configuration").
+// "Configuration"). A name without a value hides those of weaker files, and says nothing itself.
 func (p Pip) Get(name string) Setting {
 	if s := p.First("PIP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); s.Said() {
 		return s
 	}
-	files := toolfile.Pip(p.On)
 	for _, section := range []string{"install", "global"} { // a command's own section goes before [global], of whatever file
-		for _, file := range slices.Backward(files) {
-			if value := findPip(p.text(file), section, name); value != "" {
-				return Setting{Name: fmt.Sprintf("%s in %s", name, file), Value: value}
-			}
+		if s := p.inFiles(section, name); s.Said() {
+			return s
+		}
+	}
+	return Setting{}
+}
+
+// inFiles is what the strongest file says that has the name.
+func (p Pip) inFiles(section, name string) Setting {
+	for _, file := range slices.Backward(toolfile.Pip(p.On)) {
+		if value, ok := findPip(p.text(file), section, name); ok {
+			return Setting{Name: fmt.Sprintf("%s in %s", name, file), Value: value}
 		}
 	}
 	return Setting{}
 }
 
 // findPip reads one section of one file; one that pip would not read says nothing.
-func findPip(text, section, name string) string {
+func findPip(text, section, name string) (value string, ok bool) {
 	file, err := lines.ParseINI([]byte(text), lines.PipStyle())
 	if err != nil {
-		return ""
+		return "", false
 	}
-	entry, _ := file.Get(section, name)
-	return entry.Value
+	entry, ok := file.Get(section, name)
+	return entry.Value, ok
 }
 
 // Registry implements Tool.

@@ -63,6 +63,8 @@ func TestPipsSettingsCountAsForPip(t *testing.T) {
 		{"and so are quotes", "", map[string]string{mine: "[global]\nproxy = \"a\"\n"}, "\"a\""},
 		{"lines that are indented alike", "", map[string]string{mine: "[global]\n  timeout=9\n  proxy=a\n"}, "a"},
 		{"names are not", "", map[string]string{mine: "[global]\nPROXY: a\n"}, "a"},
+		{"one that is empty takes that of a weaker file away", "", map[string]string{mine: "[global]\nproxy =\n", site: "[global]\nproxy=c\n"}, ""},
+		{"but not that of another section", "", map[string]string{mine: "[install]\nproxy =\n[global]\nproxy = a\n"}, "a"},
 		{"in whatever file", "", map[string]string{mine: "[global]\nproxy=a\n", site: "[install]\nproxy=c\n"}, "c"},
 	} {
 		w := newWorld(t)
