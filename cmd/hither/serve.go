@@ -82,12 +82,7 @@ func serve(ctx context.Context, s settings.Settings, log *slog.Logger, ready fun
 	defer fetcher.Close()
 	kindle := &kindling.Lighter{Connect: out.Pool.Warm, Board: h.Board}
 	lookAhead(h, socket, fetcher, kindle, log)
-	doors := &forward.Server{
-		Rules: book.Now, Fetch: h.Ledger.Saving(fetcher.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
-		CA: trust, Self: self.Host, Own: out.Dialer.Own, Console: welcome(self, trust, book.Now), Log: log, Done: h.Ledger.Served, Again: h.Ledger.Again(fetcher),
-		Greeted: kindle.Greet, Changed: fetcher.Changed, Persist: fetcher.Persist, Short: out.Pool.CloseIdle, ID: instance(),
-	}
-	h.Removed, h.Waiting = doors.Forget, fetcher.Waiting
+	doors := newDoors(h, trust, out, fetcher, kindle, log)
 	way.Answer(s, book.Now(), out.Names, log)
 	socket.Names, socket.Log = way.NamesServer(), log
 	here := newReady(s, network.NewSelf(in.listeners), way, keep, trust)
@@ -225,6 +220,17 @@ func newFetcher(s settings.Settings, store cache.Store, board fetch.Board, out *
 		"tag":   &notary.Tag{Head: f.Head, Poll: f.Poll, TrustOne: s.TrustOneMirror, Log: log},
 	}
 	return f
+}
+
+// newDoors is where clients come into a house, which is told how many wait, and tells what to forget.
+func newDoors(h *house.House, ca *trust.Authority, out *network.Network, f *fetch.Fetcher, kindle *kindling.Lighter, log *slog.Logger) *forward.Server {
+	doors := &forward.Server{
+		Rules: h.Book.Now, Fetch: h.Ledger.Saving(f.Fetch), Pass: out.Pass, Anonymous: out.Tokens, Dial: out.Dialer.DialContext,
+		CA: ca, Self: h.Self.Host, Own: out.Dialer.Own, Console: welcome(h.Self, ca, h.Book.Now), Log: log, Done: h.Ledger.Served, Again: h.Ledger.Again(f),
+		Greeted: kindle.Greet, Changed: f.Changed, Persist: f.Persist, Short: out.Pool.CloseIdle, ID: instance(),
+	}
+	h.Removed, h.Waiting = doors.Forget, f.Waiting
+	return doors
 }
 
 // warnOfWaits logs that requests and downloads wait for the network: one a minute for all that wait for the same, the others for who looks closer.
