@@ -62,6 +62,9 @@ func ParseINI(text []byte, style INIStyle) (*INI, error) {
 	if !style.sections {
 		return f, nil
 	}
+	if bytes.HasPrefix(text, []byte("\ufeff")) {
+		return nil, errors.New("begins with a byte order mark, so that its reader does not see the first [section]: save it without one")
+	}
 	for i, line := range f.lines {
 		if _, ok := f.header(line); ok {
 			break

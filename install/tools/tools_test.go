@@ -117,6 +117,7 @@ func TestAToolOfTheUsersChoiceIsLeftAlone(t *testing.T) {
 		{"cargo", "/home/u/.cargo/config.toml", "[http]\nproxy = \"socks5://p\"\n", "upstream-proxy"},
 		{"cargo", "/home/u/.cargo/config.toml", "http = {timeout = 3}\n", "by hand"},
 		{"pip", "/home/u/.config/pip/pip.conf", "index-url = https://me:pw@pypi.corp.example\n", "in line 1, above its first [section]"},
+		{"pip", "/home/u/.config/pip/pip.conf", "\ufeff[global]\ntimeout = 9\n", "byte order mark"},
 		{"pip", "/etc/pip.conf", "[global]\nproxy: http://proxy.corp.example\n", "/etc/pip.conf"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[global]\n  timeout = 9\n\n  proxy = http://proxy.corp.example\n", "upstream-proxy"},
 		{"pip", "/home/u/.config/pip/pip.conf", "[global] # mine\nproxy = http://proxy.corp.example\n", "upstream-proxy"},
