@@ -264,10 +264,13 @@ func known(ctx context.Context, src rules.Source, now time.Time) http.Header {
 }
 
 // Poll asks one source about an object; it is how the mirrors of a quorum are heard. A mirror that redirects to another
-// host has no word of its own, and its answer is the redirect.
+// host has no word of its own, and its answer is the redirect. It does not hear what the origin has just refused to us.
 func (f *Fetcher) Poll(ctx context.Context, m rules.Match, src rules.Source) (http.Header, int, error) {
 	if header := known(ctx, src, f.now()); header != nil {
 		return header, http.StatusOK, nil
+	}
+	if req := (Request{Match: m}); !src.Origin && !f.isOpen(req) && f.isClosed(req) {
+		return nil, 0, errHidden
 	}
 	sample := measure.Sample{Base: src.Base, When: f.now(), Outcome: measure.Broken}
 	resp, err := f.head(ctx, m, src)
@@ -293,6 +296,9 @@ func (f *Fetcher) Poll(ctx context.Context, m rules.Match, src rules.Source) (ht
 	}
 	return resp.Header, resp.StatusCode, nil
 }
+
+// errHidden is instead of a mirror's word.
+var errHidden = errors.New("is not asked for what the origin has just refused")
 
 // bodiless stands for a body that nobody will read.
 type bodiless struct{ size, pos int64 }

@@ -92,8 +92,7 @@ func (w *fill) isPublic() bool {
 	if w.granted.Load() && !w.refused {
 		return true
 	}
-	_, ok := w.f.public.get(w.subject(), w.f.now())
-	return ok
+	return w.f.isOpen(w.req)
 }
 
 func (w *fill) subject() string { return w.req.subject() }
@@ -112,7 +111,7 @@ func (r Request) subject() string { return r.Rule.Name + " " + r.Subject }
 // prove asks the origin, without credentials, whether what the client asks for with credentials is public. If the origin
 // cannot be reached, what is kept may still be served: it was given to us, who have none.
 func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
-	if _, ok := f.public.get(req.subject(), f.now()); ok {
+	if f.isOpen(req) {
 		return req, nil
 	}
 	if refused, ok := f.closed.get(req.subject(), f.now()); ok && refused != req.Name { // who asks for the same again may know more
@@ -136,6 +135,12 @@ func (f *Fetcher) prove(ctx context.Context, req Request) (Request, error) {
 	}
 	req.KeptOnly = true
 	return req, nil
+}
+
+// isOpen says that the origin gave the subject to us within the last hour.
+func (f *Fetcher) isOpen(req Request) bool {
+	_, open := f.public.get(req.subject(), f.now())
+	return open
 }
 
 // refuse notes that the origin refused something of a subject to us. asked is what a client has asked for with credentials; empty:

@@ -6,14 +6,17 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
 	"hither/forward/fetch"
 	"hither/forward/measure"
 	"hither/forward/notary"
+	"hither/rules"
 )
 
 // TestArrivedIsToldWithoutSomebodyWhoWaits: thousands of guesses may be under way.
@@ -145,6 +148,39 @@ func TestWhatTheOriginRefusedIsToldToNoStranger(t *testing.T) {
 		expect(t, layer("other", "three"), "three from near (miss) after [near]")
 	})
 }
+
+// TestARefusedTagIsToldToNoQuorum: mirrors speak for an origin that is silent, but not of what it has just refused.
+func TestARefusedTagIsToldToNoQuorum(t *testing.T) {
+	w := newWorld(t)
+	var err error
+	if w.set, err = rules.Load(fstest.MapFS{"reg.toml": {Data: []byte(quorumFile)}}); err != nil {
+		t.Fatal(err)
+	}
+	w.Notaries["tag"] = &notary.Tag{Head: w.Head, Poll: w.Poll}
+	w.hosts["reg"].status = http.StatusUnauthorized
+	expect(t, w.get("/v2/mine/manifests/one"), "pass after [HEAD reg]")
+	w.hosts["reg"].dead = true
+	expect(t, w.get("/v2/mine/manifests/two"), "failure 502 after [HEAD reg reg]")
+	if got := w.get("/v2/other/manifests/two"); !strings.Contains(got, "HEAD near") {
+		t.Errorf("of what it has not refused\ngot  %s\nwant near asked, too", got)
+	}
+}
+
+const quorumFile = `
+name = "reg"
+[[host]]
+name = "reg"
+[[mirror]]
+url = "https://near"
+[[mirror]]
+url = "https://far"
+[[path]]
+match   = "/v2/{repo}/manifests/{tag}"
+keep    = "30s"
+from    = "quorum"
+notary  = "tag"
+subject = "{repo}"
+`
 
 // TestATagThatIsRefusedIsAskedForNoMore: the bytes would be refused, too, and whoever comes with credentials then has heard it.
 func TestATagThatIsRefusedIsAskedForNoMore(t *testing.T) {
