@@ -105,6 +105,7 @@ type Server struct {
 	ready    readies
 	calendar calendar
 	warnings seldom
+	keeping  sync.Mutex  // held while crowded changes
 	crowded  atomic.Bool // hardly more files may be open than sources need
 	closing  atomic.Bool // Shutdown has begun: nothing is answered but by the servers, who say goodbye
 
@@ -121,6 +122,8 @@ const (
 	idleWait = 3 * time.Minute
 	// dialWait is for the far end of a tunnel. Clients give up on a CONNECT after 30 to 60 s.
 	dialWait = 30 * time.Second
+	// leastPause is until another connection is accepted where there are hardly files for it.
+	leastPause = 5 * time.Millisecond
 	// maxHeader is for the head of one request, in bytes. Registry tokens reach 8 KiB.
 	maxHeader = 64 << 10
 )
@@ -213,15 +216,11 @@ func (s *Server) newServer(answer func(*reply, *http.Request)) *http.Server {
 // accept hands each connection to a goroutine of its own, which waits for the first byte.
 func (s *Server) accept(l net.Listener) error {
 	for pause := time.Duration(0); ; s.sleep(pause) {
-		longer := min(max(2*pause, 5*time.Millisecond), time.Second)
 		conn, err := l.Accept()
 		if err == nil {
-			pause = 0
-			late := isLate(conn)
+			pause = lateness(conn) // the others need files for their sources
+			s.crowd(pause > 0)
 			s.admit(newGuest(conn))
-			if s.crowd(late); late { // the others need files for their sources
-				pause = longer
-			}
 			continue
 		}
 		if s.listeners.isClosed() {
@@ -234,16 +233,19 @@ func (s *Server) accept(l net.Listener) error {
 		if s.Short != nil {
 			s.Short()
 		}
-		pause = longer
+		pause = min(max(2*pause, leastPause), time.Second)
 		s.log().Warn("a connection could not be accepted", "error", err, "pause", pause)
 	}
 }
 
 // crowd lets clients keep their connections after an answer, or has them make room for others.
 func (s *Server) crowd(is bool) {
-	if s.crowded.Swap(is) == is {
+	if s.crowded.Load() == is {
 		return
 	}
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	s.crowded.Store(is)
 	s.plain.SetKeepAlivesEnabled(!is)
 	s.sealed.SetKeepAlivesEnabled(!is)
 }

@@ -161,7 +161,7 @@ func (h *hot) serve() error {
 				h.deaf, h.broken = true, err // net/http shall see what came, and then the error
 				return nil
 			}
-		case n > 0 && head.hot && !h.server.closing.Load():
+		case n > 0 && head.hot && !h.server.closing.Load() && !h.server.crowded.Load(): // net/http says goodbye
 			ready, now := h.ready(head)
 			if ready == nil {
 				h.due = n

@@ -55,6 +55,23 @@ func TestMoreClientsThanFilesAreServedInTurn(t *testing.T) {
 	came.Wait()
 }
 
+// TestClientsOfWhatLiesReadyMakeRoomForOthers has each of a crowd get the same, which lies ready for it, and keep its connection.
+func TestClientsOfWhatLiesReadyMakeRoomForOthers(t *testing.T) {
+	w := newWorld(t)
+	h := w.hitherOfFewFiles(w.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })))
+	var came sync.WaitGroup
+	for i := range 100 {
+		one := &http.Client{Timeout: 40 * time.Second, Transport: new(http.Transport)}
+		t.Cleanup(one.CloseIdleConnections)
+		if i < 3 { // so that it lies ready
+			h.asks(one, "/kept/one")
+			continue
+		}
+		came.Go(func() { h.asks(one, "/kept/one") })
+	}
+	came.Wait()
+}
+
 // hitherOfFewFiles lets Hither open 64 files, and passes everything under /here to a registry.
 func (w *world) hitherOfFewFiles(registry *wire) *hither {
 	w.t.Helper()
@@ -64,6 +81,9 @@ gateway = "/here"
 [[host]]
 name = "registry.world.test"
 origin = ["`+registry.URL+`"]
+[[path]]
+match = "/kept/{all...}"
+keep = "forever"
 [[path]]
 match = "/{all...}"
 keep = "never"
