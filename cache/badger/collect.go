@@ -130,7 +130,7 @@ func (s *Store) dropPrefix(prefixes ...[]byte) error {
 	defer s.merging.Unlock()
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	if err := s.files.spare(s.opt.Dir, s.opt.Now(), true); err != nil {
+	if err := s.spareTables(); err != nil {
 		return err
 	}
 	return s.db.DropPrefix(prefixes...)
@@ -164,7 +164,7 @@ func (s *Store) giveBack(ctx context.Context) error {
 func (s *Store) dropLog() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	if err := s.files.spare(s.opt.Dir, s.opt.Now(), true); err != nil {
+	if err := s.files.spare(s.opt.Dir, s.opt.Now(), spareFiles); err != nil {
 		return err
 	}
 	return s.db.RunValueLogGC(deadShare)

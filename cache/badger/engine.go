@@ -3,6 +3,7 @@ package badger
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
@@ -27,9 +28,9 @@ func engine(opt Options) badger.Options {
 	o.NumMemtables = 2
 	o.NumCompactors = 0 // level.go is ours
 	o.NumLevelZeroTables = fewTables
-	o.NumLevelZeroTablesStall = stallTables
-	o.Compression = options.None // packages are packed already
-	o.BlockCacheSize = 0         // the system's page cache is one
+	o.NumLevelZeroTablesStall = math.MaxInt32 // writers would wait with our locks held; see Store.behind
+	o.Compression = options.None              // packages are packed already
+	o.BlockCacheSize = 0                      // the system's page cache is one
 	o.IndexCacheSize = 16 << 20
 	o.DetectConflicts = false // records are guarded by stripes
 	o.MetricsEnabled = false  // they are global to the process

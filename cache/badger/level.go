@@ -2,16 +2,23 @@ package badger
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"hither/cache"
 )
 
 const (
 	// levelAfter is how long after a write we look whether the tables want merging, and whether the writes have ended.
 	levelAfter = time.Second
 	// fewTables is how many tables of new keys are merged into the tree in quiet moments, and manyTables how many while others
-	// write. At stallTables Badger lets writers wait: 128 MiB of keys and records more, which nobody writes in levelAfter.
-	fewTables, manyTables, stallTables = 2, 8, 24
-	memTable                           = 8 << 20
+	// write. At maxTables nothing is written: 128 MiB of keys and records more, which nobody writes in levelAfter, so that they
+	// cannot be merged.
+	fewTables, manyTables, maxTables = 2, 8, 24
+	memTable                         = 8 << 20
+	lastLevel                        = 6 // Badger's default
+	// leastTable is how large a table is at least, in bytes, of many that come of a merge.
+	leastTable = 2 << 20
 )
 
 // level merges new tables into the tree until ctx ends. Badger would do so itself, but its compactors look twenty times a second
@@ -20,6 +27,7 @@ func (s *Store) level(ctx context.Context) {
 	defer s.running.Done()
 	late := time.NewTimer(levelAfter)
 	defer late.Stop()
+	failed := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,7 +43,9 @@ func (s *Store) level(ctx context.Context) {
 		if !s.uneven(len(s.wrote) > 0) {
 			continue
 		}
-		if err := s.flatten(); err != nil {
+		before := failed
+		err := s.flatten()
+		if failed = err != nil; failed && !before {
 			s.opt.Log.Warn("the cache could not merge its tables", "dir", s.opt.Dir, "err", err)
 		}
 	}
@@ -61,8 +71,33 @@ func (s *Store) uneven(busy bool) bool {
 func (s *Store) flatten() error {
 	s.merging.Lock()
 	defer s.merging.Unlock()
-	if err := s.spare(reserve); err != nil {
+	if err := s.spareTables(); err != nil {
 		return err
 	}
 	return s.db.Flatten(1)
+}
+
+// spareTables says whether there is room, and files, for what comes of all new tables before they go; the others are merged a few at
+// a time. Badger forgets the keys of a table for which it gets no file, and calls that a success.
+func (s *Store) spareTables() error {
+	fresh, all := int64(0), int64(0)
+	for _, l := range s.db.Levels() {
+		all += l.Size
+		if l.Level < lastLevel {
+			fresh += l.Size
+		}
+	}
+	if err := s.spare(reserve + fresh); err != nil {
+		return err
+	}
+	return s.files.spare(s.opt.Dir, s.opt.Now(), spareFiles+int(all/leastTable))
+}
+
+// behind is an error wrapping cache.ErrFull where too many tables wait to be merged. Badger would let writers wait, for ever where it
+// cannot be done, and a start as well.
+func (s *Store) behind() error {
+	if n := s.db.Levels()[0].NumTables; n >= maxTables {
+		return fmt.Errorf("%w: %d tables wait to be merged, for which its disk lacks room or time, or Hither files", cache.ErrFull, n)
+	}
+	return nil
 }

@@ -64,7 +64,13 @@ func Open(opt Options) (*Store, error) {
 		return nil, explain(opt.Dir, err)
 	}
 	s.db = db
-	if err := s.sayHello(); err != nil {
+	if s.behind() != nil { // the last run was killed in the midst
+		err = s.flatten()
+	}
+	if err == nil {
+		err = s.sayHello()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cache in %s: %w", opt.Dir, err), db.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it

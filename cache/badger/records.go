@@ -158,9 +158,12 @@ func (s *Store) update(f func(*badger.Txn) error) error {
 	if err := s.spare(reserve); err != nil {
 		return err
 	}
+	defer nudge(s.wrote) // also of what is refused: the tables may want merging
+	if err := s.behind(); err != nil {
+		return err
+	}
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	defer nudge(s.wrote)
 	return s.db.Update(f)
 }
 

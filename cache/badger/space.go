@@ -44,13 +44,13 @@ func (s *Store) spare(n int64) error {
 	if free < n {
 		return fmt.Errorf("%w: %d MiB are free on its file system, and %d MiB must stay free; %s", cache.ErrFull, free>>20, n>>20, s.advice(n))
 	}
-	return s.files.spare(s.opt.Dir, s.opt.Now(), false)
+	return s.files.spare(s.opt.Dir, s.opt.Now(), 0)
 }
 
 // advice is what to do where less than n bytes are free.
 func (s *Store) advice(n int64) string {
 	switch {
-	case n <= reserve: // which nobody can set, and to forget is to write, too
+	case n != s.opt.Floor && n != s.opt.Floor/2: // which nobody can set, and to forget is to write, too
 		return "make room, or end Hither and delete " + s.opt.Dir
 	case s.opt.Floor <= LeastFloor:
 		return "make room"
@@ -73,16 +73,16 @@ type files struct {
 	left int // writes for which that is believed
 }
 
-// spare is Store.spare for files, seen right now if so it is wanted.
-func (f *files) spare(dir string, now time.Time, fresh bool) error {
+// spare is Store.spare for files: for n of them, seen right now, or, if n is 0, for spareFiles.
+func (f *files) spare(dir string, now time.Time, n int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.left--
-	if age := now.Sub(f.when); !fresh && f.left >= 0 && age >= 0 && age <= looksWithin {
+	if age := now.Sub(f.when); n == 0 && f.left >= 0 && age >= 0 && age <= looksWithin {
 		return nil
 	}
 	f.when, f.left = now, 0
-	if err := makeFiles(dir, spareFiles); err != nil {
+	if err := makeFiles(dir, max(n, spareFiles)); err != nil {
 		return fmt.Errorf("%w: no more files can be made in its directory: %w; let Hither have more, or write there", cache.ErrFull, err)
 	}
 	f.left = looksEach
