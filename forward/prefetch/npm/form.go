@@ -39,9 +39,9 @@ func (w *Walk) Agent(agent string) {
 // and so to its end nearly, says nothing of that.
 func (w *Walk) meet(program string) {
 	if w.asked && !w.known && program != "" && w.program != "" && program != w.program {
-		work := w.work
+		most, work := w.Most, w.work
 		*w = *New(w.registry)
-		w.work = work
+		w.Most, w.work = most, work
 	}
 	w.program, w.builds = cmp.Or(program, w.program), ""
 }

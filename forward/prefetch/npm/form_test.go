@@ -135,7 +135,7 @@ func TestAnotherClientBehindNPMIsHeard(t *testing.T) {
 	}
 }
 
-// What all of them cost is counted together, and who does not say what it is, or is known by its process, is no other.
+// What all of them cost is counted together, there is no more room for the next one, and who does not say what it is, or is known by its process, is no other.
 func TestTheSameClientIsNotHeardAnew(t *testing.T) {
 	for _, c := range []struct{ command, agent, want string }{
 		{"", "pnpm/9.15.9", ""},
@@ -143,6 +143,7 @@ func TestTheSameClientIsNotHeardAnew(t *testing.T) {
 		{"npm install tool", "pnpm/9.15.9", "/tool-part"},
 	} {
 		w := newWorld(t)
+		w.walk.Most = 7
 		w.publish("tool", `1.0.0 "dependencies":{"tool-part":"1"}`)
 		w.walk.Project("", strings.Fields(c.command))
 		w.walk.Agent("npm/11.19.1 node/v20.20.2 linux x64")
@@ -156,6 +157,7 @@ func TestTheSameClientIsNotHeardAnew(t *testing.T) {
 		}
 		same(t, c.command+" "+c.agent+": what it knows", known, c.want)
 		same(t, c.command+" "+c.agent+": what that cost", w.walk.work, cost)
+		same(t, c.command+" "+c.agent+": versions that there is room for", w.walk.Most, 7)
 	}
 }
 
