@@ -21,8 +21,8 @@ const (
 	slowClock = 30 * time.Second
 )
 
-// Run implements Check. Registries are asked for what Hither does not keep, through Hither, until one's clock agrees: then those of the
-// others are wrong. A HEAD of the root is enough.
+// Run implements Check. Registries are asked for what Hither does not keep, through Hither, until one's clock agrees, or else the nearest
+// counts: then those of the others are wrong. A HEAD of the root is enough.
 func (c clock) Run(ctx context.Context, p *Patient) []Finding {
 	if p.Quick || len(p.root()) == 0 {
 		return nil
@@ -32,6 +32,7 @@ func (c clock) Run(ctx context.Context, p *Patient) []Finding {
 		return nil
 	}
 	defer through.CloseIdleConnections()
+	var nearest time.Duration
 	var off []Finding
 	for _, host := range p.registries() {
 		answer, err := get(ctx, through, http.MethodHead, "https://"+host+"/")
@@ -42,12 +43,13 @@ func (c clock) Run(ctx context.Context, p *Patient) []Finding {
 		if !ok || answer.Status >= http.StatusInternalServerError {
 			continue
 		}
-		found := []Finding{judgeClock(p, p.now().Sub(there), host)}
+		distance := p.now().Sub(there)
+		found := []Finding{judgeClock(p, distance, host)}
 		if found[0].Level == OK {
 			return found
 		}
-		if off == nil {
-			off = found
+		if off == nil || distance.Abs() < nearest {
+			nearest, off = distance.Abs(), found
 		}
 	}
 	return off

@@ -232,6 +232,8 @@ func TestOneClockThatAgreesIsEnough(t *testing.T) {
 		off[host] = 24 * time.Hour
 	}
 	holds(t, w.run1(clock{}), "clock fail: this machine's clock is 24h0m0s behind that of "+hosts[0])
+	off[hosts[2]] = -time.Minute
+	holds(t, w.run1(clock{}), "clock note: this machine's clock is 1m0s ahead of that of "+hosts[2])
 }
 
 func TestAQuickLookAsksNoRegistryForItsClock(t *testing.T) {
