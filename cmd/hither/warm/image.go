@@ -1,12 +1,14 @@
 package warm
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hither/cache/digest"
@@ -111,6 +113,13 @@ type descriptor struct {
 
 // unsaid says that it names no platform.
 func (d descriptor) unsaid() bool { return d.Platform.OS+d.Platform.Architecture == "" }
+
+// platform is the one that it names, in Go's words, as engines read it (containerd/platforms, normalizeArch).
+func (d descriptor) platform() Platform {
+	p := normal(Platform{d.Platform.OS, d.Platform.Architecture, d.Platform.Variant})
+	p.Variant = cmp.Or(p.Variant, usualVariant(p.Arch))
+	return p
+}
 
 // manifest is an index or one platform's manifest; which of them, its fields tell (image-spec, manifest.md and
 // image-index.md).
@@ -268,13 +277,7 @@ func ParsePlatforms(list []string) (out []Platform, err error) {
 		if len(part) < 2 || len(part) > 3 || slices.Contains(part, "") {
 			return nil, fmt.Errorf("--platform %q is not OS/ARCH: write it as linux/arm64", text)
 		}
-		p := Platform{OS: part[0], Arch: part[1]}
-		if other, known := otherArch()[p.Arch]; known { // as engines read it (containerd/platforms, normalizeArch)
-			p.Arch, p.Variant, _ = strings.Cut(other, "/")
-		}
-		if len(part) == 3 {
-			p.Variant = part[2]
-		}
+		p := normal(Platform{part[0], part[1], strings.Join(part[2:], "")})
 		if !slices.Contains(out, p) {
 			out = append(out, p)
 		}
@@ -283,6 +286,19 @@ func ParsePlatforms(list []string) (out []Platform, err error) {
 		return nil, errors.New("--platform is empty: write it as linux/arm64")
 	}
 	return out, nil
+}
+
+// normal is a platform in Go's words, as engines read it (containerd/platforms, normalizeArch).
+func normal(p Platform) Platform {
+	p = Platform{strings.ToLower(p.OS), strings.ToLower(p.Arch), strings.ToLower(p.Variant)}
+	if other, known := otherArch()[p.Arch]; known {
+		arch, variant, _ := strings.Cut(other, "/")
+		p.Arch, p.Variant = arch, cmp.Or(p.Variant, variant)
+	}
+	if _, err := strconv.ParseUint(p.Variant, 10, 8); err == nil {
+		p.Variant = "v" + p.Variant
+	}
+	return p
 }
 
 // otherArch has Go's words for what others call an architecture.
@@ -295,16 +311,11 @@ func otherArch() map[string]string {
 // String is OS/ARCH[/VARIANT].
 func (p Platform) String() string { return path.Join(p.OS, p.Arch, p.Variant) }
 
-// pick takes the first that fits, as engines do, or else the first that names no platform. Without a variant any will do, but for
-// 32-bit ARM the newest usual one is taken if it is there.
+// pick takes the first of the best variant that fits, as engines do, or else the first that names no platform.
 func (p Platform) pick(list []descriptor) (descriptor, bool) {
-	wanted := []string{p.Variant}
-	if p.Variant == "" && p.Arch == "arm" {
-		wanted = []string{"v7", ""}
-	}
-	for _, variant := range wanted {
+	for _, variant := range p.variants() {
 		for _, d := range list {
-			if d.Platform.OS == p.OS && d.Platform.Architecture == p.Arch && (variant == "" || usualVariant(d) == variant) {
+			if of := d.platform(); of.OS == p.OS && of.Arch == p.Arch && (variant == "" || of.Variant == variant) {
 				return d, true
 			}
 		}
@@ -315,12 +326,25 @@ func (p Platform) pick(list []descriptor) (descriptor, bool) {
 	return descriptor{}, false
 }
 
-// usualVariant is v8 for 64-bit ARM, of which there was only that for long.
-func usualVariant(d descriptor) string {
-	if d.Platform.Variant == "" && d.Platform.Architecture == "arm64" {
-		return "v8"
+// variants are those that will do, the best first: the wanted or usual one, those before it, which such a machine runs as well
+// (containerd/platforms, platformVector), and without a wanted one any, which is empty.
+func (p Platform) variants() []string {
+	best := cmp.Or(p.Variant, usualVariant(p.Arch))
+	list := []string{best}
+	if n, err := strconv.ParseUint(strings.TrimPrefix(best, "v"), 10, 4); err == nil {
+		for ; n > 1; n-- {
+			list = append(list, fmt.Sprint("v", n-1))
+		}
 	}
-	return d.Platform.Variant
+	if p.Variant == "" {
+		list = append(list, "")
+	}
+	return list
+}
+
+// usualVariant is what is meant where none is named; empty: there are none.
+func usualVariant(arch string) string {
+	return map[string]string{"arm": "v7", "arm64": "v8", "amd64": "v1"}[arch]
 }
 
 // platformsOf names what an index has, for a message. What is unknown is no image: signatures, bills of material.

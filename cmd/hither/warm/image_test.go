@@ -128,6 +128,39 @@ func TestAnIndexMayLeadToAnother(t *testing.T) {
 	hithertest.Contains(t, fmt.Sprint(err), "an index of indexes")
 }
 
+// Engines take what is for an older variant, too, where there is no better one, know the words of others, and take 32-bit ARM for v7
+// and amd64 for v1 where no variant is named.
+func TestPlatformsAreReadAsEnginesDo(t *testing.T) {
+	for _, row := range []struct{ platform, index, want string }{
+		{"linux/arm/v7", "linux/arm", "linux/arm"},
+		{"linux/arm/v7", "linux/arm/v6", "linux/arm/v6"},
+		{"linux/arm/v7", "linux/arm/v5 linux/arm/v6 linux/arm/v8", "linux/arm/v6"},
+		{"linux/arm/v6", "linux/arm linux/arm/v7", ""},
+		{"linux/arm/7", "linux/arm/v6 linux/arm/v7", "linux/arm/v7"},
+		{"linux/arm", "linux/arm/v6 linux/arm", "linux/arm"},
+		{"linux/arm64/v8", "linux/aarch64", "linux/aarch64"},
+		{"linux/arm64", "linux/arm64/8", "linux/arm64/8"},
+		{"linux/amd64", "linux/amd64/v3 linux/x86_64", "linux/x86_64"},
+		{"linux/amd64/v2", "linux/amd64/v3 linux/amd64", "linux/amd64"},
+		{"linux/amd64", "Linux/AMD64", "Linux/AMD64"},
+		{"linux/s390x", "linux/amd64 linux/s390x", "linux/s390x"},
+	} {
+		platforms, err := ParsePlatforms([]string{row.platform})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []descriptor
+		for _, name := range strings.Fields(row.index) {
+			var d descriptor
+			part := append(strings.Split(name, "/"), "")
+			d.Platform.OS, d.Platform.Architecture, d.Platform.Variant = part[0], part[1], part[2]
+			list = append(list, d)
+		}
+		d, _ := platforms[0].pick(list)
+		hithertest.Same(t, row.platform+" of "+row.index, platformsOf([]descriptor{d}), row.want)
+	}
+}
+
 // What an index names without a platform is for the one that its configuration says; engines find none other there.
 func TestTheConfigurationSaysWhatAnIndexDoesNot(t *testing.T) {
 	named := func(n int, more string) string { return fmt.Sprintf(`{"digest":"sha256:%064d"%s}`, n, more) }
@@ -135,6 +168,7 @@ func TestTheConfigurationSaysWhatAnIndexDoesNot(t *testing.T) {
 	for _, row := range []struct{ name, index, inner, config, want string }{
 		{"of the one", named(1, ""), "", `{"os":"linux","architecture":"amd64"}`, "not there for linux/s390x: name one, with --platform or in the FROM line, of linux/amd64"},
 		{"of neither", named(1, ""), "", `{"os":"linux","architecture":"arm","variant":"v7"}`, "not there for linux/amd64, linux/s390x: name one, with --platform or in the FROM line, of linux/arm/v7"},
+		{"in others' words", named(1, ""), "", `{"os":"linux","architecture":"x86_64"}`, "not there for linux/s390x: "},
 		{"one deeper", named(1, ""), named(2, ""), `{"os":"linux","architecture":"s390x"}`, "not there for linux/amd64: "},
 		{"of all", named(1, ""), "", `{}`, ""},
 		{"not an image's", named(1, ""), "", "\x1f\x8b", ""},
