@@ -214,7 +214,7 @@ func TestTheDoctorNamesAFullDisk(t *testing.T) {
 	}
 	w.must(file.Close())
 	r, _ := h.doctor(h.shellBehind("full"), "--tool", "npm")
-	r.names(t, "disk", "the disk of "+h.state+" is full", "0 B of 8.0 MiB", "`hither cache rm --state "+h.state+" --all`", "--state DIRECTORY")
+	r.names(t, "disk", "the disk of "+h.state+" is full", "0 B of 8 MiB", "`hither cache rm --state "+h.state+" --all`", "--state DIRECTORY")
 }
 
 // freePort is a port that nobody had a moment ago.
