@@ -19,8 +19,11 @@ func (w *fill) mayLead(src rules.Source) bool {
 
 // leads is mayLead of one that did so when it was asked last.
 func (w *fill) leads(src rules.Source) bool {
+	if !w.mayLead(src) {
+		return false
+	}
 	_, owns := w.f.owners.get(src.Base, w.f.now())
-	return !owns && w.mayLead(src)
+	return !owns
 }
 
 // noteOwner notes whether a source that may lead elsewhere has sent the body itself. All that it sends would else travel over the

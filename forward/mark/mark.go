@@ -65,7 +65,7 @@ func IsTight(ctx context.Context) bool {
 type outsetKey struct{}
 
 // Outset marks a request in a lane that is most likely redirected to where the body is: the way there is asked over the
-// common connection, which is warm, and only those hops that follow travel in the lane.
+// common connection, which is warm, and only those hops that follow travel in the lane, or the body, if it turns out to be there.
 func Outset(ctx context.Context) context.Context { return context.WithValue(ctx, outsetKey{}, true) }
 
 // IsOutset says whether a request is marked [Outset].
